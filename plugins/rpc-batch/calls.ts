@@ -1,0 +1,196 @@
+import {
+  type CheckContext,
+  compilePath,
+  type Getter,
+  type Json,
+  lookUp,
+  PipeError,
+  type Records,
+  referenceName,
+  type RpcCall,
+  type Scope,
+} from '../../src/sdk/index.js'
+import type { CallConfig } from './config.js'
+
+/** A contract answered with something that its ABI text does not describe. */
+export class DecodeError extends PipeError {
+  readonly code = 'ABI_DECODE'
+  override readonly hint = 'compare `function` with the contract, and see that there is a contract at this block'
+  constructor(call: string, problem: string, cause: unknown) {
+    super(`${call}: ${problem}`, { cause })
+  }
+}
+
+/** One call of the config, ready for many items. */
+export interface CompiledCall {
+  readonly name: string
+  /** Calls whose results it uses. */
+  readonly after: readonly string[]
+  /** The call for one item. Raises `highest` to the block that its answer depends on, where it says one. */
+  build(records: Records, highest: Highest): RpcCall
+  /** The result as `row` and later calls see it. @throws {DecodeError} */
+  decode(result: unknown): unknown
+}
+
+/** The highest block of several calls, as far as they say one. */
+export interface Highest {
+  block: bigint | undefined
+}
+
+function raise(highest: Highest, block: bigint): void {
+  if (highest.block === undefined || block > highest.block) highest.block = block
+}
+
+/** Where a method's block parameter stands. */
+const BLOCK_PARAMETER: Readonly<Record<string, number>> = {
+  eth_getBlockByNumber: 0,
+  eth_getBlockReceipts: 0,
+  eth_getBlockTransactionCountByNumber: 0,
+  eth_getBalance: 1,
+  eth_getCode: 1,
+  eth_getTransactionCount: 1,
+  eth_call: 1,
+  eth_getStorageAt: 2,
+  eth_getProof: 2,
+}
+
+/** @param defaultBlock Block of an eth_call without `block`: a number, or `$number` for the unit's. */
+export async function compileCalls(
+  calls: Readonly<Record<string, CallConfig>>,
+  scope: Scope,
+  defaultBlock: bigint | '$number',
+): Promise<CompiledCall[]> {
+  const names = Object.keys(calls)
+  return Promise.all(
+    Object.entries(calls).map(([name, call]) =>
+      'method' in call ? Promise.resolve(compileMethod(name, call, names, scope)) : compileFunction(name, call, names, scope, defaultBlock),
+    ),
+  )
+}
+
+/** Names that the params of a call mention, outermost first segment only. */
+export function mentionedNames(call: CallConfig): string[] {
+  const found: string[] = []
+  const visit = (value: unknown): void => {
+    const name = typeof value === 'string' ? referenceName(value) : undefined
+    if (name !== undefined) found.push(name)
+    else if (Array.isArray(value)) value.forEach(visit)
+    else if (typeof value === 'object' && value !== null) Object.values(value).forEach(visit)
+  }
+  visit('method' in call ? (call.params ?? []) : [call.to, call.args ?? [], call.from, call.block])
+  return found
+}
+
+/** What is wrong with a call's ABI text, or undefined. */
+export async function abiProblem(text: string): Promise<string | undefined> {
+  try {
+    const { parseAbiItem } = await import('abitype')
+    const item = parseAbiItem(`function ${text}` as 'function f()') as { readonly type: string; readonly outputs: readonly unknown[] }
+    return item.outputs.length === 0 ? 'says nothing about what it `returns`' : undefined
+  } catch (error) {
+    return error instanceof Error ? (error.message.split('\n', 1)[0] ?? 'is no ABI text') : 'is no ABI text'
+  }
+}
+
+export type Names = CheckContext<unknown>['names']
+
+function compileMethod(name: string, call: Extract<CallConfig, { method: string }>, names: readonly string[], scope: Scope): CompiledCall {
+  const params = (call.params ?? []).map((param) => compileValue(param as Json, scope))
+  const blockAt = BLOCK_PARAMETER[call.method] ?? -1
+  return {
+    name,
+    after: usedCalls(call, names),
+    build: (records, highest) => {
+      const values: unknown[] = []
+      for (let i = 0; i < params.length; i++) {
+        const value = params[i]?.(records)
+        if (i === blockAt && typeof value === 'bigint') raise(highest, value)
+        values.push(toRpc(value))
+      }
+      return { method: call.method, params: values }
+    },
+    decode: (result) => result,
+  }
+}
+
+async function compileFunction(
+  name: string,
+  call: Extract<CallConfig, { function: string }>,
+  names: readonly string[],
+  scope: Scope,
+  defaultBlock: bigint | '$number',
+): Promise<CompiledCall> {
+  const { decodeFunctionResult, encodeFunctionData, parseAbiItem } = await import('viem')
+  const item = parseAbiItem(`function ${call.function}` as 'function f(uint256 x) returns (uint256)')
+  const abi = [item]
+  const to = compileValue(call.to, scope)
+  const from = call.from === undefined ? undefined : compileValue(call.from, scope)
+  const args = (call.args ?? []).map((arg) => compileValue(arg as Json, scope))
+  const block = compileValue(
+    call.block === undefined ? (defaultBlock === '$number' ? '$number' : Number(defaultBlock)) : (call.block as Json),
+    scope,
+  )
+  const outputs = item.outputs as readonly { readonly name?: string }[]
+  const unnamed = outputs.length === 1 && !outputs[0]?.name
+  return {
+    name,
+    after: usedCalls(call, names),
+    build: (records, highest) => {
+      const at = block(records)
+      // The ABI text decides what the arguments must be; viem checks them.
+      const data = encodeFunctionData({ abi, functionName: item.name, args: args.map((get) => get(records)) as never })
+      const target = { to: to(records), ...(from ? { from: from(records) } : {}), data }
+      if (typeof at === 'bigint') raise(highest, at)
+      return { method: 'eth_call', params: [target, toRpc(at)] }
+    },
+    decode: (result) => {
+      let decoded: unknown
+      try {
+        decoded = decodeFunctionResult({ abi, functionName: item.name, data: result as `0x${string}` })
+      } catch (error) {
+        throw new DecodeError(name, `${result === '0x' ? 'an empty answer' : 'the answer'} is not what ${call.function} returns`, error)
+      }
+      if (unnamed) return decoded
+      const values = outputs.length === 1 ? [decoded] : (decoded as readonly unknown[])
+      return Object.fromEntries(
+        outputs.map((output, i) => [output.name === undefined || output.name === '' ? String(i) : output.name, values[i]]),
+      )
+    },
+  }
+}
+
+function usedCalls(call: CallConfig, names: readonly string[]): string[] {
+  return mentionedNames(call)
+    .map((name) => name.split('.', 1)[0] ?? '')
+    .filter((name) => names.includes(name))
+}
+
+/** A value of `params` or `args`: `$name` of the item, an earlier call or the scope; lists and objects of such; constants. */
+function compileValue(value: Json, scope: Scope): Getter {
+  const name = referenceName(value)
+  if (name !== undefined) {
+    const fixed = lookUp(scope, name)
+    const path = compilePath(name)
+    // The innermost wins: a field of the row hides a param.
+    return (records) => path(records) ?? fixed?.value
+  }
+  if (Array.isArray(value)) {
+    const items = value.map((item: Json) => compileValue(item, scope))
+    return (records) => items.map((get) => get(records))
+  }
+  if (typeof value === 'object' && value !== null) {
+    const entries = Object.entries(value).map(([key, item]) => [key, compileValue(item, scope)] as const)
+    return (records) => Object.fromEntries(entries.map(([key, get]) => [key, get(records)]))
+  }
+  const constant = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value
+  return () => constant
+}
+
+/** Integers as quantities, everything else as it is. */
+function toRpc(value: unknown): unknown {
+  if (typeof value === 'bigint') return `0x${value.toString(16)}`
+  if (typeof value === 'number') return `0x${BigInt(value).toString(16)}`
+  if (Array.isArray(value)) return value.map(toRpc)
+  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toRpc(item)]))
+  return value
+}

@@ -1,0 +1,364 @@
+import {
+  type Batch,
+  compileEach,
+  compileRow,
+  isPipeError,
+  type Output,
+  PipeError,
+  type Records,
+  type Row,
+  type RpcCall,
+  type RunContext,
+  type Table,
+} from '../../src/sdk/index.js'
+import { compileCalls, type CompiledCall, type Highest } from './calls.js'
+import { isBlocks, rowsOf } from './check.js'
+import type { Config } from './config.js'
+
+/** A node answered with blocks that do not follow each other, or with another block than was asked for. */
+export class ForkedAnswerError extends PipeError {
+  readonly code = 'RPC_FORKED'
+  override readonly retryable = true
+  override readonly hint = 'the chain was reorganized or two endpoints differ; the unit is read again'
+  constructor(problem: string) {
+    super(problem)
+  }
+}
+
+/** A result is not what `row` expects of it. */
+export class RowShapeError extends PipeError {
+  readonly code = 'ROW_SHAPE'
+  override readonly hint = 'compare `row` and `each` with what the call answers'
+  constructor(problem: string, cause: unknown) {
+    super(problem, { cause })
+  }
+}
+
+/** Items of one batch. Fixed, so that batches of a unit are the same in every run. */
+const GROUP = 200
+/** Batches under way at once in a unit, whatever the pool would take. */
+const GROUPS_AT_ONCE = 32
+
+interface Group {
+  readonly inputs: readonly Records[]
+  /** Names an input in errors and quarantine. */
+  key(i: number): string
+  readonly covers: readonly [bigint, bigint] | undefined
+}
+
+/** Reads one unit: groups of items in flight side by side, each yielded when its calls are answered. */
+export async function* readUnit(ctx: RunContext<Config, never>): AsyncIterable<Batch<never>> {
+  const reader = await createReader(ctx)
+  const stop = new AbortController()
+  const signal = AbortSignal.any([ctx.signal, stop.signal])
+  const finished: Batch<never>[] = []
+  let failure: { readonly error: unknown } | undefined
+  const active = new Set<Promise<void>>()
+  const begin = (group: Group) => {
+    const work: Promise<void> = reader
+      .read(group, signal)
+      .then(
+        (batch) => void finished.push(batch),
+        (error: unknown) => (failure ??= { error }),
+      )
+      .then(() => void active.delete(work))
+    active.add(work)
+  }
+  try {
+    for await (const group of groups(ctx)) {
+      await ctx.rpc.ready(signal)
+      begin(group)
+      while (active.size >= GROUPS_AT_ONCE) await Promise.race(active)
+      if (failure) throw failure.error
+      while (finished.length > 0) yield finished.shift() as Batch<never>
+    }
+    while (active.size > 0 || finished.length > 0) {
+      if (finished.length === 0) await Promise.race(active)
+      if (failure) throw failure.error
+      while (finished.length > 0) yield finished.shift() as Batch<never>
+    }
+  } finally {
+    stop.abort()
+  }
+}
+
+async function* groups(ctx: RunContext<Config, never>): AsyncIterable<Group> {
+  const { piece } = ctx.unit
+  if (piece.kind === 'range') {
+    const size = BigInt(GROUP)
+    const newest = piece.order === 'newest-first'
+    for (let first = newest ? piece.to : piece.from; newest ? first >= piece.from : first <= piece.to; first += newest ? -size : size) {
+      const inputs: { number: bigint }[] = []
+      for (let number = first; inputs.length < GROUP && number >= piece.from && number <= piece.to; newest ? number-- : number++)
+        inputs.push({ number })
+      const last = inputs.at(-1)?.number ?? first
+      yield { inputs, key: (i) => String(inputs[i]?.number), covers: first < last ? [first, last] : [last, first] }
+    }
+    return
+  }
+  for await (const page of ctx.input()) {
+    const integers = piece.kind === 'rows' && piece.keys !== undefined
+    let edge = integers ? (piece.order === 'newest-first' ? piece.keys[1] : piece.keys[0]) : 0n
+    for (let from = 0; from < page.rows.length; from += GROUP) {
+      const inputs = page.rows.slice(from, from + GROUP)
+      const key = (i: number) => page.keys[from + i] ?? ''
+      if (!integers) {
+        yield { inputs, key, covers: undefined }
+        continue
+      }
+      // The last one also covers the numbers behind it, which the query does not have.
+      const end = piece.order === 'newest-first' ? piece.keys[0] : piece.keys[1]
+      const last = from + GROUP >= page.rows.length ? end : BigInt(key(inputs.length - 1))
+      yield { inputs, key, covers: piece.order === 'newest-first' ? [last, edge] : [edge, last] }
+      edge = piece.order === 'newest-first' ? last - 1n : last + 1n
+    }
+  }
+}
+
+interface RowMaker {
+  readonly id: string
+  /** Adds the rows of one item. */
+  make(records: Records, rows: Row[]): void
+}
+
+/** One group on its way through the levels of calls. */
+interface Reading {
+  readonly group: Group
+  /** Of each input: its fields, then the results of its calls. */
+  readonly records: readonly Record<string, unknown>[]
+  readonly errors: Map<number, PipeError>
+  readonly hosts: Set<string>
+  readonly signal: AbortSignal
+}
+
+async function createReader(ctx: RunContext<Config, never>) {
+  const { config, scope, unit, rpc } = ctx
+  const blocks = isBlocks(config.over)
+  const needsHead = !blocks && Object.values(config.calls).some((call) => 'function' in call && call.block === undefined)
+  const calls = await compileCalls(config.calls, scope, blocks ? '$number' : needsHead ? await ctx.head() : 0n)
+  const stages = levels(calls)
+  const makers = rowMakers(ctx)
+  const answers = new Answers(!blocks)
+  const header = blocks
+    ? Object.entries(config.calls).find(([, call]) => 'method' in call && call.method === 'eth_getBlockByNumber')?.[0]
+    : undefined
+
+  const read = async (group: Group, signal: AbortSignal): Promise<Batch<never>> => {
+    const { inputs, covers } = group
+    const reading: Reading = { group, records: inputs.map(copy), errors: new Map(), hosts: new Set(), signal }
+    const { records, errors, hosts } = reading
+    for (const level of stages) await askLevel(level, reading)
+    const rows = makeRows(reading)
+    const link = header === undefined ? {} : checkChain(group, records, errors, header, unit.piece)
+    const failed = [...errors].map(([i, error]) => ({ key: group.key(i), error }))
+    return {
+      rows,
+      pieces: inputs.length - failed.length,
+      endpoints: [...hosts],
+      ...(covers
+        ? { covers: unit.piece.kind === 'range' || (unit.piece.kind === 'rows' && unit.piece.redo) ? without(covers, failed) : [covers] }
+        : {}),
+      ...(failed.length > 0 ? { failed } : {}),
+      ...link,
+    }
+  }
+
+  const askLevel = async (level: readonly CompiledCall[], { records, errors, hosts, signal }: Reading): Promise<void> => {
+    const asked: RpcCall[] = []
+    const highest: Highest = { block: undefined }
+    // Of each wanted answer: item, call, and where the answer will be. Side by side, since there are very many.
+    const items: number[] = []
+    const callsOf: CompiledCall[] = []
+    const places: (number | Answer)[] = []
+    for (let i = 0; i < records.length; i++) {
+      if (errors.has(i)) continue
+      for (const call of level) {
+        try {
+          const place = answers.take(call.build(records[i] as Records, highest), asked)
+          items.push(i)
+          callsOf.push(call)
+          places.push(place)
+        } catch (error) {
+          errors.set(
+            i,
+            isPipeError(error) ? error : new RowShapeError(`call ${call.name}: ${(error as Error).message.split('\n', 1)[0] ?? ''}`, error),
+          )
+        }
+      }
+    }
+    const { block } = highest
+    const found =
+      asked.length > 0 ? await answers.ask(asked, () => rpc.batch(asked, { signal, ...(block === undefined ? {} : { block }) })) : undefined
+    for (const host of found?.endpoints ?? []) hosts.add(host)
+    // Answers that another batch of this unit asked for.
+    await answers.settled(places)
+    for (let n = 0; n < items.length; n++) {
+      const item = items[n] as number
+      const call = callsOf[n] as CompiledCall
+      const place = places[n] as number | Answer
+      const error = typeof place === 'number' ? found?.errors?.get(place) : place.error
+      if (error) {
+        errors.set(item, error)
+        continue
+      }
+      try {
+        ;(records[item] as Record<string, unknown>)[call.name] = call.decode(typeof place === 'number' ? found?.values[place] : place.value)
+      } catch (failure) {
+        errors.set(item, isPipeError(failure) ? failure : new RowShapeError(`call ${call.name}: ${(failure as Error).message}`, failure))
+      }
+    }
+  }
+
+  /** All rows of an item, or none and an error. */
+  const makeRows = ({ group, records, errors }: Reading): Record<string, Row[]> => {
+    const lists = makers.map((): Row[] => [])
+    const before = makers.map(() => 0)
+    for (let i = 0; i < records.length; i++) {
+      if (errors.has(i)) continue
+      for (let m = 0; m < lists.length; m++) before[m] = (lists[m] as Row[]).length
+      try {
+        for (let m = 0; m < lists.length; m++) makers[m]?.make(records[i] as Records, lists[m] as Row[])
+      } catch (error) {
+        for (let m = 0; m < lists.length; m++) (lists[m] as Row[]).length = before[m] as number
+        errors.set(
+          i,
+          isPipeError(error) ? error : new RowShapeError(`${blocks ? 'block' : 'row'} ${group.key(i)}: ${(error as Error).message}`, error),
+        )
+      }
+    }
+    return Object.fromEntries(makers.map(({ id }, m) => [id, lists[m] as Row[]]))
+  }
+
+  return { read }
+}
+
+/** An object that takes more fields. One made by spreading takes fifty times longer to take the next. */
+function copy(input: Records): Record<string, unknown> {
+  const record: Record<string, unknown> = {}
+  for (const name in input) record[name] = input[name]
+  return record
+}
+
+interface Answer {
+  value: unknown
+  error: PipeError | undefined
+  asking: Promise<unknown> | undefined
+}
+
+type Asked = Awaited<ReturnType<RunContext<Config, never>['rpc']['batch']>>
+
+/** Answers of one unit. Where items share calls (N's balance after is N+1's before), each is asked once. */
+class Answers {
+  readonly #known: Map<string, Answer> | undefined
+  readonly #fresh: Answer[] = []
+
+  constructor(shared: boolean) {
+    this.#known = shared ? new Map() : undefined
+  }
+
+  /** Where a call's answer will be: an index of what is asked now, or a place shared with others. A call that was not asked before is added to `asked`. */
+  take(call: RpcCall, asked: RpcCall[]): number | Answer {
+    if (!this.#known) return asked.push(call) - 1
+    const key = call.method + JSON.stringify(call.params)
+    const known = this.#known.get(key)
+    if (known) return known
+    const answer: Answer = { value: undefined, error: undefined, asking: undefined }
+    this.#known.set(key, answer)
+    asked.push(call)
+    this.#fresh.push(answer)
+    return answer
+  }
+
+  /** Asks what `take` added since the last time. */
+  ask(asked: readonly RpcCall[], send: () => Promise<Asked>): Promise<Asked> {
+    if (!this.#known) return send()
+    const answers = this.#fresh.splice(0, asked.length)
+    const asking = send().then((found) => {
+      answers.forEach((answer, i) => {
+        answer.value = found.values[i]
+        answer.error = found.errors?.get(i)
+        answer.asking = undefined
+      })
+      return found
+    })
+    for (const answer of answers) answer.asking = asking
+    return asking
+  }
+
+  async settled(places: readonly (number | Answer)[]): Promise<void> {
+    if (!this.#known) return
+    let waiting: Promise<unknown> | undefined
+    for (const place of places) {
+      if (typeof place !== 'number' && place.asking && place.asking !== waiting) await (waiting = place.asking)
+    }
+  }
+}
+
+/** Calls in the order in which their inputs are known; calls of one level are asked together. */
+function levels(calls: readonly CompiledCall[]): CompiledCall[][] {
+  const result: CompiledCall[][] = []
+  const levelOf = new Map<string, number>()
+  for (const call of calls) {
+    const level = Math.max(-1, ...call.after.map((name) => levelOf.get(name) ?? -1)) + 1
+    levelOf.set(call.name, level)
+    ;(result[level] ??= []).push(call)
+  }
+  return result
+}
+
+function rowMakers({ config, into, tables, outputs, scope }: RunContext<Config, never>): RowMaker[] {
+  return rowsOf(config, into).map((rows, i): RowMaker => {
+    const output = outputs[i] as Output
+    const fields = Object.fromEntries(Object.entries(rows.row).filter(([column]) => output.columns.includes(column)))
+    const make = compileRow(fields, output, tables.get(rows.into) as Table, scope)
+    if (!rows.each) return { id: output.id, make: (records, made) => void made.push(make(records)) }
+    const each = compileEach(rows.each)
+    return {
+      id: output.id,
+      make: (records, made) => {
+        for (const inner of each(records)) made.push(make(inner))
+      },
+    }
+  })
+}
+
+/** Refuses blocks that are not the asked ones or do not follow each other, and gives the links to the unit's neighbours. */
+function checkChain(
+  group: Group,
+  records: readonly Records[],
+  errors: ReadonlyMap<number, unknown>,
+  header: string,
+  piece: RunContext<Config, never>['unit']['piece'],
+): { parentHash?: string; lastHash?: string } {
+  if (piece.kind !== 'range') return {}
+  const byNumber = new Map<bigint, { hash?: unknown; parentHash?: unknown }>()
+  group.inputs.forEach((input, i) => {
+    const block = records[i]?.[header] as { number?: unknown; hash?: unknown; parentHash?: unknown } | undefined
+    if (errors.has(i) || !block) return
+    const number = input.number as bigint
+    if (typeof block.number === 'string' && BigInt(block.number) !== number)
+      throw new ForkedAnswerError(`asked for block ${number} and got ${BigInt(block.number)}`)
+    byNumber.set(number, block)
+  })
+  for (const [number, { parentHash }] of byNumber) {
+    const parent = byNumber.get(number - 1n)
+    if (parent?.hash !== undefined && parentHash !== undefined && parent.hash !== parentHash)
+      throw new ForkedAnswerError(`blocks ${number - 1n} and ${number} are of different forks`)
+  }
+  const first = byNumber.get(piece.from)?.parentHash
+  const last = byNumber.get(piece.to)?.hash
+  return { ...(typeof first === 'string' ? { parentHash: first } : {}), ...(typeof last === 'string' ? { lastHash: last } : {}) }
+}
+
+/** What of a stretch was read, when some of its blocks failed. */
+function without([from, to]: readonly [bigint, bigint], failed: readonly { readonly key: string }[]): [bigint, bigint][] {
+  const holes = failed.map(({ key }) => BigInt(key)).sort((a, b) => (a < b ? -1 : 1))
+  const result: [bigint, bigint][] = []
+  let at = from
+  for (const hole of holes) {
+    if (hole > at) result.push([at, hole - 1n])
+    at = hole + 1n
+  }
+  if (at <= to) result.push([at, to])
+  return result
+}

@@ -1,0 +1,143 @@
+import {
+  bindSql,
+  defineStep,
+  didYouMean,
+  PipeError,
+  pathRoot,
+  type PlanContext,
+  type Scope,
+  type Statement,
+  type Wanted,
+} from '../../src/sdk/index.js'
+import { abiProblem, mentionedNames } from './calls.js'
+import { checkConfig, isBlocks, outputsOf, rowsOf } from './check.js'
+import { config, type Config } from './config.js'
+import { readUnit } from './read.js'
+
+/** The query of `over.sql` and what uses it do not fit together. */
+export class QueryNamesError extends PipeError {
+  readonly code = 'QUERY_NAMES'
+  constructor(
+    problem: string,
+    override readonly hint: string,
+  ) {
+    super(`over.sql: ${problem}`)
+  }
+}
+
+/** `from` lies after `to`, once both are known. */
+export class ReversedRangeError extends PipeError {
+  readonly code = 'RANGE_REVERSED'
+  override readonly hint = 'give a `from` that is not after `to`'
+  constructor(from: number, to: number) {
+    super(`blocks from ${from} to ${to}: there are none`)
+  }
+}
+
+/** The text of `over.sql` has no version for this warehouse. */
+export class DialectError extends PipeError {
+  readonly code = 'SQL_DIALECT'
+  override readonly hint = 'add one, or `default`'
+  constructor(kind: string, known: readonly string[]) {
+    super(`over.sql has no text for ${kind}, only for ${known.join(', ')}`)
+  }
+}
+
+export const rpcBatch = defineStep({
+  type: 'rpc-batch',
+  summary: 'Asks JSON-RPC calls for every block of a range or every row of a query and stores their results as rows.',
+  config,
+  requires: ['chain'],
+  parallel: 'requests',
+  units: 16,
+  example: `name: headers
+warehouse: duckdb:data/headers.duckdb
+chains:
+  ethereum: { rpc: "\${ETH_RPC_URL}" }
+tables:
+  headers: { columns: { number: bigint, hash: hash, timestamp: timestamp }, key: [number] }
+steps:
+  - id: headers
+    type: rpc-batch
+    chain: ethereum
+    into: headers
+    with:
+      over: { blocks: { from: 0, to: 99 } }
+      calls:
+        block: { method: eth_getBlockByNumber, params: [$number, false] }
+      row: { number: block.number, hash: block.hash, timestamp: block.timestamp }
+`,
+
+  check: checkConfig,
+  outputs: outputsOf,
+
+  async *plan(ctx): AsyncIterable<Wanted> {
+    const { over, calls } = ctx.config
+    const requests = Object.keys(calls).length
+    for (const [name, call] of Object.entries(calls)) {
+      const problem = 'function' in call ? await abiProblem(call.function) : undefined
+      if (problem !== undefined)
+        throw new QueryNamesError(`calls.${name}.function: ${problem}`, 'write it as in Solidity: balanceOf(address) returns (uint256)')
+    }
+    if (isBlocks(over)) {
+      const { from, to } = over.blocks
+      if (from > to + 1) throw new ReversedRangeError(from, to)
+      yield { kind: 'range', from: BigInt(from), to: BigInt(to), chunk: over.chunk ?? 1000, order: over.order ?? 'oldest-first', requests }
+      return
+    }
+    const sql = bindSql(sqlFor(over.sql, ctx.warehouse.kind), ctx.scope)
+    const columns = await queryColumns(ctx, sql)
+    const [first] = rowsOf(ctx.config, ctx.into)
+    const [output] = ctx.outputs
+    if (!first || !output) throw new QueryNamesError('has nothing to fill', 'give `row` or `rows`')
+    const copied = Object.entries(first.row).filter(([, field]) => typeof field === 'string' && columns.has(field) && !(field in calls))
+    yield {
+      kind: 'rows',
+      sql,
+      key: over.key,
+      output: output.id,
+      copied: Object.fromEntries(copied.map(([column, field]) => [column, String(field)])),
+      constants: output.constants,
+      chunk: over.chunk ?? 10_000,
+      order: over.order ?? 'oldest-first',
+      requests,
+    }
+  },
+
+  run: readUnit,
+})
+
+/** The names of the query's columns, once everything that uses one was found to have it. */
+async function queryColumns(ctx: PlanContext<Config>, sql: Statement): Promise<ReadonlySet<string>> {
+  const columns = new Set((await ctx.warehouse.describe(sql)).map(({ name }) => name))
+  const calls = Object.keys(ctx.config.calls)
+  const params: Scope = ctx.scope
+  for (const name of columns) {
+    if (params.has(name)) throw new QueryNamesError(`the column ${name} has the name of a param`, 'give it another name: AS …')
+    if (calls.includes(name)) throw new QueryNamesError(`the column ${name} has the name of a call`, 'give it another name: AS …')
+  }
+  const known = [...columns, ...calls]
+  const need = (name: string, where: string) => {
+    if (!known.includes(name) && !params.has(name))
+      throw new QueryNamesError(
+        `${where} uses ${name}, which is neither a column of the query nor a call`,
+        didYouMean(name, known) ?? `it gives ${[...columns].join(', ')}`,
+      )
+  }
+  for (const [name, call] of Object.entries(ctx.config.calls)) {
+    for (const mentioned of mentionedNames(call)) if (!params.has(mentioned)) need(pathRoot(mentioned), `calls.${name}`)
+  }
+  for (const rows of rowsOf(ctx.config, ctx.into)) {
+    const inner = new Set([...Object.keys(rows.each ?? {}), ...(rows.each ? ['index'] : [])])
+    for (const [column, field] of Object.entries(rows.row)) {
+      if (typeof field === 'string' && !field.startsWith('$') && !inner.has(pathRoot(field))) need(pathRoot(field), `row.${column}`)
+    }
+  }
+  return columns
+}
+
+function sqlFor(sql: string | Readonly<Record<string, string>>, kind: string): string {
+  const text = typeof sql === 'string' ? sql : (sql[kind] ?? sql.default)
+  if (text === undefined) throw new DialectError(kind, Object.keys(sql))
+  return text
+}

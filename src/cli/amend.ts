@@ -1,0 +1,36 @@
+import type { Pipeline } from '../pipeline/pipeline.js'
+import type { Warehouse } from '../sdk/index.js'
+import type { Io } from './io.js'
+import { openPipeline } from './open-pipeline.js'
+import { stateFolder, warehouseUrl } from './wire.js'
+
+/** What `retry` and `reset` share: the pipeline, held, with its warehouse open. Resolves to the exit code of `work`, or undefined when the file has mistakes. */
+export async function withLedger(
+  file: string,
+  state: string,
+  io: Io,
+  work: (pipeline: Pipeline, warehouse: Warehouse) => Promise<number>,
+): Promise<number | undefined> {
+  const pipeline = await openPipeline(file, { environment: 'warn' }, io)
+  if (!pipeline) return undefined
+  const [{ lockPipeline }, { openWarehouse }] = await Promise.all([import('../state/lock.js'), import('../warehouse/open.js')])
+  const url = warehouseUrl(pipeline.warehouse, io)
+  const self = { pid: io.pid, host: io.host, since: Math.round(io.clock.now()) }
+  const lock = await lockPipeline({
+    pipeline: pipeline.name,
+    warehouse: url,
+    stateDir: stateFolder(state, io),
+    clock: io.clock,
+    self,
+    alive: (pid) => io.alive(pid),
+  })
+  let warehouse: Warehouse | undefined
+  try {
+    warehouse = await openWarehouse(url, { mode: 'write' })
+    await warehouse.prepare([...pipeline.tables.values()])
+    return await work(pipeline, warehouse)
+  } finally {
+    await warehouse?.close()
+    await lock.release()
+  }
+}

@@ -1,0 +1,101 @@
+import { identifier, joinSql, PipeError, type Row, sql, sqlText, type Table } from '../sdk/index.js'
+import type { Pipeline } from '../pipeline/pipeline.js'
+import { type Io } from './io.js'
+import { warehouseUrl } from './wire.js'
+
+/** The demo can't stand in for what this pipeline reads. */
+export class NoDemoError extends PipeError {
+  readonly code = 'NO_DEMO'
+  override readonly hint = 'run it without --demo, with the environment that it names'
+  constructor(pipeline: string, problem: string) {
+    super(`pipeline ${pipeline} has no demo: ${problem}`)
+  }
+}
+
+export interface Demo {
+  /** With a warehouse of its own, unless WAREHOUSE_URL is set: a demo never mixes with real data. */
+  readonly pipeline: Pipeline
+  /** Of the node. */
+  readonly url: string
+  /** Prints the first rows of what was made. */
+  show(io: Io): Promise<void>
+  close(): Promise<void>
+}
+
+const ROWS_SHOWN = 5
+
+/** Starts a real local Ethereum node for a pipeline that reads one chain. Its blocks are the same at every start. */
+export async function startDemo(pipeline: Pipeline, io: Io): Promise<Demo> {
+  const used = new Set(pipeline.steps.flatMap(({ chain }) => chain ?? []))
+  const [name, ...others] = used
+  const chain = name === undefined ? undefined : pipeline.chains.get(name)
+  if (!chain || others.length > 0) throw new NoDemoError(pipeline.name, `it reads ${used.size} chains, and the demo is a node of one`)
+  const { startDemoNode } = await import('../demo/anvil.js')
+  io.stderr.write('demo: starting a local Ethereum node and mining 300 blocks\n')
+  const started = io.clock.monotonic()
+  const node = await startDemoNode({ chainId: chain.id, signal: io.signal, execPath: io.execPath })
+  const seconds = ((io.clock.monotonic() - started) / 1000).toFixed(1)
+  io.stderr.write(`demo: it listens on ${node.url} after ${seconds} s (anvil, pid ${node.pid}) and ends with this command\n`)
+  const warehouse = io.env.WAREHOUSE_URL ? pipeline.warehouse : `duckdb:data/${pipeline.name}-demo.duckdb`
+  const own = { ...pipeline, warehouse }
+  return {
+    pipeline: own,
+    url: node.url,
+    show: (out) => showRows(own, out),
+    close: () => node.close(),
+  }
+}
+
+/** The first rows of the table that the last step fills. */
+async function showRows(pipeline: Pipeline, io: Io): Promise<void> {
+  const table = pipeline.steps
+    .flatMap((step) => step.outputs.map((output) => pipeline.tables.get(output.table)))
+    .filter((found): found is Table => found !== undefined)
+    .at(-1)
+  if (!table) return
+  const { openWarehouse } = await import('../warehouse/open.js')
+  const warehouse = await openWarehouse(warehouseUrl(pipeline.warehouse, io), { mode: 'plan' })
+  try {
+    const rows: Row[] = []
+    const columns = table.columns.map(({ name }) => name)
+    const names = (list: readonly string[]) => joinSql(list.map(identifier), ', ')
+    for await (const page of warehouse.query(
+      sql`SELECT ${names(columns)} FROM ${identifier(table.name)} ORDER BY ${names(table.key)} LIMIT ${sqlText(String(ROWS_SHOWN))}`,
+    ))
+      rows.push(...page)
+    if (rows.length === 0) return
+    const shown = columns.filter((name) => table.key.includes(name) || !isHex(String(rows[0]?.[name] as string)))
+    const all = grid(columns, rows, io.columns)
+    const fits = all.split('\n').every((line) => line.length <= io.columns)
+    const rest = columns.filter((name) => !shown.includes(name))
+    const title = fits || rest.length === 0 ? '' : ` (without ${rest.join(', ')})`
+    io.stdout.write(`\nThe first rows of ${table.name}${title}:\n\n${title === '' ? all : grid(shown, rows, io.columns)}\n`)
+  } finally {
+    await warehouse.close()
+  }
+}
+
+/** Columns side by side. When they are too wide, hex texts are cut in the middle; numbers and headings never are. */
+export function grid(columns: readonly string[], rows: readonly Row[], width: number): string {
+  const lines = rows.map((row) => columns.map((column) => String(row[column] as string)))
+  const needed = columns.map((name, i) => Math.max(name.length, ...lines.map((line) => line[i]?.length ?? 0)))
+  const over = needed.reduce((sum, size) => sum + size + 2, 0) - width
+  const hex = needed.filter((_, i) => isHex(lines[0]?.[i])).length
+  const widths = needed.map((size, i) =>
+    over > 0 && isHex(lines[0]?.[i]) ? Math.max(columns[i]?.length ?? 0, 12, size - Math.ceil(over / hex)) : size,
+  )
+  const cell = (text: string, i: number) => {
+    const size = widths[i] ?? 0
+    const fits = isHex(text) ? short(text, size) : text
+    return /^-?\d/.test(lines[0]?.[i] ?? '') && !isHex(lines[0]?.[i]) ? fits.padStart(size) : fits.padEnd(size)
+  }
+  return [columns, ...lines].map((line) => `  ${line.map(cell).join('  ')}`.trimEnd()).join('\n')
+}
+
+const isHex = (text: string | undefined) => text?.startsWith('0x') === true
+
+function short(text: string, size: number): string {
+  if (text.length <= size) return text
+  const head = Math.ceil((size - 1) / 2)
+  return `${text.slice(0, head)}…${text.slice(text.length - (size - 1 - head))}`
+}

@@ -1,0 +1,53 @@
+/** What every command gets. */
+export interface CommonOptions {
+  /** Where runs and history are kept: `--state`, else `PIPE_STATE`, else `sqlite:.pipe/state.db`. Never print it whole. */
+  readonly state: string
+}
+
+export interface ValidateOptions {
+  readonly format: 'text' | 'json' | 'github'
+  /** Missing environment is an error, not a warning. */
+  readonly env: boolean
+}
+
+/** What `plan` and `run` share: which part of the pipeline, with which values. */
+export interface PlanOptions extends CommonOptions {
+  /** By name, as text: the params' types are the pipeline's business. */
+  readonly params: Readonly<Record<string, string>>
+  /** Step ids; undefined means all. */
+  readonly select: readonly string[] | undefined
+  /** At most this many input rows, blocks, days or pages a step. */
+  readonly limit: number | undefined
+}
+
+export interface PlanCommandOptions extends PlanOptions {
+  readonly json: boolean
+  readonly offline: boolean
+  readonly detailedExitcode: boolean
+}
+
+export interface RunCommandOptions extends PlanOptions {
+  readonly demo: boolean
+  readonly output: 'auto' | 'plain' | 'json'
+  readonly statusFile: string | undefined
+}
+
+export interface StatusOptions extends CommonOptions {
+  readonly json: boolean
+  readonly watch: boolean
+}
+
+export interface RetryOptions extends CommonOptions {
+  /** One step; undefined means all. */
+  readonly step: string | undefined
+}
+
+export interface ResetOptions extends CommonOptions {
+  readonly step: string
+  /** `A..B`, both ends included; undefined means everything of the step. */
+  readonly range: string | undefined
+}
+
+export interface GraphOptions {
+  readonly format: 'mermaid' | 'dot'
+}

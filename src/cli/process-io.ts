@@ -1,0 +1,79 @@
+import { hostname } from 'node:os'
+import { StopSignal, type Io, type StopName } from './io.js'
+import { systemClock } from './system-clock.js'
+
+/** How long a process that was asked to stop may take for its last commits, in milliseconds. */
+const graceMs: Readonly<Record<StopName, number>> = { SIGINT: 30_000, SIGTERM: 10_000, SIGHUP: 10_000 }
+
+/** The outside world of this process. Takes over its signals, so it is made once. */
+export function processIo(grace = graceMs): Io {
+  const { env, stdout, stderr } = process
+  for (const stream of [stdout, stderr]) stream.on('error', ignoreClosedPipe)
+  const cleanups = new Set<() => void>()
+  process.once('exit', () => {
+    for (const cleanup of cleanups) cleanup()
+  })
+  const isTTY = stdout.isTTY === true && env.TERM !== 'dumb' && !env.CI
+  return {
+    stdout,
+    stderr,
+    env,
+    cwd: process.cwd(),
+    signal: stopOnSignals(grace),
+    isTTY,
+    color: hasColor(env, isTTY),
+    columns: stdout.columns || 80,
+    pid: process.pid,
+    execPath: process.execPath,
+    host: hostname(),
+    alive,
+    clock: systemClock,
+    random: Math.random,
+    atExit: (cleanup) => {
+      cleanups.add(cleanup)
+      return () => cleanups.delete(cleanup)
+    },
+  }
+}
+
+function alive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    // It is there and belongs to another user.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}
+
+/** Resolves when everything written so far has left the process, or can't any more. */
+export function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed || !stream.writable) resolve()
+    else stream.write('', () => resolve())
+  })
+}
+
+/** NO_COLOR and FORCE_COLOR decide when they are set to anything, as https://no-color.org says; else the terminal. */
+function hasColor(env: Io['env'], isTTY: boolean): boolean {
+  if (env.NO_COLOR) return false
+  return env.FORCE_COLOR ? env.FORCE_COLOR !== '0' : isTTY
+}
+
+/** The first signal asks, the second ends the process at once, as does the end of the grace time. */
+function stopOnSignals(grace: Readonly<Record<StopName, number>>): AbortSignal {
+  const controller = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      const stop = new StopSignal(name)
+      if (controller.signal.aborted) process.exit(stop.exitCode)
+      controller.abort(stop)
+      setTimeout(() => process.exit(stop.exitCode), grace[name]).unref()
+    })
+  }
+  return controller.signal
+}
+
+/** `pipe … | head` closes our stdout: what cannot be shown is dropped and the work goes on. */
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
+}

@@ -1,0 +1,229 @@
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type {
+  GraphOptions,
+  PlanCommandOptions,
+  PlanOptions,
+  ResetOptions,
+  RetryOptions,
+  RunCommandOptions,
+  StatusOptions,
+  ValidateOptions,
+} from './options.js'
+
+/** What the command line can ask for. Each resolves to the exit code. */
+export interface Commands {
+  validate(files: readonly string[], options: ValidateOptions): Promise<number>
+  plan(file: string, options: PlanCommandOptions): Promise<number>
+  run(file: string, options: RunCommandOptions): Promise<number>
+  status(file: string, options: StatusOptions): Promise<number>
+  retry(file: string, options: RetryOptions): Promise<number>
+  reset(file: string, options: ResetOptions): Promise<number>
+  graph(file: string, options: GraphOptions): Promise<number>
+  steps(type: string | undefined): Promise<number>
+  init(folder: string): Promise<number>
+}
+
+/** The settings that come from outside the command line. */
+export interface ProgramSettings {
+  readonly version: string
+  /** Value of PIPE_STATE, if it is set. */
+  readonly state: string | undefined
+  readonly color: boolean
+  readonly columns: number
+  readonly stdout: (text: string) => void
+  readonly stderr: (text: string) => void
+  /** Receives the exit code of the command that ran. */
+  readonly exit: (code: number) => void
+}
+
+/** Options as commander gives them: the attribute is named after the flag. */
+type Written<T extends PlanOptions> = Omit<T, 'params' | 'state'> & { readonly param: T['params'] }
+
+const defaultState = 'sqlite:.pipe/state.db'
+
+/** The whole command line: names, flags and help of every command. Knows no command's code, so it loads fast. */
+export function program(commands: Commands, settings: ProgramSettings): Command {
+  const pipe = new Command('pipe')
+    .description('Blockchain backfills that are proved complete: YAML pipelines into DuckDB, Postgres or ClickHouse.')
+    .version(settings.version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [COMMAND]', 'show help of a command')
+    .addOption(new Option('--state <URL>', `where runs and history are kept: sqlite:PATH (default: PIPE_STATE, else ${defaultState})`))
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .configureOutput({
+      writeOut: settings.stdout,
+      writeErr: settings.stderr,
+      getOutHelpWidth: () => settings.columns,
+      getErrHelpWidth: () => settings.columns,
+      getOutHasColors: () => settings.color,
+      getErrHasColors: () => settings.color,
+    })
+    .showSuggestionAfterError(true)
+    .showHelpAfterError('(pipe --help shows the commands)')
+    .exitOverride()
+    .addHelpText('after', help)
+
+  const common = (): { state: string } => ({ state: pipe.opts<{ state?: string }>().state ?? settings.state ?? defaultState })
+  const ends = async (running: Promise<number>): Promise<void> => settings.exit(await running)
+
+  command(pipe, 'validate', 'check pipeline files: no network, no database', [
+    'pipe validate pipelines/*.yaml',
+    'pipe validate --env pipelines/miners.yaml     # also demand the environment that `run` will need',
+    'pipe validate --format github pipelines/*.yaml  # annotations in a pull request',
+  ])
+    .argument('[FILES...]', 'pipeline files (default: pipelines/*.yaml)')
+    .addOption(new Option('--format <FORMAT>', 'how to print').choices(['text', 'json', 'github']).default('text'))
+    .option('--env', 'missing environment is an error, not a warning', false)
+    .action((files: string[], options: ValidateOptions) => ends(commands.validate(files, options)))
+
+  selecting(
+    command(pipe, 'plan', 'show what `run` would do, and why; changes nothing', [
+      'pipe plan pipelines/miners.yaml',
+      'pipe plan pipelines/miners.yaml --param from=18000000 --json',
+      'pipe plan pipelines/miners.yaml --detailed-exitcode  # 0 nothing to do, 4 work to do',
+    ]),
+  )
+    .option('--json', 'print the plan as JSON (schemas/plan.schema.json)', false)
+    .option('--offline', 'ask no endpoint: what needs a head is left open', false)
+    .option('--detailed-exitcode', 'exit 4 when there is work to do', false)
+    .action((file: string, { param: params, ...options }: Written<PlanCommandOptions>) =>
+      ends(commands.plan(file, { ...options, params, ...common() })),
+    )
+
+  selecting(
+    command(pipe, 'run', 'fetch what is missing; may be killed and started again at any moment', [
+      'pipe run pipelines/miners.yaml --demo          # on a local chain of its own: needs no endpoint',
+      'ETH_RPC_URL=https://… pipe run pipelines/miners.yaml',
+      'pipe run pipelines/miners.yaml --param from=18000000 --param to=18000999',
+      'pipe run pipelines/miners.yaml --output json > events.jsonl',
+    ]),
+  )
+    .option('--demo', 'run against a local chain that is started for it, into a database of its own', false)
+    .addOption(
+      new Option('--output <FORM>', 'auto: live on a terminal, else plain lines; json: one event a line')
+        .choices(['auto', 'plain', 'json'])
+        .default('auto'),
+    )
+    .option('--status-file <PATH>', 'keep a small JSON file with the state of the run')
+    .action((file: string, { param: params, ...options }: Written<RunCommandOptions>) =>
+      ends(commands.run(file, { ...options, params, ...common() })),
+    )
+
+  command(pipe, 'status', 'show the last run, also while another process runs it', [
+    'pipe status pipelines/miners.yaml',
+    'pipe status pipelines/miners.yaml --watch',
+    'pipe status pipelines/miners.yaml --json',
+  ])
+    .argument('<FILE>', 'pipeline file')
+    .option('--json', 'print JSON (schemas/status.schema.json)', false)
+    .option('--watch', 'print again every 2 seconds until the run has ended', false)
+    .action((file: string, options: StatusOptions) => ends(commands.status(file, { ...options, ...common() })))
+
+  command(pipe, 'retry', 'release quarantined and failed units; the next run does them again', [
+    'pipe retry pipelines/miners.yaml',
+    'pipe retry pipelines/miners.yaml --step balances',
+  ])
+    .argument('<FILE>', 'pipeline file')
+    .option('--step <ID>', 'only this step')
+    .action((file: string, options: RetryOptions) => ends(commands.retry(file, { ...options, ...common() })))
+
+  command(pipe, 'reset', 'mark units as not done; the next run replaces what they wrote', [
+    'pipe reset pipelines/miners.yaml --step blocks --range 18000000..18000999',
+    'pipe reset pipelines/miners.yaml --step balances',
+  ])
+    .argument('<FILE>', 'pipeline file')
+    .requiredOption('--step <ID>', 'the step')
+    .option('--range <A..B>', 'blocks, keys or days, both ends included (default: everything of the step)', range)
+    .action((file: string, options: ResetOptions) => ends(commands.reset(file, { ...options, ...common() })))
+
+  command(pipe, 'graph', 'print the steps and what they need', [
+    'pipe graph pipelines/miners.yaml',
+    'pipe graph pipelines/miners.yaml --format dot | dot -Tsvg > miners.svg',
+  ])
+    .argument('<FILE>', 'pipeline file')
+    .addOption(new Option('--format <FORMAT>', 'how to print').choices(['mermaid', 'dot']).default('mermaid'))
+    .action((file: string, options: GraphOptions) => ends(commands.graph(file, options)))
+
+  command(pipe, 'steps', 'list the step types, or explain one', ['pipe steps', 'pipe steps rpc-batch'])
+    .argument('[TYPE]', 'step type')
+    .action((type: string | undefined) => ends(commands.steps(type)))
+
+  command(pipe, 'init', 'write a small annotated pipeline to start from; overwrites nothing', ['pipe init', 'pipe init my-project'])
+    .argument('[FOLDER]', 'where', '.')
+    .action((folder: string) => ends(commands.init(folder)))
+
+  return pipe
+}
+
+function command(pipe: Command, name: string, description: string, examples: readonly string[]): Command {
+  return pipe
+    .command(name)
+    .description(description)
+    .allowExcessArguments(false)
+    .showHelpAfterError(`(pipe help ${name} shows its flags)`)
+    .addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}`)
+}
+
+function selecting(command: Command): Command {
+  return command
+    .argument('<FILE>', 'pipeline file')
+    .addOption(
+      new Option('--param <NAME=VALUE>', 'a param of the pipeline; may be repeated').argParser(param).default({}, 'those of the file'),
+    )
+    .addOption(new Option('--select <IDS>', 'only these steps, separated by commas').argParser(ids))
+    .addOption(new Option('--limit <N>', 'at most N input rows, blocks, days or pages a step').argParser(positive))
+}
+
+function param(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
+  const at = text.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError('Write it as name=value.')
+  const name = text.slice(0, at)
+  if (Object.hasOwn(before, name)) throw new InvalidArgumentError(`"${name}" is given twice.`)
+  return { ...before, [name]: text.slice(at + 1) }
+}
+
+function ids(text: string): readonly string[] {
+  const found = text
+    .split(',')
+    .map((id) => id.trim())
+    .filter((id) => id !== '')
+  if (found.length === 0) throw new InvalidArgumentError('Name at least one step.')
+  return found
+}
+
+function positive(text: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : 0
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('It must be a whole number of 1 or more.')
+  return value
+}
+
+function range(text: string): string {
+  if (!/^[^.]+\.\.[^.]+$/.test(text)) throw new InvalidArgumentError('Write it as A..B, both ends included.')
+  return text
+}
+
+const help = `
+Examples:
+  pipe run pipelines/miners.yaml --demo    fill a table from a local chain, nothing to set up
+  pipe validate pipelines/*.yaml           is the file right?
+  pipe plan pipelines/miners.yaml          what would run do, why, and how much is it?
+  pipe run pipelines/miners.yaml           do it; start it again after a crash and it goes on
+  pipe status pipelines/miners.yaml        how far is it, from another terminal
+  pipe steps rpc-batch                     everything a step type can do
+  pipe help run                            all flags of a command
+
+Exit codes:
+  0    done
+  1    incomplete: units failed or are in quarantine, a gate is closed, or a limit was reached (they are listed)
+  2    could not start: a mistake in the file, the usage or the environment, or an internal error
+  3    another run holds this pipeline
+  4    plan --detailed-exitcode: there is work to do
+  130  stopped by Ctrl-C (SIGINT) after a clean checkpoint; a second one stops at once
+  143  stopped by SIGTERM after a clean checkpoint
+
+Environment:
+  PIPE_STATE  where runs and history are kept, unless --state says so
+  PIPE_DEBUG  1 shows the stack of every error
+  NO_COLOR    no colours
+  A pipeline names what it needs itself (\${ETH_RPC_URL}, …); a .env file beside it is read.
+`

@@ -1,0 +1,224 @@
+import { randomUUID } from 'node:crypto'
+import { resolve } from 'node:path'
+import { isPipeError, type RunFact, type Warehouse } from '../sdk/index.js'
+import type { Pipeline } from '../pipeline/pipeline.js'
+import { rateOf, type RunView } from '../report/view.js'
+import type { StateStore } from '../state/store.js'
+import { type Io, Exit, StopSignal } from './io.js'
+import type { RunCommandOptions } from './options.js'
+import { createRedactor, redactDeep } from './redact.js'
+import { createMoment, openChains, openState, pipelineFor, refuseDrift, stateFolder, warehouseUrl } from './wire.js'
+
+/** Fetches what is missing. Resolves to the exit code. @throws {PipeError} what kept it from starting. */
+export async function runCommand(file: string, options: RunCommandOptions, io: Io): Promise<number> {
+  const found = await pipelineFor(file, options, io, options.demo ? 'warn' : 'require')
+  if (!found) return Exit.notStarted
+  if (!options.demo) return runPipeline(found, options, io, undefined)
+  const { startDemo } = await import('./demo.js')
+  const demo = await startDemo(found, io)
+  try {
+    const code = await runPipeline(demo.pipeline, options, io, demo.url)
+    if (options.output !== 'json') await demo.show(io)
+    return code
+  } finally {
+    await demo.close()
+  }
+}
+
+async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: Io, endpoint: string | undefined): Promise<number> {
+  const [{ lockPipeline }, { openWarehouse }] = await Promise.all([import('../state/lock.js'), import('../warehouse/open.js')])
+  const startedAt = Math.round(io.clock.now())
+  const self = { pid: io.pid, host: io.host, since: startedAt }
+  const url = warehouseUrl(pipeline.warehouse, io)
+  const lock = await lockPipeline({
+    pipeline: pipeline.name,
+    warehouse: url,
+    stateDir: stateFolder(options.state, io),
+    clock: io.clock,
+    self,
+    alive: (pid) => io.alive(pid),
+  })
+  let warehouse: Warehouse | undefined
+  let state: StateStore | undefined
+  try {
+    warehouse = await openWarehouse(url, { mode: 'write' })
+    await refuseDrift(warehouse, pipeline)
+    await warehouse.prepare([...pipeline.tables.values()])
+    state = await openState(options.state, io)
+    return await runOpened({ pipeline, options, io, endpoint, warehouse, state, startedAt, lockFile: lock.path })
+  } finally {
+    await warehouse?.close()
+    await state?.close()
+    await lock.release()
+  }
+}
+
+interface Opened {
+  readonly pipeline: Pipeline
+  readonly options: RunCommandOptions
+  readonly io: Io
+  readonly endpoint: string | undefined
+  readonly warehouse: Warehouse
+  readonly state: StateStore
+  readonly startedAt: number
+  readonly lockFile: string | undefined
+}
+
+async function runOpened({ pipeline, options, io, endpoint, warehouse, state, startedAt, lockFile }: Opened): Promise<number> {
+  const [{ run }, { createBus }, { openReporters }] = await Promise.all([
+    import('../run/run.js'),
+    import('../run/bus.js'),
+    import('./reporters.js'),
+  ])
+  const redact = createRedactor(pipeline.secrets)
+  const id = randomUUID()
+  const bus = createBus(io.clock, id)
+  const emit = (fact: RunFact) => bus.emit(QUIET.has(fact.type) ? fact : redactDeep(fact, redact))
+  await state.startRun({
+    id,
+    pipeline: pipeline.name,
+    warehouse: warehouse.display,
+    file: pipeline.file,
+    hash: pipeline.hash,
+    pid: io.pid,
+    host: io.host,
+    startedAt,
+    ...(lockFile === undefined ? {} : { lockFile }),
+  })
+  const reporters = await openReporters({
+    bus,
+    io,
+    output: options.output,
+    statusFile: options.statusFile === undefined ? undefined : resolve(io.cwd, options.statusFile),
+    pipeline,
+  })
+  const { view } = reporters
+  const keeper = keepState(state, id, view, io)
+  const chains = openChains({ pipeline, warehouse, state, io, emit, endpoint, remember: true })
+  const onStop = () => emit({ type: 'run:stopping', signal: io.signal.reason instanceof StopSignal ? io.signal.reason.signal : 'SIGINT' })
+  io.signal.addEventListener('abort', onStop, { once: true })
+  let exitCode: number = Exit.notStarted
+  try {
+    emit({
+      type: 'run:started',
+      pipeline: pipeline.name,
+      warehouse: warehouse.display,
+      pid: io.pid,
+      host: io.host,
+      steps: pipeline.steps.map(({ id: step, title, definition, needs }) => ({ id: step, title, type: definition.type, needs })),
+    })
+    const moment = createMoment(io, async (chain) => {
+      const head = await chains.head(chain)
+      emit({ type: 'run:resolved', heads: chains.heads(), params: options.params })
+      await state.updateRun(
+        id,
+        { resolved: { heads: chains.heads(), params: options.params, now: String(moment.now) } },
+        Math.round(io.clock.now()),
+      )
+      return head
+    })
+    const result = await run({
+      pipeline,
+      warehouse,
+      moment,
+      clock: io.clock,
+      random: io.random,
+      emit,
+      signal: io.signal,
+      given: options.params,
+      select: options.select,
+      limit: options.limit,
+      rpc: (step) => chains.lane(step),
+      redact,
+      onCheck: (step, check) =>
+        void state
+          .recordCheck(id, step, redactDeep(check, redact), Math.round(io.clock.now()))
+          .catch((error: unknown) =>
+            emit({ type: 'warning', step, message: `the result of a check was not kept: ${redact(String(error))}` }),
+          ),
+    })
+    exitCode = result.outcome === 'stopped' ? stopCode(io) : result.outcome === 'done' ? Exit.done : Exit.incomplete
+    emit({ type: 'run:ended', outcome: result.outcome, exitCode })
+    await chains.remember()
+    await state.rememberRates(rates(view, pipeline.name, io))
+  } catch (error) {
+    exitCode = io.signal.aborted ? stopCode(io) : Exit.notStarted
+    emit({
+      type: 'run:ended',
+      outcome: io.signal.aborted ? 'stopped' : 'error',
+      exitCode,
+      error: error instanceof Error ? error.message : String(error),
+    })
+    if (!io.signal.aborted)
+      throw isPipeError(error) ? error : new Error(redact(error instanceof Error ? error.message : String(error)), { cause: error })
+  } finally {
+    io.signal.removeEventListener('abort', onStop)
+    await chains.close()
+    await keeper.close()
+    await state
+      .updateRun(
+        id,
+        {
+          endedAt: Math.round(io.clock.now()),
+          outcome: view.outcome ?? 'error',
+          exitCode,
+          view: JSON.parse(JSON.stringify(view)) as never,
+        },
+        Math.round(io.clock.now()),
+      )
+      .catch((error: unknown) =>
+        emit({ type: 'warning', message: `the end of the run was not kept in the state store: ${redact(String(error))}` }),
+      )
+    await reporters.close()
+  }
+  return exitCode
+}
+
+/** Events without text of others, and many of them. */
+const QUIET: ReadonlySet<RunFact['type']> = new Set([
+  'batch:committed',
+  'commit:done',
+  'rpc:request',
+  'unit:started',
+  'unit:done',
+  'rpc:limits',
+])
+
+const KEEP_MS = 1_000
+
+/** Writes the view into the state store about once a second, for `pipe status` of other processes. */
+function keepState(state: StateStore, run: string, view: RunView, io: Io): { close(): Promise<void> } {
+  const stop = new AbortController()
+  let failed = false
+  const work = (async () => {
+    while (!stop.signal.aborted) {
+      await io.clock.sleep(KEEP_MS, stop.signal).catch(() => undefined)
+      if (stop.signal.aborted) return
+      try {
+        await state.updateRun(run, { view: JSON.parse(JSON.stringify(view)) as never }, Math.round(io.clock.now()))
+      } catch (error) {
+        // Others see less; the run goes on.
+        if (!failed)
+          io.stderr.write(`warning: the state store can't be written: ${error instanceof Error ? error.message : String(error)}\n`)
+        failed = true
+      }
+    }
+  })()
+  return {
+    close: async () => {
+      stop.abort()
+      await work
+    },
+  }
+}
+
+function rates(view: RunView, pipeline: string, io: Io) {
+  const at = Math.round(io.clock.now())
+  return view.steps.flatMap((step) => {
+    const seconds = step.startedAt === null || step.endedAt === null ? 0 : (step.endedAt - step.startedAt) / 1000
+    const piecesPerSecond = seconds > 0 ? step.done / seconds : (rateOf(step, at) ?? 0)
+    return step.done > 0 && piecesPerSecond > 0 ? [{ pipeline, step: step.id, piecesPerSecond, bytesPerPiece: 0, at }] : []
+  })
+}
+
+const stopCode = (io: Io) => (io.signal.reason instanceof StopSignal ? io.signal.reason.exitCode : 130)

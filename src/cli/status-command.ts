@@ -1,0 +1,40 @@
+import { Exit, type Io } from './io.js'
+import { openPipeline } from './open-pipeline.js'
+import type { StatusOptions } from './options.js'
+import { renderStatus, statusReport, type StatusInput } from './status.js'
+import { openState } from './wire.js'
+
+const watchMs = 2_000
+const shownRuns = 5
+
+/**
+ * Prints what the state store knows of the last run of a pipeline. Opens no warehouse, so it works while another process
+ * runs. With `watch`, prints again every two seconds until that run has ended.
+ */
+export async function statusCommand(file: string, options: StatusOptions, io: Io): Promise<number> {
+  const pipeline = await openPipeline(file, { environment: 'warn' }, io)
+  if (!pipeline) return Exit.notStarted
+  for (;;) {
+    const input = await lookUp(pipeline.name, file, options.state, io)
+    io.stdout.write(print(input, options, io))
+    if (!options.watch || input.runs[0]?.outcome !== 'running') return Exit.done
+    await io.clock.sleep(watchMs, io.signal)
+  }
+}
+
+async function lookUp(pipeline: string, file: string, state: string, io: Io): Promise<StatusInput> {
+  const store = await openState(state, io, true)
+  try {
+    const runs = await store.runs(pipeline, { limit: shownRuns })
+    const [last] = runs
+    return { pipeline, file, runs, checks: last ? await store.checks(last.id) : [], now: Math.round(io.clock.now()) }
+  } finally {
+    await store.close()
+  }
+}
+
+/** Watched on a terminal, the text takes the place of the one before; watched as JSON, it is one line each time. */
+function print(input: StatusInput, { json, watch }: StatusOptions, io: Io): string {
+  if (json) return `${JSON.stringify(statusReport(input), null, watch ? undefined : 2)}\n`
+  return watch && io.isTTY ? `\u001b[2J\u001b[H${renderStatus(input)}` : renderStatus(input)
+}

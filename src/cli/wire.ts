@@ -1,0 +1,218 @@
+import { dirname, join, resolve } from 'node:path'
+import { readPipeline } from '../pipeline/read.js'
+import { formatProblem } from '../pipeline/format.js'
+import { staticParams, unknownParams } from '../pipeline/params.js'
+import type { Endpoint, Pipeline, Step } from '../pipeline/pipeline.js'
+import type { Moment } from '../plan/scope.js'
+import { didYouMean, PipeError, type RpcPool, type RunFact, type Warehouse } from '../sdk/index.js'
+import type { ChainRpc } from '../rpc/pool.js'
+import { StepWithoutChainError } from '../run/run.js'
+import type { StateStore } from '../state/store.js'
+import type { Io } from './io.js'
+import type { PlanOptions } from './options.js'
+import { UsageError } from './usage-error.js'
+
+/** Tables of the warehouse are not what the file declares. */
+export class SchemaDriftError extends PipeError {
+  readonly code = 'SCHEMA_DRIFT'
+  override readonly hint: string
+  constructor(problems: readonly string[], fixes: readonly string[]) {
+    super(`the warehouse differs from \`tables\`:\n  ${problems.join('\n  ')}`)
+    this.hint = fixes.length > 0 ? `this would mend it:\n    ${fixes.join('\n    ')}` : 'change `tables`, or the table'
+  }
+}
+
+/** A chain was asked for its head and must not be. */
+export class OfflineError extends PipeError {
+  readonly code = 'OFFLINE'
+  override readonly hint = 'leave out --offline, or give the blocks as numbers: --param from=… --param to=…'
+  constructor(readonly chain: string) {
+    super(`needs the head of ${chain}`)
+  }
+}
+
+/** A pipeline for `plan` and `run`, with every `--param` and `--select` checked. Undefined when it has mistakes; they are printed. */
+export async function pipelineFor(
+  file: string,
+  options: PlanOptions,
+  io: Io,
+  environment: 'require' | 'warn',
+): Promise<Pipeline | undefined> {
+  const { pipeline, problems } = await readPipeline(file, { cwd: io.cwd, env: io.env, environment, params: options.params })
+  const errors = problems.filter(({ severity }) => severity === 'error')
+  for (const problem of environment === 'warn' ? errors : problems) io.stderr.write(`${formatProblem(problem)}\n`)
+  if (errors.length > 0) return undefined
+  if (!pipeline) throw new UsageError(`${file} has no steps: it is a shared file`, 'name the pipeline that imports it')
+  const wrong = [
+    ...unknownParams(pipeline.params, options.params),
+    ...staticParams(pipeline.params, options.params).problems.map(
+      ({ path, message, hint }) => `${path} ${message}${hint === undefined ? '' : ` (${hint})`}`,
+    ),
+  ]
+  const ids = pipeline.steps.flatMap(({ id }) => [id, id.replace(/\[.*\]$/, '')])
+  for (const id of options.select ?? []) {
+    if (!ids.includes(id))
+      wrong.push(`--select ${id}: no such step (${didYouMean(id, ids) ?? `it has ${pipeline.steps.map((step) => step.id).join(', ')}`})`)
+  }
+  if (wrong.length === 0) return pipeline
+  for (const line of wrong) io.stderr.write(`error: ${line}\n`)
+  return undefined
+}
+
+/** Where the state store is, as an absolute URL. */
+export function stateUrl(state: string, io: Io): string {
+  return state.startsWith('sqlite:') ? `sqlite:${resolve(io.cwd, state.slice('sqlite:'.length))}` : state
+}
+
+/** The folder for locks and other small files of runs. */
+export function stateFolder(state: string, io: Io): string {
+  const url = stateUrl(state, io)
+  return url.startsWith('sqlite:') ? dirname(url.slice('sqlite:'.length)) : join(io.cwd, '.pipe')
+}
+
+/** A warehouse URL with the path of a file made absolute. */
+export function warehouseUrl(url: string, io: Io): string {
+  const match = /^(duckdb|chdb):(.+)$/.exec(url)
+  return match && match[2] !== ':memory:' ? `${match[1]}:${resolve(io.cwd, match[2] ?? '')}` : url
+}
+
+/** Opens the state store; of a machine's runs it can tell whether they live. */
+export async function openState(state: string, io: Io, readOnly = false): Promise<StateStore> {
+  const { openStateStore } = await import('../state/sqlite.js')
+  return openStateStore(stateUrl(state, io), { clock: io.clock, machine: { host: io.host, alive: (pid) => io.alive(pid) }, readOnly })
+}
+
+/** Stops with every difference between the declared tables and the real ones. @throws {SchemaDriftError} */
+export async function refuseDrift(warehouse: Warehouse, pipeline: Pipeline): Promise<void> {
+  const drift = await warehouse.drift([...pipeline.tables.values()])
+  if (drift.length > 0)
+    throw new SchemaDriftError(
+      drift.map(({ table, problem }) => `${table}: ${problem}`),
+      drift.flatMap(({ fix }) => fix ?? []),
+    )
+}
+
+/** The endpoints of every chain in use, opened when a step or a head first needs them. */
+export interface Chains {
+  head(chain: string): Promise<bigint>
+  /** Heads that were asked for, as text. */
+  heads(): Record<string, string>
+  lane(step: Step): RpcPool
+  /** Writes down what was found out about the endpoints. */
+  remember(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface ChainsOptions {
+  readonly pipeline: Pipeline
+  readonly warehouse: Warehouse
+  readonly state: StateStore
+  readonly io: Io
+  readonly emit: (fact: RunFact) => void
+  /** Stands in for the endpoints of every chain. */
+  readonly endpoint?: string | undefined
+  /** Whether the genesis hash of a new chain is written down. Not when planning, which changes nothing. */
+  readonly remember: boolean
+}
+
+export function openChains({ pipeline, warehouse, state, io, emit, endpoint, remember }: ChainsOptions): Chains {
+  const opened = new Map<string, ChainRpc>()
+  const opening = new Map<string, Promise<ChainRpc>>()
+  const heads = new Map<string, Promise<bigint>>()
+  const known = new Map<string, bigint>()
+  const open = (name: string): Promise<ChainRpc> => {
+    let promise = opening.get(name)
+    if (!promise) opening.set(name, (promise = openChain(name)))
+    return promise
+  }
+  const openChain = async (name: string): Promise<ChainRpc> => {
+    const chain = pipeline.chains.get(name)
+    if (!chain) throw new Error(`no chain ${name}`)
+    const { openChainRpc } = await import('../rpc/pool.js')
+    const limits = endpoint === undefined ? await state.limits(name) : []
+    const rpc = openChainRpc({
+      chain: { name, id: chain.id },
+      endpoints: endpoint === undefined ? chain.endpoints : [standIn(endpoint)],
+      clock: io.clock,
+      random: io.random,
+      emit,
+      limits,
+      genesis: await warehouse.genesis(chain.id),
+      ...(remember ? { onGenesis: (hash: string) => warehouse.rememberGenesis(chain.id, hash) } : {}),
+    })
+    opened.set(name, rpc)
+    return rpc
+  }
+  return {
+    head: (name) => {
+      let head = heads.get(name)
+      if (!head) {
+        head = open(name).then((rpc) => rpc.head(io.signal))
+        heads.set(name, head)
+        head.then(
+          (number) => known.set(name, number),
+          () => heads.delete(name),
+        )
+      }
+      return head
+    },
+    heads: () => Object.fromEntries([...known].map(([name, head]) => [name, String(head)])),
+    lane: (step) => lazyLane(step, open),
+    remember: async () => {
+      if (endpoint !== undefined) return
+      const at = io.clock.now()
+      const limits = [...opened].flatMap(([chain, rpc]) =>
+        rpc.learned().map((learned) => ({ chain, ...learned, maxBlockRange: undefined, at })),
+      )
+      if (limits.length > 0) await state.rememberLimits(limits)
+    },
+    close: async () => {
+      await Promise.all([...opened.values()].map((rpc) => rpc.close()))
+    },
+  }
+}
+
+const standIn = (url: string): Endpoint => ({
+  url,
+  maxWorkers: undefined,
+  priority: 0,
+  requestsPerSecond: undefined,
+  maxBlockRange: undefined,
+  headers: {},
+})
+
+/** The pool of a step's chain, opened with its first call. */
+function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>): RpcPool {
+  let lane: Promise<RpcPool> | undefined
+  const get = (): Promise<RpcPool> => {
+    if (step.chain === undefined) throw new StepWithoutChainError(step.id)
+    const batch = typeof step.with === 'object' && step.with !== null && 'batch' in step.with ? Number(step.with.batch) : undefined
+    lane ??= open(step.chain).then((rpc) =>
+      rpc.lane({
+        id: step.id,
+        ...(step.parallel === undefined ? {} : { parallel: step.parallel }),
+        ...(batch === undefined || Number.isNaN(batch) ? {} : { batch }),
+        attempts: step.retry.attempts,
+        waitMs: step.retry.waitMs,
+        maxWaitMs: step.retry.maxWaitMs,
+      }),
+    )
+    return lane
+  }
+  return {
+    batch: async (calls, options) => (await get()).batch(calls, options),
+    request: async (method, params, options) => (await get()).request(method, params, options),
+    ready: async (signal) => (await get()).ready(signal),
+  }
+}
+
+/** What a round reads up to: the clock now, each head when it is first asked for. */
+export function createMoment(io: Io, ask: (chain: string) => Promise<bigint>): Moment {
+  const heads = new Map<string, Promise<bigint>>()
+  const head = (chain: string) => {
+    let known = heads.get(chain)
+    if (!known) heads.set(chain, (known = ask(chain)))
+    return known
+  }
+  return { now: BigInt(Math.floor(io.clock.now())) * 1000n, head }
+}

@@ -1,0 +1,140 @@
+import {
+  type ChainInfo,
+  type CheckContext,
+  defaultOutputs,
+  type Json,
+  type Output,
+  referencesIn,
+  type StepDefinition,
+  type Table,
+} from '../sdk/index.js'
+import { chainNames } from './connections.js'
+import { type Field, locate, type Path } from './node.js'
+import type { ParamDefinition } from './pipeline.js'
+import type { Problems } from './problems.js'
+import { listing, suggestion } from './schema-problems.js'
+
+/** What is known of one instance of a step when its `with` is checked. */
+export interface StepContext {
+  /** `with` in the file; its holder's place when there is none. */
+  readonly field: Field
+  readonly config: Json
+  readonly into: Table | undefined
+  readonly tables: ReadonlyMap<string, Table>
+  readonly params: ReadonlyMap<string, ParamDefinition>
+  readonly matrix: Readonly<Record<string, string>>
+  readonly chain: ChainInfo | undefined
+}
+
+/** Whether a `with` that fits its schema also makes sense to its step type. A type without a check of its own knows no names but the common ones. */
+export function checkWith(definition: StepDefinition, context: StepContext, problems: Problems): boolean {
+  let sound = true
+  const say = (path: Path, message: string, hint: string | undefined): void => {
+    sound = false
+    problems.error(whereIn(context.field, path), message, hint)
+  }
+  const names = namesOf(context)
+  if (definition.check) {
+    try {
+      for (const { path, message, hint } of definition.check(checkContext(context, names))) say(path, message, hint)
+    } catch (error) {
+      say(
+        [],
+        `the check of step type \`${definition.type}\` failed: ${reason(error)}`,
+        'this is a mistake in the step type, not in this file',
+      )
+    }
+    return sound
+  }
+  for (const { name, path } of referencesIn(context.config)) {
+    const parts = name.split('.')
+    const known = names.has(name) || (parts[0] !== 'chain' && names.has(parts[0] ?? ''))
+    if (!known) say(path, `\`$${name}\` is not defined`, suggestReference(name, names))
+  }
+  return sound
+}
+
+/** Where a step's rows go, with `$chain` and the matrix put into what is constant in them. */
+export function outputsOf(definition: StepDefinition, context: StepContext, problems: Problems): readonly Output[] {
+  if (!definition.outputs) return defaultOutputs(context.into)
+  let outputs: readonly Output[]
+  try {
+    outputs = definition.outputs(checkContext(context, namesOf(context)))
+  } catch (error) {
+    problems.error(context.field, `the outputs of step type \`${definition.type}\` can't be told: ${reason(error)}`)
+    return []
+  }
+  const facts = context.chain ? chainNames(context.chain) : new Map<string, Json>()
+  const valueOf = (text: string): string => {
+    const name = text.startsWith('$') ? text.slice(1) : undefined
+    const value = name === undefined ? undefined : Object.hasOwn(context.matrix, name) ? context.matrix[name] : facts.get(name)
+    return value === undefined || value === null || typeof value === 'object' ? text : String(value)
+  }
+  return outputs
+    .filter((output) => checkOutput(output, context, problems))
+    .map((output) => ({
+      ...output,
+      constants: Object.fromEntries(Object.entries(output.constants).map(([column, text]) => [column, valueOf(text)])),
+    }))
+}
+
+function checkOutput(output: Output, { tables, field }: StepContext, problems: Problems): boolean {
+  const table = tables.get(output.table)
+  if (!table) {
+    problems.error(
+      field,
+      `table \`${output.table.slice(0, 60)}\` is not declared`,
+      suggestion(output.table, tables.keys()) ?? 'declare it in `tables`',
+    )
+    return false
+  }
+  const names = table.columns.map((column) => column.name)
+  const filled = new Set([...output.columns, ...Object.keys(output.compute), ...Object.keys(output.constants)])
+  for (const column of filled) {
+    if (!names.includes(column))
+      problems.error(
+        field,
+        `table \`${table.name}\` has no column \`${column.slice(0, 60)}\``,
+        suggestion(column, names) ?? listing('it has', names),
+      )
+  }
+  const empty = table.columns.filter((column) => !column.nullable && !filled.has(column.name)).map((column) => column.name)
+  if (empty.length > 0) {
+    problems.error(
+      field,
+      `nothing fills ${empty.map((column) => `\`${column}\``).join(', ')} of table \`${table.name}\``,
+      'fill it, or put a ? after its type when it may be null',
+    )
+  }
+  return true
+}
+
+function checkContext({ config, into, tables, chain }: StepContext, names: ReadonlySet<string>): CheckContext<unknown> {
+  return { config, into, tables, names, chain }
+}
+
+/** What `$` may name whatever the step type: params, the axes of the matrix, `now`, the facts of the chain. */
+function namesOf({ params, matrix, chain }: StepContext): ReadonlySet<string> {
+  return new Set([...params.keys(), ...Object.keys(matrix), 'now', ...(chain ? chainNames(chain).keys() : [])])
+}
+
+function suggestReference(name: string, names: ReadonlySet<string>): string | undefined {
+  const near = suggestion(name, names)
+  return (
+    near?.replace('`', '`$') ??
+    listing(
+      'known here',
+      [...names].map((each) => `$${each}`),
+    )
+  )
+}
+
+/** The place of a path below `with`, or of what is there of it. */
+function whereIn(field: Field, path: Path): { readonly place: Field['place']; readonly path: Path } {
+  const whole = [...field.path, ...path]
+  return { place: field.node && path.length > 0 ? locate(field.node, path).place : field.place, path: whole }
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,124 @@
+import { DirectedGraph } from 'graphology'
+import { hasCycle, topologicalGenerations } from 'graphology-dag'
+import type { Pipeline, Step } from './pipeline.js'
+
+/** A step as the graph sees it. */
+export interface GraphNode {
+  readonly id: string
+  readonly needs: readonly string[]
+}
+
+/**
+ * The steps with each after all that it needs, otherwise in the order of the file; or a cycle as a path that ends where it
+ * begins (`a, b, a`: a needs b, b needs a). Needs that are no step are not looked at.
+ */
+export function orderSteps(steps: readonly GraphNode[]): { readonly order: string[] } | { readonly cycle: string[] } {
+  if (hasCycle(graphOf(steps))) return { cycle: findCycle(steps) }
+  const needs = new Map(steps.map((step) => [step.id, step.needs]))
+  const order = new Set<string>()
+  for (const { id } of steps) addWithNeeds(id, needs, order)
+  return { order: [...order] }
+}
+
+/** The steps by distance from the start: all of a level can run at the same time. The steps must have no cycle. */
+export function levels(steps: readonly GraphNode[]): string[][] {
+  const graph = graphOf(steps)
+  const placed = topologicalGenerations(graph).map((level) => level.map((key) => Number(key)).sort((a, b) => a - b))
+  return placed.map((level) => level.map((place) => steps[place]?.id ?? ''))
+}
+
+/** The DAG as a Mermaid flowchart, as GitHub and most Markdown viewers draw it. */
+export function toMermaid(pipeline: Pick<Pipeline, 'steps'>): string {
+  const names = new Map(pipeline.steps.map(({ id }, i) => [id, `s${i}`]))
+  const lines = ['flowchart TD']
+  for (const step of pipeline.steps) {
+    const [open, close] = step.definition.type === 'gate' ? ['{{', '}}'] : ['[', ']']
+    lines.push(`  ${names.get(step.id)}${open}"${labels(step).map(mermaidText).join('<br/>')}"${close}`)
+  }
+  for (const [from, to] of edges(pipeline.steps)) lines.push(`  ${names.get(from)} --> ${names.get(to)}`)
+  return `${lines.join('\n')}\n`
+}
+
+/** The DAG in the DOT language of Graphviz: `pipe graph --format dot FILE | dot -Tsvg`. */
+export function toDot(pipeline: Pick<Pipeline, 'name' | 'steps'>): string {
+  const lines = [`digraph ${dotText(pipeline.name)} {`, '  rankdir = TB', '  node [shape = box, style = rounded, fontname = "sans-serif"]']
+  for (const step of pipeline.steps) {
+    const shape = step.definition.type === 'gate' ? ', shape = hexagon' : ''
+    lines.push(`  ${dotText(step.id)} [label = ${dotText(labels(step).join('\n'))}${shape}]`)
+  }
+  for (const [from, to] of edges(pipeline.steps)) lines.push(`  ${dotText(from)} -> ${dotText(to)}`)
+  return `${[...lines, '}'].join('\n')}\n`
+}
+
+/** Nodes are named by their place in the file: graphology keeps names in plain objects, where `__proto__` would be lost. */
+function graphOf(steps: readonly GraphNode[]): DirectedGraph {
+  const graph = new DirectedGraph()
+  const places = new Map(steps.map(({ id }, place) => [id, String(place)]))
+  for (const place of places.values()) graph.addNode(place)
+  for (const { id, needs } of steps) {
+    for (const need of needs) if (places.has(need)) graph.mergeEdge(places.get(need), places.get(id))
+  }
+  return graph
+}
+
+/** Adds what a step needs, then the step. Without recursion: a file may chain thousands of steps. */
+function addWithNeeds(id: string, needs: ReadonlyMap<string, readonly string[]>, order: Set<string>): void {
+  const stack = [id]
+  for (let at = stack.at(-1); at !== undefined; at = stack.at(-1)) {
+    const missing = order.has(at) ? undefined : needs.get(at)?.find((need) => needs.has(need) && !order.has(need))
+    if (missing !== undefined) stack.push(missing)
+    else {
+      order.add(at)
+      stack.pop()
+    }
+  }
+}
+
+/** The first cycle met when following needs in the order of the file. */
+function findCycle(steps: readonly GraphNode[]): string[] {
+  const needs = new Map(steps.map((step) => [step.id, step.needs]))
+  const finished = new Set<string>()
+  for (const { id } of steps) {
+    const path: { readonly id: string; next: number }[] = [{ id, next: 0 }]
+    const open = new Set([id])
+    for (let at = path.at(-1); at; at = path.at(-1)) {
+      const need = needs.get(at.id)?.[at.next++]
+      if (need === undefined) {
+        finished.add(at.id)
+        open.delete(at.id)
+        path.pop()
+      } else if (open.has(need)) {
+        return [...path.slice(path.findIndex((step) => step.id === need)).map((step) => step.id), need]
+      } else if (needs.has(need) && !finished.has(need)) {
+        open.add(need)
+        path.push({ id: need, next: 0 })
+      }
+    }
+  }
+  return []
+}
+
+function edges(steps: readonly Pick<Step, 'id' | 'needs'>[]): readonly (readonly [string, string])[] {
+  const known = new Set(steps.map(({ id }) => id))
+  return steps.flatMap(({ id, needs }) => needs.filter((need) => known.has(need)).map((need) => [need, id] as const))
+}
+
+/** Lines of a node: the title, or the id where it says the same; the type and the chain or source; the tables. */
+function labels(step: Step): readonly string[] {
+  const tables = [...new Set(step.outputs.map(({ table }) => table))]
+  const from = step.chain ?? step.source
+  return [
+    step.title === step.id ? step.id : `${step.title} (${step.id})`,
+    from === undefined ? step.definition.type : `${step.definition.type} on ${from}`,
+    ...(tables.length > 0 ? [`into ${tables.join(', ')}`] : []),
+  ]
+}
+
+/** Text inside a quoted Mermaid label: everything that Mermaid or HTML could read as markup becomes an entity. */
+function mermaidText(text: string): string {
+  return text.replaceAll(/[^\p{L}\p{N} .,:_-]/gu, (char) => `#${char.codePointAt(0) ?? 32};`)
+}
+
+function dotText(text: string): string {
+  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`
+}

@@ -1,0 +1,104 @@
+import type { Json, Output, StepDefinition, Table } from '../sdk/index.js'
+import type { Place } from '../sdk/problem.js'
+
+export type { Place, Problem } from '../sdk/problem.js'
+
+export type ParamType = 'block' | 'int' | 'text' | 'bool' | 'date' | 'timestamp' | 'float' | 'address'
+
+export interface ParamDefinition {
+  readonly name: string
+  readonly type: ParamType
+  readonly list: boolean
+  readonly default: Json | undefined
+  readonly oneOf: readonly Json[] | undefined
+  readonly min: number | undefined
+  readonly max: number | undefined
+  readonly description: string | undefined
+  readonly place: Place
+}
+
+export interface Endpoint {
+  readonly url: string
+  readonly maxWorkers: number | undefined
+  /** Lower is asked first. */
+  readonly priority: number
+  readonly requestsPerSecond: number | undefined
+  readonly maxBlockRange: number | undefined
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface Chain {
+  readonly name: string
+  readonly id: number
+  readonly blockTimeMs: number
+  readonly confirmations: number
+  readonly multicall: string | undefined
+  readonly about: Json
+  /** Empty when the environment of its `rpc` is missing and nothing insisted on it (validate). */
+  readonly endpoints: readonly Endpoint[]
+}
+
+export interface Source {
+  readonly name: string
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly requestsPerSecond: number | undefined
+  readonly concurrency: number | undefined
+  readonly timeoutMs: number
+  readonly maxBytes: number
+  readonly retry: Retry
+}
+
+export interface Retry {
+  readonly attempts: number
+  readonly waitMs: number
+  readonly maxWaitMs: number
+}
+
+/** One step of one pipeline: a definition and what the file said about it. */
+export interface Step {
+  /** `balances`, or `balances[base]` of a matrix. */
+  readonly id: string
+  readonly title: string
+  readonly definition: StepDefinition
+  /** `with`, checked against the definition's schema with `$name` allowed anywhere, defaults filled in. */
+  readonly with: Json
+  readonly needs: readonly string[]
+  readonly chain: string | undefined
+  readonly source: string | undefined
+  readonly into: string | undefined
+  readonly outputs: readonly Output[]
+  readonly retry: Retry
+  readonly timeoutMs: number | undefined
+  /** Ceiling when written; undefined lets the controller find it. */
+  readonly parallel: number | undefined
+  readonly onError: 'fail' | 'continue'
+  readonly when: Readonly<Record<string, Json>>
+  /** The value of each matrix axis of this step. */
+  readonly matrix: Readonly<Record<string, string>>
+  readonly place: Place
+}
+
+/**
+ * A pipeline file after validation: every step type is known, every `with` fits its schema, `needs` has no cycle. Code
+ * that holds a `Pipeline` checks none of this again.
+ */
+export interface Pipeline {
+  readonly name: string
+  readonly description: string | undefined
+  /** As given by the user. */
+  readonly file: string
+  /** Of the file and its imports: a run is pinned to it. */
+  readonly hash: string
+  readonly params: ReadonlyMap<string, ParamDefinition>
+  /** `duckdb:PATH`, `postgres://…`, `clickhouse://…`, `chdb:PATH`; with user and password. Never print it. */
+  readonly warehouse: string
+  readonly chains: ReadonlyMap<string, Chain>
+  readonly sources: ReadonlyMap<string, Source>
+  readonly tables: ReadonlyMap<string, Table>
+  readonly migrations: string | undefined
+  /** In dependency order: a step comes after everything it needs. */
+  readonly steps: readonly Step[]
+  /** Values that came from the environment and must never be shown. */
+  readonly secrets: readonly string[]
+}

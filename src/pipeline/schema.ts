@@ -1,0 +1,275 @@
+import type { StepDefinition } from '../sdk/index.js'
+import { COLUMN_TYPES } from '../sdk/index.js'
+import { type JsonSchema, referencePattern, tolerant } from './tolerant.js'
+
+export type { JsonSchema } from './tolerant.js'
+
+/**
+ * The JSON Schema (draft 2020-12) of a pipeline file and of a shared file for `imports`, with the `with` of these step
+ * types. A step of another type passes, since a plugin may bring it. `errorMessage` says what a field wants, in words.
+ */
+export function pipelineSchema(definitions: readonly StepDefinition[]): JsonSchema {
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    title: 'pipe pipeline',
+    description: 'What the tables should hold, and the steps that fill them.',
+    ...map({
+      name: text('Name of the pipeline: in the ledger, in reports, in file names.', {
+        pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$',
+        errorMessage: 'must be a name of letters, digits, `-` and `_`, at most 63',
+      }),
+      description: text('What it is for, for people.'),
+      imports: list(
+        text('A file with chains, sources, tables or defaults, relative to this one.', { minLength: 1 }),
+        'Files that share chains, sources, tables and defaults.',
+      ),
+      plugins: list(
+        text('A file inside the project (./my-step.ts) or an installed package.', { minLength: 1 }),
+        'More step types. Their code is run.',
+      ),
+      params: named(param(), 'Values that may be given on the command line: --param name=value. Used as $name.'),
+      warehouse: text('The database that is filled: duckdb:PATH, postgres://…, clickhouse://… or chdb:PATH.', { minLength: 1 }),
+      migrations: text('Folder of numbered SQL files for what portable types can not say, relative to this file.', { minLength: 1 }),
+      chains: named(chain(), 'Chains and their endpoints. Of known chains the id and the block time are known.'),
+      sources: named(source(), 'REST APIs.'),
+      tables: named(table(), 'Tables: created when missing, compared when there.'),
+      defaults: {
+        ...map({ retry: retry(), timeout: duration('Time a unit may take.'), parallel: parallel() }),
+        description: 'What all steps get that do not say otherwise.',
+      },
+      steps: { type: 'array', minItems: 1, items: step(definitions), description: 'The work, as a graph by `needs`.' },
+    }),
+    if: { required: ['steps'] },
+    then: { required: ['name', 'warehouse'] },
+  }
+}
+
+function step(definitions: readonly StepDefinition[]): JsonSchema {
+  return {
+    ...map(
+      {
+        id: text('Name of the step in `needs`, in the ledger and in reports.'),
+        title: text('What people see instead of the id.'),
+        type: {
+          type: 'string',
+          description: 'Which step type does the work; a plugin may bring more.',
+          anyOf: [...definitions.map(({ type, summary }) => ({ const: type, description: summary })), { type: 'string' }],
+        },
+        needs: list(text('The id of a step.'), 'Steps that must be complete before this one begins.'),
+        chain: text('The chain that it asks, by its name in `chains`.'),
+        source: text('The API that it asks, by its name in `sources`.'),
+        into: text('The table that it fills.'),
+        with: { description: 'What the step type wants to know.' },
+        retry: retry(),
+        timeout: duration('Time a unit may take.'),
+        parallel: parallel(),
+        on_error: {
+          type: 'string',
+          enum: ['fail', 'continue'],
+          default: 'fail',
+          description: 'fail: steps that need this one wait. continue: they run; the exit code is 1 either way.',
+        },
+        when: {
+          type: 'object',
+          additionalProperties: { type: ['string', 'number', 'boolean'] },
+          minProperties: 1,
+          description: 'Runs only while these params have these values. Otherwise it counts as complete.',
+        },
+        matrix: {
+          type: 'object',
+          minProperties: 1,
+          additionalProperties: {
+            if: { type: 'string' },
+            then: { pattern: referencePattern, errorMessage: 'must be a list, or the $name of a list param' },
+            else: {
+              type: 'array',
+              minItems: 1,
+              items: { type: ['string', 'number'] },
+              errorMessage: 'must be a list, or the $name of a list param',
+            },
+          },
+          description:
+            'One step for each value: `matrix: { chain: [ethereum, base] }`. The axis `chain` sets the chain, `source` the source.',
+        },
+      },
+      ['id', 'type'],
+    ),
+    ...(definitions.length > 0 ? { allOf: definitions.map(withOf) } : {}),
+  }
+}
+
+/** `if type = X then with = …`: only the errors of the type that is named are reported. */
+function withOf(definition: StepDefinition): JsonSchema {
+  return {
+    if: { properties: { type: { const: definition.type } }, required: ['type'] },
+    then: { properties: { with: tolerant(definition.config) }, ...(wantsWith(definition) ? { required: ['with'] } : {}) },
+  }
+}
+
+function wantsWith({ config }: StepDefinition): boolean {
+  const required: unknown = config['required']
+  return Array.isArray(required) && required.length > 0
+}
+
+function param(): JsonSchema {
+  const scalar = { type: ['string', 'number', 'boolean'] }
+  return {
+    ...map(
+      {
+        type: {
+          type: 'string',
+          enum: ['block', 'int', 'text', 'bool', 'date', 'timestamp', 'float', 'address'],
+          description: 'What the value must be.',
+        },
+        default: { ...scalar, type: ['string', 'number', 'boolean', 'array'], description: 'A param without default must be given.' },
+        list: { type: 'boolean', description: 'Several values: a list, or text with commas.' },
+        one_of: { type: 'array', minItems: 1, items: scalar, description: 'The only values allowed.' },
+        min: { type: 'number', description: 'Lowest value.' },
+        max: { type: 'number', description: 'Highest value.' },
+        description: text('What it is for, for people.'),
+      },
+      ['type'],
+    ),
+  }
+}
+
+function chain(): JsonSchema {
+  const url = text('URL of a JSON-RPC endpoint.')
+  const endpoint = map(
+    {
+      url,
+      max_workers: { type: 'integer', minimum: 1, description: 'Requests in flight, at most. Left out, it is found.' },
+      priority: { type: 'integer', description: 'Lower is asked first. Default 1.' },
+      requests_per_second: { type: 'number', exclusiveMinimum: 0, description: 'Requests a second, at most.' },
+      max_block_range: { type: 'integer', minimum: 1, description: 'Blocks that one eth_getLogs may ask for.' },
+      headers: headers(),
+    },
+    ['url'],
+  )
+  return map(
+    {
+      rpc: {
+        if: { type: 'array' },
+        then: {
+          type: 'array',
+          minItems: 1,
+          items: { if: { type: 'object' }, then: endpoint, else: { ...url, errorMessage: 'must be a URL or a map with `url`' } },
+        },
+        else: { ...url, errorMessage: 'must be a URL (several with commas), or a list of them' },
+        description: 'One or more endpoints: a URL, several with commas, a list, or a list of maps with limits.',
+      },
+      id: {
+        type: 'integer',
+        minimum: 1,
+        description: 'Chain id. Known for known chains. Every endpoint is asked for it before its first row.',
+      },
+      block_time: duration('Average time between blocks. Known for most known chains.'),
+      confirmations: { type: 'integer', minimum: 0, description: 'How far behind the head `safe` is. Larger: later rows, fewer reorgs.' },
+      multicall: text('Address of multicall3.', {
+        pattern: '^0x[0-9a-fA-F]{40}$',
+        errorMessage: 'must be an address: 0x and 40 hex digits, in quotes',
+      }),
+      currency: {
+        ...map({ symbol: text('Such as ETH.'), decimals: { type: 'integer', minimum: 0, maximum: 36 } }),
+        description: 'The native coin.',
+      },
+      about: { type: 'object', description: 'Facts of your own, used as $chain.about.name.' },
+    },
+    ['rpc'],
+  )
+}
+
+function source(): JsonSchema {
+  return map(
+    {
+      url: text('Base URL: paths of requests are added to it.', { minLength: 1 }),
+      headers: headers(),
+      requests_per_second: { type: 'number', exclusiveMinimum: 0, description: 'Requests a second, at most.' },
+      concurrency: { type: 'integer', minimum: 1, description: 'Requests in flight, at most.' },
+      timeout: duration('Time a request may take. Default 30s.'),
+      max_bytes: { type: 'integer', minimum: 1, description: 'Bytes that an answer may have. Default 100 MB.' },
+      retry: retry(),
+    },
+    ['url'],
+  )
+}
+
+function table(): JsonSchema {
+  const column = text('The name of a column.')
+  return map(
+    {
+      columns: {
+        type: 'object',
+        minProperties: 1,
+        additionalProperties: {
+          type: 'string',
+          examples: [...COLUMN_TYPES, 'text?'],
+          errorMessage: `must be a column type: ${COLUMN_TYPES.join(', ')}, with ? after it when it may be null`,
+        },
+        description: 'Columns with their portable types. A ? after the type: may be null.',
+      },
+      key: { ...list(column, 'Columns that name a row: rows with the same key replace each other.'), minItems: 1 },
+      range: text('The column that a unit covers a stretch of. Default: the first integer, date or timestamp of the key.'),
+      indexes: named({ ...list(column, 'Columns of the index.'), minItems: 1 }, 'Indexes by name.'),
+      retention: {
+        type: 'object',
+        minProperties: 1,
+        maxProperties: 1,
+        additionalProperties: duration('How long rows are kept.'),
+        description: 'How long rows are kept, by a time column: { block_time: 12h }.',
+      },
+    },
+    ['columns', 'key'],
+  )
+}
+
+function retry(): JsonSchema {
+  return {
+    ...map({
+      attempts: {
+        type: 'integer',
+        minimum: 1,
+        maximum: 1000,
+        description: 'How often a unit is tried before it is quarantined. Default 5.',
+      },
+      wait: duration('Wait before the second attempt; it doubles, with jitter. Default 500ms.'),
+      max_wait: duration('Longest wait between attempts. Default 8s.'),
+    }),
+    description: 'How failures are tried again.',
+  }
+}
+
+function parallel(): JsonSchema {
+  return {
+    type: 'integer',
+    minimum: 1,
+    description: 'Requests, days or statements in flight over all units of a step. A ceiling; left out, it is found.',
+  }
+}
+
+function headers(): JsonSchema {
+  return { type: 'object', additionalProperties: { type: ['string', 'number'] }, description: 'HTTP headers. An empty one is not sent.' }
+}
+
+function duration(description: string): JsonSchema {
+  return text(description, {
+    pattern: '^\\s*(\\d+(\\.\\d+)?\\s*(ms|s|m|h|d|w)\\s*)+$',
+    errorMessage: 'must be a duration such as 500ms, 30s, 5m, 2h or 7d',
+  })
+}
+
+function text(description: string, more: JsonSchema = {}): JsonSchema {
+  return { type: 'string', ...more, description }
+}
+
+function list(items: JsonSchema, description: string): JsonSchema {
+  return { type: 'array', items, description }
+}
+
+function named(value: JsonSchema, description: string): JsonSchema {
+  return { type: 'object', additionalProperties: value, description }
+}
+
+function map(properties: Readonly<Record<string, JsonSchema>>, required: readonly string[] = []): JsonSchema {
+  return { type: 'object', additionalProperties: false, properties, ...(required.length > 0 ? { required } : {}) }
+}

@@ -1,0 +1,172 @@
+import { type Json, PipeError, type PlanContext, type Scope, type Wanted, type Warehouse } from '../sdk/index.js'
+import { fingerprint as fingerprintOf } from '../pipeline/fingerprint.js'
+import type { Pipeline, Step } from '../pipeline/pipeline.js'
+import { substitute } from '../sdk/references.js'
+import { checkConfig } from './config.js'
+import {
+  daysBetween,
+  type Ledger,
+  namedUnits,
+  type PieceWord,
+  type PlannedUnit,
+  type Quarantined,
+  rangeUnits,
+  type StepPlan,
+} from './plan.js'
+import { rowsUnits } from './rows-units.js'
+import { type Moment, stepScope } from './scope.js'
+
+export interface PlanStepOptions {
+  readonly pipeline: Pipeline
+  readonly step: Step
+  readonly moment: Moment
+  /** `--param`. */
+  readonly given: Readonly<Record<string, string>>
+  readonly warehouse: Warehouse
+  /** `--limit`: at most so many blocks, rows or days. */
+  readonly limit: number | undefined
+  /** Plans of the steps it needs that are not carried out yet. */
+  readonly upstream: readonly StepPlan[]
+}
+
+/** A step asked for two things at once that can't be told apart in the ledger. */
+export class WantedError extends PipeError {
+  readonly code = 'WANTED_UNCLEAR'
+  override readonly hint = 'a step yields one `Wanted`; use two steps'
+  constructor(step: string, found: number) {
+    super(`step ${step} wants ${found} things at once`)
+  }
+}
+
+/** What a step wants, with its params put in; nothing is subtracted yet. */
+export interface AskedStep {
+  readonly config: Json
+  readonly scope: Scope
+  readonly wanted: Wanted
+  readonly ledger: Ledger
+}
+
+export type AskStepOptions = Pick<PlanStepOptions, 'pipeline' | 'step' | 'moment' | 'given' | 'warehouse'>
+
+/** What the step and its surroundings are to its definition. */
+export function planContext(
+  { pipeline, step, warehouse }: Pick<AskStepOptions, 'pipeline' | 'step' | 'warehouse'>,
+  config: Json,
+  scope: Scope,
+): PlanContext<never> {
+  const chain = step.chain === undefined ? undefined : pipeline.chains.get(step.chain)
+  return {
+    // Checked against the definition's own schema, which is where its type comes from.
+    config: config as never,
+    scope,
+    chain: chain && {
+      name: chain.name,
+      id: chain.id,
+      blockTimeMs: chain.blockTimeMs,
+      confirmations: chain.confirmations,
+      about: chain.about,
+    },
+    outputs: step.outputs,
+    into: step.into === undefined ? undefined : pipeline.tables.get(step.into),
+    tables: pipeline.tables,
+    warehouse,
+  }
+}
+
+/** Asks a step what should exist. Reads only. */
+export async function askStep(options: AskStepOptions): Promise<AskedStep> {
+  const { pipeline, step, moment, given, warehouse } = options
+  const { definition } = step
+  const rows = await warehouse.units(pipeline.name, step.id)
+  // `covered` depends on the ledger, and so on the fingerprint, which leaves out the fields where it is used.
+  const base = await stepScope(pipeline, step, given, moment, undefined)
+  const chainId = step.chain === undefined ? undefined : pipeline.chains.get(step.chain)?.id
+  const outputs = step.outputs.map((output) => ({ ...output, key: pipeline.tables.get(output.table)?.key ?? [] }))
+  const ledger: Ledger = { rows, fingerprint: fingerprintOf({ definition, with: substitute(step.with, base), chainId, outputs }) }
+  const scope = await stepScope(pipeline, step, given, moment, ledger)
+  const config = await checkConfig(step, substitute(step.with, scope))
+  const all: Wanted[] = []
+  for await (const wanted of definition.plan(planContext(options, config, scope))) all.push(wanted)
+  const [wanted, ...more] = all
+  if (!wanted || more.length > 0) throw new WantedError(step.id, all.length)
+  return { config, scope, wanted, ledger }
+}
+
+/** What the step would do: what it wants less what is done. Reads only. */
+export async function planStep(options: PlanStepOptions): Promise<StepPlan> {
+  const { step, upstream } = options
+  const { config, scope, wanted, ledger } = await askStep(options)
+  const cut = await cutUnits({ ...options, wanted, ledger })
+  const waitsFor =
+    wanted.kind === 'rows'
+      ? upstream.filter((plan) => plan.pieces > 0).map((plan) => ({ step: plan.step.id, pieces: plan.pieces, word: plan.unitWord }))
+      : []
+  const pieces = cut.units.reduce((sum, unit) => sum + unit.size, 0)
+  return {
+    step,
+    config,
+    scope,
+    wanted,
+    outputs: step.outputs,
+    fingerprint: ledger.fingerprint,
+    unitWord: WORDS[wanted.kind],
+    units: cut.units,
+    pieces,
+    done: cut.done,
+    quarantined: cut.quarantined,
+    leftOut: cut.leftOut,
+    requests: 'requests' in wanted ? pieces * wanted.requests : 0,
+    waitsFor,
+  }
+}
+
+const WORDS: Record<Wanted['kind'], PieceWord> = { range: 'blocks', rows: 'rows', days: 'days', once: 'units', check: 'checks' }
+
+interface CutOptions {
+  pipeline: Pipeline
+  step: Step
+  wanted: Wanted
+  ledger: Ledger
+  warehouse: Warehouse
+  limit: number | undefined
+  moment: Moment
+}
+
+export interface Cut {
+  units: PlannedUnit[]
+  done: number
+  leftOut: number
+  quarantined: Quarantined[]
+}
+
+async function cutUnits(options: CutOptions): Promise<Cut> {
+  const { wanted, ledger, limit, step, moment } = options
+  switch (wanted.kind) {
+    case 'range': {
+      const cut = rangeUnits(step.id, wanted, ledger, limit)
+      return { ...cut, done: Number(cut.done), leftOut: Number(cut.leftOut) }
+    }
+    case 'days': {
+      const today = new Date(Number(moment.now / 1000n)).toISOString().slice(0, 10)
+      // A day is a unit when it is over.
+      const days = [...daysBetween(wanted.from, wanted.to)].filter((day) => day < today)
+      if (wanted.order === 'newest-first') days.reverse()
+      return namedUnits(
+        days.map((day) => ({ key: day, piece: { kind: 'day' as const, day }, size: 1 })),
+        ledger,
+        limit,
+      )
+    }
+    case 'once':
+      return namedUnits([{ key: 'all', piece: { kind: 'once' }, size: 1 }], ledger, undefined)
+    case 'check':
+      return {
+        units: [{ key: 'check', piece: { kind: 'check', early: false }, size: 1, reason: 'evaluated in every run', redo: false }],
+        done: 0,
+        leftOut: 0,
+        quarantined: [],
+      }
+    case 'rows':
+      return rowsUnits({ ...options, wanted })
+  }
+}

@@ -1,0 +1,161 @@
+import { isPipeError, type Table, type Warehouse } from '../sdk/index.js'
+import type { Pipeline } from '../pipeline/pipeline.js'
+import type { PieceWord, StepPlan } from './plan.js'
+import { planStep } from './plan-step.js'
+import { preflight } from './preflight.js'
+import type { Moment } from './scope.js'
+import { whenHolds } from './when.js'
+
+/** The plan of a pipeline as data: what `pipe plan --json` prints. */
+export interface PlanReport {
+  readonly pipeline: string
+  /** No user, no password. */
+  readonly warehouse: string
+  readonly file: string
+  /** Head of each chain that was asked, as text. */
+  readonly heads: Readonly<Record<string, string>>
+  /** Whether there is anything to do, or may be: a step whose head was not asked for counts. */
+  readonly work: boolean
+  readonly steps: readonly StepReport[]
+}
+
+export interface StepReport {
+  readonly id: string
+  readonly title: string
+  readonly type: string
+  readonly needs: readonly string[]
+  /** What is counted. */
+  readonly piece: PieceWord
+  /** To do now. */
+  readonly pieces: number
+  /** Done already. */
+  readonly done: number
+  /** Left out by `--limit`. */
+  readonly leftOut: number
+  readonly quarantined: readonly { readonly key: string; readonly error: string; readonly attempts: number }[]
+  readonly units: readonly { readonly unit: string; readonly size: number; readonly reason: string }[]
+  /** Pieces by reason. */
+  readonly reasons: Readonly<Record<string, number>>
+  /** Input that steps before it may bring. */
+  readonly upTo: readonly { readonly step: string; readonly pieces: number; readonly piece: PieceWord }[]
+  /** Calls to endpoints. */
+  readonly calls: number
+  /** Requests, at the batch size that is known or the one it starts with. */
+  readonly requests: number
+  readonly estimate: { readonly seconds: number | null; readonly diskBytes: number; readonly basis: 'history' | 'guess' }
+  /** Why nothing was planned: `needs the head of ethereum`, `evaluated in every run`. */
+  readonly unknown: string | null
+  /** Whether there may be work that this plan can't see. */
+  readonly open: boolean
+}
+
+export interface PlanOptions {
+  readonly pipeline: Pipeline
+  readonly warehouse: Warehouse
+  readonly moment: Moment
+  readonly given: Readonly<Record<string, string>>
+  readonly select: readonly string[] | undefined
+  readonly limit: number | undefined
+  /** What is known from earlier runs. */
+  readonly history: {
+    readonly batch: (chain: string) => number | undefined
+    readonly piecesPerSecond: (step: string) => number | undefined
+  }
+}
+
+const START_BATCH = 10
+/** Calls a second of 5 requests of 10 calls at 100 ms: what a run starts with. */
+const START_CALLS_PER_SECOND = 500
+
+/** Plans all steps in their order. Reads only. */
+export async function planPipeline(options: PlanOptions): Promise<readonly StepReport[]> {
+  const { pipeline, select } = options
+  const selected = pipeline.steps.filter((step) => !select || select.includes(step.id) || select.includes(step.id.replace(/\[.*\]$/, '')))
+  await preflight({ ...options, steps: selected.filter((step) => whenHolds(step, options)) })
+  const plans = new Map<string, StepPlan>()
+  const reports: StepReport[] = []
+  for (const step of selected) {
+    const about = { id: step.id, title: step.title, type: step.definition.type, needs: step.needs }
+    if (!whenHolds(step, options)) {
+      reports.push({ ...about, ...EMPTY, unknown: `skipped: when ${JSON.stringify(step.when)}` })
+      continue
+    }
+    try {
+      const upstream = step.needs.flatMap((need) => plans.get(need) ?? [])
+      const plan = await planStep({ ...options, step, upstream })
+      plans.set(step.id, plan)
+      reports.push({ ...about, ...reportOf(plan, options) })
+    } catch (error) {
+      if (!isPipeError(error) || error.code !== 'OFFLINE') throw error
+      reports.push({ ...about, ...EMPTY, unknown: error.message, open: true })
+    }
+  }
+  return reports
+}
+
+const EMPTY = {
+  piece: 'units' as const,
+  pieces: 0,
+  done: 0,
+  leftOut: 0,
+  quarantined: [],
+  units: [],
+  reasons: {},
+  upTo: [],
+  calls: 0,
+  requests: 0,
+  estimate: { seconds: null, diskBytes: 0, basis: 'guess' as const },
+  open: false,
+}
+
+function reportOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<StepReport, 'id' | 'title' | 'type' | 'needs'> {
+  const reasons: Record<string, number> = {}
+  for (const unit of plan.units) reasons[unit.reason] = (reasons[unit.reason] ?? 0) + unit.size
+  const { step } = plan
+  const batch = (step.chain === undefined ? undefined : history.batch(step.chain)) ?? START_BATCH
+  const rate = history.piecesPerSecond(step.id)
+  const check = plan.wanted.kind === 'check'
+  const seconds = check ? null : rate === undefined ? plan.requests / START_CALLS_PER_SECOND : plan.pieces / rate
+  return {
+    piece: plan.unitWord,
+    pieces: check ? 0 : plan.pieces,
+    done: plan.done,
+    leftOut: plan.leftOut,
+    quarantined: plan.quarantined,
+    units: check ? [] : plan.units.map(({ key, size, reason }) => ({ unit: key, size, reason })),
+    reasons: check ? {} : reasons,
+    upTo: plan.waitsFor.map(({ step: id, pieces, word }) => ({ step: id, pieces, piece: word })),
+    calls: plan.requests,
+    requests: Math.ceil(plan.requests / batch),
+    estimate: {
+      seconds,
+      diskBytes: plan.outputs.reduce((sum, output) => sum + plan.pieces * rowBytes(pipeline.tables.get(output.table)), 0),
+      basis: rate === undefined ? 'guess' : 'history',
+    },
+    open: false,
+    unknown: check ? `evaluated in every run${step.needs.length > 0 ? `, after ${step.needs.join(', ')}` : ''}` : null,
+  }
+}
+
+/** Bytes of a row before compression, by its column types. */
+function rowBytes(table: Table | undefined): number {
+  const sizes: Record<string, number> = {
+    bool: 1,
+    int: 4,
+    bigint: 8,
+    float: 8,
+    timestamp: 8,
+    date: 4,
+    address: 42,
+    hash: 66,
+    uint256: 33,
+    int256: 33,
+    decimal: 16,
+  }
+  return (table?.columns ?? []).reduce((sum, { type }) => sum + (sizes[type.kind] ?? 50), 0)
+}
+
+/** Whether a run would do anything but evaluate gates. */
+export function hasWork(steps: readonly StepReport[]): boolean {
+  return steps.some((step) => step.pieces > 0 || step.leftOut > 0 || step.upTo.length > 0 || step.open)
+}

@@ -1,0 +1,104 @@
+import { PipeError, type Json, type LedgerRow, type Param, type Scope, type Value } from '../sdk/index.js'
+import type { ParamDefinition, Pipeline, Step } from '../pipeline/pipeline.js'
+import { resolveParams } from '../pipeline/params.js'
+import { rangeState } from './plan.js'
+
+/** What moves, resolved once a round: the clock and the chains' heads. */
+export interface Moment {
+  /** Microseconds UTC. */
+  readonly now: bigint
+  /** The same answer all through a round. @throws {PipeError} when the chain can't be reached. */
+  head(chain: string): Promise<bigint>
+}
+
+/** A param has no usable value. */
+export class ParamError extends PipeError {
+  readonly code = 'PARAM_REFUSED'
+  override readonly hint = 'give it with --param NAME=VALUE or mend its default'
+  constructor(step: string, problems: readonly string[]) {
+    super(`step ${step}: ${problems.join('; ')}`)
+  }
+}
+
+/** Every `$name` that a step may use when it is planned. Only params that its `with` mentions are resolved: a gate asks no node for its head. */
+export async function stepScope(
+  pipeline: Pipeline,
+  step: Step,
+  given: Readonly<Record<string, string>>,
+  moment: Moment,
+  ledger: { readonly rows: readonly LedgerRow[]; readonly fingerprint: string } | undefined,
+): Promise<Scope> {
+  const used = mentioned(step.with, pipeline.params, given)
+  const chain = step.chain === undefined ? onlyChain(pipeline) : step.chain
+  const head = () => {
+    if (chain === undefined) throw new ParamError(step.id, ['a block param needs a step with a `chain`'])
+    return moment.head(chain)
+  }
+  const confirmations = BigInt(pipeline.chains.get(chain ?? '')?.confirmations ?? 0)
+  const { scope, problems } = await resolveParams(used, given, {
+    now: moment.now,
+    head,
+    safe: async () => max0((await head()) - confirmations),
+    covered: () => Promise.resolve(ledger && firstAfter(ledger)),
+  })
+  if (problems.length > 0) throw new ParamError(step.id, problems)
+  return new Map([...scope, ...builtIns(pipeline, step, moment)])
+}
+
+/** `$now` and `$chain`. */
+export function builtIns(pipeline: Pipeline, step: Step, moment: Pick<Moment, 'now'>): Map<string, Param> {
+  const scope = new Map<string, Param>([['now', { type: { kind: 'timestamp' }, value: moment.now }]])
+  for (const [axis, value] of Object.entries(step.matrix)) scope.set(axis, { type: { kind: 'text' }, value })
+  const chain = step.chain === undefined ? undefined : pipeline.chains.get(step.chain)
+  if (chain) {
+    scope.set('chain.name', { type: { kind: 'text' }, value: chain.name })
+    scope.set('chain.id', { type: { kind: 'bigint' }, value: BigInt(chain.id) })
+    for (const [path, value] of leaves('chain.about', chain.about)) scope.set(path, value)
+  }
+  return scope
+}
+
+function mentioned(
+  config: Json,
+  params: ReadonlyMap<string, ParamDefinition>,
+  given: Readonly<Record<string, string>>,
+): Map<string, ParamDefinition> {
+  const text = JSON.stringify(config)
+  const found = new Map<string, ParamDefinition>()
+  const add = (name: string) => {
+    const definition = params.get(name)
+    if (!definition || found.has(name)) return
+    found.set(name, definition)
+    for (const match of (given[name] ?? JSON.stringify(definition.default ?? null)).matchAll(/[A-Za-z_]\w*/g)) add(match[0])
+  }
+  for (const match of text.matchAll(/\$([A-Za-z_]\w*)/g)) add(match[1] ?? '')
+  return found
+}
+
+function onlyChain(pipeline: Pipeline): string | undefined {
+  const chains = new Set(pipeline.steps.flatMap((step) => step.chain ?? []))
+  return chains.size === 1 ? [...chains][0] : undefined
+}
+
+function firstAfter(ledger: { readonly rows: readonly LedgerRow[]; readonly fingerprint: string }): bigint | undefined {
+  const last = rangeState(ledger).done.at(-1)
+  return last && last[1] + 1n
+}
+
+function* leaves(path: string, value: Json): Iterable<[string, Param]> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    for (const [key, inner] of Object.entries(value)) yield* leaves(`${path}.${key}`, inner)
+  } else {
+    yield [path, typed(value)]
+  }
+}
+
+function typed(value: Json): Param {
+  if (typeof value === 'boolean') return { type: { kind: 'bool' }, value }
+  if (typeof value === 'number')
+    return Number.isSafeInteger(value) ? { type: { kind: 'bigint' }, value: BigInt(value) } : { type: { kind: 'float' }, value }
+  if (typeof value === 'string') return { type: { kind: 'text' }, value }
+  return { type: { kind: 'json' }, value: value as Value }
+}
+
+const max0 = (n: bigint) => (n > 0n ? n : 0n)

@@ -1,0 +1,241 @@
+import type { Writable } from 'node:stream'
+import type { Clock, RunEvent } from '../sdk/index.js'
+import { escapeText } from './escape.js'
+import { quietWriter, type Reporter } from './reporter.js'
+import { openPieces, rateOf, type RunView, type StepView, sum } from './view.js'
+
+export interface LineOptions {
+  readonly out: Writable
+  readonly view: RunView
+  readonly clock: Clock
+  /** Milliseconds between the `stats` lines of a running step. Default 10,000. */
+  readonly everyMs?: number
+}
+
+/**
+ * A run in plain lines of `word key=value …`, for logs: what starts and ends, what fails, and a `stats` line a running
+ * step every ten seconds:
+ *
+ *     stats pipeline=miners step=balances pending=5 processing=3 done=1000 failed=0 per_sec=8.5 workers=8
+ *
+ * pending, processing, done and failed count blocks, rows or days; workers is how many requests may be in flight. The same
+ * warning or retry comes at most once in ten seconds, then with how often it came.
+ */
+export function lineReporter(options: LineOptions): Reporter {
+  const { view, clock, everyMs = 10_000 } = options
+  const write = quietWriter(options.out)
+  const line = (word: string, fields: Fields) => write(`${formatLine(word, { pipeline: view.pipeline, ...fields })}\n`)
+  const repeats = new Map<string, { word: string; fields: Fields; since: number; held: number }>()
+  const stop = new AbortController()
+
+  const throttled = (word: string, fields: Fields, key: string) => {
+    const now = clock.monotonic()
+    const known = repeats.get(`${word} ${key}`)
+    if (known && now - known.since < everyMs) {
+      known.held++
+      known.fields = fields
+      return
+    }
+    line(word, known && known.held > 0 ? { ...fields, repeated: known.held } : fields)
+    if (repeats.size >= maxRepeats) flushRepeats()
+    repeats.set(`${word} ${key}`, { word, fields, since: now, held: 0 })
+  }
+  const flushRepeats = () => {
+    for (const { word, fields, held } of repeats.values()) if (held > 0) line(word, { ...fields, repeated: held })
+    repeats.clear()
+  }
+  const stats = () => {
+    for (const step of view.steps) if (step.state === 'running') line('stats', statsOf(step, view, clock.now()))
+    const now = clock.monotonic()
+    for (const [key, { word, fields, since, held }] of repeats) {
+      if (now - since < everyMs) continue
+      if (held > 0) line(word, { ...fields, repeated: held })
+      repeats.delete(key)
+    }
+  }
+  const ticking = (async () => {
+    for (;;) {
+      await clock.sleep(everyMs, stop.signal)
+      stats()
+    }
+  })().catch(() => undefined)
+
+  return {
+    onEvent: (event) => report(event, view, line, throttled),
+    async close() {
+      stop.abort()
+      await ticking
+      flushRepeats()
+    },
+  }
+}
+
+type Fields = Readonly<Record<string, string | number | undefined>>
+type Line = (word: string, fields: Fields) => void
+
+/** Kinds of warnings whose repetitions are counted at the same time. */
+const maxRepeats = 500
+
+function report(event: RunEvent, view: RunView, line: Line, throttled: (word: string, fields: Fields, key: string) => void): void {
+  switch (event.type) {
+    case 'run:started':
+      return line('start', { run: event.run, warehouse: event.warehouse, steps: event.steps.length, pid: event.pid, host: event.host })
+    case 'run:resolved':
+      return line('resolved', { ...prefixed('head.', event.heads), ...prefixed('', event.params) })
+    case 'step:planned': {
+      const reasons = Object.entries(event.reasons).map(([reason, units]) => `${reason}:${units}`)
+      return line('plan', {
+        step: event.step,
+        [event.unit]: event.pieces,
+        done_before: event.done,
+        units: event.units,
+        calls: event.requests,
+        reasons: reasons.join(',') || undefined,
+      })
+    }
+    case 'step:started':
+      return line('step', { step: event.step, state: 'running' })
+    case 'step:ended': {
+      const step = view.steps.find(({ id }) => id === event.step)
+      return line('step', {
+        step: event.step,
+        state: event.outcome,
+        ...(step ? endOf(step, event.at) : {}),
+        missing: event.missing,
+        quarantined: event.quarantined,
+        reason: event.reason,
+      })
+    }
+    case 'unit:retrying':
+      return throttled(
+        'retry',
+        {
+          step: event.step,
+          unit: event.unit,
+          attempt: event.attempt,
+          wait_ms: Math.round(event.waitMs),
+          code: event.code,
+          error: event.error,
+        },
+        `${event.step} ${event.code}`,
+      )
+    case 'unit:failed':
+      return line('failed', {
+        step: event.step,
+        unit: event.unit,
+        state: event.state,
+        code: event.code,
+        error: event.error,
+        hint: event.hint,
+      })
+    case 'key:quarantined':
+      return throttled(
+        'quarantined',
+        { step: event.step, unit: event.unit, key: event.key, code: event.code, error: event.error },
+        `${event.step} ${event.code}`,
+      )
+    case 'check:evaluated': {
+      const { name, passed, severity, value, expect, problem } = event.result
+      return line('check', {
+        step: event.step,
+        name,
+        passed: String(passed),
+        severity,
+        value: value ?? 'none',
+        expect,
+        problem,
+        final: String(event.final),
+      })
+    }
+    case 'rpc:retry':
+      return throttled(
+        'retry',
+        {
+          endpoint: event.endpoint,
+          chain: event.chain,
+          class: event.class,
+          calls: event.calls,
+          wait_ms: Math.round(event.waitMs),
+          error: event.message,
+        },
+        `${event.endpoint} ${event.class}`,
+      )
+    case 'rpc:endpoint':
+      return throttled(
+        'endpoint',
+        { endpoint: event.endpoint, chain: event.chain, health: event.health, reason: event.reason },
+        `${event.endpoint} ${event.health} ${event.reason ?? ''}`,
+      )
+    case 'warning':
+      return throttled('warning', { step: event.step, message: event.message }, `${event.step ?? ''} ${event.message}`)
+    case 'run:stopping':
+      return line('stopping', { signal: event.signal })
+    case 'run:ended':
+      return line('end', {
+        outcome: event.outcome,
+        exit_code: event.exitCode,
+        seconds: seconds((view.endedAt ?? event.at) - (view.startedAt ?? event.at)),
+        error: event.error,
+      })
+    case 'unit:started':
+    case 'unit:done':
+    case 'batch:committed':
+    case 'commit:done':
+    case 'rpc:request':
+    case 'rpc:limits':
+      return
+    default:
+      return event satisfies never
+  }
+}
+
+function statsOf(step: StepView, view: RunView, now: number): Fields {
+  const { pending, processing } = openPieces(step)
+  const parallel = view.endpoints.reduce((total, endpoint) => total + (endpoint.health === 'down' ? 0 : (endpoint.parallel ?? 0)), 0)
+  return {
+    step: step.id,
+    pending,
+    processing,
+    done: step.done,
+    failed: step.failed,
+    per_sec: perSecond(rateOf(step, now) ?? 0),
+    workers: parallel > 0 ? parallel : step.running.length,
+  }
+}
+
+function endOf(step: StepView, at: number): Fields {
+  const rows = sum(step.rows)
+  return {
+    done: step.done,
+    rows: rows > 0 ? rows : undefined,
+    seconds: step.startedAt === null ? undefined : seconds((step.endedAt ?? at) - step.startedAt),
+  }
+}
+
+function prefixed(prefix: string, values: Readonly<Record<string, string>>): Fields {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}${name}`, value]))
+}
+
+function perSecond(value: number): number {
+  return value >= 100 ? Math.round(value) : Math.round(value * 10) / 10
+}
+
+function seconds(ms: number): number {
+  return Math.round(ms / 100) / 10
+}
+
+/** `word key=value key="a value with spaces"`. Fields without a value are left out. */
+function formatLine(word: string, fields: Fields): string {
+  const parts = Object.entries(fields).flatMap(([key, value]) => (value === undefined ? [] : [`${fieldName(key)}=${fieldText(value)}`]))
+  return [word, ...parts].join(' ')
+}
+
+function fieldName(name: string): string {
+  return name.replace(/[^\w.[\]-]/g, '_')
+}
+
+function fieldText(value: string | number): string {
+  if (typeof value === 'number') return String(value)
+  const text = escapeText(value)
+  return /^[^\s"=\\]+$/.test(text) ? text : `"${text.replaceAll('"', '\\"')}"`
+}

@@ -1,0 +1,160 @@
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Clock, RunEvent } from '../sdk/index.js'
+import type { Reporter } from './reporter.js'
+import { type RunView, type StepView, sum } from './view.js'
+
+/** What the status file holds, as JSON. `null` where it is not known. */
+export interface StatusFile {
+  /**
+   * `starting` until the first plan, `in_progress` until the run ends; then `complete`, `failed` (something is missing, also
+   * after a stop: run again), or `error` (it could not go on).
+   */
+  readonly status: 'starting' | 'in_progress' | 'complete' | 'failed' | 'error'
+  /** Rows committed by this run. */
+  readonly rows: number | null
+  /** Of what a step that walks through time has covered. */
+  readonly oldest: string | null
+  readonly newest: string | null
+  readonly days_coverage: number | null
+  readonly target_days: number | null
+  readonly complete: boolean
+  /** When this was written. */
+  readonly timestamp: string
+  readonly pipeline: string
+  readonly run: string
+  readonly exit_code: number | null
+  readonly steps: readonly {
+    readonly id: string
+    readonly state: StepView['state']
+    /** Blocks, rows or days of this run. */
+    readonly unit: StepView['unit']
+    readonly done: number
+    readonly total: number | null
+    readonly rows: number
+    readonly missing: number
+    readonly quarantined: number
+  }[]
+}
+
+export interface StatusFileOptions {
+  readonly path: string
+  readonly view: RunView
+  readonly clock: Clock
+  /** Told once for each way in which the file can't be written. The run goes on. */
+  readonly warn: (message: string) => void
+  /** Keeps apart the temporary files of two runs that were given one path. */
+  readonly pid: number
+}
+
+/** Keeps a small JSON file up to date: at every stage of the run, and once a second between. A reader never sees half of one. */
+export function statusFileReporter({ path, view, clock, warn, pid }: StatusFileOptions): Reporter {
+  const warned = new Set<string>()
+  let wanted = false
+  let writing: Promise<void> | undefined
+  let writtenAt = -Infinity
+
+  const write = async () => {
+    while (wanted) {
+      wanted = false
+      writtenAt = clock.monotonic()
+      try {
+        await writeWhole(path, `${path}.${pid}.part`, `${JSON.stringify(statusOf(view, clock.now()), undefined, 2)}\n`)
+      } catch (error) {
+        const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+        if (!warned.has(code)) warn(`the status file ${path} can not be written (${problems[code] ?? code}); the run goes on without it`)
+        warned.add(code)
+      }
+    }
+    writing = undefined
+  }
+  const want = () => {
+    wanted = true
+    writing ??= write()
+  }
+  return {
+    onEvent(event) {
+      if (isStage(event) || clock.monotonic() - writtenAt >= betweenMs) want()
+    },
+    async close() {
+      if (view.at !== null) want()
+      await writing
+    },
+  }
+}
+
+/** The status of a run as the file shows it at `now`. */
+export function statusOf(view: RunView, now: number): StatusFile {
+  return {
+    status: stageOf(view),
+    rows: view.startedAt === null ? null : view.steps.reduce((total, step) => total + sum(step.rows), 0),
+    oldest: null,
+    newest: null,
+    days_coverage: null,
+    target_days: null,
+    complete: view.outcome === 'done',
+    timestamp: new Date(now).toISOString(),
+    pipeline: view.pipeline,
+    run: view.run,
+    exit_code: view.exitCode,
+    steps: view.steps.map((step) => ({
+      id: step.id,
+      state: step.state,
+      unit: step.unit,
+      done: step.done,
+      total: step.total,
+      rows: sum(step.rows),
+      missing: step.missing,
+      quarantined: step.quarantined,
+    })),
+  }
+}
+
+const betweenMs = 1_000
+
+const problems: Readonly<Record<string, string>> = {
+  ENOSPC: 'no space left on the device',
+  EDQUOT: 'the disk quota is used up',
+  EACCES: 'permission denied',
+  EROFS: 'the file system is read-only',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of the path is a file',
+}
+
+function isStage({ type }: RunEvent): boolean {
+  return (
+    type === 'run:started' ||
+    type === 'run:stopping' ||
+    type === 'run:ended' ||
+    type === 'step:planned' ||
+    type === 'step:started' ||
+    type === 'step:ended'
+  )
+}
+
+function stageOf(view: RunView): StatusFile['status'] {
+  switch (view.outcome) {
+    case 'done':
+      return 'complete'
+    case 'incomplete':
+    case 'stopped':
+      return 'failed'
+    case 'error':
+      return 'error'
+    case null:
+      return view.state === 'starting' ? 'starting' : 'in_progress'
+    default:
+      return view.outcome satisfies never
+  }
+}
+
+async function writeWhole(path: string, temporary: string, text: string): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(temporary, text)
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined)
+    throw error
+  }
+}

@@ -1,0 +1,188 @@
+import { escapeText } from './escape.js'
+import { type CheckView, elapsedOf, type EndpointView, etaOf, type PieceWord, rateOf, type RunView, type StepView, sum } from './view.js'
+
+/** `1,234,567`. */
+export function count(number: number): string {
+  return Math.round(number)
+    .toString()
+    .replace(/\B(?=(\d{3})+$)/g, ',')
+}
+
+/** Exact below a million, then three digits (`4.50M`, `21.0M`), so that a line fits a terminal. */
+export function short(number: number): string {
+  if (number < 1_000_000) return count(number)
+  return number < 999_500_000 ? `${(number / 1_000_000).toPrecision(3)}M` : `${(number / 1_000_000_000).toPrecision(3)}G`
+}
+
+/** `1 block`, `2 blocks`. The word is given in the plural. */
+export function counted(number: number, word: string): string {
+  return `${count(number)} ${number === 1 ? word.replace(/s$/, '') : word}`
+}
+
+/** `0:01`, `1:02:03`, `2d 03:04`. */
+export function duration(ms: number): string {
+  const seconds = Math.floor(Math.max(0, ms) / 1_000)
+  const two = (value: number) => String(Math.floor(value)).padStart(2, '0')
+  if (seconds >= 86_400) return `${Math.floor(seconds / 86_400)}d ${two((seconds % 86_400) / 3_600)}:${two((seconds % 3_600) / 60)}`
+  if (seconds >= 3_600) return `${Math.floor(seconds / 3_600)}:${two((seconds % 3_600) / 60)}:${two(seconds % 60)}`
+  return `${Math.floor(seconds / 60)}:${two(seconds % 60)}`
+}
+
+/** `0.3 s` for short times, else as `duration`. */
+export function took(ms: number): string {
+  return ms < 60_000 ? `${(Math.max(0, ms) / 1_000).toFixed(1)} s` : duration(ms)
+}
+
+/** `820/s`, `8.5/s`, `0.02/s`. */
+export function rate(perSecond: number): string {
+  if (perSecond >= 10) return `${count(perSecond)}/s`
+  return `${Number(perSecond.toPrecision(2))}/s`
+}
+
+/** `512 B`, `34.1 MB`. */
+export function bytes(number: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let value = number
+  let unit = 0
+  while (value >= 999.95 && unit < units.length - 1) {
+    value /= 1_000
+    unit++
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
+}
+
+/** Why requests were sent again, in words: by class of `RpcErrorClass`, else the error code as it is. */
+export function cause(code: string): string {
+  return causes[code] ?? code.toLowerCase().replaceAll('_', ' ')
+}
+
+const causes: Readonly<Record<string, string>> = {
+  RATE: 'rate limit',
+  QUOTA: 'quota used up',
+  AUTH: 'login refused',
+  SPLIT: 'range too large',
+  BATCH: 'batch too large',
+  STATE: 'history missing',
+  LAG: 'node behind',
+  UNSUP: 'method not supported',
+  SERVER: 'server or network error',
+  BUG: 'wrong reply',
+}
+
+/** `2 (rate limit)`, `3 (2 rate limit, 1 node behind)`; empty for none. */
+export function retriesInWords(retries: Readonly<Record<string, number>>): string {
+  const entries = Object.entries(retries).sort(([, a], [, b]) => b - a)
+  if (entries.length === 0) return ''
+  if (entries.length === 1) return `${count(sum(retries))} (${cause(entries[0]?.[0] ?? '')})`
+  return `${count(sum(retries))} (${entries.map(([code, times]) => `${count(times)} ${cause(code)}`).join(', ')})`
+}
+
+/** The line of a step on a terminal, without icon: `balances  640/999 rows  64 %  820/s  0:01  ETA 0:00  retries 2`. */
+export function stepLine(step: StepView, checks: readonly CheckView[], now: number, width: number): string {
+  return [escapeText(step.id).padEnd(width), ...stepFacts(step, checks, now)].filter((part) => part !== '').join('  ')
+}
+
+function stepFacts(step: StepView, checks: readonly CheckView[], now: number): string[] {
+  const elapsed = elapsedOf(step, now)
+  const perSecond = rateOf(step, now)
+  const retries = sum(step.retries)
+  const tail = retries > 0 ? [`retries ${count(retries)}`] : []
+  if (step.failed > 0) tail.push(`failed ${count(step.failed)}`)
+  const time = elapsed === null ? [] : [duration(elapsed)]
+  switch (step.state) {
+    case 'waiting':
+      return [step.needs.length > 0 ? `waiting for ${step.needs.map(escapeText).join(', ')}` : 'waiting']
+    case 'planned':
+      return [todo(step)]
+    case 'running': {
+      if (step.unit === 'checks' || step.total === null) return ['checking', ...time]
+      const percent = step.total > 0 ? `${Math.min(100, Math.floor((step.done * 100) / step.total))} %` : ''
+      const eta = etaOf(step, now)
+      return [
+        `${short(step.done)}/${short(step.total)} ${step.unit ?? 'units'}`,
+        percent,
+        perSecond === null ? '' : rate(perSecond),
+        ...time,
+        eta === null ? '' : `ETA ${duration(eta)}`,
+        ...tail,
+      ]
+    }
+    case 'complete': {
+      if (step.unit === 'checks') return [checked(checks), ...time]
+      if (step.done === 0) return [nothingMissing(step.unit), before(step)]
+      const whole = elapsed !== null && elapsed >= 1_000 ? rate((step.done * 1_000) / elapsed) : ''
+      return [`${counted(step.done, step.unit ?? 'units')} done`, whole, ...time, ...tail]
+    }
+    case 'closed':
+      return [`closed: ${escapeText(step.reason ?? checked(checks))}`]
+    case 'skipped':
+      return [`skipped${step.reason === null ? '' : `: ${escapeText(step.reason)}`}`]
+    case 'blocked':
+      return [`not run${step.reason === null ? '' : `: ${escapeText(step.reason)}`}`]
+    case 'limited':
+    case 'incomplete':
+    case 'failed':
+    case 'stopped': {
+      const of = step.total === null ? '' : `${count(step.done)}/${counted(step.total, step.unit ?? 'units')}`
+      const why = step.reason === null ? gaps(step) : [escapeText(step.reason)]
+      return [step.state, of, ...why, ...time, ...(retries > 0 ? [`retries ${count(retries)}`] : [])]
+    }
+    default:
+      return [step.state satisfies never]
+  }
+}
+
+/** `2 missing`, `1 quarantined`, as the step said when it ended. */
+export function gaps(step: Pick<StepView, 'missing' | 'quarantined'>): string[] {
+  return [
+    ...(step.missing > 0 ? [`${count(step.missing)} missing`] : []),
+    ...(step.quarantined > 0 ? [`${count(step.quarantined)} quarantined`] : []),
+  ]
+}
+
+/** What a step says that had nothing to do. */
+export function nothingMissing(word: PieceWord | null): string {
+  return word === null || word === 'units' || word === 'checks' ? 'nothing to do' : `no missing ${word}`
+}
+
+function before(step: StepView): string {
+  return step.before > 0 ? `(${count(step.before)} done before)` : ''
+}
+
+function todo(step: StepView): string {
+  return step.total === 0 ? nothingMissing(step.unit) : `${counted(step.total ?? 0, step.unit ?? 'units')} to do`
+}
+
+function checked(checks: readonly CheckView[]): string {
+  const passed = checks.filter((check) => check.passed).length
+  return passed === checks.length ? `${counted(passed, 'checks')} passed` : `${count(passed)} of ${counted(checks.length, 'checks')} passed`
+}
+
+/** The line of an endpoint: `a.example  up  31 requests  52 ms  batch 100 x 5  retries 2 (rate limit)`. */
+export function endpointLine(endpoint: EndpointView): string {
+  const { requests, ms } = endpoint
+  const found = endpoint.batch === null || endpoint.parallel === null ? '' : `batch ${count(endpoint.batch)} x ${count(endpoint.parallel)}`
+  const retries = retriesInWords(endpoint.retries)
+  return [
+    escapeText(endpoint.endpoint),
+    endpoint.health === 'up' || endpoint.reason === null ? endpoint.health : `${endpoint.health}: ${escapeText(endpoint.reason)}`,
+    counted(requests, 'requests'),
+    requests === 0 ? '' : `${count(ms / requests)} ms`,
+    found,
+    retries === '' ? '' : `retries ${retries}`,
+  ]
+    .filter((part) => part !== '')
+    .join('  ')
+}
+
+/** `every block has a balance: 3, expected 0`. */
+export function checkLine(check: CheckView): string {
+  const found = check.value === null ? 'no value' : escapeText(check.value)
+  const problem = check.problem === undefined ? '' : ` (${escapeText(check.problem)})`
+  return `${escapeText(check.name)}: ${found}${check.passed ? '' : `, expected ${escapeText(check.expect)}`}${problem}`
+}
+
+/** The checks of a step. */
+export function checksOf(view: RunView, step: string): CheckView[] {
+  return view.checks.filter((check) => check.step === step)
+}

@@ -1,0 +1,182 @@
+import type { RpcErrorClass } from '../sdk/index.js'
+import { at } from './at.js'
+import { WORDINGS } from './wordings.js'
+
+/** A stretch of blocks, both ends included. */
+export interface BlockRange {
+  readonly from: bigint
+  readonly to: bigint
+}
+
+/** What an endpoint said instead of an answer. */
+export interface ProviderError {
+  /** HTTP status. */
+  readonly status?: number
+  readonly code?: number | string
+  /** The error's own message, or the text of a body that is no JSON. */
+  readonly message: string
+  readonly data?: unknown
+  readonly method?: string
+  /** What was asked for, when the call is about a range. */
+  readonly range?: BlockRange
+  /** How many calls the refused request carried. */
+  readonly calls?: number
+}
+
+export interface Classified {
+  readonly class: RpcErrorClass
+  /** How long the provider says to wait. */
+  readonly waitMs?: number
+  /** Stated limit of calls a request; less than what was sent. */
+  readonly maxBatch?: number
+  /** Stretch that the provider suggests: starts where the request did and is shorter. */
+  readonly next?: BlockRange
+  /** Stated limit of blocks a range; less than what was asked for, where that is known. */
+  readonly maxBlocks?: number
+}
+
+/** Longer than this is no rate limit any more. */
+export const QUOTA_AFTER_MS = 600_000
+
+/**
+ * What an error means. Message and data decide together; status and code only where no wording is known, since every
+ * code carries several meanings and a range may be refused with 413 as well as with 400.
+ */
+export function classify(error: ProviderError): Classified {
+  const text = wholeText(error).slice(0, 4000).toLowerCase()
+  const waitMs = statedWait(error.data, text)
+  const found = byWording(text, isLogs(error.method)) ?? byStatus(error) ?? byCode(error)
+  // A day's quota that is renewed in seconds is a rate limit.
+  const kind =
+    found === 'RATE' && waitMs !== undefined && waitMs > QUOTA_AFTER_MS
+      ? 'QUOTA'
+      : found === 'QUOTA' && waitMs !== undefined && waitMs <= QUOTA_AFTER_MS
+        ? 'RATE'
+        : found
+  const maxBatch = kind === 'BATCH' ? statedBatch(text, error.calls) : undefined
+  const next = kind === 'SPLIT' ? suggestedRange(error.data, text, error.range) : undefined
+  const maxBlocks = kind === 'SPLIT' ? statedBlocks(text, error.range) : undefined
+  return {
+    class: kind,
+    ...(waitMs !== undefined && (kind === 'RATE' || kind === 'QUOTA') ? { waitMs } : {}),
+    ...(maxBatch !== undefined ? { maxBatch } : {}),
+    ...(next ? { next } : {}),
+    ...(maxBlocks !== undefined ? { maxBlocks } : {}),
+  }
+}
+
+/** Whether a method reads logs, so that its range can be split. */
+export function isLogs(method: string | undefined): boolean {
+  return method === 'eth_getLogs' || method === 'eth_newFilter' || method === 'eth_getFilterLogs'
+}
+
+/** Message and data as one text; Nethermind and Ronin keep the whole text in `data` behind "invalid params". */
+export function wholeText(error: ProviderError): string {
+  const data = dataText(error.data)
+  return data && data !== error.message ? `${error.message} ${data}` : error.message
+}
+
+function dataText(data: unknown): string {
+  if (typeof data === 'string') return data
+  if (typeof data !== 'object' || data === null) return ''
+  const { message, payload, error, reason } = data as Record<string, unknown>
+  return [message, payload, reason, typeof error === 'object' && error !== null ? (error as { message?: unknown }).message : error]
+    .filter((part) => typeof part === 'string')
+    .join(' ')
+}
+
+function byWording(text: string, logs: boolean): RpcErrorClass | undefined {
+  // Revert data and reasons are free text of a contract: "rate limit" in it means nothing.
+  if (/^(vm exception.*|execution )?revert(ed)?\b/.test(text)) return 'BUG'
+  return WORDINGS.find((wording) => (wording.only === undefined || (wording.only === 'logs') === logs) && wording.text.test(text))?.class
+}
+
+function byStatus({ status, calls }: ProviderError): RpcErrorClass | undefined {
+  if (status === undefined || status < 300) return undefined
+  if (status === 429) return 'RATE'
+  if (status === 402) return 'QUOTA'
+  if (status === 401 || status === 403 || status === 407) return 'AUTH'
+  if (status === 413) return 'BATCH'
+  if (status >= 500 || status === 408 || status === 425) return 'SERVER'
+  return status < 500 && (calls ?? 1) > 1 ? 'BATCH' : undefined
+}
+
+function byCode({ status, code }: ProviderError): RpcErrorClass {
+  switch (Number(code)) {
+    case 429:
+    case -32005:
+    case -32007:
+    case -32009:
+      return 'RATE'
+    case 4444:
+      return 'STATE'
+    case -39001:
+      return 'LAG'
+    case -32601:
+    case -32612:
+    case -32613:
+      return 'UNSUP'
+    case -32602:
+    case -32700:
+    case 3:
+      return 'BUG'
+    case -32600:
+      return 'BUG'
+    default:
+      return status !== undefined && status >= 400 && status < 500 ? 'BUG' : 'SERVER'
+  }
+}
+
+function statedWait(data: unknown, text: string): number | undefined {
+  if (typeof data === 'object' && data !== null) {
+    const { rate } = data as { rate?: unknown }
+    for (const holder of [rate, data]) {
+      if (typeof holder !== 'object' || holder === null) continue
+      const { backoff_seconds: seconds } = holder as { backoff_seconds?: unknown }
+      if (typeof seconds === 'number' && seconds >= 0) return seconds * 1000
+    }
+  }
+  const said = /(?:retry|try again|wait)(?: after| in)? (\d{1,6}(?:\.\d+)?) ?(ms|milliseconds|s\b|sec|minutes?)/.exec(text)
+  if (!said) return undefined
+  const unit = said[2] ?? ''
+  return Number(said[1]) * (unit.startsWith('mi') && !unit.startsWith('mil') ? 60_000 : unit.startsWith('m') ? 1 : 1000)
+}
+
+/** The largest number in the text that is smaller than what was refused: "batch of 100 exceeds the limit of 50". */
+function statedBatch(text: string, calls: number | undefined): number | undefined {
+  if (calls === undefined || !text.includes('batch') || /response|bytes|\bmb\b/.test(text)) return undefined
+  if (/not supported|disabled|unsupported|not allowed|n't support|not enabled/.test(text)) return 1
+  const stated = [...text.matchAll(/(?<![\w.-])\d{1,3}(?:,\d{3})+(?![\w])|(?<![\w.-])\d{1,6}(?![\w])/g)].map((match) =>
+    Number(match[0].replaceAll(',', '')),
+  )
+  const fitting = stated.filter((n) => n >= 1 && n < calls)
+  return fitting.length > 0 ? Math.max(...fitting) : undefined
+}
+
+function suggestedRange(data: unknown, text: string, asked: BlockRange | undefined): BlockRange | undefined {
+  if (!asked) return undefined
+  const hex = /\[\s*(0x[\da-f]+|\d+)\s*,\s*(0x[\da-f]+|\d+)\s*\]/.exec(text) ?? /retry with the range (\d+)-(\d+)/.exec(text)
+  const { from, to } = typeof data === 'object' && data !== null ? (data as { from?: unknown; to?: unknown }) : {}
+  const pair = hex
+    ? [hex[1] ?? '', hex[2] ?? '']
+    : typeof from === 'string' && typeof to === 'string' && /^(0x[\da-f]+|\d+)$/i.test(from) && /^(0x[\da-f]+|\d+)$/i.test(to)
+      ? [from, to]
+      : undefined
+  if (!pair) return undefined
+  const range = { from: BigInt(at(pair, 0)), to: BigInt(at(pair, 1)) }
+  // Some providers suggest the very range that they refused, one outside of it, or one that is reversed.
+  return range.from === asked.from && range.to >= range.from && range.to < asked.to ? range : undefined
+}
+
+const STATED_BLOCKS =
+  /(?:limited to (?:a |an |0 - )?|up to an? |max(?:imum)?(?: block)? range:? (?:= |is )?|blocks distance: ?|maximum is set to |max is |at most |requested blocks is |range limit |limit is |limit of |greater than |maximum |narrow your filter: ?|max: ?|over )([\d,]+)( ?k)?/g
+
+/** Most blocks a range may have. Only where the text speaks of blocks: "limit of 10000" alone may count logs. */
+function statedBlocks(text: string, asked: BlockRange | undefined): number | undefined {
+  if (!/block|range|distance/.test(text) || /results|too many logs|logs matched/.test(text)) return undefined
+  const blocks = [...text.matchAll(STATED_BLOCKS)]
+    .map((found) => Number(at(found, 1).replaceAll(',', '')) * (found[2] ? 1000 : 1))
+    .find((n) => n >= 1 && Number.isSafeInteger(n))
+  if (blocks === undefined) return undefined
+  return asked && BigInt(blocks) > asked.to - asked.from ? undefined : blocks
+}

@@ -1,0 +1,453 @@
+import { Pool } from 'undici'
+import type { Clock, Random, RunFact } from '../sdk/index.js'
+import { classify, type Classified } from './classify.js'
+import type { EndpointTrouble } from './errors.js'
+import { Exchange, type Outcome } from './exchange.js'
+import { Limits } from './limits.js'
+import { Pace } from './pace.js'
+import { providerError, readReply } from './reply.js'
+import { type Scrub, scrubber, showText } from './text.js'
+
+export interface EndpointConfig {
+  readonly url: string
+  readonly maxWorkers: number | undefined
+  /** Lower is asked first. */
+  readonly priority: number
+  readonly requestsPerSecond: number | undefined
+  readonly maxBlockRange: number | undefined
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** What all endpoints of a chain share. */
+export interface Surroundings {
+  readonly chain: { readonly name: string; readonly id: number }
+  readonly clock: Clock
+  readonly random: Random
+  readonly emit: (fact: RunFact) => void
+  readonly timeoutMs: number
+  readonly maxBytes: number
+  readonly closed: AbortSignal
+  /** Hash of block 0 that all endpoints must share; the first one found when nothing was expected. */
+  readonly genesis: { hash: string | undefined; readonly found: ((hash: string) => Promise<void>) | undefined }
+  /** A request is under way and is to be stopped at its deadline. */
+  readonly started: (exchange: Exchange) => void
+  readonly ended: (exchange: Exchange) => void
+  /** Something changed that waiting calls may profit from. */
+  readonly changed: () => void
+  /** Something of ours failed (the genesis hash could not be kept): nothing can go on. */
+  readonly broken: (error: unknown) => void
+}
+
+/** `out`: never asked again in this run (until `outUntil`). */
+export type Health = 'unchecked' | 'up' | 'down' | 'out'
+
+const CHECKS = 5
+const FIRST_WAIT_MS = 500
+const MAX_WAIT_MS = 8_000
+const PROBE_MS = 5_000
+const MAX_PROBE_MS = 60_000
+const RATE_WAIT_MS = 30_000
+const QUOTA_MS = 3_600_000
+
+/** One endpoint: its connections, its limits, its health. Shown by host only. */
+export class Endpoint {
+  readonly limits: Limits
+  readonly pace: Pace
+  readonly priority: number
+  readonly scrub: Scrub
+  health: Health = 'unchecked'
+  reason = 'not asked yet'
+  head: bigint | undefined
+  headAt = -Infinity
+  /** Nothing is sent before. */
+  waitUntil = 0
+  /** Requests under way, without checks. */
+  under = 0
+  lastSuccess = -Infinity
+  /** Methods that it does not have, with its words. */
+  readonly unsupported = new Map<string, string>()
+  /** It lacks the state of blocks up to here, as its words say, until some time. */
+  lacking: { readonly block: bigint; readonly text: string; readonly until: number } | undefined
+
+  readonly #url: URL
+  readonly #headers: Record<string, string>
+  readonly #around: Surroundings
+  #path: string
+  #pool: Pool | undefined
+  #checking: Promise<void> | undefined
+  #checkedAt = -Infinity
+  #refreshing: Promise<void> | undefined
+  #failures = 0
+  #failedAt = -Infinity
+  #probes = 0
+  #retryAt = 0
+  #outUntil = Infinity
+  #rates = 0
+  #ratedAt = -Infinity
+  #lackHits = 0
+  #lackMs = 60_000
+  #why: 'login' | 'quota' | 'chain' | undefined
+
+  constructor(
+    config: EndpointConfig,
+    readonly name: string,
+    around: Surroundings,
+    learned: { readonly batch?: number; readonly maxBatch?: number; readonly parallel?: number },
+  ) {
+    this.#around = around
+    this.#url = new URL(config.url)
+    this.#path = this.#url.pathname + this.#url.search
+    this.#headers = { 'content-type': 'application/json', ...(this.#url.protocol === 'https:' ? { 'accept-encoding': 'gzip' } : {}) }
+    if (this.#url.username || this.#url.password) {
+      this.#headers['authorization'] =
+        `Basic ${Buffer.from(`${decodeURIComponent(this.#url.username)}:${decodeURIComponent(this.#url.password)}`).toString('base64')}`
+    }
+    for (const [header, value] of Object.entries(config.headers)) if (value !== '') this.#headers[header.toLowerCase()] = value
+    this.scrub = scrubber(this.#url, config.headers)
+    this.priority = config.priority
+    this.limits = new Limits({ ...learned, ...(config.maxWorkers === undefined ? {} : { parallelCeiling: config.maxWorkers }) })
+    this.pace = new Pace(config.requestsPerSecond)
+  }
+
+  /** Requests it may have under way now. */
+  get parallel(): number {
+    // One that fails gets one request at a time until one goes well.
+    return this.#failures >= 2 ? 1 : this.limits.parallel
+  }
+
+  get checking(): boolean {
+    return this.#checking !== undefined
+  }
+
+  /** Whether any call needs a closer look before it is sent here. */
+  get restricted(): boolean {
+    return this.unsupported.size > 0 || this.lacking !== undefined
+  }
+
+  get why(): 'login' | 'quota' | 'chain' | undefined {
+    return this.#why
+  }
+
+  /** Whether the last thing it said was "too many requests". */
+  get rating(): boolean {
+    return this.#rates > 0
+  }
+
+  /** When its next check or probe is due; never for one that is up. */
+  get dueAt(): number {
+    return this.health === 'up' ? Infinity : this.health === 'out' ? this.#outUntil : this.#retryAt
+  }
+
+  get trouble(): EndpointTrouble {
+    return { endpoint: this.name, reason: this.reason }
+  }
+
+  /** Text of the provider, fit to be shown. */
+  show(text: string): string {
+    return showText(text, this.scrub) || 'no message'
+  }
+
+  /** Sends a body. The exchange ends with exactly one outcome. */
+  send(exchange: Exchange, body: string): void {
+    this.pace.take(this.#around.clock.monotonic(), this.limits.trying)
+    this.#around.started(exchange)
+    try {
+      this.#pool ??= new Pool(this.#url.origin, {
+        pipelining: 1,
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        connect: { timeout: 10_000, rejectUnauthorized: true },
+      })
+      this.#pool.dispatch({ path: this.#path, method: 'POST', headers: this.#headers, body }, exchange)
+    } catch (error) {
+      exchange.onResponseError(undefined, error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  /**
+   * Does what is due: the first check, a probe of an endpoint that is down, the end of a quota. `alone`: no other
+   * endpoint is left, so a probe is not put off. Returns when something will be due.
+   */
+  tend(now: number, alone: boolean): number {
+    if (this.health === 'out' && now >= this.#outUntil) {
+      this.#why = undefined
+      this.#set('unchecked', 'its quota may have been renewed')
+    }
+    if (this.health === 'up' || this.health === 'out' || this.#checking) return Infinity
+    const due = this.health === 'down' && alone ? Math.min(this.#retryAt, this.#checkedAt + 2_000) : this.#retryAt
+    if (now < due) return due
+    void this.check()
+    return Infinity
+  }
+
+  /** Asks for chain, genesis and head. Never throws: the outcome is in `health`. */
+  check(): Promise<void> {
+    this.#checking ??= this.#check().finally(() => {
+      this.#checking = undefined
+      this.#checkedAt = this.#around.clock.monotonic()
+      this.#around.changed()
+    })
+    return this.#checking
+  }
+
+  /** Asks for the head again unless that was done just now. Never throws. */
+  refreshHead(maxAgeMs: number): Promise<void> {
+    if (this.#around.clock.monotonic() - this.headAt < maxAgeMs) return Promise.resolve()
+    this.#refreshing ??= this.#ask('eth_blockNumber', [])
+      .then((head) => this.#setHead(head))
+      .catch((error: unknown) => this.#checkFailed(error))
+      .finally(() => {
+        this.#refreshing = undefined
+        this.headAt = this.#around.clock.monotonic()
+        this.#around.changed()
+      })
+    return this.#refreshing
+  }
+
+  /** A request brought at least one answer. */
+  succeeded(now: number): void {
+    this.lastSuccess = now
+    this.#failures = 0
+    this.#rates = 0
+    this.#probes = 0
+    if (this.#announced === 'waiting') this.#announce('up')
+  }
+
+  /** A request that went at `sentAt` brought nothing. Those that were under way together count once. */
+  failed(now: number, sentAt: number, reason: string): number {
+    this.reason = reason
+    if (sentAt < this.#failedAt) return Math.max(0, this.waitUntil - now)
+    this.#failures++
+    this.#failedAt = now
+    if (this.#failures >= CHECKS) this.#down(now, `${reason} (${this.#failures} times)`)
+    if (this.#failures < 2) return 0
+    return this.#wait(now, this.#jitter(this.#failures - 1, MAX_WAIT_MS))
+  }
+
+  /** "Too many requests". Returns how long nothing is sent. */
+  rated(now: number, sentAt: number, statedMs: number | undefined, reason: string): number {
+    this.reason = reason
+    this.limits.tooFast(now, this.pace.perSecond < Infinity && !this.pace.searching)
+    this.pace.refused(now, sentAt)
+    if (sentAt >= this.#ratedAt) {
+      this.#rates++
+      this.#ratedAt = now
+    } else if (statedMs === undefined) {
+      return Math.max(0, this.waitUntil - now)
+    }
+    return this.#wait(now, Math.max(statedMs ?? 0, this.#jitter(this.#rates, RATE_WAIT_MS)))
+  }
+
+  /** Not asked any more: refused by us or by itself. */
+  leave(why: 'login' | 'quota' | 'chain', reason: string, forMs = Infinity): void {
+    if (this.health === 'out') return
+    this.#why = why
+    this.#outUntil = this.#around.clock.monotonic() + forMs
+    this.#set('out', reason)
+    this.#around.emit({ type: 'warning', message: `${this.#around.chain.name}: ${this.name} is not asked any more: ${reason}` })
+  }
+
+  /** What the class of a refusal means for the endpoint as a whole. Returns how long nothing is sent. */
+  refused(now: number, sentAt: number, classified: Classified, text: string): number {
+    switch (classified.class) {
+      case 'RATE':
+        return this.rated(now, sentAt, classified.waitMs, text)
+      case 'QUOTA':
+        this.leave('quota', text, classified.waitMs ?? QUOTA_MS)
+        return 0
+      case 'AUTH':
+        this.leave('login', text)
+        return 0
+      default:
+        return this.failed(now, sentAt, text)
+    }
+  }
+
+  /** It said that it lacks the state of a block; twice is enough to believe it for a while. */
+  lacks(now: number, block: bigint, text: string): void {
+    if (++this.#lackHits < 2) return
+    const block_ = this.lacking && this.lacking.block > block ? this.lacking.block : block
+    if (!this.lacking) this.#lackMs = Math.min(600_000, this.#lackMs * 2)
+    this.lacking = { block: block_, text, until: now + this.#lackMs }
+  }
+
+  /** Forgets what it lacked when that is long ago. */
+  refreshLacking(now: number): void {
+    if (!this.lacking || now < this.lacking.until) return
+    this.lacking = undefined
+    this.#lackHits = 0
+  }
+
+  redirected(location: string): void {
+    const to = URL.canParse(location, this.#url.href) ? new URL(location, this.#url) : undefined
+    if (to && to.origin === this.#url.origin && to.pathname + to.search !== this.#path) {
+      this.#path = to.pathname + to.search
+    } else {
+      this.leave('login', `redirects to ${to ? to.host : 'nowhere'}, which is not followed: put that address into the file`)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool?.destroy()
+  }
+
+  async #check(): Promise<void> {
+    const { chain, genesis } = this.#around
+    try {
+      const id = quantity(await this.#ask('eth_chainId', []))
+      if (id === undefined) throw new AskError({ class: 'SERVER' }, 'eth_chainId gave no number')
+      if (id !== BigInt(chain.id)) return this.leave('chain', `chain id ${id}, expected ${chain.id} (${chain.name})`)
+      if (genesis.hash !== undefined || genesis.found) {
+        const hash = await this.#genesis()
+        if (hash !== undefined && genesis.hash === undefined) {
+          genesis.hash = hash
+          await genesis.found?.(hash)
+        }
+        if (hash !== undefined && hash !== genesis.hash) return this.leave('chain', `genesis ${hash}, expected ${genesis.hash}`)
+      }
+      this.#setHead(await this.#ask('eth_blockNumber', []))
+      this.#failures = 0
+      this.#probes = 0
+      this.#set('up', 'up')
+    } catch (error) {
+      this.#checkFailed(error)
+    }
+  }
+
+  /** Hash of block 0, or undefined where the node has pruned it. */
+  async #genesis(): Promise<string | undefined> {
+    try {
+      const block = await this.#ask('eth_getBlockByNumber', ['0x0', false])
+      const hash = typeof block === 'object' && block !== null ? (block as { hash?: unknown }).hash : undefined
+      return typeof hash === 'string' ? hash.toLowerCase() : undefined
+    } catch (error) {
+      if (
+        error instanceof AskError &&
+        (error.classified.class === 'STATE' || error.classified.class === 'LAG' || error.classified.class === 'BUG')
+      )
+        return undefined
+      throw error
+    }
+  }
+
+  #checkFailed(error: unknown): void {
+    if (!(error instanceof AskError)) {
+      if (!this.#around.closed.aborted) this.#around.broken(error)
+      return
+    }
+    const now = this.#around.clock.monotonic()
+    const { classified } = error
+    if (classified.class === 'QUOTA' || classified.class === 'AUTH') return void this.refused(now, now, classified, error.message)
+    if (classified.class === 'RATE') {
+      this.rated(now, now, classified.waitMs, error.message)
+      this.#retryAt = this.waitUntil
+      return
+    }
+    this.reason = error.message
+    if (this.health === 'up') return void this.failed(now, now, error.message)
+    this.#failures++
+    if (this.#failures >= CHECKS || this.health === 'down') this.#down(now, `${error.message} (${this.#failures} tries)`)
+    else this.#retryAt = now + this.#jitter(this.#failures, MAX_WAIT_MS)
+  }
+
+  #down(now: number, reason: string): void {
+    this.#retryAt = now + Math.min(MAX_PROBE_MS, PROBE_MS * 2 ** this.#probes++)
+    this.#set('down', reason)
+  }
+
+  #setHead(head: unknown): void {
+    const number = quantity(head)
+    if (number === undefined) throw new AskError({ class: 'SERVER' }, 'eth_blockNumber gave no number')
+    this.head = number
+    this.headAt = this.#around.clock.monotonic()
+  }
+
+  async #ask(method: string, params: readonly unknown[]): Promise<unknown> {
+    const { clock, closed, maxBytes, emit, chain } = this.#around
+    const wait = Math.max(this.pace.next(), this.waitUntil) - clock.monotonic()
+    if (wait > 0) await clock.sleep(wait, closed)
+    const sentAt = clock.monotonic()
+    const outcome = await new Promise<Outcome>((resolve) => {
+      this.send(
+        new Question(maxBytes, resolve, this.#around.ended),
+        `{"jsonrpc":"2.0","id":1,"method":"${method}","params":${JSON.stringify(params)}}`,
+      )
+    })
+    emit({
+      type: 'rpc:request',
+      chain: chain.name,
+      figures: { endpoint: this.name, calls: 1, bytes: outcome.bytes, ms: clock.monotonic() - sentAt },
+    })
+    if (outcome.kind === 'failed') throw new AskError({ class: 'SERVER' }, this.show(outcome.text))
+    this.pace.answered(clock.monotonic())
+    const reply = readReply(outcome, 1, 1, clock.now())
+    switch (reply.kind) {
+      case 'items': {
+        const item = reply.items[0]
+        if (item?.error === undefined || item.error === null) return item?.result
+        const error = { ...providerError(item.error, outcome.status), method }
+        throw new AskError(classify(error), this.show(error.message))
+      }
+      case 'refused':
+        throw new AskError(reply.classified, this.show(reply.error.message))
+      case 'broken':
+        throw new AskError({ class: 'SERVER' }, this.show(reply.text))
+      case 'redirected':
+        this.redirected(reply.location)
+        throw new AskError({ class: 'SERVER' }, this.health === 'out' ? this.reason : 'redirected')
+    }
+  }
+
+  #wait(now: number, ms: number): number {
+    this.waitUntil = Math.max(this.waitUntil, now + ms)
+    if (this.waitUntil - now >= 1000 && this.health === 'up') this.#announce('waiting')
+    return this.waitUntil - now
+  }
+
+  #jitter(round: number, max: number): number {
+    return this.#around.random() * Math.min(max, FIRST_WAIT_MS * 2 ** (round - 1))
+  }
+
+  #set(health: Health, reason: string): void {
+    if (this.health === 'out' && health !== 'unchecked') return
+    this.health = health
+    this.reason = reason
+    if (health !== 'unchecked') this.#announce(health === 'up' ? 'up' : 'down')
+  }
+
+  #announced: 'up' | 'waiting' | 'down' | undefined
+  #announce(health: 'up' | 'waiting' | 'down'): void {
+    if (this.#announced === health) return
+    this.#announced = health
+    const { emit, chain } = this.#around
+    emit({ type: 'rpc:endpoint', chain: chain.name, endpoint: this.name, health, ...(health === 'up' ? {} : { reason: this.reason }) })
+  }
+}
+
+/** A question of our own failed. */
+class AskError extends Error {
+  constructor(
+    readonly classified: Classified,
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
+class Question extends Exchange {
+  readonly #resolve: (outcome: Outcome) => void
+  readonly #ended: (exchange: Exchange) => void
+  constructor(maxBytes: number, resolve: (outcome: Outcome) => void, ended: (exchange: Exchange) => void) {
+    super(maxBytes)
+    this.#resolve = resolve
+    this.#ended = ended
+  }
+  protected override done(outcome: Outcome): void {
+    this.#ended(this)
+    this.#resolve(outcome)
+  }
+}
+
+function quantity(value: unknown): bigint | undefined {
+  return typeof value === 'string' && /^0x[\da-f]{1,64}$/i.test(value) ? BigInt(value) : undefined
+}

@@ -1,0 +1,190 @@
+import { PipeError } from '../sdk/index.js'
+
+/** An endpoint with what is known of it, for messages: no URL, no key. */
+export interface EndpointTrouble {
+  readonly endpoint: string
+  readonly reason: string
+}
+
+const list = (troubles: readonly EndpointTrouble[]): string => troubles.map(({ endpoint, reason }) => `${endpoint} (${reason})`).join(', ')
+
+/** No endpoint of the chain answers. Nothing is wrong with the work itself. */
+export class RpcUnreachableError extends PipeError {
+  readonly code = 'RPC_UNREACHABLE'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  override readonly hint = 'check the URL in `rpc`, that the node runs, and the network; then run again: what is done stays done'
+  constructor(
+    readonly chain: string,
+    readonly endpoints: readonly EndpointTrouble[],
+  ) {
+    super(`chain ${chain}: no endpoint answers: ${list(endpoints)}`)
+  }
+}
+
+/** Every endpoint that answers is of another chain. */
+export class WrongChainError extends PipeError {
+  readonly code = 'RPC_WRONG_CHAIN'
+  override readonly blame = 'outage'
+  override readonly hint = 'check `rpc` of the chain: its URL leads to another network; nothing was stored from it'
+  constructor(
+    readonly chain: string,
+    readonly endpoints: readonly EndpointTrouble[],
+  ) {
+    super(`chain ${chain}: refused ${list(endpoints)}`)
+  }
+}
+
+/** The endpoints that are left refuse the login. */
+export class RpcLoginError extends PipeError {
+  readonly code = 'RPC_LOGIN_REFUSED'
+  override readonly blame = 'outage'
+  override readonly hint = 'check the key in the URL or in `headers`'
+  constructor(
+    readonly chain: string,
+    readonly endpoints: readonly EndpointTrouble[],
+  ) {
+    super(`chain ${chain}: not let in: ${list(endpoints)}`)
+  }
+}
+
+/** The quota of every endpoint that is left is used up. */
+export class RpcQuotaError extends PipeError {
+  readonly code = 'RPC_QUOTA_USED_UP'
+  override readonly blame = 'outage'
+  override readonly hint = 'wait for the quota to be renewed or add an endpoint to `rpc`, then run again: what is done stays done'
+  constructor(
+    readonly chain: string,
+    readonly endpoints: readonly EndpointTrouble[],
+  ) {
+    super(`chain ${chain}: quota used up: ${list(endpoints)}`)
+  }
+}
+
+/** Endpoints answered nothing but "too many requests" for a long time. */
+export class RpcRateError extends PipeError {
+  readonly code = 'RPC_RATE_LIMITED'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  override readonly hint = 'lower `requests_per_second` or `parallel`, or add an endpoint to `rpc`'
+  constructor(
+    readonly chain: string,
+    readonly minutes: number,
+    readonly endpoints: readonly EndpointTrouble[],
+  ) {
+    super(`chain ${chain}: only rate limits for ${minutes} minutes: ${list(endpoints)}`)
+  }
+}
+
+/** No endpoint has the block yet. */
+export class RpcBehindError extends PipeError {
+  readonly code = 'RPC_BEHIND'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  override readonly hint = 'the node is still syncing or lags: wait, add an endpoint, or end further below the head'
+  constructor(
+    readonly chain: string,
+    readonly block: bigint,
+    readonly endpoints: readonly EndpointTrouble[],
+  ) {
+    super(`chain ${chain}: no endpoint has block ${block}: ${list(endpoints)}`)
+  }
+}
+
+/** The pool was closed with work in it. */
+export class RpcClosedError extends PipeError {
+  readonly code = 'RPC_CLOSED'
+  override readonly blame = 'outage'
+  override readonly hint = 'run again: what is done stays done'
+  constructor(readonly chain: string) {
+    super(`chain ${chain}: the endpoints were closed`)
+  }
+}
+
+/** One call failed for good. `call` is `method(params)`. */
+export class RpcCallError extends PipeError {
+  readonly code = 'RPC_CALL_FAILED'
+  override readonly hint = 'the node refuses this very call: compare its parameters with what the message says'
+  constructor(
+    readonly call: string,
+    readonly endpoint: string,
+    readonly text: string,
+    readonly attempts: number,
+  ) {
+    super(`${call} at ${endpoint}: ${text}${attempts > 1 ? ` (${attempts} attempts)` : ''}`)
+  }
+}
+
+/** No endpoint knows the method. */
+export class RpcMethodError extends PipeError {
+  readonly code = 'RPC_METHOD_MISSING'
+  override readonly hint = 'use an endpoint that offers this method; some need another plan or a flag of the node'
+  constructor(
+    readonly call: string,
+    readonly endpoint: string,
+    readonly text: string,
+  ) {
+    super(`${call} at ${endpoint}: ${text}`)
+  }
+}
+
+/** No endpoint keeps state or history as old as this. */
+export class RpcStateError extends PipeError {
+  readonly code = 'RPC_STATE_MISSING'
+  override readonly hint = 'add an archive endpoint to `rpc`, then `pipe retry`, or start at a later block'
+  constructor(
+    readonly call: string,
+    readonly endpoint: string,
+    readonly block: bigint | undefined,
+    readonly text: string,
+  ) {
+    super(`${call} at ${endpoint}: archive node needed${block === undefined ? '' : ` at block ${block}`}: ${text}`)
+  }
+}
+
+/** `null` for a block that must exist. */
+export class RpcNullError extends PipeError {
+  readonly code = 'RPC_NULL_RESULT'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  override readonly hint = 'the node lags or has pruned this block: add an endpoint to `rpc` or run again later'
+  constructor(
+    readonly call: string,
+    readonly endpoint: string,
+    readonly block: bigint | undefined,
+    readonly attempts: number,
+  ) {
+    super(`block ${block ?? 'unknown'}: null (${call} at ${endpoint}, ${attempts} attempts)`)
+  }
+}
+
+/** A range of blocks (or its result) was refused as too large. */
+export class RpcRangeError extends PipeError {
+  readonly code = 'RPC_RANGE_REFUSED'
+  override readonly retryable = true
+  override readonly hint = 'ask for fewer blocks at once'
+  constructor(
+    readonly call: string,
+    readonly endpoint: string,
+    readonly text: string,
+    /** The stretch that the provider says would work: starts where the request did and is shorter. */
+    readonly next: { readonly from: bigint; readonly to: bigint } | undefined,
+    /** The most blocks that the provider says it takes. */
+    readonly blocks: number | undefined,
+  ) {
+    super(`${call} at ${endpoint}: ${text}`)
+  }
+}
+
+/** One answer alone is larger than may be held. */
+export class RpcTooLargeError extends PipeError {
+  readonly code = 'RPC_RESPONSE_TOO_LARGE'
+  override readonly hint = 'ask for less at once: fewer blocks, or without transactions'
+  constructor(
+    readonly call: string,
+    readonly endpoint: string,
+    readonly maxBytes: number,
+  ) {
+    super(`${call} at ${endpoint}: the answer is larger than ${maxBytes} bytes`)
+  }
+}

@@ -1,0 +1,475 @@
+import { setMaxListeners } from 'node:events'
+import type { Clock, Random, RpcAnswers, RpcCall, RpcOptions, RpcPool, RunFact } from '../sdk/index.js'
+import { at } from './at.js'
+import { Endpoint, type EndpointConfig, type Surroundings } from './endpoint.js'
+import {
+  RpcBehindError,
+  RpcClosedError,
+  RpcLoginError,
+  RpcQuotaError,
+  RpcRateError,
+  RpcUnreachableError,
+  WrongChainError,
+} from './errors.js'
+import type { Exchange, Outcome } from './exchange.js'
+import { Lane, type LaneOptions, Segment } from './lane.js'
+import { CallRequest } from './request.js'
+import { settle } from './settle.js'
+import { Stops } from './stops.js'
+import { take } from './take.js'
+
+export type { EndpointConfig } from './endpoint.js'
+export type { LaneOptions } from './lane.js'
+
+export interface ChainRpcOptions {
+  readonly chain: { readonly name: string; readonly id: number }
+  readonly endpoints: readonly EndpointConfig[]
+  readonly clock: Clock
+  readonly random: Random
+  readonly emit: (fact: RunFact) => void
+  /** Learned by an earlier run, by host. */
+  readonly limits: readonly {
+    readonly endpoint: string
+    readonly batch?: number | undefined
+    readonly maxBatch?: number | undefined
+    readonly parallel?: number | undefined
+  }[]
+  /** Expected hash of block 0. An endpoint with another one is refused by name. */
+  readonly genesis?: string | undefined
+  /** Called once with the hash of block 0 when none was expected, before anything is fetched. */
+  readonly onGenesis?: ((hash: string) => Promise<void>) | undefined
+  /** For a request with its answer, headers and body together. Default 60 s. */
+  readonly timeoutMs?: number
+  /** Of one answer, packed and unpacked. Default 256 MB. */
+  readonly maxBytes?: number
+}
+
+/** What was found out about an endpoint, for the next run. */
+export interface LearnedEndpoint {
+  readonly endpoint: string
+  readonly batch: number | undefined
+  readonly maxBatch: number | undefined
+  readonly parallel: number | undefined
+}
+
+/** All endpoints of one chain. */
+export interface ChainRpc {
+  /**
+   * The highest head of the endpoints that answer, each checked for its chain id first.
+   *
+   * @throws {PipeError} when none is reachable or all are of another chain, naming hosts and what to check.
+   */
+  head(signal: AbortSignal): Promise<bigint>
+  /** The pool as one step sees it, with its ceilings. */
+  lane(step: LaneOptions): RpcPool
+  learned(): readonly LearnedEndpoint[]
+  /** Rejects what is still open and closes all connections. */
+  close(): Promise<void>
+}
+
+/** Makes the pool of a chain. Does no IO: endpoints are checked when the first work comes. */
+export function openChainRpc(options: ChainRpcOptions): ChainRpc {
+  return new ChainPool(options)
+}
+
+const TIMEOUT_MS = 60_000
+const MAX_BYTES = 256_000_000
+const HEAD_AGE_MS = 1_000
+const ONLY_RATES_MS = 600_000
+const LIMITS_EVENT_MS = 1_000
+const LONG_REPLY = 1_000
+
+class ChainPool implements ChainRpc {
+  readonly #options: ChainRpcOptions
+  readonly #around: Surroundings
+  readonly #endpoints: readonly Endpoint[]
+  readonly #lanes: Lane[] = []
+  readonly #closing = new AbortController()
+  readonly #stops = new Stops()
+  readonly #under = new Map<Exchange, number>()
+  readonly #shown = new Map<Endpoint, { at: number; batch: number; parallel: number }>()
+  readonly #prefixes = new Map<string, string>()
+  #nextId = 1
+  #turn = 0
+  #pumpQueued = false
+  #wakeAt = Infinity
+  #watching = false
+  #answeredAt: number
+  #rated = false
+  #broken: Error | undefined
+
+  constructor(options: ChainRpcOptions) {
+    this.#options = options
+    // One for every wait that is under way.
+    setMaxListeners(0, this.#closing.signal)
+    this.#around = {
+      chain: options.chain,
+      clock: options.clock,
+      random: options.random,
+      emit: options.emit,
+      timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+      maxBytes: options.maxBytes ?? MAX_BYTES,
+      closed: this.#closing.signal,
+      genesis: { hash: options.genesis?.toLowerCase(), found: options.onGenesis },
+      started: (exchange) => {
+        this.#under.set(exchange, options.clock.monotonic() + this.#around.timeoutMs)
+        this.#watch()
+      },
+      ended: (exchange) => this.#under.delete(exchange),
+      changed: () => this.#pumpSoon(),
+      broken: (error) => {
+        this.#broken ??= error instanceof Error ? error : new Error(String(error))
+        this.#pumpSoon()
+      },
+    }
+    this.#answeredAt = options.clock.monotonic()
+    const hosts = new Map<string, number>()
+    this.#endpoints = options.endpoints.map((config) => {
+      const { host } = new URL(config.url)
+      const same = (hosts.get(host) ?? 0) + 1
+      hosts.set(host, same)
+      const name = same === 1 ? host : `${host}#${same}`
+      return new Endpoint(config, name, this.#around, options.limits.find((limit) => limit.endpoint === name) ?? {})
+    })
+  }
+
+  async head(signal: AbortSignal): Promise<bigint> {
+    const { clock } = this.#options
+    for (;;) {
+      this.#mayGoOn(signal)
+      const now = clock.monotonic()
+      // One that is waiting for its next try is left alone; one that is down is tried when there is no other.
+      const others = this.#endpoints.some((endpoint) => endpoint.health === 'up')
+      const asked = this.#endpoints.map((endpoint) => {
+        if (endpoint.health === 'up') return endpoint.refreshHead(0)
+        endpoint.tend(now, !others)
+        return endpoint.checking ? endpoint.check() : Promise.resolve()
+      })
+      await this.#unlessStopped(Promise.all(asked), signal)
+      this.#mayGoOn(signal)
+      const heads = this.#endpoints.flatMap((endpoint) => (endpoint.health === 'up' && endpoint.head !== undefined ? [endpoint.head] : []))
+      if (heads.length > 0) return heads.reduce((a, b) => (a > b ? a : b))
+      if (this.#endpoints.every((endpoint) => endpoint.health === 'down' || endpoint.health === 'out')) throw this.#outage()
+      const after = clock.monotonic()
+      const due = Math.min(...this.#endpoints.map((endpoint) => endpoint.dueAt))
+      if (due > after) await this.#unlessStopped(clock.sleep(Math.min(due - after, 60_000), this.#closing.signal), signal)
+    }
+  }
+
+  lane(step: LaneOptions): RpcPool {
+    const lane = new Lane(step)
+    this.#lanes.push(lane)
+    const batch = (calls: readonly RpcCall[], options: RpcOptions): Promise<RpcAnswers> => this.#batch(lane, calls, options)
+    return {
+      batch,
+      request: async (method, params, options) => {
+        const { values, errors } = await batch([{ method, params }], options)
+        const error = errors?.get(0)
+        if (error) throw error
+        return values[0]
+      },
+      ready: (signal) => this.#ready(lane, signal),
+    }
+  }
+
+  learned(): readonly LearnedEndpoint[] {
+    return this.#endpoints.map(({ name, limits, lastSuccess }) => {
+      const asked = lastSuccess > -Infinity
+      return {
+        endpoint: name,
+        batch: asked ? limits.batch : undefined,
+        maxBatch: limits.maxBatch,
+        parallel: asked ? limits.parallel : undefined,
+      }
+    })
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return
+    const error = new RpcClosedError(this.#options.chain.name)
+    this.#closing.abort(error)
+    this.#rejectAll(error)
+    for (const lane of this.#lanes) for (const go of [...lane.roomWaiters]) go()
+    await Promise.all(this.#endpoints.map((endpoint) => endpoint.close()))
+  }
+
+  #batch(lane: Lane, calls: readonly RpcCall[], { signal, block }: RpcOptions): Promise<RpcAnswers> {
+    if (calls.length === 0) return Promise.resolve({ values: [], errors: undefined, endpoints: [] })
+    return new Promise<RpcAnswers>((resolve, reject) => {
+      this.#mayGoOn(signal)
+      const stop = (): void => {
+        lane.reject(segment, signal.reason as Error)
+        this.#pumpSoon()
+      }
+      const segment = new Segment(calls, block, (outcome) => {
+        lane.open.delete(segment)
+        this.#stops.remove(signal, stop)
+        if (outcome instanceof Error) reject(outcome)
+        else resolve(outcome)
+      })
+      this.#stops.add(signal, stop)
+      if (!this.#busy()) this.#answeredAt = this.#options.clock.monotonic()
+      lane.add(segment)
+      this.#pumpSoon()
+    })
+  }
+
+  async #ready(lane: Lane, signal: AbortSignal): Promise<void> {
+    this.#mayGoOn(signal)
+    while (!this.#hasRoom(lane)) {
+      await new Promise<void>((resolve) => {
+        const go = (): void => {
+          this.#stops.remove(signal, go)
+          lane.roomWaiters.delete(go)
+          resolve()
+        }
+        this.#stops.add(signal, go)
+        lane.roomWaiters.add(go)
+      })
+      this.#mayGoOn(signal)
+    }
+  }
+
+  /** Twice what may be under way: the next requests are ready when the last end. */
+  #hasRoom(lane: Lane): boolean {
+    let places = 0
+    let calls = 0
+    for (const { health, limits } of this.#endpoints) {
+      if (health === 'out') continue
+      const parallel = Math.min(limits.parallel, lane.parallel - places)
+      if (parallel <= 0) break
+      places += parallel
+      calls += parallel * Math.min(limits.batch, lane.batch)
+    }
+    return lane.waiting === 0 || lane.waiting < calls * 2
+  }
+
+  /** Once after everything that is queued at this moment, so that calls asked for together go together. */
+  #pumpSoon(): void {
+    if (this.#pumpQueued) return
+    this.#pumpQueued = true
+    queueMicrotask(() => {
+      this.#pumpQueued = false
+      this.#pump()
+    })
+  }
+
+  /** Sends what may be sent now, and sees to it that it is called again when more may be. */
+  #pump(): void {
+    if (this.#closing.signal.aborted) return
+    const now = this.#options.clock.monotonic()
+    let wakeAt = Infinity
+    for (const lane of this.#lanes) wakeAt = Math.min(wakeAt, lane.wake(now))
+    if (this.#broken) this.#rejectAll(this.#broken)
+    if (this.#busy()) {
+      wakeAt = Math.min(wakeAt, this.#tend(now), this.#send(now))
+      wakeAt = Math.min(wakeAt, this.#behind(now))
+    }
+    for (const lane of this.#lanes) if (lane.roomWaiters.size > 0 && this.#hasRoom(lane)) for (const go of [...lane.roomWaiters]) go()
+    if (wakeAt < Infinity) this.#wake(wakeAt, now)
+  }
+
+  /** Whether any call waits. */
+  #busy(): boolean {
+    for (const lane of this.#lanes) if (lane.waiting > 0) return true
+    return false
+  }
+
+  /** Checks endpoints that are due. When none can come back, or none has answered for too long, nothing waits any more. */
+  #tend(now: number): number {
+    let up = false
+    let hope = false
+    for (const endpoint of this.#endpoints) if (endpoint.health === 'up') up = true
+    let wakeAt = Infinity
+    for (const endpoint of this.#endpoints) {
+      if (endpoint.lacking) endpoint.refreshLacking(now)
+      wakeAt = Math.min(wakeAt, endpoint.tend(now, !up))
+      if (endpoint.health === 'up' || endpoint.health === 'unchecked' || endpoint.checking) hope = true
+    }
+    if (!hope) this.#rejectAll(this.#outage())
+    else if (this.#rated && now - this.#answeredAt > ONLY_RATES_MS) {
+      this.#answeredAt = now
+      this.#rejectAll(new RpcRateError(this.#options.chain.name, ONLY_RATES_MS / 60_000, this.#troubles()))
+    }
+    return hope ? wakeAt : Infinity
+  }
+
+  /** Returns when a place will be free for another reason than the end of a request. */
+  #send(now: number): number {
+    let idle: Set<Endpoint> | undefined
+    for (;;) {
+      let best: Endpoint | undefined
+      let wakeAt = Infinity
+      for (const endpoint of this.#endpoints) {
+        if (endpoint.health !== 'up' || endpoint.under >= endpoint.parallel || idle?.has(endpoint)) continue
+        const at = Math.max(endpoint.waitUntil, endpoint.pace.next())
+        if (at > now) wakeAt = Math.min(wakeAt, at)
+        else if (
+          !best ||
+          endpoint.priority < best.priority ||
+          (endpoint.priority === best.priority && endpoint.under * best.parallel < best.under * endpoint.parallel)
+        )
+          best = endpoint
+      }
+      if (!best) return wakeAt
+      if (!this.#sendTo(best, now)) (idle ??= new Set()).add(best)
+    }
+  }
+
+  #sendTo(endpoint: Endpoint, now: number): boolean {
+    const lanes = this.#lanes
+    for (let i = 0; i < lanes.length; i++) {
+      const lane = at(lanes, (this.#turn + i) % lanes.length)
+      if (lane.queue.length === 0 || lane.under >= lane.parallel) continue
+      const { segments, indexes } = take(lane, endpoint, this.#endpoints, Math.min(endpoint.limits.batch, lane.batch), now)
+      if (segments.length === 0) continue
+      this.#turn = (this.#turn + i + 1) % lanes.length
+      const request = new CallRequest(this.#around.maxBytes, endpoint, lane, segments, indexes, this.#nextId, now, this.#ended)
+      this.#nextId += segments.length
+      endpoint.under++
+      lane.under++
+      endpoint.send(request, request.body(this.#prefixes))
+      return true
+    }
+    return false
+  }
+
+  readonly #ended = (request: CallRequest, outcome: Outcome): void => {
+    const { endpoint, lane } = request
+    const { clock, chain, random, emit } = this.#options
+    this.#around.ended(request)
+    endpoint.under--
+    lane.under--
+    if (this.#closing.signal.aborted) return
+    const now = clock.monotonic()
+    // A long answer takes a while to read; until then the endpoint has work already. A short one may be a refusal.
+    if (
+      outcome.kind === 'reply' &&
+      outcome.status === 200 &&
+      outcome.text.length > LONG_REPLY &&
+      !outcome.text.slice(0, LONG_REPLY).includes('"error"')
+    ) {
+      this.#pump()
+    }
+    emit({
+      type: 'rpc:request',
+      chain: chain.name,
+      figures: { endpoint: endpoint.name, calls: request.segments.length, bytes: outcome.bytes, ms: now - request.sentAt },
+    })
+    const answered = settle(request, outcome, {
+      chain: chain.name,
+      endpoints: this.#endpoints,
+      random,
+      emit,
+      maxBytes: this.#around.maxBytes,
+      now,
+      utc: clock.now(),
+    })
+    if (answered > 0) {
+      endpoint.pace.answered(now)
+      this.#answeredAt = now
+      this.#rated = false
+    } else if (endpoint.rating) {
+      this.#rated = true
+    }
+    this.#showLimits(endpoint, now)
+    this.#pump()
+  }
+
+  /** Calls above every head: asks for the heads again, and gives up after as long as attempts would take. */
+  #behind(now: number): number {
+    let wakeAt = Infinity
+    for (const lane of this.#lanes) {
+      // Backwards, since those that give up leave the queue.
+      for (let i = lane.queue.length - 1; i >= 0; i--) {
+        const segment = at(lane.queue, i)
+        const { block } = segment
+        if (segment.behindSince === undefined || block === undefined) continue
+        const up = this.#endpoints.filter((endpoint) => endpoint.health === 'up')
+        if (up.some((endpoint) => endpoint.head !== undefined && endpoint.head >= block)) continue
+        const { attempts, maxWaitMs } = lane.options
+        if (now - segment.behindSince > attempts * maxWaitMs) {
+          const heads = up.map((endpoint) => ({ endpoint: endpoint.name, reason: `head ${endpoint.head ?? 'unknown'}` }))
+          lane.reject(segment, new RpcBehindError(this.#options.chain.name, block, heads.length > 0 ? heads : this.#troubles()))
+          continue
+        }
+        for (const endpoint of up) void endpoint.refreshHead(HEAD_AGE_MS)
+        wakeAt = Math.min(wakeAt, now + HEAD_AGE_MS)
+      }
+    }
+    return wakeAt
+  }
+
+  #wake(at: number, now: number): void {
+    if (at >= this.#wakeAt) return
+    this.#wakeAt = at
+    this.#options.clock.sleep(Math.max(1, Math.ceil(at - now)), this.#closing.signal).then(
+      () => {
+        if (this.#wakeAt === at) this.#wakeAt = Infinity
+        this.#pump()
+      },
+      () => {},
+    )
+  }
+
+  /** Keeps an eye on the deadlines of all requests: one timer for all of them. */
+  #watch(): void {
+    if (this.#watching || this.#under.size === 0) return
+    const { timeoutMs } = this.#around
+    const { clock } = this.#options
+    this.#watching = true
+    clock.sleep(Math.max(10, Math.min(1000, timeoutMs / 8)), this.#closing.signal).then(
+      () => {
+        this.#watching = false
+        const now = clock.monotonic()
+        for (const [late, deadline] of this.#under) if (deadline <= now) late.stop(`no complete answer in ${timeoutMs} ms`)
+        this.#watch()
+      },
+      () => {},
+    )
+  }
+
+  #showLimits(endpoint: Endpoint, now: number): void {
+    const { batch, parallel } = endpoint.limits
+    const shown = this.#shown.get(endpoint)
+    if (shown && (now - shown.at < LIMITS_EVENT_MS || (shown.batch === batch && shown.parallel === parallel))) return
+    this.#shown.set(endpoint, { at: now, batch, parallel })
+    this.#options.emit({ type: 'rpc:limits', chain: this.#options.chain.name, endpoint: endpoint.name, batch, parallel })
+  }
+
+  #troubles(): readonly { endpoint: string; reason: string }[] {
+    return this.#endpoints.map((endpoint) => endpoint.trouble)
+  }
+
+  #outage(): Error {
+    const { name } = this.#options.chain
+    const troubles = this.#troubles()
+    // What a person can mend comes first.
+    const whys = new Set(this.#endpoints.map((endpoint) => endpoint.why))
+    if (whys.has(undefined) || whys.size === 0) return new RpcUnreachableError(name, troubles)
+    if (whys.has('quota')) return new RpcQuotaError(name, troubles)
+    if (whys.has('login')) return new RpcLoginError(name, troubles)
+    return new WrongChainError(name, troubles)
+  }
+
+  #rejectAll(error: Error): void {
+    for (const lane of this.#lanes) for (const segment of [...lane.open]) lane.reject(segment, error)
+  }
+
+  #mayGoOn(signal: AbortSignal): void {
+    signal.throwIfAborted()
+    this.#closing.signal.throwIfAborted()
+    if (this.#broken) throw this.#broken
+  }
+
+  async #unlessStopped(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+    let stop = (): void => {}
+    const stopped = new Promise<void>((resolve) => (stop = resolve))
+    this.#stops.add(signal, stop)
+    try {
+      await Promise.race([work, stopped])
+    } finally {
+      this.#stops.remove(signal, stop)
+    }
+  }
+}

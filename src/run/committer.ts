@@ -1,0 +1,260 @@
+import {
+  type Clock,
+  coercer,
+  isPipeError,
+  type Output,
+  type Row,
+  type RunFact,
+  type Table,
+  type UnitWrite,
+  type Value,
+  type Warehouse,
+} from '../sdk/index.js'
+
+/** One attempt at one unit. Once a write of it failed, none that follow count: their checkpoints speak of rows that are not there. */
+export interface Session {
+  broken: boolean
+}
+
+export interface CommitterOptions {
+  readonly warehouse: Warehouse
+  readonly tables: ReadonlyMap<string, Table>
+  readonly clock: Clock
+  readonly emit: (fact: RunFact) => void
+  /** A commit is made at so many rows … */
+  readonly maxRows?: number
+  /** … or when its oldest write is so old, whichever is first. */
+  readonly maxAgeMs?: number
+}
+
+interface Queued {
+  readonly write: UnitWrite
+  readonly session: Session
+  readonly rows: number
+  readonly at: number
+  readonly resolve: (outcome: Committed) => void
+  readonly reject: (error: unknown) => void
+}
+
+export interface Committed {
+  readonly written: boolean
+  /** Rows whose key came again later in the same commit, so that the later one was written. */
+  readonly doubles: number
+}
+
+const MAX_ROWS = 10_000
+/** … or at so many writes: those of small units have few rows or none. */
+const MAX_WRITES = 2_048
+const MAX_AGE_MS = 250
+/** Where commits are slow, a kill may lose this much at most. */
+const SLOWEST_AGE_MS = 1_000
+
+/**
+ * Groups writes of many units into one transaction each. One commit is under way at a time; what arrives meanwhile is
+ * in the next.
+ */
+export class Committer {
+  readonly #options: CommitterOptions
+  #queue: Queued[] = []
+  #rows = 0
+  #ageMs: number
+  #wake: (() => void) | undefined
+  #waitingForRoom: (() => void)[] = []
+  #working: Promise<void> | undefined
+  #producers = 0
+  #blocked = 0
+  readonly #keys = new Map<Output, ((row: Row) => unknown)[]>()
+
+  constructor(options: CommitterOptions) {
+    this.#options = options
+    this.#ageMs = options.maxAgeMs ?? MAX_AGE_MS
+  }
+
+  /** Counts one who may push. When all of them wait for a commit there is nothing to wait for, and it is made at once. */
+  join(): { wait<T>(promise: Promise<T>): Promise<T>; leave(): void } {
+    this.#producers++
+    let left = false
+    return {
+      wait: async (promise) => {
+        this.#blocked++
+        this.#wake?.()
+        try {
+          return await promise
+        } finally {
+          this.#blocked--
+        }
+      },
+      leave: () => {
+        if (left) return
+        left = true
+        this.#producers--
+        this.#wake?.()
+      },
+    }
+  }
+
+  /** Resolves when the write is committed, or was left out because its unit was taken over. */
+  push(write: UnitWrite, session: Session): Promise<Committed> {
+    const rows = write.rows.reduce((sum, part) => sum + part.rows.length, 0)
+    return new Promise<Committed>((resolve, reject) => {
+      this.#queue.push({ write, session, rows, at: this.#options.clock.monotonic(), resolve, reject })
+      this.#rows += rows
+      this.#working ??= this.#work().finally(() => (this.#working = undefined))
+      this.#wake?.()
+    })
+  }
+
+  /** Resolves when less is queued than two commits take: what is produced faster than it is written must wait somewhere. */
+  async room(): Promise<void> {
+    const { maxRows = MAX_ROWS } = this.#options
+    while (this.#rows >= 2 * maxRows || this.#queue.length >= 2 * MAX_WRITES)
+      await new Promise<void>((resolve) => this.#waitingForRoom.push(resolve))
+  }
+
+  /** Commits what is queued now and resolves when it is there. */
+  async flush(): Promise<void> {
+    while (this.#queue.length > 0 || this.#working) {
+      this.#wake?.()
+      await this.#working
+    }
+  }
+
+  async #work(): Promise<void> {
+    while (this.#queue.length > 0) {
+      await this.#due()
+      await this.#commit(this.#take())
+    }
+  }
+
+  async #due(): Promise<void> {
+    const { clock, maxRows = MAX_ROWS } = this.#options
+    // Lets pushes of the same turn come in first.
+    await Promise.resolve()
+    const full = () => this.#rows >= maxRows || this.#queue.length >= MAX_WRITES || this.#blocked >= this.#producers
+    const left = (this.#queue[0]?.at ?? 0) + this.#ageMs - clock.monotonic()
+    if (left <= 0 || full()) return
+    const timer = new AbortController()
+    let old = false
+    void clock.sleep(left, timer.signal).then(
+      () => {
+        old = true
+        this.#wake?.()
+      },
+      () => undefined,
+    )
+    while (!old && !full()) await new Promise<void>((resolve) => (this.#wake = resolve))
+    this.#wake = undefined
+    timer.abort()
+  }
+
+  #take(): Queued[] {
+    const { maxRows = MAX_ROWS } = this.#options
+    let rows = 0
+    let size = 0
+    for (const queued of this.#queue) {
+      if (size > 0 && (rows + queued.rows > maxRows || size >= MAX_WRITES)) break
+      rows += queued.rows
+      size++
+    }
+    const group = this.#queue.slice(0, size)
+    this.#queue = this.#queue.slice(size)
+    this.#rows -= rows
+    for (const go of this.#waitingForRoom.splice(0)) go()
+    return group
+  }
+
+  async #commit(group: readonly Queued[]): Promise<void> {
+    const { warehouse, clock, emit } = this.#options
+    const live = group.filter((queued) => {
+      if (queued.session.broken) queued.reject(new Error('an earlier write of this unit failed'))
+      return !queued.session.broken
+    })
+    if (live.length === 0) return
+    const started = clock.monotonic()
+    try {
+      const { writes, doubles } = this.#resolveDoubles(live)
+      const outcomes = await warehouse.commit(writes)
+      const ms = clock.monotonic() - started
+      this.#ageMs = Math.min(Math.max(this.#options.maxAgeMs ?? MAX_AGE_MS, ms * 10), SLOWEST_AGE_MS)
+      emit({ type: 'commit:done', units: live.length, rows: live.reduce((sum, { rows }) => sum + rows, 0), ms })
+      live.forEach((queued, i) => {
+        const written = outcomes[i]?.written === true
+        if (!written) queued.session.broken = true
+        queued.resolve({ written, doubles: doubles[i] ?? 0 })
+      })
+    } catch (error) {
+      if (live.length === 1 || (isPipeError(error) && error.blame === 'outage')) {
+        for (const queued of live) {
+          queued.session.broken = true
+          queued.reject(error)
+        }
+        return
+      }
+      // One bad value must not fail the units that happened to share a commit with it.
+      const half = live.length >> 1
+      await this.#commit(live.slice(0, half))
+      await this.#commit(live.slice(half))
+    }
+  }
+
+  /** The same key twice in one commit: the later row is kept, on every warehouse. */
+  #resolveDoubles(group: readonly Queued[]): { writes: UnitWrite[]; doubles: number[] } {
+    const last = new Map<string, Map<unknown, number>>()
+    const dropped = new Set<number>()
+    let number = 0
+    for (const { write } of group) {
+      for (const { output, rows } of write.rows) {
+        const keyOf = this.#keyOf(output)
+        let known = last.get(output.table)
+        if (!known) last.set(output.table, (known = new Map()))
+        for (const row of rows) {
+          const key = keyOf(row)
+          const before = key === undefined ? undefined : known.get(key)
+          if (before !== undefined) dropped.add(before)
+          if (key !== undefined) known.set(key, number)
+          number++
+        }
+      }
+    }
+    if (dropped.size === 0) return { writes: group.map(({ write }) => write), doubles: [] }
+    number = 0
+    const doubles: number[] = []
+    const writes = group.map(({ write }) => {
+      const before = number
+      let kept = 0
+      const rows = write.rows.map((part) => ({ output: part.output, rows: part.rows.filter(() => !dropped.has(number++)) }))
+      for (const part of rows) kept += part.rows.length
+      doubles.push(number - before - kept)
+      return { ...write, rows }
+    })
+    return { writes, doubles }
+  }
+
+  /** A value that is equal for rows of equal key, or undefined when the key is computed by SQL. */
+  #keyOf(output: Output): (row: Row) => unknown {
+    let columns = this.#keys.get(output)
+    const definition = this.#options.tables.get(output.table)
+    if (!columns) {
+      columns = (definition?.key ?? []).map((name) => {
+        const column = definition?.columns.find((candidate) => candidate.name === name)
+        const exact = column ? coercer({ ...column, nullable: true }) : (value: unknown) => value as Value
+        const constant = output.constants[name]
+        if (constant !== undefined) return () => constant
+        return (row: Row) => (row[name] === undefined ? undefined : exact(row[name]))
+      })
+      this.#keys.set(output, columns)
+    }
+    const [first] = columns
+    if (columns.length === 1 && first) return first
+    const all = columns
+    return (row) => {
+      let text = ''
+      for (const column of all) {
+        const value = column(row)
+        if (value === undefined) return undefined
+        text += `${String(value)}\u0000`
+      }
+      return text
+    }
+  }
+}

@@ -1,0 +1,243 @@
+import {
+  type Batch,
+  type Json,
+  type LedgerChange,
+  type Output,
+  PipeError,
+  type Row,
+  type Stretch,
+  UnitIncompleteError,
+  type UnitWrite,
+} from '../sdk/index.js'
+import { count, type Interval, intersect, intervalKey, subtract, union } from '../plan/intervals.js'
+import { coveredBy, coveredCursor, isCoveredCursor } from '../plan/plan.js'
+import type { UnitTask } from './services.js'
+
+/** A step yielded rows for an output that it does not have. */
+export class UnknownOutputError extends PipeError {
+  readonly code = 'UNKNOWN_OUTPUT'
+  override readonly hint = 'a step fills its `into`, or what its `outputs` names'
+  constructor(step: string, output: string, known: readonly string[]) {
+    super(`step ${step} gave rows for ${output}; its outputs are ${known.join(', ') || 'none'}`)
+  }
+}
+
+/** A step says it read what its unit does not hold. */
+export class CoversOutsideError extends PipeError {
+  readonly code = 'COVERS_OUTSIDE'
+  override readonly hint = '`covers` and `failed` may name only what lies in `unit.piece`'
+  constructor(step: string, unit: string, stretch: string) {
+    super(`step ${step} speaks of ${stretch} in unit ${unit}`)
+  }
+}
+
+/** How far a unit is: what its batches added up to, and what of it is committed. */
+export class Progress {
+  readonly #task: UnitTask
+  readonly #range: Interval | undefined
+  readonly #outputs: ReadonlyMap<string, Output>
+  #at: State
+  #committed: State
+  readonly #states = new WeakMap<UnitWrite, State>()
+  quarantinedKeys = 0
+
+  constructor(task: UnitTask) {
+    this.#task = task
+    const { unit, opened, plan } = task
+    this.#outputs = new Map(plan.outputs.map((output) => [output.id, output]))
+    this.#range =
+      unit.piece.kind === 'range'
+        ? [unit.piece.from, unit.piece.to]
+        : unit.piece.kind === 'rows'
+          ? unit.piece.keys && [unit.piece.keys[0], unit.piece.keys[1]]
+          : undefined
+    const current = opened.fingerprint === plan.fingerprint
+    const stretches = current && opened.state !== 'done' ? coveredBy(opened) : []
+    const cursor = current && !isCoveredCursor(opened.cursor) ? opened.cursor : undefined
+    this.#at = { covered: stretches, failed: [], cursor, rows: current ? opened.rows : {}, pieces: 0, endpoints: opened.endpoint }
+    this.#committed = this.#at
+  }
+
+  get cursor(): Json | undefined {
+    return this.#at.cursor
+  }
+
+  /** Back to what is committed, for another attempt. */
+  rewind(): void {
+    this.#at = this.#committed
+  }
+
+  committed(write: UnitWrite): void {
+    this.#committed = this.#states.get(write) ?? this.#committed
+  }
+
+  write(batch: Batch): { write: UnitWrite; pieces: number; rows: Record<string, number> } {
+    const { plan, unit } = this.#task
+    const parts = Object.entries(batch.rows ?? {}).map(([id, rows]) => {
+      const output = this.#outputs.get(id)
+      if (!output) throw new UnknownOutputError(plan.step.id, id, [...this.#outputs.keys()])
+      return { output, rows: rows as readonly Row[] }
+    })
+    const counts: Record<string, number> = {}
+    for (const { output, rows } of parts) counts[output.table] = (counts[output.table] ?? 0) + rows.length
+    // A unit that `--limit` cut has no say about what it did not look at.
+    const covers = unit.limit === undefined ? (batch.covers ?? []) : []
+    const failed = batch.failed ?? []
+    const within = (stretch: Interval) =>
+      this.#range !== undefined && stretch[0] <= stretch[1] && stretch[0] >= this.#range[0] && stretch[1] <= this.#range[1]
+    const outside = [
+      ...covers,
+      ...(unit.piece.kind === 'range'
+        ? failed.map(({ key }): Interval => (/^\d+$/.test(key) ? [BigInt(key), BigInt(key)] : [1n, 0n]))
+        : []),
+    ].find((stretch) => !within(stretch))
+    if (outside) throw new CoversOutsideError(plan.step.id, unit.key, intervalKey(outside))
+    const rows = { ...this.#at.rows }
+    for (const [table, n] of Object.entries(counts)) rows[table] = (rows[table] ?? 0) + n
+    const pieces =
+      unit.piece.kind === 'range'
+        ? Number(count(covers)) + failed.length
+        : unit.piece.kind === 'rows'
+          ? (batch.pieces ?? parts[0]?.rows.length ?? 0) + failed.length
+          : 0
+    this.#at = {
+      covered: covers.length > 0 ? union([...this.#at.covered, ...covers]) : this.#at.covered,
+      failed: failed.length > 0 ? [...this.#at.failed, ...failed] : this.#at.failed,
+      cursor: batch.cursor ?? this.#at.cursor,
+      rows,
+      pieces: this.#at.pieces + pieces,
+      endpoints: batch.endpoints ? mergeHosts(this.#at.endpoints, batch.endpoints) : this.#at.endpoints,
+      parentHash: batch.parentHash ?? this.#at.parentHash,
+      lastHash: batch.lastHash ?? this.#at.lastHash,
+      evidence: batch.evidence ?? this.#at.evidence,
+    }
+    // An outage is nobody's fault: the key stays open and is asked for again in the next run.
+    const own = failed.filter(({ error }) => error.blame === 'own')
+    this.quarantinedKeys += own.length
+    const write: UnitWrite = {
+      deletes: unit.redo ? this.#stretches(covers) : [],
+      rows: parts,
+      sql: batch.sql ?? [],
+      ledger: { state: 'running', ...this.#ledger() },
+      ...this.#base(),
+      ...(own.length > 0 && unit.piece.kind !== 'range'
+        ? {
+            quarantine: own.map(({ key, error }) => ({
+              key,
+              error: this.#task.services.redact(error.message),
+              attempts: plan.step.retry.attempts,
+            })),
+          }
+        : {}),
+    }
+    this.#states.set(write, this.#at)
+    return { write, pieces, rows: counts }
+  }
+
+  /** Pieces of the unit that no batch spoke of: those of a step that says nothing but "done". */
+  piecesLeft(): number {
+    return Math.max(0, this.#task.unit.size - this.#at.pieces)
+  }
+
+  /** The last write: done, or in parts when some keys failed for good. @throws {UnitIncompleteError} when something is missing. */
+  end(): UnitWrite {
+    const { unit, plan } = this.#task
+    const proven = unit.piece.kind === 'range' && (this.#at.covered.length > 0 || this.#at.failed.length > 0)
+    if (!proven || !this.#range) {
+      const open = unit.limit !== undefined
+      // The table can't tell a key that was not redone from one that was, so the ledger must.
+      const lacking = unit.piece.kind === 'rows' && unit.piece.redo === true && this.#at.failed.length > 0
+      return this.#only({ state: open ? 'pending' : lacking ? 'failed' : 'done', error: null, ...this.#ledger() })
+    }
+    const attempts = plan.step.retry.attempts
+    const failed = this.#at.failed.map(({ key, error }) => ({
+      interval: [BigInt(key), BigInt(key)] as Interval,
+      change: {
+        error: this.#task.services.redact(error.message),
+        ...(error.blame === 'own' ? { state: 'quarantined' as const, attempts } : { state: 'failed' as const }),
+      },
+    }))
+    const missing = subtract(
+      subtract([this.#range], this.#at.covered),
+      failed.map(({ interval }) => interval),
+    )
+    if (missing.length > 0) throw new UnitIncompleteError(unit.key, missing.map(intervalKey).join(', '))
+    if (failed.length === 0) return this.#only({ state: 'done', error: null, ...this.#ledger() })
+    // What failed still holds the rows of an earlier reading.
+    const left = unit.redo ? { cursor: coveredCursor([], unit.reason) } : {}
+    const whole = failed.find(({ interval }) => intervalKey(interval) === unit.key)
+    if (whole) return this.#only({ ...left, ...whole.change })
+    const done = intersect([this.#range], this.#at.covered)
+    return {
+      ...this.#only({ state: 'done' }),
+      replaces: [unit.key],
+      split: [
+        ...done.map((interval) => ({ unit: intervalKey(interval), state: 'done' as const, ...(done.length === 1 ? this.#ledger() : {}) })),
+        ...failed.map(({ interval, change }) => ({ unit: intervalKey(interval), ...left, ...change })),
+      ],
+    }
+  }
+
+  /** A write that changes nothing but the ledger. */
+  mark(change: LedgerChange): UnitWrite {
+    this.#at = this.#committed
+    return this.#only({ ...this.#ledger(), ...change })
+  }
+
+  // Here and above, what is spread comes last: V8 takes microseconds for each field that an object made by spreading gets afterwards.
+  #only(ledger: LedgerChange): UnitWrite {
+    return { deletes: [], rows: [], sql: [], ledger, ...this.#base() }
+  }
+
+  #base() {
+    const { plan, unit, opened, services } = this.#task
+    return {
+      step: { pipeline: services.pipeline.name, step: plan.step.id, fingerprint: plan.fingerprint },
+      unit: unit.key,
+      epoch: opened.epoch,
+      at: BigInt(Math.round(services.clock.now() * 1000)),
+    }
+  }
+
+  #ledger(): Omit<LedgerChange, 'state'> {
+    const { covered, cursor, rows, endpoints, parentHash, lastHash, evidence } = this.#at
+    const redo =
+      this.#task.unit.redo || (this.#task.unit.piece.kind === 'rows' && this.#task.unit.piece.redo) ? this.#task.unit.reason : undefined
+    const at = covered.length > 0 || redo !== undefined ? coveredCursor(covered, redo) : cursor
+    return {
+      rows,
+      ...(at === undefined ? {} : { cursor: at }),
+      ...(endpoints === undefined ? {} : { endpoint: endpoints }),
+      ...(parentHash === undefined ? {} : { parentHash }),
+      ...(lastHash === undefined ? {} : { lastHash }),
+      ...(evidence === undefined ? {} : { evidence }),
+    }
+  }
+
+  #stretches(covers: readonly Interval[]): Stretch[] {
+    return this.#task.plan.outputs.flatMap((output) => {
+      const table = this.#task.services.pipeline.tables.get(output.table)
+      const column = output.range ?? table?.range
+      if (column === undefined) return []
+      return covers.map(([from, to]) => ({ table: output.table, column, from, to, constants: output.constants }))
+    })
+  }
+}
+
+interface State {
+  readonly covered: readonly Interval[]
+  readonly failed: readonly { readonly key: string; readonly error: PipeError }[]
+  readonly cursor: Json | undefined
+  readonly rows: Readonly<Record<string, number>>
+  readonly pieces: number
+  readonly endpoints: string | undefined
+  readonly parentHash?: string | undefined
+  readonly lastHash?: string | undefined
+  readonly evidence?: Json | undefined
+}
+
+function mergeHosts(known: string | undefined, hosts: readonly string[]): string {
+  const all = new Set(known ? known.split(', ') : [])
+  for (const host of hosts) all.add(host)
+  return [...all].sort().join(', ')
+}

@@ -1,0 +1,358 @@
+import { type InputPage, type LedgerRow, PipeError } from '../sdk/index.js'
+import type { Step } from '../pipeline/pipeline.js'
+import { intervalKey, parseIntervalKey, subtract } from '../plan/intervals.js'
+import { KEY_COLUMN, missingPage } from '../plan/missing.js'
+import { coveredBy, isCoveredCursor, outdated, type PlannedUnit, RESET_FINGERPRINT, type StepPlan } from '../plan/plan.js'
+import { planStep } from '../plan/plan-step.js'
+import { outputTable } from '../plan/rows-units.js'
+import type { RunServices, StepEnd } from './services.js'
+import { runUnit, type UnitOutcome } from './unit.js'
+
+/** A step took longer than its `timeout`. Its units go on in the next run. */
+export class StepTimeoutError extends PipeError {
+  readonly code = 'STEP_TIMEOUT'
+  override readonly blame = 'outage'
+  override readonly hint = 'raise `timeout`; what is committed stays, and the next run goes on from there'
+  constructor(step: string, ms: number) {
+    super(`step ${step} was not done within its timeout of ${ms / 1000} s`)
+  }
+}
+
+const UNITS_AT_ONCE = 4
+/** Units opened by one statement, at first and at most. */
+const OPEN_FIRST = 64
+const OPEN_MOST = 4_096
+
+/** Plans a step, does its units and plans it again: it is complete when nothing is left to plan. */
+export async function runStep(services: RunServices, step: Step, signal: AbortSignal): Promise<StepEnd> {
+  const plan = await planStep({ ...services, step, limit: services.limit, upstream: [] })
+  announce(services, plan)
+  if (plan.wanted.kind === 'check') return runCheck(services, plan, signal)
+  const ledger = await services.warehouse.units(services.pipeline.name, step.id)
+  await settle(services, plan, ledger)
+  const timeout = new AbortController()
+  const all = AbortSignal.any([signal, timeout.signal])
+  const timer = new AbortController()
+  if (step.timeoutMs !== undefined) {
+    const ms = step.timeoutMs
+    void services.clock.sleep(ms, timer.signal).then(
+      () => timeout.abort(new StepTimeoutError(step.id, ms)),
+      () => undefined,
+    )
+  }
+  try {
+    if (plan.units.length > 0) {
+      services.emit({ type: 'step:started', step: step.id })
+      await services.warehouse.checkOutputs(plan.outputs, services.pipeline.tables)
+      await runUnits(services, plan, all)
+    }
+  } finally {
+    timer.abort()
+  }
+  return ended(services, plan, signal)
+}
+
+/** The outcome by what is left now, not by what the units said. */
+async function ended(services: RunServices, plan: StepPlan, signal: AbortSignal): Promise<StepEnd> {
+  const { step } = plan
+  const left =
+    plan.units.length > 0
+      ? await planStep({ ...services, step, limit: undefined, upstream: [] })
+      : { ...plan, pieces: plan.pieces + plan.leftOut }
+  const missing = left.pieces
+  const quarantined = left.quarantined.length
+  const rest = { missing, quarantined }
+  if (signal.aborted) return { outcome: 'stopped', ...rest }
+  if (missing === 0 && quarantined === 0) {
+    await forgetOld(services, plan)
+    return { outcome: 'complete', ...rest }
+  }
+  const limited = missing > 0 && quarantined === 0 && missing <= plan.leftOut
+  if (limited) return { outcome: 'limited', ...rest, reason: `--limit left ${missing} ${plan.unitWord} out` }
+  const parts = [missing > 0 ? `${missing} ${plan.unitWord} missing` : '', quarantined > 0 ? `${quarantined} in quarantine` : '']
+  return { outcome: 'incomplete', ...rest, reason: parts.filter(Boolean).join(', ') }
+}
+
+function announce(services: RunServices, plan: StepPlan): void {
+  const reasons: Record<string, number> = {}
+  for (const unit of plan.units) reasons[unit.reason] = (reasons[unit.reason] ?? 0) + unit.size
+  services.emit({
+    type: 'step:planned',
+    step: plan.step.id,
+    units: plan.units.length,
+    pieces: plan.pieces,
+    done: plan.done,
+    requests: plan.requests,
+    reasons,
+    unit: plan.unitWord,
+  })
+}
+
+async function runCheck(services: RunServices, plan: StepPlan, signal: AbortSignal): Promise<StepEnd> {
+  const [unit] = plan.units
+  const left = services.incompleteNeeds(plan.step)
+  const allowGaps = plan.wanted.kind === 'check' && plan.wanted.allowGaps === true
+  if (left !== undefined && !allowGaps) return { outcome: 'closed', missing: 0, quarantined: 0, reason: `not evaluated: ${left}` }
+  if (!unit) throw new Error(`gate ${plan.step.id} has no unit`)
+  services.emit({ type: 'step:started', step: plan.step.id })
+  const failed = services.collectChecks(plan.step.id)
+  const outcome = await runUnit({ services, plan, unit, opened: noRow(plan, unit), rpc: services.rpc(plan.step), signal, input: noInput })
+  if (outcome === 'stopped') return { outcome: 'stopped', missing: 0, quarantined: 0 }
+  const closed = failed()
+  if (outcome !== 'done') return { outcome: 'closed', missing: 0, quarantined: 0, reason: 'its checks could not be evaluated' }
+  if (closed.length > 0) return { outcome: 'closed', missing: 0, quarantined: 0, reason: closed.join('; ') }
+  if (left !== undefined) return { outcome: 'closed', missing: 0, quarantined: 0, reason: `evaluated with gaps: ${left}` }
+  return { outcome: 'complete', missing: 0, quarantined: 0 }
+}
+
+/** Evaluates a gate with `every` at that distance for as long as its needs are open. */
+export async function runEarlyChecks(services: RunServices, step: Step, signal: AbortSignal, open: () => boolean): Promise<void> {
+  if (typeof step.with !== 'object' || step.with === null || !('every' in step.with)) return
+  try {
+    const plan = await planStep({ ...services, step, limit: undefined, upstream: [] })
+    const everyMs = plan.wanted.kind === 'check' ? plan.wanted.everyMs : undefined
+    if (everyMs === undefined) return
+    for (;;) {
+      await services.clock.sleep(everyMs, signal)
+      if (!open()) return
+      const unit: PlannedUnit = { key: 'check', piece: { kind: 'check', early: true }, size: 1, reason: 'every', redo: false }
+      await runUnit({ services, plan, unit, opened: noRow(plan, unit), rpc: services.rpc(step), signal, input: noInput })
+    }
+  } catch (error) {
+    // The evaluation after the needs will fail with the same error, and then it counts.
+    if (!signal.aborted)
+      services.emit({
+        type: 'warning',
+        step: step.id,
+        message: `not evaluated while its needs run: ${services.redact(error instanceof Error ? error.message : String(error))}`,
+      })
+  }
+}
+
+async function runUnits(services: RunServices, plan: StepPlan, signal: AbortSignal): Promise<void> {
+  const { step } = plan
+  const { definition } = step
+  const { committer, slots } = services
+  const byRequests = definition.parallel === 'requests'
+  const width = byRequests || step.parallel === undefined ? (definition.units ?? UNITS_AT_ONCE) : step.parallel
+  const rpc = services.rpc(step)
+  const opener = new Opener(services, plan)
+  const outages = new OutageGuard()
+  const ending = new Set<Promise<void>>()
+  let next = 0
+  let failure: { readonly error: unknown } | undefined
+  /** Does a unit up to its last batch. The commit of that one is waited for in `ending`, while the next unit begins. */
+  const begin = async (unit: PlannedUnit, opened: LedgerRow) => {
+    if (signal.aborted) return
+    services.emit({ type: 'unit:started', step: step.id, unit: unit.key, resumed: opened.cursor !== undefined, size: unit.size })
+    let produced: () => void = () => undefined
+    const given = new Promise<void>((resolve) => (produced = resolve))
+    const end: Promise<void> = runUnit({
+      services,
+      plan,
+      unit,
+      opened,
+      rpc,
+      signal,
+      input: () => input(services, plan, unit),
+      produced,
+    }).then(
+      (outcome) => {
+        ending.delete(end)
+        outages.saw(outcome)
+        produced()
+      },
+      (error: unknown) => {
+        ending.delete(end)
+        failure ??= { error }
+        produced()
+      },
+    )
+    ending.add(end)
+    await given
+  }
+  const worker = async () => {
+    const producer = committer.join()
+    try {
+      while (!signal.aborted && !outages.tripped && !failure) {
+        const index = next++
+        const unit = plan.units[index]
+        if (!unit) return
+        const opened = await opener.take(index)
+        await producer.wait(slots.use(() => begin(unit, opened)))
+        await producer.wait(committer.room())
+      }
+    } finally {
+      producer.leave()
+    }
+  }
+  const workers = await Promise.allSettled(Array.from({ length: Math.min(width, plan.units.length) }, worker))
+  await Promise.all(ending)
+  for (const result of workers) if (result.status === 'rejected') throw result.reason
+  if (failure) throw failure.error
+}
+
+/** Opens units ahead of those who do them: about as many as a second takes, so that a killed run leaves little behind. */
+class Opener {
+  readonly #services: RunServices
+  readonly #plan: StepPlan
+  readonly #opened = new Map<string, LedgerRow>()
+  #next = 0
+  #size = OPEN_FIRST
+  #openedAt = -Infinity
+  #opening: Promise<void> | undefined
+
+  constructor(services: RunServices, plan: StepPlan) {
+    this.#services = services
+    this.#plan = plan
+  }
+
+  /** The unit at `index`, opened. Each is taken once, in order. */
+  async take(index: number): Promise<LedgerRow> {
+    const key = this.#plan.units[index]?.key ?? ''
+    while (index >= this.#next || this.#opening) {
+      if (this.#opened.has(key)) break
+      this.#more()
+      await this.#opening
+    }
+    const row = this.#opened.get(key)
+    if (!row) throw new Error(`unit ${key} was not opened`)
+    this.#opened.delete(key)
+    if (this.#opened.size < this.#size / 2) this.#more()
+    return row
+  }
+
+  #more(): void {
+    if (this.#opening || this.#next >= this.#plan.units.length) return
+    const { clock, warehouse, pipeline } = this.#services
+    const lasted = clock.monotonic() - this.#openedAt
+    if (lasted < 500) this.#size = Math.min(OPEN_MOST, this.#size * 2)
+    else if (lasted > 2_000) this.#size = Math.max(OPEN_FIRST, this.#size / 2)
+    const units = this.#plan.units.slice(this.#next, this.#next + this.#size)
+    this.#next += units.length
+    const step = { pipeline: pipeline.name, step: this.#plan.step.id, fingerprint: this.#plan.fingerprint }
+    const keys = units.map(({ key }) => key)
+    this.#opening = warehouse.open(step, keys, BigInt(Math.round(clock.now() * 1000))).then((rows) => {
+      for (const [unit, row] of rows) this.#opened.set(unit, row)
+      this.#opening = undefined
+      this.#openedAt = clock.monotonic()
+    })
+    // Whoever takes the next unit meets the error.
+    this.#opening.catch(() => undefined)
+  }
+}
+
+/** Stops a step whose units fail one after the other: the outage is the same for the next thousand. */
+class OutageGuard {
+  #failures = 0
+
+  get tripped(): boolean {
+    return this.#failures >= 10
+  }
+
+  saw(outcome: UnitOutcome): void {
+    this.#failures = outcome === 'failed' ? this.#failures + 1 : 0
+  }
+}
+
+async function* input({ pipeline, warehouse }: RunServices, plan: StepPlan, unit: PlannedUnit): AsyncIterable<InputPage> {
+  if (plan.wanted.kind !== 'rows' || !unit.rows) throw new Error(`unit ${unit.key} has no input`)
+  const { wanted } = plan
+  const into = outputTable(pipeline, plan.outputs, wanted)
+  const rows = []
+  for await (const page of warehouse.query(missingPage(wanted, into, unit.rows, unit.limit))) rows.push(...page)
+  if (rows.length > 0) yield { keys: rows.map((row) => String(row[KEY_COLUMN])), rows }
+}
+
+/**
+ * Brings the ledger into the shape that the plan speaks of: units that an earlier run left half done become a done part
+ * and an open part, and rows of an older definition lose their fingerprint before the first of them is overwritten.
+ */
+async function settle({ pipeline, warehouse, clock }: RunServices, plan: StepPlan, ledger: readonly LedgerRow[]): Promise<void> {
+  const at = BigInt(Math.round(clock.now() * 1000))
+  const name = { pipeline: pipeline.name, step: plan.step.id }
+  const current = { ...name, fingerprint: plan.fingerprint }
+  const put = []
+  const drop = []
+  const redoes = plan.units.some((unit) => unit.redo || (unit.piece.kind === 'rows' && unit.piece.redo))
+  for (const row of ledger) {
+    const all = parseIntervalKey(row.unit)
+    if (
+      row.fingerprint === plan.fingerprint &&
+      row.state !== 'done' &&
+      all &&
+      isCoveredCursor(row.cursor) &&
+      row.cursor.covered.length > 0
+    ) {
+      const covered = coveredBy(row)
+      const redo = row.cursor.redo
+      drop.push({ step: plan.step.id, unit: row.unit })
+      for (const interval of covered)
+        put.push({
+          step: current,
+          unit: intervalKey(interval),
+          state: 'done' as const,
+          ...(covered.length === 1 ? { rows: row.rows } : {}),
+          ...(row.endpoint === undefined ? {} : { endpoint: row.endpoint }),
+        })
+      for (const interval of subtract([all], covered)) {
+        if (redo !== undefined)
+          put.push({
+            step: { ...name, fingerprint: redo === 'reset' ? RESET_FINGERPRINT : outdated('') },
+            unit: intervalKey(interval),
+            state: 'done' as const,
+          })
+        else
+          put.push({
+            step: current,
+            unit: intervalKey(interval),
+            state: row.state === 'running' ? ('pending' as const) : row.state,
+            attempts: row.attempts,
+            error: row.error ?? null,
+          })
+      }
+    } else if (redoes && row.fingerprint !== plan.fingerprint && row.fingerprint !== outdated(row.fingerprint)) {
+      put.push({ step: { ...name, fingerprint: outdated(row.fingerprint) }, unit: row.unit, state: row.state })
+    }
+  }
+  if (put.length > 0 || drop.length > 0) await warehouse.amend(pipeline.name, { put, drop }, at)
+}
+
+/** Drops what the ledger says of older definitions, once everything is read under this one. */
+async function forgetOld({ pipeline, warehouse, clock }: RunServices, plan: StepPlan): Promise<void> {
+  if (plan.units.length === 0 || plan.wanted.kind === 'check') return
+  const rows = await warehouse.units(pipeline.name, plan.step.id)
+  const asked = plan.wanted.kind === 'range' ? ([[plan.wanted.from, plan.wanted.to]] as const) : undefined
+  const drop = rows
+    .filter((row) => row.fingerprint !== plan.fingerprint)
+    .filter((row) => {
+      const key = parseIntervalKey(row.unit)
+      return !asked || (key !== undefined && subtract([key], asked).length === 0)
+    })
+    .map((row) => ({ step: plan.step.id, unit: row.unit }))
+  if (drop.length > 0) await warehouse.amend(pipeline.name, { drop }, BigInt(Math.round(clock.now() * 1000)))
+}
+
+function noRow(plan: StepPlan, unit: PlannedUnit): LedgerRow {
+  return {
+    step: plan.step.id,
+    unit: unit.key,
+    state: 'running',
+    fingerprint: plan.fingerprint,
+    epoch: 0n,
+    cursor: undefined,
+    rows: {},
+    attempts: 0,
+    endpoint: undefined,
+    parentHash: undefined,
+    lastHash: undefined,
+    evidence: undefined,
+    error: undefined,
+    startedAt: 0n,
+    updatedAt: 0n,
+  }
+}
+
+async function* noInput(): AsyncIterable<InputPage> {
+  throw new Error('this unit has no input')
+}

@@ -1,0 +1,73 @@
+import type {
+  CheckResult,
+  Clock,
+  InputPage,
+  LedgerRow,
+  PlanContext,
+  Random,
+  RpcPool,
+  RunFact,
+  StepOutcome,
+  Warehouse,
+} from '../sdk/index.js'
+import type { Pipeline, Step } from '../pipeline/pipeline.js'
+import type { PlannedUnit, StepPlan } from '../plan/plan.js'
+import type { Moment } from '../plan/scope.js'
+import type { Committer } from './committer.js'
+import type { Slots } from './slots.js'
+
+/** What a run is given. */
+export interface RunOptions {
+  readonly pipeline: Pipeline
+  readonly warehouse: Warehouse
+  readonly moment: Moment
+  readonly clock: Clock
+  readonly random: Random
+  readonly emit: (fact: RunFact) => void
+  readonly signal: AbortSignal
+  /** `--param`. */
+  readonly given: Readonly<Record<string, string>>
+  readonly select: readonly string[] | undefined
+  readonly limit: number | undefined
+  /** The endpoints of a chain as one step sees them. */
+  rpc(step: Step): RpcPool
+  /** Takes secrets out of a text. */
+  redact(text: string): string
+  readonly onCheck: (step: string, result: CheckResult) => void
+}
+
+/** What steps and units share in one run. */
+export interface RunServices extends RunOptions {
+  readonly committer: Committer
+  readonly slots: Slots
+  stepContext(plan: StepPlan): PlanContext<never>
+  head(step: Step): Promise<bigint>
+  /** Takes the results of a gate's checks. */
+  checks(step: string, results: readonly CheckResult[], final: boolean): void
+  /** Starts to collect a gate's results; the function it gives names those that keep it closed. */
+  collectChecks(step: string): () => string[]
+  /** Why a step's needs are not complete, or undefined when they are. */
+  incompleteNeeds(step: Step): string | undefined
+}
+
+/** How a step ended, and what it left. */
+export interface StepEnd {
+  readonly outcome: StepOutcome
+  readonly missing: number
+  readonly quarantined: number
+  readonly reason?: string
+}
+
+/** One unit that was opened, with all that it takes to do it. */
+export interface UnitTask {
+  readonly services: RunServices
+  readonly plan: StepPlan
+  readonly unit: PlannedUnit
+  /** The unit as it was opened. */
+  readonly opened: LedgerRow
+  readonly rpc: RpcPool
+  readonly signal: AbortSignal
+  input(): AsyncIterable<InputPage>
+  /** Called when the unit has given its last batch, which may still wait for its commit. */
+  produced?(): void
+}

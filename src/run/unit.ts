@@ -1,0 +1,172 @@
+import type { TSchema } from '@sinclair/typebox'
+import { Value as Schema } from '@sinclair/typebox/value'
+import {
+  type Batch,
+  isPipeError,
+  type LedgerChange,
+  type PipeError,
+  type RunContext,
+  UnitTakenError,
+  type UnitWrite,
+} from '../sdk/index.js'
+import type { Committed, Session } from './committer.js'
+import { Progress } from './progress.js'
+import { backoff } from './retry.js'
+import type { UnitTask } from './services.js'
+
+/** How one unit ended. */
+export type UnitOutcome = 'done' | 'failed' | 'quarantined' | 'stopped' | 'taken'
+
+/** Drives one unit from its checkpoint to its end, again after errors that may pass. Never throws for what a unit may do. */
+export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
+  const { services, plan, unit, opened, signal } = task
+  const { step } = plan
+  const progress = new Progress(task)
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await attemptUnit(task, progress)
+      services.emit({ type: 'unit:done', step: step.id, unit: unit.key })
+      return progress.quarantinedKeys > 0 ? 'quarantined' : 'done'
+    } catch (error) {
+      if (error instanceof UnitTakenError) {
+        services.emit({ type: 'warning', step: step.id, message: error.message })
+        return 'taken'
+      }
+      if (signal.aborted && !isTimeout(signal)) {
+        await record(task, progress, { state: 'pending' })
+        return 'stopped'
+      }
+      const failure = isTimeout(signal) ? (signal.reason as PipeError) : error
+      const own = !isPipeError(failure) || failure.blame === 'own'
+      const attempts = opened.attempts + (own ? attempt : 0)
+      const message = failure instanceof Error ? failure.message : String(failure)
+      const code = isPipeError(failure) ? failure.code : 'UNEXPECTED'
+      if (own && isPipeError(failure) && failure.retryable && attempts < step.retry.attempts) {
+        const waitMs = backoff(attempt, step.retry.waitMs, step.retry.maxWaitMs, services.random)
+        services.emit({ type: 'unit:retrying', step: step.id, unit: unit.key, error: message, code, attempt, waitMs })
+        progress.rewind()
+        await services.clock.sleep(waitMs, signal).catch(() => undefined)
+        continue
+      }
+      const state = own && attempts >= step.retry.attempts ? 'quarantined' : 'failed'
+      const text = isPipeError(failure) || !(failure instanceof Error) ? message : (failure.stack ?? message)
+      await record(task, progress, { state, attempts, error: services.redact(text) })
+      const hint = isPipeError(failure) ? failure.hint : undefined
+      services.emit({
+        type: 'unit:failed',
+        step: step.id,
+        unit: unit.key,
+        error: services.redact(message),
+        code,
+        ...(hint === undefined ? {} : { hint }),
+        state,
+      })
+      return state
+    }
+  }
+}
+
+async function attemptUnit(task: UnitTask, progress: Progress): Promise<void> {
+  const { services, plan, unit, signal } = task
+  const { definition } = plan.step
+  const producer = services.committer.join()
+  const session: Session = { broken: false }
+  const waiting: Promise<void>[] = []
+  const commit = async (write: UnitWrite, pieces: number, rows: Readonly<Record<string, number>>): Promise<void> => {
+    const { written, doubles }: Committed = await services.committer.push(write, session)
+    if (!written) throw new UnitTakenError(unit.key)
+    progress.committed(write)
+    services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows, doubles })
+  }
+  // A rejection may come while nobody waits for it; it is met again below.
+  const later = (promise: Promise<void>) => {
+    promise.catch(() => undefined)
+    waiting.push(promise)
+  }
+  try {
+    const cursor = definition.cursor && Schema.Check(definition.cursor as TSchema, progress.cursor) ? progress.cursor : undefined
+    const context: RunContext<never, never> = {
+      unit,
+      cursor: cursor as never,
+      input: () => task.input(),
+      rpc: task.rpc,
+      head: () => services.head(plan.step),
+      signal,
+      ...services.stepContext(plan),
+    }
+    for await (const batch of untilAborted(definition.run(context), signal)) {
+      signal.throwIfAborted()
+      if (unit.piece.kind === 'check') {
+        services.checks(plan.step.id, batch.checks ?? [], !unit.piece.early)
+        continue
+      }
+      if (waiting.length >= 2) await producer.wait(waiting.shift() as Promise<void>)
+      const { write, pieces, rows } = progress.write(batch as Batch)
+      for (const { key, error } of batch.failed ?? []) {
+        const about = { step: plan.step.id, error: services.redact(error.message), code: error.code }
+        if (error.blame === 'own') services.emit({ type: 'key:quarantined', unit: unit.key, key, ...about })
+        else
+          services.emit({
+            type: 'unit:failed',
+            unit: key,
+            state: 'failed',
+            ...about,
+            ...(error.hint === undefined ? {} : { hint: error.hint }),
+          })
+      }
+      later(commit(write, pieces, rows))
+    }
+    if (unit.piece.kind === 'check') return
+    // A step that was told to stop may just return.
+    signal.throwIfAborted()
+    later(commit(progress.end(), progress.piecesLeft(), {}))
+    task.produced?.()
+    await producer.wait(Promise.all(waiting))
+  } finally {
+    producer.leave()
+    // What is queued must end before the unit may be tried again or recorded as failed.
+    await Promise.allSettled(waiting)
+  }
+}
+
+/** Writes how a unit ended, beside what its commits say. A ledger that can't be written changes nothing: the unit is open, and runs again. */
+async function record(task: UnitTask, progress: Progress, change: LedgerChange): Promise<void> {
+  if (task.unit.piece.kind === 'check') return
+  const producer = task.services.committer.join()
+  try {
+    await producer.wait(task.services.committer.push(progress.mark(change), { broken: false }))
+  } catch (error) {
+    task.services.emit({
+      type: 'warning',
+      step: task.plan.step.id,
+      message: `unit ${task.unit.key} stays open: ${task.services.redact(String((error as Error).message))}`,
+    })
+  } finally {
+    producer.leave()
+  }
+}
+
+const isTimeout = (signal: AbortSignal) => signal.aborted && isPipeError(signal.reason) && signal.reason.code === 'STEP_TIMEOUT'
+
+/** What it yields; throws as soon as the signal is aborted, also when the step never comes back. */
+async function* untilAborted<T>(batches: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const iterator = batches[Symbol.asyncIterator]()
+  let onAbort = (): void => undefined
+  const stop = new Promise<never>((_, reject) => (onAbort = () => reject(signal.reason as Error)))
+  stop.catch(() => undefined)
+  signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
+  try {
+    for (;;) {
+      const next = iterator.next()
+      next.catch(() => undefined)
+      const { done, value } = await Promise.race([next, stop])
+      if (done) return
+      yield value
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    // Not awaited: a step that hangs never answers.
+    void Promise.resolve(iterator.return?.()).catch(() => undefined)
+  }
+}

@@ -1,0 +1,12 @@
+/** Time, passed in, so that tests and the simulation can replace it. */
+export interface Clock {
+  /** Milliseconds UTC, for what people read and for rows. May jump. */
+  now(): number
+  /** Milliseconds that never go back, for waits and rates. */
+  monotonic(): number
+  /** Resolves after `ms`, or rejects with the signal's reason. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+/** A number in [0, 1). */
+export type Random = () => number

@@ -1,0 +1,60 @@
+/**
+ * An error we expect. Its message says what failed and where, with values and without secrets; its
+ * hint says what to do next. Anything else that is thrown is a bug and keeps its stack.
+ */
+export abstract class PipeError extends Error {
+  /** Stable name for machines, SCREAMING_SNAKE. Documented in docs/errors.md. */
+  abstract readonly code: string
+  /** Whether the same work may succeed on another attempt. */
+  readonly retryable: boolean = false
+  /**
+   * Whose fault it is. `outage`: an endpoint, a quota, a login or the machine, so the unit is `failed`, keeps its
+   * attempts and runs again next time. `own`: the work itself, so attempts are used up and it ends in quarantine.
+   */
+  readonly blame: 'outage' | 'own' = 'own'
+  /** What to do next, one line. */
+  readonly hint?: string
+
+  override get name(): string {
+    return this.constructor.name
+  }
+}
+
+/** True for our own errors, also for those of another copy of this package (a plugin's). */
+export function isPipeError(error: unknown): error is PipeError {
+  return error instanceof Error && 'code' in error && 'retryable' in error && 'blame' in error
+}
+
+/** A unit was opened again since: this writer can no longer commit. Nothing was written. */
+export class UnitTakenError extends PipeError {
+  readonly code = 'UNIT_TAKEN'
+  override readonly blame = 'outage'
+  override readonly hint = 'another worker does this unit now; nothing is lost'
+  constructor(readonly unit: string) {
+    super(`unit ${unit} was taken over by another worker`)
+  }
+}
+
+/** A value does not fit the column it is meant for. Thrown before anything is written. */
+export class ValueError extends PipeError {
+  readonly code = 'VALUE_REFUSED'
+  override readonly hint = 'compare the column type in `tables` with what the source sends'
+  constructor(
+    readonly where: string,
+    readonly problem: string,
+  ) {
+    super(`${where}: ${problem}`)
+  }
+}
+
+/** A step did not do what its unit asked for. The unit is not done. */
+export class UnitIncompleteError extends PipeError {
+  readonly code = 'UNIT_INCOMPLETE'
+  override readonly hint = 'a step must cover all of its unit or say which keys failed'
+  constructor(
+    readonly unit: string,
+    readonly missing: string,
+  ) {
+    super(`unit ${unit} ended without ${missing}`)
+  }
+}

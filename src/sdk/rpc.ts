@@ -1,0 +1,44 @@
+import type { PipeError } from './errors.js'
+
+export interface RpcCall {
+  readonly method: string
+  readonly params: readonly unknown[]
+}
+
+/** Answers of one `batch`, by the index of the call. */
+export interface RpcAnswers {
+  /** The result of each call; undefined where `errors` has its index. */
+  readonly values: readonly unknown[]
+  /** Calls that failed for good, each with its own error. Look at its `blame`: a block that nodes do not have yet is an `outage`. */
+  readonly errors: ReadonlyMap<number, PipeError> | undefined
+  /** Hosts that answered, for the ledger. Never a URL. */
+  readonly endpoints: readonly string[]
+}
+
+/** What a step asks of the pool for itself. */
+export interface RpcOptions {
+  readonly signal: AbortSignal
+  /**
+   * The highest block that the answers depend on. An endpoint whose head is lower is not asked, and a `null` at or
+   * below it is an error of the node (it lags or has pruned), not an answer.
+   */
+  readonly block?: bigint
+}
+
+/**
+ * Several endpoints of one chain behind one function. It forms JSON-RPC batches, limits the rate, retries what may pass
+ * on a second try, moves away from an endpoint that fails; a step sees results or final errors.
+ */
+export interface RpcPool {
+  /**
+   * Asks all calls and answers in their order. Calls of several `batch`es may share a request; their number is bounded
+   * by the endpoint's learned limits and the step's `batch` and `parallel`.
+   *
+   * @throws {PipeError} with blame `outage` when no endpoint can answer (all down, out of quota, not let in).
+   */
+  batch(calls: readonly RpcCall[], options: RpcOptions): Promise<RpcAnswers>
+  /** One call. @throws {PipeError} */
+  request(method: string, params: readonly unknown[], options: RpcOptions): Promise<unknown>
+  /** Resolves when the pool has room for more calls. A step awaits it before each `batch`, so that memory stays bounded. */
+  ready(signal: AbortSignal): Promise<void>
+}

@@ -1,0 +1,160 @@
+import type { ColumnType, Json, Row, Statement, Table } from './values.js'
+import type { Output } from './step.js'
+
+/** A column of a query's result. `approximate` is true for float types, whose values may be rounded. */
+export interface ResultColumn {
+  readonly name: string
+  /** The warehouse's own name of the type, for messages. */
+  readonly sqlType: string
+  /** The portable type it reads back as. */
+  readonly type: ColumnType
+  readonly approximate: boolean
+}
+
+/** Read access to a warehouse. */
+export interface WarehouseReader {
+  readonly kind: 'duckdb' | 'postgres' | 'clickhouse'
+  /** Pages of a result, values exact (see `Row`). The result is complete in memory or paged by the server, so it never blocks a commit. */
+  query<R extends Row = Row>(
+    statement: Statement,
+    options?: { readonly signal?: AbortSignal; readonly timeoutMs?: number },
+  ): AsyncIterable<readonly R[]>
+  /** The columns that a query would give; runs nothing. @throws {SqlError} when it does not parse or bind. */
+  describe(statement: Statement): Promise<readonly ResultColumn[]>
+}
+
+export type UnitState = 'pending' | 'running' | 'done' | 'failed' | 'quarantined'
+
+/** One row of `_pipe_units`. Times are microseconds UTC. */
+export interface LedgerRow {
+  readonly step: string
+  readonly unit: string
+  readonly state: UnitState
+  readonly fingerprint: string
+  /** Raised by each opening. A writer with a lower one can no longer commit. */
+  readonly epoch: bigint
+  readonly cursor: Json | undefined
+  /** Rows written by table, replays counted again. */
+  readonly rows: Readonly<Record<string, number>>
+  readonly attempts: number
+  readonly endpoint: string | undefined
+  readonly parentHash: string | undefined
+  readonly lastHash: string | undefined
+  readonly evidence: Json | undefined
+  readonly error: string | undefined
+  readonly startedAt: bigint
+  readonly updatedAt: bigint
+}
+
+/** What a commit says about its unit; fields left out stay as they are. */
+export interface LedgerChange {
+  readonly state: UnitState
+  readonly cursor?: Json
+  readonly rows?: Readonly<Record<string, number>>
+  readonly attempts?: number
+  readonly endpoint?: string
+  readonly parentHash?: string
+  readonly lastHash?: string
+  readonly evidence?: Json
+  /** null clears it. */
+  readonly error?: string | null
+}
+
+/** A step as the ledger knows it. */
+export interface LedgerStep {
+  readonly pipeline: string
+  readonly step: string
+  readonly fingerprint: string
+}
+
+/**
+ * Rows of a table in a stretch of its range column: `from <= column <= to`, and these fixed columns. The ends are
+ * microseconds UTC where the column is a timestamp or a date.
+ */
+export interface Stretch {
+  readonly table: string
+  readonly column: string
+  readonly from: bigint
+  readonly to: bigint
+  readonly constants: Readonly<Record<string, string>>
+}
+
+/** One batch of one unit with the checkpoint after it. */
+export interface UnitWrite {
+  readonly step: LedgerStep
+  readonly unit: string
+  readonly epoch: bigint
+  /** Deleted first: what a redone unit wrote before. */
+  readonly deletes: readonly Stretch[]
+  readonly rows: readonly { readonly output: Output; readonly rows: readonly Row[] }[]
+  readonly sql: readonly Statement[]
+  readonly ledger: LedgerChange
+  /** Ledger rows written beside the unit's own (a block split off, the done parts of a unit), each replacing what has its key. */
+  readonly split?: readonly (LedgerChange & { readonly unit: string })[]
+  /** Ledger rows of the same step that this write makes void. */
+  readonly replaces?: readonly string[]
+  readonly quarantine?: readonly { readonly key: string; readonly error: string; readonly attempts: number }[]
+  /** Times by our clock, microseconds UTC. */
+  readonly at: bigint
+}
+
+/** What became of one write of a commit. */
+export type WriteOutcome =
+  { readonly written: true; readonly rows: Readonly<Record<string, number>> } | { readonly written: false; readonly reason: 'taken' }
+
+/** A difference between a declared table and the one that is there. */
+export interface Drift {
+  readonly table: string
+  readonly problem: string
+  /** SQL that would mend it, or undefined when nothing simple does. */
+  readonly fix: string | undefined
+}
+
+export interface QuarantineRow {
+  readonly step: string
+  readonly key: string
+  readonly error: string
+  readonly attempts: number
+  readonly at: bigint
+}
+
+/** The database that is filled, with the ledger beside the rows. Only `commit` writes rows. */
+export interface Warehouse extends WarehouseReader {
+  /** Whether rows and ledger are written in one transaction. */
+  readonly transactional: boolean
+  /** For people: no user, no password. */
+  readonly display: string
+  /** What differs between the declared tables and those that are there. Missing tables are no drift. */
+  drift(tables: readonly Table[]): Promise<readonly Drift[]>
+  /** Creates the ledger and the tables that are missing. */
+  prepare(tables: readonly Table[]): Promise<void>
+  /** Makes missing tables known to this connection only (temporary, empty), so that plans can read and describe. */
+  pretend(tables: readonly Table[]): Promise<void>
+  /** Runs before the first commit with these outputs: checks `compute` and refuses a float for an exact column. */
+  checkOutputs(outputs: readonly Output[], tables: ReadonlyMap<string, Table>): Promise<void>
+  units(pipeline: string, step?: string): Promise<readonly LedgerRow[]>
+  quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]>
+  /** Takes units over: raises their epoch, creates those that are new as `running`. Any earlier writer is fenced off. */
+  open(step: LedgerStep, units: readonly string[], at: bigint): Promise<ReadonlyMap<string, LedgerRow>>
+  /**
+   * Writes all of it in one transaction, the fences first. A write whose unit was taken over is left out and reported;
+   * the others go on. Rows must have unique keys within one table of one commit (the caller resolves doubles).
+   *
+   * @throws {PipeError} when nothing was written.
+   */
+  commit(writes: readonly UnitWrite[]): Promise<readonly WriteOutcome[]>
+  /** Changes ledger rows by hand: `pipe reset`, `pipe retry`. Resolves to how many rows changed. */
+  amend(
+    pipeline: string,
+    changes: {
+      readonly put?: readonly (LedgerChange & { readonly step: LedgerStep; readonly unit: string })[]
+      readonly drop?: readonly { readonly step: string; readonly unit: string }[]
+      readonly release?: readonly { readonly step: string; readonly keys?: readonly string[] }[]
+    },
+    at: bigint,
+  ): Promise<number>
+  /** The genesis hash stored for a chain, or undefined. */
+  genesis(chainId: number): Promise<string | undefined>
+  rememberGenesis(chainId: number, hash: string): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,76 @@
+import type { CheckResult, Json } from '../sdk/index.js'
+
+/** What the state store keeps of a run. Times are milliseconds UTC. */
+export interface RunRecord {
+  readonly id: string
+  readonly pipeline: string
+  /** For people: no user, no password. */
+  readonly warehouse: string
+  readonly file: string
+  readonly hash: string
+  readonly pid: number
+  readonly host: string
+  /** The file that the run keeps locked while it lives (`PipelineLock.path`): free means that its process is gone. */
+  readonly lockFile?: string | undefined
+  readonly startedAt: number
+  readonly endedAt: number | undefined
+  readonly outcome: 'running' | 'done' | 'incomplete' | 'stopped' | 'error' | 'crashed'
+  readonly exitCode: number | undefined
+  /** Heads, params and `now`, resolved once. */
+  readonly resolved: Json | undefined
+  /** The reduced view of the run (`RunView` of report/view.ts), written at most once a second. */
+  readonly view: Json | undefined
+  readonly updatedAt: number
+}
+
+/** What an endpoint was found to take; kept for the next run. */
+export interface LearnedLimits {
+  readonly chain: string
+  /** Host only. */
+  readonly endpoint: string
+  readonly batch: number | undefined
+  readonly maxBatch: number | undefined
+  readonly parallel: number | undefined
+  readonly maxBlockRange: number | undefined
+  readonly at: number
+}
+
+/** Rates a step has shown, for estimates. */
+export interface StepRate {
+  readonly pipeline: string
+  readonly step: string
+  readonly piecesPerSecond: number
+  readonly bytesPerPiece: number
+  readonly at: number
+}
+
+/**
+ * Who works on what and what happened. Advisory: what is done is in the warehouse's ledger only, so a lost state store
+ * costs history, not data. It exists so that others can look while a run holds the warehouse.
+ */
+export interface StateStore {
+  /** Also marks earlier runs as crashed whose process is gone, and forgets the oldest beyond 200 runs a pipeline. */
+  startRun(run: Omit<RunRecord, 'endedAt' | 'outcome' | 'exitCode' | 'resolved' | 'view' | 'updatedAt'>): Promise<void>
+  updateRun(
+    id: string,
+    change: Partial<Pick<RunRecord, 'resolved' | 'view' | 'endedAt' | 'outcome' | 'exitCode'>>,
+    at: number,
+  ): Promise<void>
+  /** Newest first. `warehouse` narrows it to one warehouse. A run whose process is gone is `crashed`. */
+  runs(pipeline: string, options?: { readonly warehouse?: string; readonly limit?: number }): Promise<readonly RunRecord[]>
+  recordCheck(run: string, step: string, result: CheckResult, at: number): Promise<void>
+  checks(run: string): Promise<readonly { readonly step: string; readonly result: CheckResult; readonly at: number }[]>
+  limits(chain: string): Promise<readonly LearnedLimits[]>
+  rememberLimits(limits: readonly LearnedLimits[]): Promise<void>
+  rates(pipeline: string): Promise<readonly StepRate[]>
+  rememberRates(rates: readonly StepRate[]): Promise<void>
+  close(): Promise<void>
+}
+
+/** Who holds a pipeline. */
+export interface Holder {
+  readonly pid: number
+  readonly host: string
+  /** Milliseconds UTC. */
+  readonly since: number
+}

@@ -1,0 +1,1 @@
+export { openDuckdb, type DuckdbOptions } from './open.js'

@@ -1,0 +1,110 @@
+import { type Output, type Row, type Table, typeLabel, ValueError } from '../../sdk/index.js'
+import { identifiers, outside } from '../ddl.js'
+import { broughtColumns, checkFilling, constantColumns, fill } from '../fill.js'
+import { SqlError } from '../errors.js'
+import { sqlType } from '../types.js'
+import { statementError } from './errors.js'
+import { rowName, Stage } from './stage.js'
+import type { Transactions } from './transactions.js'
+
+/** An output with its table and the stage that its rows pass through. */
+export interface Lane {
+  readonly output: Output
+  readonly table: Table
+  readonly stage: Stage
+  readonly sql: string
+  /** SQL computes a part of the key, so nobody could tell before whether two rows have the same. */
+  readonly computesKey: boolean
+}
+
+/** Rows that SQL refused on their way from a stage to their table. */
+export class LaneError extends Error {
+  constructor(
+    readonly lane: Lane,
+    readonly rows: readonly Row[],
+    cause: unknown,
+  ) {
+    super('a lane failed', { cause })
+  }
+}
+
+/** The ways of rows into tables, one an output, made when first used. */
+export class Lanes {
+  readonly #transactions: Transactions
+  readonly #byOutput = new WeakMap<Output, Lane>()
+  readonly #byContent = new Map<string, Lane>()
+
+  constructor(transactions: Transactions) {
+    this.#transactions = transactions
+  }
+
+  /** Outside of a transaction. @throws {OutputError} when the output does not fit the table. */
+  async of(output: Output, table: Table): Promise<Lane> {
+    const known = this.#byOutput.get(output)
+    if (known?.table === table) return known
+    const content = JSON.stringify([output, table])
+    let lane = this.#byContent.get(content)
+    if (!lane) this.#byContent.set(content, (lane = await this.#make(output, table)))
+    this.#byOutput.set(output, lane)
+    return lane
+  }
+
+  /**
+   * Stages rows and moves them into their table.
+   *
+   * @throws {ValueError} for a value that does not fit, before any SQL.
+   * @throws {LaneError} when SQL refuses: `diagnose` may know more after the rollback.
+   */
+  async write(lane: Lane, rows: readonly Row[]): Promise<void> {
+    const { table, stage, sql, computesKey } = lane
+    await stage.append(rows, rowName(table.name, table.key))
+    const { rowsChanged } = await this.#transactions.connection.run(sql).catch((error: unknown) => {
+      // A full disk or a conflict is nobody's row.
+      throw statementError(table.name, error) instanceof SqlError ? new LaneError(lane, rows, error) : error
+    })
+    const overwrites = table.columns.length > table.key.length
+    // DuckDB would keep the first of two rows with one key and say nothing.
+    if (overwrites && !computesKey && rowsChanged !== rows.length) {
+      throw new Error(`${rows.length - rowsChanged} rows for ${table.name} share a key with another of the same commit`)
+    }
+    await this.#transactions.clear(stage)
+  }
+
+  /** The row that SQL failed on, by name, or undefined when no single row is to blame. Changes nothing. */
+  async diagnose({ output, table, stage }: Lane, rows: readonly Row[]): Promise<ValueError | undefined> {
+    await stage.append(rows, rowName(table.name, table.key))
+    const keys = output.columns.filter((name) => table.key.includes(name))
+    for (const [name, expression] of Object.entries(output.compute)) {
+      const column = table.columns.find((candidate) => candidate.name === name)
+      if (!column) continue
+      const raw = `TRY((${expression}\n))`
+      const value = `TRY(CAST((${expression}\n) AS ${sqlType(column.type, 'duckdb')}))`
+      const lost = column.nullable ? `(${value} IS NULL AND ${raw} IS NOT NULL)` : `${value} IS NULL`
+      const bad = [lost, outside(value, column.type, 'duckdb')].filter((condition) => condition !== undefined).join(' OR ')
+      const text = `coalesce(CAST(${value} AS VARCHAR), CAST(${raw} AS VARCHAR))`
+      const sql = `SELECT ${[text, identifiers(keys)].filter(Boolean).join(', ')} FROM (${stage.source}) AS pipe_row WHERE ${bad} LIMIT 1`
+      const [found] = await (await this.#transactions.connection.run(sql)).getRows()
+      if (!found) continue
+      const [computed, ...key] = found
+      const row = Object.fromEntries(keys.map((keyColumn, i) => [keyColumn, typeof key[i] === 'bigint' ? key[i] : String(key[i])]))
+      const problem =
+        computed === null ? 'is computed as null or not at all, and is' : `is computed as ${String(computed)}, which does not fit`
+      return new ValueError(`${rowName(table.name, keys)(row)}, column ${name}`, `${problem} ${typeLabel(column.type)}`)
+    }
+    return undefined
+  }
+
+  async #make(output: Output, table: Table): Promise<Lane> {
+    checkFilling(output, table)
+    const computesKey = table.key.some((name) => name in output.compute)
+    const extra = [...constantColumns(output), ...(computesKey ? ['rowid AS pipe_order'] : [])]
+    const name = `_pipe_stage_${this.#byContent.size}`
+    const stage = await Stage.create(this.#transactions.connection, name, broughtColumns(output, table), extra)
+    return { output, table, stage, computesKey, sql: fill(output, table, stage.source, computesKey ? lastOfKey : undefined) }
+  }
+}
+
+/** Keeps the last of the rows with one key. */
+function lastOfKey(select: string, key: readonly string[]): string {
+  return `${select} QUALIFY row_number() OVER (PARTITION BY ${key.join(', ')} ORDER BY pipe_order DESC) = 1`
+}

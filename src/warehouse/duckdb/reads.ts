@@ -1,0 +1,143 @@
+import {
+  type DuckDBConnection,
+  type DuckDBInstance,
+  type DuckDBPreparedStatement,
+  type DuckDBResult,
+  StatementType,
+} from '@duckdb/node-api'
+import type { ResultColumn, Row, Statement } from '../../sdk/index.js'
+import { SqlError, SqlTimeoutError } from '../errors.js'
+import { statementError } from './errors.js'
+import { portableType, prepare, reader } from './values.js'
+
+export interface QueryOptions {
+  readonly signal?: AbortSignal
+  readonly timeoutMs?: number
+}
+
+const INTERRUPT_AGAIN_MS = 20
+
+/** Connections that only read, beside the writer. One query has one of them to itself. */
+export class Reads {
+  readonly #instance: DuckDBInstance
+  readonly #display: string
+  #idle: DuckDBConnection[] = []
+  #setup: readonly string[] = []
+  #generation = 0
+
+  constructor(instance: DuckDBInstance, display: string) {
+    this.#instance = instance
+    this.#display = display
+  }
+
+  /** Statements that every connection runs first: temporary tables are known to their connection only. */
+  setup(statements: readonly string[]): void {
+    this.#setup = statements
+    this.#generation++
+    this.close()
+  }
+
+  async *query<R extends Row>(statement: Statement, { signal, timeoutMs }: QueryOptions = {}): AsyncGenerator<readonly R[]> {
+    signal?.throwIfAborted()
+    const result = await this.#with(statement, async (connection, prepared) => {
+      // The database runs in real time, so its limit does, too.
+      const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)
+      try {
+        return await interruptible(connection, prepared.run(), [signal, timeout])
+      } catch (error) {
+        signal?.throwIfAborted()
+        if (timeout?.aborted) throw new SqlTimeoutError(timeoutMs ?? 0)
+        throw error
+      }
+    })
+    yield* readRows<R>(result)
+  }
+
+  describe(statement: Statement): Promise<readonly ResultColumn[]> {
+    return this.#with(statement, (_, prepared) =>
+      Promise.resolve(
+        Array.from({ length: prepared.columnCount }, (_, i) => {
+          const sqlType = prepared.columnType(i)
+          const type = portableType(sqlType)
+          return { name: prepared.columnName(i), sqlType: sqlType.alias ?? sqlType.toString(), type, approximate: type.kind === 'float' }
+        }),
+      ),
+    )
+  }
+
+  close(): void {
+    for (const connection of this.#idle) connection.closeSync()
+    this.#idle = []
+  }
+
+  async #with<T>(statement: Statement, work: (connection: DuckDBConnection, prepared: DuckDBPreparedStatement) => Promise<T>): Promise<T> {
+    const generation = this.#generation
+    let connection: DuckDBConnection | undefined
+    let prepared: DuckDBPreparedStatement | undefined
+    try {
+      connection = this.#idle.pop() ?? (await this.#connect())
+      // One snapshot for compiling and running: DuckDB builds what it knows of the values into the plan.
+      await connection.run('BEGIN TRANSACTION READ ONLY')
+      prepared = await prepare(connection, statement)
+      if (prepared.statementType !== StatementType.SELECT)
+        throw new SqlError('a query must be a SELECT', { hint: 'only steps write, through what they yield' })
+      return await work(connection, prepared)
+    } catch (error) {
+      throw statementError(this.#display, error)
+    } finally {
+      prepared?.destroySync()
+      await connection?.run('ROLLBACK').catch(() => undefined)
+      if (connection && generation === this.#generation) this.#idle.push(connection)
+      else connection?.closeSync()
+    }
+  }
+
+  async #connect(): Promise<DuckDBConnection> {
+    const connection = await this.#instance.connect()
+    for (const statement of this.#setup) await connection.run(statement)
+    return connection
+  }
+}
+
+/** Interrupts what runs when one of the signals is aborted, until it has ended: before it has begun, an interrupt is lost. */
+async function interruptible<T>(
+  connection: DuckDBConnection,
+  running: Promise<T>,
+  stops: readonly (AbortSignal | undefined)[],
+): Promise<T> {
+  let ended = false
+  const interrupt = (): void => {
+    if (ended) return
+    connection.interrupt()
+    AbortSignal.timeout(INTERRUPT_AGAIN_MS).addEventListener('abort', interrupt, { once: true })
+  }
+  for (const stop of stops) stop?.addEventListener('abort', interrupt, { once: true })
+  if (stops.some((stop) => stop?.aborted)) interrupt()
+  try {
+    return await running
+  } finally {
+    ended = true
+    for (const stop of stops) stop?.removeEventListener('abort', interrupt)
+  }
+}
+
+/** Pages of a finished result. */
+export async function* readRows<R extends Row = Row>(result: DuckDBResult): AsyncGenerator<readonly R[]> {
+  const names = result.deduplicatedColumnNames()
+  const readers = result.columnTypes().map(reader)
+  for (;;) {
+    const chunk = await result.fetchChunk()
+    if (!chunk || chunk.rowCount === 0) return
+    const rows: Record<string, Row[string]>[] = Array.from({ length: chunk.rowCount }, () => ({}))
+    names.forEach((name, column) => {
+      const read = readers[column]
+      const vector = chunk.getColumnVector(column)
+      rows.forEach((row, i) => {
+        const value = vector.getItem(i)
+        row[name] = value === null || !read ? null : read(value)
+      })
+    })
+    // The caller names the row's shape: the columns are those of its own SELECT.
+    yield rows as unknown as readonly R[]
+  }
+}

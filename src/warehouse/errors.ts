@@ -1,0 +1,104 @@
+import { PipeError } from '../sdk/index.js'
+
+/** `warehouse` names no database that can be filled. */
+export class WarehouseUrlError extends PipeError {
+  readonly code = 'WAREHOUSE_URL'
+  override readonly hint = 'write duckdb:PATH, for example duckdb:data/miners.duckdb'
+  constructor(problem: string) {
+    super(`warehouse ${problem}`)
+  }
+}
+
+/** The file or server could not be opened. Nothing was read or written. */
+export class WarehouseOpenError extends PipeError {
+  readonly code = 'WAREHOUSE_OPEN'
+  override readonly blame = 'outage'
+  constructor(
+    readonly display: string,
+    problem: string,
+    override readonly hint: string,
+    cause?: unknown,
+  ) {
+    super(`${display}: ${problem}`, { cause })
+  }
+}
+
+/** Another process has the file open. One process at a time can, not even for reading beside it. */
+export class WarehouseHeldError extends PipeError {
+  readonly code = 'WAREHOUSE_HELD'
+  /** Of the process that can't open it. */
+  readonly exitCode = 3
+  override readonly blame = 'outage'
+  override readonly hint = 'wait for it, stop it, or use another file; `pipe status` works meanwhile'
+  constructor(
+    readonly display: string,
+    readonly pid: number | undefined,
+    cause?: unknown,
+  ) {
+    super(`${display} is held by ${pid === undefined ? 'another process' : `process ${pid}`}`, { cause })
+  }
+}
+
+/** The machine could not store what was written. What was committed before is there, nothing of this commit is. */
+export class WarehouseStorageError extends PipeError {
+  readonly code = 'WAREHOUSE_STORAGE'
+  override readonly blame = 'outage'
+  constructor(
+    display: string,
+    problem: string,
+    override readonly hint: string,
+    cause?: unknown,
+  ) {
+    super(`${display}: ${problem}; nothing of this commit was written`, { cause })
+  }
+}
+
+/** Another writer changed the same rows at the same time. Nothing was written. */
+export class WriteConflictError extends PipeError {
+  readonly code = 'WRITE_CONFLICT'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  override readonly hint = 'run one pipeline at a time on this warehouse'
+  constructor(display: string, cause: unknown) {
+    super(`${display}: another writer changed the same rows at the same time`, { cause })
+  }
+}
+
+/** The database refused a statement. */
+export class SqlError extends PipeError {
+  readonly code = 'SQL_REFUSED'
+  override readonly hint: string
+  constructor(problem: string, options: { readonly hint?: string; readonly cause?: unknown } = {}) {
+    super(problem, { cause: options.cause })
+    this.hint = options.hint ?? 'mend the SQL; names in it are those of `tables` and of the query itself'
+  }
+}
+
+/** A statement ran longer than it may. */
+export class SqlTimeoutError extends PipeError {
+  readonly code = 'SQL_TIMEOUT'
+  override readonly retryable = true
+  override readonly hint = 'raise the timeout, or make the query read less'
+  constructor(readonly ms: number) {
+    super(`a query took more than ${ms / 1000} s and was stopped`)
+  }
+}
+
+/** What a step would write does not fit its table. Found before anything is fetched. */
+export class OutputError extends PipeError {
+  readonly code = 'OUTPUT_REFUSED'
+  override readonly hint: string
+  constructor(where: string, problem: string, hint = 'compare the step with the columns of the table') {
+    super(`${where}: ${problem}`)
+    this.hint = hint
+  }
+}
+
+/** The ledger was written by a later version of pipe. Nothing was changed. */
+export class LedgerVersionError extends PipeError {
+  readonly code = 'LEDGER_VERSION'
+  override readonly hint = 'use the version of pipe that wrote it, or a newer one'
+  constructor(display: string, found: number, known: number) {
+    super(`${display}: its ledger has version ${found}, this pipe knows up to ${known}`)
+  }
+}

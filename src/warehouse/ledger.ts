@@ -1,0 +1,148 @@
+import {
+  type Column,
+  type ColumnType,
+  type Json,
+  type LedgerRow,
+  type QuarantineRow,
+  quoteIdentifier,
+  type Row,
+  type Table,
+  type UnitState,
+} from '../sdk/index.js'
+
+/** Raised when the ledger's tables change. A newer one is refused. */
+export const LEDGER_VERSION = 1
+
+const columns = (names: readonly string[], kind: Exclude<ColumnType['kind'], 'decimal'>, nullable = false): Column[] =>
+  names.map((name) => ({ name, type: { kind }, nullable }))
+
+const table = (name: string, key: readonly string[], ...groups: Column[][]): Table => ({
+  name,
+  columns: groups.flat(),
+  key,
+  range: undefined,
+  indexes: {},
+  retention: undefined,
+})
+
+/** The checkpoints: one row a unit. */
+export const UNITS = table(
+  '_pipe_units',
+  ['pipeline', 'step', 'unit'],
+  columns(['pipeline', 'step', 'unit', 'state', 'fingerprint'], 'text'),
+  columns(['epoch'], 'bigint'),
+  columns(['cursor'], 'json', true),
+  columns(['rows'], 'json'),
+  columns(['attempts'], 'int'),
+  columns(['endpoint', 'parent_hash', 'last_hash'], 'text', true),
+  columns(['evidence'], 'json', true),
+  columns(['error'], 'text', true),
+  columns(['started_at', 'updated_at'], 'timestamp'),
+)
+
+/** Keys that are not asked again until `pipe retry`. */
+export const QUARANTINE = table(
+  '_pipe_quarantine',
+  ['pipeline', 'step', 'key'],
+  columns(['pipeline', 'step', 'key', 'error'], 'text'),
+  columns(['attempts'], 'int'),
+  columns(['at'], 'timestamp'),
+)
+
+/** Which chain each chain id was, so that a demo never mixes with real data. */
+export const CHAINS = table('_pipe_chains', ['chain_id'], columns(['chain_id'], 'bigint'), columns(['genesis_hash'], 'text'))
+
+/** Intervals of a consumer whose inputs changed since it was computed. */
+export const TOUCHED = table(
+  '_pipe_touched',
+  ['pipeline', 'step', 'unit'],
+  columns(['pipeline', 'step', 'unit'], 'text'),
+  columns(['at'], 'timestamp'),
+)
+
+/** One row a worker, written at most every 10 s. */
+export const WORKERS = table(
+  '_pipe_workers',
+  ['worker'],
+  columns(['worker', 'pipeline', 'host'], 'text'),
+  columns(['pid'], 'bigint'),
+  columns(['step', 'unit'], 'text', true),
+  columns(['started_at', 'heartbeat_at'], 'timestamp'),
+)
+
+/** One row: the version of the tables above. */
+export const LEDGER = table('_pipe_ledger', ['id'], columns(['id', 'version'], 'int'))
+
+export const LEDGER_TABLES: readonly Table[] = [UNITS, QUARANTINE, CHAINS, TOUCHED, WORKERS, LEDGER]
+
+/** JSON is read and staged as text: a JSON null is a value, too. */
+const asText = (column: Column): Column => (column.type.kind === 'json' ? { ...column, type: { kind: 'text' } } : column)
+
+/** Names of units, staged to find their rows. */
+export const STAGED_KEYS: readonly Column[] = columns(['pipeline', 'step', 'unit'], 'text')
+
+/** Whole rows of `_pipe_units`, staged to be written. */
+export const STAGED_UNITS: readonly Column[] = [...UNITS.columns.map(asText), ...columns(['is_new'], 'bool')]
+
+const names = UNITS.columns.map(({ name }) => name)
+const sameUnit = 'u.pipeline = s.pipeline AND u.step = s.step AND u.unit = s.unit'
+
+/** The columns of `_pipe_units` as `ledgerRow` and `LedgerChanges` want them. */
+export const UNIT_COLUMNS = UNITS.columns
+  .map(({ name, type }) =>
+    type.kind === 'json' ? `CAST(${quoteIdentifier(name)} AS VARCHAR) AS ${quoteIdentifier(name)}` : quoteIdentifier(name),
+  )
+  .join(', ')
+
+export function stagedUnits(staged: string): string {
+  return `SELECT ${UNIT_COLUMNS} FROM _pipe_units AS u WHERE EXISTS (SELECT 1 FROM ${staged} AS s WHERE ${sameUnit})`
+}
+
+export function dropUnits(staged: string): string {
+  return `DELETE FROM _pipe_units AS u USING ${staged} AS s WHERE ${sameUnit}`
+}
+
+/** In place: rows deleted and written anew would pile up in the file with every checkpoint. */
+export function updateUnits(staged: string): string {
+  const changed = names.filter((name) => !UNITS.key.includes(name)).map(quoteIdentifier)
+  return `UPDATE _pipe_units AS u SET ${changed.map((name) => `${name} = s.${name}`).join(', ')} FROM ${staged} AS s WHERE ${sameUnit} AND NOT s.is_new`
+}
+
+export function insertUnits(staged: string): string {
+  return `INSERT INTO _pipe_units (${names.map(quoteIdentifier).join(', ')}) SELECT ${names.map(quoteIdentifier).join(', ')} FROM ${staged} AS s WHERE s.is_new`
+}
+
+/** A row of `_pipe_units` as it is read back. */
+export function ledgerRow(row: Row): LedgerRow {
+  // The columns are those of `UNITS`, whose NOT NULL and types the warehouse keeps.
+  return {
+    step: row.step as string,
+    unit: row.unit as string,
+    state: row.state as UnitState,
+    fingerprint: row.fingerprint as string,
+    epoch: row.epoch as bigint,
+    cursor: parsed(row.cursor),
+    rows: (parsed(row.rows) ?? {}) as Record<string, number>,
+    attempts: Number(row.attempts),
+    endpoint: text(row.endpoint),
+    parentHash: text(row.parent_hash),
+    lastHash: text(row.last_hash),
+    evidence: parsed(row.evidence),
+    error: text(row.error),
+    startedAt: row.started_at as bigint,
+    updatedAt: row.updated_at as bigint,
+  }
+}
+
+export function quarantineRow(row: Row): QuarantineRow {
+  return {
+    step: row.step as string,
+    key: row.key as string,
+    error: row.error as string,
+    attempts: Number(row.attempts),
+    at: row.at as bigint,
+  }
+}
+
+const text = (value: Row[string] | undefined): string | undefined => (typeof value === 'string' ? value : undefined)
+const parsed = (value: Row[string] | undefined): Json | undefined => (typeof value === 'string' ? (JSON.parse(value) as Json) : undefined)

@@ -1,0 +1,34 @@
+import type { Warehouse } from '../sdk/index.js'
+import { WarehouseUrlError } from './errors.js'
+
+/**
+ * Opens the warehouse of a URL. With `plan` nothing is created or changed.
+ *
+ * @throws {WarehouseUrlError} for a scheme that is not known.
+ */
+export async function openWarehouse(url: string, options: { readonly mode: 'write' | 'plan' }): Promise<Warehouse> {
+  const { scheme, rest } = split(url)
+  switch (scheme) {
+    case 'duckdb': {
+      const path = rest.replace(/^\/\//, '')
+      if (path === '') throw new WarehouseUrlError('duckdb: names no file')
+      const { openDuckdb } = await import('./duckdb/index.js')
+      return openDuckdb({ ...options, path })
+    }
+    case 'postgres':
+    case 'postgresql':
+    case 'clickhouse':
+    case 'chdb':
+      throw new WarehouseUrlError(`${scheme}: is not supported by this version, only duckdb:`)
+    case undefined:
+      throw new WarehouseUrlError('has no scheme')
+    default:
+      throw new WarehouseUrlError(`scheme ${scheme}: is not known`)
+  }
+}
+
+/** Never shown whole: what follows the scheme may hold a password. */
+function split(url: string): { readonly scheme: string | undefined; readonly rest: string } {
+  const match = /^([a-z][a-z0-9+.-]{1,20}):(.*)$/is.exec(url.trim())
+  return { scheme: match?.[1]?.toLowerCase(), rest: match?.[2] ?? '' }
+}

@@ -1,0 +1,104 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
+
+describe('a process that is asked to stop', () => {
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('by one %s comes to its end and exits %i', async (signal, code) => {
+    const child = waits('obeys')
+    await child.said('ready')
+    child.kill(signal)
+    expect(await child.ended).toEqual({ code, out: `ready\nstopped by ${signal}\ncleaned up\n`, err: '' })
+  })
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('by a second %s ends at once, with its clean-up', async (signal, code) => {
+    const child = waits('is busy')
+    await child.said('ready')
+    child.kill(signal)
+    // Two equal signals that are pending at the same time are delivered as one.
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(child.exitCode).toBe(null)
+    child.kill(signal)
+    expect(await child.ended).toEqual({ code, out: 'ready\ncleaned up\n', err: '' })
+  })
+
+  test('by one SIGTERM ends when its grace is over, although it is busy', async () => {
+    const child = waits('is busy', '200')
+    await child.said('ready')
+    child.kill('SIGTERM')
+    expect(await child.ended).toEqual({ code: 143, out: 'ready\ncleaned up\n', err: '' })
+  })
+})
+
+describe('bin/pipe.js', () => {
+  test('says how to build when the build is missing', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'pipe-bin-'))
+    await cp(join(root, 'bin'), join(folder, 'bin'), { recursive: true })
+    await cp(join(root, 'package.json'), join(folder, 'package.json'))
+    const { code, out, err } = await run(process.execPath, [join(folder, 'bin', 'pipe.js'), '--help']).ended
+    await rm(folder, { recursive: true })
+    expect({ code, out, err }).toEqual({
+      code: 2,
+      out: '',
+      err:
+        'error: pipe is not built yet (dist/src/cli/main.js is missing)\n' +
+        '  run `npm ci` in the folder of pipe; where install scripts are switched off, run `npm run build` after it\n',
+    })
+  })
+
+  test.each(['18.20.8', '20.18.3'])('refuses Node %s with the version that it needs', async (version) => {
+    const old = `data:text/javascript,Object.defineProperty(process.versions,'node',{value:'${version}'})`
+    expect(await run(process.execPath, ['--import', old, join(root, 'bin', 'pipe.js'), '--help']).ended).toEqual({
+      code: 2,
+      out: '',
+      err: `error: pipe needs Node 20.19 or newer, this is ${version}\n  install a current one from https://nodejs.org\n`,
+    })
+  })
+
+  test('survives a reader that closes its end', async () => {
+    const command = `(sleep 0.2; "${process.execPath}" bin/pipe.js help run) | true; echo "exit \${PIPESTATUS[0]}"`
+    expect(await run('bash', ['-c', command]).ended).toEqual({ code: 0, out: 'exit 0\n', err: '' })
+  })
+})
+
+interface Running extends ChildProcess {
+  /** Resolves once stdout has this line. */
+  said(line: string): Promise<void>
+  readonly ended: Promise<{ readonly code: number | null; readonly out: string; readonly err: string }>
+}
+
+function waits(...args: readonly string[]): Running {
+  return run(process.execPath, ['--import', 'tsx', join(root, 'test/cli/fixtures/waits.mts'), ...args])
+}
+
+function run(command: string, args: readonly string[]): Running {
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  let out = ''
+  let err = ''
+  child.stdout.on('data', (data) => (out += String(data)))
+  child.stderr.on('data', (data) => (err += String(data)))
+  return Object.assign(child, {
+    said: (line: string) =>
+      new Promise<void>((resolve, reject) => {
+        const look = (): void => {
+          if (out.split('\n').includes(line)) resolve()
+        }
+        child.stdout.on('data', look)
+        child.once('close', () => reject(new Error(`ended without saying ${line}: ${err}`)))
+        look()
+      }),
+    ended: new Promise<{ code: number | null; out: string; err: string }>((resolve) => {
+      child.once('close', (code) => resolve({ code, out, err }))
+    }),
+  })
+}
