@@ -120,7 +120,16 @@ export async function planStep(options: PlanStepOptions): Promise<StepPlan> {
   }
 }
 
-const WORDS: Record<Wanted['kind'], PieceWord> = { range: 'blocks', rows: 'rows', days: 'days', once: 'units', check: 'checks' }
+const WORDS: Record<Wanted['kind'], PieceWord> = {
+  range: 'blocks',
+  rows: 'rows',
+  days: 'days',
+  once: 'units',
+  intervals: 'units',
+  whole: 'units',
+  time: 'units',
+  check: 'checks',
+}
 
 interface CutOptions {
   pipeline: Pipeline
@@ -157,6 +166,10 @@ async function cutUnits(options: CutOptions): Promise<Cut> {
         limit,
       )
     }
+    case 'intervals':
+    case 'whole':
+    case 'time':
+      throw new Error(`${wanted.kind} is not planned yet`)
     case 'once':
       return namedUnits([{ key: 'all', piece: { kind: 'once' }, size: 1 }], ledger, undefined)
     case 'check':

@@ -1,6 +1,7 @@
 import type {
   CheckResult,
   Clock,
+  HttpClient,
   InputPage,
   LedgerRow,
   PlanContext,
@@ -31,6 +32,8 @@ export interface RunOptions {
   readonly limit: number | undefined
   /** The endpoints of a chain as one step sees them. */
   rpc(step: Step): RpcPool
+  /** The REST source of a step. */
+  http(step: Step): HttpClient
   /** Takes secrets out of a text. */
   redact(text: string): string
   readonly onCheck: (step: string, result: CheckResult) => void

@@ -90,6 +90,7 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<void> {
       cursor: cursor as never,
       input: () => task.input(),
       rpc: task.rpc,
+      http: services.http(plan.step),
       head: () => services.head(plan.step),
       signal,
       ...services.stepContext(plan),

@@ -1,9 +1,10 @@
 import type { Static, TNever, TSchema } from '@sinclair/typebox'
 import type { PipeError } from './errors.js'
+import type { HttpClient } from './http.js'
 import type { RpcPool } from './rpc.js'
 import type { Scope } from './scope.js'
 import type { Column, Json, Row, Statement, Table } from './values.js'
-import type { WarehouseReader } from './stores.js'
+import type { IntervalInput, WarehouseReader } from './stores.js'
 
 /**
  * The smallest piece of work that is planned, retried, claimed and checkpointed. Its key says exactly what it covers
@@ -22,6 +23,10 @@ export type Piece =
   /** `keys`: the stretch of an integer key, both ends included. `redo`: rows count as missing although the output has them. */
   | { readonly kind: 'rows'; readonly order: Order; readonly keys?: readonly [bigint, bigint]; readonly redo: boolean }
   | { readonly kind: 'day'; readonly day: string }
+  /** `start <= time < end`, microseconds UTC. */
+  | { readonly kind: 'interval'; readonly start: bigint; readonly end: bigint }
+  /** A stretch of time to be read, both ends included, microseconds UTC. */
+  | { readonly kind: 'time'; readonly from: bigint; readonly to: bigint; readonly order: Order }
   | { readonly kind: 'once' }
   /** `early`: while the gate's needs still run, for people to see; it closes nothing. */
   | { readonly kind: 'check'; readonly early: boolean }
@@ -60,6 +65,26 @@ export type Wanted =
     }
   /** Every UTC day from `from` to `to`, both included, as `YYYY-MM-DD`. */
   | { readonly kind: 'days'; readonly from: string; readonly to: string; readonly order: Order; readonly requests: number }
+  /**
+   * Every stretch of time in which the inputs have rows, computed again when a commit touches it. Inputs are what
+   * `inputs` of the definition says.
+   */
+  | { readonly kind: 'intervals'; readonly everyUs: bigint; readonly always: boolean }
+  /** One unit `all`, computed again when a commit touches an input. `always`: due in every run. */
+  | { readonly kind: 'whole'; readonly always: boolean }
+  /**
+   * Every instant from `from` to `to`, microseconds UTC, read downwards in lanes or, with `windowUs`, in aligned windows
+   * side by side. Done is the union of the stretches that batches covered.
+   */
+  | {
+      readonly kind: 'time'
+      readonly from: bigint
+      readonly to: bigint
+      readonly windowUs: bigint | undefined
+      readonly order: Order
+      /** Read again behind what is covered: rows may turn up late. */
+      readonly overlapUs: bigint
+    }
   /** One unit, done once under a fingerprint. */
   | { readonly kind: 'once' }
   /** Evaluated in every run and never done: a gate. With `everyMs` also while its needs run. */
@@ -90,10 +115,15 @@ export interface Batch<Cursor = Json> {
   readonly rows?: Readonly<Record<string, readonly Row[]>>
   /** SQL run in the same transaction, for steps that work inside the warehouse. */
   readonly sql?: readonly Statement[]
+  /**
+   * Rows made by a query inside the warehouse, in the same transaction, into an output. `replace`: what the query no
+   * longer gives is deleted, within the unit's interval (all of it for a unit without one) and the output's constants.
+   */
+  readonly selects?: readonly { readonly output: string; readonly sql: Statement; readonly replace: boolean }[]
   /** Passed back to `run` after a crash. Left out, the one before stands. */
   readonly cursor?: Cursor
   /**
-   * For a `range` unit, and a `rows` unit with `keys`: the stretches (both ends included) that this batch read
+   * For a `range` or `time` unit, and a `rows` unit with `keys`: the stretches (both ends included) that this batch read
    * completely. With it the order of batches is free, a killed unit goes on with what is left, and a range unit is done
    * when its stretches and `failed` add up to all of it, not when `run` ends.
    */
@@ -129,6 +159,12 @@ export interface Output {
   readonly constants: Readonly<Record<string, string>>
   /** Column that holds the number a `range` unit counts, where it is not the table's `range`. */
   readonly range?: string
+}
+
+/** A table that a step is computed from, with how its rows fall into the step's units (see `Consumer`). */
+export interface StepInput {
+  readonly table: string
+  readonly interval: IntervalInput | undefined
 }
 
 /** A mistake in `with`, found by a step's own `check`. `path` starts below `with`. */
@@ -179,6 +215,8 @@ export interface RunContext<Config, Cursor> extends PlanContext<Config> {
   input(): AsyncIterable<InputPage>
   /** The endpoints of the step's chain. Throws when the step has no chain. */
   readonly rpc: RpcPool
+  /** The step's REST source. Throws when the step has no source. */
+  readonly http: HttpClient
   /** The head of the step's chain in this round: the same number however often it is asked. */
   head(): Promise<bigint>
   /** Aborted on Ctrl-C, on a lost claim, at the step's timeout. */
@@ -208,6 +246,8 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
   /** What `parallel` in the file bounds: units (days, statements; the default) or requests in flight, which `lane` gets. */
   readonly parallel?: 'units' | 'requests'
   check?(ctx: CheckContext<Static<C>>): Iterable<ConfigProblem>
+  /** Tables that its rows are computed from inside the warehouse: commits to them say which of its units are due. */
+  inputs?(ctx: CheckContext<Static<C>>): readonly StepInput[]
   /** Where rows go. Default: all columns into `into`. */
   outputs?(ctx: CheckContext<Static<C>>): readonly Output[]
   plan(ctx: PlanContext<Static<C>>): Iterable<Wanted> | AsyncIterable<Wanted>

@@ -79,6 +79,40 @@ export interface Stretch {
   readonly constants: Readonly<Record<string, string>>
 }
 
+/**
+ * A step whose rows are computed from a table. Every commit that changes the table (insert, overwrite, delete; not
+ * retention) marks the units of the consumer that it touched, in its own transaction.
+ */
+export interface Consumer {
+  readonly pipeline: string
+  readonly step: string
+  readonly table: string
+  /** How rows of the table fall into units: by a time column, in stretches. Undefined: all of them into the unit `all`. */
+  readonly interval: IntervalInput | undefined
+}
+
+/** Stretches of `everyUs` microseconds UTC, counted from 1970; each reads `lookbackUs` of the time before it, too. */
+export interface IntervalInput {
+  readonly column: string
+  readonly everyUs: bigint
+  readonly lookbackUs: bigint
+}
+
+/** A unit of a consumer whose input changed since it was computed. `at` is microseconds UTC. */
+export interface TouchedRow {
+  readonly unit: string
+  readonly at: bigint
+}
+
+/** Rows that SQL makes of what is in the warehouse, moved into their table in the same transaction. */
+export interface SelectWrite {
+  /** Its `columns` are those that the query gives, by name. */
+  readonly output: Output
+  readonly sql: Statement
+  /** Rows of this stretch (`all`: of the whole table) with the output's constants that the query does not give are deleted. Undefined: nothing is. */
+  readonly replace: Stretch | 'all' | undefined
+}
+
 /** One batch of one unit with the checkpoint after it. */
 export interface UnitWrite {
   readonly step: LedgerStep
@@ -88,6 +122,10 @@ export interface UnitWrite {
   readonly deletes: readonly Stretch[]
   readonly rows: readonly { readonly output: Output; readonly rows: readonly Row[] }[]
   readonly sql: readonly Statement[]
+  /** After the rows. A query that gives one key twice is refused: nothing says which row was meant. */
+  readonly selects?: readonly SelectWrite[]
+  /** Takes away the unit's own mark, before anything of this write is read or written. */
+  readonly clearsTouch?: boolean
   readonly ledger: LedgerChange
   /** Ledger rows written beside the unit's own (a block split off, the done parts of a unit), each replacing what has its key. */
   readonly split?: readonly (LedgerChange & { readonly unit: string })[]
@@ -132,6 +170,10 @@ export interface Warehouse extends WarehouseReader {
   pretend(tables: readonly Table[]): Promise<void>
   /** Runs before the first commit with these outputs: checks `compute` and refuses a float for an exact column. */
   checkOutputs(outputs: readonly Output[], tables: ReadonlyMap<string, Table>): Promise<void>
+  /** From now on, commits mark what they touch for these. Replaces those of an earlier call. */
+  watch(consumers: readonly Consumer[]): void
+  /** Units of a consumer that were touched since they were computed. */
+  touched(pipeline: string, step: string): Promise<readonly TouchedRow[]>
   units(pipeline: string, step?: string): Promise<readonly LedgerRow[]>
   quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]>
   /** Takes units over: raises their epoch, creates those that are new as `running`. Any earlier writer is fenced off. */
@@ -150,6 +192,8 @@ export interface Warehouse extends WarehouseReader {
       readonly put?: readonly (LedgerChange & { readonly step: LedgerStep; readonly unit: string })[]
       readonly drop?: readonly { readonly step: string; readonly unit: string }[]
       readonly release?: readonly { readonly step: string; readonly keys?: readonly string[] }[]
+      /** Marks these units of a consumer as touched. */
+      readonly touch?: readonly { readonly step: string; readonly units: readonly string[] }[]
     },
     at: bigint,
   ): Promise<number>

@@ -11,7 +11,7 @@ import {
 } from '../sdk/index.js'
 import { OutputError, SqlError } from './errors.js'
 import { broughtColumns, constantColumns } from './fill.js'
-import { type SqlDialect, sqlType } from './types.js'
+import { sqlType, type WarehouseKind } from './types.js'
 
 /**
  * Describes every `compute` of an output over an empty row of its columns: names and functions must be known, and no
@@ -23,7 +23,7 @@ export async function checkCompute(
   output: Output,
   table: Table,
   warehouse: Pick<WarehouseReader, 'describe'>,
-  dialect: SqlDialect,
+  dialect: WarehouseKind,
 ): Promise<void> {
   const columns = broughtColumns(output, table)
   const empty = [

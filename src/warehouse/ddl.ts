@@ -1,5 +1,5 @@
 import { type Column, type ColumnType, quoteIdentifier, type Table } from '../sdk/index.js'
-import { type SqlDialect, sqlType } from './types.js'
+import { sqlType, type WarehouseKind } from './types.js'
 
 /** Borders of the types that a warehouse's own type does not check, as SQL. */
 const BORDERS: Partial<Record<ColumnType['kind'], readonly [string, string]>> = {
@@ -8,12 +8,12 @@ const BORDERS: Partial<Record<ColumnType['kind'], readonly [string, string]>> = 
 }
 
 /** `CREATE TABLE` with its key. Every required column is NOT NULL, and 256-bit columns refuse what is wider. */
-export function createTable(table: Table, dialect: SqlDialect): string {
+export function createTable(table: Table, dialect: WarehouseKind): string {
   return `CREATE TABLE ${quoteIdentifier(table.name)} (${definitions(table, dialect)}, PRIMARY KEY (${identifiers(table.key)}))`
 }
 
 /** A temporary table of the same columns, without key and checks. */
-export function createTemporary(table: Table, dialect: SqlDialect): string {
+export function createTemporary(table: Table, dialect: WarehouseKind): string {
   const columns = table.columns.map((column) => `${quoteIdentifier(column.name)} ${sqlType(column.type, dialect)}`)
   return `CREATE TEMPORARY TABLE ${quoteIdentifier(table.name)} (${columns.join(', ')})`
 }
@@ -23,7 +23,7 @@ export function createIndex(table: Table, name: string, columns: readonly string
 }
 
 /** A condition that is true where a value is outside of its type, or undefined when the warehouse's type sees to that. */
-export function outside(expression: string, type: ColumnType, dialect: SqlDialect): string | undefined {
+export function outside(expression: string, type: ColumnType, dialect: WarehouseKind): string | undefined {
   const borders = BORDERS[type.kind]
   if (!borders) return undefined
   const [least, most] = borders.map((border) => `CAST('${border}' AS ${sqlType(type, dialect)})`)
@@ -35,11 +35,11 @@ export function identifiers(names: readonly string[]): string {
   return names.map(quoteIdentifier).join(', ')
 }
 
-function definitions(table: Table, dialect: SqlDialect): string {
+function definitions(table: Table, dialect: WarehouseKind): string {
   return table.columns.map((column) => definition(column, dialect)).join(', ')
 }
 
-function definition(column: Column, dialect: SqlDialect): string {
+function definition(column: Column, dialect: WarehouseKind): string {
   const name = quoteIdentifier(column.name)
   const refused = outside(name, column.type, dialect)
   return `${name} ${sqlType(column.type, dialect)}${column.nullable ? '' : ' NOT NULL'}${refused === undefined ? '' : ` CHECK (NOT ${refused})`}`

@@ -5,28 +5,25 @@ export type WarehouseKind = WarehouseReader['kind']
 type Kind = ColumnType['kind']
 
 /** What each warehouse calls a portable type. Every one holds all values of the type exactly. */
-const SQL_TYPES: Record<Kind, { readonly duckdb: string }> = {
-  bool: { duckdb: 'BOOLEAN' },
-  int: { duckdb: 'INTEGER' },
-  bigint: { duckdb: 'BIGINT' },
-  uint256: { duckdb: 'BIGNUM' },
-  int256: { duckdb: 'BIGNUM' },
-  decimal: { duckdb: 'DECIMAL' },
-  float: { duckdb: 'DOUBLE' },
-  text: { duckdb: 'VARCHAR' },
-  address: { duckdb: 'VARCHAR' },
-  hash: { duckdb: 'VARCHAR' },
-  bytes: { duckdb: 'VARCHAR' },
-  json: { duckdb: 'JSON' },
-  timestamp: { duckdb: 'TIMESTAMP' },
-  date: { duckdb: 'DATE' },
+const SQL_TYPES: Record<Kind, Record<WarehouseKind, string>> = {
+  bool: { duckdb: 'BOOLEAN', postgres: 'boolean', clickhouse: 'Bool' },
+  int: { duckdb: 'INTEGER', postgres: 'integer', clickhouse: 'Int32' },
+  bigint: { duckdb: 'BIGINT', postgres: 'bigint', clickhouse: 'Int64' },
+  uint256: { duckdb: 'BIGNUM', postgres: 'numeric(78,0)', clickhouse: 'UInt256' },
+  int256: { duckdb: 'BIGNUM', postgres: 'numeric(78,0)', clickhouse: 'Int256' },
+  decimal: { duckdb: 'DECIMAL', postgres: 'numeric', clickhouse: 'Decimal' },
+  float: { duckdb: 'DOUBLE', postgres: 'double precision', clickhouse: 'Float64' },
+  text: { duckdb: 'VARCHAR', postgres: 'text', clickhouse: 'String' },
+  address: { duckdb: 'VARCHAR', postgres: 'text', clickhouse: 'String' },
+  hash: { duckdb: 'VARCHAR', postgres: 'text', clickhouse: 'String' },
+  bytes: { duckdb: 'VARCHAR', postgres: 'text', clickhouse: 'String' },
+  json: { duckdb: 'JSON', postgres: 'jsonb', clickhouse: 'String' },
+  timestamp: { duckdb: 'TIMESTAMP', postgres: 'timestamp', clickhouse: 'DateTime64(6)' },
+  date: { duckdb: 'DATE', postgres: 'date', clickhouse: 'Date32' },
 }
 
 /** The warehouse's name of a type: `DECIMAL(38,6)`. */
-export function sqlType(type: ColumnType, warehouse: keyof (typeof SQL_TYPES)[Kind]): string {
+export function sqlType(type: ColumnType, warehouse: WarehouseKind): string {
   const name = SQL_TYPES[type.kind][warehouse]
   return type.kind === 'decimal' ? `${name}(${type.precision},${type.scale})` : name
 }
-
-/** Warehouses that have a column in the table above. */
-export type SqlDialect = Parameters<typeof sqlType>[1]

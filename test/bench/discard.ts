@@ -48,6 +48,8 @@ export function discard(): Warehouse & { readonly rows: number } {
     checkOutputs: nothing,
     units: () => Promise.resolve([...units.values()]),
     quarantined: none,
+    watch: () => undefined,
+    touched: none,
     open: (step, keys) => Promise.resolve(new Map(keys.map((key) => [key, set(step, key, 'running', 1n)]))),
     commit: (writes) => {
       for (const write of writes) {

@@ -133,6 +133,9 @@ export async function drive({ pipeline, warehouse, rpc }: Driven): Promise<void>
     select: undefined,
     limit: undefined,
     rpc: () => rpc,
+    http: () => {
+      throw new Error('a bench reads no REST source')
+    },
     redact: (text) => text,
     onCheck: () => undefined,
   })

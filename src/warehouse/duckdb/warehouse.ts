@@ -12,6 +12,7 @@ import {
   sqlText,
   type Statement,
   type Table,
+  type TouchedRow,
   type UnitWrite,
   type Warehouse,
   type WriteOutcome,
@@ -98,6 +99,14 @@ export class DuckdbWarehouse implements Warehouse {
       checkFilling(output, table)
       await checkCompute(output, table, this, 'duckdb')
     }
+  }
+
+  watch(): void {
+    throw new Error('not watched yet')
+  }
+
+  touched(): Promise<readonly TouchedRow[]> {
+    return Promise.resolve([])
   }
 
   async units(pipeline: string, step?: string): Promise<readonly LedgerRow[]> {
