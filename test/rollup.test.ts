@@ -149,6 +149,6 @@ it('whatever was inserted, overwritten and deleted, a run ends with what one que
         })
       expect(await runAll()).toEqual({ outcome: 'done', units: [] })
     }),
-    { numRuns: Number(process.env.PIPE_TEST_ROLLUPS ?? 25) },
+    { numRuns: Number(process.env.PIPE_TEST_ROLLUPS ?? 15) },
   )
 }, 120_000)

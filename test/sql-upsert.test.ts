@@ -6,6 +6,7 @@ import { type FakeChain, fakeChain, type FakeEndpoint } from '../src/sandbox/ind
 import { pipe } from './support/cli.js'
 import { temporaryFolder } from './support/folder.js'
 import { readDuckdb } from './support/read-duckdb.js'
+import { spawnPipe } from './support/spawn-pipe.js'
 
 const HOURS = 24 * 6
 /** 2020-09-13T00:00:00Z, so that days are whole. */
@@ -430,4 +431,38 @@ describe('while it runs', () => {
     world.write(pipelineOf(totals(ALL), { tables: TOTALS }))
     expect(await world.run('totals')).toMatchObject({ code: 0 })
   })
+})
+
+describe('kill -9', () => {
+  it('in the middle of its intervals, again and again: the tables are those of an unbroken run, and each interval is done once', async () => {
+    const tables = `hourly: { columns: { hour: timestamp, blocks: bigint }, key: [hour] }\n  ${TOTALS}`
+    const hourly = daily(
+      "SELECT date_trunc('hour', time) AS hour, count(*) AS blocks FROM headers WHERE time >= $start AND time < $end GROUP BY 1",
+    )
+      .replaceAll('daily', 'hourly')
+      .replace('by: 1d', 'by: 1h')
+    const text = pipelineOf(hourly + totals(ALL), { tables })
+    const unbroken = new World().write(text)
+    expect(await unbroken.run('hourly')).toMatchObject({ code: 0 })
+    const world = new World().write(text)
+    let kills = 0
+    for (;;) {
+      const child = spawnPipe(['run', world.file, '--output', 'json'], world)
+      void child.saw(/("type":"batch:committed","step":"hourly"[^]*){24}/).then(
+        () => child.kill('SIGKILL'),
+        () => undefined,
+      )
+      const { code, signal } = await child.exit
+      if (signal !== 'SIGKILL') {
+        expect(code).toBe(0)
+        break
+      }
+      kills++
+    }
+    expect(kills).toBeGreaterThan(0)
+    for (const table of ['hourly', 'totals']) expect(await world.rows(table)).toEqual(await unbroken.rows(table))
+    const done = (await world.rows('_pipe_units')).filter(({ step }) => step === 'hourly')
+    expect([done.length, new Set(done.map(({ state }) => state))]).toEqual([HOURS, new Set(['done'])])
+    expect(await world.rows('_pipe_touched')).toEqual([])
+  }, 120_000)
 })
