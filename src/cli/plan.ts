@@ -102,10 +102,11 @@ function renderStep(step: StepReport): string[] {
 }
 
 /** What steps before it may bring: rows, or changes of what it is computed from. */
-function laterOf({ piece, upTo }: StepReport): string {
+function laterOf({ piece, pieces: now, upTo }: StepReport): string {
   const steps = upTo.map(({ step }) => step).join(' and ')
   if (upTo.length > 0 && piece === 'intervals') return ` + the intervals that ${steps} ${upTo.length === 1 ? 'touches' : 'touch'}`
-  if (upTo.length > 0 && piece === 'units') return ` + all of it again when ${steps} ${upTo.length === 1 ? 'changes' : 'change'} its input`
+  if (upTo.length > 0 && piece === 'units')
+    return now > 0 ? '' : ` + all of it again when ${steps} ${upTo.length === 1 ? 'changes' : 'change'} its input`
   return upTo.map(({ step, pieces, piece: word }) => ` + up to ${count(pieces)} from ${step}${word === piece ? '' : ` (${word})`}`).join('')
 }
 
