@@ -42,7 +42,7 @@ export interface Committed {
   /** Rows whose key came again later in the same commit, so that the later one was written. */
   readonly doubles: number
   /** Of a write with queries: its rows by table, those that the queries gave included. */
-  readonly rows: Readonly<Record<string, number>>
+  readonly rows?: Readonly<Record<string, number>>
 }
 
 const MAX_ROWS = 10_000
@@ -189,7 +189,7 @@ export class Committer {
       live.forEach((queued, i) => {
         const written = outcomes[i]?.written === true
         if (!written) queued.session.broken = true
-        queued.resolve({ written, doubles: doubles[i] ?? 0, rows: made[i] ?? {} })
+        queued.resolve({ written, doubles: doubles[i] ?? 0, ...(made[i] ? { rows: made[i] } : {}) })
       })
     } catch (error) {
       if (live.length === 1 || (isPipeError(error) && error.blame === 'outage')) {

@@ -74,7 +74,7 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<void> {
   const session: Session = { broken: false }
   const waiting: Promise<void>[] = []
   const commit = async (write: UnitWrite, pieces: number, rows: Readonly<Record<string, number>>): Promise<void> => {
-    const { written, doubles, rows: made }: Committed = await services.committer.push(write, session)
+    const { written, doubles, rows: made = {} }: Committed = await services.committer.push(write, session)
     if (!written) throw new UnitTakenError(unit.key)
     progress.committed(write, made)
     services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows: { ...rows, ...made }, doubles })
