@@ -13,6 +13,8 @@ const LAST = 6_000
 let chain: FakeChain
 let node: FakeEndpoint
 let golden: Awaited<ReturnType<typeof content>>
+/** How long the unbroken run takes on this machine, from its start of work to its end. */
+let goldenMs: number
 
 /** Rows and what the ledger says is done; epochs, attempts and times tell how it came about, and may differ. */
 async function content(cwd: string) {
@@ -40,7 +42,11 @@ beforeAll(async () => {
   // Slow enough that a run has many moments to be killed in.
   node.fault({ kind: 'latency', ms: 15, jitterMs: 10 })
   const cwd = temporaryFolder()
-  const unbroken = await start(cwd).exit
+  const whole = start(cwd)
+  await whole.saw('"type":"run:started"')
+  const at = performance.now()
+  const unbroken = await whole.exit
+  goldenMs = performance.now() - at
   expect({ code: unbroken.code, err: unbroken.stderr }).toEqual({ code: 0, err: '' })
   golden = await content(cwd)
   expect((await readDuckdb(join(cwd, 'data/miners.duckdb'), { tables: ['miners_balance'] })).miners_balance?.rows).toEqual(
@@ -70,8 +76,10 @@ describe('kill -9', () => {
     const cwd = temporaryFolder()
     let seed = 42
     const random = () => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) / 2_147_483_648
-    const killed = await until(cwd, (_, n) =>
-      n > KILLS ? undefined : new Promise((resolve) => setTimeout(resolve, 400 + random() * 1_400)),
+    const killed = await until(cwd, (run, n) =>
+      n > KILLS
+        ? undefined
+        : run.saw('"type":"run:started"').then(() => new Promise((resolve) => setTimeout(resolve, random() * 0.35 * goldenMs))),
     )
     expect(killed).toBeGreaterThan(3)
     expect(await content(cwd)).toEqual(golden)
@@ -151,11 +159,16 @@ describe('two runs at once', () => {
     const cwd = temporaryFolder()
     const run = start(cwd)
     await run.saw('"type":"commit:done"')
-    await new Promise((resolve) => setTimeout(resolve, 1_500))
-    const status = await spawnPipe(['status', minersFile, '--json'], { cwd, env: { ETH_RPC_URL: node.url } }).exit
-    expect(status.code).toBe(0)
-    expect(status.stdout).toContain(`"pid": ${run.pid}`)
-    expect(status.stdout).toContain('"running"')
+    // It must outlive whoever looks at it.
+    const slow = node.fault({ kind: 'latency', ms: 3_000 })
+    const look = () => spawnPipe(['status', minersFile, '--json'], { cwd, env: { ETH_RPC_URL: node.url } }).exit
+    let status = await look()
+    // What the store shows is at most a second old.
+    for (let looks = 1; looks < 20 && !/"done": [1-9]/.test(status.stdout); looks++) status = await look()
+    const { run: seen, steps } = JSON.parse(status.stdout) as { run: { pid: number; outcome: string }; steps: { done: number }[] }
+    expect({ code: status.code, pid: seen.pid, outcome: seen.outcome }).toEqual({ code: 0, pid: run.pid, outcome: 'running' })
+    expect(steps[0]?.done).toBeGreaterThan(0)
+    slow.remove()
     run.kill('SIGKILL')
     await run.exit
     const after = await spawnPipe(['status', minersFile, '--json'], { cwd, env: { ETH_RPC_URL: node.url } }).exit

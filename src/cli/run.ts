@@ -129,9 +129,7 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
       select: options.select,
       limit: options.limit,
       rpc: (step) => chains.lane(step),
-      http: () => {
-        throw new Error('no sources yet')
-      },
+      http: () => ({ get: () => Promise.reject(new Error('no sources yet')) }),
       redact,
       onCheck: (step, check) =>
         void state

@@ -133,9 +133,7 @@ export async function drive({ pipeline, warehouse, rpc }: Driven): Promise<void>
     select: undefined,
     limit: undefined,
     rpc: () => rpc,
-    http: () => {
-      throw new Error('a bench reads no REST source')
-    },
+    http: () => ({ get: () => Promise.reject(new Error('a bench of nodes reads no REST source')) }),
     redact: (text) => text,
     onCheck: () => undefined,
   })
