@@ -180,6 +180,7 @@ const QUIET: ReadonlySet<RunFact['type']> = new Set([
   'batch:committed',
   'commit:done',
   'rpc:request',
+  'http:request',
   'unit:started',
   'unit:done',
   'rpc:limits',
