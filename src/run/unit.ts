@@ -1,14 +1,6 @@
 import type { TSchema } from '@sinclair/typebox'
 import { Value as Schema } from '@sinclair/typebox/value'
-import {
-  type Batch,
-  isPipeError,
-  type LedgerChange,
-  type PipeError,
-  type RunContext,
-  UnitTakenError,
-  type UnitWrite,
-} from '../sdk/index.js'
+import { type Batch, isPipeError, type LedgerChange, type PipeError, type RunContext, UnitTakenError } from '../sdk/index.js'
 import type { Committed, Session } from './committer.js'
 import { Progress, type ProgressWrite } from './progress.js'
 import { backoff } from './retry.js'
