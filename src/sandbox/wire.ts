@@ -88,7 +88,7 @@ export async function sendDamaged(
 }
 
 // Complete by its type: a kind that is missing here does not compile.
-const kinds: Readonly<Record<WireFault['kind'], true>> = {
+export const wireFaults: Readonly<Record<WireFault['kind'], true>> = {
   slow: true,
   reset: true,
   truncate: true,
@@ -100,7 +100,7 @@ const kinds: Readonly<Record<WireFault['kind'], true>> = {
 }
 
 export function isWireFault<F extends { readonly kind: string }>(fault: F): fault is F & WireFault {
-  return Object.hasOwn(kinds, fault.kind)
+  return Object.hasOwn(wireFaults, fault.kind)
 }
 
 function blanks(bytes: number): { readonly block: Buffer; readonly count: number } {
