@@ -23,6 +23,7 @@ export const kinds = {
   apiDice: 13,
   apiFee: 14,
   price: 15,
+  wallet: 16,
 } as const
 
 /** A seeded 32-bit number of a kind, by fork and position. */

@@ -77,12 +77,22 @@ export interface FakeApi {
  */
 export function fakeApi(options: FakeApiOptions = {}): FakeApi {
   const api = new World(options)
-  api.add(options.rows ?? 0)
+  api.grow(options.rows ?? 0)
   return api
 }
 
 const firstHeight = 4_000_000
 const types = ['token_transfer', 'contract_call', 'contract_call', 'smart_contract', 'coinbase', 'tenure_change']
+
+/** What of a transaction does not follow from the seed and its number alone. A million of them cost little. */
+interface Made {
+  readonly n: number
+  readonly time: number
+  readonly height: number
+  readonly index: number
+  readonly wallet: number
+  readonly nonce: number
+}
 
 class World implements FakeApi {
   readonly seed: number
@@ -91,10 +101,14 @@ class World implements FakeApi {
   readonly #ties: number
   readonly #wallets: number
   /** Oldest first, so that growth is at the end. */
-  readonly #rows: ApiTransaction[] = []
-  readonly #places = new Map<string, ApiTransaction>()
-  readonly #indexes = new Map<number, number>()
-  readonly #nonces = new Map<string, number>()
+  readonly #rows: Made[] = []
+  readonly #removed: Made[] = []
+  readonly #sizes = new Map<number, number>()
+  readonly #nonces: number[] = []
+  readonly #senders: string[] = []
+  /** By id, filled when it is first asked for. */
+  readonly #named = new Map<Hex, Made>()
+  readonly #unnamed: Made[] = []
   #made = 0
   #blocks = 0
   #room = 0
@@ -108,7 +122,7 @@ class World implements FakeApi {
   }
 
   get transactions(): readonly ApiTransaction[] {
-    return this.#rows.toReversed()
+    return this.#rows.map((made) => this.#transaction(made)).reverse()
   }
 
   get size(): number {
@@ -116,21 +130,30 @@ class World implements FakeApi {
   }
 
   add(count: number, { at }: { readonly at?: number } = {}): readonly ApiTransaction[] {
-    return Array.from({ length: count }, () => {
+    return this.grow(count, at).map((made) => this.#transaction(made))
+  }
+
+  /** `add` for millions: makes no whole rows. */
+  grow(count: number, at?: number): readonly Made[] {
+    const added: Made[] = []
+    for (let i = 0; i < count; i++) {
       if (at === undefined && this.#room === 0) this.#room = 1 + (draw(this.seed, kinds.ties, 0, ++this.#blocks) % this.#ties)
       if (at === undefined) this.#room--
-      const row = this.#make(at ?? this.#from + (this.#blocks - 1) * this.#every)
-      this.#rows.splice(this.#upTo(row.time, row.index), 0, row)
-      this.#places.set(row.id, row).set(`${row.height}:${row.index}`, row)
-      return row
-    })
+      const made = this.#make(at ?? this.#from + (this.#blocks - 1) * this.#every)
+      const newest = this.#rows.at(-1)
+      if (!newest || newest.time <= made.time) this.#rows.push(made)
+      else this.#rows.splice(this.#upTo(made.time, made.index), 0, made)
+      this.#unnamed.push(made)
+      added.push(made)
+    }
+    return added
   }
 
   remove(id: Hex): void {
-    const row = this.#places.get(id)
-    const place = row ? this.#upTo(row.time, row.index) - 1 : -1
-    if (this.#rows[place] !== row || !row) throw new RangeError(`there is no transaction ${id}`)
-    this.#rows.splice(place, 1)
+    const made = this.#byId(id)
+    const place = made ? this.#upTo(made.time, made.index) - 1 : -1
+    if (!made || this.#rows[place] !== made) throw new RangeError(`there is no transaction ${id}`)
+    this.#removed.push(...this.#rows.splice(place, 1))
   }
 
   shown(lagSeconds: number): Transactions {
@@ -139,11 +162,14 @@ class World implements FakeApi {
     const size = lagSeconds === 0 ? rows.length : this.#upTo(newest - lagSeconds, Infinity)
     return {
       size,
-      at: (i) => rows[size - 1 - i],
+      at: (i) => {
+        const made = rows[size - 1 - i]
+        return made && this.#transaction(made)
+      },
       newerThan: (seconds) => Math.max(0, size - this.#upTo(seconds, Infinity)),
       place: (name) => {
-        const row = this.#places.get('id' in name ? name.id : `${name.height}:${name.index}`)
-        return row && Math.max(0, size - this.#upTo(row.time, row.index))
+        const made = 'id' in name ? this.#byId(name.id) : this.#byIndex(name.height, name.index)
+        return made && Math.max(0, size - this.#upTo(made.time, made.index))
       },
     }
   }
@@ -152,19 +178,22 @@ class World implements FakeApi {
     return openApi(this, options)
   }
 
-  #make(time: number): ApiTransaction {
+  #make(time: number): Made {
     const n = this.#made++
-    const dice = draw(this.seed, kinds.apiDice, 0, n)
-    const wallet = dice % Math.min(this.#wallets, 4 + Math.floor(n / 10))
-    const sender = 'SP' + drawHex(this.seed, kinds.address, 1, wallet).slice(0, 38).toUpperCase()
-    const nonce = this.#nonces.get(sender) ?? 0
-    this.#nonces.set(sender, nonce + 1)
+    const wallet = draw(this.seed, kinds.wallet, 0, n) % Math.min(this.#wallets, 4 + Math.floor(n / 10))
+    const nonce = this.#nonces[wallet] ?? 0
+    this.#nonces[wallet] = nonce + 1
     const height = firstHeight + Math.floor((time - this.#from) / this.#every)
-    const index = this.#indexes.get(height) ?? 0
-    this.#indexes.set(height, index + 1)
+    const index = this.#sizes.get(height) ?? 0
+    this.#sizes.set(height, index + 1)
+    return { n, time, height, index, wallet, nonce }
+  }
+
+  #transaction({ n, time, height, index, wallet, nonce }: Made): ApiTransaction {
+    const dice = draw(this.seed, kinds.apiDice, 0, n)
     return {
-      id: '0x' + drawHex(this.seed, kinds.apiTransaction, 0, n),
-      sender,
+      id: this.#id(n),
+      sender: (this.#senders[wallet] ??= 'SP' + drawHex(this.seed, kinds.address, 1, wallet).slice(0, 38).toUpperCase()),
       nonce,
       fee: dice % 13 === 0 ? 0 : 180 + (draw(this.seed, kinds.apiFee, 0, n) % 300_000),
       height,
@@ -175,6 +204,22 @@ class World implements FakeApi {
       status: dice % 16 === 1 ? 'abort_by_response' : 'success',
       type: types[(dice >>> 8) % types.length]!,
     }
+  }
+
+  #id(n: number): Hex {
+    return '0x' + drawHex(this.seed, kinds.apiTransaction, 0, n)
+  }
+
+  #byId(id: Hex): Made | undefined {
+    for (const made of this.#unnamed.splice(0)) this.#named.set(this.#id(made.n), made)
+    return this.#named.get(id)
+  }
+
+  /** Heights follow from times, so that a block's rows stand together. */
+  #byIndex(height: number, index: number): Made | undefined {
+    const end = this.#upTo(this.#from + (height - firstHeight + 1) * this.#every - 1, Infinity)
+    for (let i = end - 1; i >= 0 && this.#rows[i]!.height === height; i--) if (this.#rows[i]!.index === index) return this.#rows[i]
+    return this.#removed.find((made) => made.height === height && made.index === index)
   }
 
   /** How many rows are not above a time and an index. */
