@@ -40,6 +40,8 @@ export interface Committed {
   readonly written: boolean
   /** Rows whose key came again later in the same commit, so that the later one was written. */
   readonly doubles: number
+  /** Texts in which NUL or half a character became U+FFFD. */
+  readonly replaced: number
 }
 
 const MAX_ROWS = 10_000
@@ -178,9 +180,10 @@ export class Committer {
       this.#ageMs = Math.min(Math.max(this.#options.maxAgeMs ?? MAX_AGE_MS, ms * 10), SLOWEST_AGE_MS)
       emit({ type: 'commit:done', units: live.length, rows: live.reduce((sum, { rows }) => sum + rows, 0), ms })
       live.forEach((queued, i) => {
-        const written = outcomes[i]?.written === true
+        const outcome = outcomes[i]
+        const written = outcome?.written === true
         if (!written) queued.session.broken = true
-        queued.resolve({ written, doubles: doubles[i] ?? 0 })
+        queued.resolve({ written, doubles: doubles[i] ?? 0, replaced: written ? (outcome.replaced ?? 0) : 0 })
       })
     } catch (error) {
       if (live.length === 1 || (isPipeError(error) && error.blame === 'outage')) {

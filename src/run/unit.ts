@@ -73,10 +73,16 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<void> {
   const session: Session = { broken: false }
   const waiting: Promise<void>[] = []
   const commit = async (write: UnitWrite, pieces: number, rows: Readonly<Record<string, number>>): Promise<void> => {
-    const { written, doubles }: Committed = await services.committer.push(write, session)
+    const { written, doubles, replaced }: Committed = await services.committer.push(write, session)
     if (!written) throw new UnitTakenError(unit.key)
     progress.committed(write)
     services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows, doubles })
+    if (replaced > 0)
+      services.emit({
+        type: 'warning',
+        step: plan.step.id,
+        message: `U+FFFD is in place of NUL or half a character, which not every warehouse stores, in ${replaced === 1 ? 'one text' : `${replaced} texts`}`,
+      })
   }
   // A rejection may come while nobody waits for it; it is met again below.
   const later = (promise: Promise<void>) => {

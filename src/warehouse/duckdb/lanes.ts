@@ -50,14 +50,14 @@ export class Lanes {
   }
 
   /**
-   * Stages rows and moves them into their table.
+   * Stages rows and moves them into their table. Resolves to the row of each text in which U+FFFD took a place.
    *
    * @throws {ValueError} for a value that does not fit, before any SQL.
    * @throws {LaneError} when SQL refuses: `diagnose` may know more after the rollback.
    */
-  async write(lane: Lane, rows: readonly Row[]): Promise<void> {
+  async write(lane: Lane, rows: readonly Row[]): Promise<readonly Row[]> {
     const { table, stage, sql, computesKey } = lane
-    await stage.append(rows, rowName(table.name, table.key))
+    const replaced = await stage.append(rows, rowName(table.name, table.key))
     const { rowsChanged } = await this.#transactions.connection.run(sql).catch((error: unknown) => {
       // A full disk or a conflict is nobody's row.
       throw statementError(table.name, error) instanceof SqlError ? new LaneError(lane, rows, error) : error
@@ -68,6 +68,7 @@ export class Lanes {
       throw new Error(`${rows.length - rowsChanged} rows for ${table.name} share a key with another of the same commit`)
     }
     await this.#transactions.clear(stage)
+    return replaced
   }
 
   /** The row that SQL failed on, by name, or undefined when no single row is to blame. Changes nothing. */

@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Output, Row, Stretch, Table, UnitWrite, ValueError, WriteOutcome } from '../../sdk/index.js'
 import { deleteStretch } from '../fill.js'
+import { replacedIn } from '../outcome.js'
 import { epochOf, LedgerChanges, unitKey } from '../ledger-changes.js'
 import { statementError } from './errors.js'
 import { type Lane, LaneError, Lanes } from './lanes.js'
@@ -43,11 +44,12 @@ export class Writer {
       return await this.transactions.run(async () => {
         const { kept, taken, there, changes } = await this.#fence(writes)
         for (const { stretch, table } of stretches(kept, tables)) await this.transactions.execute(deleteStretch(stretch, table))
-        for (const [lane, rows] of byLane(kept, lanes)) await this.#lanes.write(lane, rows)
+        const replaced: Row[] = []
+        for (const [lane, rows] of byLane(kept, lanes)) replaced.push(...(await this.#lanes.write(lane, rows)))
         for (const statement of kept.flatMap((write) => write.sql)) await this.transactions.execute(statement)
         await this.#units.write(changes, there)
         return writes.map((write): WriteOutcome =>
-          taken.has(write) ? { written: false, reason: 'taken' } : { written: true, rows: counts(write) },
+          taken.has(write) ? { written: false, reason: 'taken' } : { written: true, rows: counts(write), ...replacedIn(write, replaced) },
         )
       }, makeLanes)
     } catch (error) {
