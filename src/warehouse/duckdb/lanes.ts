@@ -2,9 +2,10 @@ import { type Output, type Row, type Table, typeLabel, ValueError } from '../../
 import { identifiers, outside } from '../ddl.js'
 import { broughtColumns, checkFilling, constantColumns, fill } from '../fill.js'
 import { SqlError } from '../errors.js'
+import { rowName } from '../row-name.js'
 import { sqlType } from '../types.js'
 import { statementError } from './errors.js'
-import { rowName, Stage } from './stage.js'
+import { Stage } from './stage.js'
 import type { Transactions } from './transactions.js'
 
 /** An output with its table and the stage that its rows pass through. */
