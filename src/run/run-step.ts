@@ -79,8 +79,8 @@ function mostRequests({ wanted }: StepPlan, limit: number | undefined): number |
 }
 
 /**
- * The outcome by what is left now, not by what the units said. Only a unit that was computed in this run and whose inputs
- * changed again since, or that is due in every run, is the next run's.
+ * The outcome by what is left now, not by what the units said. What steps that this one does not wait for changed since it
+ * was planned is the next run's: a unit that was computed, one that was not there, one that is due in every run.
  */
 async function ended(
   services: RunServices,
@@ -94,8 +94,10 @@ async function ended(
     plan.units.length > 0
       ? await planStep({ ...services, step, limit: undefined, upstream: [] })
       : { ...plan, pieces: plan.pieces + plan.leftOut }
-  const missing =
-    left.pieces - left.units.filter(({ key, again }) => computed.has(key) && (again === true || step.inputs.length > 0)).length
+  const planned = new Set(plan.units.map(({ key }) => key))
+  const isNew = (key: string) => plan.leftOut === 0 && !planned.has(key)
+  const later = step.inputs.length > 0 ? left.units.filter(({ key }) => computed.has(key) || isNew(key)) : []
+  const missing = left.pieces - later.length
   const quarantined = left.quarantined.length
   const rest = { missing, quarantined }
   if (signal.aborted) return { outcome: 'stopped', ...rest }
