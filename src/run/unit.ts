@@ -13,6 +13,7 @@ import type { Committed, Session } from './committer.js'
 import { Progress } from './progress.js'
 import { backoff } from './retry.js'
 import type { UnitTask } from './services.js'
+import { untilAborted } from './until-aborted.js'
 
 /** How one unit ended. */
 export type UnitOutcome = 'done' | 'failed' | 'quarantined' | 'stopped' | 'taken'
@@ -148,26 +149,3 @@ async function record(task: UnitTask, progress: Progress, change: LedgerChange):
 }
 
 const isTimeout = (signal: AbortSignal) => signal.aborted && isPipeError(signal.reason) && signal.reason.code === 'STEP_TIMEOUT'
-
-/** What it yields; throws as soon as the signal is aborted, also when the step never comes back. */
-async function* untilAborted<T>(batches: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
-  const iterator = batches[Symbol.asyncIterator]()
-  let onAbort = (): void => undefined
-  const stop = new Promise<never>((_, reject) => (onAbort = () => reject(signal.reason as Error)))
-  stop.catch(() => undefined)
-  signal.addEventListener('abort', onAbort, { once: true })
-  if (signal.aborted) onAbort()
-  try {
-    for (;;) {
-      const next = iterator.next()
-      next.catch(() => undefined)
-      const { done, value } = await Promise.race([next, stop])
-      if (done) return
-      yield value
-    }
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-    // Not awaited: a step that hangs never answers.
-    void Promise.resolve(iterator.return?.()).catch(() => undefined)
-  }
-}
