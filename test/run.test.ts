@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fakeChain, type FakeChain, type FakeEndpoint } from '../src/sandbox/index.js'
@@ -275,6 +275,19 @@ steps:
     expect(out + err).toContain('genesis 0x')
     expect(own.log.flatMap(({ calls }) => calls).filter(({ method }) => method === 'eth_getBalance')).toEqual([])
     await own.close()
+  })
+
+  it('with many units open at once gives no warning of a leak', async () => {
+    const here = world()
+    const file = join(here.cwd, 'many.yaml')
+    writeFileSync(file, readFileSync(minersFile, 'utf8').replace('order: newest-first }', 'order: newest-first, chunk: 2 }'))
+    const warnings: Error[] = []
+    const listen = (warning: Error) => void warnings.push(warning)
+    process.on('warning', listen)
+    const { code } = await pipe(['run', file], here)
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', listen)
+    expect({ code, warnings: warnings.map(({ name }) => name) }).toEqual({ code: 0, warnings: [] })
   })
 
   it('a mistake in a param or a selection ends with exit code 2 before anything is asked', async () => {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { type InputPage, type LedgerRow, PipeError } from '../sdk/index.js'
 import type { Step } from '../pipeline/pipeline.js'
 import { intervalKey, parseIntervalKey, subtract } from '../plan/intervals.js'
@@ -32,6 +33,8 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
   await settle(services, plan, ledger)
   const timeout = new AbortController()
   const all = AbortSignal.any([signal, timeout.signal])
+  // One for every unit that is open or waits for its commit.
+  setMaxListeners(0, all)
   const timer = new AbortController()
   if (step.timeoutMs !== undefined) {
     const ms = step.timeoutMs
