@@ -166,6 +166,28 @@ describe('pipe run pipelines/miners.yaml', () => {
     await own.close()
   })
 
+  it('what failed and was done since is failed no more: the ledger holds done units only, and retry finds nothing', async () => {
+    const cwd = temporaryFolder()
+    const own = await chain.serve()
+    const env = { ETH_RPC_URL: own.url }
+    own.fault({
+      kind: 'error',
+      error: { code: -32600, message: 'Monthly capacity limit exceeded.' },
+      methods: ['eth_getBalance'],
+      if: ({ params }) => Number(params[1]) <= 50,
+    })
+    expect((await pipe(['run', minersFile], { cwd, env })).code).toBe(1)
+    const states = async () =>
+      (await tables(cwd))._pipe_units?.rows.filter(({ step }) => step === 'balances').map(({ unit, state }) => `${unit} ${state}`)
+    expect(await states()).toEqual(['0-9999 failed'])
+    own.clear()
+    expect((await pipe(['run', minersFile], { cwd, env })).code).toBe(0)
+    expect((await states())?.filter((row) => !row.endsWith(' done'))).toEqual([])
+    expect((await pipe(['retry', minersFile], { cwd, env })).out).toMatch(/^nothing is in quarantine/)
+    expect(await balances(cwd)).toEqual(expectedBalances(chain, 1, 490))
+    await own.close()
+  })
+
   it('reset marks units, deletes nothing until they are read again, and the plan says why', async () => {
     const here = world()
     await pipe(['run', minersFile, '--param', 'from=0'], here)

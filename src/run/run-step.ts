@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { type InputPage, type LedgerRow, PipeError } from '../sdk/index.js'
 import type { Step } from '../pipeline/pipeline.js'
-import { intervalKey, parseIntervalKey, subtract } from '../plan/intervals.js'
+import { type Interval, intervalKey, parseIntervalKey, subtract } from '../plan/intervals.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
 import { coveredBy, isCoveredCursor, outdated, type PlannedUnit, RESET_FINGERPRINT, type StepPlan } from '../plan/plan.js'
 import { planStep } from '../plan/plan-step.js'
@@ -321,17 +321,30 @@ async function settle({ pipeline, warehouse, clock }: RunServices, plan: StepPla
   if (put.length > 0 || drop.length > 0) await warehouse.amend(pipeline.name, { put, drop }, at)
 }
 
-/** Drops what the ledger says of older definitions, once everything is read under this one. */
+/**
+ * Drops what the ledger says of older definitions, once everything is read under this one, and of attempts that came to
+ * nothing where other units have done the work since.
+ */
 async function forgetOld({ pipeline, warehouse, clock }: RunServices, plan: StepPlan): Promise<void> {
-  if (plan.units.length === 0 || plan.wanted.kind === 'check') return
+  if (plan.wanted.kind === 'check') return
   const rows = await warehouse.units(pipeline.name, plan.step.id)
   const asked = plan.wanted.kind === 'range' ? ([[plan.wanted.from, plan.wanted.to]] as const) : undefined
-  const drop = rows
-    .filter((row) => row.fingerprint !== plan.fingerprint)
-    .filter((row) => {
+  const done = rows
+    .filter((row) => row.fingerprint === plan.fingerprint && row.state === 'done')
+    .flatMap((row) => {
       const key = parseIntervalKey(row.unit)
-      return !asked || (key !== undefined && subtract([key], asked).length === 0)
+      return key ? [key] : []
     })
+  const within = (row: LedgerRow, intervals: readonly Interval[]) => {
+    const key = parseIntervalKey(row.unit)
+    return key !== undefined && subtract([key], intervals).length === 0
+  }
+  const drop = rows
+    .filter((row) =>
+      row.fingerprint === plan.fingerprint
+        ? row.state !== 'done' && row.state !== 'quarantined' && within(row, done)
+        : plan.units.length > 0 && (!asked || within(row, asked)),
+    )
     .map((row) => ({ step: plan.step.id, unit: row.unit }))
   if (drop.length > 0) await warehouse.amend(pipeline.name, { drop }, BigInt(Math.round(clock.now() * 1000)))
 }
