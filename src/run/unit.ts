@@ -1,14 +1,7 @@
 import type { TSchema } from '@sinclair/typebox'
 import { Value as Schema } from '@sinclair/typebox/value'
-import {
-  type Batch,
-  isPipeError,
-  type LedgerChange,
-  type PipeError,
-  type RunContext,
-  UnitTakenError,
-  type UnitWrite,
-} from '../sdk/index.js'
+import { isPipeError, type LedgerChange, type PipeError, type RunContext, UnitTakenError, type UnitWrite } from '../sdk/index.js'
+import { asBatch, asBatches } from './batch-shape.js'
 import type { Committed, Session } from './committer.js'
 import { Progress } from './progress.js'
 import { backoff } from './retry.js'
@@ -96,14 +89,15 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<void> {
       signal,
       ...services.stepContext(plan),
     }
-    for await (const batch of untilAborted(definition.run(context), signal)) {
+    for await (const given of untilAborted(asBatches(plan.step.id, definition.run(context)), signal)) {
+      const batch = asBatch(plan.step.id, given)
       signal.throwIfAborted()
       if (unit.piece.kind === 'check') {
         services.checks(plan.step.id, batch.checks ?? [], !unit.piece.early)
         continue
       }
       if (waiting.length >= 2) await producer.wait(waiting.shift() as Promise<void>)
-      const { write, pieces, rows } = progress.write(batch as Batch)
+      const { write, pieces, rows } = progress.write(batch)
       for (const { key, error } of batch.failed ?? []) {
         const about = { step: plan.step.id, error: services.redact(error.message), code: error.code }
         if (error.blame === 'own') services.emit({ type: 'key:quarantined', unit: unit.key, key, ...about })
