@@ -36,13 +36,18 @@ const isList = (value: unknown, each: (item: unknown) => boolean = () => true) =
 const isStretch = (value: unknown) => isList(value, (end) => typeof end === 'bigint') && (value as unknown[]).length === 2
 const isFailure = (value: unknown) => isRecord(value) && isText(value.key) && isPipeError(value.error)
 
+const stretches = [(value: unknown) => isList(value, isStretch), 'a list of [from, to], both bigint'] as const
+
 // Complete by its type: a field of `Batch` that is missing here does not compile.
 const fields: { readonly [name in keyof Required<Batch>]: readonly [fits: (value: unknown) => boolean, wanted: string] } = {
   rows: [(value) => isRecord(value) && Object.values(value).every((rows) => isList(rows, isRecord)), 'lists of rows by output'],
   sql: [(value) => isList(value, isRecord), 'a list of statements'],
   selects: [(value) => isList(value, isRecord), 'a list of { output, sql, replace }'],
   cursor: [() => true, 'JSON'],
-  covers: [(value) => isList(value, isStretch), 'a list of [from, to], both bigint'],
+  covers: stretches,
+  tentative: stretches,
+  clears: stretches,
+  counts: [(value) => isRecord(value) && Object.values(value).every((count) => typeof count === 'number'), 'numbers by name'],
   pieces: [(value) => typeof value === 'number', 'a number'],
   failed: [(value) => isList(value, isFailure), 'a list of { key, error }, each error a PipeError'],
   endpoints: [(value) => isList(value, isText), 'a list of hosts'],
