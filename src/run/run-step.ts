@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import {
   formatInstant,
   type InputPage,
@@ -8,7 +9,7 @@ import {
   timeUnitStart,
 } from '../sdk/index.js'
 import type { Step } from '../pipeline/pipeline.js'
-import { namedAs, parseIntervalKey, subtract } from '../plan/intervals.js'
+import { type Interval, namedAs, parseIntervalKey, subtract } from '../plan/intervals.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
 import {
   coveredBy,
@@ -51,6 +52,8 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
   const turns = new Turns(mostRequests(plan, services.limit))
   const timeout = new AbortController()
   const all = AbortSignal.any([signal, timeout.signal])
+  // One for every unit that is open or waits for its commit.
+  setMaxListeners(0, all)
   const timer = new AbortController()
   let computed: ReadonlySet<string> = new Set()
   if (step.timeoutMs !== undefined) {
@@ -393,20 +396,36 @@ async function settle({ pipeline, warehouse, clock }: RunServices, plan: StepPla
 
 type Amendment = LedgerChange & { readonly step: LedgerStep; readonly unit: string }
 
-/** Drops what the ledger says of older definitions, once everything is read under this one. */
+/**
+ * Drops what the ledger says of older definitions, once everything is read under this one, and of attempts that came to
+ * nothing where other units have done the work since.
+ */
 async function forgetOld({ pipeline, warehouse, clock }: RunServices, plan: StepPlan): Promise<void> {
-  if (plan.units.length === 0 || plan.wanted.kind === 'check') return
-  const rows = await warehouse.units(pipeline.name, plan.step.id)
   const { wanted } = plan
-  const asked = plan.wanted.kind === 'range' || plan.wanted.kind === 'time' ? ([[plan.wanted.from, plan.wanted.to]] as const) : undefined
-  const drop = rows
-    .filter((row) => row.fingerprint !== plan.fingerprint)
-    .filter((row) => {
-      // What is kept because its inputs have expired stays as it was done.
-      if (wanted.kind === 'intervals') return timeUnitStart(row.unit, wanted.everyUs) === undefined
+  if (wanted.kind === 'check') return
+  const rows = await warehouse.units(pipeline.name, plan.step.id)
+  const asked = wanted.kind === 'range' || wanted.kind === 'time' ? ([[wanted.from, wanted.to]] as const) : undefined
+  const done = rows
+    .filter((row) => row.fingerprint === plan.fingerprint && row.state === 'done')
+    .flatMap((row) => {
       const key = parseIntervalKey(row.unit)
-      return !asked || (key !== undefined && subtract([key], asked).length === 0)
+      return key ? [key] : []
     })
+  const within = (row: LedgerRow, intervals: readonly Interval[]) => {
+    const key = parseIntervalKey(row.unit)
+    return key !== undefined && subtract([key], intervals).length === 0
+  }
+  const replaced = (row: LedgerRow) => {
+    // What is kept because its inputs have expired stays as it was done.
+    if (wanted.kind === 'intervals') return timeUnitStart(row.unit, wanted.everyUs) === undefined
+    return !asked || within(row, asked)
+  }
+  const drop = rows
+    .filter((row) =>
+      row.fingerprint === plan.fingerprint
+        ? row.state !== 'done' && row.state !== 'quarantined' && within(row, done)
+        : plan.units.length > 0 && replaced(row),
+    )
     .map((row) => ({ step: plan.step.id, unit: row.unit }))
   if (drop.length > 0) await warehouse.amend(pipeline.name, { drop }, BigInt(Math.round(clock.now() * 1000)))
 }
