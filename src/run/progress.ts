@@ -11,6 +11,7 @@ import {
 } from '../sdk/index.js'
 import { count, type Interval, intersect, intervalKey, subtract, union } from '../plan/intervals.js'
 import { coveredBy, coveredCursor, isCoveredCursor } from '../plan/plan.js'
+import type { Session } from './committer.js'
 import type { UnitTask } from './services.js'
 
 /** A step yielded rows for an output that it does not have. */
@@ -40,6 +41,8 @@ export class Progress {
   #committed: State
   readonly #states = new WeakMap<UnitWrite, State>()
   quarantinedKeys = 0
+  /** What its commits left out so far, for the next session of the unit. */
+  doubles: Pick<Session, 'doubles'> = {}
 
   constructor(task: UnitTask) {
     this.#task = task
@@ -67,7 +70,8 @@ export class Progress {
     this.#at = this.#committed
   }
 
-  committed(write: UnitWrite): void {
+  committed(write: UnitWrite, { doubles }: Session): void {
+    if (doubles) this.doubles = { doubles }
     this.#committed = this.#states.get(write) ?? this.#committed
   }
 

@@ -2,7 +2,7 @@ import { type InputPage, type LedgerRow, PipeError } from '../sdk/index.js'
 import type { Step } from '../pipeline/pipeline.js'
 import { intervalKey, parseIntervalKey, subtract } from '../plan/intervals.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
-import { coveredBy, isCoveredCursor, outdated, type PlannedUnit, RESET_FINGERPRINT, type StepPlan } from '../plan/plan.js'
+import { coveredBy, coveredCursor, isCoveredCursor, outdated, type PlannedUnit, RESET_FINGERPRINT, type StepPlan } from '../plan/plan.js'
 import { planStep } from '../plan/plan-step.js'
 import { outputTable } from '../plan/rows-units.js'
 import type { RunServices, StepEnd } from './services.js'
@@ -292,6 +292,7 @@ async function settle({ pipeline, warehouse, clock }: RunServices, plan: StepPla
           step: current,
           unit: intervalKey(interval),
           state: 'done' as const,
+          cursor: coveredCursor([interval], undefined),
           ...(covered.length === 1 ? { rows: row.rows } : {}),
           ...(row.endpoint === undefined ? {} : { endpoint: row.endpoint }),
         })

@@ -70,12 +70,12 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<void> {
   const { services, plan, unit, signal } = task
   const { definition } = plan.step
   const producer = services.committer.join()
-  const session: Session = { broken: false }
+  const session: Session = { broken: false, ...progress.doubles }
   const waiting: Promise<void>[] = []
   const commit = async (write: UnitWrite, pieces: number, rows: Readonly<Record<string, number>>): Promise<void> => {
     const { written, doubles }: Committed = await services.committer.push(write, session)
     if (!written) throw new UnitTakenError(unit.key)
-    progress.committed(write)
+    progress.committed(write, session)
     services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows, doubles })
   }
   // A rejection may come while nobody waits for it; it is met again below.
@@ -135,7 +135,7 @@ async function record(task: UnitTask, progress: Progress, change: LedgerChange):
   if (task.unit.piece.kind === 'check') return
   const producer = task.services.committer.join()
   try {
-    await producer.wait(task.services.committer.push(progress.mark(change), { broken: false }))
+    await producer.wait(task.services.committer.push(progress.mark(change), { broken: false, ...progress.doubles }))
   } catch (error) {
     task.services.emit({
       type: 'warning',

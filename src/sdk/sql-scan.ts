@@ -8,6 +8,8 @@ export interface SqlScan {
   readonly references: readonly SqlReference[]
   /** Offsets of `$1`, `$2`, … */
   readonly positional: readonly number[]
+  /** The text between semicolons, from its first character that is no blank or comment; parts without one are left out. */
+  readonly statements: readonly { readonly text: string; readonly offset: number }[]
   /** A quote or comment that runs to the end of the text; what follows it was read as quoted. */
   readonly unclosed: { readonly what: string; readonly offset: number } | undefined
 }
@@ -20,34 +22,48 @@ const POSITIONAL = /\$\d+/y
 const NUMBER = /\d[\w.]*/y
 
 /**
- * Finds the `$name`s of a SQL text by the lexical rules that Postgres and DuckDB share: `'…'` with `''`, `E'…'` with
+ * Finds the `$name`s and the statements of a SQL text by the lexical rules that Postgres and DuckDB share: `'…'` with `''`, `E'…'` with
  * backslashes, `"…"`, backticks, `--`, nested comments, `$$…$$`, `$tag$…$tag$`; a `$` inside a name belongs to the name.
  */
 export function scanSql(sql: string): SqlScan {
   const references: SqlReference[] = []
   const positional: number[] = []
+  const statements: { text: string; offset: number }[] = []
   let at = 0
-  const unclosed = (what: string, offset: number): SqlScan => ({ references, positional, unclosed: { what, offset } })
+  let begun: number | undefined
+  const end = (offset: number): void => {
+    if (begun !== undefined) statements.push({ text: sql.slice(begun, offset).trimEnd(), offset: begun })
+    begun = undefined
+  }
+  const unclosed = (what: string, offset: number): SqlScan => {
+    end(sql.length)
+    return { references, positional, statements, unclosed: { what, offset } }
+  }
   while (at < sql.length) {
     const char = sql.charAt(at)
     const start = at
-    if (char === "'" || char === '"' || char === '`') {
-      const end = endOfQuote(sql, at + 1, char, false)
-      if (end === undefined) return unclosed(char, start)
-      at = end
-    } else if (char === '-' && sql[at + 1] === '-') {
+    const comment = (char === '-' && sql[at + 1] === '-') || (char === '/' && sql[at + 1] === '*')
+    if (!comment && char !== ';' && !/\s/.test(char)) begun ??= at
+    if (char === ';') {
+      end(at)
+      at++
+    } else if (char === "'" || char === '"' || char === '`') {
+      const after = endOfQuote(sql, at + 1, char, false)
+      if (after === undefined) return unclosed(char, start)
+      at = after
+    } else if (comment && char === '-') {
       at = endOfLine(sql, at)
-    } else if (char === '/' && sql[at + 1] === '*') {
-      const end = endOfComment(sql, at)
-      if (end === undefined) return unclosed('/*', start)
-      at = end
+    } else if (comment) {
+      const after = endOfComment(sql, at)
+      if (after === undefined) return unclosed('/*', start)
+      at = after
     } else if (char === '$') {
       const tag = match(DOLLAR_QUOTE, sql, at)
       const name = tag ? undefined : match(REFERENCE, sql, at)
       if (tag) {
-        const end = sql.indexOf(tag[0], at + tag[0].length)
-        if (end === -1) return unclosed(tag[0], start)
-        at = end + tag[0].length
+        const close = sql.indexOf(tag[0], at + tag[0].length)
+        if (close === -1) return unclosed(tag[0], start)
+        at = close + tag[0].length
       } else if (name) {
         references.push({ name: name[1] ?? '', offset: at })
         at += name[0].length
@@ -59,15 +75,16 @@ export function scanSql(sql: string): SqlScan {
     } else {
       const word = match(WORD, sql, at)
       if (word && word[0].length === 1 && word[0].toUpperCase() === 'E' && sql[at + 1] === "'") {
-        const end = endOfQuote(sql, at + 2, "'", true)
-        if (end === undefined) return unclosed(`${char}'`, start)
-        at = end
+        const after = endOfQuote(sql, at + 2, "'", true)
+        if (after === undefined) return unclosed(`${char}'`, start)
+        at = after
       } else {
         at += word?.[0].length ?? match(NUMBER, sql, at)?.[0].length ?? 1
       }
     }
   }
-  return { references, positional, unclosed: undefined }
+  end(sql.length)
+  return { references, positional, statements, unclosed: undefined }
 }
 
 function match(pattern: RegExp, text: string, at: number): RegExpExecArray | null {

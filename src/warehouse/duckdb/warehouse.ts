@@ -19,10 +19,11 @@ import {
 } from '../../sdk/index.js'
 import { checkCompute } from '../compute.js'
 import { createIndex, createTable, createTemporary } from '../ddl.js'
-import { LedgerVersionError } from '../errors.js'
+import { failedStatement, LedgerVersionError } from '../errors.js'
 import { checkFilling } from '../fill.js'
 import { CHAINS, LEDGER, LEDGER_TABLES, LEDGER_VERSION, ledgerRow, QUARANTINE, quarantineRow, UNIT_COLUMNS, UNITS } from '../ledger.js'
 import { LedgerChanges } from '../ledger-changes.js'
+import { statementError } from './errors.js'
 import { type QueryOptions, Reads } from './reads.js'
 import { CATALOG, type Existing, tableDrift, UNIQUE_SETS } from './schema.js'
 import { Writer } from './writer.js'
@@ -144,6 +145,18 @@ export class DuckdbWarehouse implements Warehouse {
       return released
     })
     return changed
+  }
+
+  async execute(statements: readonly Statement[]): Promise<void> {
+    this.#mustWrite()
+    const { transactions } = this.#writer
+    await transactions.run(async () => {
+      for (const [i, statement] of statements.entries()) {
+        await transactions.execute(statement, 'migration').catch((error: unknown) => {
+          throw failedStatement(i, statementError(this.display, error))
+        })
+      }
+    })
   }
 
   async genesis(chainId: number): Promise<string | undefined> {
