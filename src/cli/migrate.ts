@@ -33,8 +33,7 @@ export async function migrateCommand(file: string, { json, state }: MigrateOptio
  * that a migration makes itself.
  */
 export async function migrate(warehouse: Warehouse, pipeline: Pipeline, io: Io, out: Writable | undefined): Promise<MigrateReport> {
-  const { migrations } =
-    pipeline.migrations === undefined ? { migrations: [] } : readMigrations(pipeline.migrations, warehouse.kind)
+  const { migrations } = pipeline.migrations === undefined ? { migrations: [] } : readMigrations(pipeline.migrations, warehouse.kind)
   await warehouse.prepare([])
   const pending = await pendingMigrations(warehouse, pipeline.name, migrations)
   if (pending.length > 0) await warehouse.prepare([...pipeline.tables.values()].filter(({ name }) => !migrations.some(creates(name))))

@@ -172,7 +172,12 @@ export function renderVerify(report: VerifyReport): string {
   for (const finding of report.findings) lines.push('', ...renderFinding(finding))
   const more = report.steps.reduce((sum, step) => sum + step.more, 0)
   if (more > 0) lines.push('', `and ${count(more)} more of the kinds above`)
-  lines.push('', report.ok ? 'nothing found' : `${counted(report.findings.length + more, 'findings')}; pipe verify ${report.file} again when they are mended`)
+  lines.push(
+    '',
+    report.ok
+      ? 'nothing found'
+      : `${counted(report.findings.length + more, 'findings')}; pipe verify ${report.file} again when they are mended`,
+  )
   return `${lines.join('\n')}\n`
 }
 

@@ -40,7 +40,8 @@ export function readMigrations(folder: string, kind: Kind): MigrationFolder {
       continue
     }
     const other = numbers.get(Number(number))
-    if (other !== undefined) problems.push({ message: `${kind}/${other} and ${name} have the same number`, hint: 'number one of them anew' })
+    if (other !== undefined)
+      problems.push({ message: `${kind}/${other} and ${name} have the same number`, hint: 'number one of them anew' })
     numbers.set(Number(number), name)
     const read = readMigration(join(folder, kind, name), name)
     if ('message' in read) problems.push({ ...read, message: `${shown} ${read.message}` })

@@ -14,7 +14,10 @@ export function createAdvice(file: string, step: string, params: Readonly<Record
   const given = Object.entries(params).map(([name, value]) => ` --param ${quote(`${name}=${value}`)}`)
   const run = `pipe run ${quote(file)}${given.join('')}`
   return {
-    reset: (unit) => [`pipe reset ${quote(file)} --step ${quote(step)}${unit === undefined ? '' : ` --range ${quote(rangeOf(unit))}`}`, run],
+    reset: (unit) => [
+      `pipe reset ${quote(file)} --step ${quote(step)}${unit === undefined ? '' : ` --range ${quote(rangeOf(unit))}`}`,
+      run,
+    ],
     run: () => run,
     retry: () => `pipe retry ${quote(file)} --step ${quote(step)}`,
   }

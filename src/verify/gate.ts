@@ -2,7 +2,12 @@ import type { PlanContext, RunContext } from '../sdk/index.js'
 import type { Findings, StepView } from './view.js'
 
 /** Evaluates a gate as a run would at its end. */
-export async function checkGate({ step, advice }: StepView, context: PlanContext<never>, signal: AbortSignal, findings: Findings): Promise<void> {
+export async function checkGate(
+  { step, advice }: StepView,
+  context: PlanContext<never>,
+  signal: AbortSignal,
+  findings: Findings,
+): Promise<void> {
   const closed = (): never => {
     throw new Error('a gate asks the warehouse only')
   }

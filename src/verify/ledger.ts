@@ -60,7 +60,7 @@ async function findGaps(view: StepView, findings: Findings): Promise<void> {
     const why = reason === 'new' || reason === 'missing' ? 'asked for and not in the ledger' : `to do again: ${reason}`
     findings.add(
       'gap',
-      `${plan.unitWord} ${named(interval)} ${why}${there.length > 0 ? `, though ${there.join(' and ')}` : ''}`,
+      `${interval[0] === interval[1] ? plan.unitWord.replace(/s$/, '') : plan.unitWord} ${named(interval)} ${why}${there.length > 0 ? `, though ${there.join(' and ')}` : ''}`,
       there.length > 0 ? advice.reset(unit) : [advice.run()],
       { unit },
     )

@@ -30,7 +30,7 @@ const FIRST = -(2n ** 63n)
 /**
  * From where on a line's rows must be there: what is older than the table's retention may be gone or not. Undefined: nowhere.
  */
-async function unexpired({ warehouse, now }: StepView, line: Line): Promise<bigint | undefined> {
+export async function unexpired({ warehouse, now }: StepView, line: Line): Promise<bigint | undefined> {
   const { retention, columns, name } = line.table
   if (!retention) return FIRST
   const oldest = now - BigInt(retention.ms) * 1000n
@@ -39,14 +39,22 @@ async function unexpired({ warehouse, now }: StepView, line: Line): Promise<bigi
   const type = columns.find((column) => column.name === retention.column)?.type
   if (!type) return FIRST
   const kept = along({ ...line, column: retention.column, type }, [oldest, undefined])
-  const [row] = await all(warehouse, sql`SELECT min(${identifier(line.column)}) AS first, count(*) AS n FROM ${identifier(name)} WHERE ${kept}`)
+  const [row] = await all(
+    warehouse,
+    sql`SELECT min(${identifier(line.column)}) AS first, count(*) AS n FROM ${identifier(name)} WHERE ${kept}`,
+  )
   return row === undefined || BigInt(row.n as bigint) === 0n ? undefined : placeOf(row.first)
 }
 
 /** Every number of a done stretch has its row: the ones that have none are named. */
 async function checkNumbers(view: StepView, line: Line, alive: bigint, findings: Findings): Promise<void> {
   const { warehouse, done, plan, advice } = view
-  const stretches = union(stretchesOf(plan.wanted, done.map(({ unit }) => unit)))
+  const stretches = union(
+    stretchesOf(
+      plan.wanted,
+      done.map(({ unit }) => unit),
+    ),
+  )
   if (stretches.length === 0) return
   const here = await present(warehouse, line)
   const table = line.table.name
@@ -55,7 +63,7 @@ async function checkNumbers(view: StepView, line: Line, alive: bigint, findings:
       const many = part[1] > part[0]
       findings.add(
         'missing',
-        `${plan.unitWord} ${named(part)} ${many ? 'are' : 'is'} done by the ledger, and ${table} has no ${many ? 'rows' : 'row'} for ${many ? 'them' : 'it'}`,
+        `${many ? plan.unitWord : plan.unitWord.replace(/s$/, '')} ${named(part)} ${many ? 'are' : 'is'} done by the ledger, and ${table} has no ${many ? 'rows' : 'row'} for ${many ? 'them' : 'it'}`,
         again(view, part),
         { table, unit: intervalKey(part) },
       )
@@ -72,7 +80,10 @@ async function checkNumbers(view: StepView, line: Line, alive: bigint, findings:
     const place = placeOf(row.place)
     if (intersect([[place, place]], stretches).length === 0) continue
     const unit = intervalKey([place, place])
-    findings.add('surplus', `${table} has ${rowsWord(placeOf(row.n))} for ${place}, and the step gives one`, advice.reset(unit), { table, unit })
+    findings.add('surplus', `${table} has ${rowsWord(placeOf(row.n))} for ${place}, and the step gives one`, advice.reset(unit), {
+      table,
+      unit,
+    })
   }
 }
 
@@ -123,7 +134,12 @@ async function findOrphans(view: StepView, line: Line, alive: bigint, others: Ot
   const known = [...claimed(plan.wanted, ledger)]
   // What is wanted and not done is a gap, and said there.
   if (plan.wanted.kind === 'range') known.push([plan.wanted.from, plan.wanted.to])
-  known.push(...stretchesOf(plan.wanted, plan.units.map(({ key }) => key)))
+  known.push(
+    ...stretchesOf(
+      plan.wanted,
+      plan.units.map(({ key }) => key),
+    ),
+  )
   for (const other of pipeline.steps) {
     const shared = other.id === step.id ? [] : other.outputs.filter((output) => output.table === line.table.name && mayShare(output, line))
     if (shared.length === 0) continue

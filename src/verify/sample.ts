@@ -29,6 +29,7 @@ import { KEY_COLUMN, missingCount, missingPage } from '../plan/missing.js'
 import { outputTable, single } from '../plan/rows-units.js'
 import type { Moment } from '../plan/scope.js'
 import type { VerifiedStep } from './report.js'
+import { unexpired } from './rows.js'
 import { along, type Line } from './stretches.js'
 import { fix, keyOf, unitOf } from './tables.js'
 import { all, type Findings, linesOf, outputsOf, type StepView } from './view.js'
@@ -65,6 +66,8 @@ interface Sample {
 
 /** Blocks or rows of a unit that are fetched again: a larger unit is represented by a part of it. */
 const PIECES = 1_000
+/** Rows that a table lacks which are looked at, so that they are not fetched again. */
+const LACKING = 100_000
 
 /**
  * Fetches units again, from an endpoint that did not give them where there is one, and compares what is stored. Where
@@ -82,20 +85,32 @@ export async function sample(options: SampleOptions, findings: Findings): Promis
     findings.notes.add('not sampled: it has no chain')
     return { units: 0, rows: 0 }
   }
-  const samples = plan.wanted.kind === 'range' ? rangeSamples(view, number, random) : await rowsSamples(view, number, random)
+  const samples = plan.wanted.kind === 'range' ? await rangeSamples(view, number, random) : await rowsSamples(view, number, random)
   let rows = 0
   for (const chosen of samples) {
     const named = chosen.from?.split(', ') ?? []
     const others = fetchers.filter(({ host }) => !named.includes(host))
-    if (others.length === 0 && fetchers.length === 1) findings.notes.add(`fetched again from ${fetchers[0]?.host ?? ''}, which gave it: there is no other endpoint`)
+    if (others.length === 0 && fetchers.length === 1)
+      findings.notes.add(`fetched again from ${fetchers[0]?.host ?? ''}, which gave it: there is no other endpoint`)
     for (const fetcher of others.length > 0 ? pick(others, 1, random) : fetchers) rows += await compare(options, chosen, fetcher, findings)
   }
   return { units: samples.length, rows }
 }
 
-function rangeSamples({ done, plan }: StepView, number: number, random: Random): Sample[] {
+async function rangeSamples(view: StepView, number: number, random: Random): Promise<Sample[]> {
+  const { done, plan } = view
   const order = 'order' in plan.wanted ? plan.wanted.order : 'oldest-first'
-  return pick(done, number, random).flatMap((row) => {
+  const alive: bigint[] = []
+  for (const { line } of linesOf(view)) {
+    const from = await unexpired(view, line)
+    if (from === undefined) return []
+    alive.push(from)
+  }
+  const whole = done.filter(({ unit }) => {
+    const stretch = parseIntervalKey(unit)
+    return stretch !== undefined && alive.every((from) => from <= stretch[0])
+  })
+  return pick(whole, number, random).flatMap((row) => {
     const stretch = parseIntervalKey(row.unit)
     if (!stretch) return []
     const size = Number(stretch[1] - stretch[0] + 1n)
@@ -131,7 +146,11 @@ async function rowsSamples({ done, plan, pipeline, warehouse, ledger }: StepView
     const filter = keys ? { keys, redo: true } : { redo: true }
     const total = Number(await single(warehouse, missingCount(wanted, into, filter)))
     const skip = Math.floor(random() * Math.max(1, total - PIECES + 1))
-    const rows = await all(warehouse, sql`${missingPage(wanted, into, filter, PIECES)} OFFSET ${sqlText(String(skip))}`)
+    const page = await all(warehouse, sql`${missingPage(wanted, into, filter, PIECES)} OFFSET ${sqlText(String(skip))}`)
+    // What the table lacks is a gap, and said there.
+    const lacking = await all(warehouse, missingPage(wanted, into, keys ? { keys } : {}, LACKING))
+    const gone = new Set(lacking.map((row) => row[KEY_COLUMN]))
+    const rows = page.filter((row) => !gone.has(row[KEY_COLUMN] ?? null))
     if (rows.length === 0) continue
     const names = rows.map((row) => String(row[KEY_COLUMN]))
     samples.push({
@@ -174,9 +193,14 @@ async function compare(options: SampleOptions, chosen: Sample, { host, rpc }: Fe
   } catch (error) {
     signal.throwIfAborted()
     if (!isPipeError(error)) throw error
-    findings.add('sample', `could not be fetched again from ${host}: ${error.message}`, error.hint === undefined ? [] : [`# ${error.hint}`], {
-      unit: chosen.unit,
-    })
+    findings.add(
+      'sample',
+      `could not be fetched again from ${host}: ${error.message}`,
+      error.hint === undefined ? [] : [`# ${error.hint}`],
+      {
+        unit: chosen.unit,
+      },
+    )
     return 0
   }
 }
@@ -201,7 +225,8 @@ async function compareRows(
     const [first] = outputs
     if (!first) continue
     const expected = new Map<string, Row>()
-    for (const output of outputs) for (const row of await completed(view, output, table, fetched.get(output.id) ?? [])) expected.set(keyOf(table, row), row)
+    for (const output of outputs)
+      for (const row of await completed(view, output, table, fetched.get(output.id) ?? [])) expected.set(keyOf(table, row), row)
     const columns = comparable(outputs, table)
     const stored = new Map(
       (chosen.within && line
@@ -213,8 +238,8 @@ async function compareRows(
       const [there, wanted] = [stored.get(key), expected.get(key)]
       compared++
       const about = (row: Row) => ({ table: table.name, unit: unitOf(view, first, table, row) ?? chosen.unit, key })
-      // A row that the query has and the table lacks is a gap, and said there.
-      if (!there && !chosen.within) continue
+      // Said where the ledger is compared with the table.
+      if (!there && (!chosen.within || outputs.every((output) => output.oneEach))) continue
       const row = there ?? wanted
       if (!row) continue
       for (const { name, type } of there && wanted ? columns : table.columns.filter((column) => column.name === table.key[0])) {
@@ -264,7 +289,9 @@ function comparable(outputs: readonly Output[], table: Table): readonly Column[]
   return table.columns.filter(
     ({ name, type }) =>
       table.key.includes(name) ||
-      outputs.every((output) => output.columns.includes(name) || name in output.constants || (name in output.compute && isExactNumber(type))),
+      outputs.every(
+        (output) => output.columns.includes(name) || name in output.constants || (name in output.compute && isExactNumber(type)),
+      ),
   )
 }
 
@@ -290,11 +317,16 @@ async function completed({ warehouse }: StepView, output: Output, table: Table, 
       ]
       return sql`SELECT ${sqlText(String(i))} AS pipe_i${values.length > 0 ? sql`, ${joinSql(values, ', ')}` : sqlText('')}`
     })
-    const expressions = computed.map(({ name }) => sql`${sqlText(`(${output.compute[name] ?? 'NULL'}\n)`)} AS ${identifier(`pipe_${name}`)}`)
+    const expressions = computed.map(
+      ({ name }) => sql`${sqlText(`(${output.compute[name] ?? 'NULL'}\n)`)} AS ${identifier(`pipe_${name}`)}`,
+    )
     const query = sql`SELECT pipe_i, ${joinSql(expressions, ', ')} FROM (${joinSql(sources, ' UNION ALL ')}) AS pipe_row`
     for (const found of await all(warehouse, query)) {
       const row = some[Number(found.pipe_i)]
-      const values = computed.map((column) => [column.name, coercer({ ...column, nullable: true }, table.name)(found[`pipe_${column.name}`])])
+      const values = computed.map((column) => [
+        column.name,
+        coercer({ ...column, nullable: true }, table.name)(found[`pipe_${column.name}`]),
+      ])
       if (row) result.push({ ...row, ...(Object.fromEntries(values) as Row) })
     }
   }
@@ -343,4 +375,3 @@ async function* pages(page: InputPage | undefined): AsyncIterable<InputPage> {
   if (!page) throw new Error('this unit has no input')
   yield page
 }
-

@@ -66,15 +66,18 @@ export function stretchesOf(wanted: Wanted, units: readonly string[]): Interval[
 
 /** Stretches of all units that may have rows: done ones under whatever definition, and those under way. */
 export function claimed(wanted: Wanted, rows: readonly LedgerRow[]): Interval[] {
-  return union(stretchesOf(wanted, rows.map(({ unit }) => unit)))
+  return union(
+    stretchesOf(
+      wanted,
+      rows.map(({ unit }) => unit),
+    ),
+  )
 }
 
 /** Conditions for the rows of a line; `within` narrows them to a stretch, whose ends may be open. */
 export function along(line: Line, within: readonly [bigint | undefined, bigint | undefined] = [undefined, undefined]): Statement {
   const column = identifier(line.column)
-  const conditions = Object.entries(line.constants).map(
-    ([name, value]) => sql`${identifier(name)} = ${{ type: { kind: 'text' }, value }}`,
-  )
+  const conditions = Object.entries(line.constants).map(([name, value]) => sql`${identifier(name)} = ${{ type: { kind: 'text' }, value }}`)
   if (within[0] !== undefined) conditions.push(sql`${column} >= ${at(line.type, within[0])}`)
   if (within[1] !== undefined) conditions.push(sql`${column} <= ${at(line.type, within[1])}`)
   return conditions.length === 0 ? sqlText('1 = 1') : joinSql(conditions, ' AND ')
@@ -122,7 +125,8 @@ export async function countRows(
   for (let from = 0; from < stretches.length; from += COUNTS_AT_ONCE) {
     const some = stretches.slice(from, from + COUNTS_AT_ONCE)
     const parts = some.map(
-      (stretch, i) => sql`SELECT ${sqlText(String(i))} AS i, count(*) AS n FROM ${identifier(line.table.name)} WHERE ${along(line, stretch)}`,
+      (stretch, i) =>
+        sql`SELECT ${sqlText(String(i))} AS i, count(*) AS n FROM ${identifier(line.table.name)} WHERE ${along(line, stretch)}`,
     )
     for await (const page of warehouse.query(joinSql(parts, ' UNION ALL ')))
       for (const row of page) counts[from + Number(row.i)] = BigInt(row.n as bigint)

@@ -34,25 +34,36 @@ async function findNulls(view: StepView, output: Output, table: Table, findings:
   if (required.length === 0) return
   for (const row of await rowsWhere(view, output, table, joinSql(required.map(isNull), ' OR '), required)) {
     const empty = required.filter(({ name }) => row[name] === null).map(({ name }) => name)
-    findings.add('null', `${empty.join(', ')} of ${table.name} ${empty.length === 1 ? 'is' : 'are'} null and required`, fix(view, output, table, row), {
-      table: table.name,
-      unit: unitOf(view, output, table, row),
-      key: keyOf(table, row),
-    })
+    findings.add(
+      'null',
+      `${empty.join(', ')} of ${table.name} ${empty.length === 1 ? 'is' : 'are'} null and required`,
+      fix(view, output, table, row),
+      {
+        table: table.name,
+        unit: unitOf(view, output, table, row),
+        key: keyOf(table, row),
+      },
+    )
   }
 }
 
 async function findDuplicates(view: StepView, output: Output, table: Table, findings: Findings): Promise<void> {
   const key = joinSql(table.key.map(identifier), ', ')
   const line = lineOf(output, table, view.plan.wanted)
-  const place = line && !table.key.includes(line.column) ? sql`, min(${identifier(line.column)}) AS ${identifier(line.column)}` : sqlText('')
+  const place =
+    line && !table.key.includes(line.column) ? sql`, min(${identifier(line.column)}) AS ${identifier(line.column)}` : sqlText('')
   const query = sql`SELECT ${key}${place}, count(*) AS pipe_n FROM ${identifier(table.name)} WHERE ${constants(output, table)} GROUP BY ${key} HAVING count(*) > 1 LIMIT ${sqlText(String(MOST + 1))}`
   for (const row of await all(view.warehouse, query)) {
-    findings.add('duplicate', `${table.name} has ${rowsWord(row.pipe_n as bigint)} of one key`, [deletion(table, row), ...fix(view, output, table, row)], {
-      table: table.name,
-      unit: unitOf(view, output, table, row),
-      key: keyOf(table, row),
-    })
+    findings.add(
+      'duplicate',
+      `${table.name} has ${rowsWord(row.pipe_n as bigint)} of one key`,
+      [deletion(table, row), ...fix(view, output, table, row)],
+      {
+        table: table.name,
+        unit: unitOf(view, output, table, row),
+        key: keyOf(table, row),
+      },
+    )
   }
 }
 
@@ -72,11 +83,16 @@ async function findMiscomputed(view: StepView, output: Output, table: Table, fin
   })
   for (const row of await rowsWhere(view, output, table, joinSql(conditions, ' OR '), computed)) {
     const values = computed.map(({ name }) => `${name} ${String(row[name])}`).join(', ')
-    findings.add('computed', `${values} of ${table.name} is not what its expression gives (${computed.map(({ name }) => output.compute[name]).join('; ')})`, fix(view, output, table, row), {
-      table: table.name,
-      unit: unitOf(view, output, table, row),
-      key: keyOf(table, row),
-    })
+    findings.add(
+      'computed',
+      `${values} of ${table.name} is not what its expression gives (${computed.map(({ name }) => output.compute[name]).join('; ')})`,
+      fix(view, output, table, row),
+      {
+        table: table.name,
+        unit: unitOf(view, output, table, row),
+        key: keyOf(table, row),
+      },
+    )
   }
 }
 

@@ -34,7 +34,9 @@ export interface VerifyOptions {
 /** Looks at every step for what is not as it should be. Reads only. @throws {PipeError} when it can't look. */
 export async function verifyPipeline(options: VerifyOptions): Promise<VerifyReport> {
   const { pipeline, warehouse } = options
-  const selected = pipeline.steps.filter(({ id }) => options.step === undefined || id === options.step || id.replace(/\[.*\]$/, '') === options.step)
+  const selected = pipeline.steps.filter(
+    ({ id }) => options.step === undefined || id === options.step || id.replace(/\[.*\]$/, '') === options.step,
+  )
   const drifted = new Map<string, string[]>()
   const findings: Finding[] = []
   for (const { table, problem, fix } of await warehouse.drift([...pipeline.tables.values()])) {
