@@ -28,13 +28,15 @@ export class MigrationFailedError extends PipeError {
   }
 }
 
+type Migrated = Pick<Warehouse, 'display' | 'transactional' | 'query' | 'execute'>
+
 /**
  * The migrations that are not applied yet, in order. The ledger's tables must be there, at least as temporary ones.
  *
  * @throws {MigrationHistoryError} when an applied one was changed or is gone.
  */
 export async function pendingMigrations(
-  warehouse: Warehouse,
+  warehouse: Migrated,
   pipeline: string,
   migrations: readonly Migration[],
 ): Promise<readonly Migration[]> {
@@ -64,7 +66,7 @@ export async function pendingMigrations(
  *
  * @throws {MigrationFailedError} naming file and line.
  */
-export async function applyMigration(warehouse: Warehouse, pipeline: string, migration: Migration, now: () => bigint): Promise<void> {
+export async function applyMigration(warehouse: Migrated, pipeline: string, migration: Migration, now: () => bigint): Promise<void> {
   const { name, statements, checksum } = migration
   const record = (done: number): Statement => {
     const values: readonly Param[] = [
@@ -101,7 +103,15 @@ export async function applyMigration(warehouse: Warehouse, pipeline: string, mig
     try {
       await warehouse.execute([sqlText(statement.text), record(i + 1)])
     } catch (error) {
-      throw failed(error, i, i === 0 ? 'nothing of it was applied' : `the ${i} statements before it are applied`)
+      throw failed(
+        error,
+        i,
+        i === 0
+          ? 'nothing of it was applied'
+          : i === 1
+            ? 'the statement before it is applied'
+            : `the ${i} statements before it are applied`,
+      )
     }
   }
 }
@@ -114,7 +124,7 @@ interface Applied {
   readonly last: boolean
 }
 
-async function appliedStatements(warehouse: Warehouse, pipeline: string): Promise<ReadonlyMap<string, Applied>> {
+async function appliedStatements(warehouse: Migrated, pipeline: string): Promise<ReadonlyMap<string, Applied>> {
   const found = new Map<string, Applied>()
   const query = sql`SELECT name, statement, statements, checksum FROM _pipe_migrations WHERE pipeline = ${text(pipeline)} ORDER BY name, statement`
   for await (const page of warehouse.query(query)) {
