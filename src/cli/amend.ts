@@ -1,3 +1,4 @@
+import { consumersOf } from '../pipeline/inputs.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { Warehouse } from '../sdk/index.js'
 import type { Io } from './io.js'
@@ -15,6 +16,7 @@ export async function withLedger(
     await warehouse.prepare([])
     await refusePending(warehouse, pipeline)
     await warehouse.prepare([...pipeline.tables.values()])
+    warehouse.watch(consumersOf(pipeline))
     return work(pipeline, warehouse)
   })
 }

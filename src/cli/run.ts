@@ -7,7 +7,17 @@ import type { StateStore } from '../state/store.js'
 import { type Io, Exit, StopSignal } from './io.js'
 import type { RunCommandOptions } from './options.js'
 import { createRedactor, redactDeep } from './redact.js'
-import { createMoment, openChains, openState, pipelineFor, refuseDrift, refusePending, stateFolder, warehouseUrl } from './wire.js'
+import {
+  createMoment,
+  openChains,
+  openSources,
+  openState,
+  pipelineFor,
+  refuseDrift,
+  refusePending,
+  stateFolder,
+  warehouseUrl,
+} from './wire.js'
 
 /** Fetches what is missing. Resolves to the exit code. @throws {PipeError} what kept it from starting. */
 export async function runCommand(file: string, options: RunCommandOptions, io: Io): Promise<number> {
@@ -100,6 +110,7 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
   const { view } = reporters
   const keeper = keepState(state, id, view, io)
   const chains = openChains({ pipeline, warehouse, state, io, emit, endpoint, remember: true })
+  const sources = openSources({ pipeline, io, emit, standIn: endpoint })
   const onStop = () => emit({ type: 'run:stopping', signal: io.signal.reason instanceof StopSignal ? io.signal.reason.signal : 'SIGINT' })
   io.signal.addEventListener('abort', onStop, { once: true })
   let exitCode: number = Exit.notStarted
@@ -136,7 +147,7 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
       select: options.select,
       limit: options.limit,
       rpc: (step) => chains.lane(step),
-      http: () => ({ get: () => Promise.reject(new Error('no sources yet')) }),
+      http: (step) => sources.client(step),
       redact,
       onCheck: (step, check) =>
         void state
@@ -161,7 +172,7 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
       throw isPipeError(error) ? error : new Error(redact(error instanceof Error ? error.message : String(error)), { cause: error })
   } finally {
     io.signal.removeEventListener('abort', onStop)
-    await chains.close()
+    await Promise.all([chains.close(), sources.close()])
     await keeper.close()
     await state
       .updateRun(
@@ -187,6 +198,7 @@ const QUIET: ReadonlySet<RunFact['type']> = new Set([
   'batch:committed',
   'commit:done',
   'rpc:request',
+  'http:request',
   'unit:started',
   'unit:done',
   'rpc:limits',

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Migration, WarehouseReader } from '../sdk/index.js'
-import { scanSql } from '../sdk/sql-scan.js'
+import { scanSql, sqlStatements } from '../sdk/sql-scan.js'
 
 type Kind = WarehouseReader['kind']
 
@@ -78,9 +78,10 @@ function readMigration(path: string, name: string): Migration | MigrationProblem
   }
   // A checkout may change line ends; that is no other migration.
   const text = raw.replaceAll('\r\n', '\n')
-  const { statements, unclosed } = scanSql(text)
+  const { unclosed } = scanSql(text)
   const lineOf = (offset: number) => text.slice(0, offset).split('\n').length
   if (unclosed) return { message: `opens ${unclosed.what} in line ${lineOf(unclosed.offset)} and never closes it`, hint: 'close it' }
+  const statements = sqlStatements(text)
   if (statements.length === 0) return { message: 'holds no statement', hint: 'write SQL into it, or delete it' }
   const control = statements.find((statement) => TRANSACTION.test(statement.text))
   if (control)

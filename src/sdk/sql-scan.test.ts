@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { scanSql } from './sql-scan.js'
+import { scanSql, sqlStatements } from './sql-scan.js'
 
-const statements = (sql: string) => scanSql(sql).statements.map(({ text }) => text)
+const statements = (sql: string) => sqlStatements(sql).map(({ text }) => text)
 
 describe('the statements of a SQL text', () => {
   it('end at semicolons outside of quotes and comments', () => {
@@ -20,7 +20,7 @@ describe('the statements of a SQL text', () => {
 
   it('begin at their first character that is no comment', () => {
     const sql = '-- why\n\n  SELECT 1;\nSELECT 2'
-    expect(scanSql(sql).statements.map(({ offset }) => sql.slice(offset, offset + 8))).toEqual(['SELECT 1', 'SELECT 2'])
+    expect(sqlStatements(sql).map(({ offset }) => sql.slice(offset, offset + 8))).toEqual(['SELECT 1', 'SELECT 2'])
   })
 
   it('say where a quote is never closed', () => {

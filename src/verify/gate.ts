@@ -23,6 +23,7 @@ export async function checkGate(
       return closed()
     },
     head: closed,
+    turn: () => true,
     signal,
   }
   for await (const batch of step.definition.run(run)) {

@@ -179,6 +179,7 @@ async function compare(options: SampleOptions, chosen: Sample, { host, rpc }: Fe
       throw new Error('a sample asks endpoints of a chain only')
     },
     head: () => moment.head(step.chain ?? ''),
+    turn: () => true,
     signal,
   }
   const fetched = new Map<string, Row[]>()
