@@ -25,6 +25,7 @@ export function createAdvice(file: string, step: string, params: Readonly<Record
 
 /** What `--range` calls a unit. */
 function rangeOf(unit: string): string {
+  if (unit.includes('..')) return unit
   const numbers = parseIntervalKey(unit)
   return numbers ? `${numbers[0]}..${numbers[1]}` : `${unit}..${unit}`
 }

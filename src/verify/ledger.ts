@@ -43,10 +43,10 @@ async function findMissingRows(view: StepView, findings: Findings): Promise<void
 async function findGaps(view: StepView, findings: Findings): Promise<void> {
   const { plan, warehouse, advice } = view
   const { wanted } = plan
-  // Due in every run, whatever was done.
-  if ((wanted.kind === 'intervals' || wanted.kind === 'whole') && wanted.always) return
   if (wanted.kind !== 'range') {
-    for (const unit of plan.units) findings.add('gap', `not done (${unit.reason})`, [advice.run()], { unit: unit.key })
+    // What is done and due in every run is no gap.
+    for (const unit of plan.units.filter(({ again }) => again !== true))
+      findings.add('gap', `not done (${unit.reason})`, [advice.run()], { unit: unit.key })
     return
   }
   const lines = linesOf(view)

@@ -3,15 +3,21 @@ import { type Interval, intersect, intervalKey, subtract, union } from '../plan/
 import { isCoveredCursor } from '../plan/plan.js'
 import { isWanted } from './advice.js'
 import { along, between, claimed, countRows, type Line, lineOf, literal, placeOf, present, stretchesOf, stretchOf } from './stretches.js'
-import { all, type FilledLine, type Findings, linesOf, named, rowsWord, type StepView } from './view.js'
+import { all, type FilledLine, type Findings, linesOf, named, outputsOf, rowsWord, type StepView } from './view.js'
 
 /** What other steps say of the same tables: their ledger, by step. */
 export type Others = (step: string) => Promise<readonly LedgerRow[]>
 
 /** Compares the ledger with what the tables hold, unit by unit. */
 export async function checkRows(view: StepView, others: Others, findings: Findings): Promise<void> {
+  const { kind } = view.plan.wanted
+  if (kind === 'whole') await checkWhole(view, findings)
   for (const filled of linesOf(view)) {
     const { line } = filled
+    if (kind === 'time') {
+      findings.notes.add(`${line.table.name}: its rows are not counted, since units that meet read the same ones`)
+      continue
+    }
     const alive = await unexpired(view, line)
     if (alive === undefined) {
       findings.notes.add(`${line.table.name}: all of it is older than its retention`)
@@ -20,7 +26,7 @@ export async function checkRows(view: StepView, others: Others, findings: Findin
     if (alive > FIRST) findings.notes.add(`${line.table.name}: what its retention lets go is left out`)
     if (filled.outputs.length === 1 && filled.outputs[0]?.oneEach === true) await checkNumbers(view, line, alive, findings)
     else await checkCounts(view, filled, alive, findings)
-    await findOrphans(view, line, alive, others, findings)
+    if (kind !== 'intervals' || isReplaced(view, filled.outputs)) await findOrphans(view, line, alive, others, findings)
   }
 }
 
@@ -99,7 +105,7 @@ async function checkCounts(view: StepView, { line, outputs }: FilledLine, alive:
     const ledger = row.rows[table]
     if (!stretch || stretch[0] < alive) continue
     if (ledger === undefined || elsewhere) unknown++
-    else counted.push({ row, stretch, ledger: BigInt(ledger), exact: isExact(row, line, plan.wanted) })
+    else counted.push({ row, stretch, ledger: BigInt(ledger), exact: isExact(view, row, line, outputs) })
   }
   if (unknown > 0) findings.notes.add(`${table}: the ledger does not say how many rows ${unknown} of ${done.length} units have`)
   const counts = await countRows(
@@ -121,11 +127,40 @@ async function checkCounts(view: StepView, { line, outputs }: FilledLine, alive:
 }
 
 /**
- * Whether a unit's count is what the table must hold: its batches said what they cover, so none was counted twice, and no
- * other unit can have overwritten its rows, since their key holds the place.
+ * Whether a unit's count is what the table must hold: its batches said what they cover, or SQL made all of it at once, so none
+ * was counted twice; and no other unit can have overwritten its rows, since their key holds the place.
  */
-function isExact(row: LedgerRow, line: Line, wanted: Wanted): boolean {
-  return wanted.kind === 'range' && isCoveredCursor(row.cursor) && line.table.key.includes(line.column)
+function isExact(view: StepView, row: LedgerRow, line: Line, outputs: readonly Output[]): boolean {
+  const { kind } = view.plan.wanted
+  const counted = kind === 'range' ? isCoveredCursor(row.cursor) : kind === 'intervals' && isReplaced(view, outputs)
+  return counted && line.table.key.includes(line.column)
+}
+
+const isReplaced = ({ replaced }: StepView, outputs: readonly Output[]) => outputs.every(({ id }) => replaced.has(id))
+
+/** Tables that one query fills and replaces. */
+async function checkWhole(view: StepView, findings: Findings): Promise<void> {
+  const { warehouse, done, advice } = view
+  for (const { output, table } of outputsOf(view)) {
+    const alone = view.plan.outputs.filter((other) => other.table === table.name).length === 1
+    const ledger = done.find(({ unit }) => unit === 'all')?.rows[table.name]
+    if (ledger === undefined || !alone || !view.replaced.has(output.id) || table.retention) continue
+    const [row] = await all(
+      warehouse,
+      sql`SELECT count(*) AS n FROM ${identifier(table.name)} WHERE ${along({ constants: output.constants })}`,
+    )
+    const n = BigInt(row?.n as bigint)
+    if (n === BigInt(ledger)) continue
+    findings.add(
+      n < BigInt(ledger) ? 'missing' : 'surplus',
+      `${table.name} has ${rowsWord(n)}, and its SQL gave ${ledger}`,
+      advice.reset(),
+      {
+        table: table.name,
+        unit: 'all',
+      },
+    )
+  }
 }
 
 /** Rows of the step's own that lie where no unit of it, or of another step that fills the same rows, has been. */

@@ -1,15 +1,7 @@
 import {
   type Batch,
-  coercer,
-  type Column,
-  formatInstant,
-  identifier,
   type InputPage,
-  isExactNumber,
   isPipeError,
-  joinSql,
-  type Json,
-  type Output,
   type Piece,
   type PlanContext,
   type Random,
@@ -18,21 +10,19 @@ import {
   type RunContext,
   sql,
   sqlText,
-  type Statement,
-  type Table,
-  type Value,
 } from '../sdk/index.js'
-import { canonicalJson } from '../pipeline/fingerprint.js'
-import type { Pipeline, Step } from '../pipeline/pipeline.js'
+import type { Step } from '../pipeline/pipeline.js'
 import { parseIntervalKey } from '../plan/intervals.js'
+import { oldestKept } from '../plan/interval-units.js'
 import { KEY_COLUMN, missingCount, missingPage } from '../plan/missing.js'
 import { outputTable, single } from '../plan/rows-units.js'
 import type { Moment } from '../plan/scope.js'
+import { compareRows } from './compare.js'
 import type { VerifiedStep } from './report.js'
 import { unexpired } from './rows.js'
-import { along, type Line } from './stretches.js'
-import { fix, keyOf, unitOf } from './tables.js'
-import { all, type Findings, linesOf, outputsOf, type StepView } from './view.js'
+import { selectsOf } from './selects.js'
+import { stretchOf } from './stretches.js'
+import { all, type Findings, linesOf, type StepView } from './view.js'
 
 /** One endpoint, asked by itself. */
 export interface Fetcher {
@@ -44,12 +34,33 @@ export interface Fetcher {
 export interface SampleOptions {
   readonly view: StepView
   readonly number: number
-  readonly pipeline: Pipeline
   readonly moment: Moment
   context(): PlanContext<never>
   fetchers(step: Step): readonly Fetcher[]
   readonly random: Random
   readonly signal: AbortSignal
+}
+
+/** Blocks or rows of a unit that are fetched again: a larger unit is represented by a part of it. */
+const PIECES = 1_000
+/** Rows that a table lacks which are looked at, so that they are not fetched again. */
+const LACKING = 100_000
+/** Rows of a table that is computed as a whole, at most, that are computed again. */
+const WHOLE = 100_000
+
+/** Makes units again and compares what is stored. */
+export async function sample(options: SampleOptions, findings: Findings): Promise<VerifiedStep['sampled']> {
+  switch (options.view.plan.wanted.kind) {
+    case 'range':
+    case 'rows':
+      return fetchAgain(options, findings)
+    case 'intervals':
+    case 'whole':
+      return computeAgain(options, findings)
+    default:
+      findings.notes.add('not sampled: its rows come neither from calls for blocks or rows nor from SQL')
+      return { units: 0, rows: 0 }
+  }
 }
 
 /** What is fetched again as one: a unit, or a part of a large one. */
@@ -64,22 +75,10 @@ interface Sample {
   readonly within: readonly [bigint, bigint] | undefined
 }
 
-/** Blocks or rows of a unit that are fetched again: a larger unit is represented by a part of it. */
-const PIECES = 1_000
-/** Rows that a table lacks which are looked at, so that they are not fetched again. */
-const LACKING = 100_000
-
-/**
- * Fetches units again, from an endpoint that did not give them where there is one, and compares what is stored. Where
- * all endpoints gave a unit, each of them is asked.
- */
-export async function sample(options: SampleOptions, findings: Findings): Promise<VerifiedStep['sampled']> {
+/** From an endpoint that did not give the unit where there is one. Where all endpoints gave it, each of them is asked. */
+async function fetchAgain(options: SampleOptions, findings: Findings): Promise<VerifiedStep['sampled']> {
   const { view, number, random } = options
   const { step, plan } = view
-  if (plan.wanted.kind !== 'range' && plan.wanted.kind !== 'rows') {
-    findings.notes.add('not sampled: its rows do not come from calls for blocks or rows')
-    return { units: 0, rows: 0 }
-  }
   const fetchers = options.fetchers(step)
   if (fetchers.length === 0) {
     findings.notes.add('not sampled: it has no chain')
@@ -92,7 +91,7 @@ export async function sample(options: SampleOptions, findings: Findings): Promis
     const others = fetchers.filter(({ host }) => !named.includes(host))
     if (others.length === 0 && fetchers.length === 1)
       findings.notes.add(`fetched again from ${fetchers[0]?.host ?? ''}, which gave it: there is no other endpoint`)
-    for (const fetcher of others.length > 0 ? pick(others, 1, random) : fetchers) rows += await compare(options, chosen, fetcher, findings)
+    for (const fetcher of others.length > 0 ? pick(others, 1, random) : fetchers) rows += await fetchOne(options, chosen, fetcher, findings)
   }
   return { units: samples.length, rows }
 }
@@ -166,7 +165,7 @@ async function rowsSamples({ done, plan, pipeline, warehouse, ledger }: StepView
 }
 
 /** Runs the step for a sample and compares. Resolves to how many rows were. */
-async function compare(options: SampleOptions, chosen: Sample, { host, rpc }: Fetcher, findings: Findings): Promise<number> {
+async function fetchOne(options: SampleOptions, chosen: Sample, { host, rpc }: Fetcher, findings: Findings): Promise<number> {
   const { view, moment, signal } = options
   const { step, advice } = view
   const context: RunContext<never, never> = {
@@ -182,15 +181,18 @@ async function compare(options: SampleOptions, chosen: Sample, { host, rpc }: Fe
     turn: () => true,
     signal,
   }
-  const fetched = new Map<string, Row[]>()
+  const { unit, within, from } = chosen
   try {
+    const rows = new Map<string, Row[]>()
     for await (const batch of step.definition.run(context)) {
       signal.throwIfAborted()
-      collect(batch as Batch, fetched)
+      collect(batch as Batch, rows)
       for (const { key, error } of batch.failed ?? [])
-        findings.add('sample', `could not be fetched again from ${host}: ${error.message}`, [advice.run()], { unit: chosen.unit, key })
+        findings.add('sample', `could not be fetched again from ${host}: ${error.message}`, [advice.run()], { unit, key })
     }
-    return await compareRows(view, chosen, host, fetched, findings)
+    // What the table lacks is found where the ledger, or the query, is compared with it.
+    const lackIsTold = (outputs: StepView['plan']['outputs']) => !within || outputs.every(({ oneEach }) => oneEach === true)
+    return await compareRows(view, { unit, rows, within, lackIsTold, by: host, from }, findings)
   } catch (error) {
     signal.throwIfAborted()
     if (!isPipeError(error)) throw error
@@ -198,12 +200,44 @@ async function compare(options: SampleOptions, chosen: Sample, { host, rpc }: Fe
       'sample',
       `could not be fetched again from ${host}: ${error.message}`,
       error.hint === undefined ? [] : [`# ${error.hint}`],
-      {
-        unit: chosen.unit,
-      },
+      { unit },
     )
     return 0
   }
+}
+
+/** Units that SQL makes: their queries run again, and what they give is compared. */
+async function computeAgain(options: SampleOptions, findings: Findings): Promise<VerifiedStep['sampled']> {
+  const { view, number, random, signal } = options
+  const { plan, done, warehouse, pipeline, step } = view
+  const { wanted } = plan
+  if (wanted.kind !== 'intervals' && wanted.kind !== 'whole') return { units: 0, rows: 0 }
+  if (wanted.always) {
+    findings.notes.add('not computed again: it uses $now')
+    return { units: 0, rows: 0 }
+  }
+  const inputs = step.inputs.flatMap(({ table, interval }) => (typeof interval === 'object' ? [{ table, input: interval }] : []))
+  const oldest = oldestKept(inputs, pipeline, view.now)
+  const due = new Set(plan.units.map(({ key }) => key))
+  const current = done.filter(({ unit, rows }) => {
+    const stretch = stretchOf(wanted, unit)
+    const gone = oldest !== undefined && (stretch === undefined || stretch[0] < oldest)
+    const large = wanted.kind === 'whole' && Object.values(rows).some((n) => n > WHOLE)
+    if (gone) findings.notes.add('what is computed from expired inputs is not computed again')
+    if (large) findings.notes.add(`not computed again: it has more than ${WHOLE} rows`)
+    return !gone && !large && !due.has(unit)
+  })
+  let compared = 0
+  const chosen = pick(current, number, random)
+  for (const { unit } of chosen) {
+    const rows = new Map<string, Row[]>()
+    const stretch = stretchOf(wanted, unit)
+    const selects = await selectsOf(view, options.context(), unit, signal)
+    for (const select of selects) rows.set(select.output, [...(rows.get(select.output) ?? []), ...(await all(warehouse, select.sql))])
+    const within = selects.every(({ replace }) => replace) ? (stretch ?? 'all') : undefined
+    compared += await compareRows(view, { unit, rows, within, lackIsTold: () => false, by: 'its SQL', from: undefined }, findings)
+  }
+  return { units: chosen.length, rows: compared }
 }
 
 function collect(batch: Batch, fetched: Map<string, Row[]>): void {
@@ -212,157 +246,6 @@ function collect(batch: Batch, fetched: Map<string, Row[]>): void {
     if (known) for (const row of rows) known.push(row)
     else fetched.set(id, [...rows])
   }
-}
-
-async function compareRows(
-  view: StepView,
-  chosen: Sample,
-  host: string,
-  fetched: ReadonlyMap<string, readonly Row[]>,
-  findings: Findings,
-): Promise<number> {
-  let compared = 0
-  for (const { table, outputs, line } of groups(view)) {
-    const [first] = outputs
-    if (!first) continue
-    const expected = new Map<string, Row>()
-    for (const output of outputs)
-      for (const row of await completed(view, output, table, fetched.get(output.id) ?? [])) expected.set(keyOf(table, row), row)
-    const columns = comparable(outputs, table)
-    const stored = new Map(
-      (chosen.within && line
-        ? await all(view.warehouse, select(columns, table, along(line, chosen.within)))
-        : await storedByKey(view, columns, table, [...expected.values()])
-      ).map((row) => [keyOf(table, exact(row, columns, table)), exact(row, columns, table)] as const),
-    )
-    for (const key of new Set([...expected.keys(), ...stored.keys()])) {
-      const [there, wanted] = [stored.get(key), expected.get(key)]
-      compared++
-      const about = (row: Row) => ({ table: table.name, unit: unitOf(view, first, table, row) ?? chosen.unit, key })
-      // Said where the ledger is compared with the table.
-      if (!there && (!chosen.within || outputs.every((output) => output.oneEach))) continue
-      const row = there ?? wanted
-      if (!row) continue
-      for (const { name, type } of there && wanted ? columns : table.columns.filter((column) => column.name === table.key[0])) {
-        const [before, now] = [there && shown(there[name], type), wanted && shown(wanted[name], type)]
-        if (before === now) continue
-        const difference = {
-          column: name,
-          stored: before ?? null,
-          fetched: now ?? null,
-          storedFrom: chosen.from ?? null,
-          fetchedFrom: host,
-        }
-        const problem =
-          there && wanted
-            ? `${name} of ${table.name} is ${before ?? 'NULL'}${chosen.from === undefined ? '' : ` (from ${chosen.from})`}, and ${host} says ${now ?? 'NULL'}`
-            : there
-              ? `${table.name} has a row that ${host} does not give`
-              : `${host} gives a row that ${table.name} does not have`
-        findings.add('sample', problem, fix(view, first, table, row), { ...about(row), difference })
-      }
-    }
-  }
-  return compared
-}
-
-interface Group {
-  readonly table: Table
-  readonly outputs: readonly Output[]
-  readonly line: Line | undefined
-}
-
-/** Outputs that fill the same rows of a table, together. */
-function groups(view: StepView): Group[] {
-  const lines = linesOf(view)
-  const found = new Map<string, { table: Table; outputs: Output[]; line: Line | undefined }>()
-  for (const { output, table } of outputsOf(view)) {
-    const name = JSON.stringify([table.name, Object.entries(output.constants).sort()])
-    const known = found.get(name)
-    if (known) known.outputs.push(output)
-    else found.set(name, { table, outputs: [output], line: lines.find(({ outputs }) => outputs.includes(output))?.line })
-  }
-  return [...found.values()]
-}
-
-/** What rows bring, exact computed columns, and the key: all that must be the same when it is made again. */
-function comparable(outputs: readonly Output[], table: Table): readonly Column[] {
-  return table.columns.filter(
-    ({ name, type }) =>
-      table.key.includes(name) ||
-      outputs.every(
-        (output) => output.columns.includes(name) || name in output.constants || (name in output.compute && isExactNumber(type)),
-      ),
-  )
-}
-
-const AT_ONCE = 50
-
-/** Rows as they would be stored: exact, with constants, and with what the warehouse computes. */
-async function completed({ warehouse }: StepView, output: Output, table: Table, rows: readonly Row[]): Promise<Row[]> {
-  const brought = table.columns.filter(({ name }) => output.columns.includes(name))
-  const exactly = brought.map((column) => [column, coercer(column, table.name)] as const)
-  const made = rows.map((row) => ({
-    ...Object.fromEntries(exactly.map(([{ name }, make]) => [name, make(row[name])])),
-    ...output.constants,
-  }))
-  const computed = table.columns.filter(({ name }) => name in output.compute)
-  if (computed.length === 0) return made
-  const result: Row[] = []
-  for (let from = 0; from < made.length; from += AT_ONCE) {
-    const some = made.slice(from, from + AT_ONCE)
-    const sources = some.map((row: Row, i) => {
-      const values = [
-        ...brought.map(({ name, type }) => sql`${{ type, value: row[name] ?? null }} AS ${identifier(name)}`),
-        ...Object.entries(output.constants).map(([name, value]) => sql`${{ type: { kind: 'text' }, value }} AS ${identifier(name)}`),
-      ]
-      return sql`SELECT ${sqlText(String(i))} AS pipe_i${values.length > 0 ? sql`, ${joinSql(values, ', ')}` : sqlText('')}`
-    })
-    const expressions = computed.map(
-      ({ name }) => sql`${sqlText(`(${output.compute[name] ?? 'NULL'}\n)`)} AS ${identifier(`pipe_${name}`)}`,
-    )
-    const query = sql`SELECT pipe_i, ${joinSql(expressions, ', ')} FROM (${joinSql(sources, ' UNION ALL ')}) AS pipe_row`
-    for (const found of await all(warehouse, query)) {
-      const row = some[Number(found.pipe_i)]
-      const values = computed.map((column) => [
-        column.name,
-        coercer({ ...column, nullable: true }, table.name)(found[`pipe_${column.name}`]),
-      ])
-      if (row) result.push({ ...row, ...(Object.fromEntries(values) as Row) })
-    }
-  }
-  return result
-}
-
-async function storedByKey(view: StepView, columns: readonly Column[], table: Table, rows: readonly Row[]): Promise<Row[]> {
-  const key = table.columns.filter(({ name }) => table.key.includes(name))
-  const found: Row[] = []
-  for (let from = 0; from < rows.length; from += AT_ONCE) {
-    const some = rows.slice(from, from + AT_ONCE).map((row) => {
-      const equal = key.map(({ name, type }) => sql`${identifier(name)} = ${{ type, value: row[name] ?? null }}`)
-      return sql`(${joinSql(equal, ' AND ')})`
-    })
-    found.push(...(await all(view.warehouse, select(columns, table, joinSql(some, ' OR ')))))
-  }
-  return found
-}
-
-function select(columns: readonly Column[], table: Table, where: Statement): Statement {
-  const names = columns.map(({ name }) => identifier(name))
-  return sql`SELECT ${joinSql(names, ', ')} FROM ${identifier(table.name)} WHERE ${where}`
-}
-
-/** A stored row in the form that fetched ones have. */
-function exact(row: Row, columns: readonly Column[], table: Table): Row {
-  return Object.fromEntries(columns.map((column) => [column.name, coercer({ ...column, nullable: true }, table.name)(row[column.name])]))
-}
-
-/** A value as text; equal values give equal text. Undefined for NULL. */
-function shown(value: Value | undefined, type: Column['type']): string | undefined {
-  if (value === null || value === undefined) return undefined
-  if (type.kind === 'timestamp') return formatInstant(value as bigint)
-  // JSON of a row holds no bigint.
-  return typeof value === 'object' ? canonicalJson(value as Json) : String(value)
 }
 
 /** So many of a list, each at most once, by chance. */

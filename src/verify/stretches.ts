@@ -8,11 +8,11 @@ import {
   type Output,
   type Param,
   parseDay,
-  parseInstant,
   sql,
   sqlText,
   type Statement,
   type Table,
+  timeUnitStart,
   type Value,
   type Wanted,
   type WarehouseReader,
@@ -29,14 +29,21 @@ export interface Line {
   readonly constants: Readonly<Record<string, string>>
 }
 
+/** What the units of a step are stretches of, where they are. */
+const LAID: ReadonlyMap<Wanted['kind'], 'numbers' | 'time'> = new Map([
+  ['range', 'numbers'],
+  ['days', 'time'],
+  ['intervals', 'time'],
+  ['time', 'time'],
+])
+
 /** Where the rows of an output lie by unit, or undefined when no column says. */
 export function lineOf(output: Output, table: Table, wanted: Wanted): Line | undefined {
   const name = output.range ?? table.range
   const type = table.columns.find((column) => column.name === name)?.type
   if (name === undefined || !type) return undefined
-  const numbers = wanted.kind === 'range'
   const timed = type.kind === 'timestamp' || type.kind === 'date'
-  if (wanted.kind === 'rows' || wanted.kind === 'check' || numbers === timed) return undefined
+  if (LAID.get(wanted.kind) !== (timed ? 'time' : 'numbers')) return undefined
   return { table, column: name, type, constants: output.constants }
 }
 
@@ -50,7 +57,7 @@ export function stretchOf(wanted: Wanted, unit: string): Interval | undefined {
       return day === undefined ? undefined : [BigInt(day) * DAY_US, BigInt(day + 1) * DAY_US - 1n]
     }
     case 'intervals': {
-      const start = parseInstant(unit)
+      const start = timeUnitStart(unit, wanted.everyUs)
       return start === undefined ? undefined : [start, start + wanted.everyUs - 1n]
     }
     case 'time':
@@ -75,11 +82,16 @@ export function claimed(wanted: Wanted, rows: readonly LedgerRow[]): Interval[] 
 }
 
 /** Conditions for the rows of a line; `within` narrows them to a stretch, whose ends may be open. */
-export function along(line: Line, within: readonly [bigint | undefined, bigint | undefined] = [undefined, undefined]): Statement {
-  const column = identifier(line.column)
+export function along(
+  line: Line | Pick<Line, 'constants'>,
+  within: readonly [bigint | undefined, bigint | undefined] = [undefined, undefined],
+): Statement {
   const conditions = Object.entries(line.constants).map(([name, value]) => sql`${identifier(name)} = ${{ type: { kind: 'text' }, value }}`)
-  if (within[0] !== undefined) conditions.push(sql`${column} >= ${at(line.type, within[0])}`)
-  if (within[1] !== undefined) conditions.push(sql`${column} <= ${at(line.type, within[1])}`)
+  if ('column' in line) {
+    const column = identifier(line.column)
+    if (within[0] !== undefined) conditions.push(sql`${column} >= ${at(line.type, within[0])}`)
+    if (within[1] !== undefined) conditions.push(sql`${column} <= ${at(line.type, within[1])}`)
+  }
   return conditions.length === 0 ? sqlText('1 = 1') : joinSql(conditions, ' AND ')
 }
 

@@ -11,7 +11,7 @@ import {
   type Table,
   type Value,
 } from '../sdk/index.js'
-import { along, type Line, lineOf, placeOf } from './stretches.js'
+import { along, lineOf, placeOf } from './stretches.js'
 import { all, type Findings, MOST, outputsOf, rowsWord, type StepView, unitAt } from './view.js'
 
 /** Checks the rows of the step themselves. `unkeyed`: tables of which the database does not see to it that a key is there once. */
@@ -52,7 +52,7 @@ async function findDuplicates(view: StepView, output: Output, table: Table, find
   const line = lineOf(output, table, view.plan.wanted)
   const place =
     line && !table.key.includes(line.column) ? sql`, min(${identifier(line.column)}) AS ${identifier(line.column)}` : sqlText('')
-  const query = sql`SELECT ${key}${place}, count(*) AS pipe_n FROM ${identifier(table.name)} WHERE ${constants(output, table)} GROUP BY ${key} HAVING count(*) > 1 LIMIT ${sqlText(String(MOST + 1))}`
+  const query = sql`SELECT ${key}${place}, count(*) AS pipe_n FROM ${identifier(table.name)} WHERE ${along({ constants: output.constants })} GROUP BY ${key} HAVING count(*) > 1 LIMIT ${sqlText(String(MOST + 1))}`
   for (const row of await all(view.warehouse, query)) {
     findings.add(
       'duplicate',
@@ -102,13 +102,8 @@ async function rowsWhere(view: StepView, output: Output, table: Table, condition
   const names = [...new Set([...table.key, ...(line ? [line.column] : []), ...columns.map(({ name }) => name)])]
   return all(
     view.warehouse,
-    sql`SELECT ${joinSql(names.map(identifier), ', ')} FROM ${identifier(table.name)} WHERE ${constants(output, table)} AND (${condition}) ORDER BY ${joinSql(table.key.map(identifier), ', ')} LIMIT ${sqlText(String(MOST + 1))}`,
+    sql`SELECT ${joinSql(names.map(identifier), ', ')} FROM ${identifier(table.name)} WHERE ${along({ constants: output.constants })} AND (${condition}) ORDER BY ${joinSql(table.key.map(identifier), ', ')} LIMIT ${sqlText(String(MOST + 1))}`,
   )
-}
-
-function constants(output: Output, table: Table): Statement {
-  const line: Line = { table, column: '', type: { kind: 'bigint' }, constants: output.constants }
-  return along(line)
 }
 
 export function keyOf(table: Table, row: Row): string {

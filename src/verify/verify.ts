@@ -1,4 +1,4 @@
-import { isPipeError, type Random, type Warehouse } from '../sdk/index.js'
+import { isPipeError, type PlanContext, type Random, type Warehouse } from '../sdk/index.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { planContext, planStep } from '../plan/plan-step.js'
 import type { Moment } from '../plan/scope.js'
@@ -9,6 +9,7 @@ import { checkLedger } from './ledger.js'
 import type { Finding, VerifiedStep, VerifyReport } from './report.js'
 import { checkRows } from './rows.js'
 import { type Fetcher, sample } from './sample.js'
+import { selectsOf } from './selects.js'
 import { checkTables } from './tables.js'
 import { Findings, type StepView } from './view.js'
 
@@ -85,17 +86,19 @@ async function verifyStep(
   try {
     const plan = await planStep({ ...options, step, limit: undefined, upstream: [] })
     const ledger = await warehouse.units(pipeline.name, step.id)
-    const view: StepView = {
+    const base: StepView = {
       pipeline,
       step,
       warehouse,
       plan,
       ledger,
       done: ledger.filter((row) => row.state === 'done' && row.fingerprint === plan.fingerprint),
+      replaced: new Set(),
       advice: createAdvice(pipeline.file, step.id, given),
       now,
     }
     const context = () => planContext({ pipeline, warehouse, step }, plan.config, plan.scope)
+    const view = { ...base, replaced: await replacedOutputs(base, context(), options.signal) }
     if (plan.wanted.kind === 'check') {
       const open = step.needs.filter((need) => about.wrong.has(need))
       if (open.length > 0) findings.notes.add(`not evaluated: there are findings in ${open.join(', ')}`)
@@ -115,4 +118,13 @@ async function verifyStep(
     findings.notes.add(`not looked at further, as the table is not as declared: ${error.message}`)
     return NOTHING
   }
+}
+
+async function replacedOutputs(view: StepView, context: PlanContext<never>, signal: AbortSignal): Promise<ReadonlySet<string>> {
+  const { kind } = view.plan.wanted
+  const [row] = view.done
+  if ((kind !== 'intervals' && kind !== 'whole') || !row) return new Set()
+  const selects = await selectsOf(view, context, row.unit, signal)
+  const kept = new Set(selects.filter(({ replace }) => !replace).map(({ output }) => output))
+  return new Set(selects.map(({ output }) => output).filter((output) => !kept.has(output)))
 }

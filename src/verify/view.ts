@@ -16,6 +16,8 @@ export interface StepView {
   readonly ledger: readonly LedgerRow[]
   /** Done under the definition that counts now. */
   readonly done: readonly LedgerRow[]
+  /** Outputs of which a unit replaces all rows at once: what its SQL no longer gives is gone. */
+  readonly replaced: ReadonlySet<string>
   readonly advice: Advice
   /** Microseconds UTC. */
   readonly now: bigint
