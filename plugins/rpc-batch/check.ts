@@ -36,7 +36,7 @@ export function isBlocks(over: Config['over']): over is Extract<Config['over'], 
 /** One output a table, or an output for each `rows` entry where several fill one. */
 export function outputsOf({ config, into, tables, chain }: Pick<CheckContext<Config>, 'config' | 'into' | 'tables' | 'chain'>): Output[] {
   const all = rowsOf(config, into)
-  return all.map(({ into: table, row, compute }, i): Output => {
+  return all.map(({ into: table, row, compute, each }, i): Output => {
     const first = all.findIndex((other) => other.into === table)
     const constants = Object.entries(row).flatMap(([column, field]): [string, string][] =>
       field === '$chain.name' && chain ? [[column, chain.name]] : [],
@@ -49,6 +49,7 @@ export function outputsOf({ config, into, tables, chain }: Pick<CheckContext<Con
       compute: compute ?? {},
       constants: Object.fromEntries(constants),
       ...(range === undefined ? {} : { range }),
+      ...(each === undefined && isBlocks(config.over) ? { oneEach: true } : {}),
     }
   })
 }

@@ -371,6 +371,8 @@ async function settle({ pipeline, warehouse, clock }: RunServices, plan: StepPla
         state: 'done',
         // Where the list is at the lower end of what was read of it.
         ...(i === 0 && place !== undefined ? { cursor: coveredCursor([], undefined, place) } : {}),
+        // It was read by batches that said what they cover, so its count is what the table holds.
+        ...(until === undefined ? { cursor: coveredCursor([interval], undefined) } : {}),
         ...(covered.length === 1 ? { rows: row.rows } : {}),
         ...(row.endpoint === undefined ? {} : { endpoint: row.endpoint }),
       })

@@ -116,6 +116,8 @@ describe('help', () => {
       'status',
       'retry',
       'reset',
+      'verify',
+      'migrate',
       'graph',
       'steps',
       'init',
