@@ -182,7 +182,7 @@ steps:
         into: 'blocks',
         inputs: [],
         inputs: [],
-      outputs: [{ id: 'blocks', table: 'blocks', columns: ['number', 'at', 'fee'], compute: {}, constants: {} }],
+        outputs: [{ id: 'blocks', table: 'blocks', columns: ['number', 'at', 'fee'], compute: {}, constants: {} }],
         retry: { attempts: 3, waitMs: 500, maxWaitMs: 8000 },
         timeoutMs: 300_000,
         parallel: undefined,

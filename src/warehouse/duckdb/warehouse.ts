@@ -20,7 +20,8 @@ import {
 } from '../../sdk/index.js'
 import { checkCompute } from '../compute.js'
 import { createIndex, createTable, createTemporary } from '../ddl.js'
-import { LedgerVersionError } from '../errors.js'
+import { type Existing, tableDrift } from '../drift.js'
+import { failedStatement, LedgerVersionError } from '../errors.js'
 import { checkFilling } from '../fill.js'
 import {
   CHAINS,
@@ -35,8 +36,9 @@ import {
   UNITS,
 } from '../ledger.js'
 import { LedgerChanges } from '../ledger-changes.js'
+import { statementError } from './errors.js'
 import { type QueryOptions, Reads } from './reads.js'
-import { CATALOG, type Existing, tableDrift, UNIQUE_SETS } from './schema.js'
+import { CATALOG, DUCKDB_CATALOG, UNIQUE_SETS } from './schema.js'
 import { markUnit } from './touches.js'
 import { Writer } from './writer.js'
 
@@ -73,7 +75,7 @@ export class DuckdbWarehouse implements Warehouse {
     const existing = await this.#existing()
     return tables.flatMap((table) => {
       const there = existing.get(table.name.toLowerCase())
-      return there ? tableDrift(table, there) : []
+      return there ? tableDrift(table, there, DUCKDB_CATALOG) : []
     })
   }
 
@@ -164,6 +166,18 @@ export class DuckdbWarehouse implements Warehouse {
       return released
     })
     return changed
+  }
+
+  async execute(statements: readonly Statement[]): Promise<void> {
+    this.#mustWrite()
+    const { transactions } = this.#writer
+    await transactions.run(async () => {
+      for (const [i, statement] of statements.entries()) {
+        await transactions.execute(statement, 'migration').catch((error: unknown) => {
+          throw failedStatement(i, statementError(this.display, error))
+        })
+      }
+    })
   }
 
   async genesis(chainId: number): Promise<string | undefined> {
