@@ -13,6 +13,7 @@ import {
   rangeUnits,
   type StepPlan,
 } from './plan.js'
+import { intervalUnits, wholeUnits } from './interval-units.js'
 import { rowsUnits } from './rows-units.js'
 import { type Moment, stepScope } from './scope.js'
 
@@ -25,7 +26,7 @@ export interface PlanStepOptions {
   readonly warehouse: Warehouse
   /** `--limit`: at most so many blocks, rows or days. */
   readonly limit: number | undefined
-  /** Plans of the steps it needs that are not carried out yet. */
+  /** Plans of the steps before it that are not carried out yet, and whose rows it takes. */
   readonly upstream: readonly StepPlan[]
 }
 
@@ -82,7 +83,10 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
   const base = await stepScope(pipeline, step, given, moment, undefined)
   const chainId = step.chain === undefined ? undefined : pipeline.chains.get(step.chain)?.id
   const outputs = step.outputs.map((output) => ({ ...output, key: pipeline.tables.get(output.table)?.key ?? [] }))
-  const ledger: Ledger = { rows, fingerprint: fingerprintOf({ definition, with: substitute(step.with, base), chainId, outputs }) }
+  const ledger: Ledger = {
+    rows,
+    fingerprint: fingerprintOf({ definition, with: substitute(step.with, base), chainId, outputs, scope: base }),
+  }
   const scope = await stepScope(pipeline, step, given, moment, ledger)
   const config = await checkConfig(step, substitute(step.with, scope))
   const all: Wanted[] = []
@@ -97,10 +101,11 @@ export async function planStep(options: PlanStepOptions): Promise<StepPlan> {
   const { step, upstream } = options
   const { config, scope, wanted, ledger } = await askStep(options)
   const cut = await cutUnits({ ...options, wanted, ledger })
-  const waitsFor =
-    wanted.kind === 'rows'
-      ? upstream.filter((plan) => plan.pieces > 0).map((plan) => ({ step: plan.step.id, pieces: plan.pieces, word: plan.unitWord }))
-      : []
+  const waitsFor = upstream
+    .filter(
+      (plan) => (wanted.kind === 'rows' && plan.pieces > 0) || (step.inputs.length > 0 && (plan.pieces > 0 || plan.waitsFor.length > 0)),
+    )
+    .map((plan) => ({ step: plan.step.id, pieces: plan.pieces, word: plan.unitWord }))
   const pieces = cut.units.reduce((sum, unit) => sum + unit.size, 0)
   return {
     step,
@@ -114,6 +119,7 @@ export async function planStep(options: PlanStepOptions): Promise<StepPlan> {
     pieces,
     done: cut.done,
     quarantined: cut.quarantined,
+    kept: cut.kept ?? [],
     leftOut: cut.leftOut,
     requests: 'requests' in wanted ? pieces * wanted.requests : 0,
     waitsFor,
@@ -125,7 +131,7 @@ const WORDS: Record<Wanted['kind'], PieceWord> = {
   rows: 'rows',
   days: 'days',
   once: 'units',
-  intervals: 'units',
+  intervals: 'intervals',
   whole: 'units',
   time: 'units',
   check: 'checks',
@@ -146,6 +152,7 @@ export interface Cut {
   done: number
   leftOut: number
   quarantined: Quarantined[]
+  kept?: string[]
 }
 
 async function cutUnits(options: CutOptions): Promise<Cut> {
@@ -167,7 +174,9 @@ async function cutUnits(options: CutOptions): Promise<Cut> {
       )
     }
     case 'intervals':
+      return intervalUnits({ ...options, wanted })
     case 'whole':
+      return wholeUnits({ ...options, wanted })
     case 'time':
       throw new Error(`${wanted.kind} is not planned yet`)
     case 'once':

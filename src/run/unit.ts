@@ -12,6 +12,7 @@ import {
 import type { Committed, Session } from './committer.js'
 import { Progress } from './progress.js'
 import { backoff } from './retry.js'
+import { selectWrites } from './selects.js'
 import type { UnitTask } from './services.js'
 
 /** How one unit ended. */
@@ -73,10 +74,10 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<void> {
   const session: Session = { broken: false }
   const waiting: Promise<void>[] = []
   const commit = async (write: UnitWrite, pieces: number, rows: Readonly<Record<string, number>>): Promise<void> => {
-    const { written, doubles, replaced }: Committed = await services.committer.push(write, session)
+    const { written, doubles, rows: made, replaced }: Committed = await services.committer.push(write, session)
     if (!written) throw new UnitTakenError(unit.key)
-    progress.committed(write)
-    services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows, doubles })
+    progress.committed(write, made)
+    services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows: { ...rows, ...made }, doubles })
     if (replaced > 0)
       services.emit({
         type: 'warning',
@@ -108,7 +109,10 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<void> {
         continue
       }
       if (waiting.length >= 2) await producer.wait(waiting.shift() as Promise<void>)
-      const { write, pieces, rows } = progress.write(batch as Batch)
+      const given = batch as Batch
+      const outputOf = (id: string) => progress.output(id)
+      const selects = await selectWrites(given, unit, outputOf, services.pipeline.tables, services.warehouse)
+      const { write, pieces, rows } = progress.write(given, selects)
       for (const { key, error } of batch.failed ?? []) {
         const about = { step: plan.step.id, error: services.redact(error.message), code: error.code }
         if (error.blame === 'own') services.emit({ type: 'key:quarantined', unit: unit.key, key, ...about })
@@ -122,6 +126,8 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<void> {
           })
       }
       later(commit(write, pieces, rows))
+      // How many rows a query gave is known when it is committed, and belongs into the unit's last checkpoint.
+      if (selects.length > 0) await producer.wait(Promise.all(waiting.splice(0)))
     }
     if (unit.piece.kind === 'check') return
     // A step that was told to stop may just return.

@@ -35,7 +35,7 @@ export type RunFact =
       readonly done: number
       readonly requests: number
       readonly reasons: Readonly<Record<string, number>>
-      readonly unit: 'blocks' | 'rows' | 'days' | 'units' | 'checks'
+      readonly unit: 'blocks' | 'rows' | 'days' | 'intervals' | 'units' | 'checks'
     }
   | { readonly type: 'step:started'; readonly step: string }
   | { readonly type: 'unit:started'; readonly step: string; readonly unit: string; readonly resumed: boolean; readonly size?: number }
