@@ -11,6 +11,7 @@ import {
 } from '../sdk/index.js'
 import { identifiers } from './ddl.js'
 import { OutputError } from './errors.js'
+import type { WarehouseKind } from './types.js'
 
 /** The columns that rows of an output bring, as the table declares them. @throws {OutputError} when the table lacks one. */
 export function broughtColumns(output: Output, table: Table): readonly Column[] {
@@ -63,8 +64,14 @@ export function fill(
 }
 
 /** The constants of an output as columns of a SELECT. */
-export function constantColumns(output: Output): string[] {
-  return Object.entries(output.constants).map(([name, value]) => `'${value.replaceAll("'", "''")}' AS ${quoteIdentifier(name)}`)
+export function constantColumns(output: Output, dialect: WarehouseKind = 'duckdb'): string[] {
+  return Object.entries(output.constants).map(([name, value]) => `${literal(value, dialect)} AS ${quoteIdentifier(name)}`)
+}
+
+/** A text as SQL. */
+export function literal(text: string, dialect: WarehouseKind): string {
+  // ClickHouse reads backslashes in a text as escapes.
+  return `'${(dialect === 'clickhouse' ? text.replaceAll('\\', '\\\\') : text).replaceAll("'", "''")}'`
 }
 
 /** Deletes the rows of a stretch. Its ends are numbers, or microseconds UTC where the column is a time or a date. */
