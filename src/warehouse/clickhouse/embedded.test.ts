@@ -11,6 +11,7 @@ if (missing !== undefined) process.stderr.write(`SKIPPED: ClickHouse inside of t
 describe.skipIf(missing !== undefined)('ClickHouse inside of the process', () => {
   const engine = {
     kind: 'clickhouse' as const,
+    days: ['1900-01-01', '2299-12-31'] as const,
     place: () => {
       const path = join(temporaryFolder(), 'ch')
       return Promise.resolve(() => openClickhouse({ url: `chdb:${path}`, mode: 'write' }))

@@ -10,6 +10,7 @@ interface Chdb {
 }
 
 interface Session {
+  readonly path: string
   queryAsync(text: string, options: { readonly format: string; readonly signal?: AbortSignal }): Promise<Result>
   queryBindAsync(
     text: string,
@@ -50,13 +51,14 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
     const all = { max_threads: String(threads), ...settings }
     return new chdb.Session(folder, { connectionArgs: Object.entries(all).map(([name, value]) => `--${name}=${value}`) })
   }
-  let writer: Session
+  let holder: Session
   try {
-    writer = open(WRITE_SETTINGS, path)
+    // Holds the folder from now on.
+    holder = open(WRITE_SETTINGS, path)
   } catch (error) {
     throw openError(display, error)
   }
-  const folder = path === '' ? (writer as Session & { readonly path: string }).path : path
+  const folder = path === '' ? holder.path : path
   const pools = new Map<string, Pool>()
 
   /** Settings of a read-only session can't be changed: those with another timeout are other sessions. */
@@ -90,7 +92,7 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
     yield* pages(bytes)
   }
 
-  const queue = new Pool(() => writer, 1)
+  const writers = new Pool(() => open(WRITE_SETTINGS, folder), 1)
   async function write(text: string, given: WriteOptions = {}): Promise<void> {
     const { params, timeoutMs, once } = given
     const work = async () => {
@@ -99,7 +101,7 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
       const set = Object.entries({ max_execution_time: '0', insert_deduplication_token: '', ...settings })
         .map(([name, value]) => `${name} = '${value}'`)
         .join(', ')
-      await queue.use(async (session) => {
+      await writers.use(async (session) => {
         await session.queryAsync(`SET ${set}`, { format: 'Null' })
         const how = { format: 'Null' }
         await (params && Object.keys(params).length > 0 ? session.queryBindAsync(text, params, how) : session.queryAsync(text, how))
@@ -112,9 +114,9 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
     read,
     write,
     close: async () => {
-      await queue.idle()
+      await writers.close()
       for (const pool of pools.values()) await pool.close()
-      writer.close()
+      holder.close()
       // A query that was given up goes on inside of chdb, which can't be stopped, and holds the folder as long.
       await Promise.race([chdb.drainPending(), new Promise((resolve) => AbortSignal.timeout(LONGEST_CLOSE_MS).addEventListener('abort', resolve))])
     },
@@ -144,11 +146,17 @@ class Pool {
   }
 
   async use<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    const session = await this.#take()
+    let session = await this.#take()
     const result = work(session)
     this.#tail = Promise.allSettled([this.#tail, result])
     try {
       return await result
+    } catch (error) {
+      // It may still hold a part of what failed, and would give it with the next result.
+      session.close()
+      this.#made = this.#made.filter((made) => made !== session)
+      this.#made.push((session = this.#make()))
+      throw error
     } finally {
       const next = this.#waiting.shift()
       if (next) next(session)
