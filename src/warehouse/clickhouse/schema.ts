@@ -33,7 +33,8 @@ export function tableDrift(table: Table, there: Existing, place: Place): Drift[]
     .map((name) => name.trim())
     .slice(-2)
     .join(', ')
-  const key = there.sortingKey.split(',').map((name) => name.trim().replace(/^[`"](.*)[`"]$/, '$1'))
+  const sortingKey = there.sortingKey.replace(/^\((.*)\)$/s, '$1')
+  const key = sortingKey.split(',').map((name) => name.trim().replace(/^[`"](.*)[`"]$/, '$1'))
   const keyed = key.length === table.key.length && table.key.every((name) => key.includes(name))
   const stray = [...there.columns].filter(([name, { inPartitionKey }]) => inPartitionKey && !table.key.includes(name)).map(([name]) => name)
   return [
@@ -41,7 +42,7 @@ export function tableDrift(table: Table, there: Existing, place: Place): Drift[]
     ...(versioned === `${VERSION}, ${DELETED}`
       ? []
       : [drift(`is a ReplacingMergeTree(${args}), not (${VERSION}, ${DELETED}): which version of a row counts would be chance`)]),
-    ...(keyed ? [] : [drift(`is ordered by (${there.sortingKey}), not by its key (${table.key.join(', ')}): rows of one key would never become one`)]),
+    ...(keyed ? [] : [drift(`is ordered by (${sortingKey}), not by its key (${table.key.join(', ')}): rows of one key would never become one`)]),
     ...(stray.length === 0
       ? []
       : [
