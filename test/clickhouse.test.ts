@@ -116,7 +116,7 @@ describe.skipIf(missing !== undefined)('pipelines/miners.yaml into embedded Clic
     // Another pipeline has another lock; the folder itself is held.
     writeFileSync(join(cwd, 'other.yaml'), OTHER)
     const other = await runPipe(['run', 'other.yaml'], { cwd })
-    expect([other.code, other.stderr]).toEqual([3, expect.stringContaining('WAREHOUSE_HELD')])
+    expect([other.code, other.stderr]).toEqual([3, expect.stringContaining(`is held by process ${first.pid}`)])
     first.kill('SIGKILL')
     await first.exit
     slow.remove()

@@ -75,7 +75,7 @@ export function openError(display: string, error: unknown): Error {
   const why = passing(error)
   if (why !== undefined)
     return new WarehouseOpenError(display, `can't be reached (${why})`, 'check host and port: the HTTP port is meant, 8123 or 8443 with TLS', error)
-  return new WarehouseOpenError(display, firstLine(text), 'check the URL', error)
+  return new WarehouseOpenError(display, firstLine(text), 'check the URL, or the path', error)
 }
 
 /** What went wrong in a statement, in words. Our own errors pass. */

@@ -1,7 +1,8 @@
-import { mkdir, stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { constants } from 'node:fs'
+import { access, mkdir, readFile, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import type { Warehouse } from '../../sdk/index.js'
-import { WarehouseOpenError, WarehouseUrlError } from '../errors.js'
+import { WarehouseHeldError, WarehouseOpenError, WarehouseUrlError } from '../errors.js'
 import type { Place } from './ddl.js'
 import type { Engine } from './engine.js'
 import { openError } from './errors.js'
@@ -54,8 +55,20 @@ async function openFolder({ url, mode, threads = 2 }: ClickhouseOptions, waitsMs
   const temporary = path === ':memory:' || (mode === 'plan' && !(await isFolder(path, display)))
   if (!temporary) await makeFolder(path, display)
   const { embeddedEngine } = await import('./embedded.js')
-  const engine = embeddedEngine({ path: temporary ? '' : resolve(path), display, waitsMs, threads })
-  return { engine, display, place: { cluster: undefined } }
+  try {
+    const engine = embeddedEngine({ path: temporary ? '' : resolve(path), display, waitsMs, threads })
+    return { engine, display, place: { cluster: undefined } }
+  } catch (error) {
+    // chdb says why on the terminal only. ClickHouse writes down who has the folder.
+    const holder = error instanceof WarehouseOpenError ? await holderOf(path) : undefined
+    throw holder === undefined ? error : new WarehouseHeldError(display, holder, error)
+  }
+}
+
+async function holderOf(path: string): Promise<number | undefined> {
+  const status = await readFile(join(path, 'status'), 'utf8').catch(() => '')
+  const pid = /^PID: (\d+)/m.exec(status)?.[1]
+  return pid === undefined ? undefined : Number(pid)
 }
 
 async function isFolder(path: string, display: string): Promise<boolean> {
@@ -68,6 +81,7 @@ async function makeFolder(path: string, display: string): Promise<void> {
   await isFolder(path, display)
   try {
     await mkdir(path, { recursive: true })
+    await access(path, constants.W_OK)
   } catch (error) {
     throw openError(display, error)
   }
