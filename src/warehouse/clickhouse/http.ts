@@ -31,7 +31,6 @@ export function httpEngine(options: HttpOptions): Engine {
     // Errors come to us as errors; a logger of its own would show URLs.
     log: { level: ClickHouseLogLevel.OFF },
     compression: { request: false, response: false },
-    use_multipart_params_auto: true,
   })
   const quorum = replicated ? { insert_quorum: 'auto' } : {}
   const sequential = replicated ? { select_sequential_consistency: '1' } : {}
@@ -39,9 +38,9 @@ export function httpEngine(options: HttpOptions): Engine {
   async function* read(text: string, { params, signal, timeoutMs, versions, own }: ReadOptions = {}): AsyncGenerator<readonly string[]> {
     signal?.throwIfAborted()
     try {
-      const result = await client.query({
-        query: text,
-        format: RESULT_FORMAT,
+      // Not `query`: its rows leave out a last line that does not end, which is where an error is.
+      const { stream } = await client.exec({
+        query: `${text.replace(/;\s*$/, '')}\nFORMAT ${RESULT_FORMAT}`,
         ...(params ? { query_params: { ...params } } : {}),
         ...(signal ? { abort_signal: signal } : {}),
         clickhouse_settings: {
@@ -54,7 +53,7 @@ export function httpEngine(options: HttpOptions): Engine {
           ...(own ? {} : { readonly: '1' as const }),
         },
       })
-      for await (const rows of result.stream()) yield rows.map((row) => complete(row.text))
+      yield* lines(stream)
     } catch (error) {
       signal?.throwIfAborted()
       throw statementError(display, error, timeoutMs)
@@ -86,8 +85,17 @@ export function httpEngine(options: HttpOptions): Engine {
   return { read, write, close: () => client.close() }
 }
 
-/** A line of a result. @throws what the server says in place of one: an error that came after the first rows. */
-function complete(line: string): string {
-  if (line.startsWith('[')) return line
-  throw parseError(line)
+/** The lines of an answer, by chunks. @throws what the server says in place of one: an error that came after the first rows. */
+async function* lines(stream: AsyncIterable<Uint8Array>): AsyncGenerator<readonly string[]> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of stream) {
+    const parts = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    rest = parts.pop() ?? ''
+    const whole = parts.filter((line) => line !== '')
+    const wrong = whole.findIndex((line) => !line.startsWith('['))
+    if (wrong >= 0) throw parseError([...whole.slice(wrong), rest].join('\n'))
+    if (whole.length > 0) yield whole
+  }
+  if (rest !== '') throw parseError(/DB::Exception/.test(rest) ? rest : `premature close: the answer ends with ${JSON.stringify(rest.slice(0, 80))}`)
 }
