@@ -61,7 +61,8 @@ export function renderPlan(report: PlanReport): string {
   for (const [chain, head] of Object.entries(report.heads)) lines.push(`  head of ${chain}: ${head}`)
   lines.push('')
   for (const step of report.steps) lines.push(...renderStep(step), '')
-  const requests = report.steps.reduce((sum, step) => sum + step.requests, 0)
+  const requests = report.steps.reduce((sum, step) => sum + (step.requests ?? 0), 0)
+  const unknown = report.steps.filter((step) => step.pieces > 0 && step.requests === null).map(({ id }) => id)
   const seconds = report.steps.reduce((sum, step) => sum + (step.estimate.seconds ?? 0), 0)
   const bytes = report.steps.reduce((sum, step) => sum + step.estimate.diskBytes, 0)
   const open = report.steps.filter((step) => step.open).length
@@ -69,7 +70,7 @@ export function renderPlan(report: PlanReport): string {
   else if (!report.work) lines.push('nothing to do: no missing blocks, rows or days')
   else
     lines.push(
-      `in all about ${count(requests)} requests, ${duration(seconds * 1000)}, ${megabytes(bytes)} on disk`,
+      `in all about ${count(requests)} requests${unknown.length > 0 ? ` and those of ${unknown.join(', ')}, which nobody can tell` : ''}, ${duration(seconds * 1000)}, ${megabytes(bytes)} on disk`,
       `do it with: pipe run ${report.file}`,
     )
   return `${lines.join('\n')}\n`
@@ -78,10 +79,9 @@ export function renderPlan(report: PlanReport): string {
 function renderStep(step: StepReport): string[] {
   const head = `${step.id}  (${step.type}${step.needs.length > 0 ? `, after ${step.needs.join(', ')}` : ''})`
   if (step.unknown !== null) return [head, `  ${step.unknown}`]
-  const later = step.upTo
-    .map(({ step: id, pieces, piece }) => ` + up to ${count(pieces)} from ${id}${piece === step.piece ? '' : ` (${piece})`}`)
-    .join('')
+  const later = laterOf(step)
   const lines = [head, `  ${count(step.pieces)} now${later}: ${step.piece} to do, ${count(step.done)} done`]
+  if (step.kept.length > 0) lines.push(`  ${count(step.kept.length)} kept: inputs expired`)
   if (step.leftOut > 0) lines.push(`  ${count(step.leftOut)} left out by --limit`)
   if (step.quarantined.length > 0)
     lines.push(
@@ -92,14 +92,26 @@ function renderStep(step: StepReport): string[] {
     )
   for (const [reason, pieces] of Object.entries(step.reasons)) lines.push(`  ${reason}: ${count(pieces)} ${step.piece}`)
   if (step.units.length > 0) {
-    const shown = step.units.slice(0, UNITS_SHOWN).map(({ unit }) => unit)
+    const shown = step.units
+      .slice(0, UNITS_SHOWN)
+      .map(({ unit, againDays }) => (againDays === undefined ? unit : `${unit} (reads ${count(againDays)} days above it again)`))
     lines.push(`  ${count(step.units.length)} units: ${shown.join(', ')}${step.units.length > UNITS_SHOWN ? ', …' : ''}`)
   }
-  if (step.calls > 0)
+  if (step.calls === null) lines.push('  requests: unknown before its first run')
+  else if (step.calls > 0)
     lines.push(
-      `  ${count(step.calls)} calls, about ${count(step.requests)} requests, ${duration((step.estimate.seconds ?? 0) * 1000)}${step.estimate.basis === 'guess' ? ' (a guess: no run yet)' : ''}`,
+      `  ${count(step.calls)} calls, about ${count(step.requests ?? 0)} requests, ${duration((step.estimate.seconds ?? 0) * 1000)}${step.estimate.basis === 'guess' ? ' (a guess: no run yet)' : ''}`,
     )
   return lines
+}
+
+/** What steps before it may bring: rows, or changes of what it is computed from. */
+function laterOf({ piece, pieces: now, upTo }: StepReport): string {
+  const steps = upTo.map(({ step }) => step).join(' and ')
+  if (upTo.length > 0 && piece === 'intervals') return ` + the intervals that ${steps} ${upTo.length === 1 ? 'touches' : 'touch'}`
+  if (upTo.length > 0 && piece === 'units')
+    return now > 0 ? '' : ` + all of it again when ${steps} ${upTo.length === 1 ? 'changes' : 'change'} its input`
+  return upTo.map(({ step, pieces, piece: word }) => ` + up to ${count(pieces)} from ${step}${word === piece ? '' : ` (${word})`}`).join('')
 }
 
 const megabytes = (bytes: number) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`)

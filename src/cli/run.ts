@@ -7,7 +7,7 @@ import type { StateStore } from '../state/store.js'
 import { type Io, Exit, StopSignal } from './io.js'
 import type { RunCommandOptions } from './options.js'
 import { createRedactor, redactDeep } from './redact.js'
-import { createMoment, openChains, openState, pipelineFor, refuseDrift, stateFolder, warehouseUrl } from './wire.js'
+import { createMoment, openChains, openSources, openState, pipelineFor, refuseDrift, stateFolder, warehouseUrl } from './wire.js'
 
 /** Fetches what is missing. Resolves to the exit code. @throws {PipeError} what kept it from starting. */
 export async function runCommand(file: string, options: RunCommandOptions, io: Io): Promise<number> {
@@ -95,6 +95,7 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
   const { view } = reporters
   const keeper = keepState(state, id, view, io)
   const chains = openChains({ pipeline, warehouse, state, io, emit, endpoint, remember: true })
+  const sources = openSources({ pipeline, io, emit, standIn: endpoint })
   const onStop = () => emit({ type: 'run:stopping', signal: io.signal.reason instanceof StopSignal ? io.signal.reason.signal : 'SIGINT' })
   io.signal.addEventListener('abort', onStop, { once: true })
   let exitCode: number = Exit.notStarted
@@ -129,7 +130,7 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
       select: options.select,
       limit: options.limit,
       rpc: (step) => chains.lane(step),
-      http: () => ({ get: () => Promise.reject(new Error('no sources yet')) }),
+      http: (step) => sources.client(step),
       redact,
       onCheck: (step, check) =>
         void state
@@ -154,7 +155,7 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
       throw isPipeError(error) ? error : new Error(redact(error instanceof Error ? error.message : String(error)), { cause: error })
   } finally {
     io.signal.removeEventListener('abort', onStop)
-    await chains.close()
+    await Promise.all([chains.close(), sources.close()])
     await keeper.close()
     await state
       .updateRun(
@@ -180,6 +181,7 @@ const QUIET: ReadonlySet<RunFact['type']> = new Set([
   'batch:committed',
   'commit:done',
   'rpc:request',
+  'http:request',
   'unit:started',
   'unit:done',
   'rpc:limits',

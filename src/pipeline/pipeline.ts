@@ -1,4 +1,4 @@
-import type { Json, Output, StepDefinition, Table } from '../sdk/index.js'
+import type { Json, Output, StepDefinition, StepInput, Table } from '../sdk/index.js'
 import type { Place } from '../sdk/problem.js'
 
 export type { Place, Problem } from '../sdk/problem.js'
@@ -42,6 +42,8 @@ export interface Source {
   readonly name: string
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
+  /** The environment variables that went into each header of the file, also into those that are empty and not sent. */
+  readonly settings: Readonly<Record<string, string>>
   readonly requestsPerSecond: number | undefined
   readonly concurrency: number | undefined
   readonly timeoutMs: number
@@ -68,6 +70,8 @@ export interface Step {
   readonly source: string | undefined
   readonly into: string | undefined
   readonly outputs: readonly Output[]
+  /** Tables that its rows are computed from inside the warehouse. */
+  readonly inputs: readonly StepInput[]
   readonly retry: Retry
   readonly timeoutMs: number | undefined
   /** Ceiling when written; undefined lets the controller find it. */

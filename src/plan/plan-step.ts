@@ -1,18 +1,32 @@
-import { type Json, PipeError, type PlanContext, type Scope, type Wanted, type Warehouse } from '../sdk/index.js'
+import {
+  isPipeError,
+  type Json,
+  PipeError,
+  type PlanContext,
+  type Scope,
+  type TimeCoverage,
+  type Wanted,
+  type Warehouse,
+} from '../sdk/index.js'
 import { fingerprint as fingerprintOf } from '../pipeline/fingerprint.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { substitute } from '../sdk/references.js'
 import { checkConfig } from './config.js'
+import { count } from './intervals.js'
 import {
+  coveredBy,
   daysBetween,
+  daysOf,
   type Ledger,
   namedUnits,
   type PieceWord,
   type PlannedUnit,
   type Quarantined,
   rangeUnits,
+  timeUnits,
   type StepPlan,
 } from './plan.js'
+import { intervalUnits, wholeUnits } from './interval-units.js'
 import { rowsUnits } from './rows-units.js'
 import { type Moment, stepScope } from './scope.js'
 
@@ -25,7 +39,7 @@ export interface PlanStepOptions {
   readonly warehouse: Warehouse
   /** `--limit`: at most so many blocks, rows or days. */
   readonly limit: number | undefined
-  /** Plans of the steps it needs that are not carried out yet. */
+  /** Plans of the steps before it that are not carried out yet, and whose rows it takes. */
   readonly upstream: readonly StepPlan[]
 }
 
@@ -35,6 +49,15 @@ export class WantedError extends PipeError {
   override readonly hint = 'a step yields one `Wanted`; use two steps'
   constructor(step: string, found: number) {
     super(`step ${step} wants ${found} things at once`)
+  }
+}
+
+/** The `plan` of a step type failed in a way that it does not know itself. */
+export class StepPlanError extends PipeError {
+  readonly code = 'STEP_PLAN'
+  override readonly hint = 'this is a mistake in the step type; PIPE_DEBUG=1 shows where'
+  constructor(step: string, type: string, cause: unknown) {
+    super(`step ${step}: plan of ${type}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
 }
 
@@ -82,11 +105,18 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
   const base = await stepScope(pipeline, step, given, moment, undefined)
   const chainId = step.chain === undefined ? undefined : pipeline.chains.get(step.chain)?.id
   const outputs = step.outputs.map((output) => ({ ...output, key: pipeline.tables.get(output.table)?.key ?? [] }))
-  const ledger: Ledger = { rows, fingerprint: fingerprintOf({ definition, with: substitute(step.with, base), chainId, outputs }) }
+  const ledger: Ledger = {
+    rows,
+    fingerprint: fingerprintOf({ definition, with: substitute(step.with, base), chainId, outputs, scope: base }),
+  }
   const scope = await stepScope(pipeline, step, given, moment, ledger)
   const config = await checkConfig(step, substitute(step.with, scope))
   const all: Wanted[] = []
-  for await (const wanted of definition.plan(planContext(options, config, scope))) all.push(wanted)
+  try {
+    for await (const wanted of definition.plan(planContext(options, config, scope))) all.push(wanted)
+  } catch (error) {
+    throw isPipeError(error) ? error : new StepPlanError(step.id, definition.type, error)
+  }
   const [wanted, ...more] = all
   if (!wanted || more.length > 0) throw new WantedError(step.id, all.length)
   return { config, scope, wanted, ledger }
@@ -97,10 +127,11 @@ export async function planStep(options: PlanStepOptions): Promise<StepPlan> {
   const { step, upstream } = options
   const { config, scope, wanted, ledger } = await askStep(options)
   const cut = await cutUnits({ ...options, wanted, ledger })
-  const waitsFor =
-    wanted.kind === 'rows'
-      ? upstream.filter((plan) => plan.pieces > 0).map((plan) => ({ step: plan.step.id, pieces: plan.pieces, word: plan.unitWord }))
-      : []
+  const waitsFor = upstream
+    .filter(
+      (plan) => (wanted.kind === 'rows' && plan.pieces > 0) || (step.inputs.length > 0 && (plan.pieces > 0 || plan.waitsFor.length > 0)),
+    )
+    .map((plan) => ({ step: plan.step.id, pieces: plan.pieces, word: plan.unitWord }))
   const pieces = cut.units.reduce((sum, unit) => sum + unit.size, 0)
   return {
     step,
@@ -114,10 +145,35 @@ export async function planStep(options: PlanStepOptions): Promise<StepPlan> {
     pieces,
     done: cut.done,
     quarantined: cut.quarantined,
+    kept: cut.kept ?? [],
     leftOut: cut.leftOut,
-    requests: 'requests' in wanted ? pieces * wanted.requests : 0,
+    requests: requestsOf(wanted, cut, pieces, ledger),
+    ...(cut.time ? { time: cut.time } : {}),
     waitsFor,
   }
+}
+
+/** Calls that the units take, by what they are and what earlier ones brought. */
+function requestsOf(wanted: Wanted, { units }: Cut, pieces: number, ledger: Ledger): number | undefined {
+  if ('requests' in wanted) return pieces * wanted.requests
+  if (wanted.kind !== 'time') return 0
+  if (wanted.rowsPerRequest === undefined && wanted.windowUs !== undefined) return units.length
+  const perDay = rowsPerDay(ledger)
+  if (units.length === 0) return 0
+  if (wanted.rowsPerRequest === undefined || perDay === undefined) return undefined
+  const pages = units.reduce((sum, { size, againDays }) => sum + ((size + (againDays ?? 0)) * perDay) / (wanted.rowsPerRequest ?? 1), 0)
+  return Math.ceil(pages) + units.length
+}
+
+/** Rows that a covered day brought, by the ledger; undefined before there is enough to tell. */
+function rowsPerDay({ rows }: Ledger): number | undefined {
+  let days = 0
+  let written = 0
+  for (const row of rows) {
+    days += daysOf(count(coveredBy(row)))
+    for (const number of Object.values(row.rows)) written += number
+  }
+  return days >= 0.01 ? written / days : undefined
 }
 
 const WORDS: Record<Wanted['kind'], PieceWord> = {
@@ -125,9 +181,9 @@ const WORDS: Record<Wanted['kind'], PieceWord> = {
   rows: 'rows',
   days: 'days',
   once: 'units',
-  intervals: 'units',
+  intervals: 'intervals',
   whole: 'units',
-  time: 'units',
+  time: 'days',
   check: 'checks',
 }
 
@@ -146,6 +202,8 @@ export interface Cut {
   done: number
   leftOut: number
   quarantined: Quarantined[]
+  kept?: string[]
+  time?: TimeCoverage
 }
 
 async function cutUnits(options: CutOptions): Promise<Cut> {
@@ -167,9 +225,13 @@ async function cutUnits(options: CutOptions): Promise<Cut> {
       )
     }
     case 'intervals':
+      return intervalUnits({ ...options, wanted })
     case 'whole':
-    case 'time':
-      throw new Error(`${wanted.kind} is not planned yet`)
+      return wholeUnits({ ...options, wanted })
+    case 'time': {
+      const cut = timeUnits(step.id, wanted, ledger)
+      return { ...cut, done: daysOf(cut.done), leftOut: 0 }
+    }
     case 'once':
       return namedUnits([{ key: 'all', piece: { kind: 'once' }, size: 1 }], ledger, undefined)
     case 'check':

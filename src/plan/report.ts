@@ -30,18 +30,26 @@ export interface StepReport {
   readonly pieces: number
   /** Done already. */
   readonly done: number
+  /** Due, and left as they are: rows that they are computed from have expired. */
+  readonly kept: readonly string[]
   /** Left out by `--limit`. */
   readonly leftOut: number
   readonly quarantined: readonly { readonly key: string; readonly error: string; readonly attempts: number }[]
-  readonly units: readonly { readonly unit: string; readonly size: number; readonly reason: string }[]
+  readonly units: readonly {
+    readonly unit: string
+    readonly size: number
+    readonly reason: string
+    /** Days above it that are read again, since the list can't be entered where it begins. */
+    readonly againDays?: number
+  }[]
   /** Pieces by reason. */
   readonly reasons: Readonly<Record<string, number>>
   /** Input that steps before it may bring. */
   readonly upTo: readonly { readonly step: string; readonly pieces: number; readonly piece: PieceWord }[]
-  /** Calls to endpoints. */
-  readonly calls: number
-  /** Requests, at the batch size that is known or the one it starts with. */
-  readonly requests: number
+  /** Calls to endpoints. Null when nobody can tell. */
+  readonly calls: number | null
+  /** Requests, at the batch size that is known or the one it starts with. Null when nobody can tell. */
+  readonly requests: number | null
   readonly estimate: { readonly seconds: number | null; readonly diskBytes: number; readonly basis: 'history' | 'guess' }
   /** Why nothing was planned: `needs the head of ethereum`, `evaluated in every run`. */
   readonly unknown: string | null
@@ -66,6 +74,8 @@ export interface PlanOptions {
 const START_BATCH = 10
 /** Calls a second of 5 requests of 10 calls at 100 ms: what a run starts with. */
 const START_CALLS_PER_SECOND = 500
+/** Pages a second of a REST source that is asked one after the other at 200 ms. */
+const START_PAGES_PER_SECOND = 5
 
 /** Plans all steps in their order. Reads only. */
 export async function planPipeline(options: PlanOptions): Promise<readonly StepReport[]> {
@@ -81,7 +91,11 @@ export async function planPipeline(options: PlanOptions): Promise<readonly StepR
       continue
     }
     try {
-      const upstream = step.needs.flatMap((need) => plans.get(need) ?? [])
+      const upstream = [...plans.values()].filter((plan) =>
+        step.inputs.length > 0
+          ? plan.outputs.some((output) => step.inputs.some(({ table }) => table === output.table))
+          : step.needs.includes(plan.step.id),
+      )
       const plan = await planStep({ ...options, step, upstream })
       plans.set(step.id, plan)
       reports.push({ ...about, ...reportOf(plan, options) })
@@ -97,6 +111,7 @@ const EMPTY = {
   piece: 'units' as const,
   pieces: 0,
   done: 0,
+  kept: [],
   leftOut: 0,
   quarantined: [],
   units: [],
@@ -115,26 +130,41 @@ function reportOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<Step
   const batch = (step.chain === undefined ? undefined : history.batch(step.chain)) ?? START_BATCH
   const rate = history.piecesPerSecond(step.id)
   const check = plan.wanted.kind === 'check'
-  const seconds = check ? null : rate === undefined ? plan.requests / START_CALLS_PER_SECOND : plan.pieces / rate
+  const requests = plan.requests === undefined ? null : step.source === undefined ? Math.ceil(plan.requests / batch) : plan.requests
+  const perSecond = step.source === undefined ? START_CALLS_PER_SECOND : START_PAGES_PER_SECOND
+  const seconds = check ? null : rate !== undefined ? plan.pieces / rate : plan.requests === undefined ? null : plan.requests / perSecond
   return {
     piece: plan.unitWord,
     pieces: check ? 0 : plan.pieces,
     done: plan.done,
+    kept: plan.kept,
     leftOut: plan.leftOut,
     quarantined: plan.quarantined,
-    units: check ? [] : plan.units.map(({ key, size, reason }) => ({ unit: key, size, reason })),
+    units: check
+      ? []
+      : plan.units.map(({ key, size, reason, againDays }) => ({
+          unit: key,
+          size,
+          reason,
+          ...(againDays === undefined ? {} : { againDays }),
+        })),
     reasons: check ? {} : reasons,
     upTo: plan.waitsFor.map(({ step: id, pieces, word }) => ({ step: id, pieces, piece: word })),
-    calls: plan.requests,
-    requests: Math.ceil(plan.requests / batch),
+    calls: plan.requests ?? null,
+    requests,
     estimate: {
       seconds,
-      diskBytes: plan.outputs.reduce((sum, output) => sum + plan.pieces * rowBytes(pipeline.tables.get(output.table)), 0),
+      diskBytes: plan.outputs.reduce((sum, output) => sum + rowsOf(plan) * rowBytes(pipeline.tables.get(output.table)), 0),
       basis: rate === undefined ? 'guess' : 'history',
     },
     open: false,
     unknown: check ? `evaluated in every run${step.needs.length > 0 ? `, after ${step.needs.join(', ')}` : ''}` : null,
   }
+}
+
+/** Rows that the plan may bring to a table, as far as anyone can tell. */
+function rowsOf({ wanted, pieces, requests }: StepPlan): number {
+  return wanted.kind === 'time' ? (requests ?? 0) * (wanted.rowsPerRequest ?? 0) : pieces
 }
 
 /** Bytes of a row before compression, by its column types. */

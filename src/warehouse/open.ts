@@ -24,8 +24,10 @@ export async function openWarehouse(url: string, options: { readonly mode: 'writ
       return openClickhouse({ ...options, url: url.trim() })
     }
     case 'postgres':
-    case 'postgresql':
-      throw new WarehouseUrlError(`${scheme}: is not supported by this version`)
+    case 'postgresql': {
+      const { openPostgres } = await import('./postgres/index.js')
+      return openPostgres({ ...options, url })
+    }
     case undefined:
       throw new WarehouseUrlError('has no scheme')
     default:

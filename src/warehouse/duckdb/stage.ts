@@ -9,7 +9,7 @@ import {
   INTEGER,
   VARCHAR,
 } from '@duckdb/node-api'
-import { coercer, type Column, type ColumnType, quoteIdentifier, type Row, show, type Value, ValueError } from '../../sdk/index.js'
+import { coercer, type Column, type ColumnType, quoteIdentifier, type Row, type Value, ValueError } from '../../sdk/index.js'
 import { sqlType } from '../types.js'
 
 /** Rows of one vector, DuckDB's own unit of work. */
@@ -151,13 +151,4 @@ export class Stage {
       vector.flush()
     })
   }
-}
-
-/** A row as messages name it: `balances (block_number=5)`. */
-export function rowName(table: string, key: readonly string[]): (row: Row) => string {
-  return (row) =>
-    `${table} (${key
-      .filter((name) => row[name] !== undefined)
-      .map((name) => `${name}=${show(row[name])}`)
-      .join(', ')})`
 }
