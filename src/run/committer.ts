@@ -45,7 +45,7 @@ export interface Committed {
   /** Rows whose key came again later in the same commit, so that the later one was written. */
   readonly doubles: number
   /** Of a write with queries: its rows by table, those that the queries gave included. */
-  readonly rows?: Readonly<Record<string, number>>
+  readonly rows: Readonly<Record<string, number>>
   /** Texts in which NUL or half a character became U+FFFD. */
   readonly replaced: number
 }
@@ -201,8 +201,8 @@ export class Committer {
         queued.resolve({
           written,
           doubles: total(dropped[i] ?? {}),
+          rows: made[i] ?? {},
           replaced: written ? (outcome.replaced ?? 0) : 0,
-          ...(made[i] ? { rows: made[i] } : {}),
         })
       })
     } catch (error) {

@@ -70,7 +70,7 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
   let cutShort = false
   const waiting: Promise<void>[] = []
   const commit = async ({ write, pieces, rows, ...facts }: ProgressWrite): Promise<void> => {
-    const { written, doubles, replaced, rows: made = {} }: Committed = await services.committer.push(write, session)
+    const { written, doubles, replaced, rows: made }: Committed = await services.committer.push(write, session)
     if (!written) throw new UnitTakenError(unit.key)
     progress.committed(write, made, session)
     services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows: { ...rows, ...made }, doubles, ...facts })
