@@ -9,6 +9,7 @@ import { atEnd } from './support/cleanup.js'
 import { expectedBalances, minersFile, pipe } from './support/cli.js'
 import { temporaryFolder } from './support/folder.js'
 import { schemaErrors } from './support/json-schema.js'
+import { dataFolder, loadMainnet } from './support/mainnet.js'
 import { readDuckdb } from './support/read-duckdb.js'
 
 let chain: FakeChain
@@ -330,6 +331,41 @@ describe('pipe verify pipelines/miners.yaml', () => {
   })
 })
 
+describe('pipe verify on 8,192 real mainnet blocks', () => {
+  it.skipIf(!dataFolder)(
+    'finds nothing after a run, and one wei too much by asking again',
+    async () => {
+      const { chain: mainnet } = loadMainnet(dataFolder ?? '')
+      const own = await mainnet.serve()
+      const world = await new World(minersFile, { ETH_RPC_URL: own.url }).ran('--param', 'from=0', '--param', 'to=8191')
+      const clean = await world.verify('--sample', '2')
+      expect([brief(clean), clean.steps.map(({ units, sampled }) => [units, sampled])]).toEqual([
+        [],
+        [
+          [9, { units: 2, rows: expect.any(Number) as number }],
+          [1, { units: 1, rows: 1_000 }],
+          [0, { units: 0, rows: 0 }],
+        ],
+      ])
+      // Both balances, so that what is computed from them stays as it was.
+      await world.doctor(
+        'UPDATE miners_balance SET balance_before = balance_before + 1, balance_after = balance_after + 1 WHERE block_number BETWEEN 100 AND 8100',
+      )
+      expect(brief(await world.verify())).toEqual([])
+      const report = await world.verify('--step', 'balances', '--sample', '1')
+      // So many that all of their unit is to be read again.
+      expect(report.findings[0]).toMatchObject({
+        check: 'sample',
+        difference: { column: 'balance_before' },
+        fix: [`pipe reset ${minersFile} --step balances --range 0..9999`, `pipe run ${minersFile} --param from=0 --param to=8191`],
+      })
+      expect(report.findings.length + (report.steps[0]?.more ?? 0)).toBeGreaterThan(1_000)
+      await own.close()
+    },
+    120_000,
+  )
+})
+
 /** Several rows a block, of several chains, in one table; and blocks that expire. */
 const transactions = (more: string) => `name: txs
 params: { to: { type: block, default: 99 } }
@@ -394,6 +430,19 @@ describe('pipe verify where a block has several rows', () => {
       await here.pipe('reset', 'txs.yaml', '--step', step, '--range', step === 'txs[base]' ? '25..49' : '50..74')
     await here.ran()
     expect(brief(await here.verify())).toEqual([])
+  })
+
+  it('counts a key once that a block gives twice, as the table does', async () => {
+    const here = world()
+    writeFileSync(join(here.cwd, 'txs.yaml'), transactions('').replace('position: index', 'position: 0'))
+    await here.ran()
+    const rows = await here.rows()
+    const { _pipe_units: units } = await readDuckdb(join(here.cwd, 'data/miners.duckdb'))
+    const ledger = units?.rows.reduce((sum, row) => sum + (JSON.parse(row.rows ?? '{}') as { txs: number }).txs, 0)
+    // Every block of both chains has transactions, most of them several.
+    expect([brief(await here.verify()), rows.length, ledger]).toEqual([[], 198, 198])
+    await here.doctor("DELETE FROM txs WHERE origin = 'base' AND block = 30")
+    expect(brief(await here.verify())).toEqual([['missing', 'txs[base]', 'txs', '25-49', null]])
   })
 
   it('counts exactly what a killed and resumed, a split and a reset unit brought', async () => {

@@ -16,7 +16,7 @@ import {
 } from '../sdk/index.js'
 import { canonicalJson } from '../pipeline/fingerprint.js'
 import { along, lineOf } from './stretches.js'
-import { fix, keyOf, unitOf } from './tables.js'
+import { FEW, fix, keyOf, unitOf } from './tables.js'
 import { all, type Findings, outputsOf, type StepView } from './view.js'
 
 /** Rows made again, to be compared with those that are stored. */
@@ -49,30 +49,34 @@ export async function compareRows(view: StepView, again: Again, findings: Findin
       const row = exact(found, columns, table)
       stored.set(keyOf(table, row), row)
     }
-    for (const key of new Set([...expected.keys(), ...stored.keys()])) {
+    const differing: { key: string; row: Row; whole: boolean; column: string; before: string | undefined; now: string | undefined }[] = []
+    const keys = new Set([...expected.keys(), ...stored.keys()])
+    for (const key of keys) {
       const [there, made] = [stored.get(key), expected.get(key)]
-      compared++
-      if (!there && again.lackIsTold(outputs)) continue
       const row = there ?? made
-      if (!row) continue
+      if (!row || (!there && again.lackIsTold(outputs))) continue
+      const whole = there !== undefined && made !== undefined
       // Of a row that only one side has, the first column of the key stands for all.
-      for (const { name, type } of there && made ? columns : table.columns.filter((column) => column.name === table.key[0])) {
+      for (const { name, type } of whole ? columns : columns.filter((column) => column.name === table.key[0])) {
         const [before, now] = [there && shown(there[name], type), made && shown(made[name], type)]
-        if (before === now || (type.kind === 'float' && near(before, now))) continue
-        const { by, from } = again
-        const problem =
-          there && made
-            ? `${name} of ${table.name} is ${before ?? 'NULL'}${from === undefined ? '' : ` (from ${from})`}, and ${by} says ${now ?? 'NULL'}`
-            : there
-              ? `${table.name} has a row that ${by} does not give`
-              : `${by} gives a row that ${table.name} does not have`
-        findings.add('sample', problem, fix(view, first, table, row), {
-          table: table.name,
-          unit: unitOf(view, first, table, row) ?? again.unit,
-          key,
-          difference: { column: name, stored: before ?? null, fetched: now ?? null, storedFrom: from ?? null, fetchedFrom: by },
-        })
+        if (before !== now && !(type.kind === 'float' && near(before, now))) differing.push({ key, row, whole, column: name, before, now })
       }
+    }
+    compared += keys.size
+    const many = new Set(differing.map(({ key }) => key)).size > FEW
+    const { by, from } = again
+    for (const { key, row, whole, column, before, now } of differing) {
+      const problem = whole
+        ? `${column} of ${table.name} is ${before ?? 'NULL'}${from === undefined ? '' : ` (from ${from})`}, and ${by} says ${now ?? 'NULL'}`
+        : before === undefined
+          ? `${by} gives a row that ${table.name} does not have`
+          : `${table.name} has a row that ${by} does not give`
+      findings.add('sample', problem, fix(view, first, table, row, many), {
+        table: table.name,
+        unit: unitOf(view, first, table, row) ?? again.unit,
+        key,
+        difference: { column, stored: before ?? null, fetched: now ?? null, storedFrom: from ?? null, fetchedFrom: by },
+      })
     }
   }
   return compared
@@ -181,6 +185,8 @@ function exact(row: Row, columns: readonly Column[], table: Table): Row {
 function shown(value: Value | undefined, type: Column['type']): string | undefined {
   if (value === null || value === undefined) return undefined
   if (type.kind === 'timestamp') return formatInstant(value as bigint)
+  // Not every database stores NUL.
+  if (type.kind === 'text') return String(value as string).replaceAll('\0', '\ufffd')
   // JSON of a row holds no bigint.
   return typeof value === 'object' ? canonicalJson(value as Json) : String(value)
 }
