@@ -49,6 +49,8 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
   const drop: { step: string; unit: string }[] = []
   const names: string[] = []
   const stretch = range === undefined ? undefined : parseRange(range, rows, counts)
+  if (range !== undefined && rows.length > 0 && rows.every(({ unit }) => unit === 'all'))
+    throw new UsageError(`--range ${range}: this step is done as a whole`, 'leave out --range')
   for (const row of rows) {
     const all = parseIntervalKey(row.unit)
     if (all && stretch) {
@@ -120,8 +122,8 @@ function parseTimes(range: string): Interval {
   return [from, end]
 }
 
-/** Days and other names, compared as text. */
+/** Days and other names, compared as text; what begins with the end is before it: `2024-03-02` ends with its last hour. */
 function inRange(unit: string, range: string): boolean {
   const [from = '', to = ''] = range.split('..')
-  return unit >= from && unit <= to
+  return unit >= from && (unit <= to || unit.startsWith(to))
 }
