@@ -480,3 +480,129 @@ describe('pipe verify where a block has several rows', () => {
     expect(brief(later)).toEqual([['missing', 'txs[base]', 'txs', '75-99', null]])
   })
 })
+
+/** Blocks an hour apart, and what SQL makes of them: by day, as a whole, and upserted. */
+const rollups = `name: rollups
+params: { to: { type: block, default: 99 } }
+warehouse: duckdb:data/miners.duckdb
+chains:
+  ethereum: { rpc: "\${ETH_RPC_URL}" }
+tables:
+  headers: { columns: { number: bigint, time: timestamp, miner: address }, key: [number] }
+  daily: { columns: { day: date, miner: address, blocks: bigint, share: float }, key: [day, miner] }
+  miners: { columns: { miner: address, blocks: bigint }, key: [miner] }
+  latest: { columns: { miner: address, number: bigint }, key: [miner] }
+steps:
+  - id: headers
+    type: rpc-batch
+    chain: ethereum
+    into: headers
+    with:
+      over: { blocks: { from: 0, to: $to } }
+      calls:
+        block: { method: eth_getBlockByNumber, params: [$number, false] }
+      row: { number: block.number, time: block.timestamp, miner: block.miner }
+  - id: daily
+    type: sql-upsert
+    needs: [headers]
+    into: daily
+    with:
+      interval: { by: 1d, of: { headers: time } }
+      sql: |
+        SELECT CAST(time AS date) AS day, miner, count(*) AS blocks, sum(CAST(0.1 AS float8) * number) AS share
+        FROM headers WHERE time >= $start AND time < $end GROUP BY 1, 2
+  - id: miners
+    type: sql-upsert
+    needs: [headers]
+    into: miners
+    with: { sql: "SELECT miner, count(*) AS blocks FROM headers GROUP BY 1" }
+  - id: latest
+    type: sql-upsert
+    needs: [headers]
+    into: latest
+    with: { mode: upsert, sql: "SELECT miner, max(number) AS number FROM headers GROUP BY 1" }
+`
+
+describe('pipe verify of what SQL made', () => {
+  let hourly: FakeEndpoint
+  beforeAll(async () => {
+    hourly = await fakeChain({ seed: 5, blocks: 120, blockTime: 3_600, genesisTime: 1_599_955_200, miners: 3 }).serve()
+  })
+  afterAll(() => hourly.close())
+
+  const world = async () => {
+    const made = new World('rollups.yaml', { ETH_RPC_URL: hourly.url })
+    writeFileSync(join(made.cwd, 'rollups.yaml'), rollups)
+    return made.ran()
+  }
+
+  it('says nothing after a run, whether it is computed again or only counted', async () => {
+    const here = await world()
+    const report = await here.verify('--sample', '9')
+    expect([brief(report), report.steps.map(({ id, units, sampled }) => [id, units, sampled.units])]).toEqual([
+      [],
+      [
+        ['headers', 1, 1],
+        ['daily', 5, 5],
+        ['miners', 1, 1],
+        ['latest', 1, 1],
+      ],
+    ])
+  })
+
+  it('finds rows that are gone and rows that are too many, by interval and as a whole', async () => {
+    const here = await world()
+    await here.doctor(
+      "DELETE FROM daily WHERE day = '2020-09-14' AND miner = (SELECT min(miner) FROM daily WHERE day = '2020-09-14')",
+      "INSERT INTO daily VALUES ('2020-09-15', '0xaa', 1, 1), ('2021-01-01', '0xaa', 1, 1)",
+      'DELETE FROM miners WHERE miner = (SELECT min(miner) FROM miners)',
+    )
+    const report = await here.verify()
+    expect(brief(report)).toEqual([
+      ['surplus', 'daily', 'daily', '2020-09-15', null],
+      ['missing', 'daily', 'daily', '2020-09-14', null],
+      ['orphan', 'daily', 'daily', null, null],
+      ['missing', 'miners', 'miners', 'all', null],
+    ])
+    expect(report.findings.map(({ fix }) => fix[0])).toEqual([
+      'pipe reset rollups.yaml --step daily --range 2020-09-15..2020-09-15',
+      'pipe reset rollups.yaml --step daily --range 2020-09-14..2020-09-14',
+      "DELETE FROM daily WHERE day >= '2021-01-01' AND day <= '2021-01-01'",
+      'pipe reset rollups.yaml --step miners',
+    ])
+    await mended(here, report)
+  })
+
+  it('--sample computes again and finds what was changed, took its place, or was not upserted', async () => {
+    const here = await world()
+    const [first] = (await readDuckdb(join(here.cwd, 'data/miners.duckdb'))).miners?.rows ?? []
+    await here.doctor(
+      "UPDATE daily SET blocks = blocks + 1 WHERE day = '2020-09-13'",
+      `UPDATE miners SET miner = '0xbb' WHERE miner = '${first?.miner}'`,
+      `DELETE FROM latest WHERE miner = '${first?.miner}'`,
+      // What an upsert leaves of before is no mistake.
+      "INSERT INTO latest VALUES ('0xcc', 3)",
+    )
+    expect(brief(await here.verify())).toEqual([])
+    const report = await here.verify('--sample', '9')
+    expect(
+      new Set(report.findings.map(({ step, key, problem }) => `${step} ${key === '0xbb' ? key : ''} ${problem.replace(/\d+/g, 'N')}`)),
+    ).toEqual(
+      new Set([
+        'daily  blocks of daily is N, and its SQL says N',
+        'miners  its SQL gives a row that miners does not have',
+        'miners 0xbb miners has a row that its SQL does not give',
+        'latest  its SQL gives a row that latest does not have',
+      ]),
+    )
+    await mended(here, report, '--sample', '9')
+  })
+
+  it('calls what inputs touched, and no run has computed yet, a gap', async () => {
+    const here = await world()
+    await here.ran('--param', 'to=119', '--select', 'headers')
+    expect((await here.verify('--step', 'daily')).findings).toMatchObject([
+      { check: 'gap', unit: '2020-09-17', problem: 'not done (inputs touched)', fix: ['pipe run rollups.yaml --param to=119'] },
+    ])
+  })
+})

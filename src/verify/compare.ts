@@ -13,6 +13,7 @@ import {
   type Statement,
   type Table,
   type Value,
+  ValueError,
 } from '../sdk/index.js'
 import { canonicalJson } from '../pipeline/fingerprint.js'
 import { along, lineOf } from './stretches.js'
@@ -28,6 +29,8 @@ export interface Again {
   readonly within: readonly [bigint, bigint] | 'all' | undefined
   /** Whether a row that is not stored is told of elsewhere. */
   readonly lackIsTold: (outputs: readonly Output[]) => boolean
+  /** Whether the database made them, with all that it computes: they are as it stores them. */
+  readonly made?: true
   /** Who says so: a host, or `its SQL`. */
   readonly by: string
   /** Hosts that the stored rows came from, as the ledger names them. */
@@ -42,7 +45,7 @@ export async function compareRows(view: StepView, again: Again, findings: Findin
     if (!first) continue
     const expected = new Map<string, Row>()
     for (const output of outputs)
-      for (const row of await completed(view, output, table, again.rows.get(output.id) ?? [])) expected.set(keyOf(table, row), row)
+      for (const row of await completed(view, again, output, table, again.rows.get(output.id) ?? [])) expected.set(keyOf(table, row), row)
     const columns = comparable(outputs, table)
     const stored = new Map<string, Row>()
     for (const found of await storedRows(view, again, first, table, columns, [...expected.values()])) {
@@ -113,8 +116,9 @@ function comparable(outputs: readonly Output[], table: Table): readonly Column[]
 const AT_ONCE = 50
 
 /** Rows as they would be stored: exact, with constants, and with what the warehouse computes. */
-async function completed({ warehouse }: StepView, output: Output, table: Table, rows: readonly Row[]): Promise<Row[]> {
+async function completed({ warehouse }: StepView, again: Again, output: Output, table: Table, rows: readonly Row[]): Promise<Row[]> {
   const brought = table.columns.filter(({ name }) => output.columns.includes(name))
+  if (again.made) return rows.map((row) => ({ ...exact(row, brought, table), ...output.constants }))
   const exactly = brought.map((column) => [column, coercer(column, table.name)] as const)
   const made = rows.map((row) => ({
     ...Object.fromEntries(exactly.map(([{ name }, make]) => [name, make(row[name])])),
@@ -176,15 +180,24 @@ function select(columns: readonly Column[], table: Table, where: Statement): Sta
   return sql`SELECT ${joinSql(names, ', ')} FROM ${identifier(table.name)} WHERE ${where}`
 }
 
-/** A stored row in the form that fetched ones have. */
+/** A row of the database in the form that fetched ones have. A value that its column should not hold is taken as it is. */
 function exact(row: Row, columns: readonly Column[], table: Table): Row {
-  return Object.fromEntries(columns.map((column) => [column.name, coercer({ ...column, nullable: true }, table.name)(row[column.name])]))
+  const valueOf = (column: Column): Value => {
+    const value = row[column.name] ?? null
+    try {
+      return coercer({ ...column, nullable: true }, table.name)(value)
+    } catch (error) {
+      if (error instanceof ValueError) return value
+      throw error
+    }
+  }
+  return Object.fromEntries(columns.map((column) => [column.name, valueOf(column)]))
 }
 
 /** A value as text; equal values give equal text. Undefined for NULL. */
 function shown(value: Value | undefined, type: Column['type']): string | undefined {
   if (value === null || value === undefined) return undefined
-  if (type.kind === 'timestamp') return formatInstant(value as bigint)
+  if (type.kind === 'timestamp' && typeof value === 'bigint') return formatInstant(value)
   // Not every database stores NUL.
   if (type.kind === 'text') return String(value as string).replaceAll('\0', '\ufffd')
   // JSON of a row holds no bigint.
