@@ -215,7 +215,7 @@ function readWarehouse(field: Field, problems: Problems): string {
   const text = textOf(field)?.trim()
   if (text === undefined) return ''
   const embedded = /^(duckdb|chdb):(.*)$/s.exec(text)
-  const server = /^(postgres|postgresql|clickhouse):\/\//.test(text)
+  const server = /^(postgres|postgresql|clickhouses?|https?):\/\//.test(text)
   if (embedded ? embedded[2]?.trim() === '' : server && !URL.canParse(text)) {
     problems.error(
       field,

@@ -39,7 +39,7 @@ import { LedgerChanges } from '../ledger-changes.js'
 import { statementError } from './errors.js'
 import { type QueryOptions, Reads } from './reads.js'
 import { CATALOG, DUCKDB_CATALOG, UNIQUE_SETS } from './schema.js'
-import { markUnit } from './touches.js'
+import { markUnit } from '../touches.js'
 import { Writer } from './writer.js'
 
 /** A DuckDB file with its ledger. Made by `openDuckdb`. */
