@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { fakeChain, type FakeChain, type FakeEndpoint } from '../src/sandbox/index.js'
+import { paginateCursor } from '../plugins/paginate-cursor/paginate-cursor.js'
+import { fakeApi, fakeChain, type FakeChain, type FakeEndpoint } from '../src/sandbox/index.js'
 import type { VerifyReport } from '../src/verify/report.js'
 import { atEnd } from './support/cleanup.js'
 import { expectedBalances, minersFile, pipe } from './support/cli.js'
@@ -604,5 +605,41 @@ describe('pipe verify of what SQL made', () => {
     expect((await here.verify('--step', 'daily')).findings).toMatchObject([
       { check: 'gap', unit: '2020-09-17', problem: 'not done (inputs touched)', fix: ['pipe run rollups.yaml --param to=119'] },
     ])
+  })
+})
+
+describe('pipe verify of a list that was paged through', () => {
+  it('finds stretches that the ledger lost and nulls, and says that rows are not counted', async () => {
+    const api = fakeApi({ seed: 5 })
+    for (let i = 0; i < 40; i++) api.add(10, { at: 1_699_000_000 + i * 3_600 })
+    const server = await api.serve()
+    const world = new World('transfers.yaml', { API_URL: server.url })
+    const times = api.transactions.map(({ time }) => time)
+    const [from, to] = [Math.min(...times), Math.max(...times)].map((time) => new Date(time * 1000).toISOString().slice(0, 10))
+    const text = paginateCursor.example
+      .replace('data/transfers', 'data/miners')
+      .replace('from: 2023-11-01, to: 2023-12-01', `from: ${from}, to: ${to}`)
+    writeFileSync(join(world.cwd, 'transfers.yaml'), text)
+    await world.ran()
+    const clean = await world.verify('--sample', '1')
+    expect([brief(clean), clean.steps[0]?.notes]).toEqual([
+      [],
+      [
+        'transfers: its rows are not counted, since units that meet read the same ones',
+        'not sampled: its rows come neither from calls for blocks or rows nor from SQL',
+      ],
+    ])
+    await world.doctor(
+      'ALTER TABLE transfers ALTER COLUMN sender DROP NOT NULL',
+      'UPDATE transfers SET sender = NULL WHERE id = (SELECT min(id) FROM transfers)',
+    )
+    const empty = await world.verify()
+    expect(brief(empty).map(([check]) => check)).toEqual(['null'])
+    await mended(world, empty)
+    await world.doctor('DELETE FROM _pipe_units')
+    const lost = await world.verify()
+    expect(new Set(brief(lost).map(([check]) => check))).toEqual(new Set(['gap']))
+    await mended(world, lost)
+    await server.close()
   })
 })
