@@ -3,10 +3,12 @@ import { resolve } from 'node:path'
 import { isPipeError, type RunFact, type Warehouse } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { rateOf, type RunView } from '../report/view.js'
+import { waitsFor } from '../report/words.js'
 import type { StateStore } from '../state/store.js'
 import { type Io, Exit, StopSignal } from './io.js'
 import type { RunCommandOptions } from './options.js'
 import { createRedactor, redactDeep } from './redact.js'
+import { forgetDone } from './fresh.js'
 import { createMoment, openChains, openState, pipelineFor, refuseDrift, stateFolder, warehouseUrl } from './wire.js'
 
 /** Fetches what is missing. Resolves to the exit code. @throws {PipeError} what kept it from starting. */
@@ -65,15 +67,20 @@ interface Opened {
 }
 
 async function runOpened({ pipeline, options, io, endpoint, warehouse, state, startedAt, lockFile }: Opened): Promise<number> {
-  const [{ run }, { createBus }, { openReporters }] = await Promise.all([
+  const [{ run }, { runRounds }, { createBus }, { openReporters }] = await Promise.all([
     import('../run/run.js'),
+    import('../run/rounds.js'),
     import('../run/bus.js'),
     import('./reporters.js'),
   ])
   const redact = createRedactor(pipeline.secrets)
   const id = randomUUID()
   const bus = createBus(io.clock, id)
-  const emit = (fact: RunFact) => bus.emit(QUIET.has(fact.type) ? fact : redactDeep(fact, redact))
+  const moved = { count: 0 }
+  const emit = (fact: RunFact) => {
+    if (MOVES.has(fact.type)) moved.count++
+    bus.emit(QUIET.has(fact.type) ? fact : redactDeep(fact, redact))
+  }
   await state.startRun({
     id,
     pipeline: pipeline.name,
@@ -117,29 +124,44 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
       )
       return head
     })
-    const result = await run({
-      pipeline,
-      warehouse,
-      moment,
+    if (options.fresh) await forgetDone(pipeline, options, warehouse, io)
+    const round = (signal: AbortSignal) =>
+      run({
+        pipeline,
+        warehouse,
+        moment,
+        clock: io.clock,
+        random: io.random,
+        emit,
+        signal,
+        given: options.params,
+        select: options.select,
+        limit: options.limit,
+        rpc: (step) => chains.lane(step),
+        http: () => ({ get: () => Promise.reject(new Error('no sources yet')) }),
+        redact,
+        onCheck: (step, check) =>
+          void state
+            .recordCheck(id, step, redactDeep(check, redact), Math.round(io.clock.now()))
+            .catch((error: unknown) =>
+              emit({ type: 'warning', step, message: `the result of a check was not kept: ${redact(String(error))}` }),
+            ),
+      })
+    const { outcome, reason } = await runRounds({
+      round,
+      untilComplete: options.untilComplete,
+      maxRuns: options.maxRuns,
+      waitMs: options.wait ?? WAIT_MS,
+      timeoutMs: options.timeout,
+      stallMs: (options.stall ?? (options.untilComplete ? STALL_MS : 0)) || undefined,
+      moved: () => (waitsForOthers(view, pipeline) ? moved.count : undefined),
+      waitsFor: () => waitsFor(view),
       clock: io.clock,
-      random: io.random,
       emit,
       signal: io.signal,
-      given: options.params,
-      select: options.select,
-      limit: options.limit,
-      rpc: (step) => chains.lane(step),
-      http: () => ({ get: () => Promise.reject(new Error('no sources yet')) }),
-      redact,
-      onCheck: (step, check) =>
-        void state
-          .recordCheck(id, step, redactDeep(check, redact), Math.round(io.clock.now()))
-          .catch((error: unknown) =>
-            emit({ type: 'warning', step, message: `the result of a check was not kept: ${redact(String(error))}` }),
-          ),
     })
-    exitCode = result.outcome === 'stopped' ? stopCode(io) : result.outcome === 'done' ? Exit.done : Exit.incomplete
-    emit({ type: 'run:ended', outcome: result.outcome, exitCode })
+    exitCode = outcome === 'stopped' ? stopCode(io) : outcome === 'done' ? Exit.done : Exit.incomplete
+    emit({ type: 'run:ended', outcome, exitCode, ...(reason === undefined ? {} : { error: reason }) })
     await chains.remember()
     await state.rememberRates(rates(view, pipeline.name, io))
   } catch (error) {
@@ -184,6 +206,27 @@ const QUIET: ReadonlySet<RunFact['type']> = new Set([
   'unit:done',
   'rpc:limits',
 ])
+
+const WAIT_MS = 60_000
+const STALL_MS = 300_000
+
+/** What a run that gets on brings about, sooner or later. */
+const MOVES: ReadonlySet<RunFact['type']> = new Set([
+  'round:started',
+  'step:planned',
+  'step:started',
+  'step:ended',
+  'unit:done',
+  'unit:failed',
+  'batch:committed',
+  'check:evaluated',
+])
+
+/** Whether every step that runs reads from outside: a long SQL statement or program moves nothing, and has a timeout of its own. */
+function waitsForOthers(view: RunView, pipeline: Pipeline): boolean {
+  const running = view.steps.filter(({ state }) => state === 'running')
+  return running.every(({ id }) => pipeline.steps.some((step) => step.id === id && (step.chain !== undefined || step.source !== undefined)))
+}
 
 const KEEP_MS = 1_000
 

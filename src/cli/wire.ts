@@ -206,12 +206,16 @@ function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>): RpcPo
   }
 }
 
-/** What a round reads up to: the clock now, each head when it is first asked for. */
+/** What a run reads up to, in all its rounds: the clock now, each head when it is first asked for. */
 export function createMoment(io: Io, ask: (chain: string) => Promise<bigint>): Moment {
   const heads = new Map<string, Promise<bigint>>()
   const head = (chain: string) => {
     let known = heads.get(chain)
-    if (!known) heads.set(chain, (known = ask(chain)))
+    if (!known) {
+      heads.set(chain, (known = ask(chain)))
+      // An endpoint that was down may answer in the next round.
+      known.catch(() => heads.delete(chain))
+    }
     return known
   }
   return { now: BigInt(Math.floor(io.clock.now())) * 1000n, head }
