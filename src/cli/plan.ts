@@ -18,7 +18,7 @@ async function makePlan(pipeline: Pipeline, options: PlanCommandOptions, io: Io)
   const { openWarehouse } = await import('../warehouse/open.js')
   const warehouse = await openWarehouse(warehouseUrl(pipeline.warehouse, io), { mode: 'plan' })
   const state = await openState(options.state, io, true)
-  const chains = openChains({ pipeline, warehouse, state, io, emit: () => undefined, remember: false })
+  const chains = openChains({ pipeline, warehouse, state, io, signal: io.signal, emit: () => undefined, remember: false })
   try {
     await refuseDrift(warehouse, pipeline)
     await warehouse.pretend([...pipeline.tables.values()])

@@ -101,7 +101,9 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
   })
   const { view } = reporters
   const keeper = keepState(state, id, view, io)
-  const chains = openChains({ pipeline, warehouse, state, io, emit, endpoint, remember: true })
+  const limit = new AbortController()
+  const signal = AbortSignal.any([io.signal, limit.signal])
+  const chains = openChains({ pipeline, warehouse, state, io, signal, emit, endpoint, remember: true })
   const onStop = () => emit({ type: 'run:stopping', signal: io.signal.reason instanceof StopSignal ? io.signal.reason.signal : 'SIGINT' })
   io.signal.addEventListener('abort', onStop, { once: true })
   let exitCode: number = Exit.notStarted
@@ -125,7 +127,7 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
       return head
     })
     if (options.fresh) await forgetDone(pipeline, options, warehouse, io)
-    const round = (signal: AbortSignal) =>
+    const round = () =>
       run({
         pipeline,
         warehouse,
@@ -159,6 +161,7 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
       clock: io.clock,
       emit,
       signal: io.signal,
+      limit,
     })
     exitCode = outcome === 'stopped' ? stopCode(io) : outcome === 'done' ? Exit.done : Exit.incomplete
     emit({ type: 'run:ended', outcome, exitCode, ...(reason === undefined ? {} : { error: reason }) })

@@ -108,6 +108,8 @@ export interface ChainsOptions {
   readonly warehouse: Warehouse
   readonly state: StateStore
   readonly io: Io
+  /** Ends the wait for a head. */
+  readonly signal: AbortSignal
   readonly emit: (fact: RunFact) => void
   /** Stands in for the endpoints of every chain. */
   readonly endpoint?: string | undefined
@@ -115,7 +117,7 @@ export interface ChainsOptions {
   readonly remember: boolean
 }
 
-export function openChains({ pipeline, warehouse, state, io, emit, endpoint, remember }: ChainsOptions): Chains {
+export function openChains({ pipeline, warehouse, state, io, signal, emit, endpoint, remember }: ChainsOptions): Chains {
   const opened = new Map<string, ChainRpc>()
   const opening = new Map<string, Promise<ChainRpc>>()
   const heads = new Map<string, Promise<bigint>>()
@@ -147,7 +149,7 @@ export function openChains({ pipeline, warehouse, state, io, emit, endpoint, rem
     head: (name) => {
       let head = heads.get(name)
       if (!head) {
-        head = open(name).then((rpc) => rpc.head(io.signal))
+        head = open(name).then((rpc) => rpc.head(signal))
         heads.set(name, head)
         head.then(
           (number) => known.set(name, number),

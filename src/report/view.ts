@@ -305,6 +305,7 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       return view
     case 'round:ended':
       view.round = { number: event.round, nextAt: event.at + event.waitMs }
+      if (view.state === 'starting') view.state = 'running'
       if (event.reason !== undefined) warn(view, null, `run ${event.round} was ended by an outage: ${event.reason}`, event.at)
       return view
     case 'warning':

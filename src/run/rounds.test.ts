@@ -118,12 +118,13 @@ function start(rounds: readonly Round[], { moved = () => 0, onFact, jumpAt, jump
   const clock = virtualClock(jumpAt, jumpMs)
   const facts: RunFact[] = []
   let next = 0
-  const round = async (signal: AbortSignal): Promise<RunResult> => {
+  const limit = new AbortController()
+  const round = async (): Promise<RunResult> => {
     const what = rounds[next++]
     if (what === undefined) throw new Error('a round too many')
     if (what instanceof Error) throw what
     if (what !== 'hangs') return what
-    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+    await new Promise<void>((resolve) => limit.signal.addEventListener('abort', () => resolve(), { once: true }))
     return { outcome: 'stopped', steps: new Map() }
   }
   const end: Promise<RoundsEnd> = runRounds({
@@ -141,6 +142,7 @@ function start(rounds: readonly Round[], { moved = () => 0, onFact, jumpAt, jump
       onFact?.(fact)
     },
     signal: new AbortController().signal,
+    limit,
     ...given,
   })
   return { clock, facts, end }

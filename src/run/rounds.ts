@@ -23,7 +23,7 @@ export class RunStalledError extends PipeError {
 
 export interface RoundsOptions {
   /** Carries out one round: plans and runs everything that is missing. */
-  round(signal: AbortSignal): Promise<RunResult>
+  round(): Promise<RunResult>
   /** Goes on until nothing is missing. Without it there is one round. */
   readonly untilComplete: boolean
   /** At most so many rounds. */
@@ -42,6 +42,8 @@ export interface RoundsOptions {
   readonly emit: (fact: RunFact) => void
   /** Somebody wants it to stop. */
   readonly signal: AbortSignal
+  /** Aborted when time is used up or nothing moves. Whatever works for the run must heed it as well as `signal`. */
+  readonly limit: AbortController
 }
 
 export interface RoundsEnd {
@@ -57,7 +59,7 @@ export interface RoundsEnd {
 export async function runRounds(options: RoundsOptions): Promise<RoundsEnd> {
   const { clock, emit, untilComplete, maxRuns = Infinity, waitMs, timeoutMs } = options
   const startedAt = clock.monotonic()
-  const limit = new AbortController()
+  const { limit } = options
   const over = new AbortController()
   const signal = AbortSignal.any([options.signal, limit.signal])
   if (timeoutMs !== undefined) void after(timeoutMs, clock, over.signal, () => limit.abort(new RunTimeUpError(timeoutMs)))
@@ -97,7 +99,7 @@ async function runRound(
   const watched = new AbortController()
   if (options.stallMs !== undefined) void watchStall(options, options.stallMs, watched.signal, giveUp)
   try {
-    return { result: await options.round(signal) }
+    return { result: await options.round() }
   } catch (error) {
     if (signal.aborted) return {}
     if (options.untilComplete && isPipeError(error) && error.blame === 'outage') return { failure: error.message }
