@@ -61,7 +61,8 @@ export function renderPlan(report: PlanReport): string {
   for (const [chain, head] of Object.entries(report.heads)) lines.push(`  head of ${chain}: ${head}`)
   lines.push('')
   for (const step of report.steps) lines.push(...renderStep(step), '')
-  const requests = report.steps.reduce((sum, step) => sum + step.requests, 0)
+  const requests = report.steps.reduce((sum, step) => sum + (step.requests ?? 0), 0)
+  const unknown = report.steps.filter((step) => step.pieces > 0 && step.requests === null).map(({ id }) => id)
   const seconds = report.steps.reduce((sum, step) => sum + (step.estimate.seconds ?? 0), 0)
   const bytes = report.steps.reduce((sum, step) => sum + step.estimate.diskBytes, 0)
   const open = report.steps.filter((step) => step.open).length
@@ -69,7 +70,7 @@ export function renderPlan(report: PlanReport): string {
   else if (!report.work) lines.push('nothing to do: no missing blocks, rows or days')
   else
     lines.push(
-      `in all about ${count(requests)} requests, ${duration(seconds * 1000)}, ${megabytes(bytes)} on disk`,
+      `in all about ${count(requests)} requests${unknown.length > 0 ? ` and those of ${unknown.join(', ')}, which nobody can tell` : ''}, ${duration(seconds * 1000)}, ${megabytes(bytes)} on disk`,
       `do it with: pipe run ${report.file}`,
     )
   return `${lines.join('\n')}\n`
@@ -92,12 +93,15 @@ function renderStep(step: StepReport): string[] {
     )
   for (const [reason, pieces] of Object.entries(step.reasons)) lines.push(`  ${reason}: ${count(pieces)} ${step.piece}`)
   if (step.units.length > 0) {
-    const shown = step.units.slice(0, UNITS_SHOWN).map(({ unit }) => unit)
+    const shown = step.units
+      .slice(0, UNITS_SHOWN)
+      .map(({ unit, againDays }) => (againDays === undefined ? unit : `${unit} (reads ${count(againDays)} days above it again)`))
     lines.push(`  ${count(step.units.length)} units: ${shown.join(', ')}${step.units.length > UNITS_SHOWN ? ', …' : ''}`)
   }
-  if (step.calls > 0)
+  if (step.calls === null) lines.push('  requests: unknown before its first run')
+  else if (step.calls > 0)
     lines.push(
-      `  ${count(step.calls)} calls, about ${count(step.requests)} requests, ${duration((step.estimate.seconds ?? 0) * 1000)}${step.estimate.basis === 'guess' ? ' (a guess: no run yet)' : ''}`,
+      `  ${count(step.calls)} calls, about ${count(step.requests ?? 0)} requests, ${duration((step.estimate.seconds ?? 0) * 1000)}${step.estimate.basis === 'guess' ? ' (a guess: no run yet)' : ''}`,
     )
   return lines
 }

@@ -9,7 +9,7 @@ import { type Io, Exit, StopSignal } from './io.js'
 import type { RunCommandOptions } from './options.js'
 import { createRedactor, redactDeep } from './redact.js'
 import { forgetDone } from './fresh.js'
-import { createMoment, openChains, openState, pipelineFor, refuseDrift, stateFolder, warehouseUrl } from './wire.js'
+import { createMoment, openChains, openSources, openState, pipelineFor, refuseDrift, stateFolder, warehouseUrl } from './wire.js'
 
 /** Fetches what is missing. Resolves to the exit code. @throws {PipeError} what kept it from starting. */
 export async function runCommand(file: string, options: RunCommandOptions, io: Io): Promise<number> {
@@ -104,6 +104,7 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
   const limit = new AbortController()
   const signal = AbortSignal.any([io.signal, limit.signal])
   const chains = openChains({ pipeline, warehouse, state, io, signal, emit, endpoint, remember: true })
+  const sources = openSources({ pipeline, io, emit, standIn: endpoint })
   const onStop = () => emit({ type: 'run:stopping', signal: io.signal.reason instanceof StopSignal ? io.signal.reason.signal : 'SIGINT' })
   io.signal.addEventListener('abort', onStop, { once: true })
   let exitCode: number = Exit.notStarted
@@ -140,7 +141,7 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
         select: options.select,
         limit: options.limit,
         rpc: (step) => chains.lane(step),
-        http: () => ({ get: () => Promise.reject(new Error('no sources yet')) }),
+        http: (step) => sources.client(step),
         redact,
         onCheck: (step, check) =>
           void state
@@ -179,7 +180,7 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
       throw isPipeError(error) ? error : new Error(redact(error instanceof Error ? error.message : String(error)), { cause: error })
   } finally {
     io.signal.removeEventListener('abort', onStop)
-    await chains.close()
+    await Promise.all([chains.close(), sources.close()])
     await keeper.close()
     await state
       .updateRun(
@@ -205,6 +206,7 @@ const QUIET: ReadonlySet<RunFact['type']> = new Set([
   'batch:committed',
   'commit:done',
   'rpc:request',
+  'http:request',
   'unit:started',
   'unit:done',
   'rpc:limits',

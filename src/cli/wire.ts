@@ -4,7 +4,8 @@ import { formatProblem } from '../pipeline/format.js'
 import { staticParams, unknownParams } from '../pipeline/params.js'
 import type { Endpoint, Pipeline, Step } from '../pipeline/pipeline.js'
 import type { Moment } from '../plan/scope.js'
-import { didYouMean, PipeError, type RpcPool, type RunFact, type Warehouse } from '../sdk/index.js'
+import { didYouMean, type HttpClient, PipeError, type RpcPool, type RunFact, type Warehouse } from '../sdk/index.js'
+import type { Source } from '../http/source.js'
 import type { ChainRpc } from '../rpc/pool.js'
 import { StepWithoutChainError } from '../run/run.js'
 import type { StateStore } from '../state/store.js'
@@ -205,6 +206,58 @@ function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>): RpcPo
     batch: async (calls, options) => (await get()).batch(calls, options),
     request: async (method, params, options) => (await get()).request(method, params, options),
     ready: async (signal) => (await get()).ready(signal),
+  }
+}
+
+/** The REST sources in use, opened with the first request to each. */
+export interface Sources {
+  /** The source of a step. */
+  client(step: Step): HttpClient
+  close(): Promise<void>
+}
+
+export interface SourcesOptions {
+  readonly pipeline: Pipeline
+  readonly io: Io
+  readonly emit: (fact: RunFact) => void
+  /** URL that stands in for every source. */
+  readonly standIn?: string | undefined
+}
+
+/** A step asks a REST source and names none. */
+export class StepWithoutSourceError extends PipeError {
+  readonly code = 'STEP_WITHOUT_SOURCE'
+  override readonly hint = 'name a source of `sources` in the step: source: NAME'
+  constructor(step: string) {
+    super(`step ${step} asks a REST source and has none`)
+  }
+}
+
+export function openSources({ pipeline, io, emit, standIn }: SourcesOptions): Sources {
+  const opened = new Map<string, Promise<Source>>()
+  const open = (name: string): Promise<Source> => {
+    let source = opened.get(name)
+    if (!source) opened.set(name, (source = openOne(name)))
+    return source
+  }
+  const openOne = async (name: string): Promise<Source> => {
+    const source = pipeline.sources.get(name)
+    if (!source) throw new Error(`no source ${name}`)
+    const { openSource } = await import('../http/source.js')
+    // The keys of the real one are not for the one that stands in.
+    const config = standIn === undefined ? source : { ...source, url: standIn, headers: {}, requestsPerSecond: undefined }
+    return openSource({ source: config, clock: io.clock, random: io.random, emit })
+  }
+  return {
+    client: (step) => ({
+      get: async (request, options) => {
+        if (step.source === undefined) throw new StepWithoutSourceError(step.id)
+        return (await open(step.source)).get(request, options)
+      },
+    }),
+    close: async () => {
+      await Promise.all([...opened.values()].map(async (source) => (await source).close()))
+    },
   }
 }
 

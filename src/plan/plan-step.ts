@@ -1,16 +1,20 @@
-import { type Json, PipeError, type PlanContext, type Scope, type Wanted, type Warehouse } from '../sdk/index.js'
+import { type Json, PipeError, type PlanContext, type Scope, type TimeCoverage, type Wanted, type Warehouse } from '../sdk/index.js'
 import { fingerprint as fingerprintOf } from '../pipeline/fingerprint.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { substitute } from '../sdk/references.js'
 import { checkConfig } from './config.js'
+import { count } from './intervals.js'
 import {
+  coveredBy,
   daysBetween,
+  daysOf,
   type Ledger,
   namedUnits,
   type PieceWord,
   type PlannedUnit,
   type Quarantined,
   rangeUnits,
+  timeUnits,
   type StepPlan,
 } from './plan.js'
 import { rowsUnits } from './rows-units.js'
@@ -115,9 +119,33 @@ export async function planStep(options: PlanStepOptions): Promise<StepPlan> {
     done: cut.done,
     quarantined: cut.quarantined,
     leftOut: cut.leftOut,
-    requests: 'requests' in wanted ? pieces * wanted.requests : 0,
+    requests: requestsOf(wanted, cut, pieces, ledger),
+    ...(cut.time ? { time: cut.time } : {}),
     waitsFor,
   }
+}
+
+/** Calls that the units take, by what they are and what earlier ones brought. */
+function requestsOf(wanted: Wanted, { units }: Cut, pieces: number, ledger: Ledger): number | undefined {
+  if ('requests' in wanted) return pieces * wanted.requests
+  if (wanted.kind !== 'time') return 0
+  if (wanted.rowsPerRequest === undefined && wanted.windowUs !== undefined) return units.length
+  const perDay = rowsPerDay(ledger)
+  if (units.length === 0) return 0
+  if (wanted.rowsPerRequest === undefined || perDay === undefined) return undefined
+  const pages = units.reduce((sum, { size, againDays }) => sum + ((size + (againDays ?? 0)) * perDay) / (wanted.rowsPerRequest ?? 1), 0)
+  return Math.ceil(pages) + units.length
+}
+
+/** Rows that a covered day brought, by the ledger; undefined before there is enough to tell. */
+function rowsPerDay({ rows }: Ledger): number | undefined {
+  let days = 0
+  let written = 0
+  for (const row of rows) {
+    days += daysOf(count(coveredBy(row)))
+    for (const number of Object.values(row.rows)) written += number
+  }
+  return days >= 0.01 ? written / days : undefined
 }
 
 const WORDS: Record<Wanted['kind'], PieceWord> = {
@@ -127,7 +155,7 @@ const WORDS: Record<Wanted['kind'], PieceWord> = {
   once: 'units',
   intervals: 'units',
   whole: 'units',
-  time: 'units',
+  time: 'days',
   check: 'checks',
 }
 
@@ -146,6 +174,7 @@ export interface Cut {
   done: number
   leftOut: number
   quarantined: Quarantined[]
+  time?: TimeCoverage
 }
 
 async function cutUnits(options: CutOptions): Promise<Cut> {
@@ -168,8 +197,11 @@ async function cutUnits(options: CutOptions): Promise<Cut> {
     }
     case 'intervals':
     case 'whole':
-    case 'time':
       throw new Error(`${wanted.kind} is not planned yet`)
+    case 'time': {
+      const cut = timeUnits(step.id, wanted, ledger)
+      return { ...cut, done: daysOf(cut.done), leftOut: 0 }
+    }
     case 'once':
       return namedUnits([{ key: 'all', piece: { kind: 'once' }, size: 1 }], ledger, undefined)
     case 'check':

@@ -160,6 +160,18 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
         },
         `${event.endpoint} ${event.class}`,
       )
+    case 'http:retry':
+      return throttled(
+        'retry',
+        { endpoint: event.endpoint, source: event.source, class: event.class, wait_ms: Math.round(event.waitMs), error: event.message },
+        `${event.endpoint} ${event.class}`,
+      )
+    case 'http:endpoint':
+      return throttled(
+        'endpoint',
+        { endpoint: event.endpoint, source: event.source, health: event.health, reason: event.reason },
+        `${event.endpoint} ${event.health} ${event.reason ?? ''}`,
+      )
     case 'rpc:endpoint':
       return throttled(
         'endpoint',
@@ -186,6 +198,7 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
     case 'batch:committed':
     case 'commit:done':
     case 'rpc:request':
+    case 'http:request':
     case 'rpc:limits':
       return
     default:

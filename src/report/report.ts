@@ -51,6 +51,8 @@ export interface StepReport {
   readonly elapsedMs: number | null
   readonly perSecond: number | null
   readonly rows: Readonly<Record<string, number>>
+  /** What the step itself counted: late rows, changed ones. */
+  readonly counts: Readonly<Record<string, number>>
   readonly retries: number
 }
 
@@ -137,9 +139,9 @@ function nothingToDo(view: RunView): string | null {
 
 function stepReport(step: StepView, now: number): StepReport {
   const elapsedMs = elapsedOf(step, now)
-  const { id, title, state, reason, unit, done, total, before, rows } = step
+  const { id, title, state, reason, unit, done, total, before, rows, counts } = step
   const perSecond = done > 0 && elapsedMs !== null && elapsedMs > 0 ? (done * 1_000) / elapsedMs : null
-  return { id, title, state, reason, unit, done, total, before, elapsedMs, perSecond, rows, retries: sum(step.retries) }
+  return { id, title, state, reason, unit, done, total, before, elapsedMs, perSecond, rows, counts, retries: sum(step.retries) }
 }
 
 function retriesByCause(view: RunView): RunReport['retries'] {

@@ -80,6 +80,7 @@ function stepText(step: StepReport, of: RunReport): string {
     did,
     step.before > 0 ? `${count(step.before)} done before` : '',
     ...rows,
+    ...Object.entries(step.counts).map(([name, number]) => `${count(number)} ${escapeText(name)}`),
     step.done > 0 && step.elapsedMs !== null ? took(step.elapsedMs) : '',
     step.perSecond === null ? '' : rate(step.perSecond),
   ]

@@ -1,8 +1,9 @@
 import { escapeText } from './escape.js'
 import { type CheckView, elapsedOf, type EndpointView, etaOf, type PieceWord, rateOf, type RunView, type StepView, sum } from './view.js'
 
-/** `1,234,567`. */
+/** `1,234,567`. Of a fraction below 10, one digit: `0.4` days. */
 export function count(number: number): string {
+  if (number < 10 && !Number.isInteger(number)) return number.toFixed(1)
   return Math.round(number)
     .toString()
     .replace(/\B(?=(\d{3})+$)/g, ',')

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type LimitOptions, Limits } from './limits.js'
-import { Pace } from './pace.js'
+import { Pace } from '../net/pace.js'
 
 /** An endpoint that takes `latency` milliseconds a request, and what it makes of requests. Virtual time. */
 function drive(

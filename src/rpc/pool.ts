@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import type { Clock, Random, RpcAnswers, RpcCall, RpcOptions, RpcPool, RunFact } from '../sdk/index.js'
-import { at } from './at.js'
+import { at } from '../net/at.js'
 import { Endpoint, type EndpointConfig, type Surroundings } from './endpoint.js'
 import {
   RpcBehindError,
@@ -11,7 +11,7 @@ import {
   RpcUnreachableError,
   WrongChainError,
 } from './errors.js'
-import type { Exchange, Outcome } from './exchange.js'
+import type { Exchange, Outcome } from '../net/exchange.js'
 import { Lane, type LaneOptions, Segment } from './lane.js'
 import { CallRequest } from './request.js'
 import { settle } from './settle.js'

@@ -1,11 +1,21 @@
-import { type InputPage, type LedgerRow, PipeError } from '../sdk/index.js'
+import { formatInstant, type InputPage, type LedgerChange, type LedgerRow, type LedgerStep, PipeError } from '../sdk/index.js'
 import type { Step } from '../pipeline/pipeline.js'
-import { intervalKey, parseIntervalKey, subtract } from '../plan/intervals.js'
+import { namedAs, parseIntervalKey, subtract } from '../plan/intervals.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
-import { coveredBy, isCoveredCursor, outdated, type PlannedUnit, RESET_FINGERPRINT, type StepPlan } from '../plan/plan.js'
+import {
+  coveredBy,
+  coveredCursor,
+  isCoveredCursor,
+  outdated,
+  type PlannedUnit,
+  RESET_FINGERPRINT,
+  type StepPlan,
+  tentativeUntil,
+} from '../plan/plan.js'
 import { planStep } from '../plan/plan-step.js'
 import { outputTable } from '../plan/rows-units.js'
 import type { RunServices, StepEnd } from './services.js'
+import { Turns } from './turns.js'
 import { runUnit, type UnitOutcome } from './unit.js'
 
 /** A step took longer than its `timeout`. Its units go on in the next run. */
@@ -30,6 +40,7 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
   if (plan.wanted.kind === 'check') return runCheck(services, plan, signal)
   const ledger = await services.warehouse.units(services.pipeline.name, step.id)
   await settle(services, plan, ledger)
+  const turns = new Turns(mostRequests(plan, services.limit))
   const timeout = new AbortController()
   const all = AbortSignal.any([signal, timeout.signal])
   const timer = new AbortController()
@@ -44,16 +55,22 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
     if (plan.units.length > 0) {
       services.emit({ type: 'step:started', step: step.id })
       await services.warehouse.checkOutputs(plan.outputs, services.pipeline.tables)
-      await runUnits(services, plan, all)
+      await runUnits(services, plan, turns, all)
     }
   } finally {
     timer.abort()
   }
-  return ended(services, plan, signal)
+  return ended(services, plan, turns, signal)
+}
+
+/** Requests that a run may make for steps that ask page by page: for them, `--limit` counts pages. */
+function mostRequests({ wanted }: StepPlan, limit: number | undefined): number | undefined {
+  if (wanted.kind !== 'time' && wanted.kind !== 'once') return undefined
+  return Math.min(limit ?? Infinity, wanted.maxRequests ?? Infinity)
 }
 
 /** The outcome by what is left now, not by what the units said. */
-async function ended(services: RunServices, plan: StepPlan, signal: AbortSignal): Promise<StepEnd> {
+async function ended(services: RunServices, plan: StepPlan, turns: Turns, signal: AbortSignal): Promise<StepEnd> {
   const { step } = plan
   const left =
     plan.units.length > 0
@@ -67,10 +84,21 @@ async function ended(services: RunServices, plan: StepPlan, signal: AbortSignal)
     await forgetOld(services, plan)
     return { outcome: 'complete', ...rest }
   }
+  if (turns.refused && quarantined === 0) {
+    const resume = `${turns.most} pages read; the next run goes on ${resumePoint(left.units)}`
+    return turns.most === services.limit
+      ? { outcome: 'limited', ...rest, reason: `--limit: ${resume}` }
+      : { outcome: 'incomplete', ...rest, reason: `max_pages reached: ${resume}` }
+  }
   const limited = missing > 0 && quarantined === 0 && missing <= plan.leftOut
   if (limited) return { outcome: 'limited', ...rest, reason: `--limit left ${missing} ${plan.unitWord} out` }
   const parts = [missing > 0 ? `${missing} ${plan.unitWord} missing` : '', quarantined > 0 ? `${quarantined} in quarantine` : '']
   return { outcome: 'incomplete', ...rest, reason: parts.filter(Boolean).join(', ') }
+}
+
+function resumePoint(units: readonly PlannedUnit[]): string {
+  const tops = units.flatMap(({ piece }) => (piece.kind === 'time' ? [formatInstant(piece.to)] : []))
+  return tops.length > 0 ? `from ${tops.slice(0, 3).join(' and from ')}${tops.length > 3 ? ', …' : ''}` : 'where this one ended'
 }
 
 function announce(services: RunServices, plan: StepPlan): void {
@@ -82,9 +110,10 @@ function announce(services: RunServices, plan: StepPlan): void {
     units: plan.units.length,
     pieces: plan.pieces,
     done: plan.done,
-    requests: plan.requests,
+    requests: plan.requests ?? 0,
     reasons,
     unit: plan.unitWord,
+    ...(plan.time ? { time: plan.time } : {}),
   })
 }
 
@@ -96,7 +125,16 @@ async function runCheck(services: RunServices, plan: StepPlan, signal: AbortSign
   if (!unit) throw new Error(`gate ${plan.step.id} has no unit`)
   services.emit({ type: 'step:started', step: plan.step.id })
   const failed = services.collectChecks(plan.step.id)
-  const outcome = await runUnit({ services, plan, unit, opened: noRow(plan, unit), rpc: services.rpc(plan.step), signal, input: noInput })
+  const outcome = await runUnit({
+    services,
+    plan,
+    unit,
+    opened: noRow(plan, unit),
+    rpc: services.rpc(plan.step),
+    turns: NO_LIMIT,
+    signal,
+    input: noInput,
+  })
   if (outcome === 'stopped') return { outcome: 'stopped', missing: 0, quarantined: 0 }
   const closed = failed()
   if (outcome !== 'done') return { outcome: 'closed', missing: 0, quarantined: 0, reason: 'its checks could not be evaluated' }
@@ -116,7 +154,7 @@ export async function runEarlyChecks(services: RunServices, step: Step, signal: 
       await services.clock.sleep(everyMs, signal)
       if (!open()) return
       const unit: PlannedUnit = { key: 'check', piece: { kind: 'check', early: true }, size: 1, reason: 'every', redo: false }
-      await runUnit({ services, plan, unit, opened: noRow(plan, unit), rpc: services.rpc(step), signal, input: noInput })
+      await runUnit({ services, plan, unit, opened: noRow(plan, unit), rpc: services.rpc(step), turns: NO_LIMIT, signal, input: noInput })
     }
   } catch (error) {
     // The evaluation after the needs will fail with the same error, and then it counts.
@@ -129,7 +167,9 @@ export async function runEarlyChecks(services: RunServices, step: Step, signal: 
   }
 }
 
-async function runUnits(services: RunServices, plan: StepPlan, signal: AbortSignal): Promise<void> {
+const NO_LIMIT = new Turns(undefined)
+
+async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, signal: AbortSignal): Promise<void> {
   const { step } = plan
   const { definition } = step
   const { committer, slots } = services
@@ -153,6 +193,7 @@ async function runUnits(services: RunServices, plan: StepPlan, signal: AbortSign
       unit,
       opened,
       rpc,
+      turns,
       signal,
       input: () => input(services, plan, unit),
       produced,
@@ -174,7 +215,7 @@ async function runUnits(services: RunServices, plan: StepPlan, signal: AbortSign
   const worker = async () => {
     const producer = committer.join()
     try {
-      while (!signal.aborted && !outages.tripped && !failure) {
+      while (!signal.aborted && !outages.tripped && !failure && !turns.refused) {
         const index = next++
         const unit = plan.units[index]
         if (!unit) return
@@ -272,57 +313,66 @@ async function settle({ pipeline, warehouse, clock }: RunServices, plan: StepPla
   const at = BigInt(Math.round(clock.now() * 1000))
   const name = { pipeline: pipeline.name, step: plan.step.id }
   const current = { ...name, fingerprint: plan.fingerprint }
-  const put = []
-  const drop = []
+  const put: Amendment[] = []
+  const drop: { step: string; unit: string }[] = []
+  const planned = new Set(plan.units.map(({ key }) => key))
+  const until = plan.wanted.kind === 'time' ? plan.wanted.to : undefined
   const redoes = plan.units.some((unit) => unit.redo || (unit.piece.kind === 'rows' && unit.piece.redo))
   for (const row of ledger) {
     const all = parseIntervalKey(row.unit)
-    if (
-      row.fingerprint === plan.fingerprint &&
-      row.state !== 'done' &&
-      all &&
-      isCoveredCursor(row.cursor) &&
-      row.cursor.covered.length > 0
-    ) {
-      const covered = coveredBy(row)
-      const redo = row.cursor.redo
-      drop.push({ step: plan.step.id, unit: row.unit })
-      for (const interval of covered)
+    if (row.fingerprint !== plan.fingerprint) {
+      if (redoes && row.fingerprint !== outdated(row.fingerprint))
+        put.push({ step: { ...name, fingerprint: outdated(row.fingerprint) }, unit: row.unit, state: row.state })
+      continue
+    }
+    if (!all) continue
+    const tentative = tentativeUntil(row)
+    if (tentative !== undefined && tentative !== until) drop.push({ step: plan.step.id, unit: row.unit })
+    if (row.state === 'done') continue
+    const covered = coveredBy(row)
+    const { redo, at: place } = isCoveredCursor(row.cursor) ? row.cursor : { redo: undefined, at: undefined }
+    // The upper end of a lane moves with the clock, so what is open of it is named anew in every run.
+    const renamed = until !== undefined && row.state !== 'quarantined' && !planned.has(row.unit)
+    if (covered.length === 0 && !renamed) continue
+    const nameOf = namedAs(row.unit)
+    if (covered.length > 0 || redo === undefined) drop.push({ step: plan.step.id, unit: row.unit })
+    for (const [i, interval] of covered.entries())
+      put.push({
+        step: current,
+        unit: nameOf(interval),
+        state: 'done',
+        // Where the list is at the lower end of what was read of it.
+        ...(i === 0 && place !== undefined ? { cursor: coveredCursor([], undefined, place) } : {}),
+        ...(covered.length === 1 ? { rows: row.rows } : {}),
+        ...(row.endpoint === undefined ? {} : { endpoint: row.endpoint }),
+      })
+    for (const interval of subtract([all], covered)) {
+      if (redo !== undefined)
+        put.push({
+          step: { ...name, fingerprint: redo === 'reset' ? RESET_FINGERPRINT : outdated('') },
+          unit: nameOf(interval),
+          state: 'done',
+        })
+      else if (!renamed)
         put.push({
           step: current,
-          unit: intervalKey(interval),
-          state: 'done' as const,
-          ...(covered.length === 1 ? { rows: row.rows } : {}),
-          ...(row.endpoint === undefined ? {} : { endpoint: row.endpoint }),
+          unit: nameOf(interval),
+          state: row.state === 'running' ? 'pending' : row.state,
+          attempts: row.attempts,
+          error: row.error ?? null,
         })
-      for (const interval of subtract([all], covered)) {
-        if (redo !== undefined)
-          put.push({
-            step: { ...name, fingerprint: redo === 'reset' ? RESET_FINGERPRINT : outdated('') },
-            unit: intervalKey(interval),
-            state: 'done' as const,
-          })
-        else
-          put.push({
-            step: current,
-            unit: intervalKey(interval),
-            state: row.state === 'running' ? ('pending' as const) : row.state,
-            attempts: row.attempts,
-            error: row.error ?? null,
-          })
-      }
-    } else if (redoes && row.fingerprint !== plan.fingerprint && row.fingerprint !== outdated(row.fingerprint)) {
-      put.push({ step: { ...name, fingerprint: outdated(row.fingerprint) }, unit: row.unit, state: row.state })
     }
   }
   if (put.length > 0 || drop.length > 0) await warehouse.amend(pipeline.name, { put, drop }, at)
 }
 
+type Amendment = LedgerChange & { readonly step: LedgerStep; readonly unit: string }
+
 /** Drops what the ledger says of older definitions, once everything is read under this one. */
 async function forgetOld({ pipeline, warehouse, clock }: RunServices, plan: StepPlan): Promise<void> {
   if (plan.units.length === 0 || plan.wanted.kind === 'check') return
   const rows = await warehouse.units(pipeline.name, plan.step.id)
-  const asked = plan.wanted.kind === 'range' ? ([[plan.wanted.from, plan.wanted.to]] as const) : undefined
+  const asked = plan.wanted.kind === 'range' || plan.wanted.kind === 'time' ? ([[plan.wanted.from, plan.wanted.to]] as const) : undefined
   const drop = rows
     .filter((row) => row.fingerprint !== plan.fingerprint)
     .filter((row) => {

@@ -1,16 +1,8 @@
 import type { TSchema } from '@sinclair/typebox'
 import { Value as Schema } from '@sinclair/typebox/value'
-import {
-  type Batch,
-  isPipeError,
-  type LedgerChange,
-  type PipeError,
-  type RunContext,
-  UnitTakenError,
-  type UnitWrite,
-} from '../sdk/index.js'
+import { type Batch, isPipeError, type LedgerChange, type PipeError, type RunContext, UnitTakenError } from '../sdk/index.js'
 import type { Committed, Session } from './committer.js'
-import { Progress } from './progress.js'
+import { Progress, type ProgressWrite } from './progress.js'
 import { backoff } from './retry.js'
 import type { UnitTask } from './services.js'
 
@@ -24,7 +16,7 @@ export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
   const progress = new Progress(task)
   for (let attempt = 1; ; attempt++) {
     try {
-      await attemptUnit(task, progress)
+      if (!(await attemptUnit(task, progress))) return 'stopped'
       services.emit({ type: 'unit:done', step: step.id, unit: unit.key })
       return progress.quarantinedKeys > 0 ? 'quarantined' : 'done'
     } catch (error) {
@@ -66,17 +58,19 @@ export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
   }
 }
 
-async function attemptUnit(task: UnitTask, progress: Progress): Promise<void> {
+/** Resolves to whether the unit came to its end; not when its step may ask no more in this run. */
+async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean> {
   const { services, plan, unit, signal } = task
   const { definition } = plan.step
   const producer = services.committer.join()
   const session: Session = { broken: false }
+  let cutShort = false
   const waiting: Promise<void>[] = []
-  const commit = async (write: UnitWrite, pieces: number, rows: Readonly<Record<string, number>>): Promise<void> => {
+  const commit = async ({ write, pieces, rows, ...facts }: ProgressWrite): Promise<void> => {
     const { written, doubles }: Committed = await services.committer.push(write, session)
     if (!written) throw new UnitTakenError(unit.key)
     progress.committed(write)
-    services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows, doubles })
+    services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows, doubles, ...facts })
   }
   // A rejection may come while nobody waits for it; it is met again below.
   const later = (promise: Promise<void>) => {
@@ -91,6 +85,11 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<void> {
       input: () => task.input(),
       rpc: task.rpc,
       http: services.http(plan.step),
+      turn: () => {
+        const granted = task.turns.take()
+        cutShort ||= !granted
+        return granted
+      },
       head: () => services.head(plan.step),
       signal,
       ...services.stepContext(plan),
@@ -102,7 +101,7 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<void> {
         continue
       }
       if (waiting.length >= 2) await producer.wait(waiting.shift() as Promise<void>)
-      const { write, pieces, rows } = progress.write(batch as Batch)
+      const write = progress.write(batch as Batch)
       for (const { key, error } of batch.failed ?? []) {
         const about = { step: plan.step.id, error: services.redact(error.message), code: error.code }
         if (error.blame === 'own') services.emit({ type: 'key:quarantined', unit: unit.key, key, ...about })
@@ -115,14 +114,15 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<void> {
             ...(error.hint === undefined ? {} : { hint: error.hint }),
           })
       }
-      later(commit(write, pieces, rows))
+      later(commit(write))
     }
-    if (unit.piece.kind === 'check') return
+    if (unit.piece.kind === 'check') return true
     // A step that was told to stop may just return.
     signal.throwIfAborted()
-    later(commit(progress.end(), progress.piecesLeft(), {}))
+    later(commit(cutShort ? progress.stop() : progress.end()))
     task.produced?.()
     await producer.wait(Promise.all(waiting))
+    return !cutShort
   } finally {
     producer.leave()
     // What is queued must end before the unit may be tried again or recorded as failed.

@@ -1,5 +1,3 @@
-import type { RpcCall } from '../sdk/index.js'
-
 const HTML = /<[a-z!/][^>]*>/i
 
 /** Takes secrets out of a text that came from outside. */
@@ -21,19 +19,6 @@ export function showText(text: string, scrub: Scrub, max = 200): string {
       (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
     )
   return shown.length > max ? `${shown.slice(0, max - 1)}…` : shown
-}
-
-/** Parameters of a call for a message: JSON, cut to `max` characters. */
-function showParams(params: readonly unknown[], max = 120): string {
-  const text = params
-    .map((param) => JSON.stringify(param, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value)) ?? 'undefined')
-    .join(', ')
-  return text.length > max ? `${text.slice(0, max - 1)}…` : text
-}
-
-/** A call for a message. */
-export function showCall(call: RpcCall): string {
-  return `${call.method}(${showParams(call.params)})`
 }
 
 /**
