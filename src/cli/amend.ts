@@ -1,3 +1,4 @@
+import { consumersOf } from '../pipeline/inputs.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { Warehouse } from '../sdk/index.js'
 import type { Io } from './io.js'
@@ -28,6 +29,7 @@ export async function withLedger(
   try {
     warehouse = await openWarehouse(url, { mode: 'write' })
     await warehouse.prepare([...pipeline.tables.values()])
+    warehouse.watch(consumersOf(pipeline))
     return await work(pipeline, warehouse)
   } finally {
     await warehouse?.close()

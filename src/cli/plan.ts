@@ -79,10 +79,9 @@ export function renderPlan(report: PlanReport): string {
 function renderStep(step: StepReport): string[] {
   const head = `${step.id}  (${step.type}${step.needs.length > 0 ? `, after ${step.needs.join(', ')}` : ''})`
   if (step.unknown !== null) return [head, `  ${step.unknown}`]
-  const later = step.upTo
-    .map(({ step: id, pieces, piece }) => ` + up to ${count(pieces)} from ${id}${piece === step.piece ? '' : ` (${piece})`}`)
-    .join('')
+  const later = laterOf(step)
   const lines = [head, `  ${count(step.pieces)} now${later}: ${step.piece} to do, ${count(step.done)} done`]
+  if (step.kept.length > 0) lines.push(`  ${count(step.kept.length)} kept: inputs expired`)
   if (step.leftOut > 0) lines.push(`  ${count(step.leftOut)} left out by --limit`)
   if (step.quarantined.length > 0)
     lines.push(
@@ -104,6 +103,14 @@ function renderStep(step: StepReport): string[] {
       `  ${count(step.calls)} calls, about ${count(step.requests ?? 0)} requests, ${duration((step.estimate.seconds ?? 0) * 1000)}${step.estimate.basis === 'guess' ? ' (a guess: no run yet)' : ''}`,
     )
   return lines
+}
+
+/** What steps before it may bring: rows, or changes of what it is computed from. */
+function laterOf({ piece, upTo }: StepReport): string {
+  const steps = upTo.map(({ step }) => step).join(' and ')
+  if (upTo.length > 0 && piece === 'intervals') return ` + the intervals that ${steps} ${upTo.length === 1 ? 'touches' : 'touch'}`
+  if (upTo.length > 0 && piece === 'units') return ` + all of it again when ${steps} ${upTo.length === 1 ? 'changes' : 'change'} its input`
+  return upTo.map(({ step, pieces, piece: word }) => ` + up to ${count(pieces)} from ${step}${word === piece ? '' : ` (${word})`}`).join('')
 }
 
 const megabytes = (bytes: number) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`)

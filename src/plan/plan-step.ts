@@ -17,6 +17,7 @@ import {
   timeUnits,
   type StepPlan,
 } from './plan.js'
+import { intervalUnits, wholeUnits } from './interval-units.js'
 import { rowsUnits } from './rows-units.js'
 import { type Moment, stepScope } from './scope.js'
 
@@ -29,7 +30,7 @@ export interface PlanStepOptions {
   readonly warehouse: Warehouse
   /** `--limit`: at most so many blocks, rows or days. */
   readonly limit: number | undefined
-  /** Plans of the steps it needs that are not carried out yet. */
+  /** Plans of the steps before it that are not carried out yet, and whose rows it takes. */
   readonly upstream: readonly StepPlan[]
 }
 
@@ -86,7 +87,10 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
   const base = await stepScope(pipeline, step, given, moment, undefined)
   const chainId = step.chain === undefined ? undefined : pipeline.chains.get(step.chain)?.id
   const outputs = step.outputs.map((output) => ({ ...output, key: pipeline.tables.get(output.table)?.key ?? [] }))
-  const ledger: Ledger = { rows, fingerprint: fingerprintOf({ definition, with: substitute(step.with, base), chainId, outputs }) }
+  const ledger: Ledger = {
+    rows,
+    fingerprint: fingerprintOf({ definition, with: substitute(step.with, base), chainId, outputs, scope: base }),
+  }
   const scope = await stepScope(pipeline, step, given, moment, ledger)
   const config = await checkConfig(step, substitute(step.with, scope))
   const all: Wanted[] = []
@@ -101,10 +105,11 @@ export async function planStep(options: PlanStepOptions): Promise<StepPlan> {
   const { step, upstream } = options
   const { config, scope, wanted, ledger } = await askStep(options)
   const cut = await cutUnits({ ...options, wanted, ledger })
-  const waitsFor =
-    wanted.kind === 'rows'
-      ? upstream.filter((plan) => plan.pieces > 0).map((plan) => ({ step: plan.step.id, pieces: plan.pieces, word: plan.unitWord }))
-      : []
+  const waitsFor = upstream
+    .filter(
+      (plan) => (wanted.kind === 'rows' && plan.pieces > 0) || (step.inputs.length > 0 && (plan.pieces > 0 || plan.waitsFor.length > 0)),
+    )
+    .map((plan) => ({ step: plan.step.id, pieces: plan.pieces, word: plan.unitWord }))
   const pieces = cut.units.reduce((sum, unit) => sum + unit.size, 0)
   return {
     step,
@@ -118,6 +123,7 @@ export async function planStep(options: PlanStepOptions): Promise<StepPlan> {
     pieces,
     done: cut.done,
     quarantined: cut.quarantined,
+    kept: cut.kept ?? [],
     leftOut: cut.leftOut,
     requests: requestsOf(wanted, cut, pieces, ledger),
     ...(cut.time ? { time: cut.time } : {}),
@@ -153,7 +159,7 @@ const WORDS: Record<Wanted['kind'], PieceWord> = {
   rows: 'rows',
   days: 'days',
   once: 'units',
-  intervals: 'units',
+  intervals: 'intervals',
   whole: 'units',
   time: 'days',
   check: 'checks',
@@ -174,6 +180,7 @@ export interface Cut {
   done: number
   leftOut: number
   quarantined: Quarantined[]
+  kept?: string[]
   time?: TimeCoverage
 }
 
@@ -196,8 +203,9 @@ async function cutUnits(options: CutOptions): Promise<Cut> {
       )
     }
     case 'intervals':
+      return intervalUnits({ ...options, wanted })
     case 'whole':
-      throw new Error(`${wanted.kind} is not planned yet`)
+      return wholeUnits({ ...options, wanted })
     case 'time': {
       const cut = timeUnits(step.id, wanted, ledger)
       return { ...cut, done: daysOf(cut.done), leftOut: 0 }

@@ -31,6 +31,8 @@ export interface StepReport {
   readonly pieces: number
   /** Done already. */
   readonly done: number
+  /** Due, and left as they are: rows that they are computed from have expired. */
+  readonly kept: readonly string[]
   /** Left out by `--limit`. */
   readonly leftOut: number
   readonly quarantined: readonly { readonly key: string; readonly error: string; readonly attempts: number }[]
@@ -90,7 +92,11 @@ export async function planPipeline(options: PlanOptions): Promise<readonly StepR
       continue
     }
     try {
-      const upstream = step.needs.flatMap((need) => plans.get(need) ?? [])
+      const upstream = [...plans.values()].filter((plan) =>
+        step.inputs.length > 0
+          ? plan.outputs.some((output) => step.inputs.some(({ table }) => table === output.table))
+          : step.needs.includes(plan.step.id),
+      )
       const plan = await planStep({ ...options, step, upstream })
       plans.set(step.id, plan)
       reports.push({ ...about, ...reportOf(plan, options) })
@@ -106,6 +112,7 @@ const EMPTY = {
   piece: 'units' as const,
   pieces: 0,
   done: 0,
+  kept: [],
   leftOut: 0,
   quarantined: [],
   units: [],
@@ -131,6 +138,7 @@ function reportOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<Step
     piece: plan.unitWord,
     pieces: check ? 0 : plan.pieces,
     done: plan.done,
+    kept: plan.kept,
     leftOut: plan.leftOut,
     quarantined: plan.quarantined,
     units: check

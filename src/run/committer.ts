@@ -9,6 +9,7 @@ import {
   type UnitWrite,
   type Value,
   type Warehouse,
+  type WriteOutcome,
 } from '../sdk/index.js'
 
 /** One attempt at one unit. Once a write of it failed, none that follow count: their checkpoints speak of rows that are not there. */
@@ -40,6 +41,8 @@ export interface Committed {
   readonly written: boolean
   /** Rows whose key came again later in the same commit, so that the later one was written. */
   readonly doubles: number
+  /** Of a write with queries: its rows by table, those that the queries gave included. */
+  readonly rows: Readonly<Record<string, number>>
 }
 
 const MAX_ROWS = 10_000
@@ -176,11 +179,17 @@ export class Committer {
       const outcomes = await warehouse.commit(writes)
       const ms = clock.monotonic() - started
       this.#ageMs = Math.min(Math.max(this.#options.maxAgeMs ?? MAX_AGE_MS, ms * 10), SLOWEST_AGE_MS)
-      emit({ type: 'commit:done', units: live.length, rows: live.reduce((sum, { rows }) => sum + rows, 0), ms })
+      const made = live.map(({ write }, i) => (write.selects ? rowsOf(outcomes[i]) : undefined))
+      emit({
+        type: 'commit:done',
+        units: live.length,
+        rows: live.reduce((sum, { rows }, i) => sum + (made[i] ? total(made[i]) : rows), 0),
+        ms,
+      })
       live.forEach((queued, i) => {
         const written = outcomes[i]?.written === true
         if (!written) queued.session.broken = true
-        queued.resolve({ written, doubles: doubles[i] ?? 0 })
+        queued.resolve({ written, doubles: doubles[i] ?? 0, rows: made[i] ?? {} })
       })
     } catch (error) {
       if (live.length === 1 || (isPipeError(error) && error.blame === 'outage')) {
@@ -258,3 +267,6 @@ export class Committer {
     }
   }
 }
+
+const rowsOf = (outcome: WriteOutcome | undefined): Readonly<Record<string, number>> => (outcome?.written ? outcome.rows : {})
+const total = (rows: Readonly<Record<string, number>>): number => Object.values(rows).reduce((sum, n) => sum + n, 0)

@@ -1,4 +1,12 @@
-import { formatInstant, type InputPage, type LedgerChange, type LedgerRow, type LedgerStep, PipeError } from '../sdk/index.js'
+import {
+  formatInstant,
+  type InputPage,
+  type LedgerChange,
+  type LedgerRow,
+  type LedgerStep,
+  PipeError,
+  timeUnitStart,
+} from '../sdk/index.js'
 import type { Step } from '../pipeline/pipeline.js'
 import { namedAs, parseIntervalKey, subtract } from '../plan/intervals.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
@@ -44,6 +52,7 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
   const timeout = new AbortController()
   const all = AbortSignal.any([signal, timeout.signal])
   const timer = new AbortController()
+  let computed: ReadonlySet<string> = new Set()
   if (step.timeoutMs !== undefined) {
     const ms = step.timeoutMs
     void services.clock.sleep(ms, timer.signal).then(
@@ -55,12 +64,12 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
     if (plan.units.length > 0) {
       services.emit({ type: 'step:started', step: step.id })
       await services.warehouse.checkOutputs(plan.outputs, services.pipeline.tables)
-      await runUnits(services, plan, turns, all)
+      computed = await runUnits(services, plan, turns, all)
     }
   } finally {
     timer.abort()
   }
-  return ended(services, plan, turns, signal)
+  return ended(services, plan, computed, turns, signal)
 }
 
 /** Requests that a run may make for steps that ask page by page: for them, `--limit` counts pages. */
@@ -69,14 +78,24 @@ function mostRequests({ wanted }: StepPlan, limit: number | undefined): number |
   return Math.min(limit ?? Infinity, wanted.maxRequests ?? Infinity)
 }
 
-/** The outcome by what is left now, not by what the units said. */
-async function ended(services: RunServices, plan: StepPlan, turns: Turns, signal: AbortSignal): Promise<StepEnd> {
+/**
+ * The outcome by what is left now, not by what the units said. Only a unit that was computed in this run and whose inputs
+ * changed again since, or that is due in every run, is the next run's.
+ */
+async function ended(
+  services: RunServices,
+  plan: StepPlan,
+  computed: ReadonlySet<string>,
+  turns: Turns,
+  signal: AbortSignal,
+): Promise<StepEnd> {
   const { step } = plan
   const left =
     plan.units.length > 0
       ? await planStep({ ...services, step, limit: undefined, upstream: [] })
       : { ...plan, pieces: plan.pieces + plan.leftOut }
-  const missing = left.pieces
+  const missing =
+    left.pieces - left.units.filter(({ key, again }) => computed.has(key) && (again === true || step.inputs.length > 0)).length
   const quarantined = left.quarantined.length
   const rest = { missing, quarantined }
   if (signal.aborted) return { outcome: 'stopped', ...rest }
@@ -169,7 +188,8 @@ export async function runEarlyChecks(services: RunServices, step: Step, signal: 
 
 const NO_LIMIT = new Turns(undefined)
 
-async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, signal: AbortSignal): Promise<void> {
+/** Does all units of a plan. Resolves to the names of those that are done. */
+async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, signal: AbortSignal): Promise<ReadonlySet<string>> {
   const { step } = plan
   const { definition } = step
   const { committer, slots } = services
@@ -179,6 +199,7 @@ async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, sig
   const opener = new Opener(services, plan)
   const outages = new OutageGuard()
   const ending = new Set<Promise<void>>()
+  const done = new Set<string>()
   let next = 0
   let failure: { readonly error: unknown } | undefined
   /** Does a unit up to its last batch. The commit of that one is waited for in `ending`, while the next unit begins. */
@@ -201,6 +222,7 @@ async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, sig
       (outcome) => {
         ending.delete(end)
         outages.saw(outcome)
+        if (outcome === 'done' && unit.limit === undefined) done.add(unit.key)
         produced()
       },
       (error: unknown) => {
@@ -231,6 +253,7 @@ async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, sig
   await Promise.all(ending)
   for (const result of workers) if (result.status === 'rejected') throw result.reason
   if (failure) throw failure.error
+  return done
 }
 
 /** Opens units ahead of those who do them: about as many as a second takes, so that a killed run leaves little behind. */
@@ -317,7 +340,7 @@ async function settle({ pipeline, warehouse, clock }: RunServices, plan: StepPla
   const drop: { step: string; unit: string }[] = []
   const planned = new Set(plan.units.map(({ key }) => key))
   const until = plan.wanted.kind === 'time' ? plan.wanted.to : undefined
-  const redoes = plan.units.some((unit) => unit.redo || (unit.piece.kind === 'rows' && unit.piece.redo))
+  const redoes = plan.units.some((unit) => unit.redo || unit.piece.kind === 'interval' || (unit.piece.kind === 'rows' && unit.piece.redo))
   for (const row of ledger) {
     const all = parseIntervalKey(row.unit)
     if (row.fingerprint !== plan.fingerprint) {
@@ -372,10 +395,13 @@ type Amendment = LedgerChange & { readonly step: LedgerStep; readonly unit: stri
 async function forgetOld({ pipeline, warehouse, clock }: RunServices, plan: StepPlan): Promise<void> {
   if (plan.units.length === 0 || plan.wanted.kind === 'check') return
   const rows = await warehouse.units(pipeline.name, plan.step.id)
+  const { wanted } = plan
   const asked = plan.wanted.kind === 'range' || plan.wanted.kind === 'time' ? ([[plan.wanted.from, plan.wanted.to]] as const) : undefined
   const drop = rows
     .filter((row) => row.fingerprint !== plan.fingerprint)
     .filter((row) => {
+      // What is kept because its inputs have expired stays as it was done.
+      if (wanted.kind === 'intervals') return timeUnitStart(row.unit, wanted.everyUs) === undefined
       const key = parseIntervalKey(row.unit)
       return !asked || (key !== undefined && subtract([key], asked).length === 0)
     })

@@ -1,4 +1,5 @@
 import { type CheckResult, isPipeError, PipeError } from '../sdk/index.js'
+import { consumersOf } from '../pipeline/inputs.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { planContext, planStep } from '../plan/plan-step.js'
 import { preflight } from '../plan/preflight.js'
@@ -34,6 +35,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const ends = new Map<string, StepEnd>()
   const services = createServices(options, ends)
   const acting = actingSteps(pipeline, options.select)
+  options.warehouse.watch(consumersOf(pipeline))
   await preflight({ ...options, steps: pipeline.steps.filter((step) => acting.has(step.id) && whenHolds(step, options)) })
   const end = (step: string, result: StepEnd) => {
     states.set(step, result.outcome)
@@ -130,7 +132,8 @@ function gateNeeds(pipeline: Pipeline, acting: ReadonlySet<string>, id: string):
 /** How a step stands, without doing anything. */
 async function look(services: RunServices, step: Step): Promise<StepEnd> {
   if (!whenHolds(step, services) || isGate(step)) return { outcome: 'skipped', missing: 0, quarantined: 0 }
-  const { pieces, quarantined } = await planStep({ ...services, step, limit: undefined, upstream: [] })
+  const { units, pieces: due, quarantined } = await planStep({ ...services, step, limit: undefined, upstream: [] })
+  const pieces = due - units.filter(({ again }) => again).length
   return {
     outcome: pieces === 0 && quarantined.length === 0 ? 'complete' : 'incomplete',
     missing: pieces,

@@ -4,6 +4,7 @@ import { type Batch, isPipeError, type LedgerChange, type PipeError, type RunCon
 import type { Committed, Session } from './committer.js'
 import { Progress, type ProgressWrite } from './progress.js'
 import { backoff } from './retry.js'
+import { selectWrites } from './selects.js'
 import type { UnitTask } from './services.js'
 
 /** How one unit ended. */
@@ -67,10 +68,10 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
   let cutShort = false
   const waiting: Promise<void>[] = []
   const commit = async ({ write, pieces, rows, ...facts }: ProgressWrite): Promise<void> => {
-    const { written, doubles }: Committed = await services.committer.push(write, session)
+    const { written, doubles, rows: made }: Committed = await services.committer.push(write, session)
     if (!written) throw new UnitTakenError(unit.key)
-    progress.committed(write)
-    services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows, doubles, ...facts })
+    progress.committed(write, made)
+    services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows: { ...rows, ...made }, doubles, ...facts })
   }
   // A rejection may come while nobody waits for it; it is met again below.
   const later = (promise: Promise<void>) => {
@@ -101,7 +102,10 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
         continue
       }
       if (waiting.length >= 2) await producer.wait(waiting.shift() as Promise<void>)
-      const write = progress.write(batch as Batch)
+      const given = batch as Batch
+      const outputOf = (id: string) => progress.output(id)
+      const selects = await selectWrites(given, unit, outputOf, services.pipeline.tables, services.warehouse)
+      const write = progress.write(given, selects)
       for (const { key, error } of batch.failed ?? []) {
         const about = { step: plan.step.id, error: services.redact(error.message), code: error.code }
         if (error.blame === 'own') services.emit({ type: 'key:quarantined', unit: unit.key, key, ...about })
@@ -115,6 +119,8 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
           })
       }
       later(commit(write))
+      // How many rows a query gave is known when it is committed, and belongs into the unit's last checkpoint.
+      if (selects.length > 0) await producer.wait(Promise.all(waiting.splice(0)))
     }
     if (unit.piece.kind === 'check') return true
     // A step that was told to stop may just return.

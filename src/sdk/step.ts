@@ -4,7 +4,7 @@ import type { HttpClient } from './http.js'
 import type { RpcPool } from './rpc.js'
 import type { Scope } from './scope.js'
 import type { Column, Json, Row, Statement, Table } from './values.js'
-import type { IntervalInput, WarehouseReader } from './stores.js'
+import type { Consumer, WarehouseReader } from './stores.js'
 
 /**
  * The smallest piece of work that is planned, retried, claimed and checkpointed. Its key says exactly what it covers
@@ -122,7 +122,12 @@ export interface Batch<Cursor = Json> {
    * Rows made by a query inside the warehouse, in the same transaction, into an output. `replace`: what the query no
    * longer gives is deleted, within the unit's interval (all of it for a unit without one) and the output's constants.
    */
-  readonly selects?: readonly { readonly output: string; readonly sql: Statement; readonly replace: boolean }[]
+  readonly selects?: readonly {
+    readonly output: string
+    readonly sql: Statement
+    readonly replace: boolean
+    readonly timeoutMs?: number
+  }[]
   /** Passed back to `run` after a crash. Left out, the one before stands. */
   readonly cursor?: Cursor
   /**
@@ -179,7 +184,7 @@ export interface Output {
 /** A table that a step is computed from, with how its rows fall into the step's units (see `Consumer`). */
 export interface StepInput {
   readonly table: string
-  readonly interval: IntervalInput | undefined
+  readonly interval: Consumer['interval']
 }
 
 /** A mistake in `with`, found by a step's own `check`. `path` starts below `with`. */

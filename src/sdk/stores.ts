@@ -81,14 +81,19 @@ export interface Stretch {
 
 /**
  * A step whose rows are computed from a table. Every commit that changes the table (insert, overwrite, delete; not
- * retention) marks the units of the consumer that it touched, in its own transaction.
+ * retention) marks the units of the consumer that it touched, in its own transaction. Rows that are written again as
+ * they were need no mark.
  */
 export interface Consumer {
   readonly pipeline: string
   readonly step: string
   readonly table: string
-  /** How rows of the table fall into units: by a time column, in stretches. Undefined: all of them into the unit `all`. */
-  readonly interval: IntervalInput | undefined
+  /**
+   * How rows of the table fall into units: by a time column, in stretches (a row without a time into none). `whole`: a
+   * change marks the unit `all`. `every`: a change marks every unit that the ledger has of the step: a table without a
+   * time, read by a step that is computed in stretches of others.
+   */
+  readonly interval: IntervalInput | 'whole' | 'every'
 }
 
 /** Stretches of `everyUs` microseconds UTC, counted from 1970; each reads `lookbackUs` of the time before it, too. */
@@ -111,6 +116,8 @@ export interface SelectWrite {
   readonly sql: Statement
   /** Rows of this stretch (`all`: of the whole table) with the output's constants that the query does not give are deleted. Undefined: nothing is. */
   readonly replace: Stretch | 'all' | undefined
+  /** Longer, and it is stopped, and nothing of the commit is written. @throws {SqlTimeoutError} from `commit` */
+  readonly timeoutMs?: number
 }
 
 /** One batch of one unit with the checkpoint after it. */
@@ -136,7 +143,7 @@ export interface UnitWrite {
   readonly at: bigint
 }
 
-/** What became of one write of a commit. */
+/** What became of one write of a commit. `rows` by table: those it brought, and those that its queries gave. */
 export type WriteOutcome =
   { readonly written: true; readonly rows: Readonly<Record<string, number>> } | { readonly written: false; readonly reason: 'taken' }
 

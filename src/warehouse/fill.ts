@@ -37,11 +37,26 @@ export function checkFilling(output: Output, table: Table): void {
   }
 }
 
+/** Moves staged rows into their table: computes, adds constants, and overwrites what has the same key. See `filled`. */
+export function fill(output: Output, table: Table, source: string, only?: (select: string, key: readonly string[]) => string): string {
+  return insertSelected(table, filled(output, table, source, only))
+}
+
+/** `INSERT` of what a SELECT gives for all columns of a table in their order. What has the same key is overwritten, or kept. */
+export function insertSelected(table: Table, select: string, conflict: 'overwrite' | 'keep' = 'overwrite'): string {
+  const rest = table.columns.filter(({ name }) => !table.key.includes(name)).map(({ name }) => quoteIdentifier(name))
+  const action =
+    rest.length === 0 || conflict === 'keep' ? 'DO NOTHING' : `DO UPDATE SET ${rest.map((name) => `${name} = excluded.${name}`).join(', ')}`
+  const names = identifiers(table.columns.map(({ name }) => name))
+  return `INSERT INTO ${quoteIdentifier(table.name)} (${names}) ${select} ON CONFLICT (${identifiers(table.key)}) ${action}`
+}
+
 /**
- * Moves staged rows into their table: computes, adds constants, and overwrites what has the same key. `source` selects
- * the brought columns and the constants with their declared types. `only` may narrow the SELECT, given the key as SQL.
+ * Staged rows as the table will have them: a SELECT of all its columns in their order, each under its name. `source`
+ * selects the brought columns and the constants with their declared types. `only` may narrow the SELECT, given the key as
+ * SQL.
  */
-export function fill(
+export function filled(
   output: Output,
   table: Table,
   source: string,
@@ -55,11 +70,8 @@ export function fill(
     if (expression !== undefined) return `(${expression}\n)`
     return brought.has(name) || name in output.constants ? quoteIdentifier(name) : 'NULL'
   }
-  const rest = table.columns.filter(({ name }) => !table.key.includes(name)).map(({ name }) => quoteIdentifier(name))
-  const action = rest.length === 0 ? 'DO NOTHING' : `DO UPDATE SET ${rest.map((name) => `${name} = excluded.${name}`).join(', ')}`
-  const names = table.columns.map(({ name }) => name)
-  const select = only(`SELECT ${names.map(valueOf).join(', ')} FROM (${source}) AS pipe_row`, table.key.map(valueOf))
-  return `INSERT INTO ${quoteIdentifier(table.name)} (${identifiers(names)}) ${select} ON CONFLICT (${identifiers(table.key)}) ${action}`
+  const columns = table.columns.map(({ name }) => `${valueOf(name)} AS ${quoteIdentifier(name)}`)
+  return only(`SELECT ${columns.join(', ')} FROM (${source}) AS pipe_row`, table.key.map(valueOf))
 }
 
 /** The constants of an output as columns of a SELECT. */
@@ -67,8 +79,13 @@ export function constantColumns(output: Output): string[] {
   return Object.entries(output.constants).map(([name, value]) => `'${value.replaceAll("'", "''")}' AS ${quoteIdentifier(name)}`)
 }
 
-/** Deletes the rows of a stretch. Its ends are numbers, or microseconds UTC where the column is a time or a date. */
+/** Deletes the rows of a stretch. */
 export function deleteStretch(stretch: Stretch, table: Table): Statement {
+  return sql`DELETE FROM ${identifier(table.name)} WHERE ${inStretch(stretch, table)}`
+}
+
+/** The rows of a stretch, as a condition. Its ends are numbers, or microseconds UTC where the column is a time or a date. */
+export function inStretch(stretch: Stretch, table: Table): Statement {
   const { type } = declared(stretch.column, table, `range of ${table.name}`)
   // In the column's own width: comparing in a wider type reads the whole table.
   const wide = type.kind === 'uint256' || type.kind === 'int256' ? 'int256' : 'bigint'
@@ -82,7 +99,7 @@ export function deleteStretch(stretch: Stretch, table: Table): Statement {
     sql`${column} <= ${at(stretch.to)}`,
     ...Object.entries(stretch.constants).map(([name, value]) => sql`${identifier(name)} = ${{ type: { kind: 'text' }, value }}`),
   ]
-  return sql`DELETE FROM ${identifier(table.name)} WHERE ${joinSql(conditions, ' AND ')}`
+  return joinSql(conditions, ' AND ')
 }
 
 function declared(name: string, table: Table, where: string): Column {

@@ -67,6 +67,16 @@ export class Transactions {
     }
   }
 
+  /** Runs a query of our own inside the transaction that is open. Its columns must be integers. */
+  async select(statement: Statement): Promise<readonly (readonly (bigint | null)[])[]> {
+    const prepared = await prepare(this.connection, statement)
+    try {
+      return (await (await prepared.run()).getRows()) as (bigint | null)[][]
+    } finally {
+      prepared.destroySync()
+    }
+  }
+
   /** Empties a stage. */
   async clear(stage: Stage): Promise<void> {
     await this.#control(`TRUNCATE ${stage.table}`)

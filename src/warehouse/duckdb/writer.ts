@@ -1,9 +1,22 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { Output, Row, Stretch, Table, UnitWrite, ValueError, WriteOutcome } from '../../sdk/index.js'
-import { deleteStretch } from '../fill.js'
+import {
+  type Consumer,
+  identifier,
+  type Output,
+  type Row,
+  sql,
+  type Stretch,
+  type Table,
+  type UnitWrite,
+  type ValueError,
+  type WriteOutcome,
+} from '../../sdk/index.js'
+import { deleteStretch, inStretch } from '../fill.js'
 import { epochOf, LedgerChanges, unitKey } from '../ledger-changes.js'
 import { statementError } from './errors.js'
 import { type Lane, LaneError, Lanes } from './lanes.js'
+import { writeSelect } from './selects.js'
+import { boundsOf, clearMarks, markLane, Marks, type Watched, watchedTables } from './touches.js'
 import { Transactions } from './transactions.js'
 import { Units } from './units.js'
 
@@ -22,6 +35,7 @@ export class Writer {
   readonly #display: string
   readonly #lanes: Lanes
   readonly #units: Units
+  #watched: ReadonlyMap<string, Watched> = new Map()
 
   constructor(connection: DuckDBConnection, display: string) {
     this.transactions = new Transactions(connection, display)
@@ -30,7 +44,12 @@ export class Writer {
     this.#units = new Units(this.transactions, this.#lanes)
   }
 
-  /** Writes of many units: fences, deletes, rows, statements and checkpoints, in this order. */
+  /** From now on, commits mark what they touch for these. */
+  watch(consumers: readonly Consumer[]): void {
+    this.#watched = watchedTables(consumers)
+  }
+
+  /** Writes of many units: fences, deletes, rows, statements, selects, marks and checkpoints, in this order. */
   async commit(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>): Promise<readonly WriteOutcome[]> {
     const lanes = new Map<Output, Lane>()
     const makeLanes = async () => {
@@ -38,16 +57,23 @@ export class Writer {
       for (const { output } of writes.flatMap((write) => write.rows)) {
         if (!lanes.has(output)) lanes.set(output, await this.#lanes.of(output, declared(output.table, tables)))
       }
+      if (this.#watched.size > 0) await markLane(this.#lanes)
     }
     try {
       return await this.transactions.run(async () => {
         const { kept, taken, there, changes } = await this.#fence(writes)
-        for (const { stretch, table } of stretches(kept, tables)) await this.transactions.execute(deleteStretch(stretch, table))
-        for (const [lane, rows] of byLane(kept, lanes)) await this.#lanes.write(lane, rows)
+        const cleared = kept.filter(({ clearsTouch }) => clearsTouch).map(({ step, unit }) => ({ ...step, unit }))
+        if (cleared.length > 0) await this.transactions.execute(clearMarks(cleared))
+        const marks = new Marks(this.#watched, this.transactions)
+        for (const { stretch, table } of stretches(kept, tables)) await this.#delete(stretch, table, marks)
+        for (const [lane, rows] of byLane(kept, lanes)) await this.#lanes.write(lane, rows, marks)
         for (const statement of kept.flatMap((write) => write.sql)) await this.transactions.execute(statement)
+        const given = new Map<UnitWrite, Record<string, number>>()
+        for (const write of kept) given.set(write, await this.#select(write, tables, marks))
         await this.#units.write(changes, there)
+        if (this.#watched.size > 0) await marks.write(this.#lanes, await markLane(this.#lanes), latest(writes))
         return writes.map((write): WriteOutcome =>
-          taken.has(write) ? { written: false, reason: 'taken' } : { written: true, rows: counts(write) },
+          taken.has(write) ? { written: false, reason: 'taken' } : { written: true, rows: given.get(write) ?? {} },
         )
       }, makeLanes)
     } catch (error) {
@@ -67,6 +93,26 @@ export class Writer {
       },
       () => this.#units.ready(),
     )
+  }
+
+  async #delete(stretch: Stretch, table: Table, marks: Marks): Promise<void> {
+    const watched = marks.of(table.name)
+    if (watched)
+      await marks.see(
+        watched,
+        sql`SELECT DISTINCT ${boundsOf(watched, undefined)} FROM ${identifier(table.name)} WHERE ${inStretch(stretch, table)}`,
+      )
+    await this.transactions.execute(deleteStretch(stretch, table))
+  }
+
+  /** Runs the queries of a write. Resolves to all rows that the write brought or made, by table. */
+  async #select(write: UnitWrite, tables: ReadonlyMap<string, Table>, marks: Marks): Promise<Record<string, number>> {
+    const rows = counts(write)
+    for (const select of write.selects ?? []) {
+      const { table } = select.output
+      rows[table] = (rows[table] ?? 0) + (await writeSelect(select, declared(table, tables), this.transactions, marks))
+    }
+    return rows
   }
 
   /** Before anything else: a stale writer must find out without having written. */
@@ -126,6 +172,8 @@ function byLane(writes: readonly UnitWrite[], lanes: ReadonlyMap<Output, Lane>):
   }
   return grouped
 }
+
+const latest = (writes: readonly UnitWrite[]): bigint => writes.reduce((last, { at }) => (at > last ? at : last), 0n)
 
 function counts(write: UnitWrite): Record<string, number> {
   const rows: Record<string, number> = {}
