@@ -43,6 +43,8 @@ export interface Committed {
   readonly doubles: number
   /** Of a write with queries: its rows by table, those that the queries gave included. */
   readonly rows: Readonly<Record<string, number>>
+  /** Texts in which NUL or half a character became U+FFFD. */
+  readonly replaced: number
 }
 
 const MAX_ROWS = 10_000
@@ -187,9 +189,15 @@ export class Committer {
         ms,
       })
       live.forEach((queued, i) => {
-        const written = outcomes[i]?.written === true
+        const outcome = outcomes[i]
+        const written = outcome?.written === true
         if (!written) queued.session.broken = true
-        queued.resolve({ written, doubles: doubles[i] ?? 0, rows: made[i] ?? {} })
+        queued.resolve({
+          written,
+          doubles: doubles[i] ?? 0,
+          rows: made[i] ?? {},
+          replaced: written ? (outcome.replaced ?? 0) : 0,
+        })
       })
     } catch (error) {
       if (live.length === 1 || (isPipeError(error) && error.blame === 'outage')) {

@@ -68,10 +68,16 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
   let cutShort = false
   const waiting: Promise<void>[] = []
   const commit = async ({ write, pieces, rows, ...facts }: ProgressWrite): Promise<void> => {
-    const { written, doubles, rows: made }: Committed = await services.committer.push(write, session)
+    const { written, doubles, replaced, rows: made }: Committed = await services.committer.push(write, session)
     if (!written) throw new UnitTakenError(unit.key)
     progress.committed(write, made)
     services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows: { ...rows, ...made }, doubles, ...facts })
+    if (replaced > 0)
+      services.emit({
+        type: 'warning',
+        step: plan.step.id,
+        message: `U+FFFD is in place of NUL or half a character, which not every warehouse stores, in ${replaced === 1 ? 'one text' : `${replaced} texts`}`,
+      })
   }
   // A rejection may come while nobody waits for it; it is met again below.
   const later = (promise: Promise<void>) => {

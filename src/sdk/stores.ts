@@ -145,7 +145,13 @@ export interface UnitWrite {
 
 /** What became of one write of a commit. `rows` by table: those it brought, and those that its queries gave. */
 export type WriteOutcome =
-  { readonly written: true; readonly rows: Readonly<Record<string, number>> } | { readonly written: false; readonly reason: 'taken' }
+  | {
+      readonly written: true
+      readonly rows: Readonly<Record<string, number>>
+      /** Texts of its rows in which NUL or half a character became U+FFFD (see `coercer`). Left out: none. */
+      readonly replaced?: number
+    }
+  | { readonly written: false; readonly reason: 'taken' }
 
 /** A difference between a declared table and the one that is there. */
 export interface Drift {

@@ -3,7 +3,7 @@ import { PipeError } from '../sdk/index.js'
 /** `warehouse` names no database that can be filled. */
 export class WarehouseUrlError extends PipeError {
   readonly code = 'WAREHOUSE_URL'
-  override readonly hint = 'write duckdb:PATH, for example duckdb:data/miners.duckdb'
+  override readonly hint = 'write duckdb:PATH (for example duckdb:data/miners.duckdb) or postgres://USER:PASSWORD@HOST/DATABASE'
   constructor(problem: string) {
     super(`warehouse ${problem}`)
   }
@@ -64,6 +64,39 @@ export class WriteConflictError extends PipeError {
   }
 }
 
+/** The connection to the server is gone, and a new one could not be made or was lost again. What was committed before is there. */
+export class WarehouseLostError extends PipeError {
+  readonly code = 'WAREHOUSE_LOST'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  constructor(
+    display: string,
+    problem: string,
+    override readonly hint: string,
+    cause?: unknown,
+  ) {
+    super(`${display}: ${problem}`, { cause })
+  }
+}
+
+/** Somebody else holds rows or a table for longer than `lock_timeout`. Nothing was written. */
+export class LockWaitError extends PipeError {
+  readonly code = 'LOCK_WAIT'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  override readonly hint = 'end what holds it, or raise lock_timeout in the warehouse URL'
+  constructor(
+    display: string,
+    /** Who holds it, in words, where that could be seen. */
+    readonly holder: string | undefined,
+    cause?: unknown,
+  ) {
+    super(`${display}: waited too long for rows or a table that ${holder ?? 'another session'} holds; nothing of this was written`, {
+      cause,
+    })
+  }
+}
+
 /** The database refused a statement. */
 export class SqlError extends PipeError {
   readonly code = 'SQL_REFUSED'
@@ -79,8 +112,17 @@ export class SqlTimeoutError extends PipeError {
   readonly code = 'SQL_TIMEOUT'
   override readonly retryable = true
   override readonly hint = 'raise the timeout, or make the query read less'
-  constructor(readonly ms: number) {
-    super(`a query took more than ${ms / 1000} s and was stopped`)
+  constructor(
+    /** Undefined where the server's own settings say it. */
+    readonly ms: number | undefined,
+    cause?: unknown,
+  ) {
+    super(
+      ms === undefined
+        ? 'a query took longer than the server allows and was stopped'
+        : `a query took more than ${ms / 1000} s and was stopped`,
+      { cause },
+    )
   }
 }
 

@@ -16,10 +16,13 @@ export async function openWarehouse(url: string, options: { readonly mode: 'writ
       return openDuckdb({ ...options, path })
     }
     case 'postgres':
-    case 'postgresql':
+    case 'postgresql': {
+      const { openPostgres } = await import('./postgres/index.js')
+      return openPostgres({ ...options, url })
+    }
     case 'clickhouse':
     case 'chdb':
-      throw new WarehouseUrlError(`${scheme}: is not supported by this version, only duckdb:`)
+      throw new WarehouseUrlError(`${scheme}: is not supported by this version`)
     case undefined:
       throw new WarehouseUrlError('has no scheme')
     default:

@@ -2,9 +2,10 @@ import { identifier, type Output, quoteIdentifier, type Row, sql, sqlText, type 
 import { identifiers, outside } from '../ddl.js'
 import { broughtColumns, checkFilling, constantColumns, fill, filled, insertSelected } from '../fill.js'
 import { SqlError } from '../errors.js'
+import { rowName } from '../row-name.js'
 import { sqlType } from '../types.js'
 import { statementError } from './errors.js'
-import { rowName, Stage } from './stage.js'
+import { Stage } from './stage.js'
 import { boundsOf, type Marks, type Watched } from './touches.js'
 import type { Transactions } from './transactions.js'
 
@@ -53,20 +54,23 @@ export class Lanes {
   }
 
   /**
-   * Stages rows and moves them into their table.
+   * Stages rows and moves them into their table. Resolves to the row of each text in which U+FFFD took a place.
    *
    * @throws {ValueError} for a value that does not fit, before any SQL.
    * @throws {LaneError} when SQL refuses: `diagnose` may know more after the rollback.
    */
-  async write(lane: Lane, rows: readonly Row[], marks?: Marks): Promise<void> {
+  async write(lane: Lane, rows: readonly Row[], marks?: Marks): Promise<readonly Row[]> {
     const { table, stage, computesKey } = lane
-    await stage.append(rows, rowName(table.name, table.key))
+    const replaced = await stage.append(rows, rowName(table.name, table.key))
     const watched = marks?.of(table.name)
     const refused = (error: unknown): never => {
       // A full disk or a conflict is nobody's row.
       throw statementError(table.name, error) instanceof SqlError ? new LaneError(lane, rows, error) : error
     }
-    if (marks && watched && (await this.#insertMarked(lane, rows, marks, watched).catch(refused))) return this.#transactions.clear(stage)
+    if (marks && watched && (await this.#insertMarked(lane, rows, marks, watched).catch(refused))) {
+      await this.#transactions.clear(stage)
+      return replaced
+    }
     const { rowsChanged } = await this.#transactions.connection.run(lane.sql).catch(refused)
     const overwrites = table.columns.length > table.key.length
     // DuckDB would keep the first of two rows with one key and say nothing.
@@ -74,6 +78,7 @@ export class Lanes {
       throw new Error(`${rows.length - rowsChanged} rows for ${table.name} share a key with another of the same commit`)
     }
     await this.#transactions.clear(stage)
+    return replaced
   }
 
   /** Stages rows and adds those whose key is not there yet. */

@@ -20,6 +20,7 @@ import {
 } from '../../sdk/index.js'
 import { checkCompute } from '../compute.js'
 import { createIndex, createTable, createTemporary } from '../ddl.js'
+import { type Existing, tableDrift } from '../drift.js'
 import { LedgerVersionError } from '../errors.js'
 import { checkFilling } from '../fill.js'
 import {
@@ -36,7 +37,7 @@ import {
 } from '../ledger.js'
 import { LedgerChanges } from '../ledger-changes.js'
 import { type QueryOptions, Reads } from './reads.js'
-import { CATALOG, type Existing, tableDrift, UNIQUE_SETS } from './schema.js'
+import { CATALOG, DUCKDB_CATALOG, UNIQUE_SETS } from './schema.js'
 import { markUnit } from './touches.js'
 import { Writer } from './writer.js'
 
@@ -73,7 +74,7 @@ export class DuckdbWarehouse implements Warehouse {
     const existing = await this.#existing()
     return tables.flatMap((table) => {
       const there = existing.get(table.name.toLowerCase())
-      return there ? tableDrift(table, there) : []
+      return there ? tableDrift(table, there, DUCKDB_CATALOG) : []
     })
   }
 

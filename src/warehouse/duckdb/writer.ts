@@ -12,6 +12,7 @@ import {
   type WriteOutcome,
 } from '../../sdk/index.js'
 import { deleteStretch, inStretch } from '../fill.js'
+import { replacedIn } from '../outcome.js'
 import { epochOf, LedgerChanges, unitKey } from '../ledger-changes.js'
 import { statementError } from './errors.js'
 import { type Lane, LaneError, Lanes } from './lanes.js'
@@ -66,14 +67,17 @@ export class Writer {
         if (cleared.length > 0) await this.transactions.execute(clearMarks(cleared))
         const marks = new Marks(this.#watched, this.transactions)
         for (const { stretch, table } of stretches(kept, tables)) await this.#delete(stretch, table, marks)
-        for (const [lane, rows] of byLane(kept, lanes)) await this.#lanes.write(lane, rows, marks)
+        const replaced: Row[] = []
+        for (const [lane, rows] of byLane(kept, lanes)) replaced.push(...(await this.#lanes.write(lane, rows, marks)))
         for (const statement of kept.flatMap((write) => write.sql)) await this.transactions.execute(statement)
         const given = new Map<UnitWrite, Record<string, number>>()
         for (const write of kept) given.set(write, await this.#select(write, tables, marks))
         await this.#units.write(changes, there)
         if (this.#watched.size > 0) await marks.write(this.#lanes, await markLane(this.#lanes), latest(writes))
         return writes.map((write): WriteOutcome =>
-          taken.has(write) ? { written: false, reason: 'taken' } : { written: true, rows: given.get(write) ?? {} },
+          taken.has(write)
+            ? { written: false, reason: 'taken' }
+            : { written: true, rows: given.get(write) ?? {}, ...replacedIn(write, replaced) },
         )
       }, makeLanes)
     } catch (error) {
