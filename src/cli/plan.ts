@@ -28,7 +28,7 @@ async function makePlan(pipeline: Pipeline, options: PlanCommandOptions, io: Io)
       if (sizes.length > 0) batches.set(name, Math.max(...sizes))
     }
     const rates = new Map((await state.rates(pipeline.name)).map((rate) => [rate.step, rate.piecesPerSecond]))
-    const moment = createMoment(io, (chain) => (options.offline ? Promise.reject(new OfflineError(chain)) : chains.head(chain)))
+    const moment = createMoment(io.clock.now(), (chain) => (options.offline ? Promise.reject(new OfflineError(chain)) : chains.head(chain)))
     const steps = await planPipeline({
       pipeline,
       warehouse,

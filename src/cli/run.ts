@@ -6,6 +6,7 @@ import { rateOf, type RunView } from '../report/view.js'
 import { waitsFor } from '../report/words.js'
 import type { StateStore } from '../state/store.js'
 import { type Io, Exit, StopSignal } from './io.js'
+import type { Demo } from './demo.js'
 import type { RunCommandOptions } from './options.js'
 import { createRedactor, redactDeep } from './redact.js'
 import { forgetDone } from './fresh.js'
@@ -15,11 +16,11 @@ import { createMoment, openChains, openSources, openState, pipelineFor, refuseDr
 export async function runCommand(file: string, options: RunCommandOptions, io: Io): Promise<number> {
   const found = await pipelineFor(file, options, io, options.demo ? 'warn' : 'require')
   if (!found) return Exit.notStarted
-  if (!options.demo) return runPipeline(found, options, io, undefined)
+  if (!options.demo) return runPipeline(found, options, io, { standIn: {}, now: undefined })
   const { startDemo } = await import('./demo.js')
   const demo = await startDemo(found, io)
   try {
-    const code = await runPipeline(demo.pipeline, options, io, demo.url)
+    const code = await runPipeline(demo.pipeline, options, io, demo)
     if (options.output !== 'json') await demo.show(io)
     return code
   } finally {
@@ -27,7 +28,10 @@ export async function runCommand(file: string, options: RunCommandOptions, io: I
   }
 }
 
-async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: Io, endpoint: string | undefined): Promise<number> {
+/** What a demo puts in place of the world outside. */
+type World = Pick<Demo, 'standIn' | 'now'>
+
+async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: Io, world: World): Promise<number> {
   const [{ lockPipeline }, { openWarehouse }] = await Promise.all([import('../state/lock.js'), import('../warehouse/open.js')])
   const startedAt = Math.round(io.clock.now())
   const self = { pid: io.pid, host: io.host, since: startedAt }
@@ -47,7 +51,7 @@ async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: I
     await refuseDrift(warehouse, pipeline)
     await warehouse.prepare([...pipeline.tables.values()])
     state = await openState(options.state, io)
-    return await runOpened({ pipeline, options, io, endpoint, warehouse, state, startedAt, lockFile: lock.path })
+    return await runOpened({ pipeline, options, io, world, warehouse, state, startedAt, lockFile: lock.path })
   } finally {
     await warehouse?.close()
     await state?.close()
@@ -59,14 +63,14 @@ interface Opened {
   readonly pipeline: Pipeline
   readonly options: RunCommandOptions
   readonly io: Io
-  readonly endpoint: string | undefined
+  readonly world: World
   readonly warehouse: Warehouse
   readonly state: StateStore
   readonly startedAt: number
   readonly lockFile: string | undefined
 }
 
-async function runOpened({ pipeline, options, io, endpoint, warehouse, state, startedAt, lockFile }: Opened): Promise<number> {
+async function runOpened({ pipeline, options, io, world, warehouse, state, startedAt, lockFile }: Opened): Promise<number> {
   const [{ run }, { runRounds }, { createBus }, { openReporters }] = await Promise.all([
     import('../run/run.js'),
     import('../run/rounds.js'),
@@ -103,8 +107,8 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
   const keeper = keepState(state, id, view, io)
   const limit = new AbortController()
   const signal = AbortSignal.any([io.signal, limit.signal])
-  const chains = openChains({ pipeline, warehouse, state, io, signal, emit, endpoint, remember: true })
-  const sources = openSources({ pipeline, io, emit, standIn: endpoint })
+  const chains = openChains({ pipeline, warehouse, state, io, signal, emit, endpoint: world.standIn.chain, remember: true })
+  const sources = openSources({ pipeline, io, emit, standIn: world.standIn.source })
   const onStop = () => emit({ type: 'run:stopping', signal: io.signal.reason instanceof StopSignal ? io.signal.reason.signal : 'SIGINT' })
   io.signal.addEventListener('abort', onStop, { once: true })
   let exitCode: number = Exit.notStarted
@@ -117,7 +121,7 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
       host: io.host,
       steps: pipeline.steps.map(({ id: step, title, definition, needs }) => ({ id: step, title, type: definition.type, needs })),
     })
-    const moment = createMoment(io, async (chain) => {
+    const moment = createMoment(world.now ?? io.clock.now(), async (chain) => {
       const head = await chains.head(chain)
       emit({ type: 'run:resolved', heads: chains.heads(), params: options.params })
       await state.updateRun(

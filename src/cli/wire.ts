@@ -261,8 +261,8 @@ export function openSources({ pipeline, io, emit, standIn }: SourcesOptions): So
   }
 }
 
-/** What a run reads up to, in all its rounds: the clock now, each head when it is first asked for. */
-export function createMoment(io: Io, ask: (chain: string) => Promise<bigint>): Moment {
+/** What a run reads up to, in all its rounds: the clock when it began (`now`, milliseconds), each head when it is first asked for. */
+export function createMoment(now: number, ask: (chain: string) => Promise<bigint>): Moment {
   const heads = new Map<string, Promise<bigint>>()
   const head = (chain: string) => {
     let known = heads.get(chain)
@@ -273,5 +273,5 @@ export function createMoment(io: Io, ask: (chain: string) => Promise<bigint>): M
     }
     return known
   }
-  return { now: BigInt(Math.floor(io.clock.now())) * 1000n, head }
+  return { now: BigInt(Math.floor(now)) * 1000n, head }
 }
