@@ -3,7 +3,7 @@ import { type CheckView, elapsedOf, type EndpointView, etaOf, type PieceWord, ra
 
 /** `1,234,567`. Of a fraction below 10, one digit: `0.4` days. */
 export function count(number: number): string {
-  if (number < 10 && !Number.isInteger(number)) return number.toFixed(1)
+  if (number < 10 && Math.abs(number - Math.round(number)) > 1e-6) return number.toFixed(1)
   return Math.round(number)
     .toString()
     .replace(/\B(?=(\d{3})+$)/g, ',')

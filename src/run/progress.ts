@@ -240,13 +240,12 @@ export class Progress {
 
   /** What is covered is done; what is tentative is done for this round. */
   #endTime({ from, to }: { readonly from: bigint; readonly to: bigint }): UnitWrite {
-    const { unit, plan } = this.#task
+    const { unit, services } = this.#task
     const { covered, tentative } = this.#at
     const missing = subtract(subtract([[from, to]], covered), tentative)
     if (missing.length > 0) throw new UnitIncompleteError(unit.key, missing.map(timeKey).join(', '))
     const firm = intersect([[from, to]], covered)
     if (tentative.length === 0) return this.#only({ state: 'done', error: null, ...this.#ledger() })
-    const until = plan.wanted.kind === 'time' ? plan.wanted.to : to
     return {
       ...this.#only({ state: 'done' }),
       replaces: [unit.key],
@@ -256,7 +255,7 @@ export class Progress {
           unit: timeKey(interval),
           state: 'done' as const,
           ...(i === 0 && firm.length === 0 ? this.#ledger() : {}),
-          cursor: { covered: [], tentative: String(until) },
+          cursor: { covered: [], tentative: String(services.moment.now) },
         })),
       ],
     }

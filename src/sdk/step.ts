@@ -260,7 +260,8 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
   readonly summary: string
   /**
    * JSON Schema of `with`. Descriptions are the reference documentation. A field marked `tuning: true` changes how the
-   * work is done, never which rows it gives, so it is no part of the fingerprint.
+   * work is done, never which rows it gives, so it is no part of the fingerprint. In a text marked `references: 'url'`
+   * a `$name` may stand inside other text; its value is URL-encoded.
    */
   readonly config: C
   /** JSON Schema of the cursor. A stored one that no longer fits is dropped and the unit starts over. */
