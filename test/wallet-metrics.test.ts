@@ -33,7 +33,7 @@ describe.each([
       ['2024-03-01T07:00:00Z', 'SPA', 200, 1],
       ['2024-03-01T07:00:00Z', 'SPA', 100, 0],
     ]
-    const world = await serve(fakeApi(), { now, days: 2, routes: { [path]: ({ query }) => replyOf(sample, form, query) } })
+    const world = await serve(fakeApi(), { now, days: 3, routes: { [path]: ({ query }) => replyOf(sample, form, query) } })
     await world.run(form)
     const tables = await world.tables()
     expect(rowsOf(tables.daily_active_wallets)).toEqual([
@@ -75,11 +75,11 @@ describe.each([
     const world = await serve(days(8))
     const first = await world.pipe(form, ['--param', 'max_pages=3'])
     expect(first.code).toBe(1)
-    expect(first.out).toContain('closed')
+    expect(first.out).toContain('max_pages reached: 3 pages read; the next run goes on')
     const held = (await world.tables()).transactions!.rows.length
     expect(held).toBeLessThan(world.inWindow(5).length)
 
-    world.later(86_400)
+    world.later(2 * 86_400)
     world.api.add(200)
     const second = await world.pipe(form, ['--param', 'max_pages=2'])
     expect(second.code).toBe(1)
@@ -94,7 +94,14 @@ describe.each([
     const status = (): Record<string, unknown> =>
       JSON.parse(readFileSync(join(world.cwd, 'status.json'), 'utf8')) as Record<string, unknown>
     world.during = async () => {
-      await vi.waitFor(() => expect(status()).toMatchObject({ status: 'in_progress', complete: false }))
+      // The file follows the run within moments, not at once.
+      await vi.waitFor(() => {
+        expect(status()).toMatchObject({ status: 'in_progress', complete: false })
+        expect(status().steps).toContainEqual(
+          expect.objectContaining({ id: 'transactions' + (form === 'v1' ? '_v1' : ''), state: 'incomplete' }),
+        )
+        expect(status().rows).toBeGreaterThan((between.at(-1)?.rows as number | undefined) ?? 0)
+      }, 10_000)
       between.push(status())
       // What comes meanwhile is no part of this run: its window is frozen.
       world.api.add(3)
@@ -117,18 +124,25 @@ describe.each([
     expect(status()).toMatchObject({ status: 'complete', complete: true, target_days: 5, exit_code: 0 })
     expect(status().days_coverage).toBeCloseTo(5, 1)
     world.during = undefined
+    world.later(60)
     await world.run(form)
     await world.expectTruth(form, 5)
   })
 })
 
 describe('pipelines/wallet-metrics.yaml', () => {
-  test('a transaction of the future closes the gate', async () => {
+  test('a transaction of the future is counted and read when its time has come', async () => {
     const world = await serve(days(6))
-    world.api.add(1, { at: Date.UTC(2100, 0, 1) / 1000 })
+    const [early] = world.api.add(1, { at: world.now / 1000 + 3_600 })
     const { code, out } = await world.pipe('v3')
-    expect(code).toBe(1)
-    expect(out).toContain('transactions with a time in the future: 1, expected 0')
+    expect(code).toBe(0)
+    expect(out).toContain('1 in the future')
+    const ids = async () => (await world.tables()).transactions!.rows.map(({ tx_id: id }) => id)
+    expect(await ids()).not.toContain(early!.id)
+    world.later(7_200)
+    await world.run('v3')
+    expect(await ids()).toContain(early!.id)
+    await world.expectTruth('v3', 5)
   })
 
   test('a key that the API refuses ends the run at once and names the setting', async () => {
@@ -174,7 +188,7 @@ describe('pipelines/wallet-metrics.yaml', () => {
     expect([0, 130]).toContain(code)
     const url = /listens on (http:\S+)/.exec(stderr)![1]!
     await expect(fetch(url)).rejects.toThrow()
-    expect((await runPipe(['run', file, '--demo'], { cwd })).code).toBe(0)
+    expect((await runPipe(['run', file, '--demo', '--param', 'days=10'], { cwd })).code).toBe(0)
   }, 60_000)
 })
 
@@ -204,7 +218,7 @@ interface World {
 /** Some days of transactions up to noon of March 10, 2024, about a hundred a day. */
 function days(count: number): FakeApi {
   const rows = count * 110
-  return fakeApi({ seed: 5, rows, ties: 9, every: Math.floor((count * 86_400) / (rows / 5.2)), from: noon / 1000 - count * 86_400 })
+  return fakeApi({ seed: 5, rows, ties: 9, every: Math.floor((count * 86_400) / (rows / 4.8)), from: noon / 1000 - count * 86_400 })
 }
 const noon = Date.UTC(2024, 2, 10, 12)
 
@@ -250,7 +264,8 @@ async function serve(
       expect(rows.filter((row) => truth.get(row.tx_id!) === undefined)).toEqual([])
       expect(rows).toEqual(rows.map((row) => truth.get(row.tx_id!)))
       const ids = new Set(rows.map((row) => row.tx_id))
-      expect(inWindow(count).filter(({ id }) => !ids.has(id))).toEqual([])
+      const lost = inWindow(count).filter(({ id }) => !ids.has(id))
+      expect(lost.map(({ time }) => text(time))).toEqual([])
     },
   }
   return world
@@ -281,7 +296,7 @@ function replyOf(all: readonly Sample[], form: Form, query: Readonly<Record<stri
   const sample = all.filter(([at]) => Date.parse(at) / 1000 <= Number(query.end_time ?? Infinity)).slice(Number(query.offset ?? 0))
 
   const id = (i: number): string => `0x${String(i).padStart(64, '0')}`
-  const results = sample.map((row) => {
+  const results = sample.map((row): Record<string, Json> => {
     const [at, wallet, fee, nonce] = row
     const i = all.indexOf(row)
     const time = Date.parse(at) / 1000

@@ -74,19 +74,19 @@ async function startNode(pipeline: Pipeline, name: string | undefined, io: Io) {
 }
 
 /** Two hundred days of transactions, about sixty a day, many of them in one second. */
-const apiWorld = { now: Date.UTC(2026, 0, 1), days: 200, rows: 12_000, ties: 12, every: 9_360 }
+const apiWorld = { now: Date.UTC(2026, 0, 1), days: 200, rows: 12_000, ties: 12, every: 9_350, wallets: 2_000 }
 
 /** A REST API in this process: it ends with it, however that ends. */
 async function startApi(io: Io) {
   const { fakeApi } = await import('../sandbox/index.js')
-  const { now, days, rows, ties, every } = apiWorld
-  const api = await fakeApi({ seed: 1, rows, ties, every, from: now / 1000 - days * 86_400 }).serve({
+  const { now, days, ...world } = apiWorld
+  const api = await fakeApi({ seed: 1, ...world, from: now / 1000 - days * 86_400 }).serve({
     log: false,
     clock: { ...io.clock, now: () => now },
   })
   const day = new Date(now).toISOString().slice(0, 10)
   io.stderr.write(
-    `demo: a REST API with ${rows} transactions of the ${days} days before ${day} listens on ${api.url} and ends with this command\n`,
+    `demo: a REST API with ${world.rows} transactions of the ${days} days before ${day} listens on ${api.url} and ends with this command\n`,
   )
   return api
 }
