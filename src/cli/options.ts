@@ -63,3 +63,17 @@ export interface ResetOptions extends CommonOptions {
 export interface GraphOptions {
   readonly format: 'mermaid' | 'dot'
 }
+
+export interface MigrateOptions extends CommonOptions {
+  readonly json: boolean
+}
+
+export interface VerifyOptions extends CommonOptions {
+  /** By name, as text; those of the last run where they are left out. */
+  readonly params: Readonly<Record<string, string>>
+  /** One step; undefined means all. */
+  readonly step: string | undefined
+  /** Units of each step that are fetched again. */
+  readonly sample: number | undefined
+  readonly json: boolean
+}

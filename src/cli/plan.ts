@@ -3,7 +3,7 @@ import { hasWork, type PlanReport, planPipeline, type StepReport } from '../plan
 import { count, duration } from '../report/words.js'
 import { Exit, type Io } from './io.js'
 import type { PlanCommandOptions } from './options.js'
-import { createMoment, OfflineError, openChains, openState, pipelineFor, refuseDrift, warehouseUrl } from './wire.js'
+import { createMoment, OfflineError, openChains, openState, pipelineFor, refuseDrift, refusePending, warehouseUrl } from './wire.js'
 
 /** Prints what `run` would do. Changes nothing: not even an empty database is made. */
 export async function planCommand(file: string, options: PlanCommandOptions, io: Io): Promise<number> {
@@ -20,6 +20,8 @@ async function makePlan(pipeline: Pipeline, options: PlanCommandOptions, io: Io)
   const state = await openState(options.state, io, true)
   const chains = openChains({ pipeline, warehouse, state, io, signal: io.signal, emit: () => undefined, remember: false })
   try {
+    await warehouse.pretend([])
+    await refusePending(warehouse, pipeline)
     await refuseDrift(warehouse, pipeline)
     await warehouse.pretend([...pipeline.tables.values()])
     const batches = new Map<string, number>()
@@ -106,10 +108,11 @@ function renderStep(step: StepReport): string[] {
 }
 
 /** What steps before it may bring: rows, or changes of what it is computed from. */
-function laterOf({ piece, upTo }: StepReport): string {
+function laterOf({ piece, pieces: now, upTo }: StepReport): string {
   const steps = upTo.map(({ step }) => step).join(' and ')
   if (upTo.length > 0 && piece === 'intervals') return ` + the intervals that ${steps} ${upTo.length === 1 ? 'touches' : 'touch'}`
-  if (upTo.length > 0 && piece === 'units') return ` + all of it again when ${steps} ${upTo.length === 1 ? 'changes' : 'change'} its input`
+  if (upTo.length > 0 && piece === 'units')
+    return now > 0 ? '' : ` + all of it again when ${steps} ${upTo.length === 1 ? 'changes' : 'change'} its input`
   return upTo.map(({ step, pieces, piece: word }) => ` + up to ${count(pieces)} from ${step}${word === piece ? '' : ` (${word})`}`).join('')
 }
 

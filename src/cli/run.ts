@@ -10,7 +10,17 @@ import type { Demo } from './demo.js'
 import type { RunCommandOptions } from './options.js'
 import { createRedactor, redactDeep } from './redact.js'
 import { forgetDone } from './fresh.js'
-import { createMoment, openChains, openSources, openState, pipelineFor, refuseDrift, stateFolder, warehouseUrl } from './wire.js'
+import {
+  createMoment,
+  openChains,
+  openSources,
+  openState,
+  pipelineFor,
+  refuseDrift,
+  refusePending,
+  stateFolder,
+  warehouseUrl,
+} from './wire.js'
 
 /** Fetches what is missing. Resolves to the exit code. @throws {PipeError} what kept it from starting. */
 export async function runCommand(file: string, options: RunCommandOptions, io: Io): Promise<number> {
@@ -48,6 +58,11 @@ async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: I
   let state: StateStore | undefined
   try {
     warehouse = await openWarehouse(url, { mode: 'write' })
+    if (pipeline.migrations !== undefined) {
+      await warehouse.prepare([])
+      if (options.demo) await (await import('./migrate.js')).migrate(warehouse, pipeline, io, io.stderr)
+      else await refusePending(warehouse, pipeline)
+    }
     await refuseDrift(warehouse, pipeline)
     await warehouse.prepare([...pipeline.tables.values()])
     state = await openState(options.state, io)
@@ -131,6 +146,8 @@ async function runOpened({ pipeline, options, io, world, warehouse, state, start
       )
       return head
     })
+    // Also where no head is asked for: `pipe verify` looks at what this run was asked for.
+    await state.updateRun(id, { resolved: { heads: {}, params: options.params, now: String(moment.now) } }, Math.round(io.clock.now()))
     if (options.fresh) await forgetDone(pipeline, options, warehouse, io)
     const round = () =>
       run({

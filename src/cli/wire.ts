@@ -17,9 +17,22 @@ import { UsageError } from './usage-error.js'
 export class SchemaDriftError extends PipeError {
   readonly code = 'SCHEMA_DRIFT'
   override readonly hint: string
-  constructor(problems: readonly string[], fixes: readonly string[]) {
+  constructor(problems: readonly string[], fixes: readonly string[], migrations: boolean) {
     super(`the warehouse differs from \`tables\`:\n  ${problems.join('\n  ')}`)
-    this.hint = fixes.length > 0 ? `this would mend it:\n    ${fixes.join('\n    ')}` : 'change `tables`, or the table'
+    const where = migrations ? ' (put it into the next numbered file of `migrations`, and run `pipe migrate`)' : ''
+    this.hint = fixes.length > 0 ? `this would mend it${where}:\n    ${fixes.join('\n    ')}` : 'change `tables`, or the table'
+  }
+}
+
+/** SQL of the pipeline is not applied yet. Nothing was fetched. */
+export class MigrationsPendingError extends PipeError {
+  readonly code = 'MIGRATIONS_PENDING'
+  override readonly hint: string
+  constructor(display: string, names: readonly string[], file: string) {
+    super(
+      `${names.length} ${names.length === 1 ? 'migration is' : 'migrations are'} not applied to ${display}: ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`,
+    )
+    this.hint = `apply ${names.length === 1 ? 'it' : 'them'} first: pipe migrate ${file}`
   }
 }
 
@@ -83,6 +96,27 @@ export async function openState(state: string, io: Io, readOnly = false): Promis
   return openStateStore(stateUrl(state, io), { clock: io.clock, machine: { host: io.host, alive: (pid) => io.alive(pid) }, readOnly })
 }
 
+/**
+ * Stops while migrations are pending: what they make is part of what the steps fill. The ledger's tables must be there.
+ *
+ * @throws {MigrationsPendingError} @throws {MigrationHistoryError}
+ */
+export async function refusePending(warehouse: Warehouse, pipeline: Pipeline): Promise<void> {
+  if (pipeline.migrations === undefined) return
+  const [{ readMigrations }, { pendingMigrations }] = await Promise.all([
+    import('../pipeline/migrations.js'),
+    import('../warehouse/migrate.js'),
+  ])
+  const { migrations } = readMigrations(pipeline.migrations, warehouse.kind)
+  const pending = await pendingMigrations(warehouse, pipeline.name, migrations)
+  if (pending.length > 0)
+    throw new MigrationsPendingError(
+      warehouse.display,
+      pending.map(({ name }) => name),
+      pipeline.file,
+    )
+}
+
 /** Stops with every difference between the declared tables and the real ones. @throws {SchemaDriftError} */
 export async function refuseDrift(warehouse: Warehouse, pipeline: Pipeline): Promise<void> {
   const drift = await warehouse.drift([...pipeline.tables.values()])
@@ -90,6 +124,7 @@ export async function refuseDrift(warehouse: Warehouse, pipeline: Pipeline): Pro
     throw new SchemaDriftError(
       drift.map(({ table, problem }) => `${table}: ${problem}`),
       drift.flatMap(({ fix }) => fix ?? []),
+      pipeline.migrations !== undefined,
     )
 }
 
@@ -185,7 +220,7 @@ const standIn = (url: string): Endpoint => ({
 })
 
 /** The pool of a step's chain, opened with its first call. */
-function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>): RpcPool {
+export function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>): RpcPool {
   let lane: Promise<RpcPool> | undefined
   const get = (): Promise<RpcPool> => {
     if (step.chain === undefined) throw new StepWithoutChainError(step.id)

@@ -1,4 +1,13 @@
-import { type Json, PipeError, type PlanContext, type Scope, type TimeCoverage, type Wanted, type Warehouse } from '../sdk/index.js'
+import {
+  isPipeError,
+  type Json,
+  PipeError,
+  type PlanContext,
+  type Scope,
+  type TimeCoverage,
+  type Wanted,
+  type Warehouse,
+} from '../sdk/index.js'
 import { fingerprint as fingerprintOf } from '../pipeline/fingerprint.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { urlPaths } from '../pipeline/tuning.js'
@@ -41,6 +50,15 @@ export class WantedError extends PipeError {
   override readonly hint = 'a step yields one `Wanted`; use two steps'
   constructor(step: string, found: number) {
     super(`step ${step} wants ${found} things at once`)
+  }
+}
+
+/** The `plan` of a step type failed in a way that it does not know itself. */
+export class StepPlanError extends PipeError {
+  readonly code = 'STEP_PLAN'
+  override readonly hint = 'this is a mistake in the step type; PIPE_DEBUG=1 shows where'
+  constructor(step: string, type: string, cause: unknown) {
+    super(`step ${step}: plan of ${type}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
 }
 
@@ -95,7 +113,11 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
   const scope = await stepScope(pipeline, step, given, moment, ledger)
   const config = await checkConfig(step, filled(step, scope))
   const all: Wanted[] = []
-  for await (const wanted of definition.plan(planContext(options, config, scope))) all.push(wanted)
+  try {
+    for await (const wanted of definition.plan(planContext(options, config, scope))) all.push(wanted)
+  } catch (error) {
+    throw isPipeError(error) ? error : new StepPlanError(step.id, definition.type, error)
+  }
   const [wanted, ...more] = all
   if (!wanted || more.length > 0) throw new WantedError(step.id, all.length)
   return { config, scope, wanted, ledger }

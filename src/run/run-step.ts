@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import {
   formatInstant,
   type InputPage,
@@ -8,7 +9,7 @@ import {
   timeUnitStart,
 } from '../sdk/index.js'
 import type { Step } from '../pipeline/pipeline.js'
-import { namedAs, parseIntervalKey, subtract } from '../plan/intervals.js'
+import { type Interval, namedAs, parseIntervalKey, subtract } from '../plan/intervals.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
 import {
   coveredBy,
@@ -51,6 +52,8 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
   const turns = new Turns(mostRequests(plan, services.limit))
   const timeout = new AbortController()
   const all = AbortSignal.any([signal, timeout.signal])
+  // One for every unit that is open or waits for its commit.
+  setMaxListeners(0, all)
   const timer = new AbortController()
   let computed: ReadonlySet<string> = new Set()
   if (step.timeoutMs !== undefined) {
@@ -79,8 +82,8 @@ function mostRequests({ wanted }: StepPlan, limit: number | undefined): number |
 }
 
 /**
- * The outcome by what is left now, not by what the units said. Only a unit that was computed in this run and whose inputs
- * changed again since, or that is due in every run, is the next run's.
+ * The outcome by what is left now, not by what the units said. What steps that this one does not wait for changed since it
+ * was planned is the next run's: a unit that was computed, one that was not there, one that is due in every run.
  */
 async function ended(
   services: RunServices,
@@ -94,8 +97,10 @@ async function ended(
     plan.units.length > 0
       ? await planStep({ ...services, step, limit: undefined, upstream: [] })
       : { ...plan, pieces: plan.pieces + plan.leftOut }
-  const missing =
-    left.pieces - left.units.filter(({ key, again }) => computed.has(key) && (again === true || step.inputs.length > 0)).length
+  const planned = new Set(plan.units.map(({ key }) => key))
+  const isNew = (key: string) => plan.leftOut === 0 && !planned.has(key)
+  const later = step.inputs.length > 0 ? left.units.filter(({ key }) => computed.has(key) || isNew(key)) : []
+  const missing = left.pieces - later.length
   const quarantined = left.quarantined.length
   const rest = { missing, quarantined }
   if (signal.aborted) return { outcome: 'stopped', ...rest }
@@ -366,6 +371,8 @@ async function settle({ pipeline, warehouse, clock, moment }: RunServices, plan:
         state: 'done',
         // Where the list is at the lower end of what was read of it.
         ...(i === 0 && place !== undefined ? { cursor: coveredCursor([], undefined, place) } : {}),
+        // It was read by batches that said what they cover, so its count is what the table holds.
+        ...(round === undefined ? { cursor: coveredCursor([interval], undefined) } : {}),
         ...(covered.length === 1 ? { rows: row.rows } : {}),
         ...(row.endpoint === undefined ? {} : { endpoint: row.endpoint }),
       })
@@ -391,20 +398,36 @@ async function settle({ pipeline, warehouse, clock, moment }: RunServices, plan:
 
 type Amendment = LedgerChange & { readonly step: LedgerStep; readonly unit: string }
 
-/** Drops what the ledger says of older definitions, once everything is read under this one. */
+/**
+ * Drops what the ledger says of older definitions, once everything is read under this one, and of attempts that came to
+ * nothing where other units have done the work since.
+ */
 async function forgetOld({ pipeline, warehouse, clock }: RunServices, plan: StepPlan): Promise<void> {
-  if (plan.units.length === 0 || plan.wanted.kind === 'check') return
-  const rows = await warehouse.units(pipeline.name, plan.step.id)
   const { wanted } = plan
-  const asked = plan.wanted.kind === 'range' || plan.wanted.kind === 'time' ? ([[plan.wanted.from, plan.wanted.to]] as const) : undefined
-  const drop = rows
-    .filter((row) => row.fingerprint !== plan.fingerprint)
-    .filter((row) => {
-      // What is kept because its inputs have expired stays as it was done.
-      if (wanted.kind === 'intervals') return timeUnitStart(row.unit, wanted.everyUs) === undefined
+  if (wanted.kind === 'check') return
+  const rows = await warehouse.units(pipeline.name, plan.step.id)
+  const asked = wanted.kind === 'range' || wanted.kind === 'time' ? ([[wanted.from, wanted.to]] as const) : undefined
+  const done = rows
+    .filter((row) => row.fingerprint === plan.fingerprint && row.state === 'done')
+    .flatMap((row) => {
       const key = parseIntervalKey(row.unit)
-      return !asked || (key !== undefined && subtract([key], asked).length === 0)
+      return key ? [key] : []
     })
+  const within = (row: LedgerRow, intervals: readonly Interval[]) => {
+    const key = parseIntervalKey(row.unit)
+    return key !== undefined && subtract([key], intervals).length === 0
+  }
+  const replaced = (row: LedgerRow) => {
+    // What is kept because its inputs have expired stays as it was done.
+    if (wanted.kind === 'intervals') return timeUnitStart(row.unit, wanted.everyUs) === undefined
+    return !asked || within(row, asked)
+  }
+  const drop = rows
+    .filter((row) =>
+      row.fingerprint === plan.fingerprint
+        ? row.state !== 'done' && row.state !== 'quarantined' && within(row, done)
+        : plan.units.length > 0 && replaced(row),
+    )
     .map((row) => ({ step: plan.step.id, unit: row.unit }))
   if (drop.length > 0) await warehouse.amend(pipeline.name, { drop }, BigInt(Math.round(clock.now() * 1000)))
 }

@@ -179,6 +179,8 @@ export interface Output {
   readonly constants: Readonly<Record<string, string>>
   /** Column that holds the number a `range` unit counts, where it is not the table's `range`. */
   readonly range?: string
+  /** Every number of a `range` unit gives exactly one row: `pipe verify` can name the one that is missing. */
+  readonly oneEach?: true
 }
 
 /** A table that a step is computed from, with how its rows fall into the step's units (see `Consumer`). */

@@ -11,6 +11,7 @@ import {
 } from '../sdk/index.js'
 import { identifiers } from './ddl.js'
 import { OutputError } from './errors.js'
+import { sqlType, type WarehouseKind } from './types.js'
 
 /** The columns that rows of an output bring, as the table declares them. @throws {OutputError} when the table lacks one. */
 export function broughtColumns(output: Output, table: Table): readonly Column[] {
@@ -74,9 +75,34 @@ export function filled(
   return only(`SELECT ${columns.join(', ')} FROM (${source}) AS pipe_row`, table.key.map(valueOf))
 }
 
+/** A SELECT of all columns of a table, each cast to its declared type. */
+export function typed(table: Table, select: string, kind: WarehouseKind): string {
+  const columns = table.columns.map(
+    ({ name, type }) => `CAST(${quoteIdentifier(name)} AS ${sqlType(type, kind)}) AS ${quoteIdentifier(name)}`,
+  )
+  return `SELECT ${columns.join(', ')} FROM (${select}) AS pipe_filled`
+}
+
+/** Condition that rows under two aliases have the same key. */
+export function sameKey(table: Table, a: string, b: string): string {
+  return table.key.map((name) => `${a}.${quoteIdentifier(name)} = ${b}.${quoteIdentifier(name)}`).join(' AND ')
+}
+
+/** Condition that they differ beside the key. */
+export function differ(table: Table, a: string, b: string): string {
+  const rest = table.columns.filter(({ name }) => !table.key.includes(name)).map(({ name }) => quoteIdentifier(name))
+  return rest.length === 0 ? 'FALSE' : `(${rest.map((name) => `${a}.${name} IS DISTINCT FROM ${b}.${name}`).join(' OR ')})`
+}
+
 /** The constants of an output as columns of a SELECT. */
-export function constantColumns(output: Output): string[] {
-  return Object.entries(output.constants).map(([name, value]) => `'${value.replaceAll("'", "''")}' AS ${quoteIdentifier(name)}`)
+export function constantColumns(output: Output, dialect: WarehouseKind = 'duckdb'): string[] {
+  return Object.entries(output.constants).map(([name, value]) => `${literal(value, dialect)} AS ${quoteIdentifier(name)}`)
+}
+
+/** A text as SQL. */
+export function literal(text: string, dialect: WarehouseKind): string {
+  // ClickHouse reads backslashes in a text as escapes.
+  return `'${(dialect === 'clickhouse' ? text.replaceAll('\\', '\\\\') : text).replaceAll("'", "''")}'`
 }
 
 /** Deletes the rows of a stretch. */

@@ -116,6 +116,8 @@ describe('help', () => {
       'status',
       'retry',
       'reset',
+      'verify',
+      'migrate',
       'graph',
       'steps',
       'init',
@@ -173,7 +175,7 @@ describe('an error that nobody expected', () => {
     const io = broken({})
     expect([await runCli(['steps'], io), io.err()]).toEqual([
       2,
-      'internal error: boom at postgres://***@db/x \\u001b[2J\n  this is a mistake in pipe, not in your file; PIPE_DEBUG=1 shows where\n',
+      'internal error: boom at postgres://***@db/x \\u001b[2J\n  this is a mistake in pipe or in a plugin, not in your file; PIPE_DEBUG=1 shows where\n',
     ])
   })
 

@@ -1,6 +1,8 @@
 import pg from 'pg'
 import { atEnd } from './cleanup.js'
+import { openPostgres } from '../../src/warehouse/postgres/index.js'
 import { startPostgres } from './postgres-engine.js'
+import type { Engine } from './warehouse-spec.js'
 
 let server: Promise<string> | undefined
 let databases = 0
@@ -51,4 +53,16 @@ export async function ask(url: string, sql: string): Promise<Record<string, stri
   } finally {
     await client.end()
   }
+}
+
+let places: Promise<string> | undefined
+let schemas = 0
+
+/** For the specifications of all warehouses: each place is a schema of its own. */
+export const postgresEngine: Engine = {
+  kind: 'postgres',
+  place: async () => {
+    const url = withParams(await (places ??= postgresDatabase()), { schema: `place ${schemas++}` })
+    return () => openPostgres({ url, mode: 'write' })
+  },
 }

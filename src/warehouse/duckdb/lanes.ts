@@ -1,12 +1,12 @@
-import { identifier, type Output, quoteIdentifier, type Row, sql, sqlText, type Table, typeLabel, ValueError } from '../../sdk/index.js'
+import { identifier, type Output, type Row, sql, sqlText, type Table, typeLabel, ValueError } from '../../sdk/index.js'
 import { identifiers, outside } from '../ddl.js'
-import { broughtColumns, checkFilling, constantColumns, fill, filled, insertSelected } from '../fill.js'
+import { broughtColumns, checkFilling, constantColumns, differ, fill, filled, insertSelected, sameKey, typed } from '../fill.js'
 import { SqlError } from '../errors.js'
 import { rowName } from '../row-name.js'
 import { sqlType } from '../types.js'
 import { statementError } from './errors.js'
 import { Stage } from './stage.js'
-import { boundsOf, type Marks, type Watched } from './touches.js'
+import { boundsOf, type Marks, type Watched } from '../touches.js'
 import type { Transactions } from './transactions.js'
 
 /** An output with its table and the stage that its rows pass through. */
@@ -100,7 +100,7 @@ export class Lanes {
       await this.#transactions.select(sql`${sqlText(`${insert} RETURNING `)}${boundsOf(watched, undefined)}`),
     )
     if (added === rows.length) return true
-    const changed = sql`SELECT DISTINCT ${boundsOf(watched, 'o', 'pipe_old')}, ${boundsOf(watched, 'n', 'pipe_new')} FROM (${sqlText(typed(table, select))}) AS n JOIN ${identifier(table.name)} AS o ON ${sqlText(sameKey(table, 'o', 'n'))} WHERE ${sqlText(differ(table, 'o', 'n'))}`
+    const changed = sql`SELECT DISTINCT ${boundsOf(watched, 'o', 'pipe_old')}, ${boundsOf(watched, 'n', 'pipe_new')} FROM (${sqlText(typed(table, select, 'duckdb'))}) AS n JOIN ${identifier(table.name)} AS o ON ${sqlText(sameKey(table, 'o', 'n'))} WHERE ${sqlText(differ(table, 'o', 'n'))}`
     return (await marks.see(watched, changed)) === 0
   }
 
@@ -144,25 +144,6 @@ export class Lanes {
       filled: filled(output, table, stage.source, only),
     }
   }
-}
-
-/** A SELECT of all columns of a table, each cast to its declared type. */
-export function typed(table: Table, select: string): string {
-  const columns = table.columns.map(
-    ({ name, type }) => `CAST(${quoteIdentifier(name)} AS ${sqlType(type, 'duckdb')}) AS ${quoteIdentifier(name)}`,
-  )
-  return `SELECT ${columns.join(', ')} FROM (${select}) AS pipe_filled`
-}
-
-/** Condition that rows under two aliases have the same key. */
-export function sameKey(table: Table, a: string, b: string): string {
-  return table.key.map((name) => `${a}.${quoteIdentifier(name)} = ${b}.${quoteIdentifier(name)}`).join(' AND ')
-}
-
-/** Condition that they differ beside the key. */
-export function differ(table: Table, a: string, b: string): string {
-  const rest = table.columns.filter(({ name }) => !table.key.includes(name)).map(({ name }) => quoteIdentifier(name))
-  return rest.length === 0 ? 'FALSE' : `(${rest.map((name) => `${a}.${name} IS DISTINCT FROM ${b}.${name}`).join(' OR ')})`
 }
 
 /** Keeps the last of the rows with one key. */

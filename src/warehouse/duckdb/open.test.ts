@@ -167,7 +167,7 @@ describe('openWarehouse', () => {
     open.push(warehouse)
     expect(warehouse.display).toBe(`duckdb:${path}`)
     for (const [url, problem] of [
-      ['postgres://user:secret@host/db', 'warehouse postgres: is not supported by this version, only duckdb:'],
+      ['clickhouse://user:secret@host/db', 'warehouse clickhouse: is not supported by this version'],
       ['mysql://user:secret@host/db', 'warehouse scheme mysql: is not known'],
       ['secret', 'warehouse has no scheme'],
       ['duckdb:', 'warehouse duckdb: names no file'],

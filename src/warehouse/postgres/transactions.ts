@@ -2,15 +2,9 @@ import type { PostgresAddress } from '../../postgres/address.js'
 import { codeOf, serverFault } from '../../postgres/faults.js'
 import { pause } from '../../postgres/pause.js'
 import { PostgresSession } from '../../postgres/session.js'
-import type { Statement } from '../../sdk/index.js'
-import { LockWaitError, SqlError, SqlTimeoutError, WarehouseLostError, WriteConflictError } from '../errors.js'
-import { render } from '../statement.js'
+import { LockWaitError, SqlTimeoutError, WarehouseLostError, WriteConflictError } from '../errors.js'
 import { milliseconds } from './duration.js'
 import { onlyReads, statementError } from './errors.js'
-import { paramText } from './values.js'
-
-/** What a step may run inside a commit. Nothing that ends the transaction, changes the session or reaches outside of the database. */
-const STEP_STATEMENTS = new Set(['SELECT', 'WITH', 'VALUES', 'INSERT', 'UPDATE', 'DELETE', 'MERGE', 'CREATE', 'ALTER', 'DROP', 'TRUNCATE'])
 
 /** Attempts of a transaction that another one, or the loss of its connection, came in the way of. */
 const ATTEMPTS = 10
@@ -162,52 +156,6 @@ export class Transactions {
       await looking.close()
     }
   }
-}
-
-/** Runs one statement inside the transaction that is open. Resolves to the rows it changed. */
-export async function execute(session: PostgresSession, statement: Statement): Promise<number> {
-  const { text, params } = render(statement, 'postgres')
-  try {
-    return (await session.query(text, params.map(paramText))).rowCount ?? 0
-  } catch (error) {
-    throw isServers(error) ? error : statementError('', error, { text })
-  }
-}
-
-/** The same for a statement of a step. @throws {SqlError} for one that steps may not run. */
-export async function executeOfStep(session: PostgresSession, statement: Statement): Promise<number> {
-  const word = firstWord(statement.parts.join(' '))
-  if (!STEP_STATEMENTS.has(word))
-    throw new SqlError(`a step may not run ${word === '' ? 'an empty statement' : `${word} statements`}`, {
-      hint: 'insert, update, delete, create, alter or drop',
-    })
-  return execute(session, statement)
-}
-
-/** Errors that say something of the transaction or the connection, not of the statement. */
-function isServers(error: unknown): boolean {
-  return serverFault(error) !== undefined || /^(?:40|55P03|57014|53)/.test(codeOf(error))
-}
-
-/** The first word of a statement in capitals; comments and brackets before it are skipped. */
-function firstWord(text: string): string {
-  let at = 0
-  for (let depth = 0; at < text.length; at++) {
-    const two = text.slice(at, at + 2)
-    if (two === '/*') {
-      depth++
-      at++
-    } else if (two === '*/' && depth > 0) {
-      depth--
-      at++
-    } else if (depth === 0 && two === '--') {
-      const end = text.indexOf('\n', at)
-      at = end === -1 ? text.length : end
-    } else if (depth === 0 && !/[\s(;]/.test(text.charAt(at))) {
-      break
-    }
-  }
-  return /^\w*/.exec(text.slice(at))?.[0].toUpperCase() ?? ''
 }
 
 /** Whether the same work may succeed when it is run again from its beginning. */

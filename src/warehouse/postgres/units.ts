@@ -1,10 +1,10 @@
 import type { PostgresSession } from '../../postgres/session.js'
 import { type Column, type Row, type Table } from '../../sdk/index.js'
 import { WriteConflictError } from '../errors.js'
-import { fill } from '../fill.js'
+import { filled, insertSelected } from '../fill.js'
 import { dropUnits, insertUnits, QUARANTINE, STAGED_KEYS, STAGED_UNITS, stagedUnits, UNITS, updateUnits } from '../ledger.js'
 import { type LedgerChanges, unitKey } from '../ledger-changes.js'
-import { reader } from './values.js'
+import { toRows } from './statements.js'
 import { unnested } from './unnest.js'
 
 /** The types that rows of `_pipe_units` have in the end: their JSON comes as text. */
@@ -16,16 +16,8 @@ export async function lockUnits(session: PostgresSession, keys: readonly Row[]):
   if (keys.length === 0) return found
   const { rows: source, values } = unnested(STAGED_KEYS, keys)
   // In one order for all, so that two who lock the same units wait and do not block each other.
-  const { rows, fields } = await session.query(`${stagedUnits(source)} ORDER BY u.pipeline, u.step, u.unit FOR UPDATE OF u`, values)
-  const readers = fields.map((field) => [field.name, reader(field)] as const)
-  for (const texts of rows) {
-    const row: Record<string, Row[string]> = {}
-    for (const [name, read] of readers) {
-      const text = texts[name]
-      row[name] = text === null || text === undefined ? null : read(text)
-    }
-    found.set(unitKey(String(row.pipeline), String(row.step), String(row.unit)), row)
-  }
+  const locked = await session.query(`${stagedUnits(source)} ORDER BY u.pipeline, u.step, u.unit FOR UPDATE OF u`, values)
+  for (const row of toRows(locked)) found.set(unitKey(String(row.pipeline), String(row.step), String(row.unit)), row)
   return found
 }
 
@@ -48,11 +40,18 @@ export async function writeUnits(
   return { put, dropped: drop.length }
 }
 
-/** Writes rows of a table of the ledger over those of the same key. */
-export async function upsert(session: PostgresSession, table: Table, rows: readonly Row[]): Promise<void> {
+/** Writes rows of a table of the ledger over those of the same key, or keeps those. */
+export async function upsert(
+  session: PostgresSession,
+  table: Table,
+  rows: readonly Row[],
+  conflict: 'overwrite' | 'keep' = 'overwrite',
+): Promise<void> {
   const names = table.columns.map(({ name }) => name)
   const output = { id: table.name, table: table.name, columns: names, compute: {}, constants: {} }
-  await run(session, table.columns, rows, (staged) => fill(output, table, `SELECT * FROM ${staged} AS s`, ordered))
+  await run(session, table.columns, rows, (staged) =>
+    insertSelected(table, filled(output, table, `SELECT * FROM ${staged} AS s`, ordered), conflict),
+  )
 }
 
 const ordered = (select: string, key: readonly string[]): string => `${select} ORDER BY ${key.join(', ')}`

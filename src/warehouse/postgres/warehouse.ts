@@ -23,7 +23,7 @@ import {
 import { checkCompute } from '../compute.js'
 import { createIndex, createTable, createTemporary } from '../ddl.js'
 import { type Existing, tableDrift } from '../drift.js'
-import { LedgerVersionError } from '../errors.js'
+import { failedStatement, LedgerVersionError } from '../errors.js'
 import { checkFilling } from '../fill.js'
 import {
   CHAINS,
@@ -38,9 +38,10 @@ import {
   UNITS,
 } from '../ledger.js'
 import { LedgerChanges } from '../ledger-changes.js'
+import { markUnit } from '../touches.js'
 import { type QueryOptions, Reads } from './reads.js'
 import { CATALOG, POSTGRES_CATALOG, UNIQUE_SETS } from './schema.js'
-import { execute } from './transactions.js'
+import { execute } from './statements.js'
 import { Writer } from './writer.js'
 
 /** A schema of a Postgres database with its ledger. Made by `openPostgres`. */
@@ -121,8 +122,8 @@ export class PostgresWarehouse implements Warehouse {
     }
   }
 
-  watch(_consumers: readonly Consumer[]): void {
-    throw new Error('not watched yet')
+  watch(consumers: readonly Consumer[]): void {
+    this.#writing().watch(consumers)
   }
 
   async touched(pipeline: string, step: string): Promise<readonly TouchedRow[]> {
@@ -154,7 +155,11 @@ export class PostgresWarehouse implements Warehouse {
     return writes.length === 0 ? Promise.resolve([]) : writer.commit(writes, this.#tables)
   }
 
-  async amend(pipeline: string, { put = [], drop = [], release = [] }: Parameters<Warehouse['amend']>[1], at: bigint): Promise<number> {
+  async amend(
+    pipeline: string,
+    { put = [], drop = [], release = [], touch = [] }: Parameters<Warehouse['amend']>[1],
+    at: bigint,
+  ): Promise<number> {
     const writer = this.#writing()
     const changes = new LedgerChanges()
     for (const { step, unit } of drop) changes.drop(pipeline, step, unit, at)
@@ -162,9 +167,20 @@ export class PostgresWarehouse implements Warehouse {
     const { changed } = await writer.change(changes, async (session) => {
       let released = 0
       for (const { step, keys } of release) released += await execute(session, releaseKeys(pipeline, step, keys))
+      for (const { step, units } of touch) for (const unit of units) released += await execute(session, markUnit(pipeline, step, unit, at))
       return released
     })
     return changed
+  }
+
+  async execute(statements: readonly Statement[]): Promise<void> {
+    await this.#writing().transactions.run(async (session) => {
+      for (const [i, statement] of statements.entries()) {
+        await execute(session, statement).catch((error: unknown) => {
+          throw failedStatement(i, error)
+        })
+      }
+    })
   }
 
   async genesis(chainId: number): Promise<string | undefined> {

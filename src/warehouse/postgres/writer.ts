@@ -1,23 +1,30 @@
 import type { PostgresAddress } from '../../postgres/address.js'
 import type { PostgresSession } from '../../postgres/session.js'
-import type { Output, Row, Stretch, Table, UnitWrite, WriteOutcome } from '../../sdk/index.js'
-import { deleteStretch } from '../fill.js'
-import { epochOf, LedgerChanges, unitKey } from '../ledger-changes.js'
+import {
+  type Consumer,
+  identifier,
+  type Output,
+  type Row,
+  sql,
+  type Stretch,
+  type Table,
+  type UnitWrite,
+  type WriteOutcome,
+} from '../../sdk/index.js'
+import { deleteStretch, inStretch } from '../fill.js'
+import type { LedgerChanges } from '../ledger-changes.js'
+import { TOUCHED } from '../ledger.js'
 import { replacedIn } from '../outcome.js'
+import { writeSelect } from '../selects.js'
+import { type Bounds, boundsOf, clearMarks, Marks, type Watched, watchedTables } from '../touches.js'
+import { byLane, changesOf, counts, declared, type Fenced, fenced, latest, stretches } from '../writes.js'
 import { diagnose } from './diagnose.js'
 import { statementError } from './errors.js'
 import { type Lane, LaneError, Lanes, writeLane } from './lanes.js'
-import { execute, executeOfStep, type Landed, Transactions } from './transactions.js'
-import { lockUnits, writeUnits } from './units.js'
-
-/** The writes of a commit, told apart by whether their unit is still their own. */
-interface Fenced {
-  readonly kept: readonly UnitWrite[]
-  readonly taken: ReadonlySet<UnitWrite>
-  /** Ledger rows as they are. */
-  readonly there: ReadonlyMap<string, Row>
-  readonly changes: LedgerChanges
-}
+import { selectEngine } from './select-engine.js'
+import { execute, executeOfStep, select } from './statements.js'
+import { type Landed, Transactions } from './transactions.js'
+import { lockUnits, upsert, writeUnits } from './units.js'
 
 /** What a transaction did, with what it takes to find out whether it is there. */
 interface Done<T> {
@@ -33,13 +40,19 @@ export class Writer {
   readonly transactions: Transactions
   readonly #display: string
   readonly #lanes = new Lanes()
+  #watched: ReadonlyMap<string, Watched> = new Map()
 
   constructor(address: PostgresAddress, session: PostgresSession) {
     this.transactions = new Transactions(address, session)
     this.#display = address.display
   }
 
-  /** Writes of many units: fences, deletes, rows, statements and checkpoints, in this order. */
+  /** From now on, commits mark what they touch for these. */
+  watch(consumers: readonly Consumer[]): void {
+    this.#watched = watchedTables(consumers, 'postgres')
+  }
+
+  /** Writes of many units: fences, deletes, rows, statements, selects, checkpoints and marks, in this order. */
   async commit(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>): Promise<readonly WriteOutcome[]> {
     const outputs = new Set(writes.flatMap((write) => write.rows.map(({ output }) => output)))
     const lanes = new Map([...outputs].map((output): [Output, Lane] => [output, this.#lanes.of(output, declared(output.table, tables))]))
@@ -48,13 +61,24 @@ export class Writer {
     }
     const work = async (session: PostgresSession): Promise<Done<readonly WriteOutcome[]>> => {
       const { kept, taken, there, changes } = await fence(session, writes)
-      for (const { stretch, table } of stretches(kept, tables)) await execute(session, deleteStretch(stretch, table))
+      const cleared = kept.filter(({ clearsTouch }) => clearsTouch).map(({ step, unit }) => ({ ...step, unit }))
+      if (cleared.length > 0) await execute(session, clearMarks(cleared))
+      const marks = new Marks(
+        this.#watched,
+        async (statement) => (await select(session, statement)).map((row) => Object.values(row)) as Bounds,
+      )
+      for (const { stretch, table } of stretches(kept, tables)) await deleteMarked(session, stretch, table, marks)
       const replaced: Row[] = []
-      for (const [lane, rows] of byLane(kept, lanes)) replaced.push(...(await writeLane(session, lane, rows)))
+      for (const [lane, rows] of byLane(kept, lanes)) replaced.push(...(await writeLane(session, lane, rows, marks)))
       for (const statement of kept.flatMap((write) => write.sql)) await executeOfStep(session, statement)
+      const given = new Map<UnitWrite, Record<string, number>>()
+      for (const write of kept) given.set(write, await writeSelects(session, write, tables, marks))
       const { put } = await writeUnits(session, changes, there)
+      if (this.#watched.size > 0) await writeMarks(session, marks, latest(writes))
       const value = writes.map((write): WriteOutcome =>
-        taken.has(write) ? { written: false, reason: 'taken' } : { written: true, rows: counts(write), ...replacedIn(write, replaced) },
+        taken.has(write)
+          ? { written: false, reason: 'taken' }
+          : { written: true, rows: given.get(write) ?? {}, ...replacedIn(write, replaced) },
       )
       return { value, xid: await transactionId(session), written: put[0] }
     }
@@ -90,6 +114,37 @@ export class Writer {
   }
 }
 
+async function deleteMarked(session: PostgresSession, stretch: Stretch, table: Table, marks: Marks): Promise<void> {
+  const watched = marks.of(table.name)
+  if (watched)
+    await marks.see(
+      watched,
+      sql`SELECT DISTINCT ${boundsOf(watched, undefined)} FROM ${identifier(table.name)} WHERE ${inStretch(stretch, table)}`,
+    )
+  await execute(session, deleteStretch(stretch, table))
+}
+
+/** Runs the queries of a write. Resolves to all rows that the write brought or made, by table. */
+async function writeSelects(
+  session: PostgresSession,
+  write: UnitWrite,
+  tables: ReadonlyMap<string, Table>,
+  marks: Marks,
+): Promise<Record<string, number>> {
+  const rows = counts(write)
+  for (const each of write.selects ?? []) {
+    const { table } = each.output
+    rows[table] = (rows[table] ?? 0) + (await writeSelect(each, declared(table, tables), selectEngine(session), marks))
+  }
+  return rows
+}
+
+async function writeMarks(session: PostgresSession, marks: Marks, at: bigint): Promise<void> {
+  const { rows, more } = marks.rows(at)
+  if (rows.length > 0) await upsert(session, TOUCHED, rows, 'keep')
+  for (const statement of more) await execute(session, statement)
+}
+
 /** Whether a ledger row carries the number of the transaction. Waits for whoever still holds the row. */
 const landed: Landed<Done<unknown>> = async (session, { xid, written }) => {
   // It wrote no row that would tell; done once more it gives the same.
@@ -111,49 +166,5 @@ async function transactionId(session: PostgresSession): Promise<string> {
 async function fence(session: PostgresSession, writes: readonly UnitWrite[]): Promise<Fenced> {
   const changes = changesOf(writes)
   const there = await lockUnits(session, changes.keys)
-  const kept = writes.filter(({ step, unit, epoch }) => epochOf(there.get(unitKey(step.pipeline, step.step, unit))) === epoch)
-  if (kept.length === writes.length) return { kept, taken: new Set(), there, changes }
-  const taken = new Set(writes)
-  for (const write of kept) taken.delete(write)
-  return { kept, taken, there, changes: changesOf(kept) }
-}
-
-function changesOf(writes: readonly UnitWrite[]): LedgerChanges {
-  const changes = new LedgerChanges()
-  for (const write of writes) changes.write(write)
-  return changes
-}
-
-function declared(name: string, tables: ReadonlyMap<string, Table>): Table {
-  const table = tables.get(name)
-  if (!table) throw new Error(`table ${name} was not declared to the warehouse`)
-  return table
-}
-
-/** Each stretch once. */
-function stretches(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>): { stretch: Stretch; table: Table }[] {
-  const found = new Map<string, { stretch: Stretch; table: Table }>()
-  for (const stretch of writes.flatMap((write) => write.deletes)) {
-    const { table, column, from, to, constants } = stretch
-    found.set(JSON.stringify([table, column, String(from), String(to), constants]), { stretch, table: declared(table, tables) })
-  }
-  return [...found.values()]
-}
-
-function byLane(writes: readonly UnitWrite[], lanes: ReadonlyMap<Output, Lane>): Map<Lane, Row[]> {
-  const grouped = new Map<Lane, Row[]>()
-  for (const { output, rows } of writes.flatMap((write) => write.rows)) {
-    const lane = lanes.get(output)
-    if (!lane || rows.length === 0) continue
-    const all = grouped.get(lane)
-    if (all) for (const row of rows) all.push(row)
-    else grouped.set(lane, [...rows])
-  }
-  return grouped
-}
-
-function counts(write: UnitWrite): Record<string, number> {
-  const rows: Record<string, number> = {}
-  for (const part of write.rows) rows[part.output.table] = (rows[part.output.table] ?? 0) + part.rows.length
-  return rows
+  return fenced(writes, there, changes)
 }

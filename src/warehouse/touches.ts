@@ -10,22 +10,21 @@ import {
   timeUnit,
   touchedBounds,
   touchedStarts,
-} from '../../sdk/index.js'
-import { TOUCHED } from '../ledger.js'
-import type { Lane, Lanes } from './lanes.js'
-import type { Transactions } from './transactions.js'
+} from '../sdk/index.js'
+import type { WarehouseKind } from './types.js'
 
 type Step = Pick<Consumer, 'pipeline' | 'step'>
 
 /** Who is to know of changes of one table. */
 export interface Watched {
+  readonly kind: WarehouseKind
   readonly times: readonly { readonly input: IntervalInput; readonly steps: readonly Step[] }[]
   readonly whole: readonly Step[]
   readonly every: readonly Step[]
 }
 
 /** The consumers of each table, by its name. */
-export function watchedTables(consumers: readonly Consumer[]): ReadonlyMap<string, Watched> {
+export function watchedTables(consumers: readonly Consumer[], kind: WarehouseKind): ReadonlyMap<string, Watched> {
   const tables = new Map<string, { times: Map<string, { input: IntervalInput; steps: Step[] }>; whole: Step[]; every: Step[] }>()
   for (const { pipeline, step, table, interval } of consumers) {
     let watched = tables.get(table)
@@ -40,17 +39,17 @@ export function watchedTables(consumers: readonly Consumer[]): ReadonlyMap<strin
     if (same) same.steps.push(who)
     else watched.times.set(name, { input: interval, steps: [who] })
   }
-  return new Map([...tables].map(([table, { times, whole, every }]) => [table, { times: [...times.values()], whole, every }]))
+  return new Map([...tables].map(([table, { times, whole, every }]) => [table, { kind, times: [...times.values()], whole, every }]))
 }
 
 /**
  * SQL columns that say which units rows touch: two for each time that somebody goes by, under names made of `prefix`.
  * `row` is the alias of the rows, or undefined where there is none.
  */
-export function boundsOf({ times }: Watched, row: string | undefined, prefix = 'pipe_touch'): Statement {
+export function boundsOf({ kind, times }: Watched, row: string | undefined, prefix = 'pipe_touch'): Statement {
   const columns = times.flatMap(({ input }, i) => {
     const column = identifier(input.column)
-    const { first, last } = touchedBounds(row === undefined ? column : sql`${sqlText(row)}.${column}`, input, 'duckdb')
+    const { first, last } = touchedBounds(row === undefined ? column : sql`${sqlText(row)}.${column}`, input, kind)
     return [sql`${first} AS ${sqlText(`${prefix}_${2 * i}`)}`, sql`${last} AS ${sqlText(`${prefix}_${2 * i + 1}`)}`]
   })
   return columns.length > 0 ? joinSql(columns, ', ') : sqlText(`1 AS ${prefix}`)
@@ -61,18 +60,20 @@ export function boundNames({ times }: Watched, prefix = 'pipe_touch'): string {
   return times.length > 0 ? times.flatMap((_, i) => [`${prefix}_${2 * i}`, `${prefix}_${2 * i + 1}`]).join(', ') : prefix
 }
 
-const markOutput = { id: TOUCHED.name, table: TOUCHED.name, columns: TOUCHED.columns.map(({ name }) => name), compute: {}, constants: {} }
+/** Rows of bounds, as `boundsOf` selects them. */
+export type Bounds = readonly (readonly (bigint | null)[])[]
 
 /** What the changes of one commit touch. */
 export class Marks {
   readonly #tables: ReadonlyMap<string, Watched>
-  readonly #transactions: Transactions
+  readonly #select: (statement: Statement) => Promise<Bounds>
   readonly #units = new Map<string, Row>()
   readonly #every = new Map<string, Step>()
 
-  constructor(tables: ReadonlyMap<string, Watched>, transactions: Transactions) {
+  /** @param select Runs a query inside the transaction that is open. */
+  constructor(tables: ReadonlyMap<string, Watched>, select: (statement: Statement) => Promise<Bounds>) {
     this.#tables = tables
-    this.#transactions = transactions
+    this.#select = select
   }
 
   /** Who watches the table, or undefined when nobody does. */
@@ -82,11 +83,11 @@ export class Marks {
 
   /** Runs SQL whose every row is the bounds of changed rows (`boundsOf`, several times over). Resolves to how many rows it gave. */
   async see(watched: Watched, statement: Statement): Promise<number> {
-    return this.seeRows(watched, await this.#transactions.select(statement))
+    return this.seeRows(watched, await this.#select(statement))
   }
 
   /** The same for rows that are here already. */
-  seeRows(watched: Watched, rows: readonly (readonly (bigint | null)[])[]): number {
+  seeRows(watched: Watched, rows: Bounds): number {
     if (rows.length === 0) return 0
     for (const step of watched.whole) this.#add(step, 'all')
     for (const step of watched.every) this.#every.set(`${step.pipeline}\0${step.step}`, step)
@@ -107,20 +108,18 @@ export class Marks {
     return rows.length
   }
 
-  /** Writes the marks: a unit that has one keeps it. */
-  async write(lanes: Lanes, lane: Lane, at: bigint): Promise<void> {
-    const rows = [...this.#units.values()].map((row) => ({ ...row, at }))
-    if (rows.length > 0) await lanes.insert(lane, rows)
-    for (const { pipeline, step } of this.#every.values()) await this.#transactions.execute(markEvery(pipeline, step, at))
+  /** Rows of `_pipe_touched` to add where there are none, and SQL that adds further ones. */
+  rows(at: bigint): { readonly rows: readonly Row[]; readonly more: readonly Statement[] } {
+    return {
+      rows: [...this.#units.values()].map((row) => ({ ...row, at })),
+      more: [...this.#every.values()].map(({ pipeline, step }) => markEvery(pipeline, step, at)),
+    }
   }
 
   #add({ pipeline, step }: Step, unit: string): void {
     this.#units.set(`${pipeline}\0${step}\0${unit}`, { pipeline, step, unit })
   }
 }
-
-/** The way of marks into their table. */
-export const markLane = (lanes: Lanes): Promise<Lane> => lanes.of(markOutput, TOUCHED)
 
 /** Takes the marks of units away. */
 export function clearMarks(units: readonly { readonly pipeline: string; readonly step: string; readonly unit: string }[]): Statement {
