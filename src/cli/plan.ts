@@ -18,7 +18,7 @@ async function makePlan(pipeline: Pipeline, options: PlanCommandOptions, io: Io)
   const { openWarehouse } = await import('../warehouse/open.js')
   const warehouse = await openWarehouse(warehouseUrl(pipeline.warehouse, io), { mode: 'plan' })
   const state = await openState(options.state, io, true)
-  const chains = openChains({ pipeline, warehouse, state, io, emit: () => undefined, remember: false })
+  const chains = openChains({ pipeline, warehouse, state, io, signal: io.signal, emit: () => undefined, remember: false })
   try {
     await warehouse.pretend([])
     await refusePending(warehouse, pipeline)
@@ -30,7 +30,7 @@ async function makePlan(pipeline: Pipeline, options: PlanCommandOptions, io: Io)
       if (sizes.length > 0) batches.set(name, Math.max(...sizes))
     }
     const rates = new Map((await state.rates(pipeline.name)).map((rate) => [rate.step, rate.piecesPerSecond]))
-    const moment = createMoment(io, (chain) => (options.offline ? Promise.reject(new OfflineError(chain)) : chains.head(chain)))
+    const moment = createMoment(io.clock.now(), (chain) => (options.offline ? Promise.reject(new OfflineError(chain)) : chains.head(chain)))
     const steps = await planPipeline({
       pipeline,
       warehouse,

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { parseDuration } from '../sdk/duration.js'
 import type {
   GraphOptions,
   MigrateOptions,
@@ -100,6 +101,7 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
       'ETH_RPC_URL=https://… pipe run pipelines/miners.yaml',
       'pipe run pipelines/miners.yaml --param from=18000000 --param to=18000999',
       'pipe run pipelines/miners.yaml --output json > events.jsonl',
+      'pipe run pipelines/wallet-metrics.yaml --until-complete --max-runs 50 --wait 60s --timeout 6h',
     ]),
   )
     .option('--demo', 'run against a local chain that is started for it, into a database of its own', false)
@@ -109,9 +111,27 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
         .default('auto'),
     )
     .option('--status-file <PATH>', 'keep a small JSON file with the state of the run')
-    .action((file: string, { param: params, ...options }: Written<RunCommandOptions>) =>
-      ends(commands.run(file, { ...options, params, ...common() })),
+    .option(
+      '--fresh',
+      'do everything again that these steps have done; drops no table, and old rows stay until new ones replace them',
+      false,
     )
+    .option('--until-complete', 'plan and run again until nothing is missing; head and now stay those of the first run', false)
+    .addOption(new Option('--max-runs <N>', 'with --until-complete: at most N runs, then exit 1').argParser(positive))
+    .addOption(new Option('--wait <TIME>', 'with --until-complete: time between runs (default: 60s)').argParser(time))
+    .addOption(new Option('--timeout <TIME>', 'stop cleanly after so long, like 6h, and exit 1 if something is missing').argParser(time))
+    .addOption(
+      new Option('--stall <TIME>', 'give up when nothing moved for so long (default: 5m with --until-complete; 0s: never)').argParser(time),
+    )
+    .action((file: string, { param: params, ...options }: Written<RunCommandOptions>, self: Command) => {
+      for (const [flag, value] of [
+        ['--max-runs', options.maxRuns],
+        ['--wait', options.wait],
+      ] as const)
+        if (value !== undefined && !options.untilComplete)
+          self.error(`error: ${flag} says how --until-complete goes on, and that is not given`)
+      return ends(commands.run(file, { ...options, params, ...common() }))
+    })
 
   command(pipe, 'status', 'show the last run, also while another process runs it', [
     'pipe status pipelines/miners.yaml',
@@ -230,6 +250,12 @@ function positive(text: string): number {
   const value = /^\d+$/.test(text) ? Number(text) : 0
   if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('It must be a whole number of 1 or more.')
   return value
+}
+
+function time(text: string): number {
+  const ms = parseDuration(text)
+  if (ms === undefined) throw new InvalidArgumentError('Write it as 90s, 5m, 6h or 1h30m.')
+  return ms
 }
 
 function range(text: string): string {

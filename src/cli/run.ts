@@ -3,10 +3,13 @@ import { resolve } from 'node:path'
 import { isPipeError, type RunFact, type Warehouse } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { rateOf, type RunView } from '../report/view.js'
+import { waitsFor } from '../report/words.js'
 import type { StateStore } from '../state/store.js'
 import { type Io, Exit, StopSignal } from './io.js'
+import type { Demo } from './demo.js'
 import type { RunCommandOptions } from './options.js'
 import { createRedactor, redactDeep } from './redact.js'
+import { forgetDone } from './fresh.js'
 import {
   createMoment,
   openChains,
@@ -23,11 +26,11 @@ import {
 export async function runCommand(file: string, options: RunCommandOptions, io: Io): Promise<number> {
   const found = await pipelineFor(file, options, io, options.demo ? 'warn' : 'require')
   if (!found) return Exit.notStarted
-  if (!options.demo) return runPipeline(found, options, io, undefined)
+  if (!options.demo) return runPipeline(found, options, io, { standIn: {}, now: undefined })
   const { startDemo } = await import('./demo.js')
   const demo = await startDemo(found, io)
   try {
-    const code = await runPipeline(demo.pipeline, options, io, demo.url)
+    const code = await runPipeline(demo.pipeline, options, io, demo)
     if (options.output !== 'json') await demo.show(io)
     return code
   } finally {
@@ -35,7 +38,10 @@ export async function runCommand(file: string, options: RunCommandOptions, io: I
   }
 }
 
-async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: Io, endpoint: string | undefined): Promise<number> {
+/** What a demo puts in place of the world outside. */
+type World = Pick<Demo, 'standIn' | 'now'>
+
+async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: Io, world: World): Promise<number> {
   const [{ lockPipeline }, { openWarehouse }] = await Promise.all([import('../state/lock.js'), import('../warehouse/open.js')])
   const startedAt = Math.round(io.clock.now())
   const self = { pid: io.pid, host: io.host, since: startedAt }
@@ -60,7 +66,7 @@ async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: I
     await refuseDrift(warehouse, pipeline)
     await warehouse.prepare([...pipeline.tables.values()])
     state = await openState(options.state, io)
-    return await runOpened({ pipeline, options, io, endpoint, warehouse, state, startedAt, lockFile: lock.path })
+    return await runOpened({ pipeline, options, io, world, warehouse, state, startedAt, lockFile: lock.path })
   } finally {
     await warehouse?.close()
     await state?.close()
@@ -72,23 +78,28 @@ interface Opened {
   readonly pipeline: Pipeline
   readonly options: RunCommandOptions
   readonly io: Io
-  readonly endpoint: string | undefined
+  readonly world: World
   readonly warehouse: Warehouse
   readonly state: StateStore
   readonly startedAt: number
   readonly lockFile: string | undefined
 }
 
-async function runOpened({ pipeline, options, io, endpoint, warehouse, state, startedAt, lockFile }: Opened): Promise<number> {
-  const [{ run }, { createBus }, { openReporters }] = await Promise.all([
+async function runOpened({ pipeline, options, io, world, warehouse, state, startedAt, lockFile }: Opened): Promise<number> {
+  const [{ run }, { runRounds }, { createBus }, { openReporters }] = await Promise.all([
     import('../run/run.js'),
+    import('../run/rounds.js'),
     import('../run/bus.js'),
     import('./reporters.js'),
   ])
   const redact = createRedactor(pipeline.secrets)
   const id = randomUUID()
   const bus = createBus(io.clock, id)
-  const emit = (fact: RunFact) => bus.emit(QUIET.has(fact.type) ? fact : redactDeep(fact, redact))
+  const moved = { count: 0 }
+  const emit = (fact: RunFact) => {
+    if (MOVES.has(fact.type)) moved.count++
+    bus.emit(QUIET.has(fact.type) ? fact : redactDeep(fact, redact))
+  }
   await state.startRun({
     id,
     pipeline: pipeline.name,
@@ -109,8 +120,10 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
   })
   const { view } = reporters
   const keeper = keepState(state, id, view, io)
-  const chains = openChains({ pipeline, warehouse, state, io, emit, endpoint, remember: true })
-  const sources = openSources({ pipeline, io, emit, standIn: endpoint })
+  const limit = new AbortController()
+  const signal = AbortSignal.any([io.signal, limit.signal])
+  const chains = openChains({ pipeline, warehouse, state, io, signal, emit, endpoint: world.standIn.chain, remember: true })
+  const sources = openSources({ pipeline, io, emit, standIn: world.standIn.source })
   const onStop = () => emit({ type: 'run:stopping', signal: io.signal.reason instanceof StopSignal ? io.signal.reason.signal : 'SIGINT' })
   io.signal.addEventListener('abort', onStop, { once: true })
   let exitCode: number = Exit.notStarted
@@ -123,7 +136,7 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
       host: io.host,
       steps: pipeline.steps.map(({ id: step, title, definition, needs }) => ({ id: step, title, type: definition.type, needs })),
     })
-    const moment = createMoment(io, async (chain) => {
+    const moment = createMoment(world.now ?? io.clock.now(), async (chain) => {
       const head = await chains.head(chain)
       emit({ type: 'run:resolved', heads: chains.heads(), params: options.params })
       await state.updateRun(
@@ -135,29 +148,45 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
     })
     // Also where no head is asked for: `pipe verify` looks at what this run was asked for.
     await state.updateRun(id, { resolved: { heads: {}, params: options.params, now: String(moment.now) } }, Math.round(io.clock.now()))
-    const result = await run({
-      pipeline,
-      warehouse,
-      moment,
+    if (options.fresh) await forgetDone(pipeline, options, warehouse, io)
+    const round = () =>
+      run({
+        pipeline,
+        warehouse,
+        moment,
+        clock: io.clock,
+        random: io.random,
+        emit,
+        signal,
+        given: options.params,
+        select: options.select,
+        limit: options.limit,
+        rpc: (step) => chains.lane(step),
+        http: (step) => sources.client(step),
+        redact,
+        onCheck: (step, check) =>
+          void state
+            .recordCheck(id, step, redactDeep(check, redact), Math.round(io.clock.now()))
+            .catch((error: unknown) =>
+              emit({ type: 'warning', step, message: `the result of a check was not kept: ${redact(String(error))}` }),
+            ),
+      })
+    const { outcome, reason } = await runRounds({
+      round,
+      untilComplete: options.untilComplete,
+      maxRuns: options.maxRuns,
+      waitMs: options.wait ?? WAIT_MS,
+      timeoutMs: options.timeout,
+      stallMs: (options.stall ?? (options.untilComplete ? STALL_MS : 0)) || undefined,
+      moved: () => (waitsForOthers(view, pipeline) ? moved.count : undefined),
+      waitsFor: () => waitsFor(view),
       clock: io.clock,
-      random: io.random,
       emit,
       signal: io.signal,
-      given: options.params,
-      select: options.select,
-      limit: options.limit,
-      rpc: (step) => chains.lane(step),
-      http: (step) => sources.client(step),
-      redact,
-      onCheck: (step, check) =>
-        void state
-          .recordCheck(id, step, redactDeep(check, redact), Math.round(io.clock.now()))
-          .catch((error: unknown) =>
-            emit({ type: 'warning', step, message: `the result of a check was not kept: ${redact(String(error))}` }),
-          ),
+      limit,
     })
-    exitCode = result.outcome === 'stopped' ? stopCode(io) : result.outcome === 'done' ? Exit.done : Exit.incomplete
-    emit({ type: 'run:ended', outcome: result.outcome, exitCode })
+    exitCode = outcome === 'stopped' ? stopCode(io) : outcome === 'done' ? Exit.done : Exit.incomplete
+    emit({ type: 'run:ended', outcome, exitCode, ...(reason === undefined ? {} : { error: reason }) })
     await chains.remember()
     await state.rememberRates(rates(view, pipeline.name, io))
   } catch (error) {
@@ -203,6 +232,27 @@ const QUIET: ReadonlySet<RunFact['type']> = new Set([
   'unit:done',
   'rpc:limits',
 ])
+
+const WAIT_MS = 60_000
+const STALL_MS = 300_000
+
+/** What a run that gets on brings about, sooner or later. */
+const MOVES: ReadonlySet<RunFact['type']> = new Set([
+  'round:started',
+  'step:planned',
+  'step:started',
+  'step:ended',
+  'unit:done',
+  'unit:failed',
+  'batch:committed',
+  'check:evaluated',
+])
+
+/** Whether every step that runs reads from outside: a long SQL statement or program moves nothing, and has a timeout of its own. */
+function waitsForOthers(view: RunView, pipeline: Pipeline): boolean {
+  const running = view.steps.filter(({ state }) => state === 'running')
+  return running.every(({ id }) => pipeline.steps.some((step) => step.id === id && (step.chain !== undefined || step.source !== undefined)))
+}
 
 const KEEP_MS = 1_000
 

@@ -82,7 +82,7 @@ interface Opened {
 }
 
 async function verify({ pipeline, warehouse, state, options, params, last, io }: Opened): Promise<VerifyReport> {
-  const chains = openChains({ pipeline, warehouse, state, io, emit: () => undefined, remember: false })
+  const chains = openChains({ pipeline, warehouse, state, io, signal: io.signal, emit: () => undefined, remember: false })
   const endpoints = new Endpoints(pipeline, warehouse, io)
   try {
     await warehouse.pretend([])

@@ -144,6 +144,8 @@ export interface ChainsOptions {
   readonly warehouse: Warehouse
   readonly state: StateStore
   readonly io: Io
+  /** Ends the wait for a head. */
+  readonly signal: AbortSignal
   readonly emit: (fact: RunFact) => void
   /** Stands in for the endpoints of every chain. */
   readonly endpoint?: string | undefined
@@ -151,7 +153,7 @@ export interface ChainsOptions {
   readonly remember: boolean
 }
 
-export function openChains({ pipeline, warehouse, state, io, emit, endpoint, remember }: ChainsOptions): Chains {
+export function openChains({ pipeline, warehouse, state, io, signal, emit, endpoint, remember }: ChainsOptions): Chains {
   const opened = new Map<string, ChainRpc>()
   const opening = new Map<string, Promise<ChainRpc>>()
   const heads = new Map<string, Promise<bigint>>()
@@ -183,7 +185,7 @@ export function openChains({ pipeline, warehouse, state, io, emit, endpoint, rem
     head: (name) => {
       let head = heads.get(name)
       if (!head) {
-        head = open(name).then((rpc) => rpc.head(io.signal))
+        head = open(name).then((rpc) => rpc.head(signal))
         heads.set(name, head)
         head.then(
           (number) => known.set(name, number),
@@ -294,13 +296,17 @@ export function openSources({ pipeline, io, emit, standIn }: SourcesOptions): So
   }
 }
 
-/** What a round reads up to: the clock now, each head when it is first asked for. */
-export function createMoment(io: Io, ask: (chain: string) => Promise<bigint>): Moment {
+/** What a run reads up to, in all its rounds: the clock when it began (`now`, milliseconds), each head when it is first asked for. */
+export function createMoment(now: number, ask: (chain: string) => Promise<bigint>): Moment {
   const heads = new Map<string, Promise<bigint>>()
   const head = (chain: string) => {
     let known = heads.get(chain)
-    if (!known) heads.set(chain, (known = ask(chain)))
+    if (!known) {
+      heads.set(chain, (known = ask(chain)))
+      // An endpoint that was down may answer in the next round.
+      known.catch(() => heads.delete(chain))
+    }
     return known
   }
-  return { now: BigInt(Math.floor(io.clock.now())) * 1000n, head }
+  return { now: BigInt(Math.floor(now)) * 1000n, head }
 }

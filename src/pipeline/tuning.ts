@@ -17,20 +17,25 @@ export function urlPaths(schema: unknown, value: Json): readonly Path[] {
   return new Walk(schema, 'url').paths(schema, value, [])
 }
 
+/** The fields of a value that its JSON Schema marks `references: 'kept'`: a bare text there means something else than `$name` does. */
+export function keptPaths(schema: unknown, value: Json): readonly Path[] {
+  return new Walk(schema, 'kept').paths(schema, value, [])
+}
+
 class Walk {
   readonly #root: unknown
   #named: ReadonlyMap<string, Schema> | undefined
 
-  readonly #wanted: 'tuning' | 'url'
+  readonly #wanted: 'tuning' | 'url' | 'kept'
 
-  constructor(root: unknown, wanted: 'tuning' | 'url') {
+  constructor(root: unknown, wanted: 'tuning' | 'url' | 'kept') {
     this.#root = root
     this.#wanted = wanted
   }
 
   paths(schema: unknown, value: Json, seen: readonly Schema[]): readonly Path[] {
     if (!isSchema(schema) || seen.includes(schema)) return []
-    if (this.#wanted === 'tuning' ? schema['tuning'] === true : schema['references'] === 'url') return [[]]
+    if (this.#wanted === 'tuning' ? schema['tuning'] === true : schema['references'] === this.#wanted) return [[]]
     const inner = [...seen, schema]
     const found: Path[] = []
     if (typeof schema['$ref'] === 'string') found.push(...this.paths(this.#resolve(schema['$ref']), value, inner))

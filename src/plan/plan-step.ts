@@ -10,7 +10,7 @@ import {
 } from '../sdk/index.js'
 import { fingerprint as fingerprintOf } from '../pipeline/fingerprint.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
-import { urlPaths } from '../pipeline/tuning.js'
+import { keptPaths, urlPaths } from '../pipeline/tuning.js'
 import { referenceName, substitute, substituteText } from '../sdk/references.js'
 import { checkConfig } from './config.js'
 import { count } from './intervals.js'
@@ -111,7 +111,7 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
     fingerprint: fingerprintOf({ definition, with: filled(step, base), chainId, outputs, scope: base }),
   }
   const scope = await stepScope(pipeline, step, given, moment, ledger)
-  const config = await checkConfig(step, filled(step, scope))
+  const config = await checkConfig(step, withKept(step, filled(step, scope)))
   const all: Wanted[] = []
   try {
     for await (const wanted of definition.plan(planContext(options, config, scope))) all.push(wanted)
@@ -131,6 +131,13 @@ function filled(step: Step, scope: Scope): Json {
       typeof text === 'string' && referenceName(text) === undefined ? substituteText(text, scope, encodeURIComponent, 'keep') : text,
     )
   return substitute(value, scope)
+}
+
+/** The fields whose schema says that `$name` stays, as they are in the file: the step looks them up itself. */
+function withKept(step: Step, config: Json): Json {
+  const at = (path: readonly string[]): Json =>
+    path.reduce<Json>((value, key) => (value as { readonly [key: string]: Json })[key] ?? null, step.with)
+  return keptPaths(step.definition.config, step.with).reduce((value, path) => changed(value, path, () => at(path)), config)
 }
 
 function changed(value: Json, [key, ...rest]: readonly string[], change: (value: Json) => Json): Json {

@@ -180,6 +180,10 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
       )
     case 'warning':
       return throttled('warning', { step: event.step, message: event.message }, `${event.step ?? ''} ${event.message}`)
+    case 'round:started':
+      return line('round', { round: event.round })
+    case 'round:ended':
+      return line('wait', { round: event.round, seconds: seconds(event.waitMs), reason: event.reason })
     case 'run:stopping':
       return line('stopping', { signal: event.signal })
     case 'run:ended':

@@ -44,7 +44,9 @@ function headline(of: RunReport): string[] {
           : `${name}: ${of.nothingToDo}; everything was done before (checked in ${time})`,
       ]
     case 'incomplete':
-      return [`${name}: incomplete after ${time}; what is committed is kept, what is missing is listed below`]
+      return [
+        `${name}: incomplete after ${time}${of.error === null ? '' : `: ${escapeText(of.error)}`}; what is committed is kept, what is missing is listed below`,
+      ]
     case 'stopped':
       return [`${name}: stopped after ${time}; what is committed is kept`]
     case 'error':
