@@ -249,8 +249,9 @@ class ListReader {
 
   /** Where coverage ends: at the newest row less the overlap. A window is asked for as a whole, so there the clock decides. */
   #topOf(to: bigint, page: Page): bigint | undefined {
-    if (this.#window) return min(to, serverNow(this.#now, page) - this.#overlap)
-    return this.#newest === undefined ? undefined : min(to, this.#newest - this.#overlap)
+    // One that is late by just the overlap is inside what is read again.
+    if (this.#window) return min(to, serverNow(this.#now, page) - this.#overlap - 1n)
+    return this.#newest === undefined ? undefined : min(to, this.#newest - this.#overlap - 1n)
   }
 
   /** The last page from which all rows that are not covered yet can be read again. */

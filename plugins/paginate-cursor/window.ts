@@ -32,7 +32,7 @@ export async function* readWindow(ctx: Context): AsyncIterable<PageBatch> {
       open.push([from, cut - 1n], [cut, to])
       continue
     }
-    const firm = serverNow(now, page) - overlap
+    const firm = serverNow(now, page) - overlap - 1n
     const end = firm < to ? firm : to
     yield {
       rows: tableRows(rows, ids),
