@@ -38,7 +38,7 @@ export async function* readUnit(ctx: Context): AsyncIterable<PageBatch> {
 }
 
 /** What a unit asks the source for. */
-export function createFetch(ctx: Context): (values: Parameters<ReturnType<typeof compileRequest>>[0], address?: string) => Promise<Page> {
+export function createAsk(ctx: Context): (values: Parameters<ReturnType<typeof compileRequest>>[0], address?: string) => Promise<Page> {
   const request = compileRequest(ctx.config)
   const reader = new PageReader(ctx)
   return async (values, address) => {
@@ -57,7 +57,7 @@ export function boundsOf([from, to]: Stretch, { cursor, cover }: Context['config
 class ListReader {
   readonly #ctx: Context
   readonly #pager: Pager
-  readonly #fetch: ReturnType<typeof createFetch>
+  readonly #askPage: ReturnType<typeof createAsk>
   readonly #outputs: readonly string[]
   /** The unit's stretch; undefined for a whole list. */
   readonly #unit: Stretch | undefined
@@ -88,7 +88,7 @@ class ListReader {
   constructor(ctx: Context) {
     const { config, unit, scope } = ctx
     this.#ctx = ctx
-    this.#fetch = createFetch(ctx)
+    this.#askPage = createAsk(ctx)
     this.#outputs = ctx.outputs.map(({ id }) => id)
     this.#now = (scope.get('now')?.value ?? 0n) as bigint
     this.#unit = unit.piece.kind === 'time' ? [unit.piece.from, unit.piece.to] : undefined
@@ -140,7 +140,7 @@ class ListReader {
   }
 
   #ask(place: Place): Promise<Page> {
-    return this.#fetch({ ...this.#bounds, ...this.#pager.values(place) }, this.#pager.address?.(place))
+    return this.#askPage({ ...this.#bounds, ...this.#pager.values(place) }, this.#pager.address?.(place))
   }
 
   /** Where an earlier run or attempt came to, when that is of use to this unit. */
