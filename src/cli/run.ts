@@ -91,6 +91,7 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
     output: options.output,
     statusFile: options.statusFile === undefined ? undefined : resolve(io.cwd, options.statusFile),
     pipeline,
+    again: againOf(pipeline.file, options),
   })
   const { view } = reporters
   const keeper = keepState(state, id, view, io)
@@ -175,6 +176,18 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
   }
   return exitCode
 }
+
+/** The same part of the pipeline with the same values, once more: without them another range would be wanted. */
+function againOf(file: string, { params, select, demo }: RunCommandOptions): string {
+  return [
+    file,
+    ...(demo ? ['--demo'] : []),
+    ...Object.entries(params).map(([name, value]) => `--param ${shellWord(`${name}=${value}`)}`),
+    ...(select ? [`--select ${select.join(',')}`] : []),
+  ].join(' ')
+}
+
+const shellWord = (text: string) => (/^[\w.,:=@%/+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
 /** Events without text of others, and many of them. */
 const QUIET: ReadonlySet<RunFact['type']> = new Set([
