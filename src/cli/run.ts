@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import { isPipeError, type RunFact, type Warehouse } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { rateOf, type RunView } from '../report/view.js'
+import type { RunView } from '../report/view.js'
 import type { StateStore } from '../state/store.js'
 import { type Io, Exit, StopSignal } from './io.js'
 import type { RunCommandOptions } from './options.js'
+import { measuredRates } from './rates.js'
 import { createRedactor, redactDeep } from './redact.js'
 import { createMoment, openChains, openSources, openState, pipelineFor, refuseDrift, stateFolder, warehouseUrl } from './wire.js'
 
@@ -143,7 +144,7 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
     exitCode = result.outcome === 'stopped' ? stopCode(io) : result.outcome === 'done' ? Exit.done : Exit.incomplete
     emit({ type: 'run:ended', outcome: result.outcome, exitCode })
     await chains.remember()
-    await state.rememberRates(rates(view, pipeline.name, io))
+    await state.rememberRates(measuredRates(pipeline.name, view.steps, io.clock.now()))
   } catch (error) {
     exitCode = io.signal.aborted ? stopCode(io) : Exit.notStarted
     emit({
@@ -226,15 +227,6 @@ function keepState(state: StateStore, run: string, view: RunView, io: Io): { clo
       await work
     },
   }
-}
-
-function rates(view: RunView, pipeline: string, io: Io) {
-  const at = Math.round(io.clock.now())
-  return view.steps.flatMap((step) => {
-    const seconds = step.startedAt === null || step.endedAt === null ? 0 : (step.endedAt - step.startedAt) / 1000
-    const piecesPerSecond = seconds > 0 ? step.done / seconds : (rateOf(step, at) ?? 0)
-    return step.done > 0 && piecesPerSecond > 0 ? [{ pipeline, step: step.id, piecesPerSecond, bytesPerPiece: 0, at }] : []
-  })
 }
 
 const stopCode = (io: Io) => (io.signal.reason instanceof StopSignal ? io.signal.reason.exitCode : 130)
