@@ -134,6 +134,11 @@ export function computedColumn(column: Column, expression: string, type: string,
     }
     case 'json':
       return parts(`CAST(${expression} AS Nullable(String))`)
+    case 'date':
+      // The time of a day would be cut off.
+      return given === 'timestamp'
+        ? parts(`toDate32(${expression})`, `toDateTime64(toDate32(${expression}), 6, 'UTC') != toDateTime64(${expression}, 6, 'UTC')`)
+        : parts(`CAST(${expression} AS Nullable(${sql}))`)
     default:
       return parts(`CAST(${expression} AS Nullable(${sql}))`)
   }

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import { type Column, type Output, quoteIdentifier, type Row, show, type Table, typeLabel, type Value, ValueError } from '../../sdk/index.js'
+import { type Column, type Output, quoteIdentifier, type Row, type Table, typeLabel, type Value, ValueError } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
 import { SqlError } from '../errors.js'
 import { broughtColumns, checkFilling, constantColumns } from '../fill.js'
 import { sqlType } from '../types.js'
 import { type Computed, computedColumns, type TypeOf, widens } from './compute.js'
 import { DELETED, VERSION } from './ddl.js'
+import { rowName } from '../row-name.js'
 import { escape, table } from './tsv.js'
 import { held } from './values.js'
 
@@ -112,10 +113,10 @@ export class Lane {
     return { text: `${into} ${select}`, token }
   }
 
-  /** SELECT of columns of the rows as they will be in the table, each under its name. */
-  filled({ data }: Encoded, names: readonly string[]): string {
-    const selected = names.map((name) => `${this.#valueOf(name)} AS ${quoteIdentifier(name)}`)
-    return `SELECT ${selected.join(', ')} FROM (${this.#from(data)}) AS pipe_row`
+  /** SELECT of the rows as they will be in the table: all of its columns, each under its name. */
+  filled({ data }: Encoded): string {
+    const selected = this.table.columns.map(({ name }) => `${this.#valueOf(name)} AS ${quoteIdentifier(name)}`)
+    return `SELECT ${selected.join(', ')} FROM (${this.#from(data)}) AS pipe_row${this.#last()}`
   }
 
   /** Whether an error says that a computed value does not fit. */
@@ -213,13 +214,4 @@ function stagedType({ type, nullable }: Column): string {
 function staged({ type }: Column, name: string, wide: boolean): string {
   if (type.kind === 'timestamp') return `fromUnixTimestamp64Micro(${name}, 'UTC')`
   return wide && (type.kind === 'int' || type.kind === 'bigint') ? `toInt256(${name})` : name
-}
-
-/** A row as messages name it: `balances (block_number=5)`. */
-export function rowName(name: string, key: readonly string[]): (row: Row) => string {
-  return (row) =>
-    `${name} (${key
-      .filter((column) => row[column] !== undefined)
-      .map((column) => `${column}=${show(row[column])}`)
-      .join(', ')})`
 }

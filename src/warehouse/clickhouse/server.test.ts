@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { sqlText, type Table, type UnitWrite, type Warehouse } from '../../sdk/index.js'
 import { chdbMissing, type ClickhouseServer, startClickhouse } from '../../../test/support/clickhouse-server.js'
 import { all, output, step, table, write } from '../../../test/support/warehouse.js'
-import { warehouseSpec } from '../../../test/support/warehouse-spec.js'
+import { selectsSpec } from '../../../test/support/selects-spec.js'
+import { type Engine, warehouseSpec } from '../../../test/support/warehouse-spec.js'
 import { openClickhouse } from './index.js'
 
 const missing = chdbMissing()
@@ -42,14 +43,16 @@ const rows = (of: Table, ...given: Record<string, string | number | bigint | nul
 const numbers = (warehouse: Warehouse) => all(warehouse, 'SELECT number, note FROM blocks ORDER BY number')
 
 describe.skipIf(missing !== undefined)('ClickHouse by HTTP', () => {
-  warehouseSpec({
+  const engine: Engine = {
     kind: 'clickhouse',
     days: ['1900-01-01', '2299-12-31'],
     place: async () => {
       const url = await server.database()
       return () => openClickhouse({ url, mode: 'write', waitsMs: WAITS })
     },
-  })
+  }
+  warehouseSpec(engine)
+  selectsSpec(engine)
 
   describe('an insert whose outcome is not known', () => {
     const insert = (into: string) => ({ query }: { readonly query: string }) => query.startsWith(`INSERT INTO "${into}"`)
