@@ -106,7 +106,8 @@ export class Lane {
   /** `INSERT` of the rows, checked. With the token that names them: the same rows, the same token. */
   insert({ data }: Encoded): { readonly text: string; readonly token: string } {
     const names = this.table.columns.map(({ name }) => name)
-    const guard = this.computed.length > 0 ? ` WHERE NOT throwIf(${this.computed.map(({ bad }) => `(${bad})`).join(' OR ')}, '${REFUSED}')` : ''
+    const guard =
+      this.computed.length > 0 ? ` WHERE NOT throwIf(${this.computed.map(({ bad }) => `(${bad})`).join(' OR ')}, '${REFUSED}')` : ''
     const into = `INSERT INTO ${quoteIdentifier(this.table.name)} (${identifiers([...names, VERSION, DELETED])})`
     const token = createHash('sha256').update(into).update(this.#source).update(data).digest('hex')
     const select = `SELECT ${[...names.map((name) => this.#valueOf(name)), 'pipe_version', '0'].join(', ')} FROM (${this.#from(data)}) AS pipe_row${guard}${this.#last()}`
@@ -136,7 +137,9 @@ export class Lane {
       const look = async (some: readonly Row[]): Promise<ValueError | undefined> => {
         const data = this.encode([{ rows: some, version: 0n }]).data
         try {
-          const [found] = await query(`SELECT pipe_order AS row, ${text} AS shown FROM (${this.#from(data)}) AS pipe_row WHERE ${bad} LIMIT 1`)
+          const [found] = await query(
+            `SELECT pipe_order AS row, ${text} AS shown FROM (${this.#from(data)}) AS pipe_row WHERE ${bad} LIMIT 1`,
+          )
           const row = found && some[Number(found.row)]
           if (!row) return undefined
           const problem = found.shown === null ? NOT_AT_ALL : `is computed as ${String(found.shown)}, which does not fit`
@@ -144,7 +147,8 @@ export class Lane {
         } catch (error) {
           if (!(error instanceof SqlError)) throw error
           const [row] = some
-          if (some.length === 1 && row) return new ValueError(`${name(row)}, column ${column.name}`, `${NOT_AT_ALL} ${typeLabel(column.type)}`)
+          if (some.length === 1 && row)
+            return new ValueError(`${name(row)}, column ${column.name}`, `${NOT_AT_ALL} ${typeLabel(column.type)}`)
           return (await look(some.slice(0, some.length >> 1))) ?? (await look(some.slice(some.length >> 1)))
         }
       }

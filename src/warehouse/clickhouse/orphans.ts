@@ -40,7 +40,9 @@ export class Orphans {
   async retract(versions: readonly bigint[], tables: readonly Table[]): Promise<void> {
     for (const table of tables) {
       const condition = `${VERSION} IN (${versions.join(', ')})`
-      const [there] = await this.#sql.all(`SELECT 1 AS one FROM ${quoteIdentifier(table.name)} WHERE ${condition} LIMIT 1`, { versions: true })
+      const [there] = await this.#sql.all(`SELECT 1 AS one FROM ${quoteIdentifier(table.name)} WHERE ${condition} LIMIT 1`, {
+        versions: true,
+      })
       if (there) await this.#delete(table, condition)
     }
   }

@@ -63,8 +63,11 @@ export async function writeSelect(sqls: Sql, options: SelectOptions): Promise<nu
     typed.set(name, computedColumn(column, quoteIdentifier(name), storedType(sqlType, column)))
   }
   const { constants } = select.output
-  const lacking = table.columns.filter(({ name, nullable }) => !nullable && !typed.has(name) && !(name in constants)).map(({ name }) => name)
-  if (lacking.length > 0) throw new OutputError(`output ${select.output.id}`, `the query gives no column ${lacking.join(', ')}, which ${table.name} requires`)
+  const lacking = table.columns
+    .filter(({ name, nullable }) => !nullable && !typed.has(name) && !(name in constants))
+    .map(({ name }) => name)
+  if (lacking.length > 0)
+    throw new OutputError(`output ${select.output.id}`, `the query gives no column ${lacking.join(', ')}, which ${table.name} requires`)
   const stage = quoteIdentifier(`${STAGE_PREFIX}${version}`)
   const drop = () => sqls.write(`DROP TABLE IF EXISTS ${stage}${onCluster(place)} SYNC`)
   const definitions = [...typed].map(([name, { column }]) => {
@@ -72,7 +75,9 @@ export async function writeSelect(sqls: Sql, options: SelectOptions): Promise<nu
     return `${quoteIdentifier(name)} ${storedType(type, column)}`
   })
   await drop()
-  await sqls.write(`CREATE TABLE ${stage}${onCluster(place)} (${definitions.join(', ')}) ENGINE = MergeTree ORDER BY tuple()`, { once: true })
+  await sqls.write(`CREATE TABLE ${stage}${onCluster(place)} (${definitions.join(', ')}) ENGINE = MergeTree ORDER BY tuple()`, {
+    once: true,
+  })
   try {
     const names = identifiers([...typed.keys()])
     await sqls.write(`INSERT INTO ${stage} (${names}) SELECT ${names} FROM (\n${text}\n) AS pipe_query`, {
@@ -169,9 +174,14 @@ async function check(
   if (twice) throw new ValueError(rowName(table.name, table.key)(twice), 'is given more than once by the query')
   if (replace === undefined || replace === 'all') return
   const outside = sql`ifNull(NOT (${inStretch({ ...replace, constants: {} }, table)}), 1)`
-  const [stray] = await sqls.select(sql`SELECT ${sqlText(identifiers(table.key))} FROM (${sqlText(rows)}) AS pipe_rows WHERE ${outside} LIMIT 1`)
+  const [stray] = await sqls.select(
+    sql`SELECT ${sqlText(identifiers(table.key))} FROM (${sqlText(rows)}) AS pipe_rows WHERE ${outside} LIMIT 1`,
+  )
   if (stray)
-    throw new ValueError(`${rowName(table.name, table.key)(stray)}, column ${replace.column}`, `lies outside of the interval ${stretchText(replace)}`)
+    throw new ValueError(
+      `${rowName(table.name, table.key)(stray)}, column ${replace.column}`,
+      `lies outside of the interval ${stretchText(replace)}`,
+    )
 }
 
 const stretchText = ({ from, to }: Stretch): string => `${formatInstant(from)} to ${formatInstant(to + 1n)}`

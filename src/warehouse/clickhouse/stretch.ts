@@ -8,7 +8,8 @@ export function inStretch({ column, from, to, constants }: Stretch, table: Table
   const type = table.columns.find(({ name }) => name === column)?.type
   const end = (value: bigint): Param => {
     if (type?.kind === 'timestamp') return { type, value: value < FIRST_TIME ? FIRST_TIME : value > LAST_TIME ? LAST_TIME : value }
-    if (type?.kind === 'date') return { type, value: value < FIRST_TIME ? FIRST_DAY : value > LAST_TIME ? LAST_DAY : formatDay(Number(floorDays(value))) }
+    if (type?.kind === 'date')
+      return { type, value: value < FIRST_TIME ? FIRST_DAY : value > LAST_TIME ? LAST_DAY : formatDay(Number(floorDays(value))) }
     // In the column's own width: in a wider type it would read the whole table.
     return { type: { kind: type?.kind === 'uint256' || type?.kind === 'int256' ? 'int256' : 'bigint' }, value }
   }

@@ -1,4 +1,15 @@
-import { type Consumer, type IntervalInput, type Row, sql, sqlText, type Statement, type Table, timeUnit, touchedBounds, touchedStarts } from '../../sdk/index.js'
+import {
+  type Consumer,
+  type IntervalInput,
+  type Row,
+  sql,
+  sqlText,
+  type Statement,
+  type Table,
+  timeUnit,
+  touchedBounds,
+  touchedStarts,
+} from '../../sdk/index.js'
 import { TOUCHED } from '../ledger.js'
 import { anyChanged, type Changes, changedValues, changesOf } from './changes.js'
 import { DELETED, VERSION } from './ddl.js'
@@ -66,7 +77,9 @@ export class Touches {
 
   async #seeAll(consumer: Consumer): Promise<void> {
     if (consumer.interval === 'whole') return this.#add(consumer, 'all')
-    const units = await this.#sql.select(sql`SELECT unit FROM _pipe_units WHERE pipeline = ${text(consumer.pipeline)} AND step = ${text(consumer.step)}`)
+    const units = await this.#sql.select(
+      sql`SELECT unit FROM _pipe_units WHERE pipeline = ${text(consumer.pipeline)} AND step = ${text(consumer.step)}`,
+    )
     for (const { unit } of units) this.#add(consumer, String(unit))
   }
 

@@ -1,4 +1,14 @@
-import { coercer, type ColumnType, formatInstant, type Json, type Param, parseInstant, type Statement, type Value, ValueError } from '../../sdk/index.js'
+import {
+  coercer,
+  type ColumnType,
+  formatInstant,
+  type Json,
+  type Param,
+  parseInstant,
+  type Statement,
+  type Value,
+  ValueError,
+} from '../../sdk/index.js'
 import { SqlError } from '../errors.js'
 import { exactJson } from '../exact-json.js'
 import { render } from '../statement.js'
@@ -24,7 +34,9 @@ function paramText({ type, value: given }: Param, name: string): string | null {
     case 'json':
       return JSON.stringify(value)
     case 'timestamp':
-      return formatInstant(value as bigint).replace('T', ' ').replace('Z', '')
+      return formatInstant(value as bigint)
+        .replace('T', ' ')
+        .replace('Z', '')
     default:
       return String(value)
   }

@@ -130,8 +130,15 @@ export class Writer {
       }
       const still = early?.sequence === sequence && kept.length === writes.length
       const encoded = early && still ? early : this.#encoded(kept, sequence, tables)
-      if (encoded.error !== undefined) throw encoded.error
-      const lost = await this.#write({ kept, sequence, there, tables, encoded: encoded.parts, changes: kept.length === writes.length ? changes : changesOf(kept) })
+      if (encoded.error) throw encoded.error
+      const lost = await this.#write({
+        kept,
+        sequence,
+        there,
+        tables,
+        encoded: encoded.parts,
+        changes: kept.length === writes.length ? changes : changesOf(kept),
+      })
       const replaced = encoded.parts.flatMap((part) => part.replaced)
       return writes.map((write): WriteOutcome => {
         const counts = lost.counts.get(write)
@@ -140,7 +147,14 @@ export class Writer {
     })
   }
 
-  async #write({ kept, sequence, there, tables, encoded, changes }: Work): Promise<{ readonly counts: ReadonlyMap<UnitWrite, Record<string, number>> }> {
+  async #write({
+    kept,
+    sequence,
+    there,
+    tables,
+    encoded,
+    changes,
+  }: Work): Promise<{ readonly counts: ReadonlyMap<UnitWrite, Record<string, number>> }> {
     const counts = new Map<UnitWrite, Record<string, number>>()
     if (kept.length === 0) return { counts }
     const statements = new Map<UnitWrite, Awaited<ReturnType<typeof prepared>>[]>()
@@ -270,7 +284,7 @@ export class Writer {
     try {
       return { sequence, parts: [...byLane].map(([lane, parts]) => lane.encode(parts)), error: undefined }
     } catch (error) {
-      return { sequence, parts: [], error }
+      return { sequence, parts: [], error: error instanceof Error ? error : new Error(String(error)) }
     }
   }
 
@@ -312,7 +326,7 @@ interface EncodedWrites {
   readonly sequence: bigint
   readonly parts: readonly Encoded[]
   /** A value that does not fit: thrown once it is known whose it is. */
-  readonly error: unknown
+  readonly error: Error | undefined
 }
 
 interface Work {
