@@ -66,11 +66,12 @@ interface Opened {
 }
 
 async function runOpened({ pipeline, options, io, endpoint, warehouse, state, startedAt, lockFile }: Opened): Promise<number> {
-  const [{ run }, { createBus }, { openReporters }] = await Promise.all([
+  const [{ actingSteps, run }, { createBus }, { openReporters }] = await Promise.all([
     import('../run/run.js'),
     import('../run/bus.js'),
     import('./reporters.js'),
   ])
+  const acting = actingSteps(pipeline, options.select)
   const redact = createRedactor(pipeline.secrets)
   const id = randomUUID()
   const bus = createBus(io.clock, id)
@@ -108,7 +109,14 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
       warehouse: warehouse.display,
       pid: io.pid,
       host: io.host,
-      steps: pipeline.steps.map(({ id: step, title, definition, needs }) => ({ id: step, title, type: definition.type, needs })),
+      steps: pipeline.steps
+        .filter((step) => acting.has(step.id))
+        .map(({ id: step, title, definition, needs }) => ({
+          id: step,
+          title,
+          type: definition.type,
+          needs: needs.filter((need) => acting.has(need)),
+        })),
     })
     const moment = createMoment(io, async (chain) => {
       const head = await chains.head(chain)
