@@ -88,6 +88,14 @@ describe('pipe run pipelines/miners.yaml', () => {
     expect(await balances(here.cwd)).toEqual(expectedBalances(chain, 1, 490))
   })
 
+  it('--select shows the steps that act, and none that would wait for ever', async () => {
+    const here = world()
+    const { code, out } = await pipe(['run', minersFile, '--select', 'blocks'], here)
+    expect([code, out.includes('waiting'), out.includes('balances')]).toEqual([0, false, false])
+    const status = await pipe(['status', minersFile], here)
+    expect([status.code, status.out.includes('waiting'), status.out.includes('blocks')]).toEqual([0, false, true])
+  })
+
   it('an incomplete run says how to go on with the same values, which the file alone would not ask for', async () => {
     const here = world()
     const { code, out } = await pipe(

@@ -72,7 +72,7 @@ export function renderPlan(report: PlanReport): string {
   else if (!report.work) lines.push('nothing to do: no missing blocks, rows or days')
   else
     lines.push(
-      `in all about ${count(requests)} requests${unknown.length > 0 ? ` and those of ${unknown.join(', ')}, which nobody can tell` : ''}, ${duration(seconds * 1000)}, ${megabytes(bytes)} on disk`,
+      `in all about ${requestsText(requests)}${unknown.length > 0 ? ` and those of ${unknown.join(', ')}, which nobody can tell` : ''}, ${duration(seconds * 1000)}, ${megabytes(bytes)} on disk`,
       `do it with: pipe run ${report.file}`,
     )
   return `${lines.join('\n')}\n`
@@ -82,7 +82,7 @@ function renderStep(step: StepReport): string[] {
   const head = `${step.id}  (${step.type}${step.needs.length > 0 ? `, after ${step.needs.join(', ')}` : ''})`
   if (step.unknown !== null) return [head, `  ${step.unknown}`]
   const later = laterOf(step)
-  const lines = [head, `  ${count(step.pieces)} now${later}: ${step.piece} to do, ${count(step.done)} done`]
+  const lines = [head, `  ${step.piece} to do: ${count(step.pieces)} now${later}; ${count(step.done)} done`]
   if (step.kept.length > 0) lines.push(`  ${count(step.kept.length)} kept: inputs expired`)
   if (step.leftOut > 0) lines.push(`  ${count(step.leftOut)} left out by --limit`)
   if (step.quarantined.length > 0)
@@ -97,12 +97,14 @@ function renderStep(step: StepReport): string[] {
     const shown = step.units
       .slice(0, UNITS_SHOWN)
       .map(({ unit, againDays }) => (againDays === undefined ? unit : `${unit} (reads ${count(againDays)} days above it again)`))
-    lines.push(`  ${count(step.units.length)} units: ${shown.join(', ')}${step.units.length > UNITS_SHOWN ? ', …' : ''}`)
+    lines.push(
+      `  ${count(step.units.length)} ${step.units.length === 1 ? 'unit' : 'units'}: ${shown.join(', ')}${step.units.length > UNITS_SHOWN ? ', …' : ''}`,
+    )
   }
   if (step.calls === null) lines.push('  requests: unknown before its first run')
   else if (step.calls > 0)
     lines.push(
-      `  ${count(step.calls)} calls, about ${count(step.requests ?? 0)} requests, ${duration((step.estimate.seconds ?? 0) * 1000)}${step.estimate.basis === 'guess' ? ' (a guess: no run yet)' : ''}`,
+      `  ${count(step.calls)} calls, about ${requestsText(step.requests ?? 0)}, ${duration((step.estimate.seconds ?? 0) * 1000)}${step.estimate.basis === 'guess' ? ' (a guess: no run yet)' : ''}`,
     )
   return lines
 }
@@ -115,5 +117,6 @@ function laterOf({ piece, pieces: now, upTo }: StepReport): string {
     return now > 0 ? '' : ` + all of it again when ${steps} ${upTo.length === 1 ? 'changes' : 'change'} its input`
   return upTo.map(({ step, pieces, piece: word }) => ` + up to ${count(pieces)} from ${step}${word === piece ? '' : ` (${word})`}`).join('')
 }
+const requestsText = (requests: number) => `${count(requests)} ${requests === 1 ? 'request' : 'requests'}`
 
 const megabytes = (bytes: number) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`)

@@ -87,12 +87,13 @@ interface Opened {
 }
 
 async function runOpened({ pipeline, options, io, world, warehouse, state, startedAt, lockFile }: Opened): Promise<number> {
-  const [{ run }, { runRounds }, { createBus }, { openReporters }] = await Promise.all([
+  const [{ actingSteps, run }, { runRounds }, { createBus }, { openReporters }] = await Promise.all([
     import('../run/run.js'),
     import('../run/rounds.js'),
     import('../run/bus.js'),
     import('./reporters.js'),
   ])
+  const acting = actingSteps(pipeline, options.select)
   const redact = createRedactor(pipeline.secrets)
   const id = randomUUID()
   const bus = createBus(io.clock, id)
@@ -136,7 +137,14 @@ async function runOpened({ pipeline, options, io, world, warehouse, state, start
       warehouse: warehouse.display,
       pid: io.pid,
       host: io.host,
-      steps: pipeline.steps.map(({ id: step, title, definition, needs }) => ({ id: step, title, type: definition.type, needs })),
+      steps: pipeline.steps
+        .filter((step) => acting.has(step.id))
+        .map(({ id: step, title, definition, needs }) => ({
+          id: step,
+          title,
+          type: definition.type,
+          needs: needs.filter((need) => acting.has(need)),
+        })),
     })
     const moment = createMoment(world.now ?? io.clock.now(), async (chain) => {
       const head = await chains.head(chain)

@@ -1,6 +1,7 @@
 import { dirname, join, resolve } from 'node:path'
 import { readPipeline } from '../pipeline/read.js'
 import { formatProblem } from '../pipeline/format.js'
+import { escapeText } from '../report/escape.js'
 import { staticParams, unknownParams } from '../pipeline/params.js'
 import type { Endpoint, Pipeline, Step } from '../pipeline/pipeline.js'
 import type { Moment } from '../plan/scope.js'
@@ -54,7 +55,7 @@ export async function pipelineFor(
 ): Promise<Pipeline | undefined> {
   const { pipeline, problems } = await readPipeline(file, { cwd: io.cwd, env: io.env, environment, params: options.params })
   const errors = problems.filter(({ severity }) => severity === 'error')
-  for (const problem of environment === 'warn' ? errors : problems) io.stderr.write(`${formatProblem(problem)}\n`)
+  for (const problem of environment === 'warn' ? errors : problems) io.stderr.write(`${escapeText(formatProblem(problem))}\n`)
   if (errors.length > 0) return undefined
   if (!pipeline) throw new UsageError(`${file} has no steps: it is a shared file`, 'name the pipeline that imports it')
   const wrong = [

@@ -112,7 +112,7 @@ async function doStep(services: RunServices, step: Step): Promise<StepEnd> {
 }
 
 /** The selected steps, and gates among what they need: `--select` never jumps a gate. */
-function actingSteps(pipeline: Pipeline, select: readonly string[] | undefined): Set<string> {
+export function actingSteps(pipeline: Pipeline, select: readonly string[] | undefined): Set<string> {
   if (!select) return new Set(pipeline.steps.map((step) => step.id))
   const acting = new Set(pipeline.steps.filter((step) => isSelected(step, select)).map((step) => step.id))
   for (const step of [...pipeline.steps].reverse()) {
