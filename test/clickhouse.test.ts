@@ -38,7 +38,8 @@ async function content(cwd: string) {
 }
 
 const args = ['run', minersFile, '--output', 'json', '--param', 'from=0', '--param', `to=${LAST}`]
-const start = (cwd: string, warehouse = 'chdb:data/ch') => spawnPipe(args, { cwd, env: { ETH_RPC_URL: node.url, WAREHOUSE_URL: warehouse } })
+const start = (cwd: string, warehouse = 'chdb:data/ch') =>
+  spawnPipe(args, { cwd, env: { ETH_RPC_URL: node.url, WAREHOUSE_URL: warehouse } })
 
 /** Runs until one run ends by itself; `kill` decides when each run before it dies. Resolves to how many were killed. */
 async function until(cwd: string, kill: (run: ReturnType<typeof start>, n: number) => Promise<unknown> | undefined): Promise<number> {

@@ -147,6 +147,32 @@ describe('pipe migrate', () => {
   })
 })
 
+describe('pipe run --demo', () => {
+  it('applies migrations itself: its database is its own', async () => {
+    const blocks = `name: heads
+warehouse: duckdb:data/heads.duckdb
+migrations: sql
+chains: { ethereum: { rpc: "\${ETH_RPC_URL}" } }
+tables: { heads: { columns: { number: bigint, hash: hash }, key: [number] } }
+steps:
+  - id: heads
+    type: rpc-batch
+    chain: ethereum
+    into: heads
+    with:
+      over: { blocks: { from: 0, to: 9 } }
+      calls: { block: { method: eth_getBlockByNumber, params: [$number, false] } }
+      row: { number: block.number, hash: block.hash }
+  - { id: seen, type: gate, needs: [heads], with: { checks: [{ name: all of them, sql: SELECT n FROM seen, expect: 10 }] } }
+`
+    writeFileSync(join(cwd, 'heads.yaml'), blocks)
+    put('0001-seen.sql', 'CREATE VIEW seen AS SELECT count(*) AS n FROM heads')
+    const { code, out, err } = await pipe(['run', 'heads.yaml', '--demo'], { cwd })
+    expect({ code, out: code === 0 ? '' : out }).toEqual({ code: 0, out: '' })
+    expect(err).toContain('0001-seen.sql: applied (1 statement)\n')
+  }, 60_000)
+})
+
 describe('pipe migrate as a process', () => {
   it('keeps a second one out, which names it (3); killed in the middle of a file it leaves nothing of it, and the next one ends with all of it', async () => {
     const slow = (rows: string) =>

@@ -3,12 +3,14 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { fakeChain, type FakeChain, type FakeEndpoint } from '../src/sandbox/index.js'
+import { paginateCursor } from '../plugins/paginate-cursor/paginate-cursor.js'
+import { fakeApi, fakeChain, type FakeChain, type FakeEndpoint } from '../src/sandbox/index.js'
 import type { VerifyReport } from '../src/verify/report.js'
 import { atEnd } from './support/cleanup.js'
 import { expectedBalances, minersFile, pipe } from './support/cli.js'
 import { temporaryFolder } from './support/folder.js'
 import { schemaErrors } from './support/json-schema.js'
+import { dataFolder, loadMainnet } from './support/mainnet.js'
 import { readDuckdb } from './support/read-duckdb.js'
 
 let chain: FakeChain
@@ -330,6 +332,41 @@ describe('pipe verify pipelines/miners.yaml', () => {
   })
 })
 
+describe('pipe verify on 8,192 real mainnet blocks', () => {
+  it.skipIf(!dataFolder)(
+    'finds nothing after a run, and one wei too much by asking again',
+    async () => {
+      const { chain: mainnet } = loadMainnet(dataFolder ?? '')
+      const own = await mainnet.serve()
+      const world = await new World(minersFile, { ETH_RPC_URL: own.url }).ran('--param', 'from=0', '--param', 'to=8191')
+      const clean = await world.verify('--sample', '2')
+      expect([brief(clean), clean.steps.map(({ units, sampled }) => [units, sampled])]).toEqual([
+        [],
+        [
+          [9, { units: 2, rows: expect.any(Number) as number }],
+          [1, { units: 1, rows: 1_000 }],
+          [0, { units: 0, rows: 0 }],
+        ],
+      ])
+      // Both balances, so that what is computed from them stays as it was.
+      await world.doctor(
+        'UPDATE miners_balance SET balance_before = balance_before + 1, balance_after = balance_after + 1 WHERE block_number BETWEEN 100 AND 8100',
+      )
+      expect(brief(await world.verify())).toEqual([])
+      const report = await world.verify('--step', 'balances', '--sample', '1')
+      // So many that all of their unit is to be read again.
+      expect(report.findings[0]).toMatchObject({
+        check: 'sample',
+        difference: { column: 'balance_before' },
+        fix: [`pipe reset ${minersFile} --step balances --range 0..9999`, `pipe run ${minersFile} --param from=0 --param to=8191`],
+      })
+      expect(report.findings.length + (report.steps[0]?.more ?? 0)).toBeGreaterThan(1_000)
+      await own.close()
+    },
+    120_000,
+  )
+})
+
 /** Several rows a block, of several chains, in one table; and blocks that expire. */
 const transactions = (more: string) => `name: txs
 params: { to: { type: block, default: 99 } }
@@ -396,6 +433,19 @@ describe('pipe verify where a block has several rows', () => {
     expect(brief(await here.verify())).toEqual([])
   })
 
+  it('counts a key once that a block gives twice, as the table does', async () => {
+    const here = world()
+    writeFileSync(join(here.cwd, 'txs.yaml'), transactions('').replace('position: index', 'position: 0'))
+    await here.ran()
+    const rows = await here.rows()
+    const { _pipe_units: units } = await readDuckdb(join(here.cwd, 'data/miners.duckdb'))
+    const ledger = units?.rows.reduce((sum, row) => sum + (JSON.parse(row.rows ?? '{}') as { txs: number }).txs, 0)
+    // Every block of both chains has transactions, most of them several.
+    expect([brief(await here.verify()), rows.length, ledger]).toEqual([[], 198, 198])
+    await here.doctor("DELETE FROM txs WHERE origin = 'base' AND block = 30")
+    expect(brief(await here.verify())).toEqual([['missing', 'txs[base]', 'txs', '25-49', null]])
+  })
+
   it('counts exactly what a killed and resumed, a split and a reset unit brought', async () => {
     const here = world()
     await here.pipe('run', 'txs.yaml', '--limit', '40')
@@ -429,5 +479,167 @@ describe('pipe verify where a block has several rows', () => {
     await here.doctor('UPDATE txs SET seen = now() WHERE block >= 60', "DELETE FROM txs WHERE block = 80 AND origin = 'base'")
     const later = await here.verify()
     expect(brief(later)).toEqual([['missing', 'txs[base]', 'txs', '75-99', null]])
+  })
+})
+
+/** Blocks an hour apart, and what SQL makes of them: by day, as a whole, and upserted. */
+const rollups = `name: rollups
+params: { to: { type: block, default: 99 } }
+warehouse: duckdb:data/miners.duckdb
+chains:
+  ethereum: { rpc: "\${ETH_RPC_URL}" }
+tables:
+  headers: { columns: { number: bigint, time: timestamp, miner: address }, key: [number] }
+  daily: { columns: { day: date, miner: address, blocks: bigint, share: float }, key: [day, miner] }
+  miners: { columns: { miner: address, blocks: bigint }, key: [miner] }
+  latest: { columns: { miner: address, number: bigint }, key: [miner] }
+steps:
+  - id: headers
+    type: rpc-batch
+    chain: ethereum
+    into: headers
+    with:
+      over: { blocks: { from: 0, to: $to } }
+      calls:
+        block: { method: eth_getBlockByNumber, params: [$number, false] }
+      row: { number: block.number, time: block.timestamp, miner: block.miner }
+  - id: daily
+    type: sql-upsert
+    needs: [headers]
+    into: daily
+    with:
+      interval: { by: 1d, of: { headers: time } }
+      sql: |
+        SELECT CAST(time AS date) AS day, miner, count(*) AS blocks, sum(CAST(0.1 AS float8) * number) AS share
+        FROM headers WHERE time >= $start AND time < $end GROUP BY 1, 2
+  - id: miners
+    type: sql-upsert
+    needs: [headers]
+    into: miners
+    with: { sql: "SELECT miner, count(*) AS blocks FROM headers GROUP BY 1" }
+  - id: latest
+    type: sql-upsert
+    needs: [headers]
+    into: latest
+    with: { mode: upsert, sql: "SELECT miner, max(number) AS number FROM headers GROUP BY 1" }
+`
+
+describe('pipe verify of what SQL made', () => {
+  let hourly: FakeEndpoint
+  beforeAll(async () => {
+    hourly = await fakeChain({ seed: 5, blocks: 120, blockTime: 3_600, genesisTime: 1_599_955_200, miners: 3 }).serve()
+  })
+  afterAll(() => hourly.close())
+
+  const world = async () => {
+    const made = new World('rollups.yaml', { ETH_RPC_URL: hourly.url })
+    writeFileSync(join(made.cwd, 'rollups.yaml'), rollups)
+    return made.ran()
+  }
+
+  it('says nothing after a run, whether it is computed again or only counted', async () => {
+    const here = await world()
+    const report = await here.verify('--sample', '9')
+    expect([brief(report), report.steps.map(({ id, units, sampled }) => [id, units, sampled.units])]).toEqual([
+      [],
+      [
+        ['headers', 1, 1],
+        ['daily', 5, 5],
+        ['miners', 1, 1],
+        ['latest', 1, 1],
+      ],
+    ])
+  })
+
+  it('finds rows that are gone and rows that are too many, by interval and as a whole', async () => {
+    const here = await world()
+    await here.doctor(
+      "DELETE FROM daily WHERE day = '2020-09-14' AND miner = (SELECT min(miner) FROM daily WHERE day = '2020-09-14')",
+      "INSERT INTO daily VALUES ('2020-09-15', '0xaa', 1, 1), ('2021-01-01', '0xaa', 1, 1)",
+      'DELETE FROM miners WHERE miner = (SELECT min(miner) FROM miners)',
+    )
+    const report = await here.verify()
+    expect(brief(report)).toEqual([
+      ['surplus', 'daily', 'daily', '2020-09-15', null],
+      ['missing', 'daily', 'daily', '2020-09-14', null],
+      ['orphan', 'daily', 'daily', null, null],
+      ['missing', 'miners', 'miners', 'all', null],
+    ])
+    expect(report.findings.map(({ fix }) => fix[0])).toEqual([
+      'pipe reset rollups.yaml --step daily --range 2020-09-15..2020-09-15',
+      'pipe reset rollups.yaml --step daily --range 2020-09-14..2020-09-14',
+      "DELETE FROM daily WHERE day >= '2021-01-01' AND day <= '2021-01-01'",
+      'pipe reset rollups.yaml --step miners',
+    ])
+    await mended(here, report)
+  })
+
+  it('--sample computes again and finds what was changed, took its place, or was not upserted', async () => {
+    const here = await world()
+    const [first] = (await readDuckdb(join(here.cwd, 'data/miners.duckdb'))).miners?.rows ?? []
+    await here.doctor(
+      "UPDATE daily SET blocks = blocks + 1 WHERE day = '2020-09-13'",
+      `UPDATE miners SET miner = '0xbb' WHERE miner = '${first?.miner}'`,
+      `DELETE FROM latest WHERE miner = '${first?.miner}'`,
+      // What an upsert leaves of before is no mistake.
+      "INSERT INTO latest VALUES ('0xcc', 3)",
+    )
+    expect(brief(await here.verify())).toEqual([])
+    const report = await here.verify('--sample', '9')
+    expect(
+      new Set(report.findings.map(({ step, key, problem }) => `${step} ${key === '0xbb' ? key : ''} ${problem.replace(/\d+/g, 'N')}`)),
+    ).toEqual(
+      new Set([
+        'daily  blocks of daily is N, and its SQL says N',
+        'miners  its SQL gives a row that miners does not have',
+        'miners 0xbb miners has a row that its SQL does not give',
+        'latest  its SQL gives a row that latest does not have',
+      ]),
+    )
+    await mended(here, report, '--sample', '9')
+  })
+
+  it('calls what inputs touched, and no run has computed yet, a gap', async () => {
+    const here = await world()
+    await here.ran('--param', 'to=119', '--select', 'headers')
+    expect((await here.verify('--step', 'daily')).findings).toMatchObject([
+      { check: 'gap', unit: '2020-09-17', problem: 'not done (inputs touched)', fix: ['pipe run rollups.yaml --param to=119'] },
+    ])
+  })
+})
+
+describe('pipe verify of a list that was paged through', () => {
+  it('finds stretches that the ledger lost and nulls, and says that rows are not counted', async () => {
+    const api = fakeApi({ seed: 5 })
+    for (let i = 0; i < 40; i++) api.add(10, { at: 1_699_000_000 + i * 3_600 })
+    const server = await api.serve()
+    const world = new World('transfers.yaml', { API_URL: server.url })
+    const times = api.transactions.map(({ time }) => time)
+    const [from, to] = [Math.min(...times), Math.max(...times)].map((time) => new Date(time * 1000).toISOString().slice(0, 10))
+    const text = paginateCursor.example
+      .replace('data/transfers', 'data/miners')
+      .replace('from: 2023-11-01, to: 2023-12-01', `from: ${from}, to: ${to}`)
+    writeFileSync(join(world.cwd, 'transfers.yaml'), text)
+    await world.ran()
+    const clean = await world.verify('--sample', '1')
+    expect([brief(clean), clean.steps[0]?.notes]).toEqual([
+      [],
+      [
+        'transfers: its rows are not counted, since units that meet read the same ones',
+        'not sampled: its rows come neither from calls for blocks or rows nor from SQL',
+      ],
+    ])
+    await world.doctor(
+      'ALTER TABLE transfers ALTER COLUMN sender DROP NOT NULL',
+      'UPDATE transfers SET sender = NULL WHERE id = (SELECT min(id) FROM transfers)',
+    )
+    const empty = await world.verify()
+    expect(brief(empty).map(([check]) => check)).toEqual(['null'])
+    await mended(world, empty)
+    await world.doctor('DELETE FROM _pipe_units')
+    const lost = await world.verify()
+    expect(new Set(brief(lost).map(([check]) => check))).toEqual(new Set(['gap']))
+    await mended(world, lost)
+    await server.close()
   })
 })

@@ -38,7 +38,7 @@ export async function* readUnit(ctx: Context): AsyncIterable<PageBatch> {
 }
 
 /** What a unit asks the source for. */
-export function createFetch(ctx: Context): (values: Parameters<ReturnType<typeof compileRequest>>[0], address?: string) => Promise<Page> {
+export function createAsk(ctx: Context): (values: Parameters<ReturnType<typeof compileRequest>>[0], address?: string) => Promise<Page> {
   const request = compileRequest(ctx.config)
   const reader = new PageReader(ctx)
   return async (values, address) => {
@@ -57,7 +57,7 @@ export function boundsOf([from, to]: Stretch, { cursor, cover }: Context['config
 class ListReader {
   readonly #ctx: Context
   readonly #pager: Pager
-  readonly #fetch: ReturnType<typeof createFetch>
+  readonly #askPage: ReturnType<typeof createAsk>
   readonly #outputs: readonly string[]
   /** The unit's stretch; undefined for a whole list. */
   readonly #unit: Stretch | undefined
@@ -82,13 +82,15 @@ class ListReader {
   #places: { readonly place: Place; readonly low: bigint | undefined }[] = []
   #firstKey: string | undefined
   #read = 0
+  #pages = 0
+  #last: Page | undefined
   #barren = 0
   #counts: Record<string, number> = {}
 
   constructor(ctx: Context) {
     const { config, unit, scope } = ctx
     this.#ctx = ctx
-    this.#fetch = createFetch(ctx)
+    this.#askPage = createAsk(ctx)
     this.#outputs = ctx.outputs.map(({ id }) => id)
     this.#now = (scope.get('now')?.value ?? 0n) as bigint
     this.#unit = unit.piece.kind === 'time' ? [unit.piece.from, unit.piece.to] : undefined
@@ -111,6 +113,7 @@ class ListReader {
     for (;;) {
       if (!this.#ctx.turn()) return
       let page: Page
+      this.#pages++
       try {
         page = await this.#ask(place)
       } catch (error) {
@@ -136,11 +139,13 @@ class ListReader {
       place = next
       this.#places.push({ place, low: this.#memory.low })
     }
-    if (!this.#unit) yield* this.#finishList()
+    if (!this.#unit || (this.#head && !this.#window && stored === undefined && this.#pages > 1)) yield* this.#rereadHead()
+    if (!this.#unit) yield* this.#checkTotal()
   }
 
-  #ask(place: Place): Promise<Page> {
-    return this.#fetch({ ...this.#bounds, ...this.#pager.values(place) }, this.#pager.address?.(place))
+  async #ask(place: Place): Promise<Page> {
+    this.#last = await this.#askPage({ ...this.#bounds, ...this.#pager.values(place) }, this.#pager.address?.(place))
+    return this.#last
   }
 
   /** Where an earlier run or attempt came to, when that is of use to this unit. */
@@ -170,11 +175,14 @@ class ListReader {
   /** Takes a page that follows those before. Gives the rows to be written. */
   #absorb(page: Page): PageRow[] {
     const wanted: PageRow[] = []
+    const here = new Map<string, PageRow>()
     let low = this.#memory.low
     // A page that was asked for by its position begins above what was read before.
     let order = this.#pager.kind === 'next' || this.#pager.kind === 'key' ? low : undefined
     for (const row of page.rows) {
-      const before = this.#memory.known.get(row.key)
+      const twice = here.get(row.key)
+      const before = twice ?? this.#memory.known.get(row.key)
+      here.set(row.key, row)
       if (row.time !== undefined) {
         if (order !== undefined && row.time > order + this.#disorder && !before)
           throw new ListOrderError(row.pointer, formatInstant(row.time), formatInstant(order))
@@ -183,6 +191,7 @@ class ListReader {
         if (row.time > this.#now + FUTURE_US) this.#count('in the future', 1)
         if (row.time <= this.#now && (this.#newest === undefined || row.time > this.#newest)) this.#newest = row.time
       }
+      if (twice) this.#count('doubled', 1)
       if (before) {
         if (JSON.stringify(before.record) === JSON.stringify(row.record)) continue
         this.#count('changed', 1)
@@ -191,8 +200,7 @@ class ListReader {
       wanted.push(row)
     }
     this.#firstKey ??= page.rows[0]?.key
-    const known = page.rows.length > 0 ? new Map(page.rows.map((row) => [row.key, row])) : this.#memory.known
-    this.#memory = { known, low }
+    this.#memory = { known: here.size > 0 ? here : this.#memory.known, low }
     return wanted
   }
 
@@ -249,8 +257,9 @@ class ListReader {
 
   /** Where coverage ends: at the newest row less the overlap. A window is asked for as a whole, so there the clock decides. */
   #topOf(to: bigint, page: Page): bigint | undefined {
-    if (this.#window) return min(to, serverNow(this.#now, page) - this.#overlap)
-    return this.#newest === undefined ? undefined : min(to, this.#newest - this.#overlap)
+    // One that is late by just the overlap is inside what is read again.
+    if (this.#window) return min(to, serverNow(this.#now, page) - this.#overlap - 1n)
+    return this.#newest === undefined ? undefined : min(to, this.#newest - this.#overlap - 1n)
   }
 
   /** The last page from which all rows that are not covered yet can be read again. */
@@ -287,39 +296,37 @@ class ListReader {
 
   #barrenLow: bigint | undefined
 
-  /** What came in above while a whole list was read, and whether its rows are as many as the source says. */
-  async *#finishList(): AsyncIterable<PageBatch> {
+  /** What came in above while the list was read: its beginning once more, until the row that was first is met. */
+  async *#rereadHead(): AsyncIterable<PageBatch> {
     const first = this.#firstKey
-    let place: Place | undefined = this.#pager.start()
-    let last: Page | undefined
-    this.#memory = { known: new Map(), low: undefined }
-    const pager = createPager(this.#ctx, 0n)
     const before = this.#read
-    let met = 0
+    const pager = createPager(this.#ctx, this.#unit?.[1] ?? 0n)
+    let place: Place | undefined = pager.start()
+    let above = 0
+    this.#memory = { known: new Map(), low: undefined }
     for (let pages = 0; place && pages < EMPTY_PAGES; pages++) {
       if (!this.#ctx.turn()) return
       const page = await this.#ask(place)
-      last = page
       const { take, next } = pager.judge(place, page, this.#memory)
+      const met = take.some(({ rows }) => rows.some(({ key }) => key === first))
       const rows = take.flatMap((taken) => this.#absorb(taken))
       const at = rows.findIndex(({ key }) => key === first)
-      const above = at === -1 ? rows : rows.slice(0, at)
-      met += above.length
-      if (above.length > 0) yield { rows: tableRows(above, this.#outputs) }
-      if (at !== -1 || (take.length > 0 && rows.length === 0)) break
+      const fresh = at === -1 ? rows : rows.slice(0, at)
+      above += fresh.length
+      if (fresh.length > 0) yield { rows: tableRows(fresh, this.#outputs) }
+      if (met || (take.length > 0 && rows.length === 0)) break
       place = next
     }
-    this.#read = before + met
-    if (last) yield* this.#checkTotal(last)
+    this.#read = before + above
   }
 
-  async *#checkTotal(page: Page): AsyncIterable<PageBatch> {
+  async *#checkTotal(): AsyncIterable<PageBatch> {
     const { expect_total: path } = this.#ctx.config
-    if (path === undefined) return
-    const total = totalOf(page, path)
+    if (path === undefined || !this.#last) return
+    const total = totalOf(this.#last, path)
     if (total === this.#read) return
+    // The next run begins anew.
     yield { cursor: { kind: this.#pager.kind, place: this.#pager.start(), read: 0 } }
-    await Promise.resolve()
     throw new TotalMismatchError(total, this.#read)
   }
 

@@ -1,7 +1,7 @@
 import { formatInstant, parseDuration } from '../../src/sdk/index.js'
 import { PageOutsideError, SecondTooFullError } from './errors.js'
 import type { Context } from './page.js'
-import { boundsOf, createFetch, type PageBatch, serverNow, tableRows } from './read.js'
+import { boundsOf, createAsk, type PageBatch, serverNow, tableRows } from './read.js'
 import { STEP_US } from './time.js'
 
 /**
@@ -11,7 +11,7 @@ import { STEP_US } from './time.js'
 export async function* readWindow(ctx: Context): AsyncIterable<PageBatch> {
   const { config, unit, outputs } = ctx
   if (unit.piece.kind !== 'time') throw new Error(`unit ${unit.key} is no stretch of time`)
-  const fetch = createFetch(ctx)
+  const ask = createAsk(ctx)
   const ids = outputs.map(({ id }) => id)
   const step = STEP_US[config.cursor.time ?? config.cover?.unit ?? 's']
   const overlap = BigInt(parseDuration(config.overlap ?? '60s') ?? 0) * 1000n
@@ -20,7 +20,7 @@ export async function* readWindow(ctx: Context): AsyncIterable<PageBatch> {
   for (let stretch = open.pop(); stretch; stretch = open.pop()) {
     if (!ctx.turn()) return
     const [from, to] = stretch
-    const page = await fetch(boundsOf(stretch, config))
+    const page = await ask(boundsOf(stretch, config))
     const rows = page.rows.filter(({ time }) => time !== undefined && time >= from && time <= to)
     const stray = page.rows.find(({ time }) => time !== undefined && (time < from - 2n * step || time > to + 2n * step))
     if (stray) throw new PageOutsideError(stray.pointer, formatInstant(stray.time ?? 0n), `${formatInstant(from)} to ${formatInstant(to)}`)
@@ -32,7 +32,7 @@ export async function* readWindow(ctx: Context): AsyncIterable<PageBatch> {
       open.push([from, cut - 1n], [cut, to])
       continue
     }
-    const firm = serverNow(now, page) - overlap
+    const firm = serverNow(now, page) - overlap - 1n
     const end = firm < to ? firm : to
     yield {
       rows: tableRows(rows, ids),

@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import { isPipeError, type RunFact, type Warehouse } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { rateOf, type RunView } from '../report/view.js'
+import type { RunView } from '../report/view.js'
 import { waitsFor } from '../report/words.js'
 import type { StateStore } from '../state/store.js'
 import { type Io, Exit, StopSignal } from './io.js'
 import type { Demo } from './demo.js'
 import type { RunCommandOptions } from './options.js'
+import { measuredRates } from './rates.js'
 import { createRedactor, redactDeep } from './redact.js'
 import { forgetDone } from './fresh.js'
 import {
@@ -117,6 +118,7 @@ async function runOpened({ pipeline, options, io, world, warehouse, state, start
     output: options.output,
     statusFile: options.statusFile === undefined ? undefined : resolve(io.cwd, options.statusFile),
     pipeline,
+    again: againOf(pipeline.file, options),
   })
   const { view } = reporters
   const keeper = keepState(state, id, view, io)
@@ -188,7 +190,7 @@ async function runOpened({ pipeline, options, io, world, warehouse, state, start
     exitCode = outcome === 'stopped' ? stopCode(io) : outcome === 'done' ? Exit.done : Exit.incomplete
     emit({ type: 'run:ended', outcome, exitCode, ...(reason === undefined ? {} : { error: reason }) })
     await chains.remember()
-    await state.rememberRates(rates(view, pipeline.name, io))
+    await state.rememberRates(measuredRates(pipeline.name, view.steps, io.clock.now()))
   } catch (error) {
     exitCode = io.signal.aborted ? stopCode(io) : Exit.notStarted
     emit({
@@ -221,6 +223,18 @@ async function runOpened({ pipeline, options, io, world, warehouse, state, start
   }
   return exitCode
 }
+
+/** The same part of the pipeline with the same values, once more: without them another range would be wanted. */
+function againOf(file: string, { params, select, demo }: RunCommandOptions): string {
+  return [
+    file,
+    ...(demo ? ['--demo'] : []),
+    ...Object.entries(params).map(([name, value]) => `--param ${shellWord(`${name}=${value}`)}`),
+    ...(select ? [`--select ${select.join(',')}`] : []),
+  ].join(' ')
+}
+
+const shellWord = (text: string) => (/^[\w.,:=@%/+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
 /** Events without text of others, and many of them. */
 const QUIET: ReadonlySet<RunFact['type']> = new Set([
@@ -280,15 +294,6 @@ function keepState(state: StateStore, run: string, view: RunView, io: Io): { clo
       await work
     },
   }
-}
-
-function rates(view: RunView, pipeline: string, io: Io) {
-  const at = Math.round(io.clock.now())
-  return view.steps.flatMap((step) => {
-    const seconds = step.startedAt === null || step.endedAt === null ? 0 : (step.endedAt - step.startedAt) / 1000
-    const piecesPerSecond = seconds > 0 ? step.done / seconds : (rateOf(step, at) ?? 0)
-    return step.done > 0 && piecesPerSecond > 0 ? [{ pipeline, step: step.id, piecesPerSecond, bytesPerPiece: 0, at }] : []
-  })
 }
 
 const stopCode = (io: Io) => (io.signal.reason instanceof StopSignal ? io.signal.reason.exitCode : 130)

@@ -25,7 +25,7 @@ export async function verifyCommand(file: string, options: VerifyOptions, io: Io
   let state: StateStore | undefined
   try {
     state = await openState(options.state, io, true)
-    const last = await lastRun(state, named, warehouse)
+    const last = await lastRun(state, named, warehouse, io)
     const params = { ...last.params, ...options.params }
     const pipeline = await pipelineFor(file, { ...options, params, select: undefined, limit: undefined }, io, environment)
     if (!pipeline) return Exit.notStarted
@@ -52,8 +52,13 @@ interface LastRun {
 
 const RUNS_LOOKED_AT = 20
 
-async function lastRun(state: StateStore, pipeline: Pipeline, warehouse: Warehouse): Promise<LastRun> {
+async function lastRun(state: StateStore, pipeline: Pipeline, warehouse: Warehouse, io: Io): Promise<LastRun> {
   const runs = await state.runs(pipeline.name, { warehouse: warehouse.display, limit: RUNS_LOOKED_AT })
+  const [latest] = runs
+  if (latest?.outcome === 'running')
+    io.stderr.write(
+      `warning: a run of ${pipeline.name} is under way (pid ${latest.pid} on ${latest.host}): what it has not done yet is listed, too\n`,
+    )
   const found = runs.find(({ resolved }) => resolved !== undefined && resolved !== null)?.resolved
   const texts = (value: Json | undefined): [string, string][] =>
     typeof value === 'object' && value !== null ? Object.entries(value).map(([name, item]) => [name, String(item)]) : []

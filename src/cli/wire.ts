@@ -92,7 +92,7 @@ export function warehouseUrl(url: string, io: Io): string {
 
 /** Opens the state store; of a machine's runs it can tell whether they live. */
 export async function openState(state: string, io: Io, readOnly = false): Promise<StateStore> {
-  const { openStateStore } = await import('../state/sqlite.js')
+  const { openStateStore } = await import('../state/open.js')
   return openStateStore(stateUrl(state, io), { clock: io.clock, machine: { host: io.host, alive: (pid) => io.alive(pid) }, readOnly })
 }
 

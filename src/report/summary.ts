@@ -3,9 +3,12 @@ import { type MissingReport, report, type RunReport, type StepReport } from './r
 import type { RunView } from './view.js'
 import { bytes, checkLine, count, counted, nothingMissing, rate, took } from './words.js'
 
-/** The end report of a run as text. `file` is what the user called the pipeline. */
-export function renderSummary(view: RunView, options: { readonly file: string; readonly columns?: number }): string {
-  return summary(report(view, options.file), options.columns)
+/** The end report of a run as text. `file` is what the user called the pipeline, `again` what runs the same once more. */
+export function renderSummary(
+  view: RunView,
+  options: { readonly file: string; readonly again?: string; readonly columns?: number },
+): string {
+  return summary(report(view, options.file, options.again), options.columns)
 }
 
 /**

@@ -13,10 +13,11 @@ import {
   type Statement,
   type Table,
   type Value,
+  ValueError,
 } from '../sdk/index.js'
 import { canonicalJson } from '../pipeline/fingerprint.js'
 import { along, lineOf } from './stretches.js'
-import { fix, keyOf, unitOf } from './tables.js'
+import { FEW, fix, keyOf, unitOf } from './tables.js'
 import { all, type Findings, outputsOf, type StepView } from './view.js'
 
 /** Rows made again, to be compared with those that are stored. */
@@ -28,6 +29,8 @@ export interface Again {
   readonly within: readonly [bigint, bigint] | 'all' | undefined
   /** Whether a row that is not stored is told of elsewhere. */
   readonly lackIsTold: (outputs: readonly Output[]) => boolean
+  /** Whether the database made them, with all that it computes: they are as it stores them. */
+  readonly made?: true
   /** Who says so: a host, or `its SQL`. */
   readonly by: string
   /** Hosts that the stored rows came from, as the ledger names them. */
@@ -42,37 +45,41 @@ export async function compareRows(view: StepView, again: Again, findings: Findin
     if (!first) continue
     const expected = new Map<string, Row>()
     for (const output of outputs)
-      for (const row of await completed(view, output, table, again.rows.get(output.id) ?? [])) expected.set(keyOf(table, row), row)
+      for (const row of await completed(view, again, output, table, again.rows.get(output.id) ?? [])) expected.set(keyOf(table, row), row)
     const columns = comparable(outputs, table)
     const stored = new Map<string, Row>()
     for (const found of await storedRows(view, again, first, table, columns, [...expected.values()])) {
       const row = exact(found, columns, table)
       stored.set(keyOf(table, row), row)
     }
-    for (const key of new Set([...expected.keys(), ...stored.keys()])) {
+    const differing: { key: string; row: Row; whole: boolean; column: string; before: string | undefined; now: string | undefined }[] = []
+    const keys = new Set([...expected.keys(), ...stored.keys()])
+    for (const key of keys) {
       const [there, made] = [stored.get(key), expected.get(key)]
-      compared++
-      if (!there && again.lackIsTold(outputs)) continue
       const row = there ?? made
-      if (!row) continue
+      if (!row || (!there && again.lackIsTold(outputs))) continue
+      const whole = there !== undefined && made !== undefined
       // Of a row that only one side has, the first column of the key stands for all.
-      for (const { name, type } of there && made ? columns : table.columns.filter((column) => column.name === table.key[0])) {
+      for (const { name, type } of whole ? columns : columns.filter((column) => column.name === table.key[0])) {
         const [before, now] = [there && shown(there[name], type), made && shown(made[name], type)]
-        if (before === now || (type.kind === 'float' && near(before, now))) continue
-        const { by, from } = again
-        const problem =
-          there && made
-            ? `${name} of ${table.name} is ${before ?? 'NULL'}${from === undefined ? '' : ` (from ${from})`}, and ${by} says ${now ?? 'NULL'}`
-            : there
-              ? `${table.name} has a row that ${by} does not give`
-              : `${by} gives a row that ${table.name} does not have`
-        findings.add('sample', problem, fix(view, first, table, row), {
-          table: table.name,
-          unit: unitOf(view, first, table, row) ?? again.unit,
-          key,
-          difference: { column: name, stored: before ?? null, fetched: now ?? null, storedFrom: from ?? null, fetchedFrom: by },
-        })
+        if (before !== now && !(type.kind === 'float' && near(before, now))) differing.push({ key, row, whole, column: name, before, now })
       }
+    }
+    compared += keys.size
+    const many = new Set(differing.map(({ key }) => key)).size > FEW
+    const { by, from } = again
+    for (const { key, row, whole, column, before, now } of differing) {
+      const problem = whole
+        ? `${column} of ${table.name} is ${before ?? 'NULL'}${from === undefined ? '' : ` (from ${from})`}, and ${by} says ${now ?? 'NULL'}`
+        : before === undefined
+          ? `${by} gives a row that ${table.name} does not have`
+          : `${table.name} has a row that ${by} does not give`
+      findings.add('sample', problem, fix(view, first, table, row, many), {
+        table: table.name,
+        unit: unitOf(view, first, table, row) ?? again.unit,
+        key,
+        difference: { column, stored: before ?? null, fetched: now ?? null, storedFrom: from ?? null, fetchedFrom: by },
+      })
     }
   }
   return compared
@@ -109,8 +116,9 @@ function comparable(outputs: readonly Output[], table: Table): readonly Column[]
 const AT_ONCE = 50
 
 /** Rows as they would be stored: exact, with constants, and with what the warehouse computes. */
-async function completed({ warehouse }: StepView, output: Output, table: Table, rows: readonly Row[]): Promise<Row[]> {
+async function completed({ warehouse }: StepView, again: Again, output: Output, table: Table, rows: readonly Row[]): Promise<Row[]> {
   const brought = table.columns.filter(({ name }) => output.columns.includes(name))
+  if (again.made) return rows.map((row) => ({ ...exact(row, brought, table), ...output.constants }))
   const exactly = brought.map((column) => [column, coercer(column, table.name)] as const)
   const made = rows.map((row) => ({
     ...Object.fromEntries(exactly.map(([{ name }, make]) => [name, make(row[name])])),
@@ -172,15 +180,26 @@ function select(columns: readonly Column[], table: Table, where: Statement): Sta
   return sql`SELECT ${joinSql(names, ', ')} FROM ${identifier(table.name)} WHERE ${where}`
 }
 
-/** A stored row in the form that fetched ones have. */
+/** A row of the database in the form that fetched ones have. A value that its column should not hold is taken as it is. */
 function exact(row: Row, columns: readonly Column[], table: Table): Row {
-  return Object.fromEntries(columns.map((column) => [column.name, coercer({ ...column, nullable: true }, table.name)(row[column.name])]))
+  const valueOf = (column: Column): Value => {
+    const value = row[column.name] ?? null
+    try {
+      return coercer({ ...column, nullable: true }, table.name)(value)
+    } catch (error) {
+      if (error instanceof ValueError) return value
+      throw error
+    }
+  }
+  return Object.fromEntries(columns.map((column) => [column.name, valueOf(column)]))
 }
 
 /** A value as text; equal values give equal text. Undefined for NULL. */
 function shown(value: Value | undefined, type: Column['type']): string | undefined {
   if (value === null || value === undefined) return undefined
-  if (type.kind === 'timestamp') return formatInstant(value as bigint)
+  if (type.kind === 'timestamp' && typeof value === 'bigint') return formatInstant(value)
+  // Not every database stores NUL.
+  if (type.kind === 'text') return String(value as string).replaceAll('\0', '\ufffd')
   // JSON of a row holds no bigint.
   return typeof value === 'object' ? canonicalJson(value as Json) : String(value)
 }

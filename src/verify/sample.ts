@@ -235,7 +235,11 @@ async function computeAgain(options: SampleOptions, findings: Findings): Promise
     const selects = await selectsOf(view, options.context(), unit, signal)
     for (const select of selects) rows.set(select.output, [...(rows.get(select.output) ?? []), ...(await all(warehouse, select.sql))])
     const within = selects.every(({ replace }) => replace) ? (stretch ?? 'all') : undefined
-    compared += await compareRows(view, { unit, rows, within, lackIsTold: () => false, by: 'its SQL', from: undefined }, findings)
+    compared += await compareRows(
+      view,
+      { unit, rows, within, lackIsTold: () => false, made: true, by: 'its SQL', from: undefined },
+      findings,
+    )
   }
   return { units: chosen.length, rows: compared }
 }

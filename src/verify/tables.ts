@@ -11,6 +11,7 @@ import {
   type Table,
   type Value,
 } from '../sdk/index.js'
+import { intervalKey, parseIntervalKey } from '../plan/intervals.js'
 import { along, lineOf, placeOf } from './stretches.js'
 import { all, type Findings, MOST, outputsOf, rowsWord, type StepView, unitAt } from './view.js'
 
@@ -32,12 +33,13 @@ async function findNulls(view: StepView, output: Output, table: Table, findings:
   const required = table.columns.filter(({ nullable }) => !nullable)
   const isNull = (column: Column) => sql`${identifier(column.name)} IS NULL`
   if (required.length === 0) return
-  for (const row of await rowsWhere(view, output, table, joinSql(required.map(isNull), ' OR '), required)) {
+  const rows = await rowsWhere(view, output, table, joinSql(required.map(isNull), ' OR '), required)
+  for (const row of rows) {
     const empty = required.filter(({ name }) => row[name] === null).map(({ name }) => name)
     findings.add(
       'null',
       `${empty.join(', ')} of ${table.name} ${empty.length === 1 ? 'is' : 'are'} null and required`,
-      fix(view, output, table, row),
+      fix(view, output, table, row, rows.length > FEW),
       {
         table: table.name,
         unit: unitOf(view, output, table, row),
@@ -53,11 +55,12 @@ async function findDuplicates(view: StepView, output: Output, table: Table, find
   const place =
     line && !table.key.includes(line.column) ? sql`, min(${identifier(line.column)}) AS ${identifier(line.column)}` : sqlText('')
   const query = sql`SELECT ${key}${place}, count(*) AS pipe_n FROM ${identifier(table.name)} WHERE ${along({ constants: output.constants })} GROUP BY ${key} HAVING count(*) > 1 LIMIT ${sqlText(String(MOST + 1))}`
-  for (const row of await all(view.warehouse, query)) {
+  const rows = await all(view.warehouse, query)
+  for (const row of rows) {
     findings.add(
       'duplicate',
       `${table.name} has ${rowsWord(row.pipe_n as bigint)} of one key`,
-      [deletion(table, row), ...fix(view, output, table, row)],
+      [deletion(table, row), ...fix(view, output, table, row, rows.length > FEW)],
       {
         table: table.name,
         unit: unitOf(view, output, table, row),
@@ -81,12 +84,13 @@ async function findMiscomputed(view: StepView, output: Output, table: Table, fin
     const again = sqlText(`(${output.compute[name] ?? 'NULL'}\n)`)
     return sql`(${stored} <> ${again} OR (${stored} IS NULL AND ${again} IS NOT NULL) OR (${stored} IS NOT NULL AND ${again} IS NULL))`
   })
-  for (const row of await rowsWhere(view, output, table, joinSql(conditions, ' OR '), computed)) {
+  const rows = await rowsWhere(view, output, table, joinSql(conditions, ' OR '), computed)
+  for (const row of rows) {
     const values = computed.map(({ name }) => `${name} ${String(row[name])}`).join(', ')
     findings.add(
       'computed',
       `${values} of ${table.name} is not what its expression gives (${computed.map(({ name }) => output.compute[name]).join('; ')})`,
-      fix(view, output, table, row),
+      fix(view, output, table, row, rows.length > FEW),
       {
         table: table.name,
         unit: unitOf(view, output, table, row),
@@ -110,23 +114,31 @@ export function keyOf(table: Table, row: Row): string {
   return table.key.map((name) => String(row[name])).join(', ')
 }
 
-/** The unit that a row is of, as `--range` wants it. */
-export function unitOf(view: StepView, output: Output, table: Table, row: Row): string | undefined {
+/** The unit that a row is of, as `--range` wants it: as narrow as can be, or `whole`. */
+export function unitOf(view: StepView, output: Output, table: Table, row: Row, whole = false): string | undefined {
   const { wanted } = view.plan
   if (wanted.kind === 'rows') {
     const [source = ''] = wanted.key
     const [target] = Object.entries(wanted.copied).find(([, from]) => from === source) ?? []
     const value = target === undefined || wanted.key.length > 1 ? undefined : row[target]
-    return typeof value === 'bigint' ? `${value}-${value}` : undefined
+    if (typeof value !== 'bigint') return undefined
+    const holds = (unit: string) => {
+      const cell = parseIntervalKey(unit)
+      return cell !== undefined && cell[0] <= value && value <= cell[1]
+    }
+    return (whole ? view.ledger.find(({ unit }) => holds(unit))?.unit : undefined) ?? intervalKey([value, value])
   }
   const line = lineOf(output, table, wanted)
   const value = line && row[line.column]
-  return value === undefined || value === null ? undefined : unitAt(view, placeOf(value))
+  return value === undefined || value === null ? undefined : unitAt(view, placeOf(value), whole)
 }
 
-/** How a row is made anew: its unit is reset or, where a query says which rows should exist, it is deleted. */
-export function fix(view: StepView, output: Output, table: Table, row: Row): readonly string[] {
-  const unit = unitOf(view, output, table, row)
+/** Of so many rows each has its own command; of more, their units are done again as a whole. */
+export const FEW = 10
+
+/** How a row is made anew: it or its whole unit is reset or, where a query says which rows should exist, it is deleted. */
+export function fix(view: StepView, output: Output, table: Table, row: Row, whole: boolean): readonly string[] {
+  const unit = unitOf(view, output, table, row, whole)
   if (unit !== undefined) return view.advice.reset(unit)
   return view.plan.wanted.kind === 'rows' ? [deletion(table, row), view.advice.run()] : view.advice.reset()
 }

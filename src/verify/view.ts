@@ -87,14 +87,14 @@ export function linesOf(view: StepView): FilledLine[] {
   return [...lines.values()]
 }
 
-/** The unit that holds a place of a line, or undefined. */
-export function unitAt({ plan, ledger }: StepView, place: bigint): string | undefined {
+/** The unit that holds a place of a line, or undefined. Of numbers just that one, unless all of the unit is asked for. */
+export function unitAt({ plan, ledger }: StepView, place: bigint, whole: boolean): string | undefined {
   const found = ledger.find((row) => {
     const stretch = stretchOf(plan.wanted, row.unit)
     return stretch !== undefined && stretch[0] <= place && place <= stretch[1]
   })
   if (!found) return undefined
-  return plan.wanted.kind === 'range' ? intervalKey([place, place]) : found.unit
+  return plan.wanted.kind === 'range' && !whole ? intervalKey([place, place]) : found.unit
 }
 
 export async function all(warehouse: StepView['warehouse'], statement: Statement): Promise<Row[]> {

@@ -80,7 +80,7 @@ export async function applyMigration(warehouse: Migrated, pipeline: string, migr
     const [first, ...rest] = values
     if (!first) throw new Error('no values')
     const list = rest.reduce((all, value) => sql`${all}, ${value}`, sql`${first}`)
-    return sql`INSERT INTO _pipe_migrations (pipeline, name, statement, statements, checksum, applied_at) VALUES (${list})`
+    return sql`INSERT INTO _pipe_migrations (pipeline, name, statement, statements, checksum, applied_at) SELECT ${list}`
   }
   const failed = (error: unknown, index: number, kept: string): unknown => {
     if (!(error instanceof StatementError)) return error

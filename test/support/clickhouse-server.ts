@@ -56,7 +56,8 @@ export function chdbMissing(): string | undefined {
 }
 
 /** Settings of the HTTP interface itself, which the engine behind it does not know. */
-const HTTP_ONLY = /^(?:query|query_id|database|default_format|session_.*|role|wait_end_of_query|enable_http_.*|http_.*|send_progress_.*|param_.*)$/
+const HTTP_ONLY =
+  /^(?:query|query_id|database|default_format|session_.*|role|wait_end_of_query|enable_http_.*|http_.*|send_progress_.*|param_.*)$/
 
 /** ClickHouse's HTTP interface before a real engine inside of this process: login, database, settings and values of a request are its own. */
 export async function startClickhouse(): Promise<ClickhouseServer> {
@@ -148,7 +149,8 @@ async function statement(request: IncomingMessage, url: URL) {
   const body = (await buffer(request)).toString('utf8')
   const values = [...url.searchParams].filter(([name]) => name.startsWith('param_'))
   const boundary = /boundary=(\S+)/.exec(request.headers['content-type'] ?? '')?.[1]
-  const parts = boundary === undefined ? [] : body.split(`--${boundary}`).flatMap((part) => /name="([^"]*)"[^]*?\r\n\r\n([^]*)\r\n$/.exec(part) ?? [])
+  const parts =
+    boundary === undefined ? [] : body.split(`--${boundary}`).flatMap((part) => /name="([^"]*)"[^]*?\r\n\r\n([^]*)\r\n$/.exec(part) ?? [])
   const form: [string, string][] = []
   for (let i = 0; i + 2 < parts.length; i += 3) form.push([parts[i + 1] ?? '', parts[i + 2] ?? ''])
   const inUrl = url.searchParams.get('query') ?? ''

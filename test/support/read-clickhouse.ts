@@ -31,8 +31,8 @@ export async function readChdb(
       ).filter(([column]) => !options.without?.includes(column ?? ''))
       if (key === undefined || columns.length === 0) throw new Error(`${folder} has no table ${name}`)
       const own = columns.map(([column]) => `"${column}"`)
-      const values = ask(`SELECT ${own.map((column) => `toString(${column})`).join(', ')} FROM "${name}" FINAL ORDER BY ${key}`).map((row) =>
-        row.map((value, i) => (value === null ? null : asDuckdb(value, columns[i]?.[1] ?? ''))),
+      const values = ask(`SELECT ${own.map((column) => `toString(${column})`).join(', ')} FROM "${name}" FINAL ORDER BY ${key}`).map(
+        (row) => row.map((value, i) => (value === null ? null : asDuckdb(value, columns[i]?.[1] ?? ''))),
       )
       const rows = values.map((row) => Object.fromEntries(row.map((value, i) => [columns[i]?.[0] ?? '', value])))
       const text = [own, ...values].map((line) => JSON.stringify(line)).join('\n')

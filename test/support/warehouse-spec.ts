@@ -309,7 +309,14 @@ export function warehouseSpec(engine: Engine): void {
     test('goes on when a table was dropped and made anew under it', async () => {
       const warehouse = await opened()
       await warehouse.commit([write([{ output: output(blocks), rows: [block(1)] }])])
-      await warehouse.commit([write([], { sql: [sqlText(engine.kind === 'clickhouse' ? 'RENAME TABLE balances TO old_balances' : 'ALTER TABLE balances RENAME TO old_balances'), sqlText('DROP TABLE blocks')] })])
+      await warehouse.commit([
+        write([], {
+          sql: [
+            sqlText(engine.kind === 'clickhouse' ? 'RENAME TABLE balances TO old_balances' : 'ALTER TABLE balances RENAME TO old_balances'),
+            sqlText('DROP TABLE blocks'),
+          ],
+        }),
+      ])
       await warehouse.prepare([blocks, balances])
       await warehouse.commit([
         write([

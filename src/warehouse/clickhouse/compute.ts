@@ -64,7 +64,11 @@ export async function computedColumns(output: Output, table: Table, typeOf: Type
     const shadow = shadowOf(expression, brought)
     const checked = isExactNumber(column.type) && calculates(expression) && shadow !== undefined
     if (isExactNumber(column.type) && portableType(type).kind === 'decimal' && /\//.test(bare(expression)))
-      throw new OutputError(where, 'divides, and ClickHouse cuts off what does not divide', `cast to Float64 and round, or declare ${formatColumnType({ kind: 'float' })}`)
+      throw new OutputError(
+        where,
+        'divides, and ClickHouse cuts off what does not divide',
+        `cast to Float64 and round, or declare ${formatColumnType({ kind: 'float' })}`,
+      )
     if (checked) await checkShadow(shadow, expression, source, typeOf, where)
     computed.push(computedColumn(column, `(${expression}\n)`, type, checked ? shadow : undefined))
   }
@@ -109,7 +113,8 @@ export function computedColumn(column: Column, expression: string, type: string,
   const sql = sqlType(wanted, 'clickhouse')
   const parts = (value: string, ...bad: string[]): Computed => {
     const lost = nullable ? `(${expression} IS NOT NULL AND ${value} IS NULL)` : `${value} IS NULL`
-    const shown = shadow === undefined ? `toString(${expression})` : `if(${far(expression, shadow)}, toString(${shadow}), toString(${expression}))`
+    const shown =
+      shadow === undefined ? `toString(${expression})` : `if(${far(expression, shadow)}, toString(${shadow}), toString(${expression}))`
     return { column, value, bad: [lost, ...bad].map((condition) => `ifNull(${condition}, 0)`).join(' OR '), text: shown }
   }
   if (EXACT.includes(wanted.kind)) {
@@ -134,6 +139,11 @@ export function computedColumn(column: Column, expression: string, type: string,
     }
     case 'json':
       return parts(`CAST(${expression} AS Nullable(String))`)
+    case 'date':
+      // The time of a day would be cut off.
+      return given === 'timestamp'
+        ? parts(`toDate32(${expression})`, `toDateTime64(toDate32(${expression}), 6, 'UTC') != toDateTime64(${expression}, 6, 'UTC')`)
+        : parts(`CAST(${expression} AS Nullable(${sql}))`)
     default:
       return parts(`CAST(${expression} AS Nullable(${sql}))`)
   }

@@ -21,7 +21,11 @@ export interface Place {
  * `CREATE TABLE` as a ReplacingMergeTree ordered by the key. Columns of our own are MATERIALIZED: `SELECT *` leaves them
  * out, and `SELECT … FINAL` gives each key once, in its last version.
  */
-export function createTable(table: Table, place: Place, extra: { readonly columns?: readonly string[]; readonly key?: readonly string[] } = {}): string {
+export function createTable(
+  table: Table,
+  place: Place,
+  extra: { readonly columns?: readonly string[]; readonly key?: readonly string[] } = {},
+): string {
   const columns = [
     ...table.columns.map((column) => `${quoteIdentifier(column.name)} ${columnType(column)}`),
     ...(extra.columns ?? []),

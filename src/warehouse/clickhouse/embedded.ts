@@ -118,7 +118,10 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
       for (const pool of pools.values()) await pool.close()
       holder.close()
       // A query that was given up goes on inside of chdb, which can't be stopped, and holds the folder as long.
-      await Promise.race([chdb.drainPending(), new Promise((resolve) => AbortSignal.timeout(LONGEST_CLOSE_MS).addEventListener('abort', resolve))])
+      await Promise.race([
+        chdb.drainPending(),
+        new Promise((resolve) => AbortSignal.timeout(LONGEST_CLOSE_MS).addEventListener('abort', resolve)),
+      ])
     },
   }
 }
@@ -186,7 +189,7 @@ class Pool {
 function* pages(bytes: Uint8Array): Generator<readonly string[]> {
   const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let page: string[] = []
-  for (let from = 0; from < all.length; ) {
+  for (let from = 0; from < all.length;) {
     const found = all.indexOf(10, from)
     const end = found < 0 ? all.length : found
     if (end > from) page.push(all.toString('utf8', from, end))

@@ -71,6 +71,7 @@ export const WRITE_SETTINGS: Readonly<Record<string, string>> = {
   insert_allow_materialized_columns: '1',
   // A NULL for a required column is an error, not a zero.
   insert_null_as_default: '0',
+  input_format_null_as_default: '0',
   async_insert: '0',
   wait_for_async_insert: '1',
   max_insert_threads: '1',

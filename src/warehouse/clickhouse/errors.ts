@@ -18,9 +18,12 @@ export class ChdbMissingError extends PipeError {
   override readonly hint: string
   constructor(display: string, cause: unknown) {
     const missing = codeOf(cause) === 'MODULE_NOT_FOUND' || codeOf(cause) === 'ERR_MODULE_NOT_FOUND'
-    super(`${display}: ${missing ? 'the package chdb is not installed' : `the package chdb does not load here (${firstLine(messageOf(cause))})`}`, {
-      cause,
-    })
+    super(
+      `${display}: ${missing ? 'the package chdb is not installed' : `the package chdb does not load here (${firstLine(messageOf(cause))})`}`,
+      {
+        cause,
+      },
+    )
     this.hint = missing
       ? 'npm install -E chdb@3.4.0 (543 MB; Linux with glibc, or macOS), or name a server: clickhouse://user:password@host:8123/db'
       : 'chdb runs on Linux with glibc and on macOS; elsewhere name a server: clickhouse://user:password@host:8123/db'
@@ -52,8 +55,10 @@ export function passing(error: unknown): string | undefined {
   if (number !== undefined) return PASSING[number]
   const code = codeOf(error)
   const text = messageOf(error)
-  if (code !== undefined && /^(?:ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOST|ENET|ERR_STREAM_PREMATURE|HPE_|UND_ERR)/.test(code)) return firstLine(text)
-  if (/timeout error|socket hang up|aborted|premature close|bad gateway|service unavailable|gateway time-?out/i.test(text)) return firstLine(text)
+  if (code !== undefined && /^(?:ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOST|ENET|ERR_STREAM_PREMATURE|HPE_|UND_ERR)/.test(code))
+    return firstLine(text)
+  if (/timeout error|socket hang up|aborted|premature close|bad gateway|service unavailable|gateway time-?out/i.test(text))
+    return firstLine(text)
   return undefined
 }
 
@@ -61,20 +66,47 @@ export function passing(error: unknown): string | undefined {
 export function openError(display: string, error: unknown): Error {
   if (error instanceof PipeError) return error
   const text = messageOf(error)
-  if (/cannot lock file|another server instance|only one active data directory/i.test(text)) return new WarehouseHeldError(display, undefined, error)
+  if (/cannot lock file|another server instance|only one active data directory/i.test(text))
+    return new WarehouseHeldError(display, undefined, error)
   const number = numberOf(error)
   if (number === 516 || number === 192 || number === 193 || number === 194 || /\b(?:401|403)\b/.test(text))
-    return new WarehouseOpenError(display, 'user or password is wrong', 'check both in the URL; signs like @ and / are written %40 and %2F', error)
+    return new WarehouseOpenError(
+      display,
+      'user or password is wrong',
+      'check both in the URL; signs like @ and / are written %40 and %2F',
+      error,
+    )
   if (number === 81)
-    return new WarehouseOpenError(display, 'there is no such database', 'CREATE DATABASE … on the server, or name another one in the URL', error)
-  if (number === 497) return new WarehouseOpenError(display, firstLine(text), 'grant the user what it needs: SELECT, INSERT, ALTER, CREATE TABLE, DROP TABLE', error)
+    return new WarehouseOpenError(
+      display,
+      'there is no such database',
+      'CREATE DATABASE … on the server, or name another one in the URL',
+      error,
+    )
+  if (number === 497)
+    return new WarehouseOpenError(
+      display,
+      firstLine(text),
+      'grant the user what it needs: SELECT, INSERT, ALTER, CREATE TABLE, DROP TABLE',
+      error,
+    )
   if (/permission denied|read-only file system|EACCES|EROFS/i.test(text))
     return new WarehouseOpenError(display, 'no permission to open it', 'check the owner of the folder', error)
   if (/certificate|self.signed|SSL|TLS|EPROTO|wrong version number/i.test(text))
-    return new WarehouseOpenError(display, `no secure connection (${firstLine(text)})`, 'clickhouses:// is for TLS (port 8443), clickhouse:// for none (8123)', error)
+    return new WarehouseOpenError(
+      display,
+      `no secure connection (${firstLine(text)})`,
+      'clickhouses:// is for TLS (port 8443), clickhouse:// for none (8123)',
+      error,
+    )
   const why = passing(error)
   if (why !== undefined)
-    return new WarehouseOpenError(display, `can't be reached (${why})`, 'check host and port: the HTTP port is meant, 8123 or 8443 with TLS', error)
+    return new WarehouseOpenError(
+      display,
+      `can't be reached (${why})`,
+      'check host and port: the HTTP port is meant, 8123 or 8443 with TLS',
+      error,
+    )
   return new WarehouseOpenError(display, firstLine(text), 'check the URL, or the path', error)
 }
 
@@ -91,7 +123,8 @@ export function statementError(display: string, error: unknown, timeoutMs?: numb
   const why = passing(error)
   if (why !== undefined) return new ServerUnreachableError(display, why, 1, error)
   if (number === 164) return new SqlError('a query must be a SELECT', { cause: error, hint: 'only steps write, through what they yield' })
-  if (number !== undefined || /^Code: \d+/.test(text)) return new SqlError(`the database refused the SQL: ${refused(text)}`, { cause: error })
+  if (number !== undefined || /^Code: \d+/.test(text))
+    return new SqlError(`the database refused the SQL: ${refused(text)}`, { cause: error })
   return error instanceof Error ? error : new Error(text)
 }
 

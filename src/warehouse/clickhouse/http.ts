@@ -97,5 +97,6 @@ async function* lines(stream: AsyncIterable<Uint8Array>): AsyncGenerator<readonl
     if (wrong >= 0) throw parseError([...whole.slice(wrong), rest].join('\n'))
     if (whole.length > 0) yield whole
   }
-  if (rest !== '') throw parseError(/DB::Exception/.test(rest) ? rest : `premature close: the answer ends with ${JSON.stringify(rest.slice(0, 80))}`)
+  if (rest !== '')
+    throw parseError(/DB::Exception/.test(rest) ? rest : `premature close: the answer ends with ${JSON.stringify(rest.slice(0, 80))}`)
 }

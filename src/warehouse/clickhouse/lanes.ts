@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import { type Column, type Output, quoteIdentifier, type Row, show, type Table, typeLabel, type Value, ValueError } from '../../sdk/index.js'
+import { type Column, formatDay, type Output, quoteIdentifier, type Row, type Table, typeLabel, type Value, ValueError } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
 import { SqlError } from '../errors.js'
-import { broughtColumns, checkFilling, constantColumns } from '../fill.js'
+import { broughtColumns, checkFilling } from '../fill.js'
 import { sqlType } from '../types.js'
 import { type Computed, computedColumns, type TypeOf, widens } from './compute.js'
 import { DELETED, VERSION } from './ddl.js'
+import { rowName } from '../row-name.js'
 import { escape, table } from './tsv.js'
 import { held } from './values.js'
 
@@ -31,13 +32,18 @@ interface Cell {
   readonly text: (value: Value) => string
 }
 
-/** The way of one output's rows into its table. */
+/**
+ * The way of one output's rows into its table. Rows without computed columns go straight from their lines into the
+ * table; others pass through a SELECT, which costs ClickHouse twice as much.
+ */
 export class Lane {
   readonly output: Output
   readonly table: Table
   readonly computed: readonly Computed[]
   readonly #cells: readonly Cell[]
   readonly #known: ReadonlySet<string>
+  /** Constants as the same cells in every line. */
+  readonly #constants: string
   readonly #structure: string
   readonly #source: string
   readonly #computesKey: boolean
@@ -48,18 +54,24 @@ export class Lane {
     this.table = table
     this.computed = computed
     const columns = broughtColumns(output, table)
+    const constants = Object.entries(output.constants)
     this.#cells = columns.map((column) => ({ column, exact: held(column, () => this.#replaced?.()), text: cellText(column) }))
     this.#known = new Set(columns.map(({ name }) => name))
+    this.#constants = constants.map(([, value]) => `${escape(value)}\t`).join('')
     this.#computesKey = table.key.some((name) => name in output.compute)
-    this.#structure = [...columns.map((column, i) => `c${i} ${stagedType(column)}`), 'pipe_version UInt64', 'pipe_order UInt32'].join(', ')
     const wide = widens(output)
-    const selected = [
+    this.#structure = [
+      ...columns.map((column, i) => `c${i} ${stagedType(column)}`),
+      ...constants.map((_, i) => `k${i} String`),
+      'pipe_version UInt64',
+      ...(computed.length > 0 ? ['pipe_order UInt32'] : []),
+    ].join(', ')
+    this.#source = [
       ...columns.map((column, i) => `${staged(column, `c${i}`, wide)} AS ${quoteIdentifier(column.name)}`),
-      ...constantColumns(output, 'clickhouse'),
+      ...constants.map(([name], i) => `k${i} AS ${quoteIdentifier(name)}`),
       'pipe_version',
-      'pipe_order',
-    ]
-    this.#source = selected.join(', ')
+      ...(computed.length > 0 ? ['pipe_order'] : []),
+    ].join(', ')
   }
 
   /** @throws {OutputError} when the output does not fit the table. */
@@ -78,7 +90,7 @@ export class Lane {
     let data = ''
     const texts: string[] = []
     for (const { rows, version } of parts) {
-      const end = `${version}\t`
+      const end = `${this.#constants}${version}`
       for (const row of rows) {
         this.#replaced = () => replaced.push(row)
         for (const column in row) {
@@ -92,7 +104,7 @@ export class Lane {
           data += `${text}\t`
         }
         seen?.add(keys.length === 1 ? (texts[keys[0] ?? 0] ?? '') : keys.map((i) => texts[i]).join('\t'))
-        data += `${end}${all.length}\n`
+        data += this.computed.length > 0 ? `${end}\t${all.length}\n` : `${end}\n`
         all.push(row)
       }
     }
@@ -104,23 +116,18 @@ export class Lane {
 
   /** `INSERT` of the rows, checked. With the token that names them: the same rows, the same token. */
   insert({ data }: Encoded): { readonly text: string; readonly token: string } {
-    const names = this.table.columns.map(({ name }) => name)
-    const guard = this.computed.length > 0 ? ` WHERE NOT throwIf(${this.computed.map(({ bad }) => `(${bad})`).join(' OR ')}, '${REFUSED}')` : ''
-    const into = `INSERT INTO ${quoteIdentifier(this.table.name)} (${identifiers([...names, VERSION, DELETED])})`
-    const token = createHash('sha256').update(into).update(this.#source).update(data).digest('hex')
-    const select = `SELECT ${[...names.map((name) => this.#valueOf(name)), 'pipe_version', '0'].join(', ')} FROM (${this.#from(data)}) AS pipe_row${guard}${this.#last()}`
-    return { text: `${into} ${select}`, token }
+    const into = this.computed.length > 0 ? this.#insertSelect() : undefined
+    const token = createHash('sha256')
+      .update(into?.join('') ?? this.#insertLines())
+      .update(data)
+      .digest('hex')
+    return { text: into ? into.join(this.#from(data)) : this.#insertLines() + data, token }
   }
 
-  /** SELECT of columns of the rows as they will be in the table, each under its name. */
-  filled({ data }: Encoded, names: readonly string[]): string {
-    const selected = names.map((name) => `${this.#valueOf(name)} AS ${quoteIdentifier(name)}`)
-    return `SELECT ${selected.join(', ')} FROM (${this.#from(data)}) AS pipe_row`
-  }
-
-  /** Whether an error says that a computed value does not fit. */
-  static refused(error: unknown): boolean {
-    return error instanceof SqlError && error.message.includes(REFUSED)
+  /** SELECT of the rows as they will be in the table: all of its columns, each under its name. */
+  filled({ data }: Encoded): string {
+    const selected = this.table.columns.map(({ name }) => `${this.#valueOf(name)} AS ${quoteIdentifier(name)}`)
+    return `SELECT ${selected.join(', ')} FROM (${this.#from(data)}) AS pipe_row${this.#last()}`
   }
 
   /**
@@ -135,7 +142,9 @@ export class Lane {
       const look = async (some: readonly Row[]): Promise<ValueError | undefined> => {
         const data = this.encode([{ rows: some, version: 0n }]).data
         try {
-          const [found] = await query(`SELECT pipe_order AS row, ${text} AS shown FROM (${this.#from(data)}) AS pipe_row WHERE ${bad} LIMIT 1`)
+          const [found] = await query(
+            `SELECT pipe_order AS row, ${text} AS shown FROM (${this.#from(data)}) AS pipe_row WHERE ${bad} LIMIT 1`,
+          )
           const row = found && some[Number(found.row)]
           if (!row) return undefined
           const problem = found.shown === null ? NOT_AT_ALL : `is computed as ${String(found.shown)}, which does not fit`
@@ -143,7 +152,8 @@ export class Lane {
         } catch (error) {
           if (!(error instanceof SqlError)) throw error
           const [row] = some
-          if (some.length === 1 && row) return new ValueError(`${name(row)}, column ${column.name}`, `${NOT_AT_ALL} ${typeLabel(column.type)}`)
+          if (some.length === 1 && row)
+            return new ValueError(`${name(row)}, column ${column.name}`, `${NOT_AT_ALL} ${typeLabel(column.type)}`)
           return (await look(some.slice(0, some.length >> 1))) ?? (await look(some.slice(some.length >> 1)))
         }
       }
@@ -151,6 +161,20 @@ export class Lane {
       if (found) return found
     }
     return undefined
+  }
+
+  #insertLines(): string {
+    const names = [...this.#cells.map(({ column }) => column.name), ...Object.keys(this.output.constants), VERSION]
+    return `INSERT INTO ${quoteIdentifier(this.table.name)} (${identifiers(names)}) FORMAT TabSeparated\n`
+  }
+
+  /** What is before the rows, and behind them. */
+  #insertSelect(): readonly [before: string, after: string] {
+    const names = this.table.columns.map(({ name }) => name)
+    const guard = `NOT throwIf(${this.computed.map(({ bad }) => `(${bad})`).join(' OR ')}, 'pipe: a computed value does not fit')`
+    const into = `INSERT INTO ${quoteIdentifier(this.table.name)} (${identifiers([...names, VERSION, DELETED])})`
+    const select = [...names.map((name) => this.#valueOf(name)), 'pipe_version', '0'].join(', ')
+    return [`${into} SELECT ${select} FROM (`, `) AS pipe_row WHERE ${guard}${this.#last()}`]
   }
 
   #valueOf(name: string): string {
@@ -177,7 +201,6 @@ export class Lane {
   }
 }
 
-const REFUSED = 'pipe: a computed value does not fit'
 const NOT_AT_ALL = 'is computed as null or not at all, and is'
 
 function cellOf({ column, exact, text }: Cell, row: Row, name: (row: Row) => string): string {
@@ -199,6 +222,8 @@ function cellText({ type }: Column): (value: Value) => string {
       return (value) => escape(value as string)
     case 'json':
       return (value) => escape(JSON.stringify(value))
+    case 'timestamp':
+      return instantText()
     default:
       return String
   }
@@ -206,20 +231,30 @@ function cellText({ type }: Column): (value: Value) => string {
 
 /** The type that a column has in the lines. */
 function stagedType({ type, nullable }: Column): string {
-  const name = type.kind === 'timestamp' ? 'Int64' : sqlType(type, 'clickhouse')
+  // Without its zone, which would have to be quoted: ours is UTC.
+  const name = type.kind === 'timestamp' ? 'DateTime64(6)' : sqlType(type, 'clickhouse')
   return nullable ? `Nullable(${name})` : name
 }
 
 function staged({ type }: Column, name: string, wide: boolean): string {
-  if (type.kind === 'timestamp') return `fromUnixTimestamp64Micro(${name}, 'UTC')`
+  if (type.kind === 'timestamp') return `CAST(${name} AS ${sqlType(type, 'clickhouse')})`
   return wide && (type.kind === 'int' || type.kind === 'bigint') ? `toInt256(${name})` : name
 }
 
-/** A row as messages name it: `balances (block_number=5)`. */
-export function rowName(name: string, key: readonly string[]): (row: Row) => string {
-  return (row) =>
-    `${name} (${key
-      .filter((column) => row[column] !== undefined)
-      .map((column) => `${column}=${show(row[column])}`)
-      .join(', ')})`
+const TWO = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, '0'))
+
+/** Microseconds UTC as ClickHouse reads them: `2024-03-01 00:00:00.000000`. Rows of one day tend to come together. */
+function instantText(): (value: Value) => string {
+  let day = NaN
+  let dayText = ''
+  return (value) => {
+    const us = value as bigint
+    const fraction = Number(((us % 1_000_000n) + 1_000_000n) % 1_000_000n)
+    const seconds = Number((us - BigInt(fraction)) / 1_000_000n)
+    const days = Math.floor(seconds / 86_400)
+    if (days !== day) dayText = formatDay((day = days))
+    const rest = seconds - days * 86_400
+    const time = `${TWO[Math.floor(rest / 3_600)]}:${TWO[Math.floor(rest / 60) % 60]}:${TWO[rest % 60]}`
+    return `${dayText} ${time}.${String(fraction).padStart(6, '0')}`
+  }
 }

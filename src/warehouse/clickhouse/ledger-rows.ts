@@ -14,9 +14,7 @@ export function ledgerInsert(table: Table, rows: readonly (readonly [row: Row, v
     }),
     'version UInt64',
   ]
-  const data = rows
-    .map(([row, at]) => `${table.columns.map(({ name }) => cell(row[name])).join('\t')}\t${at}\n`)
-    .join('')
+  const data = rows.map(([row, at]) => `${table.columns.map(({ name }) => cell(row[name])).join('\t')}\t${at}\n`).join('')
   const selected = table.columns.map(({ type }, i) => (type.kind === 'timestamp' ? `fromUnixTimestamp64Micro(c${i}, 'UTC')` : `c${i}`))
   const names = identifiers([...table.columns.map(({ name }) => name), VERSION, DELETED])
   return `INSERT INTO ${identifiers([table.name])} (${names}) SELECT ${selected.join(', ')}, version, ${deleted ? 1 : 0} FROM ${lines(structure.join(', '), data)}`

@@ -98,11 +98,13 @@ interface Server {
 
 /** Reads the URL of a server. @throws {WarehouseUrlError} */
 export function readServerUrl(text: string): Server {
-  if (!URL.canParse(text)) throw new WarehouseUrlError('is no URL that can be read')
-  const url = new URL(text)
-  const secure = url.protocol === 'clickhouses:' || url.protocol === 'https:'
-  // Known schemes only: for others `host` is empty or carries the user.
-  const { hostname, port } = new URL(text.replace(/^\w+:/, secure ? 'https:' : 'http:'))
+  const [, scheme = '', rest = ''] = /^([a-z]+):(.*)$/is.exec(text) ?? []
+  const secure = /^(?:clickhouses|https)$/i.test(scheme)
+  // As a scheme that nobody knows: of http: a port 80 would be left out as if it were not said.
+  const plainUrl = `clickhouse:${rest}`
+  const url = URL.canParse(plainUrl) ? new URL(plainUrl) : undefined
+  if (!url || url.hostname === '') throw new WarehouseUrlError('is no URL that can be read')
+  const { hostname, port } = url
   const plain = (part: string): string => {
     try {
       return decodeURIComponent(part)
@@ -136,7 +138,8 @@ async function openServer({ url, requestMs = 300_000 }: ClickhouseOptions, waits
 async function checkServer(engine: Engine, display: string): Promise<void> {
   let version = ''
   try {
-    for await (const lines of engine.read('SELECT version() AS version')) version = (JSON.parse(lines.at(-1) ?? '[""]') as string[])[0] ?? ''
+    for await (const lines of engine.read('SELECT version() AS version'))
+      version = (JSON.parse(lines.at(-1) ?? '[""]') as string[])[0] ?? ''
   } catch (error) {
     throw openError(display, error instanceof Error && error.cause !== undefined ? error.cause : error)
   }

@@ -1,48 +1,53 @@
-import { sql, sqlText, type Table } from '../../sdk/index.js'
-import { quoteIdentifier } from '../../sdk/index.js'
-import { VERSION } from './ddl.js'
+import { quoteIdentifier, type Table } from '../../sdk/index.js'
+import { onCluster, type Place, VERSION } from './ddl.js'
 import type { Sql } from './sql.js'
-import { tombstones } from './stretch.js'
 import { generationOf, generationSql } from './versions.js'
 
-/** What someone wrote behind the last checkpoint of a unit: nobody's once the unit is another one's. */
-export interface Orphaned {
-  /** Version of the last checkpoint. */
-  readonly committed: bigint
-  /** Of those that take its place. */
-  readonly version: bigint
-}
-
-/** Rows that no checkpoint speaks of. */
+/**
+ * Rows that no checkpoint speaks of: of a commit that failed or was killed between its rows and the ledger, or of a writer
+ * that had lost its unit. They are deleted as if they had never come, so that what they hid shows again.
+ */
 export class Orphans {
   readonly #sql: Sql
+  readonly #place: Place
 
-  constructor(sqls: Sql) {
+  constructor(sqls: Sql, place: Place) {
     this.#sql = sqls
+    this.#place = place
   }
 
-  /** Takes them away, but for those that a later version has overwritten. */
-  async sweep(units: readonly Orphaned[], tables: readonly Table[]): Promise<void> {
-    if (units.length === 0) return
-    const byGeneration = new Map(units.map((unit) => [generationOf(unit.committed), unit]))
-    const least = units.reduce((low, { committed }) => (committed < low ? committed : low), units[0]?.committed ?? 0n)
+  /** Deletes what was written behind these last checkpoints by those who made them. */
+  async sweep(checkpoints: readonly bigint[], tables: readonly Table[]): Promise<void> {
+    if (checkpoints.length === 0) return
+    const byGeneration = new Map(checkpoints.map((version) => [generationOf(version), version]))
+    const least = checkpoints.reduce((low, version) => (version < low ? version : low))
     for (const table of tables) {
       // One column of every row, and as a rule none is found.
       const found = await this.#sql.all(
         `SELECT ${generationSql(VERSION)} AS generation, max(${VERSION}) AS last FROM ${quoteIdentifier(table.name)} WHERE ${VERSION} > ${least} GROUP BY generation`,
         { versions: true },
       )
-      for (const { generation, last } of found) {
-        const unit = byGeneration.get(BigInt(generation as bigint))
-        if (!unit || BigInt(last as bigint) <= unit.committed) continue
-        const own = `${VERSION} > ${unit.committed} AND ${generationSql(VERSION)} = ${generationOf(unit.committed)}`
-        await this.#sql.execute(tombstones(table, sqlText(own), unit.version))
-      }
+      const left = found.flatMap(({ generation, last }) => {
+        const checkpoint = byGeneration.get(BigInt(generation as bigint))
+        return checkpoint !== undefined && BigInt(last as bigint) > checkpoint ? [checkpoint] : []
+      })
+      for (const checkpoint of left)
+        await this.#delete(table, `${VERSION} > ${checkpoint} AND ${generationSql(VERSION)} = ${generationOf(checkpoint)}`)
     }
   }
 
-  /** Takes away rows of one version, but for those that a later one has overwritten: of a writer that lost its unit meanwhile. */
-  async retract(version: bigint, tables: readonly Table[]): Promise<void> {
-    for (const table of tables) await this.#sql.execute(tombstones(table, sql`${sqlText(`${VERSION} = ${version}`)}`, version + 1n))
+  /** Deletes what has these versions. */
+  async retract(versions: readonly bigint[], tables: readonly Table[]): Promise<void> {
+    for (const table of tables) {
+      const condition = `${VERSION} IN (${versions.join(', ')})`
+      const [there] = await this.#sql.all(`SELECT 1 AS one FROM ${quoteIdentifier(table.name)} WHERE ${condition} LIMIT 1`, {
+        versions: true,
+      })
+      if (there) await this.#delete(table, condition)
+    }
+  }
+
+  #delete(table: Table, condition: string): Promise<void> {
+    return this.#sql.write(`DELETE FROM ${quoteIdentifier(table.name)}${onCluster(this.#place)} WHERE ${condition}`)
   }
 }

@@ -26,7 +26,9 @@ export function tableDrift(table: Table, there: Existing, place: Place): Drift[]
   const alter = `ALTER TABLE ${quoteIdentifier(table.name)}${onCluster(place)}`
   if (/View$/.test(there.engine)) return [drift('is a view, not a table')]
   if (!/ReplacingMergeTree$/.test(there.engine))
-    return [drift(`is a ${there.engine}, which keeps rows of one key side by side; it must be a ReplacingMergeTree(${VERSION}, ${DELETED})`)]
+    return [
+      drift(`is a ${there.engine}, which keeps rows of one key side by side; it must be a ReplacingMergeTree(${VERSION}, ${DELETED})`),
+    ]
   const [, args = ''] = /ReplacingMergeTree\(([^)]*)\)/.exec(there.definition) ?? []
   const versioned = args
     .split(',')
@@ -42,7 +44,9 @@ export function tableDrift(table: Table, there: Existing, place: Place): Drift[]
     ...(versioned === `${VERSION}, ${DELETED}`
       ? []
       : [drift(`is a ReplacingMergeTree(${args}), not (${VERSION}, ${DELETED}): which version of a row counts would be chance`)]),
-    ...(keyed ? [] : [drift(`is ordered by (${sortingKey}), not by its key (${table.key.join(', ')}): rows of one key would never become one`)]),
+    ...(keyed
+      ? []
+      : [drift(`is ordered by (${sortingKey}), not by its key (${table.key.join(', ')}): rows of one key would never become one`)]),
     ...(stray.length === 0
       ? []
       : [
@@ -52,7 +56,12 @@ export function tableDrift(table: Table, there: Existing, place: Place): Drift[]
         ]),
     ...(there.definition.includes(window(place)) || /Replicated|Shared/.test(there.engine)
       ? []
-      : [drift('forgets which inserts it has seen, so one that is tried again could count twice', `${alter} MODIFY SETTING ${window(place)}`)]),
+      : [
+          drift(
+            'forgets which inserts it has seen, so one that is tried again could count twice',
+            `${alter} MODIFY SETTING ${window(place)}`,
+          ),
+        ]),
   ]
 }
 

@@ -2,11 +2,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { sqlText, type Table, type UnitWrite, type Warehouse } from '../../sdk/index.js'
 import { chdbMissing, type ClickhouseServer, startClickhouse } from '../../../test/support/clickhouse-server.js'
 import { all, output, step, table, write } from '../../../test/support/warehouse.js'
-import { warehouseSpec } from '../../../test/support/warehouse-spec.js'
+import { selectsSpec } from '../../../test/support/selects-spec.js'
+import { type Engine, warehouseSpec } from '../../../test/support/warehouse-spec.js'
 import { openClickhouse } from './index.js'
 
 const missing = chdbMissing()
-if (missing !== undefined) process.stderr.write(`SKIPPED: ClickHouse by HTTP, for the engine behind it, chdb, does not load here: ${missing}\n`)
+if (missing !== undefined)
+  process.stderr.write(`SKIPPED: ClickHouse by HTTP, for the engine behind it, chdb, does not load here: ${missing}\n`)
 
 const blocks = table('blocks', { number: 'bigint', hash: 'hash', note: 'text?' }, ['number'])
 const notes = table('notes', { id: 'bigint', note: 'text' }, ['id'])
@@ -38,21 +40,28 @@ const opened = async (tables?: readonly Table[]) => {
   return { warehouse: await at(url, tables), url, admin: (sql: string) => server.admin(sql, database) }
 }
 
-const rows = (of: Table, ...given: Record<string, string | number | bigint | null>[]): UnitWrite['rows'] => [{ output: output(of), rows: given }]
+const rows = (of: Table, ...given: Record<string, string | number | bigint | null>[]): UnitWrite['rows'] => [
+  { output: output(of), rows: given },
+]
 const numbers = (warehouse: Warehouse) => all(warehouse, 'SELECT number, note FROM blocks ORDER BY number')
 
 describe.skipIf(missing !== undefined)('ClickHouse by HTTP', () => {
-  warehouseSpec({
+  const engine: Engine = {
     kind: 'clickhouse',
     days: ['1900-01-01', '2299-12-31'],
     place: async () => {
       const url = await server.database()
       return () => openClickhouse({ url, mode: 'write', waitsMs: WAITS })
     },
-  })
+  }
+  warehouseSpec(engine)
+  selectsSpec(engine)
 
   describe('an insert whose outcome is not known', () => {
-    const insert = (into: string) => ({ query }: { readonly query: string }) => query.startsWith(`INSERT INTO "${into}"`)
+    const insert =
+      (into: string) =>
+      ({ query }: { readonly query: string }) =>
+        query.startsWith(`INSERT INTO "${into}"`)
 
     test.each(['refuse', 'cut'] as const)('is sent again as it is, and counts once: the connection is gone (%s)', async (kind) => {
       const { warehouse, admin } = await opened()
@@ -72,7 +81,10 @@ describe.skipIf(missing !== undefined)('ClickHouse by HTTP', () => {
     })
 
     test.each([
-      ['error', 'Code: 252. DB::Exception: Too many parts (3000). Merges are processing significantly slower than inserts. (TOO_MANY_PARTS)'],
+      [
+        'error',
+        'Code: 252. DB::Exception: Too many parts (3000). Merges are processing significantly slower than inserts. (TOO_MANY_PARTS)',
+      ],
       ['late', 'Code: 159. DB::Exception: Timeout exceeded: elapsed 30 seconds. (TIMEOUT_EXCEEDED)'],
       ['late', '\r\n__exception__\r\nabc\r\nCode: 999. DB::Exception: Coordination::Exception. (KEEPER_EXCEPTION)\r\n'],
     ] as const)('is sent again: %s, %s', async (kind, error) => {
@@ -85,7 +97,9 @@ describe.skipIf(missing !== undefined)('ClickHouse by HTTP', () => {
     test('is an error that names no secret when it never gets through, and nothing of the commit counts', async () => {
       const { warehouse } = await opened()
       server.fault({ kind: 'refuse', times: 4, when: insert('blocks') })
-      const failure = await warehouse.commit([write(rows(blocks, block(1)), { ledger: { state: 'done' } })]).catch((error: unknown) => error)
+      const failure = await warehouse
+        .commit([write(rows(blocks, block(1)), { ledger: { state: 'done' } })])
+        .catch((error: unknown) => error)
       expect(failure).toMatchObject({ code: 'SERVER_UNREACHABLE', blame: 'outage', retryable: true })
       expect(String(failure)).toMatch(/^ServerUnreachableError: clickhouse:\/\/127\.0\.0\.1:\d+\/db\d+: .*, 4 times in a row$/)
       expect(String(failure) + JSON.stringify(failure)).not.toMatch(/p@ss|p%40ss/)
@@ -97,7 +111,12 @@ describe.skipIf(missing !== undefined)('ClickHouse by HTTP', () => {
     test('fails at once with what a server says that will not change', async () => {
       const { warehouse } = await opened()
       const from = server.log.length
-      server.fault({ kind: 'late', error: 'Code: 60. DB::Exception: Table db.blocks does not exist. (UNKNOWN_TABLE)', times: 1, when: insert('blocks') })
+      server.fault({
+        kind: 'late',
+        error: 'Code: 60. DB::Exception: Table db.blocks does not exist. (UNKNOWN_TABLE)',
+        times: 1,
+        when: insert('blocks'),
+      })
       await expect(warehouse.commit([write(rows(blocks, block(1)))])).rejects.toThrow('Table db.blocks does not exist')
       expect(server.log.slice(from).filter(insert('blocks'))).toHaveLength(1)
     })
@@ -122,9 +141,15 @@ describe.skipIf(missing !== undefined)('ClickHouse by HTTP', () => {
     const written = server.log.slice(from).filter(({ query }) => query.startsWith('INSERT'))
     expect(written.map(({ query }) => /INTO "(\w+)"/.exec(query)?.[1])).toEqual(['_pipe_touched', 'blocks', '_pipe_units'])
     for (const { settings } of written)
-      expect(settings).toMatchObject({ wait_end_of_query: '1', wait_for_async_insert: '1', async_insert: '0', insert_deduplicate: settings.insert_deduplication_token ? '1' : '0' })
+      expect(settings).toMatchObject({
+        wait_end_of_query: '1',
+        wait_for_async_insert: '1',
+        async_insert: '0',
+        insert_deduplicate: settings.insert_deduplication_token ? '1' : '0',
+      })
     const reads = server.log.slice(from).filter(({ query }) => query.startsWith('SELECT'))
-    for (const { settings } of reads) expect(settings).toMatchObject({ final: '1', output_format_json_quote_64bit_integers: '1', wait_end_of_query: '1' })
+    for (const { settings } of reads)
+      expect(settings).toMatchObject({ final: '1', output_format_json_quote_64bit_integers: '1', wait_end_of_query: '1' })
   })
 
   describe('a writer that lost its unit', () => {
@@ -148,7 +173,9 @@ describe.skipIf(missing !== undefined)('ClickHouse by HTTP', () => {
         // Between the look and the rows: the insert that comes late is sent once more.
         when: ({ query }) => {
           if (!query.startsWith('INSERT INTO "blocks"')) return false
-          owner ??= other.open(step, ['u'], 2n).then(() => other.commit([write(rows(blocks, block(1, 'owner')), { epoch: 2n, ledger: { state: 'done' } })]))
+          owner ??= other
+            .open(step, ['u'], 2n)
+            .then(() => other.commit([write(rows(blocks, block(1, 'owner')), { epoch: 2n, ledger: { state: 'done' } })]))
           return true
         },
       })
@@ -182,7 +209,7 @@ describe.skipIf(missing !== undefined)('ClickHouse by HTTP', () => {
       const next = await at(url, [blocks, notes], ['u'])
       // As the first one would have, had it looked before the second came.
       await admin(
-        'INSERT INTO blocks (number, hash, note, _pipe_version) SELECT number, hash, note, v FROM (SELECT 9 AS number, \'0xab\' AS hash, \'zombie\' AS note, bitShiftLeft(toUInt64(1), 28) + 3 AS v) SETTINGS insert_allow_materialized_columns = 1',
+        "INSERT INTO blocks (number, hash, note, _pipe_version) SELECT number, hash, note, v FROM (SELECT 9 AS number, '0xab' AS hash, 'zombie' AS note, bitShiftLeft(toUInt64(1), 28) + 3 AS v) SETTINGS insert_allow_materialized_columns = 1",
       )
       expect(await numbers(warehouse)).toHaveLength(1)
       await next.commit([write(rows(blocks, block(1, 'owner')), { epoch: 2n, ledger: { state: 'done' } })])
@@ -216,14 +243,29 @@ describe.skipIf(missing !== undefined)('ClickHouse by HTTP', () => {
 
   test('a query may only read tables', async () => {
     const { warehouse } = await opened()
-    for (const text of ['INSERT INTO notes VALUES (1, \'x\')', 'CREATE TABLE x (i Int32) ENGINE = Memory', 'DROP TABLE notes', 'SET max_threads = 1'])
+    for (const text of [
+      "INSERT INTO notes VALUES (1, 'x')",
+      'CREATE TABLE x (i Int32) ENGINE = Memory',
+      'DROP TABLE notes',
+      'SET max_threads = 1',
+    ])
       await expect(all(warehouse, text), text).rejects.toThrow(/must be a SELECT|Syntax error|refused/)
     await expect(all(warehouse, "SELECT * FROM file('/etc/passwd', 'LineAsString')")).rejects.toThrow('must be a SELECT')
     await expect(all(warehouse, "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')")).rejects.toThrow('must be a SELECT')
     await expect(all(warehouse, 'SELECT 1; SELECT 2')).rejects.toThrow('multiple statements')
     await expect(all(warehouse, 'SELECT nope FROM notes')).rejects.toThrow(/the database refused the SQL: Unknown expression/)
     await expect(
-      warehouse.commit([write([], { selects: [{ output: output(notes), sql: sqlText("SELECT 1 AS id, line AS note FROM file('/etc/passwd', 'LineAsString')"), replace: undefined }] })]),
+      warehouse.commit([
+        write([], {
+          selects: [
+            {
+              output: output(notes),
+              sql: sqlText("SELECT 1 AS id, line AS note FROM file('/etc/passwd', 'LineAsString')"),
+              replace: undefined,
+            },
+          ],
+        }),
+      ]),
     ).rejects.toThrow('must be a SELECT')
   })
 
@@ -248,9 +290,15 @@ describe.skipIf(missing !== undefined)('opening a server', () => {
   }
 
   test('says what is wrong: the password, the database, the port', async () => {
-    expect(await problem((url) => (url.password = 'wrong-one'))).toBe('WAREHOUSE_OPEN: clickhouse://127.0.0.1:PORT/DB: user or password is wrong')
-    expect(await problem((url) => (url.pathname = '/nope'))).toMatch(/WAREHOUSE_OPEN: clickhouse:\/\/127.0.0.1:\d+\/nope: there is no such database/)
-    expect(await problem((url) => (url.port = '1'))).toMatch(/WAREHOUSE_OPEN: clickhouse:\/\/127.0.0.1:PORT\/DB: can't be reached \(.*ECONNREFUSED/)
+    expect(await problem((url) => (url.password = 'wrong-one'))).toBe(
+      'WAREHOUSE_OPEN: clickhouse://127.0.0.1:PORT/DB: user or password is wrong',
+    )
+    expect(await problem((url) => (url.pathname = '/nope'))).toMatch(
+      /WAREHOUSE_OPEN: clickhouse:\/\/127.0.0.1:\d+\/nope: there is no such database/,
+    )
+    expect(await problem((url) => (url.port = '1'))).toMatch(
+      /WAREHOUSE_OPEN: clickhouse:\/\/127.0.0.1:PORT\/DB: can't be reached \(.*ECONNREFUSED/,
+    )
   })
 
   test('is done by http:// too, and shows neither user nor password', async () => {
@@ -261,7 +309,12 @@ describe.skipIf(missing !== undefined)('opening a server', () => {
   })
 
   test('refuses one that is too old', async () => {
-    server.fault({ kind: 'late', times: 1, when: ({ query }) => query.startsWith('SELECT version()'), error: '["version"]\n["String"]\n["24.3.1.1"]\n' })
+    server.fault({
+      kind: 'late',
+      times: 1,
+      when: ({ query }) => query.startsWith('SELECT version()'),
+      error: '["version"]\n["String"]\n["24.3.1.1"]\n',
+    })
     expect(await problem(() => undefined)).toBe('WAREHOUSE_OPEN: clickhouse://127.0.0.1:PORT/DB: is ClickHouse 24.3.1.1')
   })
 })

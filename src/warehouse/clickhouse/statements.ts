@@ -33,7 +33,10 @@ export async function prepared(statement: Statement, tables: ReadonlyMap<string,
   if (insert[3] === undefined)
     throw new SqlError(`INSERT INTO ${name} brings rows by VALUES or a format`, { hint: 'write INSERT INTO … SELECT …, or yield the rows' })
   const columns = insert[2]?.slice(1, -1).trim() ?? identifiers(table.columns.map((column) => column.name))
-  const query: Statement = { parts: [first.slice(insert[0].length - insert[3].length), ...statement.parts.slice(1)], params: statement.params }
+  const query: Statement = {
+    parts: [first.slice(insert[0].length - insert[3].length), ...statement.parts.slice(1)],
+    params: statement.params,
+  }
   const { text, params } = bound(query)
   await sqls.describe(text, params)
   return sql`INSERT INTO ${sqlText(`${quoteIdentifier(name)} (${columns}, _pipe_version)`)} SELECT *, ${sqlText(String(version))} FROM (${query}

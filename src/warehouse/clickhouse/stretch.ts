@@ -1,4 +1,4 @@
-import { formatDay, identifier, joinSql, type Param, type Row, sql, sqlText, type Statement, type Stretch, type Table } from '../../sdk/index.js'
+import { formatDay, identifier, joinSql, type Param, sql, sqlText, type Statement, type Stretch, type Table } from '../../sdk/index.js'
 import { FIRST_DAY, FIRST_TIME, LAST_DAY, LAST_TIME } from './values.js'
 
 const DAY_US = 86_400_000_000n
@@ -8,7 +8,8 @@ export function inStretch({ column, from, to, constants }: Stretch, table: Table
   const type = table.columns.find(({ name }) => name === column)?.type
   const end = (value: bigint): Param => {
     if (type?.kind === 'timestamp') return { type, value: value < FIRST_TIME ? FIRST_TIME : value > LAST_TIME ? LAST_TIME : value }
-    if (type?.kind === 'date') return { type, value: value < FIRST_TIME ? FIRST_DAY : value > LAST_TIME ? LAST_DAY : formatDay(Number(floorDays(value))) }
+    if (type?.kind === 'date')
+      return { type, value: value < FIRST_TIME ? FIRST_DAY : value > LAST_TIME ? LAST_DAY : formatDay(Number(floorDays(value))) }
     // In the column's own width: in a wider type it would read the whole table.
     return { type: { kind: type?.kind === 'uint256' || type?.kind === 'int256' ? 'int256' : 'bigint' }, value }
   }
@@ -28,9 +29,6 @@ export function tombstones(table: Table, condition: Statement, version: bigint):
   const key = joinSql(table.key.map(identifier), ', ')
   return sql`INSERT INTO ${identifier(table.name)} (${key}, _pipe_version, _pipe_deleted) SELECT ${key}, ${sqlText(String(version))}, 1 FROM ${identifier(table.name)} WHERE ${condition}`
 }
-
-/** The values of a key as a row, for messages. */
-export const keyRow = (row: Row, key: readonly string[]): Row => Object.fromEntries(key.map((name) => [name, row[name] ?? null]))
 
 function floorDays(us: bigint): bigint {
   return (us - (((us % DAY_US) + DAY_US) % DAY_US)) / DAY_US

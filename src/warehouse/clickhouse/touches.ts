@@ -1,5 +1,17 @@
-import { type Consumer, identifier, type IntervalInput, joinSql, type Row, sql, sqlText, type Statement, type Table, timeUnit, touchedBounds, touchedStarts } from '../../sdk/index.js'
+import {
+  type Consumer,
+  type IntervalInput,
+  type Row,
+  sql,
+  sqlText,
+  type Statement,
+  type Table,
+  timeUnit,
+  touchedBounds,
+  touchedStarts,
+} from '../../sdk/index.js'
 import { TOUCHED } from '../ledger.js'
+import { anyChanged, type Changes, changedValues, changesOf } from './changes.js'
 import { DELETED, VERSION } from './ddl.js'
 import type { Encoded } from './lanes.js'
 import { keyOf, ledgerInsert, named } from './ledger-rows.js'
@@ -29,23 +41,21 @@ export class Touches {
     return this.#consumers.some((consumer) => consumer.table === table)
   }
 
-  /** What rows touch that are about to be written: by their own time and by the time of those they overwrite. */
+  /** What rows touch that are about to be written: those that differ from what is there, by their own time and by that of what they overwrite. */
   async seeRows(encoded: Encoded): Promise<void> {
     const { lane, rows } = encoded
-    if (rows.length === 0) return
-    const key = lane.table.key
-    await this.see(lane.table, true, (column) => {
-      const name = identifier(column)
-      const keys = joinSql(key.map(identifier), ', ')
-      return sql`SELECT ${name} AS pipe_time FROM (${sqlText(lane.filled(encoded, [column]))}) UNION ALL SELECT ${name} FROM ${identifier(lane.table.name)} WHERE (${keys}) IN (${sqlText(lane.filled(encoded, key))})`
-    })
+    if (rows.length > 0) await this.seeChanges(changesOf(lane.table, lane.filled(encoded)))
   }
 
-  /** What a change of a table touches. `changed`: whether there is any, or a query that then gives a row. `times` gives the time column of what changes, as `pipe_time`. */
-  async see(table: Table, changed: boolean | Statement, times: (column: string) => Statement): Promise<void> {
+  seeChanges(changes: Changes): Promise<void> {
+    return this.see(changes.table, sqlText(anyChanged(changes)), (column) => sqlText(changedValues(changes, column, 'pipe_time')))
+  }
+
+  /** What a change of a table touches. `changed` gives a row when there is any, `times` the time column of what changes, as `pipe_time`. */
+  async see(table: Table, changed: Statement, times: (column: string) => Statement): Promise<void> {
     for (const consumer of this.#consumers.filter((candidate) => candidate.table === table.name)) {
       if (typeof consumer.interval === 'object') await this.#seeTimes(consumer, consumer.interval, times(consumer.interval.column))
-      else if (typeof changed === 'boolean' ? changed : (await this.#sql.select(changed)).length > 0) await this.#seeAll(consumer)
+      else if ((await this.#sql.select(changed)).length > 0) await this.#seeAll(consumer)
     }
   }
 
@@ -67,7 +77,9 @@ export class Touches {
 
   async #seeAll(consumer: Consumer): Promise<void> {
     if (consumer.interval === 'whole') return this.#add(consumer, 'all')
-    const units = await this.#sql.select(sql`SELECT unit FROM _pipe_units WHERE pipeline = ${text(consumer.pipeline)} AND step = ${text(consumer.step)}`)
+    const units = await this.#sql.select(
+      sql`SELECT unit FROM _pipe_units WHERE pipeline = ${text(consumer.pipeline)} AND step = ${text(consumer.step)}`,
+    )
     for (const { unit } of units) this.#add(consumer, String(unit))
   }
 

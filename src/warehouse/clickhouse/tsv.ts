@@ -8,6 +8,8 @@ export function table(structure: string, data: string): string {
 /** A text in tab-separated values. */
 export function escape(text: string): string {
   return /[\\\t\n\r\0]/.test(text)
-    ? text.replace(/[\\\t\n\r\0]/g, (char) => (char === '\t' ? '\\t' : char === '\n' ? '\\n' : char === '\r' ? '\\r' : char === '\0' ? '\\0' : '\\\\'))
+    ? text.replace(/[\\\t\n\r\0]/g, (char) =>
+        char === '\t' ? '\\t' : char === '\n' ? '\\n' : char === '\r' ? '\\r' : char === '\0' ? '\\0' : '\\\\',
+      )
     : text
 }

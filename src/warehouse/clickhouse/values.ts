@@ -1,5 +1,16 @@
-import { coercer, type ColumnType, formatInstant, type Json, type Param, parseInstant, type Statement, type Value, ValueError } from '../../sdk/index.js'
+import {
+  coercer,
+  type ColumnType,
+  formatInstant,
+  type Json,
+  type Param,
+  parseInstant,
+  type Statement,
+  type Value,
+  ValueError,
+} from '../../sdk/index.js'
 import { SqlError } from '../errors.js'
+import { exactJson } from '../exact-json.js'
 import { render } from '../statement.js'
 import type { Params } from './engine.js'
 
@@ -23,7 +34,9 @@ function paramText({ type, value: given }: Param, name: string): string | null {
     case 'json':
       return JSON.stringify(value)
     case 'timestamp':
-      return formatInstant(value as bigint).replace('T', ' ').replace('Z', '')
+      return formatInstant(value as bigint)
+        .replace('T', ' ')
+        .replace('Z', '')
     default:
       return String(value)
   }
@@ -147,14 +160,4 @@ function readerOf(kind: ColumnType['kind'], type: string): (value: Json) => Valu
 
 function numberNamed(text: string): number {
   return text === 'inf' ? Infinity : text === '-inf' ? -Infinity : Number(text)
-}
-
-/** Parses JSON; integers that a JavaScript number would round become text. */
-function exactJson(text: string): Json {
-  const safe = /\d{16}/.test(text)
-    ? text.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (token) =>
-        /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token)) ? `"${token}"` : token,
-      )
-    : text
-  return JSON.parse(safe) as Json
 }

@@ -7,7 +7,8 @@ const SEQUENCE_BITS = 28n
 const SEQUENCES = 1n << SEQUENCE_BITS
 
 export function version(generation: bigint, sequence: bigint): bigint {
-  if (sequence >= SEQUENCES) throw new Error(`unit of generation ${generation} has made ${sequence} commits, which no version can tell apart`)
+  if (sequence >= SEQUENCES)
+    throw new Error(`unit of generation ${generation} has made ${sequence} commits, which no version can tell apart`)
   return (generation << SEQUENCE_BITS) | sequence
 }
 

@@ -19,9 +19,20 @@ import {
   type WriteOutcome,
 } from '../../sdk/index.js'
 import { checkCompute } from '../compute.js'
-import { LedgerVersionError } from '../errors.js'
+import { failedStatement, LedgerVersionError } from '../errors.js'
 import { checkFilling } from '../fill.js'
-import { CHAINS, LEDGER, LEDGER_TABLES, LEDGER_VERSION, ledgerRow, QUARANTINE, quarantineRow, TOUCHED, UNIT_COLUMNS, UNITS } from '../ledger.js'
+import {
+  CHAINS,
+  LEDGER,
+  LEDGER_TABLES,
+  LEDGER_VERSION,
+  ledgerRow,
+  QUARANTINE,
+  quarantineRow,
+  TOUCHED,
+  UNIT_COLUMNS,
+  UNITS,
+} from '../ledger.js'
 import { LedgerChanges } from '../ledger-changes.js'
 import { columnType, createIndex, createTable, type Place, VERSION } from './ddl.js'
 import type { Engine, ReadOptions } from './engine.js'
@@ -71,7 +82,11 @@ export class ClickhouseWarehouse implements Warehouse {
     const { text, params } = bound(statement)
     const run = (): AsyncIterable<readonly R[]> => {
       single(text)
-      return this.#sql.query<R>(this.#withPretended(text), { params, ...(signal ? { signal } : {}), ...(timeoutMs === undefined ? {} : { timeoutMs }) })
+      return this.#sql.query<R>(this.#withPretended(text), {
+        params,
+        ...(signal ? { signal } : {}),
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      })
     }
     return (async function* () {
       yield* run()
@@ -183,6 +198,15 @@ export class ClickhouseWarehouse implements Warehouse {
     })
   }
 
+  async execute(statements: readonly Statement[]): Promise<void> {
+    this.#mustWrite()
+    for (const [i, statement] of statements.entries()) {
+      await this.#sql.execute(statement).catch((error: unknown) => {
+        throw failedStatement(i, error)
+      })
+    }
+  }
+
   async genesis(chainId: number): Promise<string | undefined> {
     const [row] = await this.#ledger(CHAINS, 'genesis_hash', sql`chain_id = ${{ type: { kind: 'bigint' }, value: BigInt(chainId) }}`)
     return row && String(row.genesis_hash)
@@ -267,13 +291,14 @@ export class ClickhouseWarehouse implements Warehouse {
   #withPretended(query: string): string {
     if (this.#pretended.size === 0) return query
     const empty = [...this.#pretended.values()].map((table) => {
-      const columns = table.columns.map((column) => `CAST(defaultValueOfTypeName('${columnType(column).replaceAll("'", "\\'")}') AS ${columnType(column)}) AS ${quoteIdentifier(column.name)}`)
+      const columns = table.columns.map(
+        (column) =>
+          `CAST(defaultValueOfTypeName('${columnType(column).replaceAll("'", "\\'")}') AS ${columnType(column)}) AS ${quoteIdentifier(column.name)}`,
+      )
       return `${quoteIdentifier(table.name)} AS (SELECT ${columns.join(', ')} WHERE 0)`
     })
     const own = /^(?:\s|--[^\n]*\n|\/\*[^]*?\*\/)*WITH\b(\s+RECURSIVE\b)?/i.exec(query)
-    return own
-      ? `WITH${own[1] ?? ''} ${empty.join(', ')}, ${query.slice(own[0].length)}`
-      : `WITH ${empty.join(', ')} ${query}`
+    return own ? `WITH${own[1] ?? ''} ${empty.join(', ')}, ${query.slice(own[0].length)}` : `WITH ${empty.join(', ')} ${query}`
   }
 
   /** What a kill left of the results of queries. Those of a day are no one's any more. */

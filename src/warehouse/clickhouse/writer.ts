@@ -2,6 +2,7 @@ import { type Consumer, identifier, type Output, type Row, sql, type Table, type
 import { epochOf, LedgerChanges, unitKey } from '../ledger-changes.js'
 import { replacedIn } from '../outcome.js'
 import type { Place } from './ddl.js'
+import { ServerUnreachableError } from './errors.js'
 import { type Encoded, Lane, type Versioned } from './lanes.js'
 import { keyOf } from './ledger-rows.js'
 import { Orphans } from './orphans.js'
@@ -23,11 +24,12 @@ interface Opened {
 
 /**
  * Writes rows and ledger. ClickHouse has no transactions, so the order makes up for them: fence, marks, rows, ledger. A
- * kill in between leaves rows that the ledger does not know: the unit is done again, in a later generation, whose rows
- * count, and what the new one does not write is taken away when it is opened and when it ends.
+ * kill in between leaves rows that the ledger does not know. They are deleted when the unit is opened again, and once
+ * more when it ends; until then they count less than what its new owner writes, whose generation is later. A commit that
+ * fails deletes them itself.
  *
  * A writer that lost its unit finds out before it writes. One that loses it between that look and its rows looks again
- * behind them and takes away what only it wrote. What is left to chance: it is killed in that very moment, after its
+ * behind them and deletes them. What is left to chance: it is killed in that very moment, after its
  * rows came in and after the new owner ended; and two processes that open one unit in the same instant, which the lock
  * of a run and the claims of workers rule out.
  */
@@ -48,7 +50,7 @@ export class Writer {
     this.#sql = sqls
     this.#place = place
     this.units = new Units(sqls)
-    this.#orphans = new Orphans(sqls)
+    this.#orphans = new Orphans(sqls, place)
   }
 
   watch(consumers: readonly Consumer[]): void {
@@ -70,14 +72,10 @@ export class Writer {
     return this.#alone(async () => {
       const there = await this.units.read(changes.keys)
       const generations = await this.#generations()
-      const before = new Map([...there].map(([key, { version: at }]) => [key, at]))
       const { put } = changes.resolve(rowsOf(there))
       const given = put.map((row): [Row, bigint] => [row, generations()])
       await this.#orphans.sweep(
-        given.flatMap(([row, generation]) => {
-          const at = before.get(keyOf(row))
-          return at === undefined ? [] : [{ committed: at, version: opening(generation) }]
-        }),
+        Array.from(there.values(), ({ version: at }) => at),
         tables,
       )
       await this.units.put(given.map(([row, generation]) => [row, opening(generation)]))
@@ -132,8 +130,15 @@ export class Writer {
       }
       const still = early?.sequence === sequence && kept.length === writes.length
       const encoded = early && still ? early : this.#encoded(kept, sequence, tables)
-      if (encoded.error !== undefined) throw encoded.error
-      const lost = await this.#write({ kept, sequence, there, tables, encoded: encoded.parts, changes: kept.length === writes.length ? changes : changesOf(kept) })
+      if (encoded.error) throw encoded.error
+      const lost = await this.#write({
+        kept,
+        sequence,
+        there,
+        tables,
+        encoded: encoded.parts,
+        changes: kept.length === writes.length ? changes : changesOf(kept),
+      })
       const replaced = encoded.parts.flatMap((part) => part.replaced)
       return writes.map((write): WriteOutcome => {
         const counts = lost.counts.get(write)
@@ -142,7 +147,14 @@ export class Writer {
     })
   }
 
-  async #write({ kept, sequence, there, tables, encoded, changes }: Work): Promise<{ readonly counts: ReadonlyMap<UnitWrite, Record<string, number>> }> {
+  async #write({
+    kept,
+    sequence,
+    there,
+    tables,
+    encoded,
+    changes,
+  }: Work): Promise<{ readonly counts: ReadonlyMap<UnitWrite, Record<string, number>> }> {
     const counts = new Map<UnitWrite, Record<string, number>>()
     if (kept.length === 0) return { counts }
     const statements = new Map<UnitWrite, Awaited<ReturnType<typeof prepared>>[]>()
@@ -165,34 +177,47 @@ export class Writer {
     for (const part of encoded) if (touches.watched(part.lane.table.name)) await touches.seeRows(part)
     const mark = () => touches.write(highest, at)
     await mark()
-    for (const { stretch, write } of stretches) {
-      const table = declared(stretch.table, tables)
-      await this.#sql.execute(tombstones(table, inStretch(stretch, table), this.#versionOf(write, sequence) - 1n))
-    }
-    for (const part of encoded) await this.#insert(part)
-    for (const write of kept) {
-      const rows: Record<string, number> = {}
-      for (const part of write.rows) rows[part.output.table] = (rows[part.output.table] ?? 0) + part.rows.length
-      for (const statement of statements.get(write) ?? []) await this.#sql.execute(statement, { once: true })
-      for (const select of write.selects ?? []) {
-        const table = declared(select.output.table, tables)
-        const given = await writeSelect(this.#sql, { select, table, place: this.#place, version: this.#versionOf(write, sequence), touches, mark })
-        rows[table.name] = (rows[table.name] ?? 0) + given
+    try {
+      for (const { stretch, write } of stretches) {
+        const table = declared(stretch.table, tables)
+        await this.#sql.execute(tombstones(table, inStretch(stretch, table), this.#versionOf(write, sequence) - 1n))
       }
-      counts.set(write, rows)
+      for (const part of encoded) await this.#insert(part)
+      for (const write of kept) {
+        const rows: Record<string, number> = {}
+        for (const part of write.rows) rows[part.output.table] = (rows[part.output.table] ?? 0) + part.rows.length
+        for (const statement of statements.get(write) ?? []) await this.#sql.execute(statement, { once: true })
+        for (const select of write.selects ?? []) {
+          const table = declared(select.output.table, tables)
+          const at = this.#versionOf(write, sequence)
+          const given = await writeSelect(this.#sql, { select, table, place: this.#place, version: at, touches, mark })
+          rows[table.name] = (rows[table.name] ?? 0) + given
+        }
+        counts.set(write, rows)
+      }
+    } catch (error) {
+      // A server that is away can't take back anything, either.
+      if (!(error instanceof ServerUnreachableError)) await this.#undo(kept, sequence, tables)
+      throw error
     }
-    await this.#sweepEnded(kept, sequence, tables)
+    await this.#sweepEnded(kept, tables)
     // Side by side: what a writer that lost its unit says in the ledger counts less than what its owner says.
     const [after, owned] = await Promise.all([this.#checkpoint(changes, kept, there, sequence), this.units.epochs(kept.map(unitRow))])
     for (const write of kept) {
       const epoch = owned.get(unitOf(write))
       if (epoch !== write.epoch && epoch !== after.get(unitOf(write))) {
-        await this.#orphans.retract(this.#versionOf(write, sequence), tablesOf(write, tables))
+        await this.#orphans.retract(this.#versionsOf([write], sequence), tablesOf(write, tables))
         counts.delete(write)
       }
       if (write.ledger.state === 'done') this.#opened.delete(unitOf(write))
     }
     return { counts }
+  }
+
+  /** Takes back what a commit wrote before it failed. Where that fails, too, whoever opens the units next does it. */
+  async #undo(kept: readonly UnitWrite[], sequence: bigint, tables: ReadonlyMap<string, Table>): Promise<void> {
+    const written = new Set(kept.flatMap((write) => tablesOf(write, tables)))
+    await this.#orphans.retract(this.#versionsOf(kept, sequence), [...written]).catch(() => undefined)
   }
 
   async #insert(encoded: Encoded): Promise<void> {
@@ -217,11 +242,8 @@ export class Writer {
     await clearMarks(this.#sql, clearing.map(unitRow))
   }
 
-  async #sweepEnded(kept: readonly UnitWrite[], sequence: bigint, tables: ReadonlyMap<string, Table>): Promise<void> {
-    const ended = kept.flatMap((write) => {
-      const before = write.ledger.state === 'done' ? this.#opened.get(unitOf(write))?.before : undefined
-      return before === undefined ? [] : [{ committed: before, version: this.#versionOf(write, sequence) }]
-    })
+  async #sweepEnded(kept: readonly UnitWrite[], tables: ReadonlyMap<string, Table>): Promise<void> {
+    const ended = kept.flatMap((write) => (write.ledger.state === 'done' ? (this.#opened.get(unitOf(write))?.before ?? []) : []))
     await this.#orphans.sweep(ended, [...tables.values()])
   }
 
@@ -262,7 +284,7 @@ export class Writer {
     try {
       return { sequence, parts: [...byLane].map(([lane, parts]) => lane.encode(parts)), error: undefined }
     } catch (error) {
-      return { sequence, parts: [], error }
+      return { sequence, parts: [], error: error instanceof Error ? error : new Error(String(error)) }
     }
   }
 
@@ -274,6 +296,11 @@ export class Writer {
   /** The version of what a write brings. What goes has the one before it. */
   #versionOf(write: UnitWrite, sequence: bigint): bigint {
     return version(this.#generationOf(write) ?? 0n, 2n * sequence + 1n)
+  }
+
+  /** Of what writes bring and of what goes for it. */
+  #versionsOf(writes: readonly UnitWrite[], sequence: bigint): bigint[] {
+    return [...new Set(writes.flatMap((write) => [this.#versionOf(write, sequence), this.#versionOf(write, sequence) - 1n]))]
   }
 
   /** A unit that another warehouse object of ours opened. */
@@ -299,7 +326,7 @@ interface EncodedWrites {
   readonly sequence: bigint
   readonly parts: readonly Encoded[]
   /** A value that does not fit: thrown once it is known whose it is. */
-  readonly error: unknown
+  readonly error: Error | undefined
 }
 
 interface Work {
@@ -336,7 +363,11 @@ function stretchesOf(writes: readonly UnitWrite[]) {
 }
 
 function tablesOf(write: UnitWrite, tables: ReadonlyMap<string, Table>): Table[] {
-  const outputs = [...write.rows.map(({ output }) => output.table), ...(write.selects ?? []).map(({ output }) => output.table)]
+  const outputs = [
+    ...write.deletes.map(({ table }) => table),
+    ...write.rows.map(({ output }) => output.table),
+    ...(write.selects ?? []).map(({ output }) => output.table),
+  ]
   return [...new Set(outputs)].map((name) => declared(name, tables))
 }
 
