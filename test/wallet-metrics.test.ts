@@ -6,6 +6,7 @@ import { type ApiServer, type ApiTransaction, type FakeApi, fakeApi, type ServeA
 import type { Clock, Json } from '../src/sdk/index.js'
 import { pipe } from './support/cli.js'
 import { projectFolder, temporaryFolder } from './support/folder.js'
+import { ask, postgresDatabase } from './support/postgres.js'
 import { readDuckdb } from './support/read-duckdb.js'
 import { runPipe, spawnPipe } from './support/spawn-pipe.js'
 
@@ -131,6 +132,22 @@ describe.each([
 })
 
 describe('pipelines/wallet-metrics.yaml', () => {
+  test('fills Postgres with the rows that DuckDB has, and finds nothing to do there either', async () => {
+    const world = await serve(days(6))
+    await world.run('v3')
+    const url = await postgresDatabase()
+    const first = await world.pipe('v3', [], { WAREHOUSE_URL: url })
+    expect({ code: first.code, out: first.code === 0 ? '' : first.out }).toEqual({ code: 0, out: '' })
+    const duckdb = await world.tables()
+    for (const table of ['transactions', ...metrics]) {
+      const found = await ask(url, `SELECT * FROM ${table} ORDER BY 1`)
+      expect(found.map(comparable), table).toEqual(duckdb[table]!.rows.map(comparable))
+    }
+    world.server.clearLog()
+    const second = await world.pipe('v3', [], { WAREHOUSE_URL: url })
+    expect([second.code, world.server.totals.requests <= 5]).toEqual([0, true])
+  }, 60_000)
+
   test('a transaction of the future is counted and read when its time has come', async () => {
     const world = await serve(days(6))
     const [early] = world.api.add(1, { at: world.now / 1000 + 3_600 })
@@ -286,6 +303,15 @@ function tableRow(row: ApiTransaction, form: Form): Record<string, string | null
     tx_type: row.type,
     canonical: form === 'v1' ? 'true' : null,
   }
+}
+
+/** A row in one form, however its database writes numbers and truth. */
+function comparable(row: Readonly<Record<string, string | null>>): Record<string, unknown> {
+  const form = (value: string | null): unknown => {
+    if (value !== null && /^-?\d+(\.\d+)?(e[+-]?\d+)?$/.test(value)) return Number(value)
+    return value === 't' ? 'true' : value
+  }
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, form(value)]))
 }
 
 const text = (seconds: number) => new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')

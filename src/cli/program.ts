@@ -109,13 +109,13 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
       'pipe run pipelines/wallet-metrics.yaml --until-complete --max-runs 50 --wait 60s --timeout 6h',
     ]),
   )
-    .option('--demo', 'run against a local chain that is started for it, into a database of its own', false)
+    .option('--demo', 'run against a local chain or API that is started for it, into a database of its own', false)
     .addOption(
       new Option('--output <FORM>', 'auto: live on a terminal, else plain lines; json: one event a line')
         .choices(['auto', 'plain', 'json'])
         .default('auto'),
     )
-    .option('--status-file <PATH>', 'keep a small JSON file with the state of the run')
+    .option('--status-file <PATH>', 'keep a small JSON file that says how far the run is, at every stage and at least every 10 s')
     .option(
       '--fresh',
       'do everything again that these steps have done; drops no table, and old rows stay until new ones replace them',

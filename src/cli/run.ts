@@ -68,11 +68,25 @@ async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: I
     await warehouse.prepare([...pipeline.tables.values()])
     state = await openState(options.state, io)
     return await runOpened({ pipeline, options, io, world, warehouse, state, startedAt, lockFile: lock.path })
+  } catch (error) {
+    // A run that did not begin has no events, and the file would go on telling of the one before.
+    if (!state && options.statusFile !== undefined) await tellFailedStart(resolve(io.cwd, options.statusFile), pipeline, io)
+    throw error
   } finally {
     await warehouse?.close()
     await state?.close()
     await lock.release()
   }
+}
+
+async function tellFailedStart(path: string, pipeline: Pipeline, io: Io): Promise<void> {
+  const [{ statusFileReporter }, { initialView }] = await Promise.all([import('../report/status-file.js'), import('../report/view.js')])
+  const view = initialView()
+  const warn = (text: string) => void io.stderr.write(`${text}\n`)
+  const reporter = statusFileReporter({ path, view, clock: io.clock, warn, pid: io.pid })
+  const exitCode = io.signal.aborted ? stopCode(io) : Exit.notStarted
+  Object.assign(view, { pipeline: pipeline.name, state: 'ended', outcome: 'error', exitCode, at: Math.round(io.clock.now()) })
+  await reporter.close()
 }
 
 interface Opened {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { runCli } from '../../src/cli/main.js'
@@ -150,6 +150,19 @@ test('--fresh does everything again and drops nothing', async () => {
   expect((await pipe(['run', minersFile, '--fresh'], world)).code).not.toBe(0)
   fault.remove()
   expect(await balances(cwd)).toEqual(expectedBalances(chain, 1, 110))
+})
+
+test('a run that could not start says so in the status file, which told of the one before', async () => {
+  const cwd = temporaryFolder()
+  const world = { cwd, env: { ETH_RPC_URL: node.url } }
+  const status = (): unknown => JSON.parse(readFileSync(join(cwd, 'status.json'), 'utf8'))
+  expect((await pipe(['run', minersFile, '--status-file', 'status.json', '--param', 'from=100'], world)).code).toBe(0)
+  expect(status()).toMatchObject({ status: 'complete', exit_code: 0 })
+  const file = join(cwd, 'no-database')
+  writeFileSync(file, 'no database')
+  const env = { ...world.env, WAREHOUSE_URL: `duckdb:${file}` }
+  expect((await pipe(['run', minersFile, '--status-file', 'status.json'], { cwd, env })).code).toBe(2)
+  expect(status()).toMatchObject({ status: 'error', complete: false, pipeline: 'miners', exit_code: 2, rows: null, steps: [] })
 })
 
 test('--max-runs and --wait need --until-complete; times are checked', async () => {
