@@ -115,8 +115,8 @@ async function ended(
       : { outcome: 'incomplete', ...rest, reason: `max_pages reached: ${resume}` }
   }
   const limited = missing > 0 && quarantined === 0 && missing <= plan.leftOut
-  if (limited) return { outcome: 'limited', ...rest, reason: `--limit left ${missing} ${plan.unitWord} out` }
-  const parts = [missing > 0 ? `${missing} ${plan.unitWord} missing` : '', quarantined > 0 ? `${quarantined} in quarantine` : '']
+  if (limited) return { outcome: 'limited', ...rest, reason: `--limit left ${amount(missing)} ${plan.unitWord} out` }
+  const parts = [missing > 0 ? `${amount(missing)} ${plan.unitWord} missing` : '', quarantined > 0 ? `${quarantined} in quarantine` : '']
   return { outcome: 'incomplete', ...rest, reason: parts.filter(Boolean).join(', ') }
 }
 
@@ -124,6 +124,9 @@ function resumePoint(units: readonly PlannedUnit[]): string {
   const tops = units.flatMap(({ piece }) => (piece.kind === 'time' ? [formatInstant(piece.to)] : []))
   return tops.length > 0 ? `from ${tops.slice(0, 3).join(' and from ')}${tops.length > 3 ? ', …' : ''}` : 'where this one ended'
 }
+
+/** Days may be parts of one: two digits say enough, and less than that is still something. */
+const amount = (pieces: number) => Math.max(0.01, Math.round(pieces * 100) / 100)
 
 function announce(services: RunServices, plan: StepPlan): void {
   const reasons: Record<string, number> = {}
