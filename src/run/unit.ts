@@ -9,6 +9,15 @@ import type { UnitTask } from './services.js'
 /** How one unit ended. */
 export type UnitOutcome = 'done' | 'failed' | 'quarantined' | 'stopped' | 'taken'
 
+/** A batch on its way into the warehouse. */
+interface Waiting {
+  readonly rows: number
+  readonly done: Promise<void>
+}
+
+/** Writes without rows are small, and yet not for nothing. */
+const WRITES_WAITING = 256
+
 /** Drives one unit from its checkpoint to its end, again after errors that may pass. Never throws for what a unit may do. */
 export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
   const { services, plan, unit, opened, signal } = task
@@ -65,7 +74,8 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
   const producer = services.committer.join()
   const session: Session = { broken: false }
   let cutShort = false
-  const waiting: Promise<void>[] = []
+  const waiting: Waiting[] = []
+  let rowsWaiting = 0
   const commit = async ({ write, pieces, rows, ...facts }: ProgressWrite): Promise<void> => {
     const { written, doubles }: Committed = await services.committer.push(write, session)
     if (!written) throw new UnitTakenError(unit.key)
@@ -73,9 +83,12 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
     services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows, doubles, ...facts })
   }
   // A rejection may come while nobody waits for it; it is met again below.
-  const later = (promise: Promise<void>) => {
-    promise.catch(() => undefined)
-    waiting.push(promise)
+  const later = (write: ProgressWrite) => {
+    const done = commit(write)
+    done.catch(() => undefined)
+    const rows = Object.values(write.rows).reduce((sum, n) => sum + n, 0)
+    rowsWaiting += rows
+    waiting.push({ rows, done })
   }
   try {
     const cursor = definition.cursor && Schema.Check(definition.cursor as TSchema, progress.cursor) ? progress.cursor : undefined
@@ -100,7 +113,12 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
         services.checks(plan.step.id, batch.checks ?? [], !unit.piece.early)
         continue
       }
-      if (waiting.length >= 2) await producer.wait(waiting.shift() as Promise<void>)
+      // At least two batches may wait for their commit; of small ones, as many as the unit has room for.
+      while (waiting.length >= 2 && (rowsWaiting >= task.room || waiting.length >= WRITES_WAITING)) {
+        const { rows, done } = waiting.shift() as Waiting
+        rowsWaiting -= rows
+        await producer.wait(done)
+      }
       const write = progress.write(batch as Batch)
       for (const { key, error } of batch.failed ?? []) {
         const about = { step: plan.step.id, error: services.redact(error.message), code: error.code }
@@ -114,19 +132,19 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
             ...(error.hint === undefined ? {} : { hint: error.hint }),
           })
       }
-      later(commit(write))
+      later(write)
     }
     if (unit.piece.kind === 'check') return true
     // A step that was told to stop may just return.
     signal.throwIfAborted()
-    later(commit(cutShort ? progress.stop() : progress.end()))
+    later(cutShort ? progress.stop() : progress.end())
     task.produced?.()
-    await producer.wait(Promise.all(waiting))
+    await producer.wait(Promise.all(waiting.map(({ done }) => done)))
     return !cutShort
   } finally {
     producer.leave()
     // What is queued must end before the unit may be tried again or recorded as failed.
-    await Promise.allSettled(waiting)
+    await Promise.allSettled(waiting.map(({ done }) => done))
   }
 }
 
@@ -152,17 +170,18 @@ const isTimeout = (signal: AbortSignal) => signal.aborted && isPipeError(signal.
 /** What it yields; throws as soon as the signal is aborted, also when the step never comes back. */
 async function* untilAborted<T>(batches: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
   const iterator = batches[Symbol.asyncIterator]()
-  let onAbort = (): void => undefined
-  const stop = new Promise<never>((_, reject) => (onAbort = () => reject(signal.reason as Error)))
-  stop.catch(() => undefined)
-  signal.addEventListener('abort', onAbort, { once: true })
-  if (signal.aborted) onAbort()
+  let stop: (reason: unknown) => void = () => undefined
+  const onAbort = () => stop(signal.reason)
+  signal.addEventListener('abort', onAbort)
   try {
     for (;;) {
-      const next = iterator.next()
-      next.catch(() => undefined)
-      const { done, value } = await Promise.race([next, stop])
-      if (done) return
+      // Not a race with one promise that stands for the signal: it would keep every batch of a long unit in memory.
+      const { done, value } = await new Promise<IteratorResult<T, unknown>>((resolve, reject) => {
+        stop = reject
+        if (signal.aborted) onAbort()
+        iterator.next().then(resolve, reject)
+      })
+      if (done === true) return
       yield value
     }
   } finally {
