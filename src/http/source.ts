@@ -71,7 +71,7 @@ class RestSource implements Source {
   readonly #headers: Record<string, string>
   readonly #scrub: Scrub
   readonly #pace: Pace
-  readonly #closed = new AbortController()
+  #closed = false
   #pool: Pool | undefined
   #free: number
   readonly #waiting: (() => void)[] = []
@@ -102,14 +102,13 @@ class RestSource implements Source {
 
   async get(request: HttpRequest, { signal }: { readonly signal: AbortSignal }): Promise<HttpReply> {
     const path = 'place' in request ? this.#withOwnQuery(new URL(request.place, this.#url.origin)) : this.#pathOf(request)
-    const all = AbortSignal.any([signal, this.#closed.signal])
     const { attempts, waitMs, maxWaitMs } = this.#config.retry
     let failures = 0
     let ratedSince: number | undefined
     for (;;) {
       if (this.#login) throw this.#login
-      const { outcome, sentAt } = await this.#inTurn(path, all)
-      all.throwIfAborted()
+      const { outcome, sentAt } = await this.#inTurn(path, signal)
+      signal.throwIfAborted()
       const now = this.#clock.monotonic()
       const verdict = this.#judge(outcome, path, now, sentAt)
       if (verdict.kind === 'ok') return verdict.reply
@@ -127,12 +126,12 @@ class RestSource implements Source {
       }
       const wait = Math.max(verdict.waitMs ?? 0, this.#random() * Math.min(maxWaitMs, waitMs * 2 ** (failures - 1)))
       this.#retried('SERVER', wait, verdict.text)
-      await this.#sleep(wait, all)
+      await this.#sleep(wait, signal)
     }
   }
 
   async close(): Promise<void> {
-    this.#closed.abort(new HttpClosedError(this.#config.name))
+    this.#closed = true
     await this.#pool?.destroy()
   }
 
@@ -146,6 +145,7 @@ class RestSource implements Source {
         await this.#sleep(wait, signal)
       }
       if (this.#login) throw this.#login
+      if (this.#closed) throw new HttpClosedError(this.#config.name)
       return await this.#follow(path, signal)
     } finally {
       const next = this.#waiting.shift()

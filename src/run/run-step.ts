@@ -38,6 +38,8 @@ export class StepTimeoutError extends PipeError {
 }
 
 const UNITS_AT_ONCE = 4
+/** Rows of a step that may wait for their commit, of all its open units together. */
+const ROWS_WAITING = 6_400
 /** Units opened by one statement, at first and at most. */
 const OPEN_FIRST = 64
 const OPEN_MOST = 4_096
@@ -159,6 +161,7 @@ async function runCheck(services: RunServices, plan: StepPlan, signal: AbortSign
     opened: noRow(plan, unit),
     rpc: services.rpc(plan.step),
     turns: NO_LIMIT,
+    room: 0,
     signal,
     input: noInput,
   })
@@ -181,7 +184,17 @@ export async function runEarlyChecks(services: RunServices, step: Step, signal: 
       await services.clock.sleep(everyMs, signal)
       if (!open()) return
       const unit: PlannedUnit = { key: 'check', piece: { kind: 'check', early: true }, size: 1, reason: 'every', redo: false }
-      await runUnit({ services, plan, unit, opened: noRow(plan, unit), rpc: services.rpc(step), turns: NO_LIMIT, signal, input: noInput })
+      await runUnit({
+        services,
+        plan,
+        unit,
+        opened: noRow(plan, unit),
+        rpc: services.rpc(step),
+        turns: NO_LIMIT,
+        room: 0,
+        signal,
+        input: noInput,
+      })
     }
   } catch (error) {
     // The evaluation after the needs will fail with the same error, and then it counts.
@@ -223,6 +236,7 @@ async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, sig
       opened,
       rpc,
       turns,
+      room: ROWS_WAITING / Math.min(width, plan.units.length),
       signal,
       input: () => input(services, plan, unit),
       produced,

@@ -74,6 +74,8 @@ export interface UnitTask {
   readonly rpc: RpcPool
   /** What its step may still ask in this run. */
   readonly turns: Turns
+  /** Rows that may wait for their commit before the step is asked for more. */
+  readonly room: number
   readonly signal: AbortSignal
   input(): AsyncIterable<InputPage>
   /** Called when the unit has given its last batch, which may still wait for its commit. */

@@ -12,6 +12,15 @@ import { untilAborted } from './until-aborted.js'
 /** How one unit ended. */
 export type UnitOutcome = 'done' | 'failed' | 'quarantined' | 'stopped' | 'taken'
 
+/** A batch on its way into the warehouse. */
+interface Waiting {
+  readonly rows: number
+  readonly done: Promise<void>
+}
+
+/** Writes without rows are small, and yet not for nothing. */
+const WRITES_WAITING = 256
+
 /** Drives one unit from its checkpoint to its end, again after errors that may pass. Never throws for what a unit may do. */
 export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
   const { services, plan, unit, opened, signal } = task
@@ -68,7 +77,8 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
   const producer = services.committer.join()
   const session: Session = { broken: false, ...progress.doubles }
   let cutShort = false
-  const waiting: Promise<void>[] = []
+  const waiting: Waiting[] = []
+  let rowsWaiting = 0
   const commit = async ({ write, pieces, rows, ...facts }: ProgressWrite): Promise<void> => {
     const { written, doubles, replaced, rows: made }: Committed = await services.committer.push(write, session)
     if (!written) throw new UnitTakenError(unit.key)
@@ -82,9 +92,12 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
       })
   }
   // A rejection may come while nobody waits for it; it is met again below.
-  const later = (promise: Promise<void>) => {
-    promise.catch(() => undefined)
-    waiting.push(promise)
+  const later = (write: ProgressWrite) => {
+    const done = commit(write)
+    done.catch(() => undefined)
+    const rows = Object.values(write.rows).reduce((sum, n) => sum + n, 0)
+    rowsWaiting += rows
+    waiting.push({ rows, done })
   }
   try {
     const cursor = definition.cursor && Schema.Check(definition.cursor as TSchema, progress.cursor) ? progress.cursor : undefined
@@ -110,7 +123,12 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
         services.checks(plan.step.id, batch.checks ?? [], !unit.piece.early)
         continue
       }
-      if (waiting.length >= 2) await producer.wait(waiting.shift() as Promise<void>)
+      // At least two batches may wait for their commit; of small ones, as many as the unit has room for.
+      while (waiting.length >= 2 && (rowsWaiting >= task.room || waiting.length >= WRITES_WAITING)) {
+        const { rows, done } = waiting.shift() as Waiting
+        rowsWaiting -= rows
+        await producer.wait(done)
+      }
       const outputOf = (id: string) => progress.output(id)
       const selects = await selectWrites(batch, unit, outputOf, services.pipeline.tables, services.warehouse)
       const write = progress.write(batch, selects)
@@ -126,21 +144,25 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
             ...(error.hint === undefined ? {} : { hint: error.hint }),
           })
       }
-      later(commit(write))
+      later(write)
       // How many rows a query gave is known when it is committed, and belongs into the unit's last checkpoint.
-      if (selects.length > 0) await producer.wait(Promise.all(waiting.splice(0)))
+      if (selects.length > 0) {
+        await producer.wait(Promise.all(waiting.map(({ done }) => done)))
+        waiting.length = 0
+        rowsWaiting = 0
+      }
     }
     if (unit.piece.kind === 'check') return true
     // A step that was told to stop may just return.
     signal.throwIfAborted()
-    later(commit(cutShort ? progress.stop() : progress.end()))
+    later(cutShort ? progress.stop() : progress.end())
     task.produced?.()
-    await producer.wait(Promise.all(waiting))
+    await producer.wait(Promise.all(waiting.map(({ done }) => done)))
     return !cutShort
   } finally {
     producer.leave()
     // What is queued must end before the unit may be tried again or recorded as failed.
-    await Promise.allSettled(waiting)
+    await Promise.allSettled(waiting.map(({ done }) => done))
   }
 }
 

@@ -8,6 +8,7 @@ import { openWarehouse } from '../../src/warehouse/open.js'
 import { discard } from './discard.js'
 import { drive, idlePipeline, openPool, poolLoop, rpcPipeline } from './drive.js'
 import { alone, type Contender, median, pairs, timed } from './measure.js'
+import { pages } from './pages.js'
 import { type Load, openRaw, rawLoop } from './raw.js'
 import { measureStartup } from './startup.js'
 
@@ -38,6 +39,7 @@ export const GOALS: Readonly<Record<string, (options: GoalOptions) => AsyncItera
   G7: scheduling,
   G8: starting,
   G9: memory,
+  PAGES: () => pages(),
 }
 
 const balances = (server: string, latency: number, calls: number, batch: number, parallel: number): Load => ({
