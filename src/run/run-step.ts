@@ -424,28 +424,25 @@ async function forgetOld({ pipeline, warehouse, clock }: RunServices, plan: Step
   if (wanted.kind === 'check') return
   const rows = await warehouse.units(pipeline.name, plan.step.id)
   const asked = wanted.kind === 'range' || wanted.kind === 'time' ? ([[wanted.from, wanted.to]] as const) : undefined
-  const done = rows
-    .filter((row) => row.fingerprint === plan.fingerprint && row.state === 'done')
-    .flatMap((row) => {
-      const key = parseIntervalKey(row.unit)
-      return key ? [key] : []
-    })
+  const keysOf = (some: readonly LedgerRow[]) => some.map((row) => parseIntervalKey(row.unit)).filter((key) => key !== undefined)
+  const current = rows.filter((row) => row.fingerprint === plan.fingerprint)
+  const failed = current.filter((row) => row.state !== 'done' && row.state !== 'quarantined')
+  const left = subtract(keysOf(failed), keysOf(current.filter((row) => row.state === 'done')))
   const within = (row: LedgerRow, intervals: readonly Interval[]) => {
     const key = parseIntervalKey(row.unit)
     return key !== undefined && subtract([key], intervals).length === 0
+  }
+  const doneSince = (row: LedgerRow) => {
+    const key = parseIntervalKey(row.unit)
+    return key !== undefined && !left.some(([from, to]) => from <= key[1] && to >= key[0])
   }
   const replaced = (row: LedgerRow) => {
     // What is kept because its inputs have expired stays as it was done.
     if (wanted.kind === 'intervals') return timeUnitStart(row.unit, wanted.everyUs) === undefined
     return !asked || within(row, asked)
   }
-  const drop = rows
-    .filter((row) =>
-      row.fingerprint === plan.fingerprint
-        ? row.state !== 'done' && row.state !== 'quarantined' && within(row, done)
-        : plan.units.length > 0 && replaced(row),
-    )
-    .map((row) => ({ step: plan.step.id, unit: row.unit }))
+  const older = plan.units.length > 0 ? rows.filter((row) => row.fingerprint !== plan.fingerprint && replaced(row)) : []
+  const drop = [...older, ...failed.filter(doneSince)].map((row) => ({ step: plan.step.id, unit: row.unit }))
   if (drop.length > 0) await warehouse.amend(pipeline.name, { drop }, BigInt(Math.round(clock.now() * 1000)))
 }
 
