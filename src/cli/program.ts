@@ -48,7 +48,12 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
     .version(settings.version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [COMMAND]', 'show help of a command')
-    .addOption(new Option('--state <URL>', `where runs and history are kept: sqlite:PATH or postgres://… (default: PIPE_STATE, else ${defaultState})`))
+    .addOption(
+      new Option(
+        '--state <URL>',
+        `where runs and history are kept: sqlite:PATH or postgres://… (default: PIPE_STATE, else ${defaultState})`,
+      ),
+    )
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
     .configureOutput({
       writeOut: settings.stdout,
