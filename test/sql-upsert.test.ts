@@ -6,6 +6,7 @@ import { type FakeChain, fakeChain, type FakeEndpoint } from '../src/sandbox/ind
 import { pipe } from './support/cli.js'
 import { temporaryFolder } from './support/folder.js'
 import { readDuckdb } from './support/read-duckdb.js'
+import { spawnPipe } from './support/spawn-pipe.js'
 
 const HOURS = 24 * 6
 /** 2020-09-13T00:00:00Z, so that days are whole. */
@@ -186,19 +187,19 @@ describe('sql-upsert by day', () => {
   })
 
   it('other intervals leave nothing of the old ones behind', async () => {
-    // Each row is at midnight: with hours, 23 of 24 of them have headers and no row of the table.
-    const whole =
-      "SELECT CAST(time AS date) + INTERVAL '0 days' AS at_time, count(*) AS blocks FROM headers WHERE time >= $start AND time < $end GROUP BY 1"
-    const hourly = 'SELECT time AS at_time, 1 AS blocks FROM headers WHERE time >= $start AND time < $end AND number % 24 > 12'
+    // A row at half past midnight: of the quarters of an hour, none that holds a header holds that.
+    const old = `SELECT CAST(time AS date) + INTERVAL '30 minutes' AS at_time, count(*) AS blocks FROM headers WHERE time >= $start AND time < $end GROUP BY 1`
+    const now = 'SELECT time AS at_time, 1 AS blocks FROM headers WHERE time >= $start AND time < $end'
     const step = (by: string, sql: string) => daily(sql).replaceAll('daily', 'timed').replace('by: 1d', `by: ${by}`)
     const tables = 'timed: { columns: { at_time: timestamp, blocks: bigint }, key: [at_time] }'
-    const world = new World().write(pipelineOf(step('1d', whole), { tables }))
+    const world = new World().write(pipelineOf(step('1d', old), { tables, to: 47 }))
     await world.run('timed')
-    expect((await world.rows('timed')).length).toBe(6)
-    world.write(pipelineOf(step('1h', hourly), { tables }))
+    expect((await world.rows('timed')).map((row) => row.at_time)).toEqual(['2020-09-13 00:30:00', '2020-09-14 00:30:00'])
+    world.write(pipelineOf(step('15m', now), { tables, to: 47 }))
+    expect(await world.plan('timed')).toMatchObject({ pieces: 50, done: 0 })
     expect(await world.run('timed')).toMatchObject({ code: 0 })
-    expect((await world.rows('timed')).map((row) => row.at_time?.slice(11, 13))).not.toContain('00')
-    expect((await world.rows('timed')).length).toBe(6 * 11)
+    const rows = await world.rows('timed')
+    expect([rows.length, rows.filter((row) => !row.at_time?.endsWith(':00:00'))]).toEqual([48, []])
     expect(await world.run('timed')).toMatchObject({ code: 0, computed: [] })
     expect((await world.rows('_pipe_units')).filter(({ step: id, unit }) => id === 'timed' && !unit?.includes('T'))).toEqual([])
   })
@@ -232,6 +233,21 @@ describe('sql-upsert by day', () => {
     expect(await world.plan('daily')).toEqual({ pieces: 2, done: 4, reasons: { reset: 2 }, kept: [] })
     expect(await world.run('daily')).toMatchObject({ code: 0, computed: ['2020-09-15', '2020-09-16'] })
     expect(await world.rows('daily')).toEqual(expected())
+  })
+
+  it('reset of hours takes days, too, and reset of a whole takes no range', async () => {
+    const hourly = daily('SELECT time AS hour, 1 AS blocks FROM headers WHERE time >= $start AND time < $end')
+      .replaceAll('daily', 'hourly')
+      .replace('1d', '1h')
+    const tables = `hourly: { columns: { hour: timestamp, blocks: bigint }, key: [hour] }\n  ${TOTALS}`
+    const world = new World().write(pipelineOf(hourly + totals(ALL), { tables, to: 47 }))
+    await world.run('hourly')
+    await world.pipe('reset', '--step', 'hourly', '--range', '2020-09-13T22..2020-09-14')
+    expect(await world.plan('hourly')).toMatchObject({ pieces: 26, reasons: { reset: 26 } })
+    const refused = await world.pipe('reset', '--step', 'totals', '--range', '2020-09-13..2020-09-14')
+    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining('this step is done as a whole')])
+    await world.pipe('reset', '--step', 'totals')
+    expect(await world.plan('totals')).toMatchObject({ pieces: 1, reasons: { reset: 1 } })
   })
 
   it('a day whose rows are all gone loses its rows and is done; upsert keeps them', async () => {
@@ -379,6 +395,60 @@ describe('sql-upsert of a whole table', () => {
   })
 })
 
+describe('several chains in one table', () => {
+  it('each step replaces its own rows only, and what another chain changes meanwhile makes no run incomplete', async () => {
+    const other = fakeChain({ seed: 8, chainId: 8453, blocks: 47, blockTime: 3_600, genesisTime: GENESIS + 30 * 86_400 })
+    const slow = await other.serve()
+    slow.fault({ kind: 'latency', ms: 400 })
+    const world = new World()
+    world.write(`name: rollup
+warehouse: duckdb:rollup.duckdb
+chains:
+  ethereum: { rpc: "${node.url}" }
+  base: { rpc: "${slow.url}" }
+tables:
+  headers: { columns: { chain: text, number: bigint, time: timestamp }, key: [chain, number], range: number }
+  daily: { columns: { chain: text, day: date, blocks: bigint }, key: [chain, day], range: day }
+steps:
+  - id: headers
+    type: rpc-batch
+    matrix: { chain: [ethereum, base] }
+    into: headers
+    with:
+      over: { blocks: { from: 0, to: 47 }, chunk: 12 }
+      calls: { block: { method: eth_getBlockByNumber, params: [$number, false] } }
+      row: { chain: $chain.name, number: block.number, time: block.timestamp }
+  - id: daily
+    type: sql-upsert
+    matrix: { chain: [ethereum, base] }
+    needs: [headers]
+    into: daily
+    with:
+      constants: { chain: $chain.name }
+      interval: { by: 1d, of: { headers: time } }
+      sql: |
+        SELECT CAST(time AS date) AS day, count(*) AS blocks FROM headers
+        WHERE chain = $chain.name AND time >= $start AND time < $end GROUP BY 1
+`)
+    const rows = [
+      { chain: 'base', day: '2020-10-13', blocks: '24' },
+      { chain: 'base', day: '2020-10-14', blocks: '24' },
+      { chain: 'ethereum', day: '2020-09-13', blocks: '24' },
+      { chain: 'ethereum', day: '2020-09-14', blocks: '24' },
+    ]
+    const first = await world.run('daily[ethereum]')
+    expect(first.code).toBe(0)
+    expect(first.computed).toEqual(expect.arrayContaining(['2020-09-13', '2020-09-14']))
+    expect(await world.rows('daily')).toEqual(rows)
+    // What base brought when the days of ethereum were done falls into days that ethereum has nothing in.
+    const second = await world.run('daily[ethereum]')
+    expect([second.code, [...first.computed, ...second.computed]]).toEqual([0, ['2020-09-13', '2020-09-14', '2020-10-13', '2020-10-14']])
+    expect(await world.rows('daily')).toEqual(rows)
+    expect(await world.run('daily[ethereum]')).toMatchObject({ code: 0, computed: [] })
+    await slow.close()
+  })
+})
+
 describe('before anything is fetched', () => {
   it.each([
     [
@@ -430,4 +500,41 @@ describe('while it runs', () => {
     world.write(pipelineOf(totals(ALL), { tables: TOTALS }))
     expect(await world.run('totals')).toMatchObject({ code: 0 })
   })
+})
+
+describe('kill -9', () => {
+  it('in the middle of its intervals, again and again: the tables are those of an unbroken run, and each interval is done once', async () => {
+    const tables = `hourly: { columns: { hour: timestamp, blocks: bigint }, key: [hour] }\n  ${TOTALS}`
+    const hourly = daily(
+      "SELECT date_trunc('hour', time) AS hour, count(*) AS blocks FROM headers WHERE time >= $start AND time < $end GROUP BY 1",
+    )
+      .replaceAll('daily', 'hourly')
+      .replace('by: 1d', 'by: 1h')
+    const text = pipelineOf(hourly + totals(ALL), { tables })
+    const unbroken = new World().write(text)
+    expect(await unbroken.run('hourly')).toMatchObject({ code: 0 })
+    const world = new World().write(text)
+    let kills = 0
+    // Newest first: each run dies when it has come to midnight of the next day back.
+    for (const midnight of [
+      ...DAYS.slice(2)
+        .reverse()
+        .map((day) => `${day}T00:00:00Z`),
+      undefined,
+    ]) {
+      const child = spawnPipe(['run', world.file, '--output', 'json'], world)
+      void child.saw(midnight === undefined ? 'never' : `"type":"batch:committed","step":"hourly","unit":"${midnight}"`).then(
+        () => child.kill('SIGKILL'),
+        () => undefined,
+      )
+      const { code, signal } = await child.exit
+      if (signal === 'SIGKILL') kills++
+      else expect(code).toBe(0)
+    }
+    expect(kills).toBeGreaterThan(0)
+    for (const table of ['hourly', 'totals']) expect(await world.rows(table)).toEqual(await unbroken.rows(table))
+    const done = (await world.rows('_pipe_units')).filter(({ step }) => step === 'hourly')
+    expect([done.length, new Set(done.map(({ state }) => state))]).toEqual([HOURS, new Set(['done'])])
+    expect(await world.rows('_pipe_touched')).toEqual([])
+  }, 120_000)
 })

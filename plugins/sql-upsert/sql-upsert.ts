@@ -31,6 +31,7 @@ export const sqlUpsert = defineStep({
   summary: 'Fills a table with what a SELECT gives, as a whole or one interval at a time, and again only where its inputs changed.',
   config,
   requires: ['into'],
+  units: 8,
   example: `name: activity
 warehouse: duckdb:data/activity.duckdb
 chains:

@@ -3,7 +3,7 @@ import { hasWork, type PlanReport, planPipeline, type StepReport } from '../plan
 import { count, duration } from '../report/words.js'
 import { Exit, type Io } from './io.js'
 import type { PlanCommandOptions } from './options.js'
-import { createMoment, OfflineError, openChains, openState, pipelineFor, refuseDrift, warehouseUrl } from './wire.js'
+import { createMoment, OfflineError, openChains, openState, pipelineFor, refuseDrift, refusePending, warehouseUrl } from './wire.js'
 
 /** Prints what `run` would do. Changes nothing: not even an empty database is made. */
 export async function planCommand(file: string, options: PlanCommandOptions, io: Io): Promise<number> {
@@ -18,8 +18,10 @@ async function makePlan(pipeline: Pipeline, options: PlanCommandOptions, io: Io)
   const { openWarehouse } = await import('../warehouse/open.js')
   const warehouse = await openWarehouse(warehouseUrl(pipeline.warehouse, io), { mode: 'plan' })
   const state = await openState(options.state, io, true)
-  const chains = openChains({ pipeline, warehouse, state, io, emit: () => undefined, remember: false })
+  const chains = openChains({ pipeline, warehouse, state, io, signal: io.signal, emit: () => undefined, remember: false })
   try {
+    await warehouse.pretend([])
+    await refusePending(warehouse, pipeline)
     await refuseDrift(warehouse, pipeline)
     await warehouse.pretend([...pipeline.tables.values()])
     const batches = new Map<string, number>()
@@ -28,7 +30,7 @@ async function makePlan(pipeline: Pipeline, options: PlanCommandOptions, io: Io)
       if (sizes.length > 0) batches.set(name, Math.max(...sizes))
     }
     const rates = new Map((await state.rates(pipeline.name)).map((rate) => [rate.step, rate.piecesPerSecond]))
-    const moment = createMoment(io, (chain) => (options.offline ? Promise.reject(new OfflineError(chain)) : chains.head(chain)))
+    const moment = createMoment(io.clock.now(), (chain) => (options.offline ? Promise.reject(new OfflineError(chain)) : chains.head(chain)))
     const steps = await planPipeline({
       pipeline,
       warehouse,
@@ -61,7 +63,8 @@ export function renderPlan(report: PlanReport): string {
   for (const [chain, head] of Object.entries(report.heads)) lines.push(`  head of ${chain}: ${head}`)
   lines.push('')
   for (const step of report.steps) lines.push(...renderStep(step), '')
-  const requests = report.steps.reduce((sum, step) => sum + step.requests, 0)
+  const requests = report.steps.reduce((sum, step) => sum + (step.requests ?? 0), 0)
+  const unknown = report.steps.filter((step) => step.pieces > 0 && step.requests === null).map(({ id }) => id)
   const seconds = report.steps.reduce((sum, step) => sum + (step.estimate.seconds ?? 0), 0)
   const bytes = report.steps.reduce((sum, step) => sum + step.estimate.diskBytes, 0)
   const open = report.steps.filter((step) => step.open).length
@@ -69,7 +72,7 @@ export function renderPlan(report: PlanReport): string {
   else if (!report.work) lines.push('nothing to do: no missing blocks, rows or days')
   else
     lines.push(
-      `in all about ${count(requests)} requests, ${duration(seconds * 1000)}, ${megabytes(bytes)} on disk`,
+      `in all about ${count(requests)} requests${unknown.length > 0 ? ` and those of ${unknown.join(', ')}, which nobody can tell` : ''}, ${duration(seconds * 1000)}, ${megabytes(bytes)} on disk`,
       `do it with: pipe run ${report.file}`,
     )
   return `${lines.join('\n')}\n`
@@ -91,21 +94,25 @@ function renderStep(step: StepReport): string[] {
     )
   for (const [reason, pieces] of Object.entries(step.reasons)) lines.push(`  ${reason}: ${count(pieces)} ${step.piece}`)
   if (step.units.length > 0) {
-    const shown = step.units.slice(0, UNITS_SHOWN).map(({ unit }) => unit)
+    const shown = step.units
+      .slice(0, UNITS_SHOWN)
+      .map(({ unit, againDays }) => (againDays === undefined ? unit : `${unit} (reads ${count(againDays)} days above it again)`))
     lines.push(`  ${count(step.units.length)} units: ${shown.join(', ')}${step.units.length > UNITS_SHOWN ? ', …' : ''}`)
   }
-  if (step.calls > 0)
+  if (step.calls === null) lines.push('  requests: unknown before its first run')
+  else if (step.calls > 0)
     lines.push(
-      `  ${count(step.calls)} calls, about ${count(step.requests)} requests, ${duration((step.estimate.seconds ?? 0) * 1000)}${step.estimate.basis === 'guess' ? ' (a guess: no run yet)' : ''}`,
+      `  ${count(step.calls)} calls, about ${count(step.requests ?? 0)} requests, ${duration((step.estimate.seconds ?? 0) * 1000)}${step.estimate.basis === 'guess' ? ' (a guess: no run yet)' : ''}`,
     )
   return lines
 }
 
 /** What steps before it may bring: rows, or changes of what it is computed from. */
-function laterOf({ piece, upTo }: StepReport): string {
+function laterOf({ piece, pieces: now, upTo }: StepReport): string {
   const steps = upTo.map(({ step }) => step).join(' and ')
   if (upTo.length > 0 && piece === 'intervals') return ` + the intervals that ${steps} ${upTo.length === 1 ? 'touches' : 'touch'}`
-  if (upTo.length > 0 && piece === 'units') return ` + all of it again when ${steps} ${upTo.length === 1 ? 'changes' : 'change'} its input`
+  if (upTo.length > 0 && piece === 'units')
+    return now > 0 ? '' : ` + all of it again when ${steps} ${upTo.length === 1 ? 'changes' : 'change'} its input`
   return upTo.map(({ step, pieces, piece: word }) => ` + up to ${count(pieces)} from ${step}${word === piece ? '' : ` (${word})`}`).join('')
 }
 

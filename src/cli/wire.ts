@@ -4,7 +4,8 @@ import { formatProblem } from '../pipeline/format.js'
 import { staticParams, unknownParams } from '../pipeline/params.js'
 import type { Endpoint, Pipeline, Step } from '../pipeline/pipeline.js'
 import type { Moment } from '../plan/scope.js'
-import { didYouMean, PipeError, type RpcPool, type RunFact, type Warehouse } from '../sdk/index.js'
+import { didYouMean, type HttpClient, PipeError, type RpcPool, type RunFact, type Warehouse } from '../sdk/index.js'
+import type { Source } from '../http/source.js'
 import type { ChainRpc } from '../rpc/pool.js'
 import { StepWithoutChainError } from '../run/run.js'
 import type { StateStore } from '../state/store.js'
@@ -16,9 +17,22 @@ import { UsageError } from './usage-error.js'
 export class SchemaDriftError extends PipeError {
   readonly code = 'SCHEMA_DRIFT'
   override readonly hint: string
-  constructor(problems: readonly string[], fixes: readonly string[]) {
+  constructor(problems: readonly string[], fixes: readonly string[], migrations: boolean) {
     super(`the warehouse differs from \`tables\`:\n  ${problems.join('\n  ')}`)
-    this.hint = fixes.length > 0 ? `this would mend it:\n    ${fixes.join('\n    ')}` : 'change `tables`, or the table'
+    const where = migrations ? ' (put it into the next numbered file of `migrations`, and run `pipe migrate`)' : ''
+    this.hint = fixes.length > 0 ? `this would mend it${where}:\n    ${fixes.join('\n    ')}` : 'change `tables`, or the table'
+  }
+}
+
+/** SQL of the pipeline is not applied yet. Nothing was fetched. */
+export class MigrationsPendingError extends PipeError {
+  readonly code = 'MIGRATIONS_PENDING'
+  override readonly hint: string
+  constructor(display: string, names: readonly string[], file: string) {
+    super(
+      `${names.length} ${names.length === 1 ? 'migration is' : 'migrations are'} not applied to ${display}: ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`,
+    )
+    this.hint = `apply ${names.length === 1 ? 'it' : 'them'} first: pipe migrate ${file}`
   }
 }
 
@@ -82,6 +96,27 @@ export async function openState(state: string, io: Io, readOnly = false): Promis
   return openStateStore(stateUrl(state, io), { clock: io.clock, machine: { host: io.host, alive: (pid) => io.alive(pid) }, readOnly })
 }
 
+/**
+ * Stops while migrations are pending: what they make is part of what the steps fill. The ledger's tables must be there.
+ *
+ * @throws {MigrationsPendingError} @throws {MigrationHistoryError}
+ */
+export async function refusePending(warehouse: Warehouse, pipeline: Pipeline): Promise<void> {
+  if (pipeline.migrations === undefined) return
+  const [{ readMigrations }, { pendingMigrations }] = await Promise.all([
+    import('../pipeline/migrations.js'),
+    import('../warehouse/migrate.js'),
+  ])
+  const { migrations } = readMigrations(pipeline.migrations, warehouse.kind)
+  const pending = await pendingMigrations(warehouse, pipeline.name, migrations)
+  if (pending.length > 0)
+    throw new MigrationsPendingError(
+      warehouse.display,
+      pending.map(({ name }) => name),
+      pipeline.file,
+    )
+}
+
 /** Stops with every difference between the declared tables and the real ones. @throws {SchemaDriftError} */
 export async function refuseDrift(warehouse: Warehouse, pipeline: Pipeline): Promise<void> {
   const drift = await warehouse.drift([...pipeline.tables.values()])
@@ -89,6 +124,7 @@ export async function refuseDrift(warehouse: Warehouse, pipeline: Pipeline): Pro
     throw new SchemaDriftError(
       drift.map(({ table, problem }) => `${table}: ${problem}`),
       drift.flatMap(({ fix }) => fix ?? []),
+      pipeline.migrations !== undefined,
     )
 }
 
@@ -108,6 +144,8 @@ export interface ChainsOptions {
   readonly warehouse: Warehouse
   readonly state: StateStore
   readonly io: Io
+  /** Ends the wait for a head. */
+  readonly signal: AbortSignal
   readonly emit: (fact: RunFact) => void
   /** Stands in for the endpoints of every chain. */
   readonly endpoint?: string | undefined
@@ -115,7 +153,7 @@ export interface ChainsOptions {
   readonly remember: boolean
 }
 
-export function openChains({ pipeline, warehouse, state, io, emit, endpoint, remember }: ChainsOptions): Chains {
+export function openChains({ pipeline, warehouse, state, io, signal, emit, endpoint, remember }: ChainsOptions): Chains {
   const opened = new Map<string, ChainRpc>()
   const opening = new Map<string, Promise<ChainRpc>>()
   const heads = new Map<string, Promise<bigint>>()
@@ -147,7 +185,7 @@ export function openChains({ pipeline, warehouse, state, io, emit, endpoint, rem
     head: (name) => {
       let head = heads.get(name)
       if (!head) {
-        head = open(name).then((rpc) => rpc.head(io.signal))
+        head = open(name).then((rpc) => rpc.head(signal))
         heads.set(name, head)
         head.then(
           (number) => known.set(name, number),
@@ -182,7 +220,7 @@ const standIn = (url: string): Endpoint => ({
 })
 
 /** The pool of a step's chain, opened with its first call. */
-function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>): RpcPool {
+export function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>): RpcPool {
   let lane: Promise<RpcPool> | undefined
   const get = (): Promise<RpcPool> => {
     if (step.chain === undefined) throw new StepWithoutChainError(step.id)
@@ -206,13 +244,69 @@ function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>): RpcPo
   }
 }
 
-/** What a round reads up to: the clock now, each head when it is first asked for. */
-export function createMoment(io: Io, ask: (chain: string) => Promise<bigint>): Moment {
+/** The REST sources in use, opened with the first request to each. */
+export interface Sources {
+  /** The source of a step. */
+  client(step: Step): HttpClient
+  close(): Promise<void>
+}
+
+export interface SourcesOptions {
+  readonly pipeline: Pipeline
+  readonly io: Io
+  readonly emit: (fact: RunFact) => void
+  /** URL that stands in for every source. */
+  readonly standIn?: string | undefined
+}
+
+/** A step asks a REST source and names none. */
+export class StepWithoutSourceError extends PipeError {
+  readonly code = 'STEP_WITHOUT_SOURCE'
+  override readonly hint = 'name a source of `sources` in the step: source: NAME'
+  constructor(step: string) {
+    super(`step ${step} asks a REST source and has none`)
+  }
+}
+
+export function openSources({ pipeline, io, emit, standIn }: SourcesOptions): Sources {
+  const opened = new Map<string, Promise<Source>>()
+  const open = (name: string): Promise<Source> => {
+    let source = opened.get(name)
+    if (!source) opened.set(name, (source = openOne(name)))
+    return source
+  }
+  const openOne = async (name: string): Promise<Source> => {
+    const source = pipeline.sources.get(name)
+    if (!source) throw new Error(`no source ${name}`)
+    const { openSource } = await import('../http/source.js')
+    // The keys of the real one are not for the one that stands in.
+    const config = standIn === undefined ? source : { ...source, url: standIn, headers: {}, requestsPerSecond: undefined }
+    return openSource({ source: config, clock: io.clock, random: io.random, emit })
+  }
+  return {
+    client: (step) => ({
+      get: async (request, options) => {
+        if (step.source === undefined) throw new StepWithoutSourceError(step.id)
+        return (await open(step.source)).get(request, options)
+      },
+    }),
+    close: async () => {
+      await Promise.all([...opened.values()].map(async (source) => (await source).close()))
+    },
+  }
+}
+
+/** What a run reads up to, in all its rounds: the clock when it began (`now`, milliseconds), each head when it is first asked for. */
+export function createMoment(now: number, ask: (chain: string) => Promise<bigint>): Moment {
   const heads = new Map<string, Promise<bigint>>()
   const head = (chain: string) => {
     let known = heads.get(chain)
-    if (!known) heads.set(chain, (known = ask(chain)))
+    if (!known) {
+      heads.set(chain, (known = ask(chain)))
+      // An endpoint that was down may answer in the next round.
+      known.catch(() => heads.delete(chain))
+    }
     return known
   }
-  return { now: BigInt(Math.floor(io.clock.now())) * 1000n, head }
+  return { now: BigInt(Math.floor(now)) * 1000n, head }
 }

@@ -90,6 +90,7 @@ export function readSources(
       name,
       url: text ?? '',
       headers: readHeaders(fieldOf(field, 'headers')),
+      settings: readSettings(fieldOf(field, 'headers')),
       requestsPerSecond: numberOf(fieldOf(field, 'requests_per_second')),
       concurrency: numberOf(fieldOf(field, 'concurrency')),
       timeoutMs: durationOf(fieldOf(field, 'timeout'), problems) ?? 30_000,
@@ -117,6 +118,13 @@ function readHeaders(field: Field): Readonly<Record<string, string>> {
     if (text !== undefined && text !== '') headers[key] = text
   }
   return headers
+}
+
+/** For messages: which variables a header comes from. */
+function readSettings(field: Field): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    entriesOf(field).map(({ key, field: value }) => [key, value.node?.kind === 'scalar' ? (value.node.env ?? []).join(', ') : '']),
+  )
 }
 
 export const DEFAULT_RETRY: Retry = { attempts: 5, waitMs: 500, maxWaitMs: 8_000 }

@@ -42,6 +42,8 @@ export interface Source {
   readonly name: string
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
+  /** The environment variables that went into each header of the file, also into those that are empty and not sent. */
+  readonly settings: Readonly<Record<string, string>>
   readonly requestsPerSecond: number | undefined
   readonly concurrency: number | undefined
   readonly timeoutMs: number

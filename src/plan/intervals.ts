@@ -1,3 +1,5 @@
+import { formatInstant, parseInstant } from '../sdk/index.js'
+
 /** A stretch of whole numbers, both ends included. */
 export type Interval = readonly [from: bigint, to: bigint]
 
@@ -79,10 +81,26 @@ export function intervalKey([from, to]: Interval): string {
   return `${from}-${to}`
 }
 
-/** The stretch that a key names, or undefined for another kind of key. */
+/** `2024-03-01T00:00:00Z..2024-03-01T23:59:59.999999Z`: microseconds UTC, both included. */
+export function timeKey([from, to]: Interval): string {
+  return `${formatInstant(from)}..${formatInstant(to)}`
+}
+
+/** The stretch that a key names, in numbers or in microseconds UTC; undefined for another kind of key. */
 export function parseIntervalKey(key: string): Interval | undefined {
   const match = /^(-?\d+)-(-?\d+)$/.exec(key)
-  return match ? [BigInt(match[1] ?? ''), BigInt(match[2] ?? '')] : undefined
+  if (match) return [BigInt(match[1] ?? ''), BigInt(match[2] ?? '')]
+  const [first, last, ...more] = key.split('..')
+  if (first === undefined || last === undefined || more.length > 0) return undefined
+  const [from, to] = [parseInstant(first), parseInstant(last)]
+  if (from === undefined || to === undefined) return undefined
+  // Names of other units hold two dots, too, and may look like times.
+  return timeKey([from, to]) === key ? [from, to] : undefined
+}
+
+/** Names stretches as `key` is named. */
+export function namedAs(key: string): (interval: Interval) => string {
+  return key.includes('..') ? timeKey : intervalKey
 }
 
 function mod(value: bigint, size: bigint): bigint {

@@ -1,16 +1,30 @@
-import { type Json, PipeError, type PlanContext, type Scope, type Wanted, type Warehouse } from '../sdk/index.js'
+import {
+  isPipeError,
+  type Json,
+  PipeError,
+  type PlanContext,
+  type Scope,
+  type TimeCoverage,
+  type Wanted,
+  type Warehouse,
+} from '../sdk/index.js'
 import { fingerprint as fingerprintOf } from '../pipeline/fingerprint.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
-import { substitute } from '../sdk/references.js'
+import { keptPaths, urlPaths } from '../pipeline/tuning.js'
+import { referenceName, substitute, substituteText } from '../sdk/references.js'
 import { checkConfig } from './config.js'
+import { count } from './intervals.js'
 import {
+  coveredBy,
   daysBetween,
+  daysOf,
   type Ledger,
   namedUnits,
   type PieceWord,
   type PlannedUnit,
   type Quarantined,
   rangeUnits,
+  timeUnits,
   type StepPlan,
 } from './plan.js'
 import { intervalUnits, wholeUnits } from './interval-units.js'
@@ -36,6 +50,15 @@ export class WantedError extends PipeError {
   override readonly hint = 'a step yields one `Wanted`; use two steps'
   constructor(step: string, found: number) {
     super(`step ${step} wants ${found} things at once`)
+  }
+}
+
+/** The `plan` of a step type failed in a way that it does not know itself. */
+export class StepPlanError extends PipeError {
+  readonly code = 'STEP_PLAN'
+  override readonly hint = 'this is a mistake in the step type; PIPE_DEBUG=1 shows where'
+  constructor(step: string, type: string, cause: unknown) {
+    super(`step ${step}: plan of ${type}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
 }
 
@@ -85,15 +108,43 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
   const outputs = step.outputs.map((output) => ({ ...output, key: pipeline.tables.get(output.table)?.key ?? [] }))
   const ledger: Ledger = {
     rows,
-    fingerprint: fingerprintOf({ definition, with: substitute(step.with, base), chainId, outputs, scope: base }),
+    fingerprint: fingerprintOf({ definition, with: filled(step, base), chainId, outputs, scope: base }),
   }
   const scope = await stepScope(pipeline, step, given, moment, ledger)
-  const config = await checkConfig(step, substitute(step.with, scope))
+  const config = await checkConfig(step, withKept(step, filled(step, scope)))
   const all: Wanted[] = []
-  for await (const wanted of definition.plan(planContext(options, config, scope))) all.push(wanted)
+  try {
+    for await (const wanted of definition.plan(planContext(options, config, scope))) all.push(wanted)
+  } catch (error) {
+    throw isPipeError(error) ? error : new StepPlanError(step.id, definition.type, error)
+  }
   const [wanted, ...more] = all
   if (!wanted || more.length > 0) throw new WantedError(step.id, all.length)
   return { config, scope, wanted, ledger }
+}
+
+/** `with` with every known value put in, also inside the texts whose schema says that they are of a URL. */
+function filled(step: Step, scope: Scope): Json {
+  let value = step.with
+  for (const path of urlPaths(step.definition.config, value))
+    value = changed(value, path, (text) =>
+      typeof text === 'string' && referenceName(text) === undefined ? substituteText(text, scope, encodeURIComponent, 'keep') : text,
+    )
+  return substitute(value, scope)
+}
+
+/** The fields whose schema says that `$name` stays, as they are in the file: the step looks them up itself. */
+function withKept(step: Step, config: Json): Json {
+  const at = (path: readonly string[]): Json =>
+    path.reduce<Json>((value, key) => (value as { readonly [key: string]: Json })[key] ?? null, step.with)
+  return keptPaths(step.definition.config, step.with).reduce((value, path) => changed(value, path, () => at(path)), config)
+}
+
+function changed(value: Json, [key, ...rest]: readonly string[], change: (value: Json) => Json): Json {
+  if (key === undefined) return change(value)
+  if (Array.isArray(value)) return value.map((item: Json, i) => (String(i) === key ? changed(item, rest, change) : item))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, name === key ? changed(item as Json, rest, change) : item]))
 }
 
 /** What the step would do: what it wants less what is done. Reads only. */
@@ -121,9 +172,33 @@ export async function planStep(options: PlanStepOptions): Promise<StepPlan> {
     quarantined: cut.quarantined,
     kept: cut.kept ?? [],
     leftOut: cut.leftOut,
-    requests: 'requests' in wanted ? pieces * wanted.requests : 0,
+    requests: requestsOf(wanted, cut, pieces, ledger),
+    ...(cut.time ? { time: cut.time } : {}),
     waitsFor,
   }
+}
+
+/** Calls that the units take, by what they are and what earlier ones brought. */
+function requestsOf(wanted: Wanted, { units }: Cut, pieces: number, ledger: Ledger): number | undefined {
+  if ('requests' in wanted) return pieces * wanted.requests
+  if (wanted.kind !== 'time') return 0
+  if (wanted.rowsPerRequest === undefined && wanted.windowUs !== undefined) return units.length
+  const perDay = rowsPerDay(ledger)
+  if (units.length === 0) return 0
+  if (wanted.rowsPerRequest === undefined || perDay === undefined) return undefined
+  const pages = units.reduce((sum, { size, againDays }) => sum + ((size + (againDays ?? 0)) * perDay) / (wanted.rowsPerRequest ?? 1), 0)
+  return Math.ceil(pages) + units.length
+}
+
+/** Rows that a covered day brought, by the ledger; undefined before there is enough to tell. */
+function rowsPerDay({ rows }: Ledger): number | undefined {
+  let days = 0
+  let written = 0
+  for (const row of rows) {
+    days += daysOf(count(coveredBy(row)))
+    for (const number of Object.values(row.rows)) written += number
+  }
+  return days >= 0.01 ? written / days : undefined
 }
 
 const WORDS: Record<Wanted['kind'], PieceWord> = {
@@ -133,7 +208,7 @@ const WORDS: Record<Wanted['kind'], PieceWord> = {
   once: 'units',
   intervals: 'intervals',
   whole: 'units',
-  time: 'units',
+  time: 'days',
   check: 'checks',
 }
 
@@ -153,6 +228,7 @@ export interface Cut {
   leftOut: number
   quarantined: Quarantined[]
   kept?: string[]
+  time?: TimeCoverage
 }
 
 async function cutUnits(options: CutOptions): Promise<Cut> {
@@ -177,8 +253,10 @@ async function cutUnits(options: CutOptions): Promise<Cut> {
       return intervalUnits({ ...options, wanted })
     case 'whole':
       return wholeUnits({ ...options, wanted })
-    case 'time':
-      throw new Error(`${wanted.kind} is not planned yet`)
+    case 'time': {
+      const cut = timeUnits(step.id, wanted, ledger, moment.now)
+      return { ...cut, done: daysOf(cut.done), leftOut: 0 }
+    }
     case 'once':
       return namedUnits([{ key: 'all', piece: { kind: 'once' }, size: 1 }], ledger, undefined)
     case 'check':

@@ -1,8 +1,19 @@
-import { PipeError, type Json, type LedgerRow, type Output, type Piece, type Scope, type Unit, type Wanted } from '../sdk/index.js'
+import {
+  PipeError,
+  type Json,
+  type LedgerRow,
+  type Order,
+  type Output,
+  type Piece,
+  type Scope,
+  type TimeCoverage,
+  type Unit,
+  type Wanted,
+} from '../sdk/index.js'
 import { changedParts } from '../pipeline/fingerprint.js'
 import type { Step } from '../pipeline/pipeline.js'
 import type { RowsFilter } from './missing.js'
-import { count, cutAligned, type Interval, intersect, intervalKey, parseIntervalKey, subtract, take, union } from './intervals.js'
+import { count, cutAligned, type Interval, intersect, intervalKey, parseIntervalKey, subtract, take, timeKey, union } from './intervals.js'
 
 /** A unit with the reason it is there. */
 export interface PlannedUnit extends Unit {
@@ -15,6 +26,10 @@ export interface PlannedUnit extends Unit {
   readonly rows?: RowsFilter
   /** How many rows it may take or make, when `--limit` cut it. */
   readonly limit?: number
+  /** For `time`: where a list that can't be entered anywhere is begun, when that was stored. */
+  readonly near?: Json
+  /** For `time`: days above it that must be read again to come to it. */
+  readonly againDays?: number
 }
 
 export type PieceWord = 'blocks' | 'rows' | 'days' | 'intervals' | 'units' | 'checks'
@@ -40,8 +55,10 @@ export interface StepPlan {
   readonly kept: readonly string[]
   /** Pieces left out by `--limit`. */
   readonly leftOut: number
-  /** Calls that `units` take. */
-  readonly requests: number
+  /** Calls that `units` take; undefined when nobody knows. */
+  readonly requests: number | undefined
+  /** Of a step that walks through time. */
+  readonly time?: TimeCoverage
   /** Steps that may bring more input before this one runs, with how many pieces. */
   readonly waitsFor: readonly { readonly step: string; readonly pieces: number; readonly word: PieceWord }[]
 }
@@ -101,11 +118,24 @@ export interface CoveredCursor {
   readonly covered: readonly (readonly [string, string])[]
   /** Set when the rest of the unit holds rows of an earlier reading. */
   readonly redo?: string
+  /** The step's own cursor, at the lower end of what is covered. */
+  readonly at?: Json
+  /** Set on a stretch of time where rows may still turn up: when its round began, microseconds UTC. Done in that round only. */
+  readonly tentative?: string
 }
 
-export function coveredCursor(covered: readonly Interval[], redo: string | undefined): Json {
-  const stretches = covered.map(([from, to]) => [String(from), String(to)])
-  return redo === undefined ? { covered: stretches } : { covered: stretches, redo }
+export function coveredCursor(covered: readonly Interval[], redo: string | undefined, at?: Json): Json {
+  return {
+    covered: covered.map(([from, to]) => [String(from), String(to)]),
+    ...(redo === undefined ? {} : { redo }),
+    ...(at === undefined ? {} : { at }),
+  }
+}
+
+/** The round in which a stretch counts as done, where it does so in one only. */
+export function tentativeRound(row: LedgerRow): bigint | undefined {
+  if (row.state !== 'done' || !isCoveredCursor(row.cursor) || row.cursor.tentative === undefined) return undefined
+  return BigInt(row.cursor.tentative)
 }
 
 export function isCoveredCursor(cursor: Json | undefined): cursor is CoveredCursor & Json {
@@ -114,6 +144,7 @@ export function isCoveredCursor(cursor: Json | undefined): cursor is CoveredCurs
 
 /** What a ledger row covers: all of it when done, else the stretches that its commits covered. */
 export function coveredBy(row: LedgerRow): Interval[] {
+  if (tentativeRound(row) !== undefined) return []
   if (row.state === 'done') {
     const all = parseIntervalKey(row.unit)
     return all ? [all] : []
@@ -122,14 +153,21 @@ export function coveredBy(row: LedgerRow): Interval[] {
   return row.cursor.covered.map(([from, to]): Interval => [BigInt(from), BigInt(to)])
 }
 
-export function rangeState({ rows, fingerprint }: Ledger): RangeState {
+/** `round`: when this round began, microseconds UTC. Stretches of time that were tentative in it count as done. */
+export function rangeState({ rows, fingerprint }: Ledger, round?: bigint): RangeState {
   const done: Interval[] = []
   const stale: { interval: Interval; reason: string }[] = []
   const quarantined: (Quarantined & { interval: Interval })[] = []
   const failed: Interval[] = []
   for (const row of rows) {
-    const covered = coveredBy(row)
     const all = parseIntervalKey(row.unit)
+    const tentative = tentativeRound(row)
+    if (all && tentative !== undefined) {
+      if (row.fingerprint !== fingerprint) stale.push({ interval: all, reason: redoReason(row.fingerprint, fingerprint) })
+      else if (tentative === round) done.push(all)
+      continue
+    }
+    const covered = coveredBy(row)
     const rest = all ? subtract([all], covered) : []
     const redo = isCoveredCursor(row.cursor) && row.state !== 'done' ? row.cursor.redo : undefined
     for (const interval of redo === undefined ? [] : rest) stale.push({ interval, reason: redo ?? '' })
@@ -153,19 +191,97 @@ export function rangeUnits(
   wanted: Extract<Wanted, { kind: 'range' }>,
   ledger: Ledger,
   limit: number | undefined,
-): { units: PlannedUnit[]; done: bigint; leftOut: bigint; quarantined: Quarantined[] } {
+): StretchCut {
+  const size = BigInt(wanted.chunk)
+  return stretchUnits(step, wanted, rangeState(ledger), limit === undefined ? undefined : BigInt(limit), size, (piece, done) => {
+    const [first, last] = hull(done)
+    return {
+      key: intervalKey(piece),
+      piece: { kind: 'range', from: piece[0], to: piece[1], order: wanted.order } satisfies Piece,
+      size: Number(piece[1] - piece[0] + 1n),
+      reason: first !== undefined && last !== undefined && piece[0] > first && piece[1] < last ? 'missing' : 'new',
+    }
+  })
+}
+
+const DAY_US = 86_400_000_000
+
+/** Days of a number of microseconds. */
+export function daysOf(us: bigint): number {
+  return Number(us) / DAY_US
+}
+
+/** Cuts what is wanted of time, less what is covered, into lanes or windows with their reasons. */
+export function timeUnits(
+  step: string,
+  wanted: Extract<Wanted, { kind: 'time' }>,
+  ledger: Ledger,
+  round: bigint,
+): StretchCut & { time: TimeCoverage } {
+  const state = rangeState(ledger, round)
+  const cut = stretchUnits(step, { ...wanted, order: 'newest-first' }, state, undefined, wanted.windowUs, (piece, done) => {
+    const near = wanted.seeks ? undefined : nearestCursor(ledger, piece[1])
+    const again = wanted.seeks || wanted.windowUs !== undefined ? 0 : daysOf((near?.from ?? wanted.to + 1n) - 1n - piece[1])
+    const [first] = hull(done)
+    return {
+      key: timeKey(piece),
+      piece: { kind: 'time', from: piece[0], to: piece[1] } satisfies Piece,
+      size: daysOf(piece[1] - piece[0] + 1n),
+      reason: first === undefined ? 'new' : piece[1] === wanted.to ? 'recent' : piece[1] < first ? 'history' : 'hole',
+      ...(near ? { near: near.at } : {}),
+      ...(again > 0 ? { againDays: again } : {}),
+    }
+  })
+  const covered = intersect([[wanted.from, wanted.to]], state.done)
+  const [oldest, newest] = hull(covered)
+  return {
+    ...cut,
+    time: {
+      oldest: oldest === undefined ? null : Number(oldest / 1000n),
+      newest: newest === undefined ? null : Number(newest / 1000n),
+      coveredDays: daysOf(count(covered)),
+      targetDays: daysOf(wanted.to - wanted.from + 1n),
+    },
+  }
+}
+
+/** The stored cursor of the lowest stretch above an instant. */
+function nearestCursor({ rows, fingerprint }: Ledger, above: bigint): { readonly at: Json; readonly from: bigint } | undefined {
+  let nearest: { at: Json; from: bigint } | undefined
+  for (const row of rows) {
+    if (row.fingerprint !== fingerprint || !isCoveredCursor(row.cursor) || row.cursor.at === undefined) continue
+    const from = coveredBy(row)[0]?.[0]
+    if (from !== undefined && from > above && (!nearest || from < nearest.from)) nearest = { at: row.cursor.at, from }
+  }
+  return nearest
+}
+
+/** Units of stretches, with how many numbers (blocks, microseconds) are done and left out. */
+export interface StretchCut {
+  readonly units: PlannedUnit[]
+  readonly done: bigint
+  readonly leftOut: bigint
+  readonly quarantined: Quarantined[]
+}
+
+function stretchUnits(
+  step: string,
+  wanted: { readonly from: bigint; readonly to: bigint; readonly order: Order },
+  state: RangeState,
+  limit: bigint | undefined,
+  size: bigint | undefined,
+  unit: (piece: Interval, done: readonly Interval[]) => Omit<PlannedUnit, 'redo'>,
+): StretchCut {
   const all: Interval[] = wanted.from <= wanted.to ? [[wanted.from, wanted.to]] : []
-  const state = rangeState(ledger)
   const held = state.quarantined.filter(({ interval }) => count(intersect(all, [interval])) > 0n)
   const open = subtract(
     subtract(all, state.done),
     held.map(({ interval }) => interval),
   )
   const end = wanted.order === 'newest-first' ? 'end' : 'start'
-  const kept = limit === undefined ? open : take(open, BigInt(limit), end)
-  const size = BigInt(wanted.chunk)
+  const kept = limit === undefined ? open : take(open, limit, end)
   const number = count(kept)
-  if (number / size > MAX_UNITS) throw new TooManyUnitsError(step, number / size)
+  if (size !== undefined && number / size > MAX_UNITS) throw new TooManyUnitsError(step, number / size)
 
   const stale = new Map<string, Interval[]>()
   for (const { interval, reason } of state.stale) stale.set(reason, [...(stale.get(reason) ?? []), interval])
@@ -178,24 +294,11 @@ export function rangeUnits(
     rest = subtract(rest, intervals)
   }
   layers.push({ intervals: rest, reason: undefined })
-  const [first, last] = hull(state.done)
   for (const { intervals, reason } of layers) {
     for (const interval of intervals) {
-      for (const piece of cutAligned(interval, size)) {
-        const why =
-          reason ??
-          (overlaps(state.failed, piece)
-            ? 'retry'
-            : first !== undefined && last !== undefined && piece[0] > first && piece[1] < last
-              ? 'missing'
-              : 'new')
-        units.push({
-          key: intervalKey(piece),
-          piece: { kind: 'range', from: piece[0], to: piece[1], order: wanted.order } satisfies Piece,
-          size: Number(piece[1] - piece[0] + 1n),
-          reason: why,
-          redo: reason !== undefined,
-        })
+      for (const piece of size === undefined ? [interval] : cutAligned(interval, size)) {
+        const fresh = unit(piece, state.done)
+        units.push({ ...fresh, reason: reason ?? (overlaps(state.failed, piece) ? 'retry' : fresh.reason), redo: reason !== undefined })
       }
     }
   }
@@ -251,4 +354,4 @@ function hull(intervals: readonly Interval[]): [bigint, bigint] | [] {
 }
 
 const overlaps = (intervals: readonly Interval[], [from, to]: Interval) => intervals.some((other) => other[0] <= to && other[1] >= from)
-const start = (unit: PlannedUnit) => (unit.piece.kind === 'range' ? unit.piece.from : 0n)
+const start = ({ piece }: PlannedUnit) => (piece.kind === 'range' || piece.kind === 'time' ? piece.from : 0n)

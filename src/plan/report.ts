@@ -4,6 +4,7 @@ import type { PieceWord, StepPlan } from './plan.js'
 import { planStep } from './plan-step.js'
 import { preflight } from './preflight.js'
 import type { Moment } from './scope.js'
+import { isSelected } from './select.js'
 import { whenHolds } from './when.js'
 
 /** The plan of a pipeline as data: what `pipe plan --json` prints. */
@@ -35,15 +36,21 @@ export interface StepReport {
   /** Left out by `--limit`. */
   readonly leftOut: number
   readonly quarantined: readonly { readonly key: string; readonly error: string; readonly attempts: number }[]
-  readonly units: readonly { readonly unit: string; readonly size: number; readonly reason: string }[]
+  readonly units: readonly {
+    readonly unit: string
+    readonly size: number
+    readonly reason: string
+    /** Days above it that are read again, since the list can't be entered where it begins. */
+    readonly againDays?: number
+  }[]
   /** Pieces by reason. */
   readonly reasons: Readonly<Record<string, number>>
   /** Input that steps before it may bring. */
   readonly upTo: readonly { readonly step: string; readonly pieces: number; readonly piece: PieceWord }[]
-  /** Calls to endpoints. */
-  readonly calls: number
-  /** Requests, at the batch size that is known or the one it starts with. */
-  readonly requests: number
+  /** Calls to endpoints. Null when nobody can tell. */
+  readonly calls: number | null
+  /** Requests, at the batch size that is known or the one it starts with. Null when nobody can tell. */
+  readonly requests: number | null
   readonly estimate: { readonly seconds: number | null; readonly diskBytes: number; readonly basis: 'history' | 'guess' }
   /** Why nothing was planned: `needs the head of ethereum`, `evaluated in every run`. */
   readonly unknown: string | null
@@ -68,11 +75,13 @@ export interface PlanOptions {
 const START_BATCH = 10
 /** Calls a second of 5 requests of 10 calls at 100 ms: what a run starts with. */
 const START_CALLS_PER_SECOND = 500
+/** Pages a second of a REST source that is asked one after the other at 200 ms. */
+const START_PAGES_PER_SECOND = 5
 
 /** Plans all steps in their order. Reads only. */
 export async function planPipeline(options: PlanOptions): Promise<readonly StepReport[]> {
   const { pipeline, select } = options
-  const selected = pipeline.steps.filter((step) => !select || select.includes(step.id) || select.includes(step.id.replace(/\[.*\]$/, '')))
+  const selected = pipeline.steps.filter((step) => isSelected(step, select))
   await preflight({ ...options, steps: selected.filter((step) => whenHolds(step, options)) })
   const plans = new Map<string, StepPlan>()
   const reports: StepReport[] = []
@@ -122,7 +131,9 @@ function reportOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<Step
   const batch = (step.chain === undefined ? undefined : history.batch(step.chain)) ?? START_BATCH
   const rate = history.piecesPerSecond(step.id)
   const check = plan.wanted.kind === 'check'
-  const seconds = check ? null : rate === undefined ? plan.requests / START_CALLS_PER_SECOND : plan.pieces / rate
+  const requests = plan.requests === undefined ? null : step.source === undefined ? Math.ceil(plan.requests / batch) : plan.requests
+  const perSecond = step.source === undefined ? START_CALLS_PER_SECOND : START_PAGES_PER_SECOND
+  const seconds = check ? null : rate !== undefined ? plan.pieces / rate : plan.requests === undefined ? null : plan.requests / perSecond
   return {
     piece: plan.unitWord,
     pieces: check ? 0 : plan.pieces,
@@ -130,19 +141,31 @@ function reportOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<Step
     kept: plan.kept,
     leftOut: plan.leftOut,
     quarantined: plan.quarantined,
-    units: check ? [] : plan.units.map(({ key, size, reason }) => ({ unit: key, size, reason })),
+    units: check
+      ? []
+      : plan.units.map(({ key, size, reason, againDays }) => ({
+          unit: key,
+          size,
+          reason,
+          ...(againDays === undefined ? {} : { againDays }),
+        })),
     reasons: check ? {} : reasons,
     upTo: plan.waitsFor.map(({ step: id, pieces, word }) => ({ step: id, pieces, piece: word })),
-    calls: plan.requests,
-    requests: Math.ceil(plan.requests / batch),
+    calls: plan.requests ?? null,
+    requests,
     estimate: {
       seconds,
-      diskBytes: plan.outputs.reduce((sum, output) => sum + plan.pieces * rowBytes(pipeline.tables.get(output.table)), 0),
+      diskBytes: plan.outputs.reduce((sum, output) => sum + rowsOf(plan) * rowBytes(pipeline.tables.get(output.table)), 0),
       basis: rate === undefined ? 'guess' : 'history',
     },
     open: false,
     unknown: check ? `evaluated in every run${step.needs.length > 0 ? `, after ${step.needs.join(', ')}` : ''}` : null,
   }
+}
+
+/** Rows that the plan may bring to a table, as far as anyone can tell. */
+function rowsOf({ wanted, pieces, requests }: StepPlan): number {
+  return wanted.kind === 'time' ? (requests ?? 0) * (wanted.rowsPerRequest ?? 0) : pieces
 }
 
 /** Bytes of a row before compression, by its column types. */

@@ -1,6 +1,6 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { Clock, RunEvent } from '../sdk/index.js'
+import type { Clock, RunEvent, TimeCoverage } from '../sdk/index.js'
 import type { Reporter } from './reporter.js'
 import { type RunView, type StepView, sum } from './view.js'
 
@@ -85,13 +85,14 @@ export function statusFileReporter({ path, view, clock, warn, pid }: StatusFileO
 
 /** The status of a run as the file shows it at `now`. */
 export function statusOf(view: RunView, now: number): StatusFile {
+  const time = leastCovered(view)
   return {
     status: stageOf(view),
     rows: view.startedAt === null ? null : view.steps.reduce((total, step) => total + sum(step.rows), 0),
-    oldest: null,
-    newest: null,
-    days_coverage: null,
-    target_days: null,
+    oldest: iso(time?.oldest),
+    newest: iso(time?.newest),
+    days_coverage: time ? rounded(Math.min(time.coveredDays, time.targetDays)) : null,
+    target_days: time ? rounded(time.targetDays) : null,
     complete: view.outcome === 'done',
     timestamp: new Date(now).toISOString(),
     pipeline: view.pipeline,
@@ -110,6 +111,17 @@ export function statusOf(view: RunView, now: number): StatusFile {
   }
 }
 
+/** Of several steps that walk through time, the one that has most to do. */
+function leastCovered(view: RunView): TimeCoverage | undefined {
+  const left = (time: TimeCoverage) => time.targetDays - time.coveredDays
+  return view.steps
+    .flatMap((step) => step.time ?? [])
+    .reduce<TimeCoverage | undefined>((a, b) => (a && left(a) >= left(b) ? a : b), undefined)
+}
+
+const iso = (ms: number | null | undefined) => (ms === null || ms === undefined ? null : new Date(ms).toISOString())
+const rounded = (days: number) => Math.round(days * 100) / 100
+
 const betweenMs = 1_000
 
 const problems: Readonly<Record<string, string>> = {
@@ -124,6 +136,8 @@ const problems: Readonly<Record<string, string>> = {
 function isStage({ type }: RunEvent): boolean {
   return (
     type === 'run:started' ||
+    type === 'round:started' ||
+    type === 'round:ended' ||
     type === 'run:stopping' ||
     type === 'run:ended' ||
     type === 'step:planned' ||

@@ -96,6 +96,8 @@ test('a whole run folds into one plain value', () => {
         failed: 5,
         rows: { blocks: 6 },
         doubles: 0,
+        counts: {},
+        time: null,
         startedAt: 1_200,
         endedAt: 2_600,
         perSecond: 6,

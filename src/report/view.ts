@@ -1,4 +1,4 @@
-import type { CheckResult, RunEvent, RunFact, StepOutcome } from '../sdk/index.js'
+import type { CheckResult, RunEvent, RunFact, StepOutcome, TimeCoverage } from '../sdk/index.js'
 
 export type PieceWord = Extract<RunFact, { type: 'step:planned' }>['unit']
 
@@ -15,6 +15,8 @@ export interface RunView {
   error: string | null
   /** The signal that asked it to stop. */
   stopping: string | null
+  /** With rounds: the one that runs, or ran last, and when the next one begins while it waits for it. */
+  round: { number: number; nextAt: number | null } | null
   startedAt: number | null
   endedAt: number | null
   /** Of the last event. */
@@ -58,6 +60,10 @@ export interface StepView {
   rows: Record<string, number>
   /** Rows that came twice in one batch. */
   doubles: number
+  /** What the step itself counted: late rows, changed ones. */
+  counts: Record<string, number>
+  /** Of a step that walks through time: what is covered by now of what it wants. */
+  time: TimeCoverage | null
   startedAt: number | null
   endedAt: number | null
   /** Pieces a second when its last batch was committed, over the last ten seconds. Null until it is known. */
@@ -91,6 +97,7 @@ export interface FailureView {
 }
 
 export interface EndpointView {
+  /** The chain, or the source, that it serves. */
   chain: string
   /** Host only. */
   endpoint: string
@@ -145,6 +152,7 @@ export function initialView(): RunView {
     exitCode: null,
     error: null,
     stopping: null,
+    round: null,
     startedAt: null,
     endedAt: null,
     at: null,
@@ -203,6 +211,16 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       const step = stepOf(view, event.step)
       step.done += event.pieces
       step.doubles += event.doubles
+      for (const [name, number] of Object.entries(event.counts ?? {})) step.counts[name] = (step.counts[name] ?? 0) + number
+      if (event.time && step.time) {
+        const { oldest, newest, coveredDays, targetDays } = step.time
+        step.time = {
+          oldest: Math.min(oldest ?? Infinity, event.time.oldest),
+          newest: Math.max(newest ?? -Infinity, event.time.newest),
+          coveredDays: coveredDays + event.pieces,
+          targetDays,
+        }
+      }
       for (const [table, rows] of Object.entries(event.rows)) step.rows[table] = (step.rows[table] ?? 0) + rows
       const unit = step.running.find((running) => running.unit === event.unit)
       if (unit) unit.done += event.pieces
@@ -271,16 +289,18 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       step.running = []
       return view
     }
-    case 'rpc:request': {
-      const endpoint = endpointOf(view, event.chain, event.figures.endpoint)
+    case 'rpc:request':
+    case 'http:request': {
+      const endpoint = endpointOf(view, servedBy(event), event.figures.endpoint)
       endpoint.requests++
       endpoint.calls += event.figures.calls
       endpoint.bytes += event.figures.bytes
       endpoint.ms += event.figures.ms
       return view
     }
-    case 'rpc:retry': {
-      const endpoint = endpointOf(view, event.chain, event.endpoint)
+    case 'rpc:retry':
+    case 'http:retry': {
+      const endpoint = endpointOf(view, servedBy(event), event.endpoint)
       endpoint.retries[event.class] = (endpoint.retries[event.class] ?? 0) + 1
       endpoint.lastError = event.message
       return view
@@ -291,12 +311,21 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       endpoint.parallel = event.parallel
       return view
     }
-    case 'rpc:endpoint': {
-      const endpoint = endpointOf(view, event.chain, event.endpoint)
+    case 'rpc:endpoint':
+    case 'http:endpoint': {
+      const endpoint = endpointOf(view, servedBy(event), event.endpoint)
       endpoint.health = event.health
       endpoint.reason = event.reason ?? null
       return view
     }
+    case 'round:started':
+      view.round = { number: event.round, nextAt: null }
+      return view
+    case 'round:ended':
+      view.round = { number: event.round, nextAt: event.at + event.waitMs }
+      if (view.state === 'starting') view.state = 'running'
+      if (event.reason !== undefined) warn(view, null, `run ${event.round} was ended by an outage: ${event.reason}`, event.at)
+      return view
     case 'warning':
       warn(view, event.step ?? null, event.message, event.at)
       return view
@@ -363,7 +392,9 @@ function planned(step: StepView, event: Extract<RunEvent, { type: 'step:planned'
   step.unit = event.unit
   step.total = step.done + event.pieces
   step.before = Math.max(0, event.done - step.done)
-  if (step.state === 'waiting') step.state = 'planned'
+  step.time = event.time ?? null
+  // An earlier round's end is no longer how it stands.
+  if (step.state !== 'running') Object.assign(step, { state: 'planned', reason: null, missing: 0, endedAt: null })
 }
 
 function sample(step: StepView, at: number): void {
@@ -428,6 +459,8 @@ function newStep(id: string): StepView {
     failed: 0,
     rows: {},
     doubles: 0,
+    counts: {},
+    time: null,
     startedAt: null,
     endedAt: null,
     perSecond: null,
@@ -438,6 +471,8 @@ function newStep(id: string): StepView {
     quarantined: 0,
   }
 }
+
+const servedBy = (event: { readonly chain: string } | { readonly source: string }) => ('chain' in event ? event.chain : event.source)
 
 function endpointOf(view: RunView, chain: string, endpoint: string): EndpointView {
   const known = view.endpoints.find((candidate) => candidate.endpoint === endpoint && candidate.chain === chain)

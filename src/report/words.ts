@@ -1,8 +1,9 @@
 import { escapeText } from './escape.js'
 import { type CheckView, elapsedOf, type EndpointView, etaOf, type PieceWord, rateOf, type RunView, type StepView, sum } from './view.js'
 
-/** `1,234,567`. */
+/** `1,234,567`. Of a fraction below 10, one digit: `0.4` days. */
 export function count(number: number): string {
+  if (number < 10 && Math.abs(number - Math.round(number)) > 1e-6) return number.toFixed(1)
   return Math.round(number)
     .toString()
     .replace(/\B(?=(\d{3})+$)/g, ',')
@@ -173,6 +174,18 @@ export function endpointLine(endpoint: EndpointView): string {
   ]
     .filter((part) => part !== '')
     .join('  ')
+}
+
+/** What a run that does not get on waits for: `balances (unit 0-999); node.example is waiting: 429`. */
+export function waitsFor(view: RunView): string {
+  const steps = view.steps
+    .filter(({ state }) => state === 'running')
+    .map(({ id, running }) => `${escapeText(id)}${running[0] === undefined ? '' : ` (unit ${escapeText(running[0].unit)})`}`)
+  const endpoints = view.endpoints.map(({ endpoint, health, reason, lastError, requests }) => {
+    const why = reason ?? lastError
+    return `${escapeText(endpoint)} is ${health}${why === null ? ` and has answered ${counted(requests, 'requests')}` : `: ${escapeText(why)}`}`
+  })
+  return [steps.join(', ') || 'its first plan', ...endpoints].join('; ')
 }
 
 /** `every block has a balance: 3, expected 0`. */

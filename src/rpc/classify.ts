@@ -1,5 +1,5 @@
 import type { RpcErrorClass } from '../sdk/index.js'
-import { at } from './at.js'
+import { at } from '../net/at.js'
 import { WORDINGS } from './wordings.js'
 
 /** A stretch of blocks, both ends included. */

@@ -2,11 +2,11 @@ import { Pool } from 'undici'
 import type { Clock, Random, RunFact } from '../sdk/index.js'
 import { classify, type Classified } from './classify.js'
 import type { EndpointTrouble } from './errors.js'
-import { Exchange, type Outcome } from './exchange.js'
+import { Exchange, type Outcome } from '../net/exchange.js'
 import { Limits } from './limits.js'
-import { Pace } from './pace.js'
+import { Pace } from '../net/pace.js'
 import { providerError, readReply } from './reply.js'
-import { type Scrub, scrubber, showText } from './text.js'
+import { type Scrub, scrubber, showText } from '../net/text.js'
 
 export interface EndpointConfig {
   readonly url: string

@@ -1,5 +1,5 @@
 import type { PipeError, RpcAnswers, RpcCall } from '../sdk/index.js'
-import { at } from './at.js'
+import { at } from '../net/at.js'
 import type { Endpoint } from './endpoint.js'
 
 /** What is known of a call that did not go well at once. Calls that do have none. */

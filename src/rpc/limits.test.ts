@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type LimitOptions, Limits } from './limits.js'
-import { Pace } from './pace.js'
+import { Pace } from '../net/pace.js'
 
 /** An endpoint that takes `latency` milliseconds a request, and what it makes of requests. Virtual time. */
 function drive(
@@ -144,6 +144,19 @@ describe('requests a second', () => {
     const { good, refused } = run(limit, 120)
     expect(good).toBeGreaterThan(limit * 0.8)
     expect(refused).toBeLessThan(good * 120 * 0.7 * 0.05)
+  })
+
+  test('one refusal at the very start costs seconds, not the whole run', () => {
+    const pace = new Pace(undefined)
+    pace.refused(100, 100)
+    let sent = 0
+    for (let now = 100; now < 10_100; now += 5) {
+      if (now < pace.next()) continue
+      pace.take(now)
+      pace.answered(now)
+      sent++
+    }
+    expect(sent).toBeGreaterThan(300)
   })
 
   test('without refusals nothing is held back', () => {

@@ -1,6 +1,7 @@
 import { type Classified, classify, type ProviderError } from './classify.js'
 import { demux, type Item } from './demux.js'
-import type { Outcome } from './exchange.js'
+import type { Outcome } from '../net/exchange.js'
+import { retryAfter } from '../net/retry-after.js'
 
 /** What came back for one request. */
 export type Reply =
@@ -55,15 +56,6 @@ export function providerError(error: unknown, status?: number): ProviderError {
     message: typeof message === 'string' ? message : (JSON.stringify(error) ?? 'no message'),
     ...(data === undefined ? {} : { data }),
   }
-}
-
-/** Milliseconds to wait, from a Retry-After of seconds or of a date; undefined when there is none that makes sense. */
-export function retryAfter(header: string | string[] | undefined, nowMs: number): number | undefined {
-  const text = (Array.isArray(header) ? header[0] : header)?.trim()
-  if (!text) return undefined
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000
-  const date = Date.parse(text)
-  return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs)
 }
 
 function refused(error: ProviderError, retryAfterMs: number | undefined, noJson: boolean): Reply {

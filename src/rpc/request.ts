@@ -1,7 +1,7 @@
 import type { RpcCall } from '../sdk/index.js'
-import { at } from './at.js'
+import { at } from '../net/at.js'
 import type { Endpoint } from './endpoint.js'
-import { Exchange, type Outcome } from './exchange.js'
+import { Exchange, type Outcome } from '../net/exchange.js'
 import type { Lane, Segment } from './lane.js'
 
 /** Calls on their way to an endpoint in one request: `segments[i].calls[indexes[i]]` has the id `base + i`. */

@@ -1,5 +1,5 @@
 import type { PipeError, Random, RpcErrorClass, RunFact } from '../sdk/index.js'
-import { at } from './at.js'
+import { at } from '../net/at.js'
 import { classify, type Classified, isLogs, type ProviderError } from './classify.js'
 import type { Item } from './demux.js'
 import type { Endpoint } from './endpoint.js'
@@ -13,13 +13,13 @@ import {
   RpcTooLargeError,
   RpcUnreachableError,
 } from './errors.js'
-import type { Outcome } from './exchange.js'
-import { unsafeNumber } from './json-numbers.js'
+import type { Outcome } from '../net/exchange.js'
+import { unsafeNumber } from '../net/json-numbers.js'
 import type { CallState } from './lane.js'
 import { blockOf, mustExist, rangeOf } from './methods.js'
 import { providerError, readReply, type Reply } from './reply.js'
 import type { CallRequest } from './request.js'
-import { showCall } from './text.js'
+import { showCall } from './show-call.js'
 
 export interface SettleContext {
   readonly chain: string

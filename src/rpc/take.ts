@@ -1,10 +1,10 @@
 import type { PipeError } from '../sdk/index.js'
-import { at } from './at.js'
+import { at } from '../net/at.js'
 import type { Endpoint } from './endpoint.js'
 import { RpcMethodError, RpcStateError } from './errors.js'
 import type { Lane, Segment } from './lane.js'
 import { blockOf } from './methods.js'
-import { showCall } from './text.js'
+import { showCall } from './show-call.js'
 
 /** After so many requests that came to nothing a call goes alone: it may be what breaks them. */
 const ALONE_AFTER = 4

@@ -10,8 +10,9 @@ import {
   UnitIncompleteError,
   type UnitWrite,
 } from '../sdk/index.js'
-import { count, type Interval, intersect, intervalKey, subtract, union } from '../plan/intervals.js'
-import { coveredBy, coveredCursor, isCoveredCursor } from '../plan/plan.js'
+import { count, type Interval, intersect, intervalKey, namedAs, subtract, timeKey, union } from '../plan/intervals.js'
+import { coveredBy, coveredCursor, daysOf, isCoveredCursor } from '../plan/plan.js'
+import type { Session } from './committer.js'
 import type { UnitTask } from './services.js'
 
 /** A step yielded rows for an output that it does not have. */
@@ -32,6 +33,16 @@ export class CoversOutsideError extends PipeError {
   }
 }
 
+/** A write with what is told of it when it is committed. */
+export interface ProgressWrite {
+  readonly write: UnitWrite
+  readonly pieces: number
+  /** By table. */
+  readonly rows: Readonly<Record<string, number>>
+  readonly counts?: Readonly<Record<string, number>>
+  readonly time?: { readonly oldest: number; readonly newest: number }
+}
+
 /** How far a unit is: what its batches added up to, and what of it is committed. */
 export class Progress {
   readonly #task: UnitTask
@@ -41,21 +52,33 @@ export class Progress {
   #committed: State
   readonly #states = new WeakMap<UnitWrite, State>()
   quarantinedKeys = 0
+  /** What its commits left out so far, for the next session of the unit. */
+  doubles: Pick<Session, 'doubles'> = {}
 
   constructor(task: UnitTask) {
     this.#task = task
     const { unit, opened, plan } = task
     this.#outputs = new Map(plan.outputs.map((output) => [output.id, output]))
     this.#range =
-      unit.piece.kind === 'range'
+      unit.piece.kind === 'range' || unit.piece.kind === 'time'
         ? [unit.piece.from, unit.piece.to]
         : unit.piece.kind === 'rows'
           ? unit.piece.keys && [unit.piece.keys[0], unit.piece.keys[1]]
           : undefined
     const current = opened.fingerprint === plan.fingerprint
     const stretches = current && opened.state !== 'done' ? coveredBy(opened) : []
-    const cursor = current && !isCoveredCursor(opened.cursor) ? opened.cursor : undefined
-    this.#at = { covered: stretches, failed: [], cursor, rows: current ? opened.rows : {}, pieces: 0, endpoints: opened.endpoint }
+    const kept = current ? (isCoveredCursor(opened.cursor) ? opened.cursor.at : opened.cursor) : undefined
+    // What stands in the ledger of a unit that is done speaks of an earlier round.
+    const cursor = opened.state === 'done' ? unit.near : (kept ?? unit.near)
+    this.#at = {
+      covered: stretches,
+      tentative: [],
+      failed: [],
+      cursor,
+      rows: current ? opened.rows : {},
+      pieces: 0,
+      endpoints: opened.endpoint,
+    }
     this.#committed = this.#at
   }
 
@@ -69,7 +92,8 @@ export class Progress {
   }
 
   /** Takes note of a commit. `rows`: how many rows of each table it wrote, which of a query only the warehouse knows. */
-  committed(write: UnitWrite, rows: Readonly<Record<string, number>>): void {
+  committed(write: UnitWrite, rows: Readonly<Record<string, number>>, { doubles }: Session): void {
+    if (doubles) this.doubles = { doubles }
     const state = this.#states.get(write)
     if (!state) return
     const made = new Set(write.selects?.map(({ output }) => output.table))
@@ -84,7 +108,7 @@ export class Progress {
     return output
   }
 
-  write(batch: Batch, selects: readonly SelectWrite[] = []): { write: UnitWrite; pieces: number; rows: Record<string, number> } {
+  write(batch: Batch, selects: readonly SelectWrite[] = []): ProgressWrite {
     const { plan, unit } = this.#task
     const parts = Object.entries(batch.rows ?? {}).map(([id, rows]) => ({ output: this.output(id), rows: rows as readonly Row[] }))
     const counts: Record<string, number> = {}
@@ -94,21 +118,28 @@ export class Progress {
     const failed = batch.failed ?? []
     const within = (stretch: Interval) =>
       this.#range !== undefined && stretch[0] <= stretch[1] && stretch[0] >= this.#range[0] && stretch[1] <= this.#range[1]
+    const tentative = batch.tentative ?? []
+    const clears = batch.clears ?? covers
     const outside = [
       ...covers,
+      ...tentative,
+      ...clears,
       ...(unit.piece.kind === 'range'
         ? failed.map(({ key }): Interval => (/^\d+$/.test(key) ? [BigInt(key), BigInt(key)] : [1n, 0n]))
         : []),
     ].find((stretch) => !within(stretch))
-    if (outside) throw new CoversOutsideError(plan.step.id, unit.key, intervalKey(outside))
+    if (outside) throw new CoversOutsideError(plan.step.id, unit.key, namedAs(unit.key)(outside))
     const rows = { ...this.#at.rows }
     for (const [table, n] of Object.entries(counts)) rows[table] = (rows[table] ?? 0) + n
+    const fresh = subtract([...covers, ...tentative], [...this.#at.covered, ...this.#at.tentative])
     const pieces =
-      unit.piece.kind === 'range'
-        ? Number(count(covers)) + failed.length
-        : unit.piece.kind === 'rows'
-          ? (batch.pieces ?? parts[0]?.rows.length ?? 0) + failed.length
-          : 0
+      unit.piece.kind === 'time'
+        ? daysOf(count(fresh))
+        : unit.piece.kind === 'range'
+          ? Number(count(covers)) + failed.length
+          : unit.piece.kind === 'rows'
+            ? (batch.pieces ?? parts[0]?.rows.length ?? 0) + failed.length
+            : 0
     // What is computed is computed from what is there when it commits. Later batches of the unit saw no more than the first.
     const inside = selects.length > 0 || (batch.sql ?? []).length > 0
     const clearsTouch =
@@ -116,6 +147,7 @@ export class Progress {
     this.#at = {
       cleared: this.#at.cleared === true || clearsTouch,
       covered: covers.length > 0 ? union([...this.#at.covered, ...covers]) : this.#at.covered,
+      tentative: tentative.length > 0 ? union([...this.#at.tentative, ...tentative]) : this.#at.tentative,
       failed: failed.length > 0 ? [...this.#at.failed, ...failed] : this.#at.failed,
       cursor: batch.cursor ?? this.#at.cursor,
       rows,
@@ -129,7 +161,7 @@ export class Progress {
     const own = failed.filter(({ error }) => error.blame === 'own')
     this.quarantinedKeys += own.length
     const write: UnitWrite = {
-      deletes: unit.redo ? this.#stretches(covers) : [],
+      deletes: unit.redo ? this.#stretches(clears) : [],
       rows: parts,
       sql: batch.sql ?? [],
       ...(selects.length > 0 ? { selects } : {}),
@@ -147,17 +179,33 @@ export class Progress {
         : {}),
     }
     this.#states.set(write, this.#at)
-    return { write, pieces, rows: counts }
+    return {
+      write,
+      pieces,
+      rows: counts,
+      ...(batch.counts ? { counts: batch.counts } : {}),
+      ...(unit.piece.kind === 'time' ? timeOf(fresh) : {}),
+    }
   }
 
-  /** Pieces of the unit that no batch spoke of: those of a step that says nothing but "done". */
-  piecesLeft(): number {
-    return Math.max(0, this.#task.unit.size - this.#at.pieces)
+  /** The last write: done, or in parts. With it come the pieces that no batch spoke of. @throws {UnitIncompleteError} when something is missing. */
+  end(): ProgressWrite {
+    return { write: this.#end(), pieces: this.#piecesLeft(), rows: {} }
   }
 
-  /** The last write: done, or in parts when some keys failed for good. @throws {UnitIncompleteError} when something is missing. */
-  end(): UnitWrite {
+  /** The last write of a unit that its step left before its end: it stays open and goes on from there. */
+  stop(): ProgressWrite {
+    return { write: this.#only({ state: 'pending', error: null, ...this.#ledger() }), pieces: 0, rows: {} }
+  }
+
+  /** Those of a step that says nothing but "done". */
+  #piecesLeft(): number {
+    return this.#task.unit.piece.kind === 'time' ? 0 : Math.max(0, this.#task.unit.size - this.#at.pieces)
+  }
+
+  #end(): UnitWrite {
     const { unit, plan } = this.#task
+    if (unit.piece.kind === 'time') return this.#endTime(unit.piece)
     const proven = unit.piece.kind === 'range' && (this.#at.covered.length > 0 || this.#at.failed.length > 0)
     if (!proven || !this.#range) {
       const open = unit.limit !== undefined
@@ -194,6 +242,29 @@ export class Progress {
     }
   }
 
+  /** What is covered is done; what is tentative is done for this round. */
+  #endTime({ from, to }: { readonly from: bigint; readonly to: bigint }): UnitWrite {
+    const { unit, services } = this.#task
+    const { covered, tentative } = this.#at
+    const missing = subtract(subtract([[from, to]], covered), tentative)
+    if (missing.length > 0) throw new UnitIncompleteError(unit.key, missing.map(timeKey).join(', '))
+    const firm = intersect([[from, to]], covered)
+    if (tentative.length === 0) return this.#only({ state: 'done', error: null, ...this.#ledger() })
+    return {
+      ...this.#only({ state: 'done' }),
+      replaces: [unit.key],
+      split: [
+        ...firm.map((interval, i) => ({ unit: timeKey(interval), state: 'done' as const, ...(i === 0 ? this.#ledger() : {}) })),
+        ...subtract(tentative, covered).map((interval, i) => ({
+          unit: timeKey(interval),
+          state: 'done' as const,
+          ...(i === 0 && firm.length === 0 ? this.#ledger() : {}),
+          cursor: { covered: [], tentative: String(services.moment.now) },
+        })),
+      ],
+    }
+  }
+
   /** A write that changes nothing but the ledger. */
   mark(change: LedgerChange): UnitWrite {
     this.#at = this.#committed
@@ -219,7 +290,8 @@ export class Progress {
     const { covered, cursor, rows, endpoints, parentHash, lastHash, evidence } = this.#at
     const redo =
       this.#task.unit.redo || (this.#task.unit.piece.kind === 'rows' && this.#task.unit.piece.redo) ? this.#task.unit.reason : undefined
-    const at = covered.length > 0 || redo !== undefined ? coveredCursor(covered, redo) : cursor
+    const time = this.#task.unit.piece.kind === 'time'
+    const at = covered.length > 0 || redo !== undefined || time ? coveredCursor(covered, redo, time ? cursor : undefined) : cursor
     return {
       rows,
       ...(at === undefined ? {} : { cursor: at }),
@@ -245,10 +317,18 @@ function only(rows: Readonly<Record<string, number>>, tables: ReadonlySet<string
   return Object.fromEntries(Object.entries(rows).filter(([table]) => tables.has(table)))
 }
 
+/** Ends of stretches of microseconds, in milliseconds. */
+function timeOf(stretches: readonly Interval[]): { time?: { oldest: number; newest: number } } {
+  const first = stretches[0]
+  const last = stretches.at(-1)
+  return first && last ? { time: { oldest: Number(first[0] / 1000n), newest: Number(last[1] / 1000n) } } : {}
+}
+
 interface State {
   /** Whether the unit's mark is taken away. */
   readonly cleared?: boolean
   readonly covered: readonly Interval[]
+  readonly tentative: readonly Interval[]
   readonly failed: readonly { readonly key: string; readonly error: PipeError }[]
   readonly cursor: Json | undefined
   readonly rows: Readonly<Record<string, number>>

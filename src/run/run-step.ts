@@ -1,11 +1,30 @@
-import { type InputPage, type LedgerRow, PipeError, timeUnitStart } from '../sdk/index.js'
+import { setMaxListeners } from 'node:events'
+import {
+  formatInstant,
+  type InputPage,
+  type LedgerChange,
+  type LedgerRow,
+  type LedgerStep,
+  PipeError,
+  timeUnitStart,
+} from '../sdk/index.js'
 import type { Step } from '../pipeline/pipeline.js'
-import { intervalKey, parseIntervalKey, subtract } from '../plan/intervals.js'
+import { type Interval, namedAs, parseIntervalKey, subtract } from '../plan/intervals.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
-import { coveredBy, isCoveredCursor, outdated, type PlannedUnit, RESET_FINGERPRINT, type StepPlan } from '../plan/plan.js'
+import {
+  coveredBy,
+  coveredCursor,
+  isCoveredCursor,
+  outdated,
+  type PlannedUnit,
+  RESET_FINGERPRINT,
+  type StepPlan,
+  tentativeRound,
+} from '../plan/plan.js'
 import { planStep } from '../plan/plan-step.js'
 import { outputTable } from '../plan/rows-units.js'
 import type { RunServices, StepEnd } from './services.js'
+import { Turns } from './turns.js'
 import { runUnit, type UnitOutcome } from './unit.js'
 
 /** A step took longer than its `timeout`. Its units go on in the next run. */
@@ -30,8 +49,11 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
   if (plan.wanted.kind === 'check') return runCheck(services, plan, signal)
   const ledger = await services.warehouse.units(services.pipeline.name, step.id)
   await settle(services, plan, ledger)
+  const turns = new Turns(mostRequests(plan, services.limit))
   const timeout = new AbortController()
   const all = AbortSignal.any([signal, timeout.signal])
+  // One for every unit that is open or waits for its commit.
+  setMaxListeners(0, all)
   const timer = new AbortController()
   let computed: ReadonlySet<string> = new Set()
   if (step.timeoutMs !== undefined) {
@@ -45,26 +67,40 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
     if (plan.units.length > 0) {
       services.emit({ type: 'step:started', step: step.id })
       await services.warehouse.checkOutputs(plan.outputs, services.pipeline.tables)
-      computed = await runUnits(services, plan, all)
+      computed = await runUnits(services, plan, turns, all)
     }
   } finally {
     timer.abort()
   }
-  return ended(services, plan, computed, signal)
+  return ended(services, plan, computed, turns, signal)
+}
+
+/** Requests that a run may make for steps that ask page by page: for them, `--limit` counts pages. */
+function mostRequests({ wanted }: StepPlan, limit: number | undefined): number | undefined {
+  if (wanted.kind !== 'time' && wanted.kind !== 'once') return undefined
+  return Math.min(limit ?? Infinity, wanted.maxRequests ?? Infinity)
 }
 
 /**
- * The outcome by what is left now, not by what the units said. Only a unit that was computed in this run and whose inputs
- * changed again since, or that is due in every run, is the next run's.
+ * The outcome by what is left now, not by what the units said. What steps that this one does not wait for changed since it
+ * was planned is the next run's: a unit that was computed, one that was not there, one that is due in every run.
  */
-async function ended(services: RunServices, plan: StepPlan, computed: ReadonlySet<string>, signal: AbortSignal): Promise<StepEnd> {
+async function ended(
+  services: RunServices,
+  plan: StepPlan,
+  computed: ReadonlySet<string>,
+  turns: Turns,
+  signal: AbortSignal,
+): Promise<StepEnd> {
   const { step } = plan
   const left =
     plan.units.length > 0
       ? await planStep({ ...services, step, limit: undefined, upstream: [] })
       : { ...plan, pieces: plan.pieces + plan.leftOut }
-  const missing =
-    left.pieces - left.units.filter(({ key, again }) => computed.has(key) && (again === true || step.inputs.length > 0)).length
+  const planned = new Set(plan.units.map(({ key }) => key))
+  const isNew = (key: string) => plan.leftOut === 0 && !planned.has(key)
+  const later = step.inputs.length > 0 ? left.units.filter(({ key }) => computed.has(key) || isNew(key)) : []
+  const missing = left.pieces - later.length
   const quarantined = left.quarantined.length
   const rest = { missing, quarantined }
   if (signal.aborted) return { outcome: 'stopped', ...rest }
@@ -72,10 +108,21 @@ async function ended(services: RunServices, plan: StepPlan, computed: ReadonlySe
     await forgetOld(services, plan)
     return { outcome: 'complete', ...rest }
   }
+  if (turns.refused && quarantined === 0) {
+    const resume = `${turns.most} pages read; the next run goes on ${resumePoint(left.units)}`
+    return turns.most === services.limit
+      ? { outcome: 'limited', ...rest, reason: `--limit: ${resume}` }
+      : { outcome: 'incomplete', ...rest, reason: `max_pages reached: ${resume}` }
+  }
   const limited = missing > 0 && quarantined === 0 && missing <= plan.leftOut
   if (limited) return { outcome: 'limited', ...rest, reason: `--limit left ${missing} ${plan.unitWord} out` }
   const parts = [missing > 0 ? `${missing} ${plan.unitWord} missing` : '', quarantined > 0 ? `${quarantined} in quarantine` : '']
   return { outcome: 'incomplete', ...rest, reason: parts.filter(Boolean).join(', ') }
+}
+
+function resumePoint(units: readonly PlannedUnit[]): string {
+  const tops = units.flatMap(({ piece }) => (piece.kind === 'time' ? [formatInstant(piece.to)] : []))
+  return tops.length > 0 ? `from ${tops.slice(0, 3).join(' and from ')}${tops.length > 3 ? ', …' : ''}` : 'where this one ended'
 }
 
 function announce(services: RunServices, plan: StepPlan): void {
@@ -87,9 +134,10 @@ function announce(services: RunServices, plan: StepPlan): void {
     units: plan.units.length,
     pieces: plan.pieces,
     done: plan.done,
-    requests: plan.requests,
+    requests: plan.requests ?? 0,
     reasons,
     unit: plan.unitWord,
+    ...(plan.time ? { time: plan.time } : {}),
   })
 }
 
@@ -101,7 +149,16 @@ async function runCheck(services: RunServices, plan: StepPlan, signal: AbortSign
   if (!unit) throw new Error(`gate ${plan.step.id} has no unit`)
   services.emit({ type: 'step:started', step: plan.step.id })
   const failed = services.collectChecks(plan.step.id)
-  const outcome = await runUnit({ services, plan, unit, opened: noRow(plan, unit), rpc: services.rpc(plan.step), signal, input: noInput })
+  const outcome = await runUnit({
+    services,
+    plan,
+    unit,
+    opened: noRow(plan, unit),
+    rpc: services.rpc(plan.step),
+    turns: NO_LIMIT,
+    signal,
+    input: noInput,
+  })
   if (outcome === 'stopped') return { outcome: 'stopped', missing: 0, quarantined: 0 }
   const closed = failed()
   if (outcome !== 'done') return { outcome: 'closed', missing: 0, quarantined: 0, reason: 'its checks could not be evaluated' }
@@ -121,7 +178,7 @@ export async function runEarlyChecks(services: RunServices, step: Step, signal: 
       await services.clock.sleep(everyMs, signal)
       if (!open()) return
       const unit: PlannedUnit = { key: 'check', piece: { kind: 'check', early: true }, size: 1, reason: 'every', redo: false }
-      await runUnit({ services, plan, unit, opened: noRow(plan, unit), rpc: services.rpc(step), signal, input: noInput })
+      await runUnit({ services, plan, unit, opened: noRow(plan, unit), rpc: services.rpc(step), turns: NO_LIMIT, signal, input: noInput })
     }
   } catch (error) {
     // The evaluation after the needs will fail with the same error, and then it counts.
@@ -134,8 +191,10 @@ export async function runEarlyChecks(services: RunServices, step: Step, signal: 
   }
 }
 
+const NO_LIMIT = new Turns(undefined)
+
 /** Does all units of a plan. Resolves to the names of those that are done. */
-async function runUnits(services: RunServices, plan: StepPlan, signal: AbortSignal): Promise<ReadonlySet<string>> {
+async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, signal: AbortSignal): Promise<ReadonlySet<string>> {
   const { step } = plan
   const { definition } = step
   const { committer, slots } = services
@@ -160,6 +219,7 @@ async function runUnits(services: RunServices, plan: StepPlan, signal: AbortSign
       unit,
       opened,
       rpc,
+      turns,
       signal,
       input: () => input(services, plan, unit),
       produced,
@@ -182,7 +242,7 @@ async function runUnits(services: RunServices, plan: StepPlan, signal: AbortSign
   const worker = async () => {
     const producer = committer.join()
     try {
-      while (!signal.aborted && !outages.tripped && !failure) {
+      while (!signal.aborted && !outages.tripped && !failure && !turns.refused) {
         const index = next++
         const unit = plan.units[index]
         if (!unit) return
@@ -277,70 +337,97 @@ async function* input({ pipeline, warehouse }: RunServices, plan: StepPlan, unit
  * Brings the ledger into the shape that the plan speaks of: units that an earlier run left half done become a done part
  * and an open part, and rows of an older definition lose their fingerprint before the first of them is overwritten.
  */
-async function settle({ pipeline, warehouse, clock }: RunServices, plan: StepPlan, ledger: readonly LedgerRow[]): Promise<void> {
+async function settle({ pipeline, warehouse, clock, moment }: RunServices, plan: StepPlan, ledger: readonly LedgerRow[]): Promise<void> {
   const at = BigInt(Math.round(clock.now() * 1000))
   const name = { pipeline: pipeline.name, step: plan.step.id }
   const current = { ...name, fingerprint: plan.fingerprint }
-  const put = []
-  const drop = []
+  const put: Amendment[] = []
+  const drop: { step: string; unit: string }[] = []
+  const planned = new Set(plan.units.map(({ key }) => key))
+  const round = plan.wanted.kind === 'time' ? moment.now : undefined
   const redoes = plan.units.some((unit) => unit.redo || unit.piece.kind === 'interval' || (unit.piece.kind === 'rows' && unit.piece.redo))
   for (const row of ledger) {
     const all = parseIntervalKey(row.unit)
-    if (
-      row.fingerprint === plan.fingerprint &&
-      row.state !== 'done' &&
-      all &&
-      isCoveredCursor(row.cursor) &&
-      row.cursor.covered.length > 0
-    ) {
-      const covered = coveredBy(row)
-      const redo = row.cursor.redo
-      drop.push({ step: plan.step.id, unit: row.unit })
-      for (const interval of covered)
+    if (row.fingerprint !== plan.fingerprint) {
+      if (redoes && row.fingerprint !== outdated(row.fingerprint))
+        put.push({ step: { ...name, fingerprint: outdated(row.fingerprint) }, unit: row.unit, state: row.state })
+      continue
+    }
+    if (!all) continue
+    const tentative = tentativeRound(row)
+    if (tentative !== undefined && tentative !== round) drop.push({ step: plan.step.id, unit: row.unit })
+    if (row.state === 'done') continue
+    const covered = coveredBy(row)
+    const { redo, at: place } = isCoveredCursor(row.cursor) ? row.cursor : { redo: undefined, at: undefined }
+    // The upper end of a lane moves with the clock, so what is open of it is named anew in every run.
+    const renamed = round !== undefined && row.state !== 'quarantined' && !planned.has(row.unit)
+    if (covered.length === 0 && !renamed) continue
+    const nameOf = namedAs(row.unit)
+    if (covered.length > 0 || redo === undefined) drop.push({ step: plan.step.id, unit: row.unit })
+    for (const [i, interval] of covered.entries())
+      put.push({
+        step: current,
+        unit: nameOf(interval),
+        state: 'done',
+        // Where the list is at the lower end of what was read of it.
+        ...(i === 0 && place !== undefined ? { cursor: coveredCursor([], undefined, place) } : {}),
+        // It was read by batches that said what they cover, so its count is what the table holds.
+        ...(round === undefined ? { cursor: coveredCursor([interval], undefined) } : {}),
+        ...(covered.length === 1 ? { rows: row.rows } : {}),
+        ...(row.endpoint === undefined ? {} : { endpoint: row.endpoint }),
+      })
+    for (const interval of subtract([all], covered)) {
+      if (redo !== undefined)
+        put.push({
+          step: { ...name, fingerprint: redo === 'reset' ? RESET_FINGERPRINT : outdated('') },
+          unit: nameOf(interval),
+          state: 'done',
+        })
+      else if (!renamed)
         put.push({
           step: current,
-          unit: intervalKey(interval),
-          state: 'done' as const,
-          ...(covered.length === 1 ? { rows: row.rows } : {}),
-          ...(row.endpoint === undefined ? {} : { endpoint: row.endpoint }),
+          unit: nameOf(interval),
+          state: row.state === 'running' ? 'pending' : row.state,
+          attempts: row.attempts,
+          error: row.error ?? null,
         })
-      for (const interval of subtract([all], covered)) {
-        if (redo !== undefined)
-          put.push({
-            step: { ...name, fingerprint: redo === 'reset' ? RESET_FINGERPRINT : outdated('') },
-            unit: intervalKey(interval),
-            state: 'done' as const,
-          })
-        else
-          put.push({
-            step: current,
-            unit: intervalKey(interval),
-            state: row.state === 'running' ? ('pending' as const) : row.state,
-            attempts: row.attempts,
-            error: row.error ?? null,
-          })
-      }
-    } else if (redoes && row.fingerprint !== plan.fingerprint && row.fingerprint !== outdated(row.fingerprint)) {
-      put.push({ step: { ...name, fingerprint: outdated(row.fingerprint) }, unit: row.unit, state: row.state })
     }
   }
   if (put.length > 0 || drop.length > 0) await warehouse.amend(pipeline.name, { put, drop }, at)
 }
 
-/** Drops what the ledger says of older definitions, once everything is read under this one. */
+type Amendment = LedgerChange & { readonly step: LedgerStep; readonly unit: string }
+
+/**
+ * Drops what the ledger says of older definitions, once everything is read under this one, and of attempts that came to
+ * nothing where other units have done the work since.
+ */
 async function forgetOld({ pipeline, warehouse, clock }: RunServices, plan: StepPlan): Promise<void> {
-  if (plan.units.length === 0 || plan.wanted.kind === 'check') return
-  const rows = await warehouse.units(pipeline.name, plan.step.id)
   const { wanted } = plan
-  const asked = plan.wanted.kind === 'range' ? ([[plan.wanted.from, plan.wanted.to]] as const) : undefined
-  const drop = rows
-    .filter((row) => row.fingerprint !== plan.fingerprint)
-    .filter((row) => {
-      // What is kept because its inputs have expired stays as it was done.
-      if (wanted.kind === 'intervals') return timeUnitStart(row.unit, wanted.everyUs) === undefined
+  if (wanted.kind === 'check') return
+  const rows = await warehouse.units(pipeline.name, plan.step.id)
+  const asked = wanted.kind === 'range' || wanted.kind === 'time' ? ([[wanted.from, wanted.to]] as const) : undefined
+  const done = rows
+    .filter((row) => row.fingerprint === plan.fingerprint && row.state === 'done')
+    .flatMap((row) => {
       const key = parseIntervalKey(row.unit)
-      return !asked || (key !== undefined && subtract([key], asked).length === 0)
+      return key ? [key] : []
     })
+  const within = (row: LedgerRow, intervals: readonly Interval[]) => {
+    const key = parseIntervalKey(row.unit)
+    return key !== undefined && subtract([key], intervals).length === 0
+  }
+  const replaced = (row: LedgerRow) => {
+    // What is kept because its inputs have expired stays as it was done.
+    if (wanted.kind === 'intervals') return timeUnitStart(row.unit, wanted.everyUs) === undefined
+    return !asked || within(row, asked)
+  }
+  const drop = rows
+    .filter((row) =>
+      row.fingerprint === plan.fingerprint
+        ? row.state !== 'done' && row.state !== 'quarantined' && within(row, done)
+        : plan.units.length > 0 && replaced(row),
+    )
     .map((row) => ({ step: plan.step.id, unit: row.unit }))
   if (drop.length > 0) await warehouse.amend(pipeline.name, { drop }, BigInt(Math.round(clock.now() * 1000)))
 }

@@ -16,6 +16,7 @@ import type { PlannedUnit, StepPlan } from '../plan/plan.js'
 import type { Moment } from '../plan/scope.js'
 import type { Committer } from './committer.js'
 import type { Slots } from './slots.js'
+import type { Turns } from './turns.js'
 
 /** What a run is given. */
 export interface RunOptions {
@@ -59,6 +60,8 @@ export interface StepEnd {
   readonly missing: number
   readonly quarantined: number
   readonly reason?: string
+  /** It failed by a mistake: another round would end the same way. */
+  readonly lasting?: true
 }
 
 /** One unit that was opened, with all that it takes to do it. */
@@ -69,6 +72,8 @@ export interface UnitTask {
   /** The unit as it was opened. */
   readonly opened: LedgerRow
   readonly rpc: RpcPool
+  /** What its step may still ask in this run. */
+  readonly turns: Turns
   readonly signal: AbortSignal
   input(): AsyncIterable<InputPage>
   /** Called when the unit has given its last batch, which may still wait for its commit. */

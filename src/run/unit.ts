@@ -1,19 +1,13 @@
 import type { TSchema } from '@sinclair/typebox'
 import { Value as Schema } from '@sinclair/typebox/value'
-import {
-  type Batch,
-  isPipeError,
-  type LedgerChange,
-  type PipeError,
-  type RunContext,
-  UnitTakenError,
-  type UnitWrite,
-} from '../sdk/index.js'
+import { isPipeError, type LedgerChange, type PipeError, type RunContext, UnitTakenError } from '../sdk/index.js'
+import { asBatch, asBatches } from './batch-shape.js'
 import type { Committed, Session } from './committer.js'
-import { Progress } from './progress.js'
+import { Progress, type ProgressWrite } from './progress.js'
 import { backoff } from './retry.js'
 import { selectWrites } from './selects.js'
 import type { UnitTask } from './services.js'
+import { untilAborted } from './until-aborted.js'
 
 /** How one unit ended. */
 export type UnitOutcome = 'done' | 'failed' | 'quarantined' | 'stopped' | 'taken'
@@ -25,7 +19,7 @@ export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
   const progress = new Progress(task)
   for (let attempt = 1; ; attempt++) {
     try {
-      await attemptUnit(task, progress)
+      if (!(await attemptUnit(task, progress))) return 'stopped'
       services.emit({ type: 'unit:done', step: step.id, unit: unit.key })
       return progress.quarantinedKeys > 0 ? 'quarantined' : 'done'
     } catch (error) {
@@ -67,17 +61,19 @@ export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
   }
 }
 
-async function attemptUnit(task: UnitTask, progress: Progress): Promise<void> {
+/** Resolves to whether the unit came to its end; not when its step may ask no more in this run. */
+async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean> {
   const { services, plan, unit, signal } = task
   const { definition } = plan.step
   const producer = services.committer.join()
-  const session: Session = { broken: false }
+  const session: Session = { broken: false, ...progress.doubles }
+  let cutShort = false
   const waiting: Promise<void>[] = []
-  const commit = async (write: UnitWrite, pieces: number, rows: Readonly<Record<string, number>>): Promise<void> => {
-    const { written, doubles, rows: made, replaced }: Committed = await services.committer.push(write, session)
+  const commit = async ({ write, pieces, rows, ...facts }: ProgressWrite): Promise<void> => {
+    const { written, doubles, replaced, rows: made }: Committed = await services.committer.push(write, session)
     if (!written) throw new UnitTakenError(unit.key)
-    progress.committed(write, made)
-    services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows: { ...rows, ...made }, doubles })
+    progress.committed(write, made, session)
+    services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows: { ...rows, ...made }, doubles, ...facts })
     if (replaced > 0)
       services.emit({
         type: 'warning',
@@ -98,21 +94,26 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<void> {
       input: () => task.input(),
       rpc: task.rpc,
       http: services.http(plan.step),
+      turn: () => {
+        const granted = task.turns.take()
+        cutShort ||= !granted
+        return granted
+      },
       head: () => services.head(plan.step),
       signal,
       ...services.stepContext(plan),
     }
-    for await (const batch of untilAborted(definition.run(context), signal)) {
+    for await (const given of untilAborted(asBatches(plan.step.id, definition.run(context)), signal)) {
+      const batch = asBatch(plan.step.id, given)
       signal.throwIfAborted()
       if (unit.piece.kind === 'check') {
         services.checks(plan.step.id, batch.checks ?? [], !unit.piece.early)
         continue
       }
       if (waiting.length >= 2) await producer.wait(waiting.shift() as Promise<void>)
-      const given = batch as Batch
       const outputOf = (id: string) => progress.output(id)
-      const selects = await selectWrites(given, unit, outputOf, services.pipeline.tables, services.warehouse)
-      const { write, pieces, rows } = progress.write(given, selects)
+      const selects = await selectWrites(batch, unit, outputOf, services.pipeline.tables, services.warehouse)
+      const write = progress.write(batch, selects)
       for (const { key, error } of batch.failed ?? []) {
         const about = { step: plan.step.id, error: services.redact(error.message), code: error.code }
         if (error.blame === 'own') services.emit({ type: 'key:quarantined', unit: unit.key, key, ...about })
@@ -125,16 +126,17 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<void> {
             ...(error.hint === undefined ? {} : { hint: error.hint }),
           })
       }
-      later(commit(write, pieces, rows))
+      later(commit(write))
       // How many rows a query gave is known when it is committed, and belongs into the unit's last checkpoint.
       if (selects.length > 0) await producer.wait(Promise.all(waiting.splice(0)))
     }
-    if (unit.piece.kind === 'check') return
+    if (unit.piece.kind === 'check') return true
     // A step that was told to stop may just return.
     signal.throwIfAborted()
-    later(commit(progress.end(), progress.piecesLeft(), {}))
+    later(commit(cutShort ? progress.stop() : progress.end()))
     task.produced?.()
     await producer.wait(Promise.all(waiting))
+    return !cutShort
   } finally {
     producer.leave()
     // What is queued must end before the unit may be tried again or recorded as failed.
@@ -147,7 +149,7 @@ async function record(task: UnitTask, progress: Progress, change: LedgerChange):
   if (task.unit.piece.kind === 'check') return
   const producer = task.services.committer.join()
   try {
-    await producer.wait(task.services.committer.push(progress.mark(change), { broken: false }))
+    await producer.wait(task.services.committer.push(progress.mark(change), { broken: false, ...progress.doubles }))
   } catch (error) {
     task.services.emit({
       type: 'warning',
@@ -160,26 +162,3 @@ async function record(task: UnitTask, progress: Progress, change: LedgerChange):
 }
 
 const isTimeout = (signal: AbortSignal) => signal.aborted && isPipeError(signal.reason) && signal.reason.code === 'STEP_TIMEOUT'
-
-/** What it yields; throws as soon as the signal is aborted, also when the step never comes back. */
-async function* untilAborted<T>(batches: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
-  const iterator = batches[Symbol.asyncIterator]()
-  let onAbort = (): void => undefined
-  const stop = new Promise<never>((_, reject) => (onAbort = () => reject(signal.reason as Error)))
-  stop.catch(() => undefined)
-  signal.addEventListener('abort', onAbort, { once: true })
-  if (signal.aborted) onAbort()
-  try {
-    for (;;) {
-      const next = iterator.next()
-      next.catch(() => undefined)
-      const { done, value } = await Promise.race([next, stop])
-      if (done) return
-      yield value
-    }
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-    // Not awaited: a step that hangs never answers.
-    void Promise.resolve(iterator.return?.()).catch(() => undefined)
-  }
-}

@@ -1,15 +1,15 @@
-import { createServer } from 'node:http'
-import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { setMaxListeners } from 'node:events'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock, Json } from '../sdk/index.js'
 import { answerBatch } from './answer.js'
 import { systemClock } from './clock.js'
 import { Arming } from './fault.js'
-import type { ArmedFault, Fault, SentCall, WireFault } from './fault.js'
+import type { ArmedFault, Fault, SentCall } from './fault.js'
+import { Listener } from './listener.js'
 import { seededRandom } from './random.js'
 import { refuse } from './refuse.js'
 import type { ChainSource } from './source.js'
-import { send, sendDamaged } from './wire.js'
+import { isWireFault, send, sendDamaged } from './wire.js'
 import type { Reply } from './wire.js'
 import { dialects } from './wordings.js'
 import type { Client } from './wordings.js'
@@ -108,7 +108,7 @@ export interface FakeEndpoint {
 /** Opens a node for a source on 127.0.0.1. */
 export async function openEndpoint(source: ChainSource, options: ServeOptions = {}): Promise<FakeEndpoint> {
   const endpoint = new Endpoint(source, options)
-  await endpoint.listen(options.port ?? 0)
+  await endpoint.listener.listen(options.port ?? 0)
   return endpoint
 }
 
@@ -116,13 +116,12 @@ type OpenRequest = { -readonly [Field in keyof RequestLog]: RequestLog[Field] }
 
 class Endpoint implements FakeEndpoint {
   readonly name: string
+  readonly listener = new Listener((request, response) => this.#receive(request, response))
   readonly #source: ChainSource
   readonly #options: ServeOptions
   readonly #clock: Clock
   readonly #random: () => number
-  readonly #server: Server
   readonly #closing = new AbortController()
-  #url = ''
   #lag: number
   #archiveFrom: bigint
   #faults: readonly Arming[] = []
@@ -131,6 +130,8 @@ class Endpoint implements FakeEndpoint {
   #totals = { requests: 0, calls: 0, bytesIn: 0, bytesOut: 0, methods: {} as Record<string, number>, peakInFlight: 0 }
 
   constructor(source: ChainSource, options: ServeOptions) {
+    // One for every answer that waits.
+    setMaxListeners(0, this.#closing.signal)
     this.name = options.name ?? 'node'
     this.#source = source
     this.#options = options
@@ -139,15 +140,10 @@ class Endpoint implements FakeEndpoint {
     this.#lag = options.lag ?? 0
     this.#archiveFrom = BigInt(options.archiveFrom ?? 0)
     for (const fault of options.faults ?? []) this.fault(fault)
-    this.#server = createServer((request, response) => this.#receive(request, response))
-    // Longer than any client keeps an idle connection, so that a reset in a test is never this timer's.
-    this.#server.keepAliveTimeout = 120_000
-    this.#server.requestTimeout = 0
-    this.#server.on('clientError', (_, socket) => socket.destroy())
   }
 
   get url(): string {
-    return this.#url
+    return this.listener.url
   }
 
   get head(): bigint {
@@ -165,18 +161,6 @@ class Endpoint implements FakeEndpoint {
 
   get totals(): Totals {
     return this.#totals
-  }
-
-  listen(port: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(port, '127.0.0.1', () => {
-        this.#server.off('error', reject)
-        // The cast holds for a TCP server that listens.
-        this.#url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-        resolve()
-      })
-    })
   }
 
   lag(blocks: number): void {
@@ -211,9 +195,7 @@ class Endpoint implements FakeEndpoint {
 
   async close(): Promise<void> {
     this.#closing.abort()
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    this.#server.closeAllConnections()
-    await closed
+    await this.listener.close()
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {
@@ -230,10 +212,6 @@ class Endpoint implements FakeEndpoint {
     this.#totals.peakInFlight = Math.max(this.#totals.peakInFlight, this.#inFlight)
     if (this.#options.log !== false) this.#log.push(entry)
     response.once('close', () => this.#inFlight--)
-    // A client may leave at any moment; what is then written to it fails, and that is its own business.
-    request.on('error', () => undefined)
-    response.on('error', () => undefined)
-
     const refusal = this.#faults.find((arming) => arming.fault.kind === 'refuse-body' && arming.strikes([], 0))
     if (refusal) {
       this.#answered(entry, 0, 0, 0, [refusal.fault.kind])
@@ -341,18 +319,4 @@ function parse(text: string): unknown {
 
 function isCall(value: unknown): value is SentCall {
   return typeof value === 'object' && value !== null && 'method' in value && typeof value.method === 'string'
-}
-
-const wireFaults = new Set<string>([
-  'slow',
-  'reset',
-  'truncate',
-  'content-length',
-  'gzip',
-  'gzip-bomb',
-  'huge',
-] satisfies WireFault['kind'][])
-
-function isWireFault(fault: Fault): fault is Fault & WireFault {
-  return wireFaults.has(fault.kind)
 }

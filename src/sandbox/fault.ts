@@ -1,4 +1,6 @@
 import type { Clock, Json } from '../sdk/index.js'
+import { Bucket, Counted } from './arming.js'
+import type { Armed, Pace } from './arming.js'
 import type { RpcError } from './wordings.js'
 
 /** One call of a request, as the client sent it. */
@@ -12,19 +14,11 @@ export interface SentCall {
  * When a fault strikes. Left out, always. All that is given must hold. A fault of calls counts the calls that fit it,
  * any other fault the requests of which at least one call fits.
  */
-export interface Trigger {
+export interface Trigger extends Pace {
   readonly methods?: readonly string[]
   readonly if?: (call: SentCall) => boolean
   /** Only in requests of at least so many calls. */
   readonly minBatch?: number
-  /** Lets the first so many pass. */
-  readonly after?: number
-  /** Every nth of what is left. */
-  readonly every?: number
-  /** At most so often, then never again. */
-  readonly times?: number
-  /** With this probability, from 0 to 1, drawn from the endpoint's seed. */
-  readonly chance?: number
 }
 
 /** What may go wrong with one call of a batch while the others are answered. */
@@ -103,6 +97,8 @@ export type WireFault =
   | { readonly kind: 'content-length'; readonly delta: number }
   /** Compressed; cut off after a part when `cut` is given, in a reply that is complete by its headers. */
   | { readonly kind: 'gzip'; readonly cut?: number }
+  /** The same with brotli. */
+  | { readonly kind: 'brotli'; readonly cut?: number }
   /** The true answer behind so many bytes of blanks, compressed about a thousandfold. */
   | { readonly kind: 'gzip-bomb'; readonly bytes: number }
   /** The true answer behind so many bytes of blanks, without Content-Length. */
@@ -137,69 +133,37 @@ const kinds: Readonly<Record<FaultKind, true>> = {
   truncate: true,
   'content-length': true,
   gzip: true,
+  brotli: true,
   'gzip-bomb': true,
   huge: true,
 }
 
 /** A fault in place, with what it has done. */
-export interface ArmedFault {
-  readonly fault: Fault
-  /** How often it struck. */
-  readonly hits: number
-  /** Ends it. */
-  remove(): void
-}
+export type ArmedFault = Armed<Fault>
 
 /** The state behind an `ArmedFault`: counts what fits and decides. */
-export class Arming implements ArmedFault {
-  hits = 0
-  #fitting = 0
-  #tokens: number
-  #filledAt: number
+export class Arming extends Counted<Fault> {
+  readonly #bucket: Bucket | undefined
 
-  constructor(
-    readonly fault: Fault,
-    private readonly random: () => number,
-    private readonly clock: Clock,
-    private readonly disarm: (arming: Arming) => void,
-  ) {
+  constructor(fault: Fault, random: () => number, clock: Clock, disarm: (arming: Counted<Fault>) => void) {
     // Faults also come from JSON and from JavaScript; one that could never strike would make a test pass for nothing.
     if (!Object.hasOwn(kinds, fault.kind))
       throw new RangeError(`no fault is called ${fault.kind}; there are ${Object.keys(kinds).join(', ')}`)
-    this.#tokens = fault.kind === 'rate' ? (fault.burst ?? fault.perSecond) : 0
-    this.#filledAt = clock.monotonic()
-  }
-
-  remove(): void {
-    this.disarm(this)
+    super(fault, random, disarm)
+    this.#bucket = fault.kind === 'rate' ? new Bucket(fault.perSecond, fault.burst ?? fault.perSecond, clock) : undefined
   }
 
   /** Whether it strikes these calls: one call for a fault of calls, else all of a request. Counts. */
   strikes(calls: readonly SentCall[], batch: number): boolean {
-    const { methods, minBatch, after = 0, every = 1, times = Infinity, chance = 1 } = this.fault
-    if (this.hits >= times) return false
+    const { methods, minBatch, if: fits } = this.fault
     if (minBatch !== undefined && batch < minBatch) return false
     if (methods && !calls.some((call) => methods.includes(call.method))) return false
-    const { if: fits } = this.fault
     if (fits && !calls.some((call) => (!methods || methods.includes(call.method)) && fits(call))) return false
-    this.#fitting++
-    if (this.#fitting <= after || (this.#fitting - after) % every !== 0) return false
-    if (chance < 1 && this.random() >= chance) return false
-    this.hits++
-    return true
+    return this.next()
   }
 
   /** For a `rate` fault: how many of `wanted` pass now, and the milliseconds until the others would. */
   take(wanted: number, whole: boolean): { readonly granted: number; readonly waitMs: number } {
-    if (this.fault.kind !== 'rate') return { granted: wanted, waitMs: 0 }
-    const { perSecond, burst = perSecond } = this.fault
-    const now = this.clock.monotonic()
-    this.#tokens = Math.min(burst, this.#tokens + ((now - this.#filledAt) / 1000) * perSecond)
-    this.#filledAt = now
-    // A batch larger than the bucket passes when the bucket is full, or it could never pass.
-    const granted = whole ? (this.#tokens >= Math.min(wanted, burst) ? wanted : 0) : Math.min(wanted, Math.floor(this.#tokens))
-    this.#tokens -= Math.min(granted, burst)
-    const short = Math.min(wanted - granted, burst) - this.#tokens
-    return { granted, waitMs: granted === wanted ? 0 : Math.max(0, (short / perSecond) * 1000) }
+    return this.#bucket?.take(wanted, whole) ?? { granted: wanted, waitMs: 0 }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Chains and nodes for tests: `pipe/sdk/testing`.
+ * Chains, nodes and REST APIs for tests: `pipe/sdk/testing`.
  *
  * ```ts
  * const chain = fakeChain({ seed: 7 })
@@ -15,9 +15,26 @@
  * await node.close()
  * ```
  *
+ * A REST API is the same for what reads lists:
+ *
+ * ```ts
+ * const api = fakeApi({ seed: 7, rows: 1000 })
+ * const server = await api.serve({ bound: 'exclusive', before: () => api.add(1) })   // the list grows while it is read
+ * server.fault({ kind: 'cursor', next: 'cycle', after: 3 })
+ * // GET `${server.url}/extended/v3/transactions?limit=50&cursor=`, `/extended/v1/tx`, `/lists/offset`, …
+ * api.add(120, { at: 1_700_000_050 })                       // more rows in one second than a page holds
+ * api.transactions                                          // the truth, newest first
+ * server.log.map((request) => request.query.cursor)         // what was asked
+ * ```
+ *
  * An endpoint tells the truth except where a fault says otherwise, and everything random follows from a seed: a test
  * that fails fails again.
  */
+export { fakeApi } from './api/world.js'
+export type { ApiTransaction, FakeApi, FakeApiOptions } from './api/world.js'
+export { openApi } from './api/server.js'
+export type { ApiAnswer, ApiRequest, ApiServer, ApiTotals, ServeApiOptions } from './api/server.js'
+export type { ApiFault, ApiRequestFault, ApiTrigger, ArmedApiFault, BodyFault, PageFault } from './api/fault.js'
 export { fakeChain } from './chain.js'
 export type { FakeBlock, FakeChain, FakeChainOptions, FakeLog } from './chain.js'
 export { openEndpoint } from './endpoint.js'

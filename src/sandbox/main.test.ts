@@ -22,3 +22,16 @@ test('a node in a process of its own prints its URL, answers, and ends with its 
   child.stdin.end()
   expect(await ended).toEqual([0, null])
 })
+
+test('an API in a process of its own prints its URL, grows as it is asked to, and ends with its input', async () => {
+  const main = new URL('main.ts', import.meta.url).pathname
+  const arguments_ = ['--api', '--rows', '30', '--grow', '5', '--fault', JSON.stringify({ kind: 'total', by: 1, after: 1 })]
+  const child = spawn(process.execPath, ['--import', 'tsx', main, ...arguments_], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const ended = once(child, 'exit')
+  const [line] = (await once(child.stdout, 'data')) as [Buffer]
+  const total = async (): Promise<unknown> =>
+    ((await (await fetch(`${line.toString().trim()}/extended/v3/transactions?limit=1`)).json()) as { total: unknown }).total
+  expect([await total(), await total()]).toEqual([35, 41])
+  child.stdin.end()
+  expect(await ended).toEqual([0, null])
+})

@@ -18,6 +18,12 @@ export const kinds = {
   payout: 8,
   address: 9,
   start: 10,
+  ties: 11,
+  apiTransaction: 12,
+  apiDice: 13,
+  apiFee: 14,
+  price: 15,
+  wallet: 16,
 } as const
 
 /** A seeded 32-bit number of a kind, by fork and position. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { gzipSync } from 'node:zlib'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
 import type { Clock } from '../sdk/index.js'
 import type { WireFault } from './fault.js'
 
@@ -64,10 +64,12 @@ export async function sendDamaged(
       socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 ${reply.status} OK\r\n${headers.join('')}\r\n`), body]))
       return body.length
     }
-    case 'gzip': {
-      const packed = gzipSync(body)
+    case 'gzip':
+    case 'brotli': {
+      const packed = fault.kind === 'gzip' ? gzipSync(body) : brotliCompressSync(body)
       const sent = fault.cut === undefined ? packed : packed.subarray(0, Math.floor(packed.length * fault.cut))
-      response.writeHead(reply.status, { ...reply.headers, 'content-encoding': 'gzip', 'content-length': sent.length })
+      const encoding = fault.kind === 'gzip' ? 'gzip' : 'br'
+      response.writeHead(reply.status, { ...reply.headers, 'content-encoding': encoding, 'content-length': sent.length })
       response.end(sent)
       return sent.length
     }
@@ -83,6 +85,22 @@ export async function sendDamaged(
       return stream(response, block, count, body)
     }
   }
+}
+
+// Complete by its type: a kind that is missing here does not compile.
+export const wireFaults: Readonly<Record<WireFault['kind'], true>> = {
+  slow: true,
+  reset: true,
+  truncate: true,
+  'content-length': true,
+  gzip: true,
+  brotli: true,
+  'gzip-bomb': true,
+  huge: true,
+}
+
+export function isWireFault<F extends { readonly kind: string }>(fault: F): fault is F & WireFault {
+  return Object.hasOwn(wireFaults, fault.kind)
 }
 
 function blanks(bytes: number): { readonly block: Buffer; readonly count: number } {

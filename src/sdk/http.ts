@@ -1,12 +1,15 @@
 import type { Json } from './values.js'
 
 /** One GET of a source. */
-export interface HttpRequest {
-  /** Below the source's base URL: `/extended/v1/tx`. Or a whole URL that a reply gave, which must be of the same origin. */
-  readonly path: string
-  /** Put behind the path, URL-encoded. Those that are undefined are left out. */
-  readonly query?: Readonly<Record<string, string | number | bigint | boolean | undefined>>
-}
+export type HttpRequest =
+  | {
+      /** Below the source's base URL: `/extended/v1/tx`. */
+      readonly path: string
+      /** Put behind the path, URL-encoded. Those that are undefined are left out. */
+      readonly query?: Readonly<Record<string, string | number | bigint | boolean | undefined>>
+    }
+  /** The address of another page, as `HttpReply.place` gave it. */
+  | { readonly place: string }
 
 export interface HttpReply {
   readonly status: number
@@ -14,6 +17,11 @@ export interface HttpReply {
   readonly headers: Readonly<Record<string, string>>
   /** Parsed JSON. Integers that a JavaScript number would round are text. */
   readonly body: Json
+  /**
+   * An address that this reply names (`next`), as path and query below the origin: it can be stored, since it holds none of
+   * the source's own secrets, and asked for later. @throws {PipeError} when it leads to another origin.
+   */
+  place(address: string): string
 }
 
 /**
@@ -21,6 +29,9 @@ export interface HttpReply {
  * bounds the size of a reply. A step sees replies of status 200 to 299 or final errors.
  */
 export interface HttpClient {
-  /** @throws {PipeError} with blame `outage` when the source can't answer (down, out of quota, not let in). */
+  /**
+   * @throws {PipeError} with blame `outage` when the source can't answer (down, out of quota, not let in). One with a
+   * `status` field (404, 410) when it answered that it does not have this.
+   */
   get(request: HttpRequest, options: { readonly signal: AbortSignal }): Promise<HttpReply>
 }

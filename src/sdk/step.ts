@@ -26,7 +26,7 @@ export type Piece =
   /** `start <= time < end`, microseconds UTC. */
   | { readonly kind: 'interval'; readonly start: bigint; readonly end: bigint }
   /** A stretch of time to be read, both ends included, microseconds UTC. */
-  | { readonly kind: 'time'; readonly from: bigint; readonly to: bigint; readonly order: Order }
+  | { readonly kind: 'time'; readonly from: bigint; readonly to: bigint }
   | { readonly kind: 'once' }
   /** `early`: while the gate's needs still run, for people to see; it closes nothing. */
   | { readonly kind: 'check'; readonly early: boolean }
@@ -73,20 +73,23 @@ export type Wanted =
   /** One unit `all`, computed again when a commit touches an input. `always`: due in every run. */
   | { readonly kind: 'whole'; readonly always: boolean }
   /**
-   * Every instant from `from` to `to`, microseconds UTC, read downwards in lanes or, with `windowUs`, in aligned windows
-   * side by side. Done is the union of the stretches that batches covered.
+   * Every instant from `from` to `to`, microseconds UTC, both included: a lane for each stretch that is not covered, or,
+   * with `windowUs`, aligned windows. Done is the union of the stretches that batches covered. Newest first.
    */
   | {
       readonly kind: 'time'
       readonly from: bigint
       readonly to: bigint
       readonly windowUs: bigint | undefined
-      readonly order: Order
-      /** Read again behind what is covered: rows may turn up late. */
-      readonly overlapUs: bigint
+      /** Whether reading can begin at any instant. Else a lane begins at the nearest cursor that was stored above it. */
+      readonly seeks: boolean
+      /** Rows that a request brings, for estimates. Undefined: a request a window, or nobody knows. */
+      readonly rowsPerRequest: number | undefined
+      /** Requests that a run may make; see `RunContext.turn`. */
+      readonly maxRequests: number | undefined
     }
   /** One unit, done once under a fingerprint. */
-  | { readonly kind: 'once' }
+  | { readonly kind: 'once'; readonly maxRequests?: number }
   /** Evaluated in every run and never done: a gate. With `everyMs` also while its needs run. */
   | { readonly kind: 'check'; readonly everyMs?: number; readonly allowGaps?: boolean }
 
@@ -133,6 +136,18 @@ export interface Batch<Cursor = Json> {
    * when its stretches and `failed` add up to all of it, not when `run` ends.
    */
   readonly covers?: readonly (readonly [bigint, bigint])[]
+  /**
+   * For a `time` unit: stretches that were read to their end, where rows may still turn up. They count as done in this
+   * round and are read again in the next.
+   */
+  readonly tentative?: readonly (readonly [bigint, bigint])[]
+  /**
+   * For a `time` unit that is redone: the stretches whose older rows this batch replaces, where they are not those of
+   * `covers`. Each instant once, before any row of it is written.
+   */
+  readonly clears?: readonly (readonly [bigint, bigint])[]
+  /** What people should know of this batch, by name, added up over a run: `{ late: 2 }`. */
+  readonly counts?: Readonly<Record<string, number>>
   /** How many rows of a `rows` unit this batch read, for progress. Left out, the rows of its first output are counted. */
   readonly pieces?: number
   /**
@@ -164,6 +179,8 @@ export interface Output {
   readonly constants: Readonly<Record<string, string>>
   /** Column that holds the number a `range` unit counts, where it is not the table's `range`. */
   readonly range?: string
+  /** Every number of a `range` unit gives exactly one row: `pipe verify` can name the one that is missing. */
+  readonly oneEach?: true
 }
 
 /** A table that a step is computed from, with how its rows fall into the step's units (see `Consumer`). */
@@ -214,7 +231,10 @@ export interface PlanContext<Config> {
 /** What `run` may use. A step reaches the outside only through this, so a test can fake all of it. */
 export interface RunContext<Config, Cursor> extends PlanContext<Config> {
   readonly unit: Unit
-  /** The cursor of this unit's last commit; undefined at its beginning. */
+  /**
+   * The cursor of this unit's last commit; undefined at its beginning. A `time` unit that begins gets the nearest one that
+   * was stored for a stretch above it.
+   */
   readonly cursor: Cursor | undefined
   /** For a `rows` unit: what is still missing, in pages. No read is held open across a commit. */
   input(): AsyncIterable<InputPage>
@@ -222,6 +242,11 @@ export interface RunContext<Config, Cursor> extends PlanContext<Config> {
   readonly rpc: RpcPool
   /** The step's REST source. Throws when the step has no source. */
   readonly http: HttpClient
+  /**
+   * Takes one of the requests that this run may make (`maxRequests`, `--limit`). False: none is left. `run` then returns,
+   * the unit stays open and goes on from its cursor in the next run.
+   */
+  turn(): boolean
   /** The head of the step's chain in this round: the same number however often it is asked. */
   head(): Promise<bigint>
   /** Aborted on Ctrl-C, on a lost claim, at the step's timeout. */
@@ -237,7 +262,8 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
   readonly summary: string
   /**
    * JSON Schema of `with`. Descriptions are the reference documentation. A field marked `tuning: true` changes how the
-   * work is done, never which rows it gives, so it is no part of the fingerprint.
+   * work is done, never which rows it gives, so it is no part of the fingerprint. In a text marked `references: 'url'`
+   * a `$name` may stand inside other text; its value is URL-encoded.
    */
   readonly config: C
   /** JSON Schema of the cursor. A stored one that no longer fits is dropped and the unit starts over. */

@@ -35,7 +35,7 @@ export function touchedBounds(
   kind: WarehouseReader['kind'],
 ): { readonly first: Statement; readonly last: Statement } {
   const us = microseconds(time, kind)
-  return { first: floorSql(us, everyUs), last: floorSql(sql`(${us} + ${sqlText(String(lookbackUs))})`, everyUs) }
+  return { first: floorSql(us, everyUs), last: floorSql(sql`(${us} + CAST(${sqlText(String(lookbackUs))} AS BIGINT))`, everyUs) }
 }
 
 /** SQL of a timestamp or a date as microseconds UTC, exact. */
@@ -52,6 +52,7 @@ export function microseconds(time: Statement, kind: WarehouseReader['kind']): St
 
 /** Division cuts towards zero on every warehouse, so times before 1970 take a remainder that is never negative. */
 function floorSql(us: Statement, everyUs: bigint): Statement {
-  const every = sqlText(String(everyUs))
+  // Cast: ClickHouse takes a number this large for unsigned, and the remainder with it.
+  const every = sqlText(`CAST(${everyUs} AS BIGINT)`)
   return sql`(${us} - ((${us} % ${every}) + ${every}) % ${every})`
 }

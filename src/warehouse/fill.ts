@@ -95,8 +95,14 @@ export function differ(table: Table, a: string, b: string): string {
 }
 
 /** The constants of an output as columns of a SELECT. */
-export function constantColumns(output: Output): string[] {
-  return Object.entries(output.constants).map(([name, value]) => `'${value.replaceAll("'", "''")}' AS ${quoteIdentifier(name)}`)
+export function constantColumns(output: Output, dialect: WarehouseKind = 'duckdb'): string[] {
+  return Object.entries(output.constants).map(([name, value]) => `${literal(value, dialect)} AS ${quoteIdentifier(name)}`)
+}
+
+/** A text as SQL. */
+export function literal(text: string, dialect: WarehouseKind): string {
+  // ClickHouse reads backslashes in a text as escapes.
+  return `'${(dialect === 'clickhouse' ? text.replaceAll('\\', '\\\\') : text).replaceAll("'", "''")}'`
 }
 
 /** Deletes the rows of a stretch. */

@@ -16,3 +16,13 @@ export function unsafeNumber(value: unknown): boolean {
   }
   return false
 }
+
+const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
+
+/** JSON with every integer exact: those above 2^53, which a JavaScript number would round, become text. @throws {SyntaxError} */
+export function parseExact(text: string): unknown {
+  const parsed: unknown = JSON.parse(text)
+  if (!unsafeNumber(parsed)) return parsed
+  const quoted = text.replace(TOKENS, (token) => (/^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token)) ? `"${token}"` : token))
+  return JSON.parse(quoted)
+}

@@ -1,0 +1,382 @@
+import { Pool } from 'undici'
+import type { Clock, HttpClient, HttpReply, HttpRequest, Json, Random, RpcErrorClass, RunFact } from '../sdk/index.js'
+import { Exchange, type Outcome } from '../net/exchange.js'
+import { Pace } from '../net/pace.js'
+import { type Scrub, scrubber, showText } from '../net/text.js'
+import {
+  HttpClosedError,
+  HttpLoginError,
+  HttpOriginError,
+  HttpQuotaError,
+  HttpRateError,
+  HttpStatusError,
+  HttpTooLargeError,
+  HttpUnreachableError,
+} from './errors.js'
+import { statedRate } from './rate-headers.js'
+import { readBody } from './reply.js'
+
+export interface SourceConfig {
+  readonly name: string
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  /** Where each header's value comes from, for messages: `X-API-Key` to `HIRO_API_KEY`. */
+  readonly settings: Readonly<Record<string, string>>
+  readonly requestsPerSecond: number | undefined
+  /** Requests under way at once. */
+  readonly concurrency: number | undefined
+  /** For one request from its sending to the end of its body. */
+  readonly timeoutMs: number
+  readonly maxBytes: number
+  readonly retry: { readonly attempts: number; readonly waitMs: number; readonly maxWaitMs: number }
+}
+
+export interface SourceOptions {
+  readonly source: SourceConfig
+  readonly clock: Clock
+  readonly random: Random
+  readonly emit: (fact: RunFact) => void
+}
+
+/** A REST source that is open. */
+export interface Source extends HttpClient {
+  close(): Promise<void>
+}
+
+const CONCURRENCY = 4
+/** Longer than this is a quota, not a rate. */
+const QUOTA_AFTER_MS = 600_000
+const RATE_WAIT_MS = 30_000
+const RATE_FIRST_WAIT_MS = 1_000
+/** Rate limits alone for so long are an error. */
+const RATE_GIVE_UP_MS = 600_000
+const REDIRECTS = 3
+/** A wait that people are told of. */
+const ANNOUNCED_WAIT_MS = 1_000
+
+type Reply = Outcome & { readonly kind: 'reply' }
+
+/** Opens a source. Nothing is asked before the first `get`. */
+export function openSource(options: SourceOptions): Source {
+  return new RestSource(options)
+}
+
+class RestSource implements Source {
+  readonly #config: SourceConfig
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #emit: (fact: RunFact) => void
+  readonly #url: URL
+  readonly #host: string
+  readonly #headers: Record<string, string>
+  readonly #scrub: Scrub
+  readonly #pace: Pace
+  readonly #closed = new AbortController()
+  #pool: Pool | undefined
+  #free: number
+  readonly #waiting: (() => void)[] = []
+  /** Nothing is sent before. Monotonic milliseconds; shared by all who ask. */
+  #waitUntil = 0
+  #rates = 0
+  #ratedAt = -Infinity
+  #health: 'up' | 'waiting' | 'down' = 'up'
+  #login: HttpLoginError | undefined
+
+  constructor({ source, clock, random, emit }: SourceOptions) {
+    this.#config = source
+    this.#clock = clock
+    this.#random = random
+    this.#emit = emit
+    this.#url = new URL(source.url)
+    this.#host = this.#url.host
+    this.#headers = { accept: 'application/json', 'accept-encoding': 'gzip, br' }
+    if (this.#url.username || this.#url.password) {
+      const login = `${decodeURIComponent(this.#url.username)}:${decodeURIComponent(this.#url.password)}`
+      this.#headers['authorization'] = `Basic ${Buffer.from(login).toString('base64')}`
+    }
+    for (const [name, value] of Object.entries(source.headers)) if (value !== '') this.#headers[name.toLowerCase()] = value
+    this.#scrub = scrubber(this.#url, source.headers)
+    this.#pace = new Pace(source.requestsPerSecond)
+    this.#free = source.concurrency ?? CONCURRENCY
+  }
+
+  async get(request: HttpRequest, { signal }: { readonly signal: AbortSignal }): Promise<HttpReply> {
+    const path = 'place' in request ? this.#withOwnQuery(new URL(request.place, this.#url.origin)) : this.#pathOf(request)
+    const all = AbortSignal.any([signal, this.#closed.signal])
+    const { attempts, waitMs, maxWaitMs } = this.#config.retry
+    let failures = 0
+    let ratedSince: number | undefined
+    for (;;) {
+      if (this.#login) throw this.#login
+      const { outcome, sentAt } = await this.#inTurn(path, all)
+      all.throwIfAborted()
+      const now = this.#clock.monotonic()
+      const verdict = this.#judge(outcome, path, now, sentAt)
+      if (verdict.kind === 'ok') return verdict.reply
+      if (verdict.kind === 'rated') {
+        ratedSince ??= now
+        if (now - ratedSince > RATE_GIVE_UP_MS)
+          throw new HttpRateError(this.#config.name, Math.round((now - ratedSince) / 60_000), verdict.text)
+        continue
+      }
+      ratedSince = undefined
+      failures++
+      if (failures >= attempts) {
+        this.#announce('down', verdict.text)
+        throw new HttpUnreachableError(this.#config.name, verdict.text, failures)
+      }
+      const wait = Math.max(verdict.waitMs ?? 0, this.#random() * Math.min(maxWaitMs, waitMs * 2 ** (failures - 1)))
+      this.#retried('SERVER', wait, verdict.text)
+      await this.#sleep(wait, all)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort(new HttpClosedError(this.#config.name))
+    await this.#pool?.destroy()
+  }
+
+  /** Sends when it is its turn: by place, rate, and what the source asked for. */
+  async #inTurn(path: string, signal: AbortSignal): Promise<{ readonly outcome: Outcome; readonly sentAt: number }> {
+    await this.#place(signal)
+    try {
+      for (;;) {
+        const wait = Math.max(this.#waitUntil, this.#pace.next()) - this.#clock.monotonic()
+        if (wait <= 0) break
+        await this.#sleep(wait, signal)
+      }
+      if (this.#login) throw this.#login
+      return await this.#follow(path, signal)
+    } finally {
+      const next = this.#waiting.shift()
+      if (next) next()
+      else this.#free++
+    }
+  }
+
+  async #place(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    if (this.#free > 0) {
+      this.#free--
+      return
+    }
+    await new Promise<void>((resolve, reject) => {
+      const stop = () => {
+        this.#waiting.splice(this.#waiting.indexOf(go), 1)
+        reject(signal.reason as Error)
+      }
+      const go = () => {
+        signal.removeEventListener('abort', stop)
+        resolve()
+      }
+      signal.addEventListener('abort', stop, { once: true })
+      this.#waiting.push(go)
+    })
+  }
+
+  /** One request, with redirects inside the source. */
+  async #follow(first: string, signal: AbortSignal): Promise<{ readonly outcome: Outcome; readonly sentAt: number }> {
+    let path = first
+    for (let hops = 0; ; hops++) {
+      const sentAt = this.#clock.monotonic()
+      this.#pace.take(sentAt)
+      const outcome = await this.#send(path, signal)
+      const ms = this.#clock.monotonic() - sentAt
+      this.#emit({ type: 'http:request', source: this.#config.name, figures: { endpoint: this.#host, calls: 1, bytes: outcome.bytes, ms } })
+      if (outcome.kind === 'failed' || outcome.status < 300 || outcome.status >= 400) return { outcome, sentAt }
+      const location = header(outcome, 'location')
+      const to =
+        location !== undefined && URL.canParse(location, this.#url.origin + path) ? new URL(location, this.#url.origin + path) : undefined
+      if (!to || to.origin !== this.#url.origin) throw new HttpOriginError(this.#config.name, 'redirect', to?.origin ?? 'nowhere')
+      if (hops >= REDIRECTS) throw new HttpUnreachableError(this.#config.name, `more than ${REDIRECTS} redirects`, 1)
+      path = to.pathname + to.search
+    }
+  }
+
+  async #send(path: string, signal: AbortSignal): Promise<Outcome> {
+    const { timeoutMs, maxBytes } = this.#config
+    const timer = new AbortController()
+    return new Promise<Outcome>((resolve) => {
+      const exchange = new Get(maxBytes, (outcome) => {
+        timer.abort()
+        signal.removeEventListener('abort', onAbort)
+        resolve(outcome)
+      })
+      const onAbort = () => exchange.stop('stopped')
+      signal.addEventListener('abort', onAbort, { once: true })
+      this.#clock.sleep(timeoutMs, timer.signal).then(
+        () => exchange.stop(`no whole reply within ${timeoutMs / 1000} s`),
+        () => undefined,
+      )
+      try {
+        this.#pool ??= new Pool(this.#url.origin, {
+          pipelining: 1,
+          headersTimeout: 0,
+          bodyTimeout: 0,
+          connect: { timeout: 10_000, rejectUnauthorized: true },
+        })
+        this.#pool.dispatch({ path, method: 'GET', headers: this.#headers }, exchange)
+      } catch (error) {
+        exchange.onResponseError(undefined, error instanceof Error ? error : new Error(String(error)))
+      }
+    })
+  }
+
+  /** What a reply means for the request and for the source as a whole. Throws what another try would not change. */
+  #judge(outcome: Outcome, path: string, now: number, sentAt: number): Verdict {
+    if (outcome.kind === 'failed') {
+      if (outcome.cause === 'too-large') throw new HttpTooLargeError(this.#config.name, this.#shown(path), this.#config.maxBytes)
+      return { kind: 'failed', text: this.#show(outcome.text) }
+    }
+    const { status } = outcome
+    const stated = statedRate(outcome.headers, this.#clock.now())
+    if (status >= 200 && status < 300) {
+      const read = readBody(outcome)
+      if (read.kind === 'broken') return { kind: 'failed', text: this.#show(`HTTP ${status}: ${read.text}`) }
+      this.#pace.answered(now)
+      this.#rates = 0
+      if (stated.emptyMs !== undefined && stated.emptyMs <= QUOTA_AFTER_MS) this.#wait(now, stated.emptyMs, 'its rate limit is used up')
+      else this.#announce('up')
+      return { kind: 'ok', reply: this.#replyOf(outcome, read.body, path) }
+    }
+    const text = this.#show(`HTTP ${status}: ${outcome.text}`)
+    // Some answer 403 for too many requests, and say so in the headers.
+    const limited = status === 429 || (status === 403 && (stated.retryAfterMs !== undefined || stated.emptyMs !== undefined))
+    if (limited) return this.#rated(now, sentAt, stated.retryAfterMs ?? stated.emptyMs, text)
+    if (status === 401 || status === 403 || status === 407) {
+      this.#login = new HttpLoginError(this.#config.name, status, this.#show(outcome.text), this.#setting())
+      this.#announce('down', text)
+      this.#retried('AUTH', 0, text)
+      throw this.#login
+    }
+    if (status === 402) throw this.#usedUp(stated.retryAfterMs ?? 3_600_000, text)
+    if (status >= 500 || status === 408 || status === 425) {
+      if (stated.retryAfterMs !== undefined && stated.retryAfterMs > QUOTA_AFTER_MS) throw this.#usedUp(stated.retryAfterMs, text)
+      if (stated.retryAfterMs !== undefined) this.#wait(now, stated.retryAfterMs, text)
+      return { kind: 'failed', text, waitMs: stated.retryAfterMs }
+    }
+    throw new HttpStatusError(this.#config.name, status, this.#shown(path), this.#show(outcome.text))
+  }
+
+  #rated(now: number, sentAt: number, statedMs: number | undefined, text: string): Verdict {
+    if (statedMs !== undefined && statedMs > QUOTA_AFTER_MS) throw this.#usedUp(statedMs, text)
+    this.#pace.refused(now, sentAt)
+    if (sentAt >= this.#ratedAt) {
+      this.#rates++
+      this.#ratedAt = now
+    }
+    const jitter = this.#random() * Math.min(RATE_WAIT_MS, RATE_FIRST_WAIT_MS * 2 ** (this.#rates - 1))
+    const wait = statedMs ?? jitter
+    this.#wait(now, wait, text)
+    this.#retried('RATE', wait, text)
+    return { kind: 'rated', text }
+  }
+
+  #usedUp(waitMs: number, text: string): HttpQuotaError {
+    this.#announce('down', text)
+    this.#retried('QUOTA', 0, text)
+    return new HttpQuotaError(this.#config.name, waitMs, text)
+  }
+
+  #replyOf(outcome: Reply, body: Json, path: string): HttpReply {
+    const headers: Record<string, string> = {}
+    for (const [name, value] of Object.entries(outcome.headers))
+      if (value !== undefined) headers[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value
+    return { status: outcome.status, headers, body, place: (address) => this.#placeOf(address, path) }
+  }
+
+  /** An address that a reply names, without what is secret of the source. */
+  #placeOf(address: string, path: string): string {
+    const base = this.#url.origin + path
+    const to = URL.canParse(address, base) ? new URL(address, base) : undefined
+    if (!to || to.origin !== this.#url.origin) throw new HttpOriginError(this.#config.name, 'next page', to?.origin ?? this.#show(address))
+    for (const [name, value] of [...to.searchParams])
+      if (this.#url.searchParams.has(name) || this.#scrub(value) !== value) to.searchParams.delete(name)
+    return to.pathname + to.search
+  }
+
+  #pathOf({ path, query = {} }: Extract<HttpRequest, { path: string }>): string {
+    const url = new URL(this.#url.origin)
+    const [before = '', search = ''] = path.split('?', 2)
+    url.pathname = `${this.#url.pathname.replace(/\/+$/, '')}/${before.replace(/^\/+/, '')}`
+    url.search = search
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value))
+    return this.#withOwnQuery(url)
+  }
+
+  /** With the query of the source's own URL (a key), which goes with every request. */
+  #withOwnQuery(url: URL): string {
+    for (const [name, value] of this.#url.searchParams) url.searchParams.set(name, value)
+    return url.pathname + url.search
+  }
+
+  /** Which settings may be wrong when we are not let in. */
+  #setting(): string {
+    const { name, headers, settings } = this.#config
+    const parts = Object.entries(settings).map(([header, variable]) => {
+      const empty = !headers[header] ? ', which is empty and was not sent' : ''
+      return `the header ${header} of sources.${name}${variable === '' ? '' : ` (${variable})`}${empty}`
+    })
+    return parts.length > 0 ? parts.join(' and ') : `sources.${name}: it has no headers, so perhaps a key is missing`
+  }
+
+  #wait(now: number, ms: number, reason: string): void {
+    this.#waitUntil = Math.max(this.#waitUntil, now + ms)
+    if (ms >= ANNOUNCED_WAIT_MS) this.#announce('waiting', reason)
+  }
+
+  #announce(health: 'up' | 'waiting' | 'down', reason?: string): void {
+    if (this.#health === health) return
+    this.#health = health
+    this.#emit({
+      type: 'http:endpoint',
+      source: this.#config.name,
+      endpoint: this.#host,
+      health,
+      ...(reason === undefined ? {} : { reason }),
+    })
+  }
+
+  #retried(kind: RpcErrorClass, waitMs: number, message: string): void {
+    const source = this.#config.name
+    this.#emit({ type: 'http:retry', source, endpoint: this.#host, class: kind, calls: 1, waitMs: Math.round(waitMs), message })
+  }
+
+  async #sleep(ms: number, signal: AbortSignal): Promise<void> {
+    await this.#clock.sleep(ms, signal)
+    signal.throwIfAborted()
+  }
+
+  #show(text: string): string {
+    return showText(text, this.#scrub) || 'no message'
+  }
+
+  /** A path for messages: as far as it says what was asked for. */
+  #shown(path: string): string {
+    return showText(path, this.#scrub)
+  }
+}
+
+type Verdict =
+  | { readonly kind: 'ok'; readonly reply: HttpReply }
+  | { readonly kind: 'failed'; readonly text: string; readonly waitMs?: number | undefined }
+  /** Not its fault: no attempt is used up. */
+  | { readonly kind: 'rated'; readonly text: string }
+
+class Get extends Exchange {
+  constructor(
+    maxBytes: number,
+    readonly whenDone: (outcome: Outcome) => void,
+  ) {
+    super(maxBytes)
+  }
+
+  protected done(outcome: Outcome): void {
+    this.whenDone(outcome)
+  }
+}
+
+const header = (reply: Reply, name: string): string | undefined => {
+  const value = reply.headers[name]
+  return Array.isArray(value) ? value[0] : value
+}

@@ -1,0 +1,23 @@
+/** The requests that a step may make in one run. */
+export class Turns {
+  readonly most: number
+  #left: number
+
+  constructor(most: number | undefined) {
+    this.most = most ?? Infinity
+    this.#left = this.most
+  }
+
+  /** Takes one; false when none is left. */
+  take(): boolean {
+    if (this.#left <= 0) {
+      this.refused = true
+      return false
+    }
+    this.#left--
+    return true
+  }
+
+  /** Whether someone wanted more than there were. */
+  refused = false
+}
