@@ -90,7 +90,9 @@ describe('a query', () => {
       if (text.includes('numbers')) await warehouse.commit([write([], { sql: [sqlText('CREATE SEQUENCE numbers')] })])
       await expect(all(warehouse, text), text).rejects.toThrow('a query must be a SELECT')
     }
-    await expect(all(warehouse, "SELECT set_config('transaction_read_only', 'off', true)")).rejects.toThrow('transaction read-write mode must be set before any query')
+    await expect(all(warehouse, "SELECT set_config('transaction_read_only', 'off', true)")).rejects.toThrow(
+      'transaction read-write mode must be set before any query',
+    )
     await expect(all(warehouse, 'SELECT * INTO x FROM blocks')).rejects.toThrow('INTO is not allowed here')
     await expect(all(warehouse, 'SELECT 1; DELETE FROM blocks')).rejects.toThrow('multiple commands')
     expect(await all(warehouse, 'SELECT note FROM blocks')).toEqual([{ note: 'kept' }])
