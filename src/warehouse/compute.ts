@@ -66,7 +66,9 @@ const NUMBERS: readonly string[] = ['int', 'bigint', 'uint256', 'int256', 'decim
 function refuseRounding(computed: ResultColumn, declared: Column, where: string): void {
   const label = formatColumnType(declared.type)
   const scale = declared.type.kind === 'decimal' ? declared.type.scale : 0
-  if (!NUMBERS.includes(computed.type.kind)) throw new OutputError(where, `gives ${computed.sqlType}, which is no ${label}`)
+  // What no portable type describes reads as text, too: a row, a list, a span of time.
+  const other = computed.type.kind === 'text' && !/char|text|string/i.test(computed.sqlType)
+  if (other || !NUMBERS.includes(computed.type.kind)) throw new OutputError(where, `gives ${computed.sqlType}, which is no ${label}`)
   if (computed.approximate) {
     throw new OutputError(
       where,

@@ -61,16 +61,11 @@ function detailOf(error: unknown): string {
 function lineOf(error: unknown, sql: FailedSql | undefined): string {
   const position = Number((error as { readonly position?: string }).position)
   if (!sql || !(position > 0)) return ''
+  const { text, prefix = 0 } = sql
   // Postgres counts characters, not UTF-16 halves, from 1.
-  const before = [...sql.text].slice(0, position - 1).join('')
-  const start = before.length
-  if (start < (sql.prefix ?? 0)) return ''
-  const own = sql.text.slice(sql.prefix ?? 0, start)
-  const line = own.split('\n').length
-  const text = sql.text.slice(
-    sql.text.lastIndexOf('\n', start - 1) + 1,
-    Math.max(start, sql.text.indexOf('\n', start) < 0 ? sql.text.length : sql.text.indexOf('\n', start)),
-  )
-  const shown = line === 1 ? text.slice(Math.max(0, (sql.prefix ?? 0) - (sql.text.lastIndexOf('\n', start - 1) + 1))) : text
-  return ` (line ${line}: ${shown.trim().slice(0, 120)})`
+  const start = [...text].slice(0, position - 1).join('').length - prefix
+  if (start < 0) return ''
+  const own = text.slice(prefix).trimEnd()
+  const line = own.slice(0, start).split('\n').length
+  return ` (line ${line}: ${own.split('\n')[line - 1]?.trim().slice(0, 120)})`
 }
