@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto'
-import { type Column, formatDay, type Output, quoteIdentifier, type Row, type Table, typeLabel, type Value, ValueError } from '../../sdk/index.js'
+import {
+  type Column,
+  formatDay,
+  type Output,
+  quoteIdentifier,
+  type Row,
+  type Table,
+  typeLabel,
+  type Value,
+  ValueError,
+} from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
 import { SqlError } from '../errors.js'
 import { broughtColumns, checkFilling } from '../fill.js'
