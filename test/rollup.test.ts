@@ -86,14 +86,14 @@ beforeAll(async () => {
 })
 afterAll(() => warehouse.close())
 
-async function runAll(): Promise<{ outcome: string; units: string[] }> {
+async function runAll(into: Warehouse = warehouse): Promise<{ outcome: string; units: string[] }> {
   const units: string[] = []
   const none = (): never => {
     throw new Error('no endpoint in this test')
   }
   const { outcome } = await run({
     pipeline,
-    warehouse,
+    warehouse: into,
     moment: { now: START + 1_000n * DAY, head: none },
     clock: systemClock,
     random: () => 0.5,
@@ -152,3 +152,36 @@ it('whatever was inserted, overwritten and deleted, a run ends with what one que
     { numRuns: Number(process.env.PIPE_TEST_ROLLUPS ?? 15) },
   )
 }, 120_000)
+
+it('what a step beside it changes while it runs makes the run no less complete, and is the next run’s', async () => {
+  const put = (id: number, day: number) =>
+    warehouse.commit([write([{ output: output(moves), rows: [{ id, time: START + BigInt(day) * DAY, wallet: 'w', amount: 1 }] }])])
+  await warehouse.commit([write([], { deletes: [{ table: 'moves', column: 'id', from: 0n, to: 99n, constants: {} }] })])
+  await put(1, 1)
+  await runAll()
+  await put(2, 1)
+  let beside = 0
+  const busy = new Proxy(warehouse, {
+    get: (target, name) => {
+      if (name === 'commit')
+        return async (writes: Parameters<Warehouse['commit']>[0]) => {
+          const outcome = await target.commit(writes)
+          if (beside === 0 && writes.some(({ step: by, selects }) => by.step === 'daily' && selects)) {
+            beside++
+            await put(3, 1)
+            await put(4, 9)
+          }
+          return outcome
+        }
+      const value: unknown = Reflect.get(target, name)
+      // Private fields want the warehouse itself.
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
+  const first = await runAll(busy)
+  expect([first.outcome, beside, first.units.filter((unit) => unit.startsWith('daily'))]).toEqual(['done', 1, ['daily 2024-03-02']])
+  const second = await runAll()
+  expect(second.outcome).toBe('done')
+  expect(second.units.filter((unit) => unit.startsWith('daily')).sort()).toEqual(['daily 2024-03-02', 'daily 2024-03-10'])
+  expect(await runAll()).toEqual({ outcome: 'done', units: [] })
+})

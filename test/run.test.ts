@@ -88,6 +88,16 @@ describe('pipe run pipelines/miners.yaml', () => {
     expect(await balances(here.cwd)).toEqual(expectedBalances(chain, 1, 490))
   })
 
+  it('an incomplete run says how to go on with the same values, which the file alone would not ask for', async () => {
+    const here = world()
+    const { code, out } = await pipe(
+      ['run', minersFile, '--param', 'from=100', '--param', 'to=200', '--select', 'blocks', '--limit', '5'],
+      here,
+    )
+    expect(code).toBe(1)
+    expect(out).toContain(`  pipe run ${minersFile} --param from=100 --param to=200 --select blocks\n`)
+  })
+
   it('--select runs only the named steps, and does not jump a gate', async () => {
     const here = world()
     expect((await pipe(['run', minersFile, '--select', 'blocks'], here)).code).toBe(0)

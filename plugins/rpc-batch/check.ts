@@ -1,56 +1,32 @@
 import {
   type CheckContext,
+  checkRow,
+  checkRowsPart,
   type ConfigProblem,
   didYouMean,
   type Json,
   type Output,
-  pathRoot,
-  referenceName,
   referencesIn,
+  rowOutputs,
+  type RowsConfig,
+  rowsOf,
   sqlReferences,
   type Table,
 } from '../../src/sdk/index.js'
 import { mentionedNames } from './calls.js'
 import type { Config } from './config.js'
 
-interface RowsConfig {
-  readonly into: string
-  readonly each?: Readonly<Record<string, string>>
-  readonly row: NonNullable<Config['row']>
-  readonly compute?: Readonly<Record<string, string>>
-  /** Where it stands below `with`. */
-  readonly path: readonly (string | number)[]
-}
-
-/** `row` and `rows` in one form. */
-export function rowsOf(config: Config, into: Table | undefined): RowsConfig[] {
-  if (config.rows) return config.rows.map((rows, i) => ({ ...rows, path: ['rows', i] }))
-  if (config.row && into) return [{ into: into.name, row: config.row, ...(config.compute ? { compute: config.compute } : {}), path: [] }]
-  return []
-}
-
 export function isBlocks(over: Config['over']): over is Extract<Config['over'], { blocks: unknown }> {
   return 'blocks' in over
 }
 
-/** One output a table, or an output for each `rows` entry where several fill one. */
+/** Where rows go; a redone stretch of blocks is deleted by their number. */
 export function outputsOf({ config, into, tables, chain }: Pick<CheckContext<Config>, 'config' | 'into' | 'tables' | 'chain'>): Output[] {
   const all = rowsOf(config, into)
-  return all.map(({ into: table, row, compute }, i): Output => {
-    const first = all.findIndex((other) => other.into === table)
-    const constants = Object.entries(row).flatMap(([column, field]): [string, string][] =>
-      field === '$chain.name' && chain ? [[column, chain.name]] : [],
-    )
-    const range = isBlocks(config.over) ? blockColumn(row, tables.get(table)) : undefined
-    return {
-      id: first === i ? table : `${table}#${i + 1}`,
-      table,
-      columns: Object.keys(row).filter((column) => !constants.some(([name]) => name === column)),
-      compute: compute ?? {},
-      constants: Object.fromEntries(constants),
-      ...(range === undefined ? {} : { range }),
-    }
-  })
+  const blocks = isBlocks(config.over)
+  return rowOutputs(all, tables, chain, ({ row }, table) => (blocks ? blockColumn(row, table) : undefined)).map((output, i) =>
+    blocks && all[i]?.each === undefined ? { ...output, oneEach: true } : output,
+  )
 }
 
 /** The column that holds the block's number: what a redone stretch is deleted by. */
@@ -65,12 +41,7 @@ function blockColumn(row: RowsConfig['row'], table: Table | undefined): string |
 /** What can be said of `with` before any value is known. Columns of `over.sql` are known to `plan` only. */
 export function* checkConfig({ config, into, tables, names }: CheckContext<Config>): Iterable<ConfigProblem> {
   const calls = Object.keys(config.calls)
-  if (config.row && config.rows) yield { path: ['rows'], message: 'stands beside `row`', hint: 'use one of them' }
-  if (!config.row && !config.rows)
-    yield { path: [], message: 'has neither `row` nor `rows`', hint: 'say which columns get what: row: { number: block.number }' }
-  if (config.row && !into) yield { path: ['row'], message: 'has no table', hint: 'name one in the step: into: TABLE' }
-  if (config.compute && config.rows)
-    yield { path: ['compute'], message: 'stands beside `rows`', hint: 'put it into the entry of `rows` that it belongs to' }
+  yield* checkRowsPart(config, into, '{ number: block.number }')
   const blocks = isBlocks(config.over)
   if (isBlocks(config.over)) {
     const { from, to } = config.over.blocks as { from: unknown; to: unknown }
@@ -80,7 +51,10 @@ export function* checkConfig({ config, into, tables, names }: CheckContext<Confi
   yield* checkOver(config.over, names)
   const known = new Set([...(blocks ? ['number'] : []), ...calls])
   yield* checkCalls(config, calls, known, names, blocks)
-  for (const rows of rowsOf(config, into)) yield* checkRow(rows, config, tables, known, names, blocks)
+  for (const rows of rowsOf(config, into)) {
+    yield* checkRow(rows, { tables, roots: blocks ? known : undefined, names })
+    yield* checkCopied(rows, config)
+  }
 }
 
 /** Every `$name` of `over` is a param or built in: nothing else is known when the step is planned. */
@@ -126,76 +100,8 @@ function* checkCalls(
   }
 }
 
-function* checkRow(
-  rows: RowsConfig,
-  config: Config,
-  tables: ReadonlyMap<string, Table>,
-  known: ReadonlySet<string>,
-  names: ReadonlySet<string>,
-  blocks: boolean,
-): Iterable<ConfigProblem> {
-  const table = tables.get(rows.into)
-  if (!table) {
-    yield {
-      path: [...rows.path, 'into'],
-      message: `no table ${rows.into}`,
-      hint: didYouMean(rows.into, tables.keys()) ?? 'declare it in `tables`',
-    }
-    return
-  }
-  const columns = table.columns.map((column) => column.name)
-  const computed = Object.keys(rows.compute ?? {})
-  for (const [part, filled] of [
-    ['row', Object.keys(rows.row)],
-    ['compute', computed],
-  ] as const) {
-    for (const column of filled) {
-      if (!columns.includes(column))
-        yield {
-          path: [...rows.path, part, column],
-          message: `table ${table.name} has no column ${column}`,
-          hint: didYouMean(column, columns) ?? `it has ${columns.join(', ')}`,
-        }
-      if (part === 'compute' && column in rows.row)
-        yield { path: [...rows.path, part, column], message: 'is filled by `row` too', hint: 'keep one of them' }
-    }
-  }
-  const missing = table.columns.filter((column) => !column.nullable && !(column.name in rows.row) && !computed.includes(column.name))
-  if (missing.length > 0)
-    yield {
-      path: [...rows.path, 'row'],
-      message: `does not fill ${missing.map((column) => column.name).join(', ')} of table ${table.name}`,
-      hint: 'fill them, or let them be null: TYPE?',
-    }
-  const records = new Set([...known, ...Object.keys(rows.each ?? {}), ...(rows.each ? ['index'] : [])])
-  for (const [column, field] of Object.entries(rows.row)) {
-    if (typeof field !== 'string') continue
-    const reference = referenceName(field)
-    if (reference !== undefined) {
-      if (!names.has(reference) && !names.has(reference.split('.', 1)[0] ?? ''))
-        yield {
-          path: [...rows.path, 'row', column],
-          message: `$${reference} is not defined`,
-          hint: records.has(pathRoot(reference))
-            ? `a field of the record is a path: ${reference}`
-            : (didYouMean(reference, names) ?? 'params and $chain are known here'),
-        }
-    } else if (blocks && !records.has(pathRoot(field))) {
-      yield {
-        path: [...rows.path, 'row', column],
-        message: `${field} begins with no call or field`,
-        hint: didYouMean(pathRoot(field), records) ?? `it begins with one of ${[...records].join(', ')}`,
-      }
-    }
-  }
-  for (const [name, path] of Object.entries(rows.each ?? {})) {
-    if (blocks && !known.has(pathRoot(path)))
-      yield {
-        path: [...rows.path, 'each', name],
-        message: `${path} begins with no call or field`,
-        hint: didYouMean(pathRoot(path), known) ?? `it begins with one of ${[...known].join(', ')}`,
-      }
-  }
+/** A row of a query is done when the table has its key, so the key must be copied. */
+function* checkCopied(rows: RowsConfig, config: Config): Iterable<ConfigProblem> {
   if (!isBlocks(config.over) && rows.path.length === 0) {
     const copied = new Set(Object.values(rows.row))
     for (const [i, key] of config.over.key.entries()) {

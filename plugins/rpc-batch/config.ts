@@ -1,4 +1,4 @@
-import { type Static, Type } from '../../src/sdk/index.js'
+import { computeSchema, rowSchema, rowsSchema, type Static, Type } from '../../src/sdk/index.js'
 
 const order = Type.Optional(
   Type.Union([Type.Literal('newest-first'), Type.Literal('oldest-first')], {
@@ -70,11 +70,6 @@ const call = Type.Union([
   ),
 ])
 
-const row = Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {
-  description: 'Column: path into a call result or the input row, `$name`, or a number.',
-})
-const compute = Type.Record(Type.String(), Type.String(), { description: 'Column: SQL over the row.' })
-
 export const config = Type.Object(
   {
     over: Type.Union([blocks, query], { tuning: true, description: 'What is asked for: `{ blocks: { from, to } }` or `{ sql, key }`.' }),
@@ -82,26 +77,9 @@ export const config = Type.Object(
       minProperties: 1,
       description: 'Calls for each block or row, by name. A later one may use an earlier one as `$name`.',
     }),
-    row: Type.Optional(row),
-    compute: Type.Optional(compute),
-    rows: Type.Optional(
-      Type.Array(
-        Type.Object(
-          {
-            into: Type.String({ description: 'Table.' }),
-            each: Type.Optional(
-              Type.Record(Type.String(), Type.String(), {
-                description: 'Name: path of a list. One row an element; several lists are walked side by side, `index` counts.',
-              }),
-            ),
-            row,
-            compute: Type.Optional(compute),
-          },
-          { additionalProperties: false },
-        ),
-        { minItems: 1, description: 'Instead of `row`: several tables, or several rows an item.' },
-      ),
-    ),
+    row: Type.Optional(rowSchema),
+    compute: Type.Optional(computeSchema),
+    rows: Type.Optional(rowsSchema),
     batch: Type.Optional(
       Type.Integer({
         minimum: 1,

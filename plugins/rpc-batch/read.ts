@@ -1,18 +1,16 @@
 import {
   type Batch,
-  compileEach,
-  compileRow,
   isPipeError,
-  type Output,
   PipeError,
   type Records,
   type Row,
   type RpcCall,
   type RunContext,
-  type Table,
+  rowMakers,
+  rowsOf,
 } from '../../src/sdk/index.js'
 import { compileCalls, type CompiledCall, type Highest } from './calls.js'
-import { isBlocks, rowsOf } from './check.js'
+import { isBlocks } from './check.js'
 import type { Config } from './config.js'
 
 /** A node answered with blocks that do not follow each other, or with another block than was asked for. */
@@ -115,12 +113,6 @@ async function* groups(ctx: RunContext<Config, never>): AsyncIterable<Group> {
   }
 }
 
-interface RowMaker {
-  readonly id: string
-  /** Adds the rows of one item. */
-  make(records: Records, rows: Row[]): void
-}
-
 /** One group on its way through the levels of calls. */
 interface Reading {
   readonly group: Group
@@ -137,7 +129,7 @@ async function createReader(ctx: RunContext<Config, never>) {
   const needsHead = !blocks && Object.values(config.calls).some((call) => 'function' in call && call.block === undefined)
   const calls = await compileCalls(config.calls, scope, blocks ? '$number' : needsHead ? await ctx.head() : 0n)
   const stages = levels(calls)
-  const makers = rowMakers(ctx)
+  const makers = rowMakers(rowsOf(config, ctx.into), ctx.outputs, ctx.tables, scope)
   const answers = new Answers(!blocks)
   const header = blocks
     ? Object.entries(config.calls).find(([, call]) => 'method' in call && call.method === 'eth_getBlockByNumber')?.[0]
@@ -304,22 +296,6 @@ function levels(calls: readonly CompiledCall[]): CompiledCall[][] {
     ;(result[level] ??= []).push(call)
   }
   return result
-}
-
-function rowMakers({ config, into, tables, outputs, scope }: RunContext<Config, never>): RowMaker[] {
-  return rowsOf(config, into).map((rows, i): RowMaker => {
-    const output = outputs[i] as Output
-    const fields = Object.fromEntries(Object.entries(rows.row).filter(([column]) => output.columns.includes(column)))
-    const make = compileRow(fields, output, tables.get(rows.into) as Table, scope)
-    if (!rows.each) return { id: output.id, make: (records, made) => void made.push(make(records)) }
-    const each = compileEach(rows.each)
-    return {
-      id: output.id,
-      make: (records, made) => {
-        for (const inner of each(records)) made.push(make(inner))
-      },
-    }
-  })
 }
 
 /** Refuses blocks that are not the asked ones or do not follow each other, and gives the links to the unit's neighbours. */

@@ -5,13 +5,14 @@ import {
   PipeError,
   pathRoot,
   type PlanContext,
+  rowsOf,
   type Scope,
   sqlFor,
   type Statement,
   type Wanted,
 } from '../../src/sdk/index.js'
 import { abiProblem, mentionedNames } from './calls.js'
-import { checkConfig, isBlocks, outputsOf, rowsOf } from './check.js'
+import { checkConfig, isBlocks, outputsOf } from './check.js'
 import { config, type Config } from './config.js'
 import { readUnit } from './read.js'
 

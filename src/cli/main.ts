@@ -67,6 +67,8 @@ function commandsOf(io: Io): Commands {
     status: async (file, options) => (await import('./status-command.js')).statusCommand(file, options, io),
     retry: async (file, options) => (await import('./retry.js')).retryCommand(file, options, io),
     reset: async (file, options) => (await import('./reset.js')).resetCommand(file, options, io),
+    verify: async (file, options) => (await import('./verify.js')).verifyCommand(file, options, io),
+    migrate: async (file, options) => (await import('./migrate.js')).migrateCommand(file, options, io),
     graph: async (file, options) => (await import('./graph-command.js')).graphCommand(file, options, io),
     steps: async (type) => (await import('./steps-command.js')).stepsCommand(type, io),
     init: async (folder) => (await import('./init.js')).initCommand(folder, io),

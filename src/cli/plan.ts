@@ -3,7 +3,7 @@ import { hasWork, type PlanReport, planPipeline, type StepReport } from '../plan
 import { count, duration } from '../report/words.js'
 import { Exit, type Io } from './io.js'
 import type { PlanCommandOptions } from './options.js'
-import { createMoment, OfflineError, openChains, openState, pipelineFor, refuseDrift, warehouseUrl } from './wire.js'
+import { createMoment, OfflineError, openChains, openState, pipelineFor, refuseDrift, refusePending, warehouseUrl } from './wire.js'
 
 /** Prints what `run` would do. Changes nothing: not even an empty database is made. */
 export async function planCommand(file: string, options: PlanCommandOptions, io: Io): Promise<number> {
@@ -18,8 +18,10 @@ async function makePlan(pipeline: Pipeline, options: PlanCommandOptions, io: Io)
   const { openWarehouse } = await import('../warehouse/open.js')
   const warehouse = await openWarehouse(warehouseUrl(pipeline.warehouse, io), { mode: 'plan' })
   const state = await openState(options.state, io, true)
-  const chains = openChains({ pipeline, warehouse, state, io, emit: () => undefined, remember: false })
+  const chains = openChains({ pipeline, warehouse, state, io, signal: io.signal, emit: () => undefined, remember: false })
   try {
+    await warehouse.pretend([])
+    await refusePending(warehouse, pipeline)
     await refuseDrift(warehouse, pipeline)
     await warehouse.pretend([...pipeline.tables.values()])
     const batches = new Map<string, number>()
@@ -28,7 +30,7 @@ async function makePlan(pipeline: Pipeline, options: PlanCommandOptions, io: Io)
       if (sizes.length > 0) batches.set(name, Math.max(...sizes))
     }
     const rates = new Map((await state.rates(pipeline.name)).map((rate) => [rate.step, rate.piecesPerSecond]))
-    const moment = createMoment(io, (chain) => (options.offline ? Promise.reject(new OfflineError(chain)) : chains.head(chain)))
+    const moment = createMoment(io.clock.now(), (chain) => (options.offline ? Promise.reject(new OfflineError(chain)) : chains.head(chain)))
     const steps = await planPipeline({
       pipeline,
       warehouse,

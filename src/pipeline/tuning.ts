@@ -9,20 +9,33 @@ type Schema = { readonly [keyword: string]: unknown }
  * can't be told is left in, since redoing work is cheaper than missing a change.
  */
 export function tuningPaths(schema: unknown, value: Json): readonly Path[] {
-  return new Walk(schema).paths(schema, value, [])
+  return new Walk(schema, 'tuning').paths(schema, value, [])
+}
+
+/** The fields of a value that its JSON Schema marks `references: 'url'`: texts in which `$name` stands for an URL-encoded value. */
+export function urlPaths(schema: unknown, value: Json): readonly Path[] {
+  return new Walk(schema, 'url').paths(schema, value, [])
+}
+
+/** The fields of a value that its JSON Schema marks `references: 'kept'`: a bare text there means something else than `$name` does. */
+export function keptPaths(schema: unknown, value: Json): readonly Path[] {
+  return new Walk(schema, 'kept').paths(schema, value, [])
 }
 
 class Walk {
   readonly #root: unknown
   #named: ReadonlyMap<string, Schema> | undefined
 
-  constructor(root: unknown) {
+  readonly #wanted: 'tuning' | 'url' | 'kept'
+
+  constructor(root: unknown, wanted: 'tuning' | 'url' | 'kept') {
     this.#root = root
+    this.#wanted = wanted
   }
 
   paths(schema: unknown, value: Json, seen: readonly Schema[]): readonly Path[] {
     if (!isSchema(schema) || seen.includes(schema)) return []
-    if (schema['tuning'] === true) return [[]]
+    if (this.#wanted === 'tuning' ? schema['tuning'] === true : schema['references'] === this.#wanted) return [[]]
     const inner = [...seen, schema]
     const found: Path[] = []
     if (typeof schema['$ref'] === 'string') found.push(...this.paths(this.#resolve(schema['$ref']), value, inner))
@@ -36,7 +49,8 @@ class Walk {
     } else if (value !== null && typeof value === 'object') {
       for (const [key, item] of Object.entries(value)) {
         const fields = fieldSchemas(schema, key)
-        if (fields.some((field) => isSchema(field) && 'default' in field && sameJson(field['default'], item))) found.push([key])
+        if (this.#wanted === 'tuning' && fields.some((field) => isSchema(field) && 'default' in field && sameJson(field['default'], item)))
+          found.push([key])
         for (const field of fields) found.push(...this.paths(field, item, []).map((path) => [key, ...path]))
       }
     }

@@ -146,7 +146,7 @@ function ownRows(step: Step, pipeline: Pipeline, everyUs: bigint) {
 }
 
 /** The first instant at which a stretch may begin, so that none of what it reads has expired. */
-function oldestKept(
+export function oldestKept(
   inputs: readonly { readonly table: string; readonly input: IntervalInput }[],
   pipeline: Pipeline,
   now: bigint,

@@ -10,7 +10,8 @@ import {
 } from '../sdk/index.js'
 import { fingerprint as fingerprintOf } from '../pipeline/fingerprint.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
-import { substitute } from '../sdk/references.js'
+import { keptPaths, urlPaths } from '../pipeline/tuning.js'
+import { referenceName, substitute, substituteText } from '../sdk/references.js'
 import { checkConfig } from './config.js'
 import { count } from './intervals.js'
 import {
@@ -107,10 +108,10 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
   const outputs = step.outputs.map((output) => ({ ...output, key: pipeline.tables.get(output.table)?.key ?? [] }))
   const ledger: Ledger = {
     rows,
-    fingerprint: fingerprintOf({ definition, with: substitute(step.with, base), chainId, outputs, scope: base }),
+    fingerprint: fingerprintOf({ definition, with: filled(step, base), chainId, outputs, scope: base }),
   }
   const scope = await stepScope(pipeline, step, given, moment, ledger)
-  const config = await checkConfig(step, substitute(step.with, scope))
+  const config = await checkConfig(step, withKept(step, filled(step, scope)))
   const all: Wanted[] = []
   try {
     for await (const wanted of definition.plan(planContext(options, config, scope))) all.push(wanted)
@@ -120,6 +121,30 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
   const [wanted, ...more] = all
   if (!wanted || more.length > 0) throw new WantedError(step.id, all.length)
   return { config, scope, wanted, ledger }
+}
+
+/** `with` with every known value put in, also inside the texts whose schema says that they are of a URL. */
+function filled(step: Step, scope: Scope): Json {
+  let value = step.with
+  for (const path of urlPaths(step.definition.config, value))
+    value = changed(value, path, (text) =>
+      typeof text === 'string' && referenceName(text) === undefined ? substituteText(text, scope, encodeURIComponent, 'keep') : text,
+    )
+  return substitute(value, scope)
+}
+
+/** The fields whose schema says that `$name` stays, as they are in the file: the step looks them up itself. */
+function withKept(step: Step, config: Json): Json {
+  const at = (path: readonly string[]): Json =>
+    path.reduce<Json>((value, key) => (value as { readonly [key: string]: Json })[key] ?? null, step.with)
+  return keptPaths(step.definition.config, step.with).reduce((value, path) => changed(value, path, () => at(path)), config)
+}
+
+function changed(value: Json, [key, ...rest]: readonly string[], change: (value: Json) => Json): Json {
+  if (key === undefined) return change(value)
+  if (Array.isArray(value)) return value.map((item: Json, i) => (String(i) === key ? changed(item, rest, change) : item))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, name === key ? changed(item as Json, rest, change) : item]))
 }
 
 /** What the step would do: what it wants less what is done. Reads only. */
@@ -229,7 +254,7 @@ async function cutUnits(options: CutOptions): Promise<Cut> {
     case 'whole':
       return wholeUnits({ ...options, wanted })
     case 'time': {
-      const cut = timeUnits(step.id, wanted, ledger)
+      const cut = timeUnits(step.id, wanted, ledger, moment.now)
       return { ...cut, done: daysOf(cut.done), leftOut: 0 }
     }
     case 'once':

@@ -120,7 +120,7 @@ export interface CoveredCursor {
   readonly redo?: string
   /** The step's own cursor, at the lower end of what is covered. */
   readonly at?: Json
-  /** Set on a stretch of time where rows may still turn up: until when it was asked for, microseconds UTC. Done in that round only. */
+  /** Set on a stretch of time where rows may still turn up: when its round began, microseconds UTC. Done in that round only. */
   readonly tentative?: string
 }
 
@@ -132,8 +132,8 @@ export function coveredCursor(covered: readonly Interval[], redo: string | undef
   }
 }
 
-/** Until when a stretch was asked for that counts as done in that round only, or undefined for any other row. */
-export function tentativeUntil(row: LedgerRow): bigint | undefined {
+/** The round in which a stretch counts as done, where it does so in one only. */
+export function tentativeRound(row: LedgerRow): bigint | undefined {
   if (row.state !== 'done' || !isCoveredCursor(row.cursor) || row.cursor.tentative === undefined) return undefined
   return BigInt(row.cursor.tentative)
 }
@@ -144,7 +144,7 @@ export function isCoveredCursor(cursor: Json | undefined): cursor is CoveredCurs
 
 /** What a ledger row covers: all of it when done, else the stretches that its commits covered. */
 export function coveredBy(row: LedgerRow): Interval[] {
-  if (tentativeUntil(row) !== undefined) return []
+  if (tentativeRound(row) !== undefined) return []
   if (row.state === 'done') {
     const all = parseIntervalKey(row.unit)
     return all ? [all] : []
@@ -153,7 +153,7 @@ export function coveredBy(row: LedgerRow): Interval[] {
   return row.cursor.covered.map(([from, to]): Interval => [BigInt(from), BigInt(to)])
 }
 
-/** `round`: what is asked for now, of a step that walks through time; stretches that were tentative in it count. */
+/** `round`: when this round began, microseconds UTC. Stretches of time that were tentative in it count as done. */
 export function rangeState({ rows, fingerprint }: Ledger, round?: bigint): RangeState {
   const done: Interval[] = []
   const stale: { interval: Interval; reason: string }[] = []
@@ -161,7 +161,7 @@ export function rangeState({ rows, fingerprint }: Ledger, round?: bigint): Range
   const failed: Interval[] = []
   for (const row of rows) {
     const all = parseIntervalKey(row.unit)
-    const tentative = tentativeUntil(row)
+    const tentative = tentativeRound(row)
     if (all && tentative !== undefined) {
       if (row.fingerprint !== fingerprint) stale.push({ interval: all, reason: redoReason(row.fingerprint, fingerprint) })
       else if (tentative === round) done.push(all)
@@ -208,12 +208,17 @@ const DAY_US = 86_400_000_000
 
 /** Days of a number of microseconds. */
 export function daysOf(us: bigint): number {
-  return Math.round((Number(us) / DAY_US) * 1e6) / 1e6
+  return Number(us) / DAY_US
 }
 
 /** Cuts what is wanted of time, less what is covered, into lanes or windows with their reasons. */
-export function timeUnits(step: string, wanted: Extract<Wanted, { kind: 'time' }>, ledger: Ledger): StretchCut & { time: TimeCoverage } {
-  const state = rangeState(ledger, wanted.to)
+export function timeUnits(
+  step: string,
+  wanted: Extract<Wanted, { kind: 'time' }>,
+  ledger: Ledger,
+  round: bigint,
+): StretchCut & { time: TimeCoverage } {
+  const state = rangeState(ledger, round)
   const cut = stretchUnits(step, { ...wanted, order: 'newest-first' }, state, undefined, wanted.windowUs, (piece, done) => {
     const near = wanted.seeks ? undefined : nearestCursor(ledger, piece[1])
     const again = wanted.seeks || wanted.windowUs !== undefined ? 0 : daysOf((near?.from ?? wanted.to + 1n) - 1n - piece[1])

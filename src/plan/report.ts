@@ -4,6 +4,7 @@ import type { PieceWord, StepPlan } from './plan.js'
 import { planStep } from './plan-step.js'
 import { preflight } from './preflight.js'
 import type { Moment } from './scope.js'
+import { isSelected } from './select.js'
 import { whenHolds } from './when.js'
 
 /** The plan of a pipeline as data: what `pipe plan --json` prints. */
@@ -80,7 +81,7 @@ const START_PAGES_PER_SECOND = 5
 /** Plans all steps in their order. Reads only. */
 export async function planPipeline(options: PlanOptions): Promise<readonly StepReport[]> {
   const { pipeline, select } = options
-  const selected = pipeline.steps.filter((step) => !select || select.includes(step.id) || select.includes(step.id.replace(/\[.*\]$/, '')))
+  const selected = pipeline.steps.filter((step) => isSelected(step, select))
   await preflight({ ...options, steps: selected.filter((step) => whenHolds(step, options)) })
   const plans = new Map<string, StepPlan>()
   const reports: StepReport[] = []

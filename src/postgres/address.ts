@@ -49,6 +49,8 @@ export function postgresAddress(url: string): PostgresAddress {
       return [[name, value]]
     }),
   )
+  // What `require` and `verify-ca` mean elsewhere; `pg` by itself takes them for `verify-full`, and warns.
+  if (params.has('sslmode')) params.set('uselibpqcompat', 'true')
   const seconds = take('connect_timeout')
   if (seconds !== undefined && !/^\d{1,6}$/.test(seconds))
     throw new PostgresUrlError(`has connect_timeout=${seconds}, which is no number of seconds`)

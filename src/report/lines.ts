@@ -83,11 +83,11 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
     case 'run:resolved':
       return line('resolved', { ...prefixed('head.', event.heads), ...prefixed('', event.params) })
     case 'step:planned': {
-      const reasons = Object.entries(event.reasons).map(([reason, units]) => `${reason}:${units}`)
+      const reasons = Object.entries(event.reasons).map(([reason, units]) => `${reason}:${digits(units)}`)
       return line('plan', {
         step: event.step,
-        [event.unit]: event.pieces,
-        done_before: event.done,
+        [event.unit]: digits(event.pieces),
+        done_before: digits(event.done),
         units: event.units,
         calls: event.requests,
         reasons: reasons.join(',') || undefined,
@@ -180,6 +180,10 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
       )
     case 'warning':
       return throttled('warning', { step: event.step, message: event.message }, `${event.step ?? ''} ${event.message}`)
+    case 'round:started':
+      return line('round', { round: event.round })
+    case 'round:ended':
+      return line('wait', { round: event.round, seconds: seconds(event.waitMs), reason: event.reason })
     case 'run:stopping':
       return line('stopping', { signal: event.signal })
     case 'run:ended':
@@ -202,6 +206,9 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
   }
 }
 
+/** Days may be fractions. */
+const digits = (number: number) => Math.round(number * 1000) / 1000
+
 function statsOf(step: StepView, view: RunView, now: number): Fields {
   const { pending, processing } = openPieces(step)
   const parallel = view.endpoints.reduce((total, endpoint) => total + (endpoint.health === 'down' ? 0 : (endpoint.parallel ?? 0)), 0)
@@ -209,8 +216,8 @@ function statsOf(step: StepView, view: RunView, now: number): Fields {
     step: step.id,
     pending,
     processing,
-    done: step.done,
-    failed: step.failed,
+    done: digits(step.done),
+    failed: digits(step.failed),
     per_sec: perSecond(rateOf(step, now) ?? 0),
     workers: parallel > 0 ? parallel : step.running.length,
   }

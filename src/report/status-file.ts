@@ -136,6 +136,8 @@ const problems: Readonly<Record<string, string>> = {
 function isStage({ type }: RunEvent): boolean {
   return (
     type === 'run:started' ||
+    type === 'round:started' ||
+    type === 'round:ended' ||
     type === 'run:stopping' ||
     type === 'run:ended' ||
     type === 'step:planned' ||

@@ -3,7 +3,7 @@ import { type CheckView, elapsedOf, type EndpointView, etaOf, type PieceWord, ra
 
 /** `1,234,567`. Of a fraction below 10, one digit: `0.4` days. */
 export function count(number: number): string {
-  if (number < 10 && !Number.isInteger(number)) return number.toFixed(1)
+  if (number < 10 && Math.abs(number - Math.round(number)) > 1e-6) return number.toFixed(1)
   return Math.round(number)
     .toString()
     .replace(/\B(?=(\d{3})+$)/g, ',')
@@ -174,6 +174,18 @@ export function endpointLine(endpoint: EndpointView): string {
   ]
     .filter((part) => part !== '')
     .join('  ')
+}
+
+/** What a run that does not get on waits for: `balances (unit 0-999); node.example is waiting: 429`. */
+export function waitsFor(view: RunView): string {
+  const steps = view.steps
+    .filter(({ state }) => state === 'running')
+    .map(({ id, running }) => `${escapeText(id)}${running[0] === undefined ? '' : ` (unit ${escapeText(running[0].unit)})`}`)
+  const endpoints = view.endpoints.map(({ endpoint, health, reason, lastError, requests }) => {
+    const why = reason ?? lastError
+    return `${escapeText(endpoint)} is ${health}${why === null ? ` and has answered ${counted(requests, 'requests')}` : `: ${escapeText(why)}`}`
+  })
+  return [steps.join(', ') || 'its first plan', ...endpoints].join('; ')
 }
 
 /** `every block has a balance: 3, expected 0`. */

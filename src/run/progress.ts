@@ -12,6 +12,7 @@ import {
 } from '../sdk/index.js'
 import { count, type Interval, intersect, intervalKey, namedAs, subtract, timeKey, union } from '../plan/intervals.js'
 import { coveredBy, coveredCursor, daysOf, isCoveredCursor } from '../plan/plan.js'
+import type { Session } from './committer.js'
 import type { UnitTask } from './services.js'
 
 /** A step yielded rows for an output that it does not have. */
@@ -51,6 +52,8 @@ export class Progress {
   #committed: State
   readonly #states = new WeakMap<UnitWrite, State>()
   quarantinedKeys = 0
+  /** What its commits left out so far, for the next session of the unit. */
+  doubles: Pick<Session, 'doubles'> = {}
 
   constructor(task: UnitTask) {
     this.#task = task
@@ -89,7 +92,8 @@ export class Progress {
   }
 
   /** Takes note of a commit. `rows`: how many rows of each table it wrote, which of a query only the warehouse knows. */
-  committed(write: UnitWrite, rows: Readonly<Record<string, number>>): void {
+  committed(write: UnitWrite, rows: Readonly<Record<string, number>>, { doubles }: Session): void {
+    if (doubles) this.doubles = { doubles }
     const state = this.#states.get(write)
     if (!state) return
     const made = new Set(write.selects?.map(({ output }) => output.table))
@@ -240,13 +244,12 @@ export class Progress {
 
   /** What is covered is done; what is tentative is done for this round. */
   #endTime({ from, to }: { readonly from: bigint; readonly to: bigint }): UnitWrite {
-    const { unit, plan } = this.#task
+    const { unit, services } = this.#task
     const { covered, tentative } = this.#at
     const missing = subtract(subtract([[from, to]], covered), tentative)
     if (missing.length > 0) throw new UnitIncompleteError(unit.key, missing.map(timeKey).join(', '))
     const firm = intersect([[from, to]], covered)
     if (tentative.length === 0) return this.#only({ state: 'done', error: null, ...this.#ledger() })
-    const until = plan.wanted.kind === 'time' ? plan.wanted.to : to
     return {
       ...this.#only({ state: 'done' }),
       replaces: [unit.key],
@@ -256,7 +259,7 @@ export class Progress {
           unit: timeKey(interval),
           state: 'done' as const,
           ...(i === 0 && firm.length === 0 ? this.#ledger() : {}),
-          cursor: { covered: [], tentative: String(until) },
+          cursor: { covered: [], tentative: String(services.moment.now) },
         })),
       ],
     }

@@ -19,7 +19,7 @@ import {
   type PlannedUnit,
   RESET_FINGERPRINT,
   type StepPlan,
-  tentativeUntil,
+  tentativeRound,
 } from '../plan/plan.js'
 import { planStep } from '../plan/plan-step.js'
 import { outputTable } from '../plan/rows-units.js'
@@ -337,14 +337,14 @@ async function* input({ pipeline, warehouse }: RunServices, plan: StepPlan, unit
  * Brings the ledger into the shape that the plan speaks of: units that an earlier run left half done become a done part
  * and an open part, and rows of an older definition lose their fingerprint before the first of them is overwritten.
  */
-async function settle({ pipeline, warehouse, clock }: RunServices, plan: StepPlan, ledger: readonly LedgerRow[]): Promise<void> {
+async function settle({ pipeline, warehouse, clock, moment }: RunServices, plan: StepPlan, ledger: readonly LedgerRow[]): Promise<void> {
   const at = BigInt(Math.round(clock.now() * 1000))
   const name = { pipeline: pipeline.name, step: plan.step.id }
   const current = { ...name, fingerprint: plan.fingerprint }
   const put: Amendment[] = []
   const drop: { step: string; unit: string }[] = []
   const planned = new Set(plan.units.map(({ key }) => key))
-  const until = plan.wanted.kind === 'time' ? plan.wanted.to : undefined
+  const round = plan.wanted.kind === 'time' ? moment.now : undefined
   const redoes = plan.units.some((unit) => unit.redo || unit.piece.kind === 'interval' || (unit.piece.kind === 'rows' && unit.piece.redo))
   for (const row of ledger) {
     const all = parseIntervalKey(row.unit)
@@ -354,13 +354,13 @@ async function settle({ pipeline, warehouse, clock }: RunServices, plan: StepPla
       continue
     }
     if (!all) continue
-    const tentative = tentativeUntil(row)
-    if (tentative !== undefined && tentative !== until) drop.push({ step: plan.step.id, unit: row.unit })
+    const tentative = tentativeRound(row)
+    if (tentative !== undefined && tentative !== round) drop.push({ step: plan.step.id, unit: row.unit })
     if (row.state === 'done') continue
     const covered = coveredBy(row)
     const { redo, at: place } = isCoveredCursor(row.cursor) ? row.cursor : { redo: undefined, at: undefined }
     // The upper end of a lane moves with the clock, so what is open of it is named anew in every run.
-    const renamed = until !== undefined && row.state !== 'quarantined' && !planned.has(row.unit)
+    const renamed = round !== undefined && row.state !== 'quarantined' && !planned.has(row.unit)
     if (covered.length === 0 && !renamed) continue
     const nameOf = namedAs(row.unit)
     if (covered.length > 0 || redo === undefined) drop.push({ step: plan.step.id, unit: row.unit })
@@ -371,6 +371,8 @@ async function settle({ pipeline, warehouse, clock }: RunServices, plan: StepPla
         state: 'done',
         // Where the list is at the lower end of what was read of it.
         ...(i === 0 && place !== undefined ? { cursor: coveredCursor([], undefined, place) } : {}),
+        // It was read by batches that said what they cover, so its count is what the table holds.
+        ...(round === undefined ? { cursor: coveredCursor([interval], undefined) } : {}),
         ...(covered.length === 1 ? { rows: row.rows } : {}),
         ...(row.endpoint === undefined ? {} : { endpoint: row.endpoint }),
       })

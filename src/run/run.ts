@@ -3,6 +3,7 @@ import { consumersOf } from '../pipeline/inputs.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { planContext, planStep } from '../plan/plan-step.js'
 import { preflight } from '../plan/preflight.js'
+import { isSelected } from '../plan/select.js'
 import { whenHolds } from '../plan/when.js'
 import { Committer } from './committer.js'
 import { runEarlyChecks, runStep } from './run-step.js'
@@ -39,7 +40,8 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const end = (step: string, result: StepEnd) => {
     states.set(step, result.outcome)
     ends.set(step, result)
-    emit({ type: 'step:ended', step, ...result })
+    const { outcome, missing, quarantined, reason } = result
+    emit({ type: 'step:ended', step, outcome, missing, quarantined, ...(reason === undefined ? {} : { reason }) })
   }
   for (const step of pipeline.steps) {
     if (acting.has(step.id)) states.set(step.id, 'waiting')
@@ -104,16 +106,15 @@ async function doStep(services: RunServices, step: Step): Promise<StepEnd> {
     const hint = isPipeError(error) && error.hint !== undefined ? ` (${error.hint})` : ''
     if (!isPipeError(error) && error instanceof Error)
       services.emit({ type: 'warning', step: step.id, message: services.redact(error.stack ?? message) })
-    return { outcome: 'failed', missing: 0, quarantined: 0, reason: `${message}${hint}` }
+    const lasting = isPipeError(error) && (error.blame === 'outage' || error.retryable) ? {} : { lasting: true as const }
+    return { outcome: 'failed', missing: 0, quarantined: 0, reason: `${message}${hint}`, ...lasting }
   }
 }
 
 /** The selected steps, and gates among what they need: `--select` never jumps a gate. */
 function actingSteps(pipeline: Pipeline, select: readonly string[] | undefined): Set<string> {
   if (!select) return new Set(pipeline.steps.map((step) => step.id))
-  const acting = new Set(
-    pipeline.steps.filter((step) => select.includes(step.id) || select.includes(step.id.replace(/\[.*\]$/, ''))).map((step) => step.id),
-  )
+  const acting = new Set(pipeline.steps.filter((step) => isSelected(step, select)).map((step) => step.id))
   for (const step of [...pipeline.steps].reverse()) {
     if (!acting.has(step.id)) continue
     for (const need of step.needs) if (isGate(pipeline.steps.find(({ id }) => id === need))) acting.add(need)

@@ -66,13 +66,13 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
   const { services, plan, unit, signal } = task
   const { definition } = plan.step
   const producer = services.committer.join()
-  const session: Session = { broken: false }
+  const session: Session = { broken: false, ...progress.doubles }
   let cutShort = false
   const waiting: Promise<void>[] = []
   const commit = async ({ write, pieces, rows, ...facts }: ProgressWrite): Promise<void> => {
     const { written, doubles, replaced, rows: made }: Committed = await services.committer.push(write, session)
     if (!written) throw new UnitTakenError(unit.key)
-    progress.committed(write, made)
+    progress.committed(write, made, session)
     services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows: { ...rows, ...made }, doubles, ...facts })
     if (replaced > 0)
       services.emit({
@@ -149,7 +149,7 @@ async function record(task: UnitTask, progress: Progress, change: LedgerChange):
   if (task.unit.piece.kind === 'check') return
   const producer = task.services.committer.join()
   try {
-    await producer.wait(task.services.committer.push(progress.mark(change), { broken: false }))
+    await producer.wait(task.services.committer.push(progress.mark(change), { broken: false, ...progress.doubles }))
   } catch (error) {
     task.services.emit({
       type: 'warning',

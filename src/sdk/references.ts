@@ -113,11 +113,18 @@ export function substitute(value: Json, scope: Scope): Json {
  * A text with each reference inside it replaced by `encode(text of the value)`: `encodeURIComponent` for a request path. Where
  * only the beginning of a dotted name is known and holds no object, the rest stays text: `$now.json` ends in `.json`.
  *
+ * @param unknown What becomes of a name that the scope does not have.
  * @throws {UnknownReferenceError}
  */
-export function substituteText(text: string, scope: Scope, encode: (text: string) => string = (plain) => plain): string {
-  return text.replaceAll(EMBEDDED, (_, name: string) => {
+export function substituteText(
+  text: string,
+  scope: Scope,
+  encode: (text: string) => string = (plain) => plain,
+  unknown: 'refuse' | 'keep' = 'refuse',
+): string {
+  return text.replaceAll(EMBEDDED, (whole: string, name: string) => {
     const found = longestPrefix(scope, name)
+    if (!found && unknown === 'keep') return whole
     if (!found) throw new UnknownReferenceError(name, JSON.stringify(text), [...scope.keys()])
     if (isContainer(found.param.value)) {
       const picked = lookUp(scope, name) ?? found.param

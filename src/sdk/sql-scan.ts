@@ -83,6 +83,33 @@ export function scanSql(sql: string): SqlScan {
   return { tokens, references, positional, unclosed: undefined }
 }
 
+/**
+ * The statements of a SQL text: what lies between semicolons outside of quotes and comments, from its first character that is
+ * no blank or comment. Parts without one are left out.
+ */
+export function sqlStatements(sql: string): readonly { readonly text: string; readonly offset: number }[] {
+  const ends = scanSql(sql).tokens.flatMap(({ text, quoted, offset }) => (text === ';' && !quoted ? [offset] : []))
+  const statements: { text: string; offset: number }[] = []
+  let from = 0
+  for (const end of [...ends, sql.length]) {
+    const offset = startOfCode(sql, from)
+    if (offset < end) statements.push({ text: sql.slice(offset, end).trimEnd(), offset })
+    from = end + 1
+  }
+  return statements
+}
+
+function startOfCode(sql: string, from: number): number {
+  let at = from
+  while (at < sql.length) {
+    if (/\s/.test(sql.charAt(at))) at++
+    else if (sql.startsWith('--', at)) at = endOfLine(sql, at)
+    else if (sql.startsWith('/*', at)) at = endOfComment(sql, at) ?? sql.length
+    else break
+  }
+  return at
+}
+
 function match(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
   pattern.lastIndex = at
   return pattern.exec(text)

@@ -179,6 +179,8 @@ export interface Output {
   readonly constants: Readonly<Record<string, string>>
   /** Column that holds the number a `range` unit counts, where it is not the table's `range`. */
   readonly range?: string
+  /** Every number of a `range` unit gives exactly one row: `pipe verify` can name the one that is missing. */
+  readonly oneEach?: true
 }
 
 /** A table that a step is computed from, with how its rows fall into the step's units (see `Consumer`). */
@@ -260,7 +262,8 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
   readonly summary: string
   /**
    * JSON Schema of `with`. Descriptions are the reference documentation. A field marked `tuning: true` changes how the
-   * work is done, never which rows it gives, so it is no part of the fingerprint.
+   * work is done, never which rows it gives, so it is no part of the fingerprint. In a text marked `references: 'url'`
+   * a `$name` may stand inside other text; its value is URL-encoded.
    */
   readonly config: C
   /** JSON Schema of the cursor. A stored one that no longer fits is dropped and the unit starts over. */

@@ -34,7 +34,11 @@ export interface LedgerRow {
   /** Raised by each opening. A writer with a lower one can no longer commit. */
   readonly epoch: bigint
   readonly cursor: Json | undefined
-  /** Rows written by table, replays counted again. */
+  /**
+   * Rows that its commits brought, by table; of a key that came twice in one commit, one. For a unit whose batches say what
+   * they cover, and a table whose key holds the unit's number, that is what the table holds of it. A table that is left out
+   * was not counted.
+   */
   readonly rows: Readonly<Record<string, number>>
   readonly attempts: number
   readonly endpoint: string | undefined
@@ -169,6 +173,15 @@ export interface QuarantineRow {
   readonly at: bigint
 }
 
+/** A numbered SQL file, applied once to a warehouse. */
+export interface Migration {
+  /** `0001-views.sql`. Names sort in the order in which they are applied. */
+  readonly name: string
+  /** SHA-256 of its text, whatever its line ends. */
+  readonly checksum: string
+  readonly statements: readonly { readonly text: string; readonly line: number }[]
+}
+
 /** The database that is filled, with the ledger beside the rows. Only `commit` writes rows. */
 export interface Warehouse extends WarehouseReader {
   /** Whether rows and ledger are written in one transaction. */
@@ -210,6 +223,13 @@ export interface Warehouse extends WarehouseReader {
     },
     at: bigint,
   ): Promise<number>
+  /**
+   * Runs statements of a migration: all of them in one transaction where `transactional`, else one after the other. They
+   * may do what the login may, but begin or end a transaction.
+   *
+   * @throws {StatementError} naming the statement that failed.
+   */
+  execute(statements: readonly Statement[]): Promise<void>
   /** The genesis hash stored for a chain, or undefined. */
   genesis(chainId: number): Promise<string | undefined>
   rememberGenesis(chainId: number, hash: string): Promise<void>

@@ -107,6 +107,25 @@ export class SqlError extends PipeError {
   }
 }
 
+/** One of several statements failed. Where the warehouse is transactional, nothing of them was kept. */
+export class StatementError extends PipeError {
+  readonly code = 'STATEMENT_FAILED'
+  override readonly hint = 'mend the statement'
+  constructor(
+    /** Which, from 0. */
+    readonly index: number,
+    readonly problem: string,
+    cause: unknown,
+  ) {
+    super(`statement ${index + 1}: ${problem}`, { cause })
+  }
+}
+
+/** The error of a statement among several. What is not the statement's fault (a full disk, another writer) stays as it is. */
+export function failedStatement(index: number, error: unknown): unknown {
+  return error instanceof SqlError ? new StatementError(index, error.message, error) : error
+}
+
 /** A statement ran longer than it may. */
 export class SqlTimeoutError extends PipeError {
   readonly code = 'SQL_TIMEOUT'

@@ -44,12 +44,13 @@ export function withParams(url: string, params: Readonly<Record<string, string>>
   return changed.href
 }
 
-/** Rows of SQL, on a connection of its own. Every value as text. */
+/** Rows of SQL, those of the last of several statements, on a connection of its own. Every value as text. */
 export async function ask(url: string, sql: string): Promise<Record<string, string | null>[]> {
   const client = new pg.Client({ connectionString: url, types: { getTypeParser: () => String } })
   await client.connect()
   try {
-    return (await client.query<Record<string, string | null>>(sql)).rows
+    const results = [await client.query<Record<string, string | null>>(sql)].flat()
+    return results.at(-1)?.rows ?? []
   } finally {
     await client.end()
   }

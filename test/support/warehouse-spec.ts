@@ -1,6 +1,16 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
-import { type LedgerRow, sql, sqlText, type Table, type UnitWrite, type Value, type Warehouse } from '../../src/sdk/index.js'
+import {
+  type LedgerRow,
+  type Migration,
+  sql,
+  sqlText,
+  type Table,
+  type UnitWrite,
+  type Value,
+  type Warehouse,
+} from '../../src/sdk/index.js'
+import { applyMigration, pendingMigrations } from '../../src/warehouse/migrate.js'
 import { sqlType } from '../../src/warehouse/types.js'
 import { all, output, step, table, write } from './warehouse.js'
 
@@ -42,6 +52,58 @@ export function warehouseSpec(engine: Engine): void {
   const uint256 = sqlType({ kind: 'uint256' }, engine.kind)
   const [firstDay, lastDay] = engine.days ?? ['0001-01-01', '9999-12-31']
   afterEach(closeAll)
+
+  describe('statements of a migration', () => {
+    const pending = async (warehouse: Warehouse, ...of: readonly Migration[]) =>
+      (await pendingMigrations(warehouse, 'p', of)).map(({ name }) => name)
+    const migration = (name: string, ...statements: readonly string[]): Migration => ({
+      name,
+      checksum: `sum of ${name}`,
+      statements: statements.map((statement, i) => ({ text: statement, line: i + 1 })),
+    })
+
+    test('are applied once and recorded with their file, beside tables and views that are there', async () => {
+      const warehouse = await opened()
+      const first = migration(
+        '0001-a.sql',
+        'CREATE VIEW numbers AS SELECT number FROM blocks',
+        'CREATE VIEW more AS SELECT number + 1 AS n FROM numbers',
+      )
+      const second = migration('0002-b.sql', `CREATE VIEW notes AS SELECT 'a;b' AS note`)
+      expect(await pending(warehouse, first, second)).toEqual(['0001-a.sql', '0002-b.sql'])
+      await applyMigration(warehouse, 'p', first, () => 7n)
+      expect(await pending(warehouse, first, second)).toEqual(['0002-b.sql'])
+      await warehouse.commit([write([{ output: output(blocks), rows: [block(4)] }])])
+      expect(await all(warehouse, 'SELECT n FROM more')).toEqual([{ n: 5n }])
+      // Another pipeline has its own.
+      expect((await pendingMigrations(warehouse, 'q', [first])).length).toBe(1)
+      await expect(pendingMigrations(warehouse, 'p', [{ ...first, checksum: 'other' }])).rejects.toMatchObject({
+        code: 'MIGRATION_HISTORY',
+      })
+      await expect(pendingMigrations(warehouse, 'p', [second])).rejects.toMatchObject({ code: 'MIGRATION_HISTORY' })
+    })
+
+    test('that fail are named by their line, and what is there of them is applied once they are mended', async () => {
+      const warehouse = await opened()
+      const broken = migration('0001-a.sql', 'CREATE VIEW one AS SELECT 1 AS n', 'CREATE VIEW two AS SELECT n FROM nowhere')
+      await expect(applyMigration(warehouse, 'p', broken, () => 7n)).rejects.toMatchObject({
+        code: 'MIGRATION_FAILED',
+        message: expect.stringMatching(/^0001-a\.sql:2: .*nowhere/s) as string,
+      })
+      const there = await all(warehouse, 'SELECT n FROM one').then(
+        () => true,
+        () => false,
+      )
+      expect(there).toBe(!warehouse.transactional)
+      const create = warehouse.transactional ? 'CREATE VIEW' : 'CREATE VIEW IF NOT EXISTS'
+      const mended = {
+        ...migration('0001-a.sql', `${create} one AS SELECT 1 AS n`, 'CREATE VIEW two AS SELECT n FROM one'),
+        checksum: 'mended',
+      }
+      await applyMigration(warehouse, 'p', mended, () => 8n)
+      expect([await pending(warehouse, mended), (await all(warehouse, 'SELECT n FROM two')).length]).toEqual([[], 1])
+    })
+  })
 
   describe('a commit', () => {
     test('stores rows and checkpoint together, with computed columns exact', async () => {

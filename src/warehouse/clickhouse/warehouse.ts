@@ -19,7 +19,7 @@ import {
   type WriteOutcome,
 } from '../../sdk/index.js'
 import { checkCompute } from '../compute.js'
-import { LedgerVersionError } from '../errors.js'
+import { failedStatement, LedgerVersionError } from '../errors.js'
 import { checkFilling } from '../fill.js'
 import {
   CHAINS,
@@ -196,6 +196,15 @@ export class ClickhouseWarehouse implements Warehouse {
       await writeMarks(this.#sql, marks, version, at)
       return changed + marks.length
     })
+  }
+
+  async execute(statements: readonly Statement[]): Promise<void> {
+    this.#mustWrite()
+    for (const [i, statement] of statements.entries()) {
+      await this.#sql.execute(statement).catch((error: unknown) => {
+        throw failedStatement(i, error)
+      })
+    }
   }
 
   async genesis(chainId: number): Promise<string | undefined> {

@@ -21,7 +21,7 @@ import {
 import { checkCompute } from '../compute.js'
 import { createIndex, createTable, createTemporary } from '../ddl.js'
 import { type Existing, tableDrift } from '../drift.js'
-import { LedgerVersionError } from '../errors.js'
+import { failedStatement, LedgerVersionError } from '../errors.js'
 import { checkFilling } from '../fill.js'
 import {
   CHAINS,
@@ -36,6 +36,7 @@ import {
   UNITS,
 } from '../ledger.js'
 import { LedgerChanges } from '../ledger-changes.js'
+import { statementError } from './errors.js'
 import { type QueryOptions, Reads } from './reads.js'
 import { CATALOG, DUCKDB_CATALOG, UNIQUE_SETS } from './schema.js'
 import { markUnit } from '../touches.js'
@@ -165,6 +166,18 @@ export class DuckdbWarehouse implements Warehouse {
       return released
     })
     return changed
+  }
+
+  async execute(statements: readonly Statement[]): Promise<void> {
+    this.#mustWrite()
+    const { transactions } = this.#writer
+    await transactions.run(async () => {
+      for (const [i, statement] of statements.entries()) {
+        await transactions.execute(statement, 'migration').catch((error: unknown) => {
+          throw failedStatement(i, statementError(this.display, error))
+        })
+      }
+    })
   }
 
   async genesis(chainId: number): Promise<string | undefined> {

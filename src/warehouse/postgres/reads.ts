@@ -58,7 +58,7 @@ export class Reads {
     const begun = await this.#begin(statement, stops, explain)
     let session: PostgresSession | undefined = begun.session
     try {
-      for (let page = begun.first; ; page = await this.#stoppable(session, stops, fetch)) {
+      for (let page = begun.first; ; page = await this.#stoppable(session, stops, nextPage)) {
         const last = page.rows.length < PAGE
         // Before it is looked at, so that a small result holds no connection.
         if (last && session) session = await this.#end(session)
@@ -117,7 +117,7 @@ export class Reads {
           await session.query('BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY')
           // Postgres takes nothing but a SELECT here, and that changes no data.
           await session.query(declare, values)
-          return rows === 0 ? session.queryArrays('FETCH 0 FROM pipe_cursor') : fetch(session)
+          return rows === 0 ? session.queryArrays('FETCH 0 FROM pipe_cursor') : nextPage(session)
         })
         return { session, first }
       } catch (error) {
@@ -210,7 +210,7 @@ export class Reads {
 
 const generationOf = new WeakMap<PostgresSession, number>()
 
-const fetch = (session: PostgresSession) => session.queryArrays(`FETCH ${PAGE} FROM pipe_cursor`)
+const nextPage = (session: PostgresSession) => session.queryArrays(`FETCH ${PAGE} FROM pipe_cursor`)
 
 interface Page {
   readonly fields: readonly Field[]

@@ -23,7 +23,7 @@ import {
 import { checkCompute } from '../compute.js'
 import { createIndex, createTable, createTemporary } from '../ddl.js'
 import { type Existing, tableDrift } from '../drift.js'
-import { LedgerVersionError } from '../errors.js'
+import { failedStatement, LedgerVersionError } from '../errors.js'
 import { checkFilling } from '../fill.js'
 import {
   CHAINS,
@@ -171,6 +171,16 @@ export class PostgresWarehouse implements Warehouse {
       return released
     })
     return changed
+  }
+
+  async execute(statements: readonly Statement[]): Promise<void> {
+    await this.#writing().transactions.run(async (session) => {
+      for (const [i, statement] of statements.entries()) {
+        await execute(session, statement).catch((error: unknown) => {
+          throw failedStatement(i, error)
+        })
+      }
+    })
   }
 
   async genesis(chainId: number): Promise<string | undefined> {

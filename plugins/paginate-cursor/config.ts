@@ -1,0 +1,157 @@
+import { computeSchema, rowSchema, rowsSchema, type Static, Type } from '../../src/sdk/index.js'
+
+const unit = Type.Union([Type.Literal('s'), Type.Literal('ms'), Type.Literal('iso')])
+
+const cover = Type.Object(
+  {
+    last: Type.Optional(
+      Type.Union([Type.Number({ exclusiveMinimum: 0 }), Type.String()], {
+        tuning: true,
+        description: 'How far back from now, frozen when the run begins: days (`180`), or a duration (`12h`).',
+      }),
+    ),
+    from: Type.Optional(
+      Type.Union([Type.String(), Type.Number()], {
+        tuning: true,
+        description: 'First instant, instead of `last`: a day or a time, in UTC.',
+      }),
+    ),
+    to: Type.Optional(Type.Union([Type.String(), Type.Number()], { tuning: true, description: 'Last instant. Default: now.' })),
+    time: Type.String({
+      minLength: 1,
+      description: 'Path of a record to its time: `block.time`, `item.0`. It must be mapped to a timestamp column.',
+    }),
+    unit: Type.Optional(
+      Type.Unsafe<Static<typeof unit>>({
+        ...unit,
+        default: 's',
+        description: 'What that time is in: seconds or milliseconds since 1970, or ISO text. Of every number in a timestamp column, too.',
+      }),
+    ),
+  },
+  {
+    additionalProperties: false,
+    description: 'What is to be covered. Left out, the list is read once, to its end.',
+  },
+)
+
+const cursor = Type.Object(
+  {
+    next: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'Path of a reply to the cursor of the next page, null on the last one. Without `$cursor` in `request` it is an address, of the same origin.',
+      }),
+    ),
+    optional: Type.Optional(
+      Type.Boolean({ description: 'With `next`: the API leaves the field out on the last page. Otherwise that is an error.' }),
+    ),
+    link: Type.Optional(Type.String({ minLength: 1, description: 'The next page is in the `Link` header under this name: `next`.' })),
+    time: Type.Optional(
+      Type.Unsafe<Static<typeof unit>>({
+        ...unit,
+        description:
+          '`$cursor` is a time in this unit, which bounds the list from above, inclusive or not. Also the unit of `$start` and `$end`.',
+      }),
+    ),
+    ties: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'With `time`: how an instant with more rows than a page is read on: `offset` by `$offset`, or a field whose last value is `$tie`.',
+      }),
+    ),
+    offset: Type.Optional(Type.Literal(true, { description: '`$offset` counts rows from the newest.' })),
+    page: Type.Optional(Type.Literal(true, { description: '`$page` counts pages from `first`.' })),
+    first: Type.Optional(Type.Integer({ minimum: 0, default: 1, description: 'With `page`: number of the first page.' })),
+    key: Type.Optional(Type.String({ minLength: 1, description: '`$cursor` is the last value of this field, which no two rows share.' })),
+    window: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'A duration: the time is cut into windows of it, each asked for by `$start` and `$end` and read side by side. Alone, one request a window.',
+      }),
+    ),
+  },
+  {
+    additionalProperties: false,
+    tuning: true,
+    description: 'How the list is read on: one of `next`, `link`, `time`, `offset`, `page`, `key`, and, or alone, `window`.',
+  },
+)
+
+export const config = Type.Object(
+  {
+    request: Type.Object(
+      {
+        path: Type.String({ minLength: 1, references: 'url', description: 'Below the URL of the source. `$name` in it is URL-encoded.' }),
+        query: Type.Optional(
+          Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {
+            description:
+              'Its query. `$cursor`, `$offset`, `$page`, `$tie`, `$start`, `$end` and `$size` are those of the page; one that has no value yet is left out.',
+          }),
+        ),
+      },
+      { additionalProperties: false, description: 'The GET request for a page.' },
+    ),
+    records: Type.String({ description: 'Path of the reply to the list of records; `.` when the reply is the list.' }),
+    cover: Type.Optional(cover),
+    cursor,
+    row: Type.Optional(rowSchema),
+    compute: Type.Optional(computeSchema),
+    rows: Type.Optional(rowsSchema),
+    overlap: Type.Optional(
+      Type.String({
+        tuning: true,
+        default: '60s',
+        description:
+          'How late a row may turn up, and how far it may stand out of order. What is newer than the newest row less this is read again in the next run.',
+      }),
+    ),
+    page_size: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        tuning: true,
+        description: '`$size`: rows a page. With `window` alone, one that is full is halved until it is not.',
+      }),
+    ),
+    max_pages: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        tuning: true,
+        description: 'Requests a run may make. Reached, the run ends incomplete, and the next one goes on.',
+      }),
+    ),
+    expect_total: Type.Optional(
+      Type.String({
+        minLength: 1,
+        tuning: true,
+        description: 'Path of the reply, or `header.NAME`, to the number of all rows. Without `cover`; a list that gave fewer is not done.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+/** Where the reading of a list is: the request to make next, and how far down the time above it is covered. */
+export const cursorSchema = Type.Object(
+  {
+    /** Kind of cursor: a stored one of another kind is of no use. */
+    kind: Type.String(),
+    place: Type.Record(Type.String(), Type.Unknown()),
+    /** Everything from here up to `top` is covered. */
+    down: Type.Optional(Type.String()),
+    /** Lowest time of what comes before `place`. */
+    low: Type.Optional(Type.String()),
+    top: Type.Optional(Type.String()),
+    /** Key of the first row of the list, and how many rows were read of it. */
+    first: Type.Optional(Type.String()),
+    read: Type.Optional(Type.Integer()),
+  },
+  { additionalProperties: false },
+)
+
+export type Config = Static<typeof config>
+export type StoredCursor = Static<typeof cursorSchema>
+export type TimeUnit = Static<typeof unit>

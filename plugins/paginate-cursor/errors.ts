@@ -1,0 +1,121 @@
+import { PipeError } from '../../src/sdk/index.js'
+
+/** A page is not what the step expects of it. Names the place in the reply as a JSON pointer. */
+export class PageShapeError extends PipeError {
+  readonly code = 'PAGE_SHAPE'
+  override readonly hint = 'the API may have changed: compare `records`, `row` and `cursor` with what it answers now'
+  constructor(pointer: string, problem: string, cause?: unknown) {
+    super(`${pointer === '' ? 'the reply' : pointer} ${problem}`, { cause })
+  }
+}
+
+/** A reply of status 200 says that something went wrong. */
+export class PageErrorError extends PipeError {
+  readonly code = 'PAGE_ERROR'
+  override readonly blame = 'outage'
+  override readonly hint = 'the source reports this itself; run again, and look at `request` when it stays'
+  constructor(text: string) {
+    super(`the source answered with an error: ${text}`)
+  }
+}
+
+/** A time is not what `unit` says, or lies outside the years 2009 to 2100. */
+export class PageTimeError extends PipeError {
+  readonly code = 'PAGE_TIME'
+  override readonly hint: string
+  constructor(pointer: string, value: string, unit: string, other: string | undefined) {
+    super(`${pointer} is ${value}, which is no time between 2009 and 2100 in ${unit}`)
+    this.hint =
+      other === undefined
+        ? 'compare `cover.time` and `cover.unit` with what the API answers'
+        : `it would be one in ${other}: cover: { unit: ${other} }`
+  }
+}
+
+/** A cursor leads back to where the reading was. */
+export class CursorStuckError extends PipeError {
+  readonly code = 'CURSOR_STUCK'
+  override readonly hint = 'the API leads in circles here; what was read is kept, and the next run tries again from there'
+  constructor(cursor: string) {
+    super(`the cursor ${cursor} came again, so the list does not go on`)
+  }
+}
+
+/** Many pages without a new row, though the API says that there is more. */
+export class PagesEmptyError extends PipeError {
+  readonly code = 'PAGES_EMPTY'
+  override readonly blame = 'outage'
+  override readonly hint = 'run again later: it goes on from here'
+  constructor(pages: number) {
+    super(`${pages} pages one after the other brought no new row, and the API says that there are more`)
+  }
+}
+
+/** More rows share one instant than a page holds, and nothing tells how to read on among them. */
+export class SecondTooFullError extends PipeError {
+  readonly code = 'SECOND_TOO_FULL'
+  override readonly hint: string
+  constructor(instant: string, what: 'time' | 'window') {
+    super(`not all rows of ${instant} can be read: more of them share it than a page holds`)
+    this.hint =
+      what === 'time'
+        ? 'ask for larger pages, or say how to read on inside one instant: cursor: { time: …, ties: offset }'
+        : 'ask for larger pages, or page through each window: cursor: { window: …, offset: true }'
+  }
+}
+
+/** The list moves faster than it can be read, so nothing proves that no row was missed. */
+export class ListShiftsError extends PipeError {
+  readonly code = 'LIST_SHIFTS'
+  override readonly blame = 'outage'
+  override readonly hint = 'ask for larger pages, or use a cursor that the API gives out; what was read is kept'
+  constructor(place: string) {
+    super(`the list shifts while it is read: at ${place} no row of the page before was met again`)
+  }
+}
+
+/** Rows are not in the order that the step reads them in. */
+export class ListOrderError extends PipeError {
+  readonly code = 'LIST_ORDER'
+  override readonly hint =
+    'the list must be newest first by `cover.time` (sort it in `request`); `overlap` says how far a row may stand out of order'
+  constructor(pointer: string, time: string, after: string) {
+    super(`${pointer} has the time ${time} and stands behind ${after}: the list is not newest first`)
+  }
+}
+
+/** The source gave rows that were not asked for, so it does not heed the bounds of the request. */
+export class PageOutsideError extends PipeError {
+  readonly code = 'PAGE_OUTSIDE'
+  override readonly hint = 'see that `request` names the bounds as the API calls them, in the unit that it wants (`cursor.time`)'
+  constructor(pointer: string, time: string, asked: string) {
+    super(`${pointer} has the time ${time}, and ${asked} was asked for`)
+  }
+}
+
+/** Rows that follow each other have the same key, so reading behind it would leave some out. */
+export class CursorNotUniqueError extends PipeError {
+  readonly code = 'CURSOR_NOT_UNIQUE'
+  override readonly hint = 'page by a field that no two rows share: cursor: { key: FIELD }'
+  constructor(value: string) {
+    super(`several rows share the key ${value}, so nothing tells where to read on`)
+  }
+}
+
+/** The source says that there are more rows than it gave. */
+export class TotalMismatchError extends PipeError {
+  readonly code = 'TOTAL_MISMATCH'
+  override readonly hint = 'the next run reads the list again from its beginning'
+  constructor(total: number, read: number) {
+    super(`the source says that there are ${total} rows and gave ${read}`)
+  }
+}
+
+/** `cover` ends before it begins. */
+export class CoverError extends PipeError {
+  readonly code = 'COVER_REFUSED'
+  override readonly hint = 'write days (`last: 180`), a duration (`last: 12h`) or two times (`from: 2024-01-01, to: 2024-02-01`)'
+  constructor(problem: string) {
+    super(`cover: ${problem}`)
+  }
+}

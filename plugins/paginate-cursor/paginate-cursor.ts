@@ -1,0 +1,62 @@
+import { defineStep, parseDuration, type Wanted } from '../../src/sdk/index.js'
+import { checkConfig, kindOf, outputsOf } from './check.js'
+import { config, type Config, cursorSchema } from './config.js'
+import { readUnit } from './read.js'
+import { target } from './target.js'
+
+export const paginateCursor = defineStep({
+  type: 'paginate-cursor',
+  summary: 'Walks a REST API page by page, newest first and into the past, until a stretch of time or a whole list is in the table.',
+  config,
+  cursor: cursorSchema,
+  requires: ['source'],
+  example: `name: transfers
+warehouse: duckdb:data/transfers.duckdb
+sources:
+  api: { url: "\${API_URL}" }
+tables:
+  transfers: { columns: { id: hash, time: timestamp, sender: text, fee: bigint }, key: [id], range: time }
+steps:
+  - id: transfers
+    type: paginate-cursor
+    source: api
+    into: transfers
+    with:
+      cover: { from: 2023-11-01, to: 2023-12-01, time: time, unit: s }
+      request: { path: /lists/next, query: { limit: 50, cursor: $cursor } }
+      records: items
+      cursor: { next: next }
+      row: { id: id, time: time, sender: sender, fee: fee }
+`,
+
+  check: checkConfig,
+  outputs: outputsOf,
+
+  *plan(ctx): Iterable<Wanted> {
+    const { cursor, max_pages: maxPages } = ctx.config
+    const wanted = target(ctx)
+    if (!wanted) {
+      yield { kind: 'once', ...(maxPages === undefined ? {} : { maxRequests: maxPages }) }
+      return
+    }
+    const window = cursor.window === undefined ? undefined : BigInt(parseDuration(cursor.window) ?? 0) * 1000n
+    const kind = kindOf(ctx.config)
+    yield {
+      kind: 'time',
+      ...wanted,
+      windowUs: window,
+      seeks: kind === 'time' || window !== undefined,
+      rowsPerRequest: kind === 'window' ? undefined : rowsPerRequest(ctx.config),
+      maxRequests: maxPages,
+    }
+  },
+
+  run: readUnit,
+})
+
+/** For estimates: `page_size`, else the number that the request calls its limit. */
+function rowsPerRequest({ page_size: size, request }: Config): number | undefined {
+  if (size !== undefined) return size
+  const limit = Object.entries(request.query ?? {}).find(([name]) => /^(limit|per_page|page_?size|size|count)$/i.test(name))?.[1]
+  return typeof limit === 'number' && limit > 0 ? limit : undefined
+}

@@ -1,0 +1,205 @@
+import { Type } from '@sinclair/typebox'
+import { compileEach, compileRow, pathRoot, type Records } from './mapping.js'
+import { referenceName } from './references.js'
+import type { Scope } from './scope.js'
+import type { ChainInfo, ConfigProblem, Output } from './step.js'
+import { didYouMean } from './suggest.js'
+import type { Row, Table } from './values.js'
+
+/** `row` of a step: what each column gets. */
+export const rowSchema = Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {
+  description: 'Column: path into a record, `$name`, or a number.',
+  // `$coin` is a value, and a text that is put in for it would be read as a path.
+  references: 'kept',
+})
+
+/** `compute` of a step. */
+export const computeSchema = Type.Record(Type.String(), Type.String(), { description: 'Column: SQL over the row.' })
+
+/** `rows` of a step: several tables, or several rows a record. */
+export const rowsSchema = Type.Array(
+  Type.Object(
+    {
+      into: Type.String({ description: 'Table.' }),
+      each: Type.Optional(
+        Type.Record(Type.String(), Type.String(), {
+          description: 'Name: path of a list. One row an element; several lists are walked side by side, `index` counts.',
+        }),
+      ),
+      row: rowSchema,
+      compute: Type.Optional(computeSchema),
+    },
+    { additionalProperties: false },
+  ),
+  { minItems: 1, description: 'Instead of `row`: several tables, or several rows an item.' },
+)
+
+type RowFields = Readonly<Record<string, string | number | boolean>>
+
+/** The part of a step's `with` that says which columns get what. */
+export interface RowsPart {
+  readonly row?: RowFields
+  readonly compute?: Readonly<Record<string, string>>
+  readonly rows?: readonly Omit<RowsConfig, 'path'>[]
+}
+
+/** One table and what its columns get. */
+export interface RowsConfig {
+  readonly into: string
+  readonly each?: Readonly<Record<string, string>>
+  readonly row: RowFields
+  readonly compute?: Readonly<Record<string, string>>
+  /** Where it stands below `with`. */
+  readonly path: readonly (string | number)[]
+}
+
+/** `row` and `rows` in one form. */
+export function rowsOf(config: RowsPart, into: Table | undefined): RowsConfig[] {
+  if (config.rows) return config.rows.map((rows, i) => ({ ...rows, path: ['rows', i] }))
+  if (config.row && into) return [{ into: into.name, row: config.row, ...(config.compute ? { compute: config.compute } : {}), path: [] }]
+  return []
+}
+
+/**
+ * One output a table, or an output for each `rows` entry where several fill one. Text columns that are filled by `$chain.…`
+ * are constants. `rangeOf` gives the column that a unit covers a stretch of, where it is not the table's own.
+ */
+export function rowOutputs(
+  all: readonly RowsConfig[],
+  tables: ReadonlyMap<string, Table>,
+  chain: ChainInfo | undefined,
+  rangeOf: (rows: RowsConfig, table: Table | undefined) => string | undefined,
+): Output[] {
+  return all.map((rows, i): Output => {
+    const { into, row, compute } = rows
+    const table = tables.get(into)
+    const isText = (column: string) => table?.columns.find(({ name }) => name === column)?.type.kind === 'text'
+    const constants = Object.entries(row).flatMap(([column, field]): [string, string][] =>
+      chain && typeof field === 'string' && (field === '$chain.name' || (/^\$chain\.about\.[\w.]+$/.test(field) && isText(column)))
+        ? [[column, field === '$chain.name' ? chain.name : field]]
+        : [],
+    )
+    const range = rangeOf(rows, table)
+    return {
+      id: all.findIndex((other) => other.into === into) === i ? into : `${into}#${i + 1}`,
+      table: into,
+      columns: Object.keys(row).filter((column) => !constants.some(([name]) => name === column)),
+      compute: compute ?? {},
+      constants: Object.fromEntries(constants),
+      ...(range === undefined ? {} : { range }),
+    }
+  })
+}
+
+/** Whether `row`, `compute` and `rows` stand together as they may. */
+export function* checkRowsPart(config: RowsPart, into: Table | undefined, example: string): Iterable<ConfigProblem> {
+  if (config.row && config.rows) yield { path: ['rows'], message: 'stands beside `row`', hint: 'use one of them' }
+  if (!config.row && !config.rows)
+    yield { path: [], message: 'has neither `row` nor `rows`', hint: `say which columns get what: row: ${example}` }
+  if (config.row && !into) yield { path: ['row'], message: 'has no table', hint: 'name one in the step: into: TABLE' }
+  if (config.compute && config.rows)
+    yield { path: ['compute'], message: 'stands beside `rows`', hint: 'put it into the entry of `rows` that it belongs to' }
+}
+
+export interface CheckRowOptions {
+  readonly tables: ReadonlyMap<string, Table>
+  /** What paths may begin with; undefined where nobody knows before records have come. */
+  readonly roots: ReadonlySet<string> | undefined
+  /** What `$` may name. */
+  readonly names: ReadonlySet<string>
+}
+
+/** Whether one entry of `rows` fills its table from what is there. */
+export function* checkRow(rows: RowsConfig, { tables, roots, names }: CheckRowOptions): Iterable<ConfigProblem> {
+  const table = tables.get(rows.into)
+  if (!table) {
+    yield {
+      path: [...rows.path, 'into'],
+      message: `no table ${rows.into}`,
+      hint: didYouMean(rows.into, tables.keys()) ?? 'declare it in `tables`',
+    }
+    return
+  }
+  const columns = table.columns.map((column) => column.name)
+  const computed = Object.keys(rows.compute ?? {})
+  for (const [part, filled] of [
+    ['row', Object.keys(rows.row)],
+    ['compute', computed],
+  ] as const) {
+    for (const column of filled) {
+      if (!columns.includes(column))
+        yield {
+          path: [...rows.path, part, column],
+          message: `table ${table.name} has no column ${column}`,
+          hint: didYouMean(column, columns) ?? `it has ${columns.join(', ')}`,
+        }
+      if (part === 'compute' && column in rows.row)
+        yield { path: [...rows.path, part, column], message: 'is filled by `row` too', hint: 'keep one of them' }
+    }
+  }
+  const missing = table.columns.filter((column) => !column.nullable && !(column.name in rows.row) && !computed.includes(column.name))
+  if (missing.length > 0)
+    yield {
+      path: [...rows.path, 'row'],
+      message: `does not fill ${missing.map((column) => column.name).join(', ')} of table ${table.name}`,
+      hint: 'fill them, or let them be null: TYPE?',
+    }
+  const records = new Set([...(roots ?? []), ...Object.keys(rows.each ?? {}), ...(rows.each ? ['index'] : [])])
+  for (const [column, field] of Object.entries(rows.row)) {
+    if (typeof field !== 'string') continue
+    const reference = referenceName(field)
+    if (reference !== undefined) {
+      if (!names.has(reference) && !names.has(reference.split('.', 1)[0] ?? ''))
+        yield {
+          path: [...rows.path, 'row', column],
+          message: `$${reference} is not defined`,
+          hint: records.has(pathRoot(reference))
+            ? `a field of the record is a path: ${reference}`
+            : (didYouMean(reference, names) ?? 'params and $chain are known here'),
+        }
+    } else if (roots && !records.has(pathRoot(field))) {
+      yield {
+        path: [...rows.path, 'row', column],
+        message: `${field} begins with no call or field`,
+        hint: didYouMean(pathRoot(field), records) ?? `it begins with one of ${[...records].join(', ')}`,
+      }
+    }
+  }
+  for (const [name, path] of Object.entries(rows.each ?? {})) {
+    if (roots && !roots.has(pathRoot(path)))
+      yield {
+        path: [...rows.path, 'each', name],
+        message: `${path} begins with no call or field`,
+        hint: didYouMean(pathRoot(path), roots) ?? `it begins with one of ${[...roots].join(', ')}`,
+      }
+  }
+}
+
+export interface RowMaker {
+  readonly id: string
+  /** Adds the rows of one item. @throws {ValueError} when a value does not fit its column. */
+  make(records: Records, rows: Row[]): void
+}
+
+/** What fills each output, in their order. */
+export function rowMakers(
+  all: readonly RowsConfig[],
+  outputs: readonly Output[],
+  tables: ReadonlyMap<string, Table>,
+  scope: Scope,
+): RowMaker[] {
+  return all.map((rows, i): RowMaker => {
+    // The outputs were made of the same list, and their tables are checked.
+    const output = outputs[i] as Output
+    const fields = Object.fromEntries(Object.entries(rows.row).filter(([column]) => output.columns.includes(column)))
+    const make = compileRow(fields, output, tables.get(rows.into) as Table, scope)
+    if (!rows.each) return { id: output.id, make: (records, made) => void made.push(make(records)) }
+    const each = compileEach(rows.each)
+    return {
+      id: output.id,
+      make: (records, made) => {
+        for (const inner of each(records)) made.push(make(inner))
+      },
+    }
+  })
+}
