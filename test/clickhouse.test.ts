@@ -6,7 +6,9 @@ import { chdbMissing } from './support/clickhouse-server.js'
 import { expectedBalances, minersFile } from './support/cli.js'
 import { temporaryFolder } from './support/folder.js'
 import { readChdb } from './support/read-clickhouse.js'
+import { postgresDatabase } from './support/postgres.js'
 import { readDuckdb } from './support/read-duckdb.js'
+import { readPostgres } from './support/read-postgres.js'
 import { runPipe, spawnPipe } from './support/spawn-pipe.js'
 
 /** More for a longer look: PIPE_TEST_KILLS=100 npx vitest run test/clickhouse.test.ts */
@@ -82,12 +84,17 @@ describe.skipIf(missing !== undefined)('pipelines/miners.yaml into embedded Clic
   }, 120_000)
   afterAll(() => node.close())
 
-  it('gives the tables that DuckDB has, value for value', async () => {
+  it('gives the tables that DuckDB and Postgres have, value for value', async () => {
     const cwd = temporaryFolder()
-    expect((await start(cwd, 'duckdb:data/miners.duckdb').exit).code).toBe(0)
-    const { blocks, miners_balance: balances } = await readDuckdb(join(cwd, 'data/miners.duckdb'))
-    expect([golden.blocks, golden.balances]).toEqual([blocks?.hash, balances?.hash])
-  }, 60_000)
+    const database = await postgresDatabase()
+    const runs = [start(cwd, 'duckdb:data/miners.duckdb'), start(temporaryFolder(), database)]
+    expect((await Promise.all(runs.map((run) => run.exit))).map(({ code }) => code)).toEqual([0, 0])
+    for (const { blocks, miners_balance: balances } of [
+      await readDuckdb(join(cwd, 'data/miners.duckdb')),
+      await readPostgres(database, ['blocks', 'miners_balance']),
+    ])
+      expect([golden.blocks, golden.balances]).toEqual([blocks?.hash, balances?.hash])
+  }, 120_000)
 
   it(`killed at random moments, ${KILLS} times: nothing is lost and nothing doubled under FINAL`, async () => {
     const cwd = temporaryFolder()

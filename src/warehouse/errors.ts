@@ -3,7 +3,8 @@ import { PipeError } from '../sdk/index.js'
 /** `warehouse` names no database that can be filled. */
 export class WarehouseUrlError extends PipeError {
   readonly code = 'WAREHOUSE_URL'
-  override readonly hint = 'write duckdb:PATH (for example duckdb:data/miners.duckdb) or postgres://USER:PASSWORD@HOST/DATABASE'
+  override readonly hint =
+    'write duckdb:PATH (for example duckdb:data/miners.duckdb), postgres://USER:PASSWORD@HOST/DATABASE, clickhouse://USER:PASSWORD@HOST:8123/DATABASE or chdb:FOLDER'
   constructor(problem: string) {
     super(`warehouse ${problem}`)
   }

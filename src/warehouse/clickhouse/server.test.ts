@@ -217,6 +217,23 @@ describe.skipIf(missing !== undefined)('ClickHouse by HTTP', () => {
     })
   })
 
+  test('a unit whose mark is taken away is open until what was computed is there: a kill in between loses no touch', async () => {
+    const { warehouse } = await opened()
+    warehouse.watch([{ pipeline: 'p', step: 's', table: 'blocks', interval: 'whole' }])
+    await warehouse.open(step, ['all'], 1n)
+    await warehouse.commit([write([], { unit: 'all', ledger: { state: 'done' } })])
+    await warehouse.commit([write(rows(blocks, block(1)))])
+    expect(await warehouse.touched('p', 's')).toEqual([{ unit: 'all', at: 1000n }])
+    const select = { output: output(notes), sql: sqlText("SELECT number AS id, 'n' AS note FROM blocks"), replace: 'all' as const }
+    const compute = () => warehouse.commit([write([], { unit: 'all', clearsTouch: true, selects: [select], ledger: { state: 'done' } })])
+    server.fault({ kind: 'refuse', times: 4, when: ({ query }) => query.startsWith('INSERT INTO "notes"') })
+    await expect(compute()).rejects.toThrow('times in a row')
+    const all = async () => (await warehouse.units('p', 's')).find(({ unit }) => unit === 'all')?.state
+    expect([await all(), await warehouse.touched('p', 's')]).toEqual(['running', []])
+    await compute()
+    expect(await all()).toBe('done')
+  })
+
   test('rows written after the ledger was deleted by hand count more than those before', async () => {
     const { warehouse, url, admin } = await opened()
     for (let i = 0; i < 3; i++) await warehouse.open(step, ['u'], 1n)
