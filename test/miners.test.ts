@@ -4,11 +4,13 @@ import { minersFile, pipe } from './support/cli.js'
 import { startAnvil } from './support/anvil.js'
 import { temporaryFolder } from './support/folder.js'
 import { dataFolder, loadMainnet } from './support/mainnet.js'
+import { postgresDatabase, withParams } from './support/postgres.js'
 import { readDuckdb } from './support/read-duckdb.js'
+import { readPostgres } from './support/read-postgres.js'
 import { runPipe } from './support/spawn-pipe.js'
 
 describe('pipelines/miners.yaml on a real Ethereum node', () => {
-  it('--demo fills miners_balance with what the node says; a second run says there are no missing blocks', async () => {
+  it('--demo fills miners_balance with what the node says; a second run says there are no missing blocks; Postgres gets the same', async () => {
     const cwd = temporaryFolder()
     const first = await runPipe(['run', minersFile, '--demo'], { cwd })
     expect({ code: first.code, text: first.code === 0 ? '' : first.stdout + first.stderr }).toEqual({ code: 0, text: '' })
@@ -50,6 +52,11 @@ describe('pipelines/miners.yaml on a real Ethereum node', () => {
     expect(second.code).toBe(0)
     expect(second.stdout).toContain('no missing blocks')
     expect((await readDuckdb(file, { tables: ['miners_balance'] })).miners_balance?.hash).toBe(found?.hash)
+
+    const url = withParams(await postgresDatabase(), { schema: 'demo' })
+    const third = await runPipe(['run', minersFile, '--demo'], { cwd, env: { WAREHOUSE_URL: url } })
+    expect({ code: third.code, text: third.code === 0 ? '' : third.stdout + third.stderr }).toEqual({ code: 0, text: '' })
+    expect((await readPostgres(url, ['miners_balance'])).miners_balance?.hash).toBe(found?.hash)
   }, 120_000)
 })
 

@@ -9,7 +9,7 @@ import { readPostgres } from './support/read-postgres.js'
 import { spawnPipe } from './support/spawn-pipe.js'
 
 /** More for a longer look: PIPE_TEST_KILLS=200 npx vitest run test/resume-postgres.test.ts */
-const KILLS = Number(process.env.PIPE_TEST_KILLS ?? 8)
+const KILLS = Number(process.env.PIPE_TEST_KILLS ?? 5)
 const LAST = 4_000
 
 let chain: FakeChain

@@ -8,7 +8,7 @@ import { sqlType } from '../types.js'
 import { writer } from './values.js'
 
 /** Sent at once. While the server parses a piece the next one is written. */
-const PIECE_CHARS = 64 * 1024
+const PIECE_BYTES = 128 * 1024
 
 /** The number of each row, where the order of rows matters. */
 export const ORDER = 'pipe_order'
@@ -84,15 +84,14 @@ export class Stage {
     const end = finished(stream)
     end.catch(() => undefined)
     try {
-      let piece = ''
+      const piece = new Piece()
       for (let i = 0; i < rows.length; i++) {
-        piece += this.#line(rows[i] as Row, i, describe)
-        if (piece.length < PIECE_CHARS) continue
+        this.#line(rows[i] as Row, i, describe, piece)
+        if (!piece.full) continue
         // Where it was destroyed meanwhile, `end` says why.
-        if (!stream.write(piece)) await Promise.race([once(stream, 'drain'), end])
-        piece = ''
+        if (!stream.write(piece.take())) await Promise.race([once(stream, 'drain'), end])
       }
-      stream.end(piece)
+      stream.end(piece.take())
     } catch (error) {
       stream.destroy(error instanceof Error ? error : undefined)
       await end.catch(() => undefined)
@@ -102,14 +101,13 @@ export class Stage {
     return this.#replaced
   }
 
-  #line(row: Row, number: number, describe: (row: Row) => string): string {
+  #line(row: Row, number: number, describe: (row: Row) => string, piece: Piece): void {
     for (const name in row) {
       if (!this.#known.has(name))
         throw new ValueError(`${describe(row)}, column ${name}`, `no such column; rows bring ${[...this.#known].join(', ')}`)
     }
     this.#row = row
-    let line = ''
-    let separator = ''
+    let first = true
     for (const { name, coerce, text } of this.#columns) {
       let exact: Value
       try {
@@ -117,10 +115,52 @@ export class Stage {
       } catch (error) {
         throw error instanceof ValueError ? new ValueError(`${describe(row)}, column ${name}`, error.problem) : error
       }
-      line += separator + (exact === null ? '\\N' : text(exact))
-      separator = '\t'
+      if (!first) piece.byte(TAB)
+      first = false
+      piece.text(exact === null ? '\\N' : text(exact))
     }
-    return this.#ordered ? `${line}${separator}${number}\n` : `${line}\n`
+    if (this.#ordered) {
+      if (!first) piece.byte(TAB)
+      piece.text(String(number))
+    }
+    piece.byte(NEWLINE)
+  }
+}
+
+const TAB = 9
+const NEWLINE = 10
+
+/** Bytes that are sent at once. Written as they come: strings put together would be garbage twice the size of the rows. */
+class Piece {
+  #bytes = Buffer.allocUnsafeSlow(PIECE_BYTES)
+  #length = 0
+
+  get full(): boolean {
+    return this.#length >= PIECE_BYTES / 2
+  }
+
+  text(text: string): void {
+    this.#room(3 * text.length)
+    this.#length += this.#bytes.write(text, this.#length)
+  }
+
+  byte(byte: number): void {
+    this.#room(1)
+    this.#bytes[this.#length++] = byte
+  }
+
+  take(): Buffer {
+    const taken = this.#bytes.subarray(0, this.#length)
+    this.#bytes = Buffer.allocUnsafeSlow(PIECE_BYTES)
+    this.#length = 0
+    return taken
+  }
+
+  #room(bytes: number): void {
+    if (this.#length + bytes <= this.#bytes.length) return
+    const more = Buffer.allocUnsafeSlow(2 * (this.#length + bytes))
+    this.#bytes.copy(more, 0, 0, this.#length)
+    this.#bytes = more
   }
 }
 
