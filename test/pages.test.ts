@@ -104,3 +104,56 @@ it('pages, overlap and the way to page are no part of what is done: changing the
   )
   expect((await plan())?.pieces).toBe(0)
 })
+
+it('a lane that is read again and again leaves one row of what it covered', async () => {
+  const { call, write, cwd } = project()
+  write((yaml) => yaml.replace(', to: 2023-11-16T00:00:00Z', ''))
+  for (let n = 0; n < 3; n++) {
+    expect((await call('run')).code).toBe(0)
+    api.add(40)
+  }
+  expect((await call('run')).code).toBe(0)
+  const { t, _pipe_units: units } = await readDuckdb(join(cwd, 'p.duckdb'))
+  expect(t?.rows.length).toBe(api.size)
+  // What earlier runs covered, what the last one added, and what may still change.
+  expect(units?.rows.length).toBeLessThanOrEqual(3)
+})
+
+it('records that are lists are picked by number, in windows of the time, each asked for once', async () => {
+  const cwd = temporaryFolder()
+  const file = join(cwd, 'prices.yaml')
+  writeFileSync(
+    file,
+    `name: prices
+warehouse: duckdb:p.duckdb
+sources: { coingecko: { url: "\${URL}/api/v3" } }
+tables: { prices: { columns: { token: text, time: timestamp, usd: float }, key: [token, time] } }
+params: { coin: { type: text, default: wrapped bitcoin } }
+steps:
+  - id: prices
+    type: paginate-cursor
+    source: coingecko
+    into: prices
+    with:
+      cover: { from: 2024-03-01, to: 2024-03-03T23:59:59Z, time: item.0, unit: ms }
+      request: { path: /coins/$coin/market_chart/range, query: { vs_currency: usd, from: $start, to: $end } }
+      records: prices
+      cursor: { window: 1d, time: s }
+      row: { token: $coin, time: item.0, usd: item.1 }
+`,
+  )
+  const before = server.count()
+  const { code, out, err } = await pipe(['run', file], { cwd, env: { URL: server.url } })
+  expect({ code, err, out: code === 0 ? '' : out }).toEqual({ code: 0, err: '', out: '' })
+  const rows = (await readDuckdb(join(cwd, 'p.duckdb'))).prices?.rows ?? []
+  const path = '/api/v3/coins/wrapped%20bitcoin/market_chart/range'
+  const chart = (await (await fetch(`${server.url}${path}?vs_currency=usd&from=1709251200&to=1709510399`)).json()) as {
+    prices: [number, number][]
+  }
+  expect(rows.map(({ usd }) => Number(usd))).toEqual(chart.prices.map(([, usd]) => usd))
+  expect(server.count() - before).toBe(4)
+  // Another coin is another reading: the value in the path is part of what was asked.
+  expect((await pipe(['plan', file, '--param', 'coin=ether', '--json'], { cwd, env: { URL: server.url } })).out).toContain(
+    '"changed: request, row"',
+  )
+})

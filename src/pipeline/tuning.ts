@@ -17,27 +17,33 @@ export function urlPaths(schema: unknown, value: Json): readonly Path[] {
   return new Walk(schema, 'url').paths(schema, value, [])
 }
 
+/** The fields marked `references: 'late'`: a `$name` in them stays, since its value would be read as something else (a path). */
+export function latePaths(schema: unknown, value: Json): readonly Path[] {
+  return new Walk(schema, 'late').paths(schema, value, [])
+}
+
 class Walk {
   readonly #root: unknown
   #named: ReadonlyMap<string, Schema> | undefined
 
-  readonly #wanted: 'tuning' | 'url'
+  readonly #wanted: 'tuning' | 'url' | 'late'
 
-  constructor(root: unknown, wanted: 'tuning' | 'url') {
+  constructor(root: unknown, wanted: 'tuning' | 'url' | 'late') {
     this.#root = root
     this.#wanted = wanted
   }
 
   paths(schema: unknown, value: Json, seen: readonly Schema[]): readonly Path[] {
     if (!isSchema(schema) || seen.includes(schema)) return []
-    if (this.#wanted === 'tuning' ? schema['tuning'] === true : schema['references'] === 'url') return [[]]
+    if (this.#wanted === 'tuning' ? schema['tuning'] === true : schema['references'] === this.#wanted) return [[]]
     const inner = [...seen, schema]
     const found: Path[] = []
     if (typeof schema['$ref'] === 'string') found.push(...this.paths(this.#resolve(schema['$ref']), value, inner))
     for (const branch of listOf(schema['allOf'])) found.push(...this.paths(branch, value, inner))
     for (const union of ['anyOf', 'oneOf']) {
       const branches = listOf(schema[union]).filter((branch) => this.#fits(branch, value, []))
-      if (branches.length > 0) found.push(...branches.map((branch) => this.paths(branch, value, inner)).reduce(both))
+      const each = branches.map((branch) => this.paths(branch, value, inner))
+      if (each.length > 0) found.push(...(this.#wanted === 'tuning' ? each.reduce(both) : each.flat()))
     }
     if (Array.isArray(value)) {
       value.forEach((item: Json, i) => found.push(...this.paths(itemSchema(schema, i), item, []).map((path) => [String(i), ...path])))

@@ -1,7 +1,7 @@
 import { type Json, PipeError, type PlanContext, type Scope, type TimeCoverage, type Wanted, type Warehouse } from '../sdk/index.js'
 import { fingerprint as fingerprintOf } from '../pipeline/fingerprint.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
-import { urlPaths } from '../pipeline/tuning.js'
+import { latePaths, urlPaths } from '../pipeline/tuning.js'
 import { referenceName, substitute, substituteText } from '../sdk/references.js'
 import { checkConfig } from './config.js'
 import { count } from './intervals.js'
@@ -89,7 +89,7 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
   const outputs = step.outputs.map((output) => ({ ...output, key: pipeline.tables.get(output.table)?.key ?? [] }))
   const ledger: Ledger = { rows, fingerprint: fingerprintOf({ definition, with: filled(step, base), chainId, outputs }) }
   const scope = await stepScope(pipeline, step, given, moment, ledger)
-  const config = await checkConfig(step, filled(step, scope))
+  const config = await checkConfig(step, withLate(step, filled(step, scope)))
   const all: Wanted[] = []
   for await (const wanted of definition.plan(planContext(options, config, scope))) all.push(wanted)
   const [wanted, ...more] = all
@@ -105,6 +105,17 @@ function filled(step: Step, scope: Scope): Json {
       typeof text === 'string' && referenceName(text) === undefined ? substituteText(text, scope, encodeURIComponent, 'keep') : text,
     )
   return substitute(value, scope)
+}
+
+/** The same with the references put back that the step looks up itself. */
+function withLate(step: Step, config: Json): Json {
+  let value = config
+  for (const path of latePaths(step.definition.config, step.with)) value = changed(value, path, () => at(step.with, path))
+  return value
+}
+
+function at(value: Json, path: readonly string[]): Json {
+  return path.reduce<Json>((inner, key) => (inner as Readonly<Record<string, Json>>)[key] ?? null, value)
 }
 
 function changed(value: Json, [key, ...rest]: readonly string[], change: (value: Json) => Json): Json {

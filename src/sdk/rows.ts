@@ -7,7 +7,7 @@ import { didYouMean } from './suggest.js'
 import type { Row, Table } from './values.js'
 
 /** `row` of a step: what each column gets. */
-export const rowSchema = Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {
+export const rowSchema = Type.Record(Type.String(), Type.Union([Type.String({ references: 'late' }), Type.Number(), Type.Boolean()]), {
   description: 'Column: path into a record, `$name`, or a number.',
 })
 
