@@ -24,6 +24,8 @@ describe('rooms', () => {
     const adapters = {
       // A name for a file that is renamed at once.
       'src/state/lock.ts': ['randomUUID'],
+      // A server is waited for in real time.
+      'src/postgres/pause.ts': ['node:timers/promises', 'Math.random'],
       // The fake chain answers on real sockets, in real time, and is also a program of its own.
       'src/sandbox/clock.ts': ['Date.now', 'performance.now', 'node:timers/promises'],
       'src/sandbox/main.ts': ['process'],
@@ -173,7 +175,7 @@ function pipeCommands(line: string): readonly string[][] {
 
 async function isKnown(words: readonly string[]): Promise<boolean> {
   const accept = (): Promise<number> => Promise.resolve(0)
-  const names = ['validate', 'plan', 'run', 'status', 'retry', 'reset', 'graph', 'steps', 'init'] as const
+  const names = ['validate', 'plan', 'run', 'status', 'retry', 'reset', 'verify', 'migrate', 'graph', 'steps', 'init'] as const
   const commands: Commands = Object.fromEntries(names.map((name) => [name, accept])) as unknown as Commands
   const silent = (): void => undefined
   const pipe = program(commands, {

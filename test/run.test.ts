@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fakeChain, type FakeChain, type FakeEndpoint } from '../src/sandbox/index.js'
@@ -88,6 +88,24 @@ describe('pipe run pipelines/miners.yaml', () => {
     expect(await balances(here.cwd)).toEqual(expectedBalances(chain, 1, 490))
   })
 
+  it('--select shows the steps that act, and none that would wait for ever', async () => {
+    const here = world()
+    const { code, out } = await pipe(['run', minersFile, '--select', 'blocks'], here)
+    expect([code, out.includes('waiting'), out.includes('balances')]).toEqual([0, false, false])
+    const status = await pipe(['status', minersFile], here)
+    expect([status.code, status.out.includes('waiting'), status.out.includes('blocks')]).toEqual([0, false, true])
+  })
+
+  it('an incomplete run says how to go on with the same values, which the file alone would not ask for', async () => {
+    const here = world()
+    const { code, out } = await pipe(
+      ['run', minersFile, '--param', 'from=100', '--param', 'to=200', '--select', 'blocks', '--limit', '5'],
+      here,
+    )
+    expect(code).toBe(1)
+    expect(out).toContain(`  pipe run ${minersFile} --param from=100 --param to=200 --select blocks\n`)
+  })
+
   it('--select runs only the named steps, and does not jump a gate', async () => {
     const here = world()
     expect((await pipe(['run', minersFile, '--select', 'blocks'], here)).code).toBe(0)
@@ -162,6 +180,28 @@ describe('pipe run pipelines/miners.yaml', () => {
     own.clear()
     await pipe(['retry', minersFile, '--step', 'balances'], { cwd, env })
     expect((await pipe(['run', minersFile], { cwd, env })).code).toBe(0)
+    expect(await balances(cwd)).toEqual(expectedBalances(chain, 1, 490))
+    await own.close()
+  })
+
+  it('what failed and was done since is failed no more: the ledger holds done units only, and retry finds nothing', async () => {
+    const cwd = temporaryFolder()
+    const own = await chain.serve()
+    const env = { ETH_RPC_URL: own.url }
+    own.fault({
+      kind: 'error',
+      error: { code: -32600, message: 'Monthly capacity limit exceeded.' },
+      methods: ['eth_getBalance'],
+      if: ({ params }) => Number(params[1]) <= 50,
+    })
+    expect((await pipe(['run', minersFile], { cwd, env })).code).toBe(1)
+    const states = async () =>
+      (await tables(cwd))._pipe_units?.rows.filter(({ step }) => step === 'balances').map(({ unit, state }) => `${unit} ${state}`)
+    expect(await states()).toEqual(['0-9999 failed'])
+    own.clear()
+    expect((await pipe(['run', minersFile], { cwd, env })).code).toBe(0)
+    expect((await states())?.filter((row) => !row.endsWith(' done'))).toEqual([])
+    expect((await pipe(['retry', minersFile], { cwd, env })).out).toMatch(/^nothing is in quarantine/)
     expect(await balances(cwd)).toEqual(expectedBalances(chain, 1, 490))
     await own.close()
   })
@@ -275,6 +315,19 @@ steps:
     expect(out + err).toContain('genesis 0x')
     expect(own.log.flatMap(({ calls }) => calls).filter(({ method }) => method === 'eth_getBalance')).toEqual([])
     await own.close()
+  })
+
+  it('with many units open at once gives no warning of a leak', async () => {
+    const here = world()
+    const file = join(here.cwd, 'many.yaml')
+    writeFileSync(file, readFileSync(minersFile, 'utf8').replace('order: newest-first }', 'order: newest-first, chunk: 2 }'))
+    const warnings: Error[] = []
+    const listen = (warning: Error) => void warnings.push(warning)
+    process.on('warning', listen)
+    const { code } = await pipe(['run', file], here)
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', listen)
+    expect({ code, warnings: warnings.map(({ name }) => name) }).toEqual({ code: 0, warnings: [] })
   })
 
   it('a mistake in a param or a selection ends with exit code 2 before anything is asked', async () => {

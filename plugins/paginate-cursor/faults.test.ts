@@ -243,7 +243,7 @@ describe('P09: a login that is refused', () => {
 describe('P10: a cursor that the source has forgotten', () => {
   it.each([404, 410])('(%i): the reading goes down from the head to where it was, loses nothing and says so', async (status) => {
     const { api, server, run } = await world()
-    await run({ diesAfter: 1 })
+    await run({ limit: 3 })
     server.fault({ kind: 'http', status, times: 1, if: ({ query }) => query.cursor !== undefined })
     const { outcome, counts } = await run({ now: NOW + 60 })
     expect([outcome, counts['cursor expired'], await ids()]).toEqual(['done', 1, truth(api)])

@@ -22,7 +22,11 @@ export function isBlocks(over: Config['over']): over is Extract<Config['over'], 
 
 /** Where rows go; a redone stretch of blocks is deleted by their number. */
 export function outputsOf({ config, into, tables, chain }: Pick<CheckContext<Config>, 'config' | 'into' | 'tables' | 'chain'>): Output[] {
-  return rowOutputs(rowsOf(config, into), tables, chain, ({ row }, table) => (isBlocks(config.over) ? blockColumn(row, table) : undefined))
+  const all = rowsOf(config, into)
+  const blocks = isBlocks(config.over)
+  return rowOutputs(all, tables, chain, ({ row }, table) => (blocks ? blockColumn(row, table) : undefined)).map((output, i) =>
+    blocks && all[i]?.each === undefined ? { ...output, oneEach: true } : output,
+  )
 }
 
 /** The column that holds the block's number: what a redone stretch is deleted by. */

@@ -7,6 +7,7 @@ import {
   type PlanContext,
   rowsOf,
   type Scope,
+  sqlFor,
   type Statement,
   type Wanted,
 } from '../../src/sdk/index.js'
@@ -32,15 +33,6 @@ export class ReversedRangeError extends PipeError {
   override readonly hint = 'give a `from` that is not after `to`'
   constructor(from: number, to: number) {
     super(`blocks from ${from} to ${to}: there are none`)
-  }
-}
-
-/** The text of `over.sql` has no version for this warehouse. */
-export class DialectError extends PipeError {
-  readonly code = 'SQL_DIALECT'
-  override readonly hint = 'add one, or `default`'
-  constructor(kind: string, known: readonly string[]) {
-    super(`over.sql has no text for ${kind}, only for ${known.join(', ')}`)
   }
 }
 
@@ -86,7 +78,7 @@ steps:
       yield { kind: 'range', from: BigInt(from), to: BigInt(to), chunk: over.chunk ?? 1000, order: over.order ?? 'oldest-first', requests }
       return
     }
-    const sql = bindSql(sqlFor(over.sql, ctx.warehouse.kind), ctx.scope)
+    const sql = bindSql(sqlFor(over.sql, ctx.warehouse.kind, 'over.sql'), ctx.scope)
     const columns = await queryColumns(ctx, sql)
     const [first] = rowsOf(ctx.config, ctx.into)
     const [output] = ctx.outputs
@@ -135,10 +127,4 @@ async function queryColumns(ctx: PlanContext<Config>, sql: Statement): Promise<R
     }
   }
   return columns
-}
-
-function sqlFor(sql: string | Readonly<Record<string, string>>, kind: string): string {
-  const text = typeof sql === 'string' ? sql : (sql[kind] ?? sql.default)
-  if (text === undefined) throw new DialectError(kind, Object.keys(sql))
-  return text
 }

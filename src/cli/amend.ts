@@ -1,11 +1,28 @@
+import { consumersOf } from '../pipeline/inputs.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { Warehouse } from '../sdk/index.js'
 import type { Io } from './io.js'
 import { openPipeline } from './open-pipeline.js'
-import { stateFolder, warehouseUrl } from './wire.js'
+import { refusePending, stateFolder, warehouseUrl } from './wire.js'
 
-/** What `retry` and `reset` share: the pipeline, held, with its warehouse open. Resolves to the exit code of `work`, or undefined when the file has mistakes. */
+/** What `retry` and `reset` share: the pipeline, held, with its warehouse open and prepared. */
 export async function withLedger(
+  file: string,
+  state: string,
+  io: Io,
+  work: (pipeline: Pipeline, warehouse: Warehouse) => Promise<number>,
+): Promise<number | undefined> {
+  return withWarehouse(file, state, io, async (pipeline, warehouse) => {
+    await warehouse.prepare([])
+    await refusePending(warehouse, pipeline)
+    await warehouse.prepare([...pipeline.tables.values()])
+    warehouse.watch(consumersOf(pipeline))
+    return work(pipeline, warehouse)
+  })
+}
+
+/** The pipeline, held, with its warehouse open. Resolves to the exit code of `work`, or undefined when the file has mistakes. */
+export async function withWarehouse(
   file: string,
   state: string,
   io: Io,
@@ -27,7 +44,6 @@ export async function withLedger(
   let warehouse: Warehouse | undefined
   try {
     warehouse = await openWarehouse(url, { mode: 'write' })
-    await warehouse.prepare([...pipeline.tables.values()])
     return await work(pipeline, warehouse)
   } finally {
     await warehouse?.close()

@@ -12,11 +12,20 @@ export class NoDemoError extends PipeError {
   }
 }
 
+/** What stands in for the world outside, by kind. */
+export interface StandIn {
+  /** URL of a node, for every chain. */
+  readonly chain?: string
+  /** URL of a REST API, for every source. */
+  readonly source?: string
+}
+
 export interface Demo {
   /** With a warehouse of its own, unless WAREHOUSE_URL is set: a demo never mixes with real data. */
   readonly pipeline: Pipeline
-  /** Of the node. */
-  readonly url: string
+  readonly standIn: StandIn
+  /** What `now` is in the demo, in milliseconds UTC, where its world has an end: a second run then finds nothing new. */
+  readonly now: number | undefined
   /** Prints the first rows of what was made. */
   show(io: Io): Promise<void>
   close(): Promise<void>
@@ -24,26 +33,62 @@ export interface Demo {
 
 const ROWS_SHOWN = 5
 
-/** Starts a real local Ethereum node for a pipeline that reads one chain. Its blocks are the same at every start. */
+/** Starts what the pipeline reads: a local Ethereum node, a REST API, or both. They hold the same at every start. */
 export async function startDemo(pipeline: Pipeline, io: Io): Promise<Demo> {
-  const used = new Set(pipeline.steps.flatMap(({ chain }) => chain ?? []))
-  const [name, ...others] = used
+  const chains = new Set(pipeline.steps.flatMap(({ chain }) => chain ?? []))
+  const sources = new Set(pipeline.steps.flatMap(({ source }) => source ?? []))
+  if (chains.size > 1) throw new NoDemoError(pipeline.name, `it reads ${chains.size} chains, and the demo is a node of one`)
+  if (chains.size === 0 && sources.size === 0) throw new NoDemoError(pipeline.name, 'it reads no chain and no source')
+  const started: { close(): Promise<void> }[] = []
+  const close = async () => void (await Promise.all(started.map((one) => one.close())))
+  try {
+    const node = await startNode(pipeline, [...chains][0], io)
+    if (node) started.push(node)
+    const api = sources.size > 0 ? await startApi(io) : undefined
+    if (api) started.push(api)
+    const warehouse = io.env.WAREHOUSE_URL ? pipeline.warehouse : `duckdb:data/${pipeline.name}-demo.duckdb`
+    const own = { ...pipeline, warehouse }
+    return {
+      pipeline: own,
+      standIn: { ...(node && { chain: node.url }), ...(api && { source: api.url }) },
+      now: api && apiWorld.now,
+      show: (out) => showRows(own, out),
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function startNode(pipeline: Pipeline, name: string | undefined, io: Io) {
   const chain = name === undefined ? undefined : pipeline.chains.get(name)
-  if (!chain || others.length > 0) throw new NoDemoError(pipeline.name, `it reads ${used.size} chains, and the demo is a node of one`)
+  if (!chain) return undefined
   const { startDemoNode } = await import('../demo/anvil.js')
   io.stderr.write('demo: starting a local Ethereum node and mining 300 blocks\n')
   const started = io.clock.monotonic()
   const node = await startDemoNode({ chainId: chain.id, signal: io.signal, execPath: io.execPath })
   const seconds = ((io.clock.monotonic() - started) / 1000).toFixed(1)
   io.stderr.write(`demo: it listens on ${node.url} after ${seconds} s (anvil, pid ${node.pid}) and ends with this command\n`)
-  const warehouse = io.env.WAREHOUSE_URL ? pipeline.warehouse : `duckdb:data/${pipeline.name}-demo.duckdb`
-  const own = { ...pipeline, warehouse }
-  return {
-    pipeline: own,
-    url: node.url,
-    show: (out) => showRows(own, out),
-    close: () => node.close(),
-  }
+  return node
+}
+
+/** Two hundred days of transactions, about sixty a day, many of them in one second. */
+const apiWorld = { now: Date.UTC(2026, 0, 1), days: 200, rows: 12_000, ties: 12, every: 9_350, wallets: 2_000 }
+
+/** A REST API in this process: it ends with it, however that ends. */
+async function startApi(io: Io) {
+  const { fakeApi } = await import('../sandbox/index.js')
+  const { now, days, ...world } = apiWorld
+  const api = await fakeApi({ seed: 1, ...world, from: now / 1000 - days * 86_400 }).serve({
+    log: false,
+    clock: { ...io.clock, now: () => now },
+  })
+  const day = new Date(now).toISOString().slice(0, 10)
+  io.stderr.write(
+    `demo: a REST API with ${world.rows} transactions of the ${days} days before ${day} listens on ${api.url} and ends with this command\n`,
+  )
+  return api
 }
 
 /** The first rows of the table that the last step fills. */

@@ -12,7 +12,9 @@ const outputs: Readonly<Record<string, SchemaSource>> = {
   'schemas/plan.schema.json': { file: 'src/plan/report.ts', type: 'PlanReport', title: 'pipe plan --json' },
   'schemas/run-event.schema.json': { file: 'src/sdk/events.ts', type: 'RunEvent', title: 'One line of pipe run --output json' },
   'schemas/status.schema.json': { file: 'src/cli/status.ts', type: 'StatusReport', title: 'pipe status --json' },
+  'schemas/migrate.schema.json': { file: 'src/cli/migrate.ts', type: 'MigrateReport', title: 'pipe migrate --json' },
   'schemas/validate.schema.json': { file: 'src/cli/validate.ts', type: 'ValidateReport', title: 'pipe validate --format json' },
+  'schemas/verify.schema.json': { file: 'src/verify/report.ts', type: 'VerifyReport', title: 'pipe verify --json' },
 }
 
 /** Every generated file of the project with its content, by path from the root. Depends on the sources only. */

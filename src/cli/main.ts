@@ -7,7 +7,15 @@ import { program, type Commands } from './program.js'
 
 /** Runs the command line of this process and ends it with the exit code. */
 export async function main(): Promise<void> {
-  const io = processIo()
+  let lost = false
+  const io = processIo(undefined, () => (lost = true))
+  let ended = false
+  // 0 must say that the command came to its end, not that a plugin left the process or waits for what never comes.
+  process.on('exit', (code) => {
+    if (ended || code !== Exit.done) return
+    process.exitCode = Exit.notStarted
+    io.stderr.write('error: the process ended before the command did: a plugin left it, or waits for something that never comes\n')
+  })
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => {
       report(error, io)
@@ -16,7 +24,8 @@ export async function main(): Promise<void> {
   }
   const code = await runCli(process.argv.slice(2), io)
   await Promise.all([flushed(process.stdout), flushed(process.stderr)])
-  process.exit(code)
+  ended = true
+  process.exit(code === Exit.done && lost ? Exit.notStarted : code)
 }
 
 /** Runs one command line and resolves to its exit code. Never rejects. */
@@ -58,6 +67,8 @@ function commandsOf(io: Io): Commands {
     status: async (file, options) => (await import('./status-command.js')).statusCommand(file, options, io),
     retry: async (file, options) => (await import('./retry.js')).retryCommand(file, options, io),
     reset: async (file, options) => (await import('./reset.js')).resetCommand(file, options, io),
+    verify: async (file, options) => (await import('./verify.js')).verifyCommand(file, options, io),
+    migrate: async (file, options) => (await import('./migrate.js')).migrateCommand(file, options, io),
     graph: async (file, options) => (await import('./graph-command.js')).graphCommand(file, options, io),
     steps: async (type) => (await import('./steps-command.js')).stepsCommand(type, io),
     init: async (folder) => (await import('./init.js')).initCommand(folder, io),
@@ -73,7 +84,7 @@ function report(error: unknown, io: Io): void {
     if (error.hint) lines.push(`  ${error.hint}`)
   } else {
     lines.push(`internal error: ${error instanceof Error ? error.message : String(error)}`)
-    if (!debug) lines.push('  this is a mistake in pipe, not in your file; PIPE_DEBUG=1 shows where')
+    if (!debug) lines.push('  this is a mistake in pipe or in a plugin, not in your file; PIPE_DEBUG=1 shows where')
   }
   if (debug) lines.push(error instanceof Error ? stackOf(error) : '')
   io.stderr.write(`${printable(withoutUserInfo(lines.join('\n')))}\n`)

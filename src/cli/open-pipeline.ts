@@ -1,4 +1,5 @@
 import { formatProblem } from '../pipeline/format.js'
+import { escapeText } from '../report/escape.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { readPipeline } from '../pipeline/read.js'
 import type { Io } from './io.js'
@@ -18,7 +19,7 @@ export async function openPipeline(
   const { pipeline, problems } = await readPipeline(file, { cwd: io.cwd, env: io.env, ...options })
   const errors = problems.filter((problem) => problem.severity === 'error')
   const shown = options.environment === 'warn' ? errors : problems
-  for (const problem of shown) io.stderr.write(`${formatProblem(problem)}\n`)
+  for (const problem of shown) io.stderr.write(`${escapeText(formatProblem(problem))}\n`)
   if (errors.length > 0) return undefined
   if (!pipeline) throw new UsageError(`${file} has no steps: it is a shared file`, 'name the pipeline that imports it')
   return pipeline

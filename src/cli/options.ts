@@ -30,6 +30,18 @@ export interface RunCommandOptions extends PlanOptions {
   readonly demo: boolean
   readonly output: 'auto' | 'plain' | 'json'
   readonly statusFile: string | undefined
+  /** Marks what the steps have done as not done before the run. */
+  readonly fresh: boolean
+  /** Rounds until nothing is missing. */
+  readonly untilComplete: boolean
+  /** At most so many rounds. */
+  readonly maxRuns: number | undefined
+  /** Milliseconds between rounds. */
+  readonly wait: number | undefined
+  /** Milliseconds of the whole run. */
+  readonly timeout: number | undefined
+  /** Milliseconds in which nothing may move; 0 switches it off. */
+  readonly stall: number | undefined
 }
 
 export interface StatusOptions extends CommonOptions {
@@ -50,4 +62,18 @@ export interface ResetOptions extends CommonOptions {
 
 export interface GraphOptions {
   readonly format: 'mermaid' | 'dot'
+}
+
+export interface MigrateOptions extends CommonOptions {
+  readonly json: boolean
+}
+
+export interface VerifyOptions extends CommonOptions {
+  /** By name, as text; those of the last run where they are left out. */
+  readonly params: Readonly<Record<string, string>>
+  /** One step; undefined means all. */
+  readonly step: string | undefined
+  /** Units of each step that are fetched again. */
+  readonly sample: number | undefined
+  readonly json: boolean
 }

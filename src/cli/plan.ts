@@ -3,7 +3,7 @@ import { hasWork, type PlanReport, planPipeline, type StepReport } from '../plan
 import { count, duration } from '../report/words.js'
 import { Exit, type Io } from './io.js'
 import type { PlanCommandOptions } from './options.js'
-import { createMoment, OfflineError, openChains, openState, pipelineFor, refuseDrift, warehouseUrl } from './wire.js'
+import { createMoment, OfflineError, openChains, openState, pipelineFor, refuseDrift, refusePending, warehouseUrl } from './wire.js'
 
 /** Prints what `run` would do. Changes nothing: not even an empty database is made. */
 export async function planCommand(file: string, options: PlanCommandOptions, io: Io): Promise<number> {
@@ -18,8 +18,10 @@ async function makePlan(pipeline: Pipeline, options: PlanCommandOptions, io: Io)
   const { openWarehouse } = await import('../warehouse/open.js')
   const warehouse = await openWarehouse(warehouseUrl(pipeline.warehouse, io), { mode: 'plan' })
   const state = await openState(options.state, io, true)
-  const chains = openChains({ pipeline, warehouse, state, io, emit: () => undefined, remember: false })
+  const chains = openChains({ pipeline, warehouse, state, io, signal: io.signal, emit: () => undefined, remember: false })
   try {
+    await warehouse.pretend([])
+    await refusePending(warehouse, pipeline)
     await refuseDrift(warehouse, pipeline)
     await warehouse.pretend([...pipeline.tables.values()])
     const batches = new Map<string, number>()
@@ -28,7 +30,7 @@ async function makePlan(pipeline: Pipeline, options: PlanCommandOptions, io: Io)
       if (sizes.length > 0) batches.set(name, Math.max(...sizes))
     }
     const rates = new Map((await state.rates(pipeline.name)).map((rate) => [rate.step, rate.piecesPerSecond]))
-    const moment = createMoment(io, (chain) => (options.offline ? Promise.reject(new OfflineError(chain)) : chains.head(chain)))
+    const moment = createMoment(io.clock.now(), (chain) => (options.offline ? Promise.reject(new OfflineError(chain)) : chains.head(chain)))
     const steps = await planPipeline({
       pipeline,
       warehouse,
@@ -70,7 +72,7 @@ export function renderPlan(report: PlanReport): string {
   else if (!report.work) lines.push('nothing to do: no missing blocks, rows or days')
   else
     lines.push(
-      `in all about ${count(requests)} requests${unknown.length > 0 ? ` and those of ${unknown.join(', ')}, which nobody can tell` : ''}, ${duration(seconds * 1000)}, ${megabytes(bytes)} on disk`,
+      `in all about ${requestsText(requests)}${unknown.length > 0 ? ` and those of ${unknown.join(', ')}, which nobody can tell` : ''}, ${duration(seconds * 1000)}, ${megabytes(bytes)} on disk`,
       `do it with: pipe run ${report.file}`,
     )
   return `${lines.join('\n')}\n`
@@ -79,10 +81,9 @@ export function renderPlan(report: PlanReport): string {
 function renderStep(step: StepReport): string[] {
   const head = `${step.id}  (${step.type}${step.needs.length > 0 ? `, after ${step.needs.join(', ')}` : ''})`
   if (step.unknown !== null) return [head, `  ${step.unknown}`]
-  const later = step.upTo
-    .map(({ step: id, pieces, piece }) => ` + up to ${count(pieces)} from ${id}${piece === step.piece ? '' : ` (${piece})`}`)
-    .join('')
-  const lines = [head, `  ${count(step.pieces)} now${later}: ${step.piece} to do, ${count(step.done)} done`]
+  const later = laterOf(step)
+  const lines = [head, `  ${step.piece} to do: ${count(step.pieces)} now${later}; ${count(step.done)} done`]
+  if (step.kept.length > 0) lines.push(`  ${count(step.kept.length)} kept: inputs expired`)
   if (step.leftOut > 0) lines.push(`  ${count(step.leftOut)} left out by --limit`)
   if (step.quarantined.length > 0)
     lines.push(
@@ -96,14 +97,26 @@ function renderStep(step: StepReport): string[] {
     const shown = step.units
       .slice(0, UNITS_SHOWN)
       .map(({ unit, againDays }) => (againDays === undefined ? unit : `${unit} (reads ${count(againDays)} days above it again)`))
-    lines.push(`  ${count(step.units.length)} units: ${shown.join(', ')}${step.units.length > UNITS_SHOWN ? ', …' : ''}`)
+    lines.push(
+      `  ${count(step.units.length)} ${step.units.length === 1 ? 'unit' : 'units'}: ${shown.join(', ')}${step.units.length > UNITS_SHOWN ? ', …' : ''}`,
+    )
   }
   if (step.calls === null) lines.push('  requests: unknown before its first run')
   else if (step.calls > 0)
     lines.push(
-      `  ${count(step.calls)} calls, about ${count(step.requests ?? 0)} requests, ${duration((step.estimate.seconds ?? 0) * 1000)}${step.estimate.basis === 'guess' ? ' (a guess: no run yet)' : ''}`,
+      `  ${count(step.calls)} calls, about ${requestsText(step.requests ?? 0)}, ${duration((step.estimate.seconds ?? 0) * 1000)}${step.estimate.basis === 'guess' ? ' (a guess: no run yet)' : ''}`,
     )
   return lines
 }
+
+/** What steps before it may bring: rows, or changes of what it is computed from. */
+function laterOf({ piece, pieces: now, upTo }: StepReport): string {
+  const steps = upTo.map(({ step }) => step).join(' and ')
+  if (upTo.length > 0 && piece === 'intervals') return ` + the intervals that ${steps} ${upTo.length === 1 ? 'touches' : 'touch'}`
+  if (upTo.length > 0 && piece === 'units')
+    return now > 0 ? '' : ` + all of it again when ${steps} ${upTo.length === 1 ? 'changes' : 'change'} its input`
+  return upTo.map(({ step, pieces, piece: word }) => ` + up to ${count(pieces)} from ${step}${word === piece ? '' : ` (${word})`}`).join('')
+}
+const requestsText = (requests: number) => `${count(requests)} ${requests === 1 ? 'request' : 'requests'}`
 
 const megabytes = (bytes: number) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`)

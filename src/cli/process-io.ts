@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { hostname } from 'node:os'
 import { StopSignal, type Io, type StopName } from './io.js'
 import { systemClock } from './system-clock.js'
@@ -5,10 +6,22 @@ import { systemClock } from './system-clock.js'
 /** How long a process that was asked to stop may take for its last commits, in milliseconds. */
 const graceMs: Readonly<Record<StopName, number>> = { SIGINT: 30_000, SIGTERM: 10_000, SIGHUP: 10_000 }
 
-/** The outside world of this process. Takes over its signals, so it is made once. */
-export function processIo(grace = graceMs): Io {
+/**
+ * The outside world of this process. Takes over its signals, so it is made once. `lost` is told once when what is printed
+ * can't be written any more (a full disk), which ends no work.
+ */
+export function processIo(grace = graceMs, lost: () => void = () => undefined): Io {
   const { env, stdout, stderr } = process
-  for (const stream of [stdout, stderr]) stream.on('error', ignoreClosedPipe)
+  let failed = false
+  for (const stream of [stdout, stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      // `pipe … | head` wants no more.
+      if (error.code === 'EPIPE' || failed) return
+      failed = true
+      lost()
+      if (stream === stdout) stderr.write(`warning: the output can't be written (${error.message}); the work goes on without it\n`)
+    })
+  }
   const cleanups = new Set<() => void>()
   process.once('exit', () => {
     for (const cleanup of cleanups) cleanup()
@@ -62,6 +75,8 @@ function hasColor(env: Io['env'], isTTY: boolean): boolean {
 /** The first signal asks, the second ends the process at once, as does the end of the grace time. */
 function stopOnSignals(grace: Readonly<Record<StopName, number>>): AbortSignal {
   const controller = new AbortController()
+  // One for every wait of the command.
+  setMaxListeners(0, controller.signal)
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
       const stop = new StopSignal(name)
@@ -71,9 +86,4 @@ function stopOnSignals(grace: Readonly<Record<StopName, number>>): AbortSignal {
     })
   }
   return controller.signal
-}
-
-/** `pipe … | head` closes our stdout: what cannot be shown is dropped and the work goes on. */
-function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error
 }

@@ -1,6 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { parseDuration } from '../sdk/duration.js'
 import type {
   GraphOptions,
+  MigrateOptions,
   PlanCommandOptions,
   PlanOptions,
   ResetOptions,
@@ -8,6 +10,7 @@ import type {
   RunCommandOptions,
   StatusOptions,
   ValidateOptions,
+  VerifyOptions,
 } from './options.js'
 
 /** What the command line can ask for. Each resolves to the exit code. */
@@ -18,6 +21,8 @@ export interface Commands {
   status(file: string, options: StatusOptions): Promise<number>
   retry(file: string, options: RetryOptions): Promise<number>
   reset(file: string, options: ResetOptions): Promise<number>
+  verify(file: string, options: VerifyOptions): Promise<number>
+  migrate(file: string, options: MigrateOptions): Promise<number>
   graph(file: string, options: GraphOptions): Promise<number>
   steps(type: string | undefined): Promise<number>
   init(folder: string): Promise<number>
@@ -48,7 +53,12 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
     .version(settings.version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [COMMAND]', 'show help of a command')
-    .addOption(new Option('--state <URL>', `where runs and history are kept: sqlite:PATH (default: PIPE_STATE, else ${defaultState})`))
+    .addOption(
+      new Option(
+        '--state <URL>',
+        `where runs and history are kept: sqlite:PATH or postgres://… (default: PIPE_STATE, else ${defaultState})`,
+      ),
+    )
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
     .configureOutput({
       writeOut: settings.stdout,
@@ -96,18 +106,37 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
       'ETH_RPC_URL=https://… pipe run pipelines/miners.yaml',
       'pipe run pipelines/miners.yaml --param from=18000000 --param to=18000999',
       'pipe run pipelines/miners.yaml --output json > events.jsonl',
+      'pipe run pipelines/wallet-metrics.yaml --until-complete --max-runs 50 --wait 60s --timeout 6h',
     ]),
   )
-    .option('--demo', 'run against a local chain that is started for it, into a database of its own', false)
+    .option('--demo', 'run against a local chain or API that is started for it, into a database of its own', false)
     .addOption(
       new Option('--output <FORM>', 'auto: live on a terminal, else plain lines; json: one event a line')
         .choices(['auto', 'plain', 'json'])
         .default('auto'),
     )
-    .option('--status-file <PATH>', 'keep a small JSON file with the state of the run')
-    .action((file: string, { param: params, ...options }: Written<RunCommandOptions>) =>
-      ends(commands.run(file, { ...options, params, ...common() })),
+    .option('--status-file <PATH>', 'keep a small JSON file that says how far the run is, at every stage and at least every 10 s')
+    .option(
+      '--fresh',
+      'do everything again that these steps have done; drops no table, and old rows stay until new ones replace them',
+      false,
     )
+    .option('--until-complete', 'plan and run again until nothing is missing; head and now stay those of the first run', false)
+    .addOption(new Option('--max-runs <N>', 'with --until-complete: at most N runs, then exit 1').argParser(positive))
+    .addOption(new Option('--wait <TIME>', 'with --until-complete: time between runs (default: 60s)').argParser(time))
+    .addOption(new Option('--timeout <TIME>', 'stop cleanly after so long, like 6h, and exit 1 if something is missing').argParser(time))
+    .addOption(
+      new Option('--stall <TIME>', 'give up when nothing moved for so long (default: 5m with --until-complete; 0s: never)').argParser(time),
+    )
+    .action((file: string, { param: params, ...options }: Written<RunCommandOptions>, self: Command) => {
+      for (const [flag, value] of [
+        ['--max-runs', options.maxRuns],
+        ['--wait', options.wait],
+      ] as const)
+        if (value !== undefined && !options.untilComplete)
+          self.error(`error: ${flag} says how --until-complete goes on, and that is not given`)
+      return ends(commands.run(file, { ...options, params, ...common() }))
+    })
 
   command(pipe, 'status', 'show the last run, also while another process runs it', [
     'pipe status pipelines/miners.yaml',
@@ -135,6 +164,37 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
     .requiredOption('--step <ID>', 'the step')
     .option('--range <A..B>', 'blocks, keys or days, both ends included (default: everything of the step)', range)
     .action((file: string, options: ResetOptions) => ends(commands.reset(file, { ...options, ...common() })))
+
+  command(pipe, 'verify', 'look for what is not as the ledger says: lost, extra or changed rows; changes nothing', [
+    'pipe verify pipelines/miners.yaml',
+    'pipe verify pipelines/miners.yaml --step balances --sample 3  # also fetch 3 units again and compare',
+    'pipe verify pipelines/miners.yaml --json',
+  ])
+    .argument('<FILE>', 'pipeline file')
+    .addOption(
+      new Option('--param <NAME=VALUE>', 'a param of the pipeline; may be repeated')
+        .argParser(param)
+        .default({}, 'those of the last run, else of the file'),
+    )
+    .option('--step <ID>', 'only this step')
+    .addOption(
+      new Option(
+        '--sample <N>',
+        'fetch N random units of each step again, from an endpoint that did not give them where there is one, and compare row by row',
+      ).argParser(positive),
+    )
+    .option('--json', 'print JSON (schemas/verify.schema.json)', false)
+    .action((file: string, { param: params, ...options }: Omit<VerifyOptions, 'params' | 'state'> & { param: VerifyOptions['params'] }) =>
+      ends(commands.verify(file, { ...options, params, ...common() })),
+    )
+
+  command(pipe, 'migrate', 'apply the numbered SQL files of `migrations`, each once', [
+    'pipe migrate pipelines/chain-metrics.yaml     # migrations/chain-metrics/duckdb/0001-views.sql, 0002-…',
+    'pipe migrate pipelines/chain-metrics.yaml && pipe run pipelines/chain-metrics.yaml',
+  ])
+    .argument('<FILE>', 'pipeline file')
+    .option('--json', 'print what was applied as JSON (schemas/migrate.schema.json)', false)
+    .action((file: string, options: MigrateOptions) => ends(commands.migrate(file, { ...options, ...common() })))
 
   command(pipe, 'graph', 'print the steps and what they need', [
     'pipe graph pipelines/miners.yaml',
@@ -197,6 +257,12 @@ function positive(text: string): number {
   return value
 }
 
+function time(text: string): number {
+  const ms = parseDuration(text)
+  if (ms === undefined) throw new InvalidArgumentError('Write it as 90s, 5m, 6h or 1h30m.')
+  return ms
+}
+
 function range(text: string): string {
   if (!/^[^.]+\.\.[^.]+$/.test(text)) throw new InvalidArgumentError('Write it as A..B, both ends included.')
   return text
@@ -209,12 +275,13 @@ Examples:
   pipe plan pipelines/miners.yaml          what would run do, why, and how much is it?
   pipe run pipelines/miners.yaml           do it; start it again after a crash and it goes on
   pipe status pipelines/miners.yaml        how far is it, from another terminal
+  pipe verify pipelines/miners.yaml        is it still as the ledger says?
   pipe steps rpc-batch                     everything a step type can do
   pipe help run                            all flags of a command
 
 Exit codes:
   0    done
-  1    incomplete: units failed or are in quarantine, a gate is closed, or a limit was reached (they are listed)
+  1    incomplete: units failed or are in quarantine, a gate is closed, a limit was reached, or verify found something
   2    could not start: a mistake in the file, the usage or the environment, or an internal error
   3    another run holds this pipeline
   4    plan --detailed-exitcode: there is work to do

@@ -1,32 +1,8 @@
-/**
- * Takes secrets out of texts, however they are written: plain, URL-encoded, in base64 or escaped for JSON. Short values
- * (under 6 characters) are no secrets that could be told from ordinary words.
- */
+import { redactor } from '../net/redactor.js'
+
+/** Takes secrets out of texts. Short values (under 6 characters) are no secrets that could be told from ordinary words. */
 export function createRedactor(secrets: readonly string[]): (text: string) => string {
-  const forms = new Set<string>()
-  for (const secret of secrets) {
-    if (secret.length < 6) continue
-    const base64 = Buffer.from(secret).toString('base64')
-    for (const form of [
-      secret,
-      encodeURIComponent(secret),
-      encodeURI(secret),
-      base64,
-      base64.replace(/=+$/, ''),
-      JSON.stringify(secret).slice(1, -1),
-    ])
-      forms.add(form)
-  }
-  if (forms.size === 0) return (text) => text
-  // The longest first: a URL before the key in it.
-  const pattern = new RegExp(
-    [...forms]
-      .sort((a, b) => b.length - a.length)
-      .map(escapePattern)
-      .join('|'),
-    'g',
-  )
-  return (text) => text.replace(pattern, '***')
+  return redactor(secrets.filter((secret) => secret.length >= 6))
 }
 
 /** The same for every text inside a plain value. */
@@ -37,5 +13,3 @@ export function redactDeep<T>(value: T, redact: (text: string) => string): T {
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, redactDeep(item as unknown, redact)])) as T
   return value
 }
-
-const escapePattern = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')

@@ -10,6 +10,8 @@ export interface ReportersOptions {
   readonly output: 'auto' | 'plain' | 'json'
   readonly statusFile: string | undefined
   readonly pipeline: Pipeline
+  /** What stands behind `pipe run` to run the same once more. */
+  readonly again: string
 }
 
 /** What people and machines see of a run: live on a terminal, else lines, or one JSON line an event; and the status file. */
@@ -19,6 +21,7 @@ export async function openReporters({
   output,
   statusFile,
   pipeline,
+  again,
 }: ReportersOptions): Promise<{ readonly view: RunView; close(): Promise<void> }> {
   const view = initialView()
   const reporters: Reporter[] = []
@@ -51,7 +54,7 @@ export async function openReporters({
       await following.close()
       if (output === 'json') return
       const { renderSummary } = await import('../report/summary.js')
-      io.stdout.write(renderSummary(view, { file: pipeline.file, columns: io.columns }))
+      io.stdout.write(renderSummary(view, { file: pipeline.file, again, columns: io.columns }))
     },
   }
 }

@@ -1,5 +1,5 @@
 import { didYouMean, parseInstant, type LedgerChange, type LedgerRow, type LedgerStep } from '../sdk/index.js'
-import { type Interval, intersect, namedAs, parseIntervalKey, subtract, union } from '../plan/intervals.js'
+import { type Interval, intersect, intervalKey, namedAs, parseIntervalKey, subtract, union } from '../plan/intervals.js'
 import { coveredBy, isCoveredCursor, RESET_FINGERPRINT } from '../plan/plan.js'
 import { withLedger } from './amend.js'
 import { Exit, type Io } from './io.js'
@@ -13,7 +13,8 @@ export async function resetCommand(file: string, { step, range, state }: ResetOp
     const found = pipeline.steps.find(({ id }) => id === step)
     if (!found) throw new UsageError(`--step ${step}: no such step`, didYouMean(step, ids) ?? `it has ${ids.join(', ')}`)
     const rows = await warehouse.units(pipeline.name, step)
-    const change = resetRows({ pipeline: pipeline.name, step, fingerprint: RESET_FINGERPRINT }, rows, range)
+    const counts = found.outputs.some((output) => output.range !== undefined)
+    const change = resetRows({ pipeline: pipeline.name, step, fingerprint: RESET_FINGERPRINT }, rows, range, counts)
     await warehouse.amend(
       pipeline.name,
       { ...change, ...(range === undefined ? { release: [{ step }] } : {}) },
@@ -39,12 +40,17 @@ export interface ResetChange {
   readonly names: readonly string[]
 }
 
-/** What to change in the ledger. A unit that lies only partly in the range is split; the rest of it stays as it was. */
-export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: string | undefined): ResetChange {
+/**
+ * What to change in the ledger. A unit that lies only partly in the range is split; the rest of it stays as it was. Numbers
+ * of the range that no unit speaks of are marked, too: what lies there is replaced. `counts`: the step's units are numbers.
+ */
+export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: string | undefined, counts = false): ResetChange {
   const put: Put[] = []
   const drop: { step: string; unit: string }[] = []
   const names: string[] = []
-  const stretch = range === undefined ? undefined : parseRange(range, rows)
+  const stretch = range === undefined ? undefined : parseRange(range, rows, counts)
+  if (range !== undefined && rows.length > 0 && rows.every(({ unit }) => unit === 'all'))
+    throw new UsageError(`--range ${range}: this step is done as a whole`, 'leave out --range')
   for (const row of rows) {
     const all = parseIntervalKey(row.unit)
     if (all && stretch) {
@@ -81,15 +87,23 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
     }
     names.push(row.unit)
   }
+  // Of time nothing is known before the source is asked.
+  if (stretch && !rows.some(({ unit }) => unit.includes('..'))) {
+    const known = rows.map(({ unit }) => parseIntervalKey(unit)).filter((interval) => interval !== undefined)
+    for (const interval of subtract([stretch], known)) {
+      put.push({ step, unit: intervalKey(interval), state: 'done' })
+      names.push(intervalKey(interval))
+    }
+  }
   return { put, drop: drop.filter(({ unit }) => !put.some((entry) => entry.unit === unit)), names }
 }
 
 const redoes = (row: LedgerRow) => row.state !== 'done' && isCoveredCursor(row.cursor) && row.cursor.redo !== undefined
 
-function parseRange(range: string, rows: readonly LedgerRow[]): Interval | undefined {
+function parseRange(range: string, rows: readonly LedgerRow[], counts: boolean): Interval | undefined {
   const known = rows.find(({ unit }) => parseIntervalKey(unit))
-  if (!known) return undefined
-  if (known.unit.includes('..')) return parseTimes(range)
+  if (!known && !counts) return undefined
+  if (known?.unit.includes('..')) return parseTimes(range)
   const match = /^(\d+)\.\.(\d+)$/.exec(range)
   if (!match) throw new UsageError(`--range ${range}: this step counts blocks or keys`, 'write two whole numbers: 18000000..18000999')
   const [from, to] = [BigInt(match[1] ?? ''), BigInt(match[2] ?? '')]
@@ -108,8 +122,8 @@ function parseTimes(range: string): Interval {
   return [from, end]
 }
 
-/** Days and other names, compared as text. */
+/** Days and other names, compared as text; what begins with the end is before it: `2024-03-02` ends with its last hour. */
 function inRange(unit: string, range: string): boolean {
   const [from = '', to = ''] = range.split('..')
-  return unit >= from && unit <= to
+  return unit >= from && (unit <= to || unit.startsWith(to))
 }

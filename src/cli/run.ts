@@ -2,22 +2,36 @@ import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import { isPipeError, type RunFact, type Warehouse } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { rateOf, type RunView } from '../report/view.js'
+import type { RunView } from '../report/view.js'
+import { waitsFor } from '../report/words.js'
 import type { StateStore } from '../state/store.js'
 import { type Io, Exit, StopSignal } from './io.js'
+import type { Demo } from './demo.js'
 import type { RunCommandOptions } from './options.js'
+import { measuredRates } from './rates.js'
 import { createRedactor, redactDeep } from './redact.js'
-import { createMoment, openChains, openSources, openState, pipelineFor, refuseDrift, stateFolder, warehouseUrl } from './wire.js'
+import { forgetDone } from './fresh.js'
+import {
+  createMoment,
+  openChains,
+  openSources,
+  openState,
+  pipelineFor,
+  refuseDrift,
+  refusePending,
+  stateFolder,
+  warehouseUrl,
+} from './wire.js'
 
 /** Fetches what is missing. Resolves to the exit code. @throws {PipeError} what kept it from starting. */
 export async function runCommand(file: string, options: RunCommandOptions, io: Io): Promise<number> {
   const found = await pipelineFor(file, options, io, options.demo ? 'warn' : 'require')
   if (!found) return Exit.notStarted
-  if (!options.demo) return runPipeline(found, options, io, undefined)
+  if (!options.demo) return runPipeline(found, options, io, { standIn: {}, now: undefined })
   const { startDemo } = await import('./demo.js')
   const demo = await startDemo(found, io)
   try {
-    const code = await runPipeline(demo.pipeline, options, io, demo.url)
+    const code = await runPipeline(demo.pipeline, options, io, demo)
     if (options.output !== 'json') await demo.show(io)
     return code
   } finally {
@@ -25,7 +39,10 @@ export async function runCommand(file: string, options: RunCommandOptions, io: I
   }
 }
 
-async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: Io, endpoint: string | undefined): Promise<number> {
+/** What a demo puts in place of the world outside. */
+type World = Pick<Demo, 'standIn' | 'now'>
+
+async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: Io, world: World): Promise<number> {
   const [{ lockPipeline }, { openWarehouse }] = await Promise.all([import('../state/lock.js'), import('../warehouse/open.js')])
   const startedAt = Math.round(io.clock.now())
   const self = { pid: io.pid, host: io.host, since: startedAt }
@@ -42,10 +59,19 @@ async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: I
   let state: StateStore | undefined
   try {
     warehouse = await openWarehouse(url, { mode: 'write' })
+    if (pipeline.migrations !== undefined) {
+      await warehouse.prepare([])
+      if (options.demo) await (await import('./migrate.js')).migrate(warehouse, pipeline, io, io.stderr)
+      else await refusePending(warehouse, pipeline)
+    }
     await refuseDrift(warehouse, pipeline)
     await warehouse.prepare([...pipeline.tables.values()])
     state = await openState(options.state, io)
-    return await runOpened({ pipeline, options, io, endpoint, warehouse, state, startedAt, lockFile: lock.path })
+    return await runOpened({ pipeline, options, io, world, warehouse, state, startedAt, lockFile: lock.path })
+  } catch (error) {
+    // A run that did not begin has no events, and the file would go on telling of the one before.
+    if (!state && options.statusFile !== undefined) await tellFailedStart(resolve(io.cwd, options.statusFile), pipeline, io)
+    throw error
   } finally {
     await warehouse?.close()
     await state?.close()
@@ -53,27 +79,43 @@ async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: I
   }
 }
 
+async function tellFailedStart(path: string, pipeline: Pipeline, io: Io): Promise<void> {
+  const [{ statusFileReporter }, { initialView }] = await Promise.all([import('../report/status-file.js'), import('../report/view.js')])
+  const view = initialView()
+  const warn = (text: string) => void io.stderr.write(`${text}\n`)
+  const reporter = statusFileReporter({ path, view, clock: io.clock, warn, pid: io.pid })
+  const exitCode = io.signal.aborted ? stopCode(io) : Exit.notStarted
+  Object.assign(view, { pipeline: pipeline.name, state: 'ended', outcome: 'error', exitCode, at: Math.round(io.clock.now()) })
+  await reporter.close()
+}
+
 interface Opened {
   readonly pipeline: Pipeline
   readonly options: RunCommandOptions
   readonly io: Io
-  readonly endpoint: string | undefined
+  readonly world: World
   readonly warehouse: Warehouse
   readonly state: StateStore
   readonly startedAt: number
   readonly lockFile: string | undefined
 }
 
-async function runOpened({ pipeline, options, io, endpoint, warehouse, state, startedAt, lockFile }: Opened): Promise<number> {
-  const [{ run }, { createBus }, { openReporters }] = await Promise.all([
+async function runOpened({ pipeline, options, io, world, warehouse, state, startedAt, lockFile }: Opened): Promise<number> {
+  const [{ actingSteps, run }, { runRounds }, { createBus }, { openReporters }] = await Promise.all([
     import('../run/run.js'),
+    import('../run/rounds.js'),
     import('../run/bus.js'),
     import('./reporters.js'),
   ])
+  const acting = actingSteps(pipeline, options.select)
   const redact = createRedactor(pipeline.secrets)
   const id = randomUUID()
   const bus = createBus(io.clock, id)
-  const emit = (fact: RunFact) => bus.emit(QUIET.has(fact.type) ? fact : redactDeep(fact, redact))
+  const moved = { count: 0 }
+  const emit = (fact: RunFact) => {
+    if (MOVES.has(fact.type)) moved.count++
+    bus.emit(QUIET.has(fact.type) ? fact : redactDeep(fact, redact))
+  }
   await state.startRun({
     id,
     pipeline: pipeline.name,
@@ -91,11 +133,14 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
     output: options.output,
     statusFile: options.statusFile === undefined ? undefined : resolve(io.cwd, options.statusFile),
     pipeline,
+    again: againOf(pipeline.file, options),
   })
   const { view } = reporters
   const keeper = keepState(state, id, view, io)
-  const chains = openChains({ pipeline, warehouse, state, io, emit, endpoint, remember: true })
-  const sources = openSources({ pipeline, io, emit, standIn: endpoint })
+  const limit = new AbortController()
+  const signal = AbortSignal.any([io.signal, limit.signal])
+  const chains = openChains({ pipeline, warehouse, state, io, signal, emit, endpoint: world.standIn.chain, remember: true })
+  const sources = openSources({ pipeline, io, emit, standIn: world.standIn.source })
   const onStop = () => emit({ type: 'run:stopping', signal: io.signal.reason instanceof StopSignal ? io.signal.reason.signal : 'SIGINT' })
   io.signal.addEventListener('abort', onStop, { once: true })
   let exitCode: number = Exit.notStarted
@@ -106,9 +151,16 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
       warehouse: warehouse.display,
       pid: io.pid,
       host: io.host,
-      steps: pipeline.steps.map(({ id: step, title, definition, needs }) => ({ id: step, title, type: definition.type, needs })),
+      steps: pipeline.steps
+        .filter((step) => acting.has(step.id))
+        .map(({ id: step, title, definition, needs }) => ({
+          id: step,
+          title,
+          type: definition.type,
+          needs: needs.filter((need) => acting.has(need)),
+        })),
     })
-    const moment = createMoment(io, async (chain) => {
+    const moment = createMoment(world.now ?? io.clock.now(), async (chain) => {
       const head = await chains.head(chain)
       emit({ type: 'run:resolved', heads: chains.heads(), params: options.params })
       await state.updateRun(
@@ -118,31 +170,49 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
       )
       return head
     })
-    const result = await run({
-      pipeline,
-      warehouse,
-      moment,
+    // Also where no head is asked for: `pipe verify` looks at what this run was asked for.
+    await state.updateRun(id, { resolved: { heads: {}, params: options.params, now: String(moment.now) } }, Math.round(io.clock.now()))
+    if (options.fresh) await forgetDone(pipeline, options, warehouse, io)
+    const round = () =>
+      run({
+        pipeline,
+        warehouse,
+        moment,
+        clock: io.clock,
+        random: io.random,
+        emit,
+        signal,
+        given: options.params,
+        select: options.select,
+        limit: options.limit,
+        rpc: (step) => chains.lane(step),
+        http: (step) => sources.client(step),
+        redact,
+        onCheck: (step, check) =>
+          void state
+            .recordCheck(id, step, redactDeep(check, redact), Math.round(io.clock.now()))
+            .catch((error: unknown) =>
+              emit({ type: 'warning', step, message: `the result of a check was not kept: ${redact(String(error))}` }),
+            ),
+      })
+    const { outcome, reason } = await runRounds({
+      round,
+      untilComplete: options.untilComplete,
+      maxRuns: options.maxRuns,
+      waitMs: options.wait ?? WAIT_MS,
+      timeoutMs: options.timeout,
+      stallMs: (options.stall ?? (options.untilComplete ? STALL_MS : 0)) || undefined,
+      moved: () => (waitsForOthers(view, pipeline) ? moved.count : undefined),
+      waitsFor: () => waitsFor(view),
       clock: io.clock,
-      random: io.random,
       emit,
       signal: io.signal,
-      given: options.params,
-      select: options.select,
-      limit: options.limit,
-      rpc: (step) => chains.lane(step),
-      http: (step) => sources.client(step),
-      redact,
-      onCheck: (step, check) =>
-        void state
-          .recordCheck(id, step, redactDeep(check, redact), Math.round(io.clock.now()))
-          .catch((error: unknown) =>
-            emit({ type: 'warning', step, message: `the result of a check was not kept: ${redact(String(error))}` }),
-          ),
+      limit,
     })
-    exitCode = result.outcome === 'stopped' ? stopCode(io) : result.outcome === 'done' ? Exit.done : Exit.incomplete
-    emit({ type: 'run:ended', outcome: result.outcome, exitCode })
+    exitCode = outcome === 'stopped' ? stopCode(io) : outcome === 'done' ? Exit.done : Exit.incomplete
+    emit({ type: 'run:ended', outcome, exitCode, ...(reason === undefined ? {} : { error: reason }) })
     await chains.remember()
-    await state.rememberRates(rates(view, pipeline.name, io))
+    await state.rememberRates(measuredRates(pipeline.name, view.steps, io.clock.now()))
   } catch (error) {
     exitCode = io.signal.aborted ? stopCode(io) : Exit.notStarted
     emit({
@@ -176,6 +246,18 @@ async function runOpened({ pipeline, options, io, endpoint, warehouse, state, st
   return exitCode
 }
 
+/** The same part of the pipeline with the same values, once more: without them another range would be wanted. */
+function againOf(file: string, { params, select, demo }: RunCommandOptions): string {
+  return [
+    file,
+    ...(demo ? ['--demo'] : []),
+    ...Object.entries(params).map(([name, value]) => `--param ${shellWord(`${name}=${value}`)}`),
+    ...(select ? [`--select ${select.join(',')}`] : []),
+  ].join(' ')
+}
+
+const shellWord = (text: string) => (/^[\w.,:=@%/+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
+
 /** Events without text of others, and many of them. */
 const QUIET: ReadonlySet<RunFact['type']> = new Set([
   'batch:committed',
@@ -186,6 +268,27 @@ const QUIET: ReadonlySet<RunFact['type']> = new Set([
   'unit:done',
   'rpc:limits',
 ])
+
+const WAIT_MS = 60_000
+const STALL_MS = 300_000
+
+/** What a run that gets on brings about, sooner or later. */
+const MOVES: ReadonlySet<RunFact['type']> = new Set([
+  'round:started',
+  'step:planned',
+  'step:started',
+  'step:ended',
+  'unit:done',
+  'unit:failed',
+  'batch:committed',
+  'check:evaluated',
+])
+
+/** Whether every step that runs reads from outside: a long SQL statement or program moves nothing, and has a timeout of its own. */
+function waitsForOthers(view: RunView, pipeline: Pipeline): boolean {
+  const running = view.steps.filter(({ state }) => state === 'running')
+  return running.every(({ id }) => pipeline.steps.some((step) => step.id === id && (step.chain !== undefined || step.source !== undefined)))
+}
 
 const KEEP_MS = 1_000
 
@@ -213,15 +316,6 @@ function keepState(state: StateStore, run: string, view: RunView, io: Io): { clo
       await work
     },
   }
-}
-
-function rates(view: RunView, pipeline: string, io: Io) {
-  const at = Math.round(io.clock.now())
-  return view.steps.flatMap((step) => {
-    const seconds = step.startedAt === null || step.endedAt === null ? 0 : (step.endedAt - step.startedAt) / 1000
-    const piecesPerSecond = seconds > 0 ? step.done / seconds : (rateOf(step, at) ?? 0)
-    return step.done > 0 && piecesPerSecond > 0 ? [{ pipeline, step: step.id, piecesPerSecond, bytesPerPiece: 0, at }] : []
-  })
 }
 
 const stopCode = (io: Io) => (io.signal.reason instanceof StopSignal ? io.signal.reason.exitCode : 130)

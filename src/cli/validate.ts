@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatAnnotation, formatProblem } from '../pipeline/format.js'
+import { escapeText } from '../report/escape.js'
 import type { Problem } from '../pipeline/pipeline.js'
 import { readPipeline } from '../pipeline/read.js'
 import { Exit, type Io } from './io.js'
@@ -55,12 +56,12 @@ async function defaultFiles(cwd: string): Promise<readonly string[]> {
 const printers: Readonly<Record<ValidateOptions['format'], (report: ValidateReport) => string>> = {
   json: (report) => `${JSON.stringify(report, null, 2)}\n`,
   text,
-  github: ({ files }) => files.flatMap((file) => file.problems.map((problem) => `${formatAnnotation(problem)}\n`)).join(''),
+  github: ({ files }) => files.flatMap((file) => file.problems.map((problem) => `${escapeText(formatAnnotation(problem))}\n`)).join(''),
 }
 
 function text({ files }: ValidateReport): string {
   const lines = files.flatMap((file) => {
-    const found = file.problems.map(formatProblem)
+    const found = file.problems.map((problem) => escapeText(formatProblem(problem)))
     return file.ok ? [...found, `${file.file}: ok (${contents(file)})`] : found
   })
   const errors = files.flatMap((file) => file.problems).filter((problem) => problem.severity === 'error').length

@@ -1,6 +1,7 @@
 import { dirname, join, resolve } from 'node:path'
 import { readPipeline } from '../pipeline/read.js'
 import { formatProblem } from '../pipeline/format.js'
+import { escapeText } from '../report/escape.js'
 import { staticParams, unknownParams } from '../pipeline/params.js'
 import type { Endpoint, Pipeline, Step } from '../pipeline/pipeline.js'
 import type { Moment } from '../plan/scope.js'
@@ -17,9 +18,22 @@ import { UsageError } from './usage-error.js'
 export class SchemaDriftError extends PipeError {
   readonly code = 'SCHEMA_DRIFT'
   override readonly hint: string
-  constructor(problems: readonly string[], fixes: readonly string[]) {
+  constructor(problems: readonly string[], fixes: readonly string[], migrations: boolean) {
     super(`the warehouse differs from \`tables\`:\n  ${problems.join('\n  ')}`)
-    this.hint = fixes.length > 0 ? `this would mend it:\n    ${fixes.join('\n    ')}` : 'change `tables`, or the table'
+    const where = migrations ? ' (put it into the next numbered file of `migrations`, and run `pipe migrate`)' : ''
+    this.hint = fixes.length > 0 ? `this would mend it${where}:\n    ${fixes.join('\n    ')}` : 'change `tables`, or the table'
+  }
+}
+
+/** SQL of the pipeline is not applied yet. Nothing was fetched. */
+export class MigrationsPendingError extends PipeError {
+  readonly code = 'MIGRATIONS_PENDING'
+  override readonly hint: string
+  constructor(display: string, names: readonly string[], file: string) {
+    super(
+      `${names.length} ${names.length === 1 ? 'migration is' : 'migrations are'} not applied to ${display}: ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`,
+    )
+    this.hint = `apply ${names.length === 1 ? 'it' : 'them'} first: pipe migrate ${file}`
   }
 }
 
@@ -41,7 +55,7 @@ export async function pipelineFor(
 ): Promise<Pipeline | undefined> {
   const { pipeline, problems } = await readPipeline(file, { cwd: io.cwd, env: io.env, environment, params: options.params })
   const errors = problems.filter(({ severity }) => severity === 'error')
-  for (const problem of environment === 'warn' ? errors : problems) io.stderr.write(`${formatProblem(problem)}\n`)
+  for (const problem of environment === 'warn' ? errors : problems) io.stderr.write(`${escapeText(formatProblem(problem))}\n`)
   if (errors.length > 0) return undefined
   if (!pipeline) throw new UsageError(`${file} has no steps: it is a shared file`, 'name the pipeline that imports it')
   const wrong = [
@@ -79,8 +93,29 @@ export function warehouseUrl(url: string, io: Io): string {
 
 /** Opens the state store; of a machine's runs it can tell whether they live. */
 export async function openState(state: string, io: Io, readOnly = false): Promise<StateStore> {
-  const { openStateStore } = await import('../state/sqlite.js')
+  const { openStateStore } = await import('../state/open.js')
   return openStateStore(stateUrl(state, io), { clock: io.clock, machine: { host: io.host, alive: (pid) => io.alive(pid) }, readOnly })
+}
+
+/**
+ * Stops while migrations are pending: what they make is part of what the steps fill. The ledger's tables must be there.
+ *
+ * @throws {MigrationsPendingError} @throws {MigrationHistoryError}
+ */
+export async function refusePending(warehouse: Warehouse, pipeline: Pipeline): Promise<void> {
+  if (pipeline.migrations === undefined) return
+  const [{ readMigrations }, { pendingMigrations }] = await Promise.all([
+    import('../pipeline/migrations.js'),
+    import('../warehouse/migrate.js'),
+  ])
+  const { migrations } = readMigrations(pipeline.migrations, warehouse.kind)
+  const pending = await pendingMigrations(warehouse, pipeline.name, migrations)
+  if (pending.length > 0)
+    throw new MigrationsPendingError(
+      warehouse.display,
+      pending.map(({ name }) => name),
+      pipeline.file,
+    )
 }
 
 /** Stops with every difference between the declared tables and the real ones. @throws {SchemaDriftError} */
@@ -90,6 +125,7 @@ export async function refuseDrift(warehouse: Warehouse, pipeline: Pipeline): Pro
     throw new SchemaDriftError(
       drift.map(({ table, problem }) => `${table}: ${problem}`),
       drift.flatMap(({ fix }) => fix ?? []),
+      pipeline.migrations !== undefined,
     )
 }
 
@@ -109,6 +145,8 @@ export interface ChainsOptions {
   readonly warehouse: Warehouse
   readonly state: StateStore
   readonly io: Io
+  /** Ends the wait for a head. */
+  readonly signal: AbortSignal
   readonly emit: (fact: RunFact) => void
   /** Stands in for the endpoints of every chain. */
   readonly endpoint?: string | undefined
@@ -116,7 +154,7 @@ export interface ChainsOptions {
   readonly remember: boolean
 }
 
-export function openChains({ pipeline, warehouse, state, io, emit, endpoint, remember }: ChainsOptions): Chains {
+export function openChains({ pipeline, warehouse, state, io, signal, emit, endpoint, remember }: ChainsOptions): Chains {
   const opened = new Map<string, ChainRpc>()
   const opening = new Map<string, Promise<ChainRpc>>()
   const heads = new Map<string, Promise<bigint>>()
@@ -148,7 +186,7 @@ export function openChains({ pipeline, warehouse, state, io, emit, endpoint, rem
     head: (name) => {
       let head = heads.get(name)
       if (!head) {
-        head = open(name).then((rpc) => rpc.head(io.signal))
+        head = open(name).then((rpc) => rpc.head(signal))
         heads.set(name, head)
         head.then(
           (number) => known.set(name, number),
@@ -183,7 +221,7 @@ const standIn = (url: string): Endpoint => ({
 })
 
 /** The pool of a step's chain, opened with its first call. */
-function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>): RpcPool {
+export function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>): RpcPool {
   let lane: Promise<RpcPool> | undefined
   const get = (): Promise<RpcPool> => {
     if (step.chain === undefined) throw new StepWithoutChainError(step.id)
@@ -259,13 +297,17 @@ export function openSources({ pipeline, io, emit, standIn }: SourcesOptions): So
   }
 }
 
-/** What a round reads up to: the clock now, each head when it is first asked for. */
-export function createMoment(io: Io, ask: (chain: string) => Promise<bigint>): Moment {
+/** What a run reads up to, in all its rounds: the clock when it began (`now`, milliseconds), each head when it is first asked for. */
+export function createMoment(now: number, ask: (chain: string) => Promise<bigint>): Moment {
   const heads = new Map<string, Promise<bigint>>()
   const head = (chain: string) => {
     let known = heads.get(chain)
-    if (!known) heads.set(chain, (known = ask(chain)))
+    if (!known) {
+      heads.set(chain, (known = ask(chain)))
+      // An endpoint that was down may answer in the next round.
+      known.catch(() => heads.delete(chain))
+    }
     return known
   }
-  return { now: BigInt(Math.floor(io.clock.now())) * 1000n, head }
+  return { now: BigInt(Math.floor(now)) * 1000n, head }
 }

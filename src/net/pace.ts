@@ -60,6 +60,10 @@ export class Pace {
     if (this.#perSecond >= measured * 4) {
       this.#perSecond = measured * 0.9
       this.#refusedAt = undefined
+    } else if (this.searching) {
+      // It doubled each second, so the limit may lie well below: what was answered tells.
+      this.#perSecond = Math.min(this.#perSecond * 0.92, Math.max(this.#perSecond / 2, measured))
+      this.#refusedAt = this.#perSecond
     } else if (sinceCut < 3000) {
       this.#perSecond *= 0.8
       this.#refusedAt = this.#perSecond
@@ -80,7 +84,7 @@ export class Pace {
     if (seconds < 0.05 || this.#perSecond >= this.#ceiling) return
     this.#grownAt = now
     if (this.#refusedAt === undefined) {
-      this.#perSecond *= 1.25 ** seconds
+      this.#perSecond *= 2 ** seconds
     } else if (this.#perSecond < this.#refusedAt * 0.97) {
       this.#perSecond += this.#refusedAt * 0.02 * seconds
     } else {

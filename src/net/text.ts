@@ -1,3 +1,5 @@
+import { redactor } from './redactor.js'
+
 const HTML = /<[a-z!/][^>]*>/i
 
 /** Takes secrets out of a text that came from outside. */
@@ -22,21 +24,13 @@ export function showText(text: string, scrub: Scrub, max = 200): string {
 }
 
 /**
- * Knows what is secret in an endpoint (path, query, user, password, header values) and replaces it by `***`, also when
- * it comes back percent-encoded, JSON-escaped, in hex or in base64.
+ * Knows what is secret in an endpoint (path, query, user, password, header values) and replaces it by `***`,
+ * however it comes back.
  */
 export function scrubber(url: URL, headers: Readonly<Record<string, string>>): Scrub {
   const secrets = new Set<string>()
   const add = (secret: string, least: number): void => {
-    if (secret.length < least) return
-    const plain = decoded(secret)
-    for (const form of [secret, plain]) {
-      secrets.add(form)
-      secrets.add(encodeURIComponent(form))
-      secrets.add(JSON.stringify(form).slice(1, -1))
-      secrets.add(Buffer.from(form).toString('hex'))
-      for (const base64 of base64Forms(form)) secrets.add(base64)
-    }
+    if (secret.length >= least) secrets.add(secret).add(decoded(secret))
   }
   add(url.href, 8)
   add(url.pathname + url.search, 8)
@@ -51,11 +45,7 @@ export function scrubber(url: URL, headers: Readonly<Record<string, string>>): S
     add(value, 4)
     for (const word of value.split(/\s+/)) add(word, 8)
   }
-  secrets.delete('')
-  const pattern = [...secrets].sort((a, b) => b.length - a.length).map((secret) => secret.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&'))
-  if (pattern.length === 0) return (text) => text
-  const all = new RegExp(pattern.join('|'), 'gi')
-  return (text) => text.replace(all, '***')
+  return redactor(secrets)
 }
 
 function decoded(text: string): string {
@@ -64,17 +54,4 @@ function decoded(text: string): string {
   } catch {
     return text
   }
-}
-
-/** Base64 of a secret wherever it starts inside a longer text: three alignments, without the characters that mix with neighbours. */
-function base64Forms(secret: string): string[] {
-  if (secret.length < 6) return [Buffer.from(secret).toString('base64')]
-  const forms: string[] = []
-  for (let shift = 0; shift < 3; shift++) {
-    const bytes = Buffer.concat([Buffer.alloc(shift), Buffer.from(secret)])
-    const whole = bytes.toString('base64').replace(/=+$/, '')
-    const inner = whole.slice(shift === 0 ? 0 : shift + 1, bytes.length % 3 === 0 ? undefined : -1)
-    forms.push(inner, inner.replaceAll('+', '-').replaceAll('/', '_'))
-  }
-  return forms
 }

@@ -6,6 +6,7 @@ import {
   type Output,
   referencesIn,
   type StepDefinition,
+  type StepInput,
   type Table,
 } from '../sdk/index.js'
 import { chainNames } from './connections.js'
@@ -54,6 +55,16 @@ export function checkWith(definition: StepDefinition, context: StepContext, prob
   return sound
 }
 
+/** The tables that a step is computed from. */
+export function inputsOf(definition: StepDefinition, context: StepContext, problems: Problems): readonly StepInput[] {
+  try {
+    return definition.inputs?.(checkContext(context, namesOf(context))) ?? []
+  } catch (error) {
+    problems.error(context.field, `the inputs of step type \`${definition.type}\` can't be told: ${reason(error)}`)
+    return []
+  }
+}
+
 /** Where a step's rows go, with `$chain` and the matrix put into what is constant in them. */
 export function outputsOf(definition: StepDefinition, context: StepContext, problems: Problems): readonly Output[] {
   if (!definition.outputs) return defaultOutputs(context.into)
@@ -74,7 +85,18 @@ export function outputsOf(definition: StepDefinition, context: StepContext, prob
     .filter((output) => checkOutput(output, context, problems))
     .map((output) => ({
       ...output,
-      constants: Object.fromEntries(Object.entries(output.constants).map(([column, text]) => [column, valueOf(text)])),
+      constants: Object.fromEntries(
+        Object.entries(output.constants).map(([column, text]) => {
+          const value = valueOf(text)
+          if (value.startsWith('$'))
+            problems.error(
+              context.field,
+              `column \`${column}\` is a constant, and \`${text.slice(0, 60)}\` is none`,
+              'a constant is a text, an axis of the matrix or a fact of the chain: $chain.name',
+            )
+          return [column, value]
+        }),
+      ),
     }))
 }
 

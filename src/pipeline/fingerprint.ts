@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Json, Output, StepDefinition } from '../sdk/index.js'
+import { type Json, lookUp, type Output, paramText, type Scope, sqlReferences, type StepDefinition } from '../sdk/index.js'
 import { tuningPaths } from './tuning.js'
 
 /** What makes the rows of a step what they are. */
@@ -8,17 +8,19 @@ export interface Identity {
   /** With the values of params in it: a param counts by its value, never by its name. */
   readonly with: Json
   readonly chainId?: number | undefined
+  /** Values of the `$name`s inside texts of `with`: of a SQL text, of a path. */
+  readonly scope?: Scope
   /** Each with the key of its table. */
   readonly outputs: readonly (Output & { readonly key: readonly string[] })[]
 }
 
 /**
  * What a checkpoint was made under: 32 hex digits of all, then 8 of each part (`row:1a2b3c4d`), so that a changed one can be
- * named. It covers type, version, chain id, `with`, tables with key and filled columns. Not: fields marked `tuning: true`,
+ * named. It covers type, version, chain id, `with`, the values of `$name`s in its texts, tables with key and filled columns. Not: fields marked `tuning: true`,
  * fields that stand at the schema's default (so that a new field does not redo old work), the order of keys, the step's id
  * and needs, endpoints.
  */
-export function fingerprint({ definition, with: config, chainId, outputs }: Identity): string {
+export function fingerprint({ definition, with: config, chainId, outputs, scope }: Identity): string {
   const identity = {
     type: definition.type,
     version: definition.version ?? 1,
@@ -42,8 +44,12 @@ export function fingerprint({ definition, with: config, chainId, outputs }: Iden
     table: identity.outputs.map(({ table, key, columns }) => [table, key, columns]),
   }
   if (identity.with !== null && typeof identity.with === 'object' && !Array.isArray(identity.with)) Object.assign(parts, identity.with)
+  for (const [name, value] of textValues(identity.with, scope)) parts[`$${name}`] = value
   const named = Object.entries(parts).map(([name, part]) => `${encodeURIComponent(name)}:${hex(canonicalJson(part)).slice(0, 8)}`)
-  return [hex(canonicalJson(identity)).slice(0, 32), ...named.sort()].join(' ')
+  const texts = Object.fromEntries(textValues(identity.with, scope))
+  // Without them the text is that of a definition which has none, and so is its fingerprint.
+  const all = Object.keys(texts).length > 0 ? { ...identity, texts } : identity
+  return [hex(canonicalJson(all)).slice(0, 32), ...named.sort()].join(' ')
 }
 
 /** The parts in which two fingerprints differ, by name: `row`, `calls`. */
@@ -66,6 +72,21 @@ export function canonicalJson(value: Json): string {
   const entries = Object.entries(value).filter(([, item]) => item !== undefined)
   entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
   return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`).join(',')}}`
+}
+
+/** What the `$name`s inside texts stand for. `$now` is another in each run, so it makes no definition another one. */
+function textValues(value: Json, scope: Scope | undefined): Map<string, string> {
+  const found = new Map<string, string>()
+  const visit = (item: Json): void => {
+    if (typeof item === 'string')
+      for (const { name } of sqlReferences(item)) {
+        const param = scope && name !== 'now' ? lookUp(scope, name) : undefined
+        if (param) found.set(name, paramText(param))
+      }
+    else if (item !== null && typeof item === 'object') Object.values(item).forEach(visit)
+  }
+  visit(value)
+  return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 /** A copy without the fields at these paths, which end in the name of a field. */

@@ -1,4 +1,4 @@
-import type { Json, Output, StepDefinition, Table } from '../sdk/index.js'
+import type { Json, Output, StepDefinition, StepInput, Table } from '../sdk/index.js'
 import type { Place } from '../sdk/problem.js'
 
 export type { Place, Problem } from '../sdk/problem.js'
@@ -70,6 +70,8 @@ export interface Step {
   readonly source: string | undefined
   readonly into: string | undefined
   readonly outputs: readonly Output[]
+  /** Tables that its rows are computed from inside the warehouse. */
+  readonly inputs: readonly StepInput[]
   readonly retry: Retry
   readonly timeoutMs: number | undefined
   /** Ceiling when written; undefined lets the controller find it. */

@@ -6,6 +6,7 @@ import { type Declared, declaredIn } from './declared.js'
 import { readVariables, resolveEnvironment, type Variables } from './environment.js'
 import { type LoadedFile, loadFiles, locateFolder } from './files.js'
 import { axesOf } from './matrix.js'
+import { checkMigrations } from './migrations.js'
 import { type Entry, type Field, fieldOf, isTemplated, itemsOf, mapScalars, type Node, type Path, rootField, textOf } from './node.js'
 import { readParamDefinitions } from './param-definitions.js'
 import type { Pipeline, Problem } from './pipeline.js'
@@ -109,7 +110,7 @@ export async function readPipeline(file: string, options: ReadOptions): Promise<
     problems,
   })
   const warehouse = readWarehouse(fieldOf(root, 'warehouse'), problems)
-  const migrations = readMigrations(fieldOf(root, 'migrations'), dirname(resolve(cwd, main.source.folder, '_')), cwd, problems)
+  const migrations = migrationFolder(fieldOf(root, 'migrations'), dirname(resolve(cwd, main.source.folder, '_')), cwd, problems)
   if (!fieldOf(root, 'steps').node) return result()
 
   const endpoints = [...chains.values()].flatMap((chain) => chain.endpoints)
@@ -214,7 +215,7 @@ function readWarehouse(field: Field, problems: Problems): string {
   const text = textOf(field)?.trim()
   if (text === undefined) return ''
   const embedded = /^(duckdb|chdb):(.*)$/s.exec(text)
-  const server = /^(postgres|postgresql|clickhouse):\/\//.test(text)
+  const server = /^(postgres|postgresql|clickhouses?|https?):\/\//.test(text)
   if (embedded ? embedded[2]?.trim() === '' : server && !URL.canParse(text)) {
     problems.error(
       field,
@@ -234,11 +235,14 @@ function readWarehouse(field: Field, problems: Problems): string {
   return text
 }
 
-function readMigrations(field: Field, folder: string, cwd: string, problems: Problems): string | undefined {
+function migrationFolder(field: Field, folder: string, cwd: string, problems: Problems): string | undefined {
   const spec = textOf(field)
   if (spec === undefined || spec === '') return undefined
   const found = locateFolder(spec, field.place, folder, cwd)
-  if ('path' in found) return found.path
+  if ('path' in found) {
+    for (const { message, hint } of checkMigrations(found.path)) problems.error(field, message, hint)
+    return found.path
+  }
   problems.error(field, found.problem, found.hint)
   return undefined
 }

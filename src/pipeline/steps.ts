@@ -6,10 +6,11 @@ import {
   referenceName,
   type Scope,
   type StepDefinition,
+  type StepInput,
   type Table,
 } from '../sdk/index.js'
 import type { Registry } from '../registry.js'
-import { checkWith, outputsOf, type StepContext } from './check-step.js'
+import { checkWith, inputsOf, outputsOf, type StepContext } from './check-step.js'
 import { DEFAULT_RETRY, durationOf, readRetry } from './connections.js'
 import { fillDefaults } from './fill-defaults.js'
 import { orderSteps } from './graph.js'
@@ -21,6 +22,7 @@ import { parseParam } from './params.js'
 import type { Chain, ParamDefinition, Retry, Source, Step } from './pipeline.js'
 import type { Problems } from './problems.js'
 import { listing, suggestion } from './schema-problems.js'
+import { checkInputs } from './inputs.js'
 import { checkWriters } from './writers.js'
 
 export interface StepsInput {
@@ -48,9 +50,10 @@ export function readSteps(input: StepsInput): readonly Step[] {
   const steps = written.flatMap((step) =>
     step.instances.flatMap((instance) => readInstance(step, instance, needs(step, instance), defaults, input) ?? []),
   )
-  checkWriters(steps, input.tables, input.problems, (step) =>
-    fieldOf(written.find(({ instances }) => instances.some(({ id }) => id === step.id))?.field ?? input.steps, 'into'),
-  )
+  const fieldIn = (step: Step, name: string) =>
+    fieldOf(written.find(({ instances }) => instances.some(({ id }) => id === step.id))?.field ?? input.steps, name)
+  checkWriters(steps, input.tables, input.problems, (step) => fieldIn(step, 'into'))
+  checkInputs(steps, input.problems, (step) => fieldIn(step, 'needs'))
   if (!order) return steps
   // Without a matrix the graph of the file is the graph of the run, and it was ordered to find cycles.
   const expanded = written.some(({ instances }) => instances.length !== 1 || Object.keys(instances[0]?.matrix ?? {}).length > 0)
@@ -162,11 +165,15 @@ function readInstance(
     chain: chainInfo,
   }
   let outputs: readonly Output[] = defaultOutputs(context.into)
+  let inputs: readonly StepInput[] = []
   // What is wrong or missing above was reported: a step type would only say it again in its own words.
   const known = (!chain.asked || chain.name !== undefined) && (into === undefined || context.into !== undefined) && hasRequired
   if (known && !input.broken(step.index) && !step.unknown) {
     const sound = checkWith(definition, context, problems)
-    if (sound) outputs = outputsOf(definition, context, problems)
+    if (sound) {
+      outputs = outputsOf(definition, context, problems)
+      inputs = inputsOf(definition, context, problems)
+    }
   }
   return {
     id: instance.id,
@@ -178,6 +185,7 @@ function readInstance(
     source: source.name,
     into,
     outputs,
+    inputs,
     retry,
     timeoutMs,
     parallel: numberOf(fieldOf(field, 'parallel')) ?? defaults.parallel,

@@ -17,18 +17,18 @@ export function urlPaths(schema: unknown, value: Json): readonly Path[] {
   return new Walk(schema, 'url').paths(schema, value, [])
 }
 
-/** The fields marked `references: 'late'`: a `$name` in them stays, since its value would be read as something else (a path). */
-export function latePaths(schema: unknown, value: Json): readonly Path[] {
-  return new Walk(schema, 'late').paths(schema, value, [])
+/** The fields of a value that its JSON Schema marks `references: 'kept'`: a bare text there means something else than `$name` does. */
+export function keptPaths(schema: unknown, value: Json): readonly Path[] {
+  return new Walk(schema, 'kept').paths(schema, value, [])
 }
 
 class Walk {
   readonly #root: unknown
   #named: ReadonlyMap<string, Schema> | undefined
 
-  readonly #wanted: 'tuning' | 'url' | 'late'
+  readonly #wanted: 'tuning' | 'url' | 'kept'
 
-  constructor(root: unknown, wanted: 'tuning' | 'url' | 'late') {
+  constructor(root: unknown, wanted: 'tuning' | 'url' | 'kept') {
     this.#root = root
     this.#wanted = wanted
   }
@@ -42,8 +42,7 @@ class Walk {
     for (const branch of listOf(schema['allOf'])) found.push(...this.paths(branch, value, inner))
     for (const union of ['anyOf', 'oneOf']) {
       const branches = listOf(schema[union]).filter((branch) => this.#fits(branch, value, []))
-      const each = branches.map((branch) => this.paths(branch, value, inner))
-      if (each.length > 0) found.push(...(this.#wanted === 'tuning' ? each.reduce(both) : each.flat()))
+      if (branches.length > 0) found.push(...branches.map((branch) => this.paths(branch, value, inner)).reduce(both))
     }
     if (Array.isArray(value)) {
       value.forEach((item: Json, i) => found.push(...this.paths(itemSchema(schema, i), item, []).map((path) => [String(i), ...path])))

@@ -6,7 +6,8 @@ import type { Problems } from './problems.js'
 /**
  * Reports tables that several steps fill where nothing tells their rows apart: a unit owns the rows of its stretch, so one
  * step would delete the rows of the other. A key column with another constant in each step tells them apart; steps that
- * never run together (`when`) need none.
+ * never run together (`when`) need none. A step with a matrix that computes what it fills must have one even when the matrix
+ * has one value now: the next run may be for another one, and find the rows of this one.
  */
 export function checkWriters(
   steps: readonly Step[],
@@ -24,7 +25,9 @@ export function checkWriters(
   }
   for (const [name, list] of writers) {
     const table = tables.get(name)
-    const clash = table && firstClash(list, table.key)
+    const alone =
+      table && list.find(({ step, output }) => computes(step) && !table.key.some((column) => output.constants[column] !== undefined))
+    const clash = table && (firstClash(list, table.key) ?? (alone && [alone.step, alone.step]))
     if (!clash) continue
     const [a, b] = clash
     const field = intoOf(b)
@@ -37,6 +40,8 @@ export function checkWriters(
     )
   }
 }
+
+const computes = (step: Step): boolean => Object.keys(step.matrix).length > 0 && step.definition.inputs !== undefined
 
 /** Two steps whose rows can't be told apart, or undefined. */
 function firstClash(
@@ -57,10 +62,11 @@ function firstClash(
 }
 
 /** Whether two steps never run in the same run. */
-function excludes(a: Step, b: Step): boolean {
+export function excludes(a: Step, b: Step): boolean {
   return Object.keys(a.when).some((param) => Object.hasOwn(b.when, param) && a.when[param] !== b.when[param])
 }
 
-function baseOf({ id }: Step): string {
+/** The id without the values of a matrix. */
+export function baseOf({ id }: Step): string {
   return id.replace(/\[.*$/, '')
 }

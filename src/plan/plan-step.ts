@@ -1,7 +1,16 @@
-import { type Json, PipeError, type PlanContext, type Scope, type TimeCoverage, type Wanted, type Warehouse } from '../sdk/index.js'
+import {
+  isPipeError,
+  type Json,
+  PipeError,
+  type PlanContext,
+  type Scope,
+  type TimeCoverage,
+  type Wanted,
+  type Warehouse,
+} from '../sdk/index.js'
 import { fingerprint as fingerprintOf } from '../pipeline/fingerprint.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
-import { latePaths, urlPaths } from '../pipeline/tuning.js'
+import { keptPaths, urlPaths } from '../pipeline/tuning.js'
 import { referenceName, substitute, substituteText } from '../sdk/references.js'
 import { checkConfig } from './config.js'
 import { count } from './intervals.js'
@@ -18,6 +27,7 @@ import {
   timeUnits,
   type StepPlan,
 } from './plan.js'
+import { intervalUnits, wholeUnits } from './interval-units.js'
 import { rowsUnits } from './rows-units.js'
 import { type Moment, stepScope } from './scope.js'
 
@@ -30,7 +40,7 @@ export interface PlanStepOptions {
   readonly warehouse: Warehouse
   /** `--limit`: at most so many blocks, rows or days. */
   readonly limit: number | undefined
-  /** Plans of the steps it needs that are not carried out yet. */
+  /** Plans of the steps before it that are not carried out yet, and whose rows it takes. */
   readonly upstream: readonly StepPlan[]
 }
 
@@ -40,6 +50,15 @@ export class WantedError extends PipeError {
   override readonly hint = 'a step yields one `Wanted`; use two steps'
   constructor(step: string, found: number) {
     super(`step ${step} wants ${found} things at once`)
+  }
+}
+
+/** The `plan` of a step type failed in a way that it does not know itself. */
+export class StepPlanError extends PipeError {
+  readonly code = 'STEP_PLAN'
+  override readonly hint = 'this is a mistake in the step type; PIPE_DEBUG=1 shows where'
+  constructor(step: string, type: string, cause: unknown) {
+    super(`step ${step}: plan of ${type}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
 }
 
@@ -87,11 +106,18 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
   const base = await stepScope(pipeline, step, given, moment, undefined)
   const chainId = step.chain === undefined ? undefined : pipeline.chains.get(step.chain)?.id
   const outputs = step.outputs.map((output) => ({ ...output, key: pipeline.tables.get(output.table)?.key ?? [] }))
-  const ledger: Ledger = { rows, fingerprint: fingerprintOf({ definition, with: filled(step, base), chainId, outputs }) }
+  const ledger: Ledger = {
+    rows,
+    fingerprint: fingerprintOf({ definition, with: filled(step, base), chainId, outputs, scope: base }),
+  }
   const scope = await stepScope(pipeline, step, given, moment, ledger)
-  const config = await checkConfig(step, withLate(step, filled(step, scope)))
+  const config = await checkConfig(step, withKept(step, filled(step, scope)))
   const all: Wanted[] = []
-  for await (const wanted of definition.plan(planContext(options, config, scope))) all.push(wanted)
+  try {
+    for await (const wanted of definition.plan(planContext(options, config, scope))) all.push(wanted)
+  } catch (error) {
+    throw isPipeError(error) ? error : new StepPlanError(step.id, definition.type, error)
+  }
   const [wanted, ...more] = all
   if (!wanted || more.length > 0) throw new WantedError(step.id, all.length)
   return { config, scope, wanted, ledger }
@@ -107,15 +133,11 @@ function filled(step: Step, scope: Scope): Json {
   return substitute(value, scope)
 }
 
-/** The same with the references put back that the step looks up itself. */
-function withLate(step: Step, config: Json): Json {
-  let value = config
-  for (const path of latePaths(step.definition.config, step.with)) value = changed(value, path, () => at(step.with, path))
-  return value
-}
-
-function at(value: Json, path: readonly string[]): Json {
-  return path.reduce<Json>((inner, key) => (inner as Readonly<Record<string, Json>>)[key] ?? null, value)
+/** The fields whose schema says that `$name` stays, as they are in the file: the step looks them up itself. */
+function withKept(step: Step, config: Json): Json {
+  const at = (path: readonly string[]): Json =>
+    path.reduce<Json>((value, key) => (value as { readonly [key: string]: Json })[key] ?? null, step.with)
+  return keptPaths(step.definition.config, step.with).reduce((value, path) => changed(value, path, () => at(path)), config)
 }
 
 function changed(value: Json, [key, ...rest]: readonly string[], change: (value: Json) => Json): Json {
@@ -130,10 +152,11 @@ export async function planStep(options: PlanStepOptions): Promise<StepPlan> {
   const { step, upstream } = options
   const { config, scope, wanted, ledger } = await askStep(options)
   const cut = await cutUnits({ ...options, wanted, ledger })
-  const waitsFor =
-    wanted.kind === 'rows'
-      ? upstream.filter((plan) => plan.pieces > 0).map((plan) => ({ step: plan.step.id, pieces: plan.pieces, word: plan.unitWord }))
-      : []
+  const waitsFor = upstream
+    .filter(
+      (plan) => (wanted.kind === 'rows' && plan.pieces > 0) || (step.inputs.length > 0 && (plan.pieces > 0 || plan.waitsFor.length > 0)),
+    )
+    .map((plan) => ({ step: plan.step.id, pieces: plan.pieces, word: plan.unitWord }))
   const pieces = cut.units.reduce((sum, unit) => sum + unit.size, 0)
   return {
     step,
@@ -147,6 +170,7 @@ export async function planStep(options: PlanStepOptions): Promise<StepPlan> {
     pieces,
     done: cut.done,
     quarantined: cut.quarantined,
+    kept: cut.kept ?? [],
     leftOut: cut.leftOut,
     requests: requestsOf(wanted, cut, pieces, ledger),
     ...(cut.time ? { time: cut.time } : {}),
@@ -182,7 +206,7 @@ const WORDS: Record<Wanted['kind'], PieceWord> = {
   rows: 'rows',
   days: 'days',
   once: 'units',
-  intervals: 'units',
+  intervals: 'intervals',
   whole: 'units',
   time: 'days',
   check: 'checks',
@@ -203,6 +227,7 @@ export interface Cut {
   done: number
   leftOut: number
   quarantined: Quarantined[]
+  kept?: string[]
   time?: TimeCoverage
 }
 
@@ -225,8 +250,9 @@ async function cutUnits(options: CutOptions): Promise<Cut> {
       )
     }
     case 'intervals':
+      return intervalUnits({ ...options, wanted })
     case 'whole':
-      throw new Error(`${wanted.kind} is not planned yet`)
+      return wholeUnits({ ...options, wanted })
     case 'time': {
       const cut = timeUnits(step.id, wanted, ledger, moment.now)
       return { ...cut, done: daysOf(cut.done), leftOut: 0 }

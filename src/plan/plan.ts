@@ -20,9 +20,11 @@ export interface PlannedUnit extends Unit {
   readonly reason: string
   /** Rows that an earlier unit wrote here are deleted in the transaction that writes new ones. */
   readonly redo: boolean
+  /** It is done by the ledger, and computed again all the same: it uses `$now`. */
+  readonly again?: boolean
   /** For `rows`: which of them. */
   readonly rows?: RowsFilter
-  /** For `rows`: how many rows it may take, when `--limit` cut it. */
+  /** How many rows it may take or make, when `--limit` cut it. */
   readonly limit?: number
   /** For `time`: where a list that can't be entered anywhere is begun, when that was stored. */
   readonly near?: Json
@@ -30,7 +32,7 @@ export interface PlannedUnit extends Unit {
   readonly againDays?: number
 }
 
-export type PieceWord = 'blocks' | 'rows' | 'days' | 'units' | 'checks'
+export type PieceWord = 'blocks' | 'rows' | 'days' | 'intervals' | 'units' | 'checks'
 
 /** What one step would do, with nothing left to decide. */
 export interface StepPlan {
@@ -49,6 +51,8 @@ export interface StepPlan {
   readonly done: number
   /** Units and keys that are left out because their attempts are used up. */
   readonly quarantined: readonly Quarantined[]
+  /** Units that are due and stay as they are: rows that they are computed from have expired. */
+  readonly kept: readonly string[]
   /** Pieces left out by `--limit`. */
   readonly leftOut: number
   /** Calls that `units` take; undefined when nobody knows. */

@@ -7,8 +7,8 @@ import { keyTypes } from './rows-units.js'
 export class PreflightError extends PipeError {
   readonly code = 'PREFLIGHT'
   override readonly hint = 'nothing was fetched; mend the file and run again'
-  constructor(problems: readonly string[]) {
-    super(problems.join('\n  '))
+  constructor(problems: readonly string[], cause: unknown) {
+    super(problems.join('\n  '), { cause })
   }
 }
 
@@ -20,6 +20,7 @@ export class PreflightError extends PipeError {
  */
 export async function preflight({ steps, ...options }: Omit<AskStepOptions, 'step'> & { readonly steps: readonly Step[] }): Promise<void> {
   const problems: string[] = []
+  let first: unknown
   for (const step of steps) {
     try {
       await options.warehouse.checkOutputs(step.outputs, options.pipeline.tables)
@@ -29,8 +30,9 @@ export async function preflight({ steps, ...options }: Omit<AskStepOptions, 'ste
       if (!isPipeError(error)) throw error
       if (error.blame === 'outage' || error.code === 'OFFLINE') continue
       const message = error.message.startsWith(`step ${step.id}`) ? error.message : `step ${step.id}: ${error.message}`
+      first ??= error
       problems.push(error.hint === undefined ? message : `${message} (${error.hint})`)
     }
   }
-  if (problems.length > 0) throw new PreflightError(problems)
+  if (problems.length > 0) throw new PreflightError(problems, first)
 }

@@ -4,6 +4,7 @@ import type { PieceWord, StepPlan } from './plan.js'
 import { planStep } from './plan-step.js'
 import { preflight } from './preflight.js'
 import type { Moment } from './scope.js'
+import { isSelected } from './select.js'
 import { whenHolds } from './when.js'
 
 /** The plan of a pipeline as data: what `pipe plan --json` prints. */
@@ -30,6 +31,8 @@ export interface StepReport {
   readonly pieces: number
   /** Done already. */
   readonly done: number
+  /** Due, and left as they are: rows that they are computed from have expired. */
+  readonly kept: readonly string[]
   /** Left out by `--limit`. */
   readonly leftOut: number
   readonly quarantined: readonly { readonly key: string; readonly error: string; readonly attempts: number }[]
@@ -78,7 +81,7 @@ const START_PAGES_PER_SECOND = 5
 /** Plans all steps in their order. Reads only. */
 export async function planPipeline(options: PlanOptions): Promise<readonly StepReport[]> {
   const { pipeline, select } = options
-  const selected = pipeline.steps.filter((step) => !select || select.includes(step.id) || select.includes(step.id.replace(/\[.*\]$/, '')))
+  const selected = pipeline.steps.filter((step) => isSelected(step, select))
   await preflight({ ...options, steps: selected.filter((step) => whenHolds(step, options)) })
   const plans = new Map<string, StepPlan>()
   const reports: StepReport[] = []
@@ -89,7 +92,11 @@ export async function planPipeline(options: PlanOptions): Promise<readonly StepR
       continue
     }
     try {
-      const upstream = step.needs.flatMap((need) => plans.get(need) ?? [])
+      const upstream = [...plans.values()].filter((plan) =>
+        step.inputs.length > 0
+          ? plan.outputs.some((output) => step.inputs.some(({ table }) => table === output.table))
+          : step.needs.includes(plan.step.id),
+      )
       const plan = await planStep({ ...options, step, upstream })
       plans.set(step.id, plan)
       reports.push({ ...about, ...reportOf(plan, options) })
@@ -105,6 +112,7 @@ const EMPTY = {
   piece: 'units' as const,
   pieces: 0,
   done: 0,
+  kept: [],
   leftOut: 0,
   quarantined: [],
   units: [],
@@ -130,6 +138,7 @@ function reportOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<Step
     piece: plan.unitWord,
     pieces: check ? 0 : plan.pieces,
     done: plan.done,
+    kept: plan.kept,
     leftOut: plan.leftOut,
     quarantined: plan.quarantined,
     units: check

@@ -101,7 +101,7 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
         step: event.step,
         state: event.outcome,
         ...(step ? endOf(step, event.at) : {}),
-        missing: event.missing,
+        missing: digits(event.missing),
         quarantined: event.quarantined,
         reason: event.reason,
       })
@@ -180,6 +180,10 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
       )
     case 'warning':
       return throttled('warning', { step: event.step, message: event.message }, `${event.step ?? ''} ${event.message}`)
+    case 'round:started':
+      return line('round', { round: event.round })
+    case 'round:ended':
+      return line('wait', { round: event.round, seconds: seconds(event.waitMs), reason: event.reason })
     case 'run:stopping':
       return line('stopping', { signal: event.signal })
     case 'run:ended':
@@ -210,8 +214,8 @@ function statsOf(step: StepView, view: RunView, now: number): Fields {
   const parallel = view.endpoints.reduce((total, endpoint) => total + (endpoint.health === 'down' ? 0 : (endpoint.parallel ?? 0)), 0)
   return {
     step: step.id,
-    pending,
-    processing,
+    pending: digits(pending),
+    processing: digits(processing),
     done: digits(step.done),
     failed: digits(step.failed),
     per_sec: perSecond(rateOf(step, now) ?? 0),
@@ -222,7 +226,7 @@ function statsOf(step: StepView, view: RunView, now: number): Fields {
 function endOf(step: StepView, at: number): Fields {
   const rows = sum(step.rows)
   return {
-    done: step.done,
+    done: digits(step.done),
     rows: rows > 0 ? rows : undefined,
     seconds: step.startedAt === null ? undefined : seconds((step.endedAt ?? at) - step.startedAt),
   }

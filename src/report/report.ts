@@ -67,8 +67,11 @@ export interface MissingReport {
   readonly failures: readonly FailureView[]
 }
 
-/** The end report of a view. `file` is what the user called the pipeline, for the commands to run next. */
-export function report(view: RunView, file: string): RunReport {
+/**
+ * The end report of a view. `file` is what the user called the pipeline, for the commands to run next, and `again` what
+ * stood behind `pipe run`, where it was more.
+ */
+export function report(view: RunView, file: string, again = file): RunReport {
   const now = view.endedAt ?? view.at ?? 0
   const elapsedMs = view.startedAt === null ? 0 : Math.max(0, now - view.startedAt)
   const rows = totals(view.steps.map((step) => step.rows))
@@ -108,7 +111,7 @@ export function report(view: RunView, file: string): RunReport {
     missing,
     quarantined: view.quarantined,
     warnings: view.warnings,
-    next: view.outcome === 'done' ? [] : nextCommands(view, missing, file),
+    next: view.outcome === 'done' ? [] : nextCommands(view, missing, file, again),
   }
 }
 
@@ -157,15 +160,15 @@ function totals(counts: readonly Readonly<Record<string, number>>[]): Record<str
   return all
 }
 
-function nextCommands(view: RunView, missing: readonly MissingReport[], file: string): RunReport['next'] {
+function nextCommands(view: RunView, missing: readonly MissingReport[], file: string, again: string): RunReport['next'] {
   const next: { command: string; why: string }[] = []
   const open = missing.some(
     (step) => step.missing > 0 || ['failed', 'stopped', 'limited', 'waiting', 'planned', 'running'].includes(step.state),
   )
   const closed = missing.filter((step) => step.state === 'closed')
-  if (view.outcome === 'error') return [{ command: `pipe run ${file}`, why: 'when the cause is mended; what is committed is kept' }]
+  if (view.outcome === 'error') return [{ command: `pipe run ${again}`, why: 'when the cause is mended; what is committed is kept' }]
   if (open || view.outcome === 'stopped')
-    next.push({ command: `pipe run ${file}`, why: 'goes on where this run ended; what is committed is not fetched again' })
+    next.push({ command: `pipe run ${again}`, why: 'goes on where this run ended; what is committed is not fetched again' })
   if (missing.some((step) => step.quarantined > 0)) {
     next.push({ command: `pipe retry ${file}`, why: 'lets the quarantined ones be tried again by the next run' })
   }

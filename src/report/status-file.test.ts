@@ -25,13 +25,28 @@ const committed: RunFact = { type: 'batch:committed', step: 'blocks', unit: 'u',
 
 function play(path: string) {
   let now = Date.UTC(2026, 0, 1)
-  const clock: Clock = { now: () => now, monotonic: () => now, sleep: () => Promise.resolve() }
+  let wake: (() => void) | undefined
+  const clock: Clock = {
+    now: () => now,
+    monotonic: () => now,
+    sleep: (ms, signal) =>
+      new Promise((resolve, reject) => {
+        expect(ms).toBe(10_000)
+        wake = resolve
+        signal?.addEventListener('abort', () => reject(new Error('aborted')), { once: true })
+      }),
+  }
   const view = initialView()
   const warnings: string[] = []
   const reporter = statusFileReporter({ path, view, clock, pid: 7, warn: (message) => warnings.push(message) })
   return {
     reporter,
     warnings,
+    /** Ten seconds in which nothing happens. */
+    quiet() {
+      now += 10_000
+      wake?.()
+    },
     tell(fact: RunFact, ms = 0) {
       now += ms
       const event = { run: 'r1', at: now, ...fact } as RunEvent
@@ -67,6 +82,9 @@ test('the file tells every stage, with null for what is not known', async () => 
   run.tell(committed)
   run.tell(committed, 1_000)
   await run.shows({ rows: 24, timestamp: '2026-01-01T00:00:01.000Z', steps: [{ done: 8, rows: 24 }] })
+  run.tell({ type: 'round:ended', round: 1, waitMs: 60_000 })
+  run.quiet()
+  await run.shows({ status: 'in_progress', timestamp: '2026-01-01T00:00:11.000Z' })
   run.tell({ type: 'run:ended', outcome: 'done', exitCode: 0 })
   await run.reporter.close()
   await run.shows({ status: 'complete', complete: true, exit_code: 0 })

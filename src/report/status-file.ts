@@ -47,7 +47,10 @@ export interface StatusFileOptions {
   readonly pid: number
 }
 
-/** Keeps a small JSON file up to date: at every stage of the run, and once a second between. A reader never sees half of one. */
+/**
+ * Keeps a small JSON file up to date: at every stage of the run, once a second while something happens, and every ten seconds
+ * while nothing does, so that an old `timestamp` means a dead process. A reader never sees half of one.
+ */
 export function statusFileReporter({ path, view, clock, warn, pid }: StatusFileOptions): Reporter {
   const warned = new Set<string>()
   let wanted = false
@@ -72,11 +75,20 @@ export function statusFileReporter({ path, view, clock, warn, pid }: StatusFileO
     wanted = true
     writing ??= write()
   }
+  const stop = new AbortController()
+  const ticking = (async () => {
+    for (;;) {
+      await clock.sleep(quietMs, stop.signal)
+      if (view.at !== null) want()
+    }
+  })().catch(() => undefined)
   return {
     onEvent(event) {
       if (isStage(event) || clock.monotonic() - writtenAt >= betweenMs) want()
     },
     async close() {
+      stop.abort()
+      await ticking
       if (view.at !== null) want()
       await writing
     },
@@ -123,6 +135,7 @@ const iso = (ms: number | null | undefined) => (ms === null || ms === undefined 
 const rounded = (days: number) => Math.round(days * 100) / 100
 
 const betweenMs = 1_000
+const quietMs = 10_000
 
 const problems: Readonly<Record<string, string>> = {
   ENOSPC: 'no space left on the device',
@@ -136,6 +149,8 @@ const problems: Readonly<Record<string, string>> = {
 function isStage({ type }: RunEvent): boolean {
   return (
     type === 'run:started' ||
+    type === 'round:started' ||
+    type === 'round:ended' ||
     type === 'run:stopping' ||
     type === 'run:ended' ||
     type === 'step:planned' ||

@@ -3,9 +3,12 @@ import { type MissingReport, report, type RunReport, type StepReport } from './r
 import type { RunView } from './view.js'
 import { bytes, checkLine, count, counted, nothingMissing, rate, took } from './words.js'
 
-/** The end report of a run as text. `file` is what the user called the pipeline. */
-export function renderSummary(view: RunView, options: { readonly file: string; readonly columns?: number }): string {
-  return summary(report(view, options.file), options.columns)
+/** The end report of a run as text. `file` is what the user called the pipeline, `again` what runs the same once more. */
+export function renderSummary(
+  view: RunView,
+  options: { readonly file: string; readonly again?: string; readonly columns?: number },
+): string {
+  return summary(report(view, options.file, options.again), options.columns)
 }
 
 /**
@@ -44,7 +47,9 @@ function headline(of: RunReport): string[] {
           : `${name}: ${of.nothingToDo}; everything was done before (checked in ${time})`,
       ]
     case 'incomplete':
-      return [`${name}: incomplete after ${time}; what is committed is kept, what is missing is listed below`]
+      return [
+        `${name}: incomplete after ${time}${of.error === null ? '' : `: ${escapeText(of.error)}`}; what is committed is kept, what is missing is listed below`,
+      ]
     case 'stopped':
       return [`${name}: stopped after ${time}; what is committed is kept`]
     case 'error':

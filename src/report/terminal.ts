@@ -3,7 +3,7 @@ import type { Clock } from '../sdk/index.js'
 import { escapeText } from './escape.js'
 import type { Reporter } from './reporter.js'
 import type { RunView, StepView } from './view.js'
-import { checksOf, count, counted, endpointLine, stepLine } from './words.js'
+import { checksOf, count, counted, duration, endpointLine, stepLine } from './words.js'
 
 export interface TerminalOptions {
   /** A terminal. While the display lives, whatever else is written to it and to standard error is held and shown at the end. */
@@ -48,7 +48,7 @@ const maxEndpointLines = 4
 async function openDisplay({ out, view, clock, columns, color }: TerminalOptions): Promise<() => Promise<void>> {
   const { DefaultRenderer, Listr, LISTR_DEFAULT_RENDERER_STYLE, ListrLogger, ProcessOutput, Spinner } = await import('listr2')
   let over = false
-  const slots = [...stepSlots(view, clock), restSlot(view)].map((slot) => ({
+  const slots = [...stepSlots(view, clock), restSlot(view, clock)].map((slot) => ({
     ...slot,
     ended: () => slot.ended() ?? (over ? 'not well' : undefined),
   }))
@@ -133,13 +133,14 @@ function endedAs(step: StepView, view: RunView): 'well' | 'not well' | undefined
     case 'complete':
     case 'skipped':
     case 'limited':
-      return 'well'
+      // A line that ended is drawn no more, and the next round would not be seen.
+      return view.round === null || view.state === 'ended' ? 'well' : undefined
     case 'waiting':
     case 'planned':
     case 'running':
       return view.state === 'ended' ? 'not well' : undefined
     default:
-      return 'not well'
+      return view.round === null || view.state === 'ended' ? 'not well' : undefined
   }
 }
 
@@ -167,13 +168,16 @@ function manyStepsSlot(view: RunView, clock: Clock): Slot {
   }
 }
 
-/** Endpoints, that the run is being stopped, and the newest warning. */
-function restSlot(view: RunView): Slot {
+/** Endpoints, the wait for the next round, that the run is being stopped, and the newest warning. */
+function restSlot(view: RunView, clock: Clock): Slot {
   return {
     text() {
       const shown = view.endpoints.slice(0, maxEndpointLines)
       const lines = shown.map(endpointLine)
       if (view.endpoints.length > shown.length) lines.push(`and ${counted(view.endpoints.length - shown.length, 'endpoints')} more`)
+      const next = view.round?.nextAt ?? null
+      if (next !== null && view.state === 'running')
+        lines.push(`run ${count((view.round?.number ?? 0) + 1)} begins in ${duration(next - clock.now())}: something is still missing`)
       if (view.state === 'stopping')
         lines.push(`stopping (${escapeText(view.stopping ?? '')}): committing what is in flight; once more stops at once`)
       const newest = view.warnings.reduce<(typeof view.warnings)[number] | undefined>(

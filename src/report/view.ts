@@ -15,6 +15,8 @@ export interface RunView {
   error: string | null
   /** The signal that asked it to stop. */
   stopping: string | null
+  /** With rounds: the one that runs, or ran last, and when the next one begins while it waits for it. */
+  round: { number: number; nextAt: number | null } | null
   startedAt: number | null
   endedAt: number | null
   /** Of the last event. */
@@ -150,6 +152,7 @@ export function initialView(): RunView {
     exitCode: null,
     error: null,
     stopping: null,
+    round: null,
     startedAt: null,
     endedAt: null,
     at: null,
@@ -315,6 +318,14 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       endpoint.reason = event.reason ?? null
       return view
     }
+    case 'round:started':
+      view.round = { number: event.round, nextAt: null }
+      return view
+    case 'round:ended':
+      view.round = { number: event.round, nextAt: event.at + event.waitMs }
+      if (view.state === 'starting') view.state = 'running'
+      if (event.reason !== undefined) warn(view, null, `run ${event.round} was ended by an outage: ${event.reason}`, event.at)
+      return view
     case 'warning':
       warn(view, event.step ?? null, event.message, event.at)
       return view
@@ -382,7 +393,8 @@ function planned(step: StepView, event: Extract<RunEvent, { type: 'step:planned'
   step.total = step.done + event.pieces
   step.before = Math.max(0, event.done - step.done)
   step.time = event.time ?? null
-  if (step.state === 'waiting') step.state = 'planned'
+  // An earlier round's end is no longer how it stands.
+  if (step.state !== 'running') Object.assign(step, { state: 'planned', reason: null, missing: 0, endedAt: null })
 }
 
 function sample(step: StepView, at: number): void {

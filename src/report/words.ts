@@ -176,6 +176,18 @@ export function endpointLine(endpoint: EndpointView): string {
     .join('  ')
 }
 
+/** What a run that does not get on waits for: `balances (unit 0-999); node.example is waiting: 429`. */
+export function waitsFor(view: RunView): string {
+  const steps = view.steps
+    .filter(({ state }) => state === 'running')
+    .map(({ id, running }) => `${escapeText(id)}${running[0] === undefined ? '' : ` (unit ${escapeText(running[0].unit)})`}`)
+  const endpoints = view.endpoints.map(({ endpoint, health, reason, lastError, requests }) => {
+    const why = reason ?? lastError
+    return `${escapeText(endpoint)} is ${health}${why === null ? ` and has answered ${counted(requests, 'requests')}` : `: ${escapeText(why)}`}`
+  })
+  return [steps.join(', ') || 'its first plan', ...endpoints].join('; ')
+}
+
 /** `every block has a balance: 3, expected 0`. */
 export function checkLine(check: CheckView): string {
   const found = check.value === null ? 'no value' : escapeText(check.value)

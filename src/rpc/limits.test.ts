@@ -146,6 +146,19 @@ describe('requests a second', () => {
     expect(refused).toBeLessThan(good * 120 * 0.7 * 0.05)
   })
 
+  test('one refusal at the very start costs seconds, not the whole run', () => {
+    const pace = new Pace(undefined)
+    pace.refused(100, 100)
+    let sent = 0
+    for (let now = 100; now < 10_100; now += 5) {
+      if (now < pace.next()) continue
+      pace.take(now)
+      pace.answered(now)
+      sent++
+    }
+    expect(sent).toBeGreaterThan(300)
+  })
+
   test('without refusals nothing is held back', () => {
     const pace = new Pace(undefined)
     for (let i = 0; i < 1000; i++) pace.take(i)

@@ -72,6 +72,17 @@ export function openChainRpc(options: ChainRpcOptions): ChainRpc {
   return new ChainPool(options)
 }
 
+/** What endpoints are called in logs and in the ledger: by host, numbered where several have the same one. */
+export function endpointNames(endpoints: readonly { readonly url: string }[]): readonly string[] {
+  const hosts = new Map<string, number>()
+  return endpoints.map(({ url }) => {
+    const { host } = new URL(url)
+    const same = (hosts.get(host) ?? 0) + 1
+    hosts.set(host, same)
+    return same === 1 ? host : `${host}#${same}`
+  })
+}
+
 const TIMEOUT_MS = 60_000
 const MAX_BYTES = 256_000_000
 const HEAD_AGE_MS = 1_000
@@ -123,12 +134,9 @@ class ChainPool implements ChainRpc {
       },
     }
     this.#answeredAt = options.clock.monotonic()
-    const hosts = new Map<string, number>()
-    this.#endpoints = options.endpoints.map((config) => {
-      const { host } = new URL(config.url)
-      const same = (hosts.get(host) ?? 0) + 1
-      hosts.set(host, same)
-      const name = same === 1 ? host : `${host}#${same}`
+    const names = endpointNames(options.endpoints)
+    this.#endpoints = options.endpoints.map((config, i) => {
+      const name = at(names, i)
       return new Endpoint(config, name, this.#around, options.limits.find((limit) => limit.endpoint === name) ?? {})
     })
   }

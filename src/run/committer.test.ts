@@ -156,8 +156,8 @@ describe('Committer', () => {
       ],
     ])
     expect(results).toEqual([
-      { written: true, doubles: 1 },
-      { written: true, doubles: 1 },
+      { written: true, doubles: 1, rows: {}, replaced: 0 },
+      { written: true, doubles: 1, rows: {}, replaced: 0 },
     ])
   })
 
@@ -212,7 +212,7 @@ describe('Committer', () => {
     const { committer } = setup((writes) => writes.map(() => ({ written: false, reason: 'taken' })))
     const producer = committer.join()
     const session = { broken: false }
-    expect(await producer.wait(committer.push(write('a'), session))).toEqual({ written: false, doubles: 0 })
+    expect(await producer.wait(committer.push(write('a'), session))).toEqual({ written: false, doubles: 0, rows: {}, replaced: 0 })
     expect(session.broken).toBe(true)
   })
 })

@@ -2,6 +2,7 @@ import {
   type Clock,
   coercer,
   isPipeError,
+  type LedgerChange,
   type Output,
   type Row,
   type RunFact,
@@ -9,11 +10,14 @@ import {
   type UnitWrite,
   type Value,
   type Warehouse,
+  type WriteOutcome,
 } from '../sdk/index.js'
 
 /** One attempt at one unit. Once a write of it failed, none that follow count: their checkpoints speak of rows that are not there. */
 export interface Session {
   broken: boolean
+  /** Of all its attempts: rows by table that were left out for a later one of the same key. They are taken off what the ledger says. */
+  doubles?: Readonly<Record<string, number>>
 }
 
 export interface CommitterOptions {
@@ -40,6 +44,10 @@ export interface Committed {
   readonly written: boolean
   /** Rows whose key came again later in the same commit, so that the later one was written. */
   readonly doubles: number
+  /** Of a write with queries: its rows by table, those that the queries gave included. */
+  readonly rows: Readonly<Record<string, number>>
+  /** Texts in which NUL or half a character became U+FFFD. */
+  readonly replaced: number
 }
 
 const MAX_ROWS = 10_000
@@ -172,15 +180,30 @@ export class Committer {
     if (live.length === 0) return
     const started = clock.monotonic()
     try {
-      const { writes, doubles } = this.#resolveDoubles(live)
+      const { writes: all, dropped } = this.#resolveDoubles(live)
+      const { writes, doubles } = withoutDoubles(live, all, dropped)
       const outcomes = await warehouse.commit(writes)
       const ms = clock.monotonic() - started
       this.#ageMs = Math.min(Math.max(this.#options.maxAgeMs ?? MAX_AGE_MS, ms * 10), SLOWEST_AGE_MS)
-      emit({ type: 'commit:done', units: live.length, rows: live.reduce((sum, { rows }) => sum + rows, 0), ms })
+      const made = live.map(({ write }, i) => (write.selects ? rowsOf(outcomes[i]) : undefined))
+      emit({
+        type: 'commit:done',
+        units: live.length,
+        rows: live.reduce((sum, { rows }, i) => sum + (made[i] ? total(made[i]) : rows), 0),
+        ms,
+      })
       live.forEach((queued, i) => {
-        const written = outcomes[i]?.written === true
+        const outcome = outcomes[i]
+        const written = outcome?.written === true
         if (!written) queued.session.broken = true
-        queued.resolve({ written, doubles: doubles[i] ?? 0 })
+        const left = doubles[i]
+        if (left) queued.session.doubles = left
+        queued.resolve({
+          written,
+          doubles: total(dropped[i] ?? {}),
+          rows: made[i] ?? {},
+          replaced: written ? (outcome.replaced ?? 0) : 0,
+        })
       })
     } catch (error) {
       if (live.length === 1 || (isPipeError(error) && error.blame === 'outage')) {
@@ -198,9 +221,9 @@ export class Committer {
   }
 
   /** The same key twice in one commit: the later row is kept, on every warehouse. */
-  #resolveDoubles(group: readonly Queued[]): { writes: UnitWrite[]; doubles: number[] } {
+  #resolveDoubles(group: readonly Queued[]): { writes: UnitWrite[]; dropped: Record<string, number>[] } {
     const last = new Map<string, Map<unknown, number>>()
-    const dropped = new Set<number>()
+    const doubles = new Set<number>()
     let number = 0
     for (const { write } of group) {
       for (const { output, rows } of write.rows) {
@@ -210,24 +233,26 @@ export class Committer {
         for (const row of rows) {
           const key = keyOf(row)
           const before = key === undefined ? undefined : known.get(key)
-          if (before !== undefined) dropped.add(before)
+          if (before !== undefined) doubles.add(before)
           if (key !== undefined) known.set(key, number)
           number++
         }
       }
     }
-    if (dropped.size === 0) return { writes: group.map(({ write }) => write), doubles: [] }
+    if (doubles.size === 0) return { writes: group.map(({ write }) => write), dropped: [] }
     number = 0
-    const doubles: number[] = []
+    const dropped: Record<string, number>[] = []
     const writes = group.map(({ write }) => {
-      const before = number
-      let kept = 0
-      const rows = write.rows.map((part) => ({ output: part.output, rows: part.rows.filter(() => !dropped.has(number++)) }))
-      for (const part of rows) kept += part.rows.length
-      doubles.push(number - before - kept)
+      const lost: Record<string, number> = {}
+      const rows = write.rows.map(({ output, rows: all }) => {
+        const kept = all.filter(() => !doubles.has(number++))
+        if (kept.length < all.length) lost[output.table] = (lost[output.table] ?? 0) + all.length - kept.length
+        return { output, rows: kept }
+      })
+      dropped.push(lost)
       return { ...write, rows }
     })
-    return { writes, doubles }
+    return { writes, dropped }
   }
 
   /** A value that is equal for rows of equal key, or undefined when the key is computed by SQL. */
@@ -258,3 +283,31 @@ export class Committer {
     }
   }
 }
+
+/** Writes whose ledger counts each key once, and the doubles of each session with them. */
+function withoutDoubles(
+  group: readonly Queued[],
+  writes: readonly UnitWrite[],
+  dropped: readonly Readonly<Record<string, number>>[],
+): { writes: readonly UnitWrite[]; doubles: readonly Readonly<Record<string, number>>[] } {
+  if (dropped.length === 0 && group.every(({ session }) => session.doubles === undefined)) return { writes, doubles: [] }
+  const known = new Map<Session, Readonly<Record<string, number>>>()
+  const doubles: Readonly<Record<string, number>>[] = []
+  const counted = writes.map((write, i): UnitWrite => {
+    const session = group[i]?.session
+    if (!session) throw new Error('a write without its session')
+    const all = { ...(known.get(session) ?? session.doubles) }
+    for (const [table, n] of Object.entries(dropped[i] ?? {})) all[table] = (all[table] ?? 0) + n
+    known.set(session, all)
+    doubles.push(all)
+    const less = <T extends LedgerChange>(change: T): T =>
+      change.rows === undefined
+        ? change
+        : { ...change, rows: Object.fromEntries(Object.entries(change.rows).map(([table, n]) => [table, n - (all[table] ?? 0)])) }
+    return { ...write, ledger: less(write.ledger), ...(write.split ? { split: write.split.map(less) } : {}) }
+  })
+  return { writes: counted, doubles }
+}
+
+const rowsOf = (outcome: WriteOutcome | undefined): Readonly<Record<string, number>> => (outcome?.written ? outcome.rows : {})
+const total = (rows: Readonly<Record<string, number>>): number => Object.values(rows).reduce((sum, n) => sum + n, 0)

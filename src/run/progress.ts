@@ -5,12 +5,14 @@ import {
   type Output,
   PipeError,
   type Row,
+  type SelectWrite,
   type Stretch,
   UnitIncompleteError,
   type UnitWrite,
 } from '../sdk/index.js'
 import { count, type Interval, intersect, intervalKey, namedAs, subtract, timeKey, union } from '../plan/intervals.js'
 import { coveredBy, coveredCursor, daysOf, isCoveredCursor } from '../plan/plan.js'
+import type { Session } from './committer.js'
 import type { UnitTask } from './services.js'
 
 /** A step yielded rows for an output that it does not have. */
@@ -50,6 +52,8 @@ export class Progress {
   #committed: State
   readonly #states = new WeakMap<UnitWrite, State>()
   quarantinedKeys = 0
+  /** What its commits left out so far, for the next session of the unit. */
+  doubles: Pick<Session, 'doubles'> = {}
 
   constructor(task: UnitTask) {
     this.#task = task
@@ -87,17 +91,26 @@ export class Progress {
     this.#at = this.#committed
   }
 
-  committed(write: UnitWrite): void {
-    this.#committed = this.#states.get(write) ?? this.#committed
+  /** Takes note of a commit. `rows`: how many rows of each table it wrote, which of a query only the warehouse knows. */
+  committed(write: UnitWrite, rows: Readonly<Record<string, number>>, { doubles }: Session): void {
+    if (doubles) this.doubles = { doubles }
+    const state = this.#states.get(write)
+    if (!state) return
+    const made = new Set(write.selects?.map(({ output }) => output.table))
+    this.#committed = made.size === 0 ? state : { ...state, rows: { ...state.rows, ...only(rows, made) } }
+    if (this.#at === state) this.#at = this.#committed
   }
 
-  write(batch: Batch): ProgressWrite {
+  /** The output of that name. @throws {UnknownOutputError} */
+  output(id: string): Output {
+    const output = this.#outputs.get(id)
+    if (!output) throw new UnknownOutputError(this.#task.plan.step.id, id, [...this.#outputs.keys()])
+    return output
+  }
+
+  write(batch: Batch, selects: readonly SelectWrite[] = []): ProgressWrite {
     const { plan, unit } = this.#task
-    const parts = Object.entries(batch.rows ?? {}).map(([id, rows]) => {
-      const output = this.#outputs.get(id)
-      if (!output) throw new UnknownOutputError(plan.step.id, id, [...this.#outputs.keys()])
-      return { output, rows: rows as readonly Row[] }
-    })
+    const parts = Object.entries(batch.rows ?? {}).map(([id, rows]) => ({ output: this.output(id), rows: rows as readonly Row[] }))
     const counts: Record<string, number> = {}
     for (const { output, rows } of parts) counts[output.table] = (counts[output.table] ?? 0) + rows.length
     // A unit that `--limit` cut has no say about what it did not look at.
@@ -127,7 +140,12 @@ export class Progress {
           : unit.piece.kind === 'rows'
             ? (batch.pieces ?? parts[0]?.rows.length ?? 0) + failed.length
             : 0
+    // What is computed is computed from what is there when it commits. Later batches of the unit saw no more than the first.
+    const inside = selects.length > 0 || (batch.sql ?? []).length > 0
+    const clearsTouch =
+      inside && plan.step.inputs.length > 0 && this.#at.cursor === undefined && !this.#at.cleared && unit.limit === undefined
     this.#at = {
+      cleared: this.#at.cleared === true || clearsTouch,
       covered: covers.length > 0 ? union([...this.#at.covered, ...covers]) : this.#at.covered,
       tentative: tentative.length > 0 ? union([...this.#at.tentative, ...tentative]) : this.#at.tentative,
       failed: failed.length > 0 ? [...this.#at.failed, ...failed] : this.#at.failed,
@@ -146,6 +164,8 @@ export class Progress {
       deletes: unit.redo ? this.#stretches(clears) : [],
       rows: parts,
       sql: batch.sql ?? [],
+      ...(selects.length > 0 ? { selects } : {}),
+      ...(clearsTouch ? { clearsTouch } : {}),
       ledger: { state: 'running', ...this.#ledger() },
       ...this.#base(),
       ...(own.length > 0 && unit.piece.kind !== 'range'
@@ -292,6 +312,11 @@ export class Progress {
   }
 }
 
+/** Of a table that a query filled, the rows of before were replaced or overwritten by it: they do not count again. */
+function only(rows: Readonly<Record<string, number>>, tables: ReadonlySet<string>): Record<string, number> {
+  return Object.fromEntries(Object.entries(rows).filter(([table]) => tables.has(table)))
+}
+
 /** Ends of stretches of microseconds, in milliseconds. */
 function timeOf(stretches: readonly Interval[]): { time?: { oldest: number; newest: number } } {
   const first = stretches[0]
@@ -300,6 +325,8 @@ function timeOf(stretches: readonly Interval[]): { time?: { oldest: number; newe
 }
 
 interface State {
+  /** Whether the unit's mark is taken away. */
+  readonly cleared?: boolean
   readonly covered: readonly Interval[]
   readonly tentative: readonly Interval[]
   readonly failed: readonly { readonly key: string; readonly error: PipeError }[]

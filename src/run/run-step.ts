@@ -1,6 +1,15 @@
-import { formatInstant, type InputPage, type LedgerChange, type LedgerRow, type LedgerStep, PipeError } from '../sdk/index.js'
+import { setMaxListeners } from 'node:events'
+import {
+  formatInstant,
+  type InputPage,
+  type LedgerChange,
+  type LedgerRow,
+  type LedgerStep,
+  PipeError,
+  timeUnitStart,
+} from '../sdk/index.js'
 import type { Step } from '../pipeline/pipeline.js'
-import { namedAs, parseIntervalKey, subtract, timeKey } from '../plan/intervals.js'
+import { type Interval, namedAs, parseIntervalKey, subtract, timeKey } from '../plan/intervals.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
 import {
   coveredBy,
@@ -45,7 +54,10 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
   const turns = new Turns(mostRequests(plan, services.limit))
   const timeout = new AbortController()
   const all = AbortSignal.any([signal, timeout.signal])
+  // One for every unit that is open or waits for its commit.
+  setMaxListeners(0, all)
   const timer = new AbortController()
+  let computed: ReadonlySet<string> = new Set()
   if (step.timeoutMs !== undefined) {
     const ms = step.timeoutMs
     void services.clock.sleep(ms, timer.signal).then(
@@ -57,12 +69,12 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
     if (plan.units.length > 0) {
       services.emit({ type: 'step:started', step: step.id })
       await services.warehouse.checkOutputs(plan.outputs, services.pipeline.tables)
-      await runUnits(services, plan, turns, all)
+      computed = await runUnits(services, plan, turns, all)
     }
   } finally {
     timer.abort()
   }
-  return ended(services, plan, turns, signal)
+  return ended(services, plan, computed, turns, signal)
 }
 
 /** Requests that a run may make for steps that ask page by page: for them, `--limit` counts pages. */
@@ -71,14 +83,26 @@ function mostRequests({ wanted }: StepPlan, limit: number | undefined): number |
   return Math.min(limit ?? Infinity, wanted.maxRequests ?? Infinity)
 }
 
-/** The outcome by what is left now, not by what the units said. */
-async function ended(services: RunServices, plan: StepPlan, turns: Turns, signal: AbortSignal): Promise<StepEnd> {
+/**
+ * The outcome by what is left now, not by what the units said. What steps that this one does not wait for changed since it
+ * was planned is the next run's: a unit that was computed, one that was not there, one that is due in every run.
+ */
+async function ended(
+  services: RunServices,
+  plan: StepPlan,
+  computed: ReadonlySet<string>,
+  turns: Turns,
+  signal: AbortSignal,
+): Promise<StepEnd> {
   const { step } = plan
   const left =
     plan.units.length > 0
       ? await planStep({ ...services, step, limit: undefined, upstream: [] })
       : { ...plan, pieces: plan.pieces + plan.leftOut }
-  const missing = left.pieces
+  const planned = new Set(plan.units.map(({ key }) => key))
+  const isNew = (key: string) => plan.leftOut === 0 && !planned.has(key)
+  const later = step.inputs.length > 0 ? left.units.filter(({ key }) => computed.has(key) || isNew(key)) : []
+  const missing = left.pieces - later.length
   const quarantined = left.quarantined.length
   const rest = { missing, quarantined }
   if (signal.aborted) return { outcome: 'stopped', ...rest }
@@ -98,16 +122,13 @@ async function ended(services: RunServices, plan: StepPlan, turns: Turns, signal
   return { outcome: 'incomplete', ...rest, reason: parts.filter(Boolean).join(', ') }
 }
 
-/** Days may be fractions. */
-function amount(pieces: number): string {
-  if (Number.isInteger(pieces)) return String(pieces)
-  return pieces < 0.1 ? 'less than 0.1' : pieces.toFixed(1)
-}
-
 function resumePoint(units: readonly PlannedUnit[]): string {
   const tops = units.flatMap(({ piece }) => (piece.kind === 'time' ? [formatInstant(piece.to)] : []))
   return tops.length > 0 ? `from ${tops.slice(0, 3).join(' and from ')}${tops.length > 3 ? ', …' : ''}` : 'where this one ended'
 }
+
+/** Days may be parts of one: two digits say enough, and less than that is still something. */
+const amount = (pieces: number) => Math.max(0.01, Math.round(pieces * 100) / 100)
 
 function announce(services: RunServices, plan: StepPlan): void {
   const reasons: Record<string, number> = {}
@@ -188,7 +209,8 @@ export async function runEarlyChecks(services: RunServices, step: Step, signal: 
 
 const NO_LIMIT = new Turns(undefined)
 
-async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, signal: AbortSignal): Promise<void> {
+/** Does all units of a plan. Resolves to the names of those that are done. */
+async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, signal: AbortSignal): Promise<ReadonlySet<string>> {
   const { step } = plan
   const { definition } = step
   const { committer, slots } = services
@@ -198,6 +220,7 @@ async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, sig
   const opener = new Opener(services, plan)
   const outages = new OutageGuard()
   const ending = new Set<Promise<void>>()
+  const done = new Set<string>()
   let next = 0
   let failure: { readonly error: unknown } | undefined
   /** Does a unit up to its last batch. The commit of that one is waited for in `ending`, while the next unit begins. */
@@ -221,6 +244,7 @@ async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, sig
       (outcome) => {
         ending.delete(end)
         outages.saw(outcome)
+        if (outcome === 'done' && unit.limit === undefined) done.add(unit.key)
         produced()
       },
       (error: unknown) => {
@@ -251,6 +275,7 @@ async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, sig
   await Promise.all(ending)
   for (const result of workers) if (result.status === 'rejected') throw result.reason
   if (failure) throw failure.error
+  return done
 }
 
 /** Opens units ahead of those who do them: about as many as a second takes, so that a killed run leaves little behind. */
@@ -337,7 +362,7 @@ async function settle({ pipeline, warehouse, clock, moment }: RunServices, plan:
   const drop: { step: string; unit: string }[] = []
   const planned = new Set(plan.units.map(({ key }) => key))
   const round = plan.wanted.kind === 'time' ? moment.now : undefined
-  const redoes = plan.units.some((unit) => unit.redo || (unit.piece.kind === 'rows' && unit.piece.redo))
+  const redoes = plan.units.some((unit) => unit.redo || unit.piece.kind === 'interval' || (unit.piece.kind === 'rows' && unit.piece.redo))
   for (const row of ledger) {
     const all = parseIntervalKey(row.unit)
     if (row.fingerprint !== plan.fingerprint) {
@@ -363,6 +388,8 @@ async function settle({ pipeline, warehouse, clock, moment }: RunServices, plan:
         state: 'done',
         // Where the list is at the lower end of what was read of it.
         ...(i === 0 && place !== undefined ? { cursor: coveredCursor([], undefined, place) } : {}),
+        // It was read by batches that said what they cover, so its count is what the table holds.
+        ...(round === undefined ? { cursor: coveredCursor([interval], undefined) } : {}),
         ...(covered.length === 1 ? { rows: row.rows } : {}),
         ...(row.endpoint === undefined ? {} : { endpoint: row.endpoint }),
       })
@@ -441,18 +468,34 @@ function joinedRow(
 
 type Amendment = LedgerChange & { readonly step: LedgerStep; readonly unit: string }
 
-/** Drops what the ledger says of older definitions, once everything is read under this one. */
+/**
+ * Drops what the ledger says of older definitions, once everything is read under this one, and of attempts that came to
+ * nothing where other units have done the work since.
+ */
 async function forgetOld({ pipeline, warehouse, clock }: RunServices, plan: StepPlan): Promise<void> {
-  if (plan.units.length === 0 || plan.wanted.kind === 'check') return
+  const { wanted } = plan
+  if (wanted.kind === 'check') return
   const rows = await warehouse.units(pipeline.name, plan.step.id)
-  const asked = plan.wanted.kind === 'range' || plan.wanted.kind === 'time' ? ([[plan.wanted.from, plan.wanted.to]] as const) : undefined
-  const drop = rows
-    .filter((row) => row.fingerprint !== plan.fingerprint)
-    .filter((row) => {
-      const key = parseIntervalKey(row.unit)
-      return !asked || (key !== undefined && subtract([key], asked).length === 0)
-    })
-    .map((row) => ({ step: plan.step.id, unit: row.unit }))
+  const asked = wanted.kind === 'range' || wanted.kind === 'time' ? ([[wanted.from, wanted.to]] as const) : undefined
+  const keysOf = (some: readonly LedgerRow[]) => some.map((row) => parseIntervalKey(row.unit)).filter((key) => key !== undefined)
+  const current = rows.filter((row) => row.fingerprint === plan.fingerprint)
+  const failed = current.filter((row) => row.state !== 'done' && row.state !== 'quarantined')
+  const left = subtract(keysOf(failed), keysOf(current.filter((row) => row.state === 'done')))
+  const within = (row: LedgerRow, intervals: readonly Interval[]) => {
+    const key = parseIntervalKey(row.unit)
+    return key !== undefined && subtract([key], intervals).length === 0
+  }
+  const doneSince = (row: LedgerRow) => {
+    const key = parseIntervalKey(row.unit)
+    return key !== undefined && !left.some(([from, to]) => from <= key[1] && to >= key[0])
+  }
+  const replaced = (row: LedgerRow) => {
+    // What is kept because its inputs have expired stays as it was done.
+    if (wanted.kind === 'intervals') return timeUnitStart(row.unit, wanted.everyUs) === undefined
+    return !asked || within(row, asked)
+  }
+  const older = plan.units.length > 0 ? rows.filter((row) => row.fingerprint !== plan.fingerprint && replaced(row)) : []
+  const drop = [...older, ...failed.filter(doneSince)].map((row) => ({ step: plan.step.id, unit: row.unit }))
   if (drop.length > 0) await warehouse.amend(pipeline.name, { drop }, BigInt(Math.round(clock.now() * 1000)))
 }
 

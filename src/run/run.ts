@@ -1,7 +1,9 @@
 import { type CheckResult, isPipeError, PipeError } from '../sdk/index.js'
+import { consumersOf } from '../pipeline/inputs.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { planContext, planStep } from '../plan/plan-step.js'
 import { preflight } from '../plan/preflight.js'
+import { isSelected } from '../plan/select.js'
 import { whenHolds } from '../plan/when.js'
 import { Committer } from './committer.js'
 import { runEarlyChecks, runStep } from './run-step.js'
@@ -33,11 +35,13 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const ends = new Map<string, StepEnd>()
   const services = createServices(options, ends)
   const acting = actingSteps(pipeline, options.select)
+  options.warehouse.watch(consumersOf(pipeline))
   await preflight({ ...options, steps: pipeline.steps.filter((step) => acting.has(step.id) && whenHolds(step, options)) })
   const end = (step: string, result: StepEnd) => {
     states.set(step, result.outcome)
     ends.set(step, result)
-    emit({ type: 'step:ended', step, ...result })
+    const { outcome, missing, quarantined, reason } = result
+    emit({ type: 'step:ended', step, outcome, missing, quarantined, ...(reason === undefined ? {} : { reason }) })
   }
   for (const step of pipeline.steps) {
     if (acting.has(step.id)) states.set(step.id, 'waiting')
@@ -102,16 +106,15 @@ async function doStep(services: RunServices, step: Step): Promise<StepEnd> {
     const hint = isPipeError(error) && error.hint !== undefined ? ` (${error.hint})` : ''
     if (!isPipeError(error) && error instanceof Error)
       services.emit({ type: 'warning', step: step.id, message: services.redact(error.stack ?? message) })
-    return { outcome: 'failed', missing: 0, quarantined: 0, reason: `${message}${hint}` }
+    const lasting = isPipeError(error) && (error.blame === 'outage' || error.retryable) ? {} : { lasting: true as const }
+    return { outcome: 'failed', missing: 0, quarantined: 0, reason: `${message}${hint}`, ...lasting }
   }
 }
 
 /** The selected steps, and gates among what they need: `--select` never jumps a gate. */
-function actingSteps(pipeline: Pipeline, select: readonly string[] | undefined): Set<string> {
+export function actingSteps(pipeline: Pipeline, select: readonly string[] | undefined): Set<string> {
   if (!select) return new Set(pipeline.steps.map((step) => step.id))
-  const acting = new Set(
-    pipeline.steps.filter((step) => select.includes(step.id) || select.includes(step.id.replace(/\[.*\]$/, ''))).map((step) => step.id),
-  )
+  const acting = new Set(pipeline.steps.filter((step) => isSelected(step, select)).map((step) => step.id))
   for (const step of [...pipeline.steps].reverse()) {
     if (!acting.has(step.id)) continue
     for (const need of step.needs) if (isGate(pipeline.steps.find(({ id }) => id === need))) acting.add(need)
@@ -129,7 +132,8 @@ function gateNeeds(pipeline: Pipeline, acting: ReadonlySet<string>, id: string):
 /** How a step stands, without doing anything. */
 async function look(services: RunServices, step: Step): Promise<StepEnd> {
   if (!whenHolds(step, services) || isGate(step)) return { outcome: 'skipped', missing: 0, quarantined: 0 }
-  const { pieces, quarantined } = await planStep({ ...services, step, limit: undefined, upstream: [] })
+  const { units, pieces: due, quarantined } = await planStep({ ...services, step, limit: undefined, upstream: [] })
+  const pieces = due - units.filter(({ again }) => again).length
   return {
     outcome: pieces === 0 && quarantined.length === 0 ? 'complete' : 'incomplete',
     missing: pieces,

@@ -60,6 +60,8 @@ export interface StepEnd {
   readonly missing: number
   readonly quarantined: number
   readonly reason?: string
+  /** It failed by a mistake: another round would end the same way. */
+  readonly lasting?: true
 }
 
 /** One unit that was opened, with all that it takes to do it. */

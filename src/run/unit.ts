@@ -1,10 +1,13 @@
 import type { TSchema } from '@sinclair/typebox'
 import { Value as Schema } from '@sinclair/typebox/value'
-import { type Batch, isPipeError, type LedgerChange, type PipeError, type RunContext, UnitTakenError } from '../sdk/index.js'
+import { isPipeError, type LedgerChange, type PipeError, type RunContext, UnitTakenError } from '../sdk/index.js'
+import { asBatch, asBatches } from './batch-shape.js'
 import type { Committed, Session } from './committer.js'
 import { Progress, type ProgressWrite } from './progress.js'
 import { backoff } from './retry.js'
+import { selectWrites } from './selects.js'
 import type { UnitTask } from './services.js'
+import { untilAborted } from './until-aborted.js'
 
 /** How one unit ended. */
 export type UnitOutcome = 'done' | 'failed' | 'quarantined' | 'stopped' | 'taken'
@@ -72,15 +75,21 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
   const { services, plan, unit, signal } = task
   const { definition } = plan.step
   const producer = services.committer.join()
-  const session: Session = { broken: false }
+  const session: Session = { broken: false, ...progress.doubles }
   let cutShort = false
   const waiting: Waiting[] = []
   let rowsWaiting = 0
   const commit = async ({ write, pieces, rows, ...facts }: ProgressWrite): Promise<void> => {
-    const { written, doubles }: Committed = await services.committer.push(write, session)
+    const { written, doubles, replaced, rows: made }: Committed = await services.committer.push(write, session)
     if (!written) throw new UnitTakenError(unit.key)
-    progress.committed(write)
-    services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows, doubles, ...facts })
+    progress.committed(write, made, session)
+    services.emit({ type: 'batch:committed', step: plan.step.id, unit: unit.key, pieces, rows: { ...rows, ...made }, doubles, ...facts })
+    if (replaced > 0)
+      services.emit({
+        type: 'warning',
+        step: plan.step.id,
+        message: `U+FFFD is in place of NUL or half a character, which not every warehouse stores, in ${replaced === 1 ? 'one text' : `${replaced} texts`}`,
+      })
   }
   // A rejection may come while nobody waits for it; it is met again below.
   const later = (write: ProgressWrite) => {
@@ -107,7 +116,8 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
       signal,
       ...services.stepContext(plan),
     }
-    for await (const batch of untilAborted(definition.run(context), signal)) {
+    for await (const given of untilAborted(asBatches(plan.step.id, definition.run(context)), signal)) {
+      const batch = asBatch(plan.step.id, given)
       signal.throwIfAborted()
       if (unit.piece.kind === 'check') {
         services.checks(plan.step.id, batch.checks ?? [], !unit.piece.early)
@@ -119,7 +129,9 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
         rowsWaiting -= rows
         await producer.wait(done)
       }
-      const write = progress.write(batch as Batch)
+      const outputOf = (id: string) => progress.output(id)
+      const selects = await selectWrites(batch, unit, outputOf, services.pipeline.tables, services.warehouse)
+      const write = progress.write(batch, selects)
       for (const { key, error } of batch.failed ?? []) {
         const about = { step: plan.step.id, error: services.redact(error.message), code: error.code }
         if (error.blame === 'own') services.emit({ type: 'key:quarantined', unit: unit.key, key, ...about })
@@ -133,6 +145,12 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
           })
       }
       later(write)
+      // How many rows a query gave is known when it is committed, and belongs into the unit's last checkpoint.
+      if (selects.length > 0) {
+        await producer.wait(Promise.all(waiting.map(({ done }) => done)))
+        waiting.length = 0
+        rowsWaiting = 0
+      }
     }
     if (unit.piece.kind === 'check') return true
     // A step that was told to stop may just return.
@@ -153,7 +171,7 @@ async function record(task: UnitTask, progress: Progress, change: LedgerChange):
   if (task.unit.piece.kind === 'check') return
   const producer = task.services.committer.join()
   try {
-    await producer.wait(task.services.committer.push(progress.mark(change), { broken: false }))
+    await producer.wait(task.services.committer.push(progress.mark(change), { broken: false, ...progress.doubles }))
   } catch (error) {
     task.services.emit({
       type: 'warning',
@@ -166,27 +184,3 @@ async function record(task: UnitTask, progress: Progress, change: LedgerChange):
 }
 
 const isTimeout = (signal: AbortSignal) => signal.aborted && isPipeError(signal.reason) && signal.reason.code === 'STEP_TIMEOUT'
-
-/** What it yields; throws as soon as the signal is aborted, also when the step never comes back. */
-async function* untilAborted<T>(batches: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
-  const iterator = batches[Symbol.asyncIterator]()
-  let stop: (reason: unknown) => void = () => undefined
-  const onAbort = () => stop(signal.reason)
-  signal.addEventListener('abort', onAbort)
-  try {
-    for (;;) {
-      // Not a race with one promise that stands for the signal: it would keep every batch of a long unit in memory.
-      const { done, value } = await new Promise<IteratorResult<T, unknown>>((resolve, reject) => {
-        stop = reject
-        if (signal.aborted) onAbort()
-        iterator.next().then(resolve, reject)
-      })
-      if (done === true) return
-      yield value
-    }
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-    // Not awaited: a step that hangs never answers.
-    void Promise.resolve(iterator.return?.()).catch(() => undefined)
-  }
-}

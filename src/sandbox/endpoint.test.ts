@@ -355,6 +355,17 @@ describe('damage on the wire', () => {
     expect(gunzipSync((await (await serve({ faults: [{ kind: 'gzip' }] })).raw(calls)).bytes).toString()).toBe(honest)
   })
 
+  test('many answers that wait at once are no leak that Node would warn of', async () => {
+    const warnings: string[] = []
+    const listen = ({ name }: Error) => void warnings.push(name)
+    process.on('warning', listen)
+    const { ask } = await serve({ faults: [{ kind: 'latency', ms: 30 }] })
+    await Promise.all(Array.from({ length: 20 }, () => ask([['eth_chainId', []]])))
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', listen)
+    expect(warnings).toEqual([])
+  })
+
   test('latency delays, slow replies trickle, a hanging request gets nothing', async () => {
     const slow = await serve({ faults: [{ kind: 'slow', bytes: 10, everyMs: 20 }] })
     const started = performance.now()

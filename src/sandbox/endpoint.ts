@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock, Json } from '../sdk/index.js'
 import { answerBatch } from './answer.js'
@@ -129,6 +130,8 @@ class Endpoint implements FakeEndpoint {
   #totals = { requests: 0, calls: 0, bytesIn: 0, bytesOut: 0, methods: {} as Record<string, number>, peakInFlight: 0 }
 
   constructor(source: ChainSource, options: ServeOptions) {
+    // One for every answer that waits.
+    setMaxListeners(0, this.#closing.signal)
     this.name = options.name ?? 'node'
     this.#source = source
     this.#options = options

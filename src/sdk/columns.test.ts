@@ -198,10 +198,15 @@ describe('texts and hex', () => {
     expect(() => of('address')(0x1f98431c8ad98)).toThrow('is no address')
   })
 
-  test('half a character is refused by name, everything else is kept', () => {
-    expect(of('text')('token \u0000 🦄 \u202e')).toBe('token \u0000 🦄 \u202e')
-    expect(() => of('text')('a\ud800b')).toThrow('t.c: "a\\ud800b" holds half of a surrogate pair, which is no character')
-    expect(() => of('json')({ name: ['\udfff'] })).toThrow('holds half of a surrogate pair')
+  test('NUL and half a character, which not every warehouse stores, become U+FFFD and are counted; everything else is kept', () => {
+    let replaced = 0
+    const counted = (kind: 'text' | 'json') => coercer({ name: 'c', type: { kind }, nullable: false }, 't', () => replaced++)
+    expect(counted('text')('token 🦄 \u0001 \u202e')).toBe('token 🦄 \u0001 \u202e')
+    expect(replaced).toBe(0)
+    expect(counted('text')('a\ud800b\0\0')).toBe('a\ufffdb\ufffd\ufffd')
+    expect(counted('json')({ 'na\0me': ['\udfff', 'fine'] })).toEqual({ 'na\ufffdme': ['\ufffd', 'fine'] })
+    expect(replaced).toBe(3)
+    expect(of('text')('\udfff\ud800')).toBe('\ufffd\ufffd')
     expect([of('text')(5n), of('text')(5), of('text')(true)]).toEqual(['5', '5', 'true'])
     expect(() => of('text')({ a: 1 })).toThrow('t.c: {"a":1} is no text')
     expect(() => of('text')(2 ** 60)).toThrow('is no text')

@@ -83,18 +83,20 @@ export function isExactNumber(type: ColumnType): boolean {
 
 /**
  * Makes values of one column exact: integers become bigint, decimals text with all of their fraction digits, timestamps
- * bigint microseconds, hex text lower case, json free of bigints. Compiled once a column; a value that is already in
- * that form is given back as it is. Left out counts as null.
+ * bigint microseconds, hex text lower case, json free of bigints. In text and json, NUL and halves of surrogate pairs
+ * become U+FFFD: not every warehouse stores them, and all of them shall hold the same. Compiled once a column; a value
+ * that is already in that form is given back as it is. Left out counts as null.
  *
  * @param where What the column belongs to, for messages: a table or a query.
+ * @param replaced Called for every text in which U+FFFD took a place.
  * @throws {ValueError} naming the column and the value.
  */
-export function coercer(column: Column, where?: string): (value: unknown) => Value {
+export function coercer(column: Column, where?: string, replaced?: () => void): (value: unknown) => Value {
   const name = where === undefined ? column.name : `${where}.${column.name}`
   const refuse: Refuse = (value, problem) => {
     throw new ValueError(name, `${show(value)} ${problem}`)
   }
-  const convert = converter(column.type, refuse)
+  const convert = converter(column.type, refuse, (text) => storable(text, replaced))
   if (column.nullable) return (value) => (value === null || value === undefined ? null : convert(value))
   return (value) => {
     if (value === null || value === undefined)
@@ -107,8 +109,9 @@ export function coercer(column: Column, where?: string): (value: unknown) => Val
 }
 
 type Refuse = (value: unknown, problem: string) => never
+type Clean = (text: string) => string
 
-function converter(type: ColumnType, refuse: Refuse): (value: unknown) => Value {
+function converter(type: ColumnType, refuse: Refuse, clean: Clean): (value: unknown) => Value {
   switch (type.kind) {
     case 'bool':
       return (value) => (typeof value === 'boolean' ? value : toBool(value, refuse))
@@ -128,7 +131,7 @@ function converter(type: ColumnType, refuse: Refuse): (value: unknown) => Value 
     case 'float':
       return (value) => toFloat(value, refuse)
     case 'text':
-      return (value) => toText(value, refuse)
+      return (value) => toText(value, refuse, clean)
     case 'address':
       return hexConverter(/^0x[0-9a-f]{40}$/, /^0x[0-9a-fA-F]{40}$/, `is no ${typeLabel(type)}`, refuse)
     case 'hash':
@@ -136,7 +139,7 @@ function converter(type: ColumnType, refuse: Refuse): (value: unknown) => Value 
     case 'bytes':
       return hexConverter(/^0x[0-9a-f]*$/, /^0x[0-9a-fA-F]*$/, `is no ${typeLabel(type)}`, refuse)
     case 'json':
-      return (value) => toJson(value, refuse, 0)
+      return (value) => toJson(value, refuse, clean, 0)
     case 'timestamp':
       return (value) => {
         const instant = typeof value === 'bigint' ? value : toInstant(value, refuse)
@@ -221,8 +224,8 @@ function toFloat(value: unknown, refuse: Refuse): number {
   return refuse(value, 'is no number')
 }
 
-function toText(value: unknown, refuse: Refuse): string {
-  if (typeof value === 'string') return wellFormed(value) ? value : refuse(value, 'holds half of a surrogate pair, which is no character')
+function toText(value: unknown, refuse: Refuse, clean: Clean): string {
+  if (typeof value === 'string') return clean(value)
   if (typeof value === 'bigint' || typeof value === 'boolean' || Number.isSafeInteger(value)) return String(value)
   return refuse(value, 'is no text')
 }
@@ -244,33 +247,34 @@ function toInstant(value: unknown, refuse: Refuse): bigint {
 }
 
 /** The same object unless something inside must change. */
-function toJson(value: unknown, refuse: Refuse, depth: number): Json {
-  if (typeof value === 'string') return wellFormed(value) ? value : refuse(value, 'holds half of a surrogate pair, which is no character')
+function toJson(value: unknown, refuse: Refuse, clean: Clean, depth: number): Json {
+  if (typeof value === 'string') return clean(value)
   if (value === null || typeof value === 'boolean') return value
   if (typeof value === 'number') return Number.isFinite(value) ? value : refuse(value, 'is no JSON number')
   if (typeof value === 'bigint') return String(value)
   if (typeof value !== 'object') return refuse(value, 'is no JSON')
   if (depth > 200) return refuse(null, 'is nested more than 200 deep')
   if (Array.isArray(value)) {
-    const items = value.map((item: unknown) => toJson(item === undefined ? null : item, refuse, depth + 1))
+    const items = value.map((item: unknown) => toJson(item === undefined ? null : item, refuse, clean, depth + 1))
     return items.every((item, i) => item === value[i]) ? (value as Json[]) : items
   }
   const entries = Object.entries(value)
   const converted = entries
     .filter(([, item]) => item !== undefined)
-    .map(([key, item]): [string, Json] => [
-      wellFormed(key) ? key : refuse(key, 'holds half of a surrogate pair, which is no character'),
-      toJson(item, refuse, depth + 1),
-    ])
+    .map(([key, item]): [string, Json] => [clean(key), toJson(item, refuse, clean, depth + 1)])
   // Every value was found to be JSON, so the object itself is.
-  return converted.length === entries.length && converted.every(([, item], i) => item === entries[i]?.[1])
+  return converted.length === entries.length && converted.every(([key, item], i) => key === entries[i]?.[0] && item === entries[i][1])
     ? (value as Json)
     : Object.fromEntries(converted)
 }
 
-function wellFormed(text: string): boolean {
+/** The text as every warehouse stores it. `replaced` is called when that is another one. */
+export function storable(text: string, replaced?: () => void): string {
   // Node 20 has it; the library types of ES2023 don't say so.
-  return (text as string & { isWellFormed(): boolean }).isWellFormed()
+  const { isWellFormed } = text as string & { isWellFormed(): boolean }
+  if (isWellFormed.call(text) && !text.includes('\0')) return text
+  replaced?.()
+  return text.replace(/\p{Surrogate}|\0/gu, '\ufffd')
 }
 
 function isPlain(kind: string): kind is PlainKind {

@@ -44,7 +44,7 @@ export type RunFact =
       readonly done: number
       readonly requests: number
       readonly reasons: Readonly<Record<string, number>>
-      readonly unit: 'blocks' | 'rows' | 'days' | 'units' | 'checks'
+      readonly unit: 'blocks' | 'rows' | 'days' | 'intervals' | 'units' | 'checks'
       /** Of a step that walks through time. */
       readonly time?: TimeCoverage
     }
@@ -135,11 +135,16 @@ export type RunFact =
       readonly health: 'up' | 'waiting' | 'down'
       readonly reason?: string
     }
+  /** Only with rounds: `--until-complete`. */
+  | { readonly type: 'round:started'; readonly round: number }
+  /** Something is still missing, and another round begins after the wait. `reason`: an outage that ended the round early. */
+  | { readonly type: 'round:ended'; readonly round: number; readonly waitMs: number; readonly reason?: string }
   | { readonly type: 'warning'; readonly step?: string; readonly message: string }
   | { readonly type: 'run:stopping'; readonly signal: string }
   | {
       readonly type: 'run:ended'
       readonly outcome: 'done' | 'incomplete' | 'stopped' | 'error'
       readonly exitCode: number
+      /** What ended it, where the steps don't say it. */
       readonly error?: string
     }

@@ -7,8 +7,10 @@ import { didYouMean } from './suggest.js'
 import type { Row, Table } from './values.js'
 
 /** `row` of a step: what each column gets. */
-export const rowSchema = Type.Record(Type.String(), Type.Union([Type.String({ references: 'late' }), Type.Number(), Type.Boolean()]), {
+export const rowSchema = Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {
   description: 'Column: path into a record, `$name`, or a number.',
+  // `$coin` is a value, and a text that is put in for it would be read as a path.
+  references: 'kept',
 })
 
 /** `compute` of a step. */

@@ -4,7 +4,16 @@ export interface SqlReference {
   readonly offset: number
 }
 
+/** A name, or one of `( ) , ; .` outside of quotes and comments. `quoted`: it was written in `"…"` or backticks. */
+export interface SqlToken {
+  readonly text: string
+  readonly quoted: boolean
+  readonly offset: number
+}
+
 export interface SqlScan {
+  /** Names and separators in order. Texts, numbers, operators and `$name`s are left out. */
+  readonly tokens: readonly SqlToken[]
   readonly references: readonly SqlReference[]
   /** Offsets of `$1`, `$2`, … */
   readonly positional: readonly number[]
@@ -18,22 +27,25 @@ const REFERENCE = /\$([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*(?:\.[\w\u0080-\uf
 const DOLLAR_QUOTE = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y
 const POSITIONAL = /\$\d+/y
 const NUMBER = /\d[\w.]*/y
+const SEPARATORS = '(),;.'
 
 /**
  * Finds the `$name`s of a SQL text by the lexical rules that Postgres and DuckDB share: `'…'` with `''`, `E'…'` with
  * backslashes, `"…"`, backticks, `--`, nested comments, `$$…$$`, `$tag$…$tag$`; a `$` inside a name belongs to the name.
  */
 export function scanSql(sql: string): SqlScan {
+  const tokens: SqlToken[] = []
   const references: SqlReference[] = []
   const positional: number[] = []
   let at = 0
-  const unclosed = (what: string, offset: number): SqlScan => ({ references, positional, unclosed: { what, offset } })
+  const unclosed = (what: string, offset: number): SqlScan => ({ tokens, references, positional, unclosed: { what, offset } })
   while (at < sql.length) {
     const char = sql.charAt(at)
     const start = at
     if (char === "'" || char === '"' || char === '`') {
       const end = endOfQuote(sql, at + 1, char, false)
       if (end === undefined) return unclosed(char, start)
+      if (char !== "'") tokens.push({ text: sql.slice(start + 1, end - 1).replaceAll(char + char, char), quoted: true, offset: start })
       at = end
     } else if (char === '-' && sql[at + 1] === '-') {
       at = endOfLine(sql, at)
@@ -63,11 +75,39 @@ export function scanSql(sql: string): SqlScan {
         if (end === undefined) return unclosed(`${char}'`, start)
         at = end
       } else {
+        if (word || SEPARATORS.includes(char)) tokens.push({ text: word?.[0] ?? char, quoted: false, offset: at })
         at += word?.[0].length ?? match(NUMBER, sql, at)?.[0].length ?? 1
       }
     }
   }
-  return { references, positional, unclosed: undefined }
+  return { tokens, references, positional, unclosed: undefined }
+}
+
+/**
+ * The statements of a SQL text: what lies between semicolons outside of quotes and comments, from its first character that is
+ * no blank or comment. Parts without one are left out.
+ */
+export function sqlStatements(sql: string): readonly { readonly text: string; readonly offset: number }[] {
+  const ends = scanSql(sql).tokens.flatMap(({ text, quoted, offset }) => (text === ';' && !quoted ? [offset] : []))
+  const statements: { text: string; offset: number }[] = []
+  let from = 0
+  for (const end of [...ends, sql.length]) {
+    const offset = startOfCode(sql, from)
+    if (offset < end) statements.push({ text: sql.slice(offset, end).trimEnd(), offset })
+    from = end + 1
+  }
+  return statements
+}
+
+function startOfCode(sql: string, from: number): number {
+  let at = from
+  while (at < sql.length) {
+    if (/\s/.test(sql.charAt(at))) at++
+    else if (sql.startsWith('--', at)) at = endOfLine(sql, at)
+    else if (sql.startsWith('/*', at)) at = endOfComment(sql, at) ?? sql.length
+    else break
+  }
+  return at
 }
 
 function match(pattern: RegExp, text: string, at: number): RegExpExecArray | null {

@@ -4,7 +4,7 @@ import type { HttpClient } from './http.js'
 import type { RpcPool } from './rpc.js'
 import type { Scope } from './scope.js'
 import type { Column, Json, Row, Statement, Table } from './values.js'
-import type { IntervalInput, WarehouseReader } from './stores.js'
+import type { Consumer, WarehouseReader } from './stores.js'
 
 /**
  * The smallest piece of work that is planned, retried, claimed and checkpointed. Its key says exactly what it covers
@@ -122,7 +122,12 @@ export interface Batch<Cursor = Json> {
    * Rows made by a query inside the warehouse, in the same transaction, into an output. `replace`: what the query no
    * longer gives is deleted, within the unit's interval (all of it for a unit without one) and the output's constants.
    */
-  readonly selects?: readonly { readonly output: string; readonly sql: Statement; readonly replace: boolean }[]
+  readonly selects?: readonly {
+    readonly output: string
+    readonly sql: Statement
+    readonly replace: boolean
+    readonly timeoutMs?: number
+  }[]
   /** Passed back to `run` after a crash. Left out, the one before stands. */
   readonly cursor?: Cursor
   /**
@@ -174,12 +179,14 @@ export interface Output {
   readonly constants: Readonly<Record<string, string>>
   /** Column that holds the number a `range` unit counts, where it is not the table's `range`. */
   readonly range?: string
+  /** Every number of a `range` unit gives exactly one row: `pipe verify` can name the one that is missing. */
+  readonly oneEach?: true
 }
 
 /** A table that a step is computed from, with how its rows fall into the step's units (see `Consumer`). */
 export interface StepInput {
   readonly table: string
-  readonly interval: IntervalInput | undefined
+  readonly interval: Consumer['interval']
 }
 
 /** A mistake in `with`, found by a step's own `check`. `path` starts below `with`. */
@@ -256,8 +263,8 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
   /**
    * JSON Schema of `with`. Descriptions are the reference documentation. A field marked `tuning: true` changes how the
    * work is done, never which rows it gives, so it is no part of the fingerprint. In a text marked `references: 'url'`
-   * a `$name` may stand inside other text; its value is URL-encoded. In a text marked
-   * `references: 'late'` it stays, and the step looks it up in `scope`.
+   * a `$name` may stand inside other text; its value is URL-encoded. In what is marked
+   * `references: 'kept'` it stays, and the step looks it up in `scope`.
    */
   readonly config: C
   /** JSON Schema of the cursor. A stored one that no longer fits is dropped and the unit starts over. */

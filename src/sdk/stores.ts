@@ -34,7 +34,11 @@ export interface LedgerRow {
   /** Raised by each opening. A writer with a lower one can no longer commit. */
   readonly epoch: bigint
   readonly cursor: Json | undefined
-  /** Rows written by table, replays counted again. */
+  /**
+   * Rows that its commits brought, by table; of a key that came twice in one commit, one. For a unit whose batches say what
+   * they cover, and a table whose key holds the unit's number, that is what the table holds of it. A table that is left out
+   * was not counted.
+   */
   readonly rows: Readonly<Record<string, number>>
   readonly attempts: number
   readonly endpoint: string | undefined
@@ -81,14 +85,19 @@ export interface Stretch {
 
 /**
  * A step whose rows are computed from a table. Every commit that changes the table (insert, overwrite, delete; not
- * retention) marks the units of the consumer that it touched, in its own transaction.
+ * retention) marks the units of the consumer that it touched, in its own transaction. Rows that are written again as
+ * they were need no mark.
  */
 export interface Consumer {
   readonly pipeline: string
   readonly step: string
   readonly table: string
-  /** How rows of the table fall into units: by a time column, in stretches. Undefined: all of them into the unit `all`. */
-  readonly interval: IntervalInput | undefined
+  /**
+   * How rows of the table fall into units: by a time column, in stretches (a row without a time into none). `whole`: a
+   * change marks the unit `all`. `every`: a change marks every unit that the ledger has of the step: a table without a
+   * time, read by a step that is computed in stretches of others.
+   */
+  readonly interval: IntervalInput | 'whole' | 'every'
 }
 
 /** Stretches of `everyUs` microseconds UTC, counted from 1970; each reads `lookbackUs` of the time before it, too. */
@@ -111,6 +120,8 @@ export interface SelectWrite {
   readonly sql: Statement
   /** Rows of this stretch (`all`: of the whole table) with the output's constants that the query does not give are deleted. Undefined: nothing is. */
   readonly replace: Stretch | 'all' | undefined
+  /** Longer, and it is stopped, and nothing of the commit is written. @throws {SqlTimeoutError} from `commit` */
+  readonly timeoutMs?: number
 }
 
 /** One batch of one unit with the checkpoint after it. */
@@ -136,9 +147,15 @@ export interface UnitWrite {
   readonly at: bigint
 }
 
-/** What became of one write of a commit. */
+/** What became of one write of a commit. `rows` by table: those it brought, and those that its queries gave. */
 export type WriteOutcome =
-  { readonly written: true; readonly rows: Readonly<Record<string, number>> } | { readonly written: false; readonly reason: 'taken' }
+  | {
+      readonly written: true
+      readonly rows: Readonly<Record<string, number>>
+      /** Texts of its rows in which NUL or half a character became U+FFFD (see `coercer`). Left out: none. */
+      readonly replaced?: number
+    }
+  | { readonly written: false; readonly reason: 'taken' }
 
 /** A difference between a declared table and the one that is there. */
 export interface Drift {
@@ -154,6 +171,15 @@ export interface QuarantineRow {
   readonly error: string
   readonly attempts: number
   readonly at: bigint
+}
+
+/** A numbered SQL file, applied once to a warehouse. */
+export interface Migration {
+  /** `0001-views.sql`. Names sort in the order in which they are applied. */
+  readonly name: string
+  /** SHA-256 of its text, whatever its line ends. */
+  readonly checksum: string
+  readonly statements: readonly { readonly text: string; readonly line: number }[]
 }
 
 /** The database that is filled, with the ledger beside the rows. Only `commit` writes rows. */
@@ -197,6 +223,13 @@ export interface Warehouse extends WarehouseReader {
     },
     at: bigint,
   ): Promise<number>
+  /**
+   * Runs statements of a migration: all of them in one transaction where `transactional`, else one after the other. They
+   * may do what the login may, but begin or end a transaction.
+   *
+   * @throws {StatementError} naming the statement that failed.
+   */
+  execute(statements: readonly Statement[]): Promise<void>
   /** The genesis hash stored for a chain, or undefined. */
   genesis(chainId: number): Promise<string | undefined>
   rememberGenesis(chainId: number, hash: string): Promise<void>

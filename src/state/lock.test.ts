@@ -168,9 +168,9 @@ test('a warehouse in memory needs no lock', async () => {
 })
 
 test('a server is locked in the state folder, whoever logs in, and its password is in no file name', async () => {
-  await lock('miners', 'postgres://me:secret@db/pipe')
-  await expect(lock('miners', 'postgres://you:other@db/pipe')).rejects.toThrow('another run holds')
-  await lock('miners', 'postgres://me:secret@db/other')
+  await lock('miners', 'clickhouse://me:secret@db/pipe')
+  await expect(lock('miners', 'clickhouse://you:other@db/pipe')).rejects.toThrow('another run holds')
+  await lock('miners', 'clickhouse://me:secret@db/other')
   expect(readdirSync(join(folder, 'state')).filter((name) => /secret|other/.test(name))).toEqual([])
 })
 

@@ -47,11 +47,13 @@ export interface LockOptions {
  * operating system gives the lock back, so nothing is stale after `kill -9`. Fails within a second.
  *
  * A local file (`duckdb:PATH`, `chdb:PATH`) is locked beside the data, whatever the working folder. `:memory:` needs no
- * lock. Any other warehouse is locked in `stateDir`, which keeps apart the runs of that folder only.
+ * lock. Postgres is locked in the database itself, for all machines. Any other warehouse is locked in `stateDir`, which
+ * keeps apart the runs of that folder only.
  *
  * @throws {PipelineHeldError} naming the process that holds it.
  */
 export async function lockPipeline(options: LockOptions): Promise<PipelineLock> {
+  if (/^postgres(ql)?:/i.test(options.warehouse)) return lockInPostgres(options)
   const path = await lockPath(options)
   if (path === undefined) return { path, release: () => Promise.resolve() }
   const db = await openLockFile(path)
@@ -97,6 +99,13 @@ type LockDatabase = InstanceType<Awaited<ReturnType<typeof libsql>>>
 
 async function libsql() {
   return (await import('libsql')).default
+}
+
+async function lockInPostgres({ pipeline, warehouse, self }: LockOptions): Promise<PipelineLock> {
+  const { takePostgresLock } = await import('./postgres-lock.js')
+  const taken = await takePostgresLock(warehouse, pipeline, self)
+  if ('heldBy' in taken) throw new PipelineHeldError(pipeline, taken.heldBy)
+  return { path: undefined, release: () => taken.release() }
 }
 
 /** Where the lock of a pipeline on a warehouse lives; undefined when it needs none. */

@@ -5,27 +5,33 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { Knex } from 'knex'
 import { StateNewerError } from './file-errors.js'
 
+/** A state store that is to be brought to the schema of this version. */
+export interface Migrated {
+  /** For people. */
+  readonly name: string
+  /** The first statement of the transaction: who comes second waits here for the first. */
+  enter(transaction: Knex): Promise<void>
+}
+
 /**
- * Brings the state file to the schema of this version, in one transaction, so that a killed migration leaves the old
+ * Brings a state store to the schema of this version, in one transaction, so that a killed migration leaves the old
  * schema. Processes that start at once wait for the first.
  *
- * @throws {StateNewerError} before anything is changed, when the file has migrations that this version does not know.
+ * @throws {StateNewerError} before anything is changed, when it has migrations that this version does not know.
  */
-export async function migrateState(db: Knex, path: string): Promise<void> {
+export async function migrateState(db: Knex, { name, enter }: Migrated): Promise<void> {
   const folder = migrationsFolder()
   const names = (await readdir(folder)).filter((name) => name.endsWith('.js')).sort()
-  if (missing(names, await applied(db, path, names)).length === 0) return
+  if (missing(names, await applied(db, name, names)).length === 0) return
   await db.transaction(async (transaction) => {
-    // A write as the first statement waits for other processes; a read that becomes a write later would fail instead.
-    await transaction.raw(`PRAGMA application_id = ${applicationId}`)
-    if (missing(names, await applied(transaction, path, names)).length === 0) return
+    await enter(transaction)
+    if (missing(names, await applied(transaction, name, names)).length === 0) return
     await transaction.migrate.latest({ tableName, migrationSource: source(folder, names) })
   })
 }
 
-const tableName = 'migrations'
-/** "pipe" in ASCII: marks the file as ours for `file` and friends. */
-const applicationId = 0x70697065
+/** Where knex writes down which migrations were done. */
+export const tableName = 'migrations'
 
 /** The same folder for the sources (`src/state`) and the build (`dist/src/state`). */
 function migrationsFolder(): string {

@@ -7,7 +7,7 @@ import Libsql from 'libsql'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Clock } from '../sdk/index.js'
 import { lockPipeline } from './lock.js'
-import { openStateStore } from './sqlite.js'
+import { openStateStore } from './open.js'
 import type { StateStore } from './store.js'
 
 const clock: Clock = {
@@ -154,7 +154,7 @@ test('a reader sees a run of another process go on', async () => {
 
 test('processes that open a new store at the same moment all find it ready', async () => {
   const script = `
-    const { openStateStore } = await import(${JSON.stringify(new URL('./sqlite.ts', import.meta.url).href)})
+    const { openStateStore } = await import(${JSON.stringify(new URL('./open.ts', import.meta.url).href)})
     const clock = { now: () => Date.now(), monotonic: () => performance.now(), sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)) }
     await Promise.all([import('knex'), import('libsql')])
     console.log('ready')
@@ -212,8 +212,8 @@ test.each([
 })
 
 test('a state URL of another kind is refused without showing it', async () => {
-  await expect(openStateStore('postgres://me:secret@db/state', { clock })).rejects.toThrow(
-    'postgres:…: is no state store that this version knows',
+  await expect(openStateStore('mysql://me:secret@db/state', { clock })).rejects.toThrow(
+    'mysql:…: is no state store that this version knows',
   )
-  expect(existsSync('postgres:')).toBe(false)
+  expect(existsSync('mysql:')).toBe(false)
 })

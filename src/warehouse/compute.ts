@@ -11,7 +11,7 @@ import {
 } from '../sdk/index.js'
 import { OutputError, SqlError } from './errors.js'
 import { broughtColumns, constantColumns } from './fill.js'
-import { sqlType, type WarehouseKind } from './types.js'
+import { nullableType, type WarehouseKind } from './types.js'
 
 /**
  * Describes every `compute` of an output over an empty row of its columns: names and functions must be known, and no
@@ -27,8 +27,8 @@ export async function checkCompute(
 ): Promise<void> {
   const columns = broughtColumns(output, table)
   const empty = [
-    ...columns.map(({ name, type }) => `CAST(NULL AS ${sqlType(type, dialect)}) AS ${quoteIdentifier(name)}`),
-    ...constantColumns(output),
+    ...columns.map(({ name, type }) => `CAST(NULL AS ${nullableType(type, dialect)}) AS ${quoteIdentifier(name)}`),
+    ...constantColumns(output, dialect),
   ]
   // A column beside the expression: an aggregate over the batch, which means nothing for a row, is refused by it.
   const source = `(SELECT ${[...empty, '1 AS pipe_one'].join(', ')}) AS pipe_row`
@@ -66,7 +66,9 @@ const NUMBERS: readonly string[] = ['int', 'bigint', 'uint256', 'int256', 'decim
 function refuseRounding(computed: ResultColumn, declared: Column, where: string): void {
   const label = formatColumnType(declared.type)
   const scale = declared.type.kind === 'decimal' ? declared.type.scale : 0
-  if (!NUMBERS.includes(computed.type.kind)) throw new OutputError(where, `gives ${computed.sqlType}, which is no ${label}`)
+  // What no portable type describes reads as text, too: a row, a list, a span of time.
+  const other = computed.type.kind === 'text' && !/char|text|string/i.test(computed.sqlType)
+  if (other || !NUMBERS.includes(computed.type.kind)) throw new OutputError(where, `gives ${computed.sqlType}, which is no ${label}`)
   if (computed.approximate) {
     throw new OutputError(
       where,

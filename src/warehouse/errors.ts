@@ -3,7 +3,8 @@ import { PipeError } from '../sdk/index.js'
 /** `warehouse` names no database that can be filled. */
 export class WarehouseUrlError extends PipeError {
   readonly code = 'WAREHOUSE_URL'
-  override readonly hint = 'write duckdb:PATH, for example duckdb:data/miners.duckdb'
+  override readonly hint =
+    'write duckdb:PATH (for example duckdb:data/miners.duckdb), postgres://USER:PASSWORD@HOST/DATABASE, clickhouse://USER:PASSWORD@HOST:8123/DATABASE or chdb:FOLDER'
   constructor(problem: string) {
     super(`warehouse ${problem}`)
   }
@@ -64,6 +65,39 @@ export class WriteConflictError extends PipeError {
   }
 }
 
+/** The connection to the server is gone, and a new one could not be made or was lost again. What was committed before is there. */
+export class WarehouseLostError extends PipeError {
+  readonly code = 'WAREHOUSE_LOST'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  constructor(
+    display: string,
+    problem: string,
+    override readonly hint: string,
+    cause?: unknown,
+  ) {
+    super(`${display}: ${problem}`, { cause })
+  }
+}
+
+/** Somebody else holds rows or a table for longer than `lock_timeout`. Nothing was written. */
+export class LockWaitError extends PipeError {
+  readonly code = 'LOCK_WAIT'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  override readonly hint = 'end what holds it, or raise lock_timeout in the warehouse URL'
+  constructor(
+    display: string,
+    /** Who holds it, in words, where that could be seen. */
+    readonly holder: string | undefined,
+    cause?: unknown,
+  ) {
+    super(`${display}: waited too long for rows or a table that ${holder ?? 'another session'} holds; nothing of this was written`, {
+      cause,
+    })
+  }
+}
+
 /** The database refused a statement. */
 export class SqlError extends PipeError {
   readonly code = 'SQL_REFUSED'
@@ -74,13 +108,41 @@ export class SqlError extends PipeError {
   }
 }
 
+/** One of several statements failed. Where the warehouse is transactional, nothing of them was kept. */
+export class StatementError extends PipeError {
+  readonly code = 'STATEMENT_FAILED'
+  override readonly hint = 'mend the statement'
+  constructor(
+    /** Which, from 0. */
+    readonly index: number,
+    readonly problem: string,
+    cause: unknown,
+  ) {
+    super(`statement ${index + 1}: ${problem}`, { cause })
+  }
+}
+
+/** The error of a statement among several. What is not the statement's fault (a full disk, another writer) stays as it is. */
+export function failedStatement(index: number, error: unknown): unknown {
+  return error instanceof SqlError ? new StatementError(index, error.message, error) : error
+}
+
 /** A statement ran longer than it may. */
 export class SqlTimeoutError extends PipeError {
   readonly code = 'SQL_TIMEOUT'
   override readonly retryable = true
   override readonly hint = 'raise the timeout, or make the query read less'
-  constructor(readonly ms: number) {
-    super(`a query took more than ${ms / 1000} s and was stopped`)
+  constructor(
+    /** Undefined where the server's own settings say it. */
+    readonly ms: number | undefined,
+    cause?: unknown,
+  ) {
+    super(
+      ms === undefined
+        ? 'a query took longer than the server allows and was stopped'
+        : `a query took more than ${ms / 1000} s and was stopped`,
+      { cause },
+    )
   }
 }
 

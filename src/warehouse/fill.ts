@@ -11,6 +11,7 @@ import {
 } from '../sdk/index.js'
 import { identifiers } from './ddl.js'
 import { OutputError } from './errors.js'
+import { sqlType, type WarehouseKind } from './types.js'
 
 /** The columns that rows of an output bring, as the table declares them. @throws {OutputError} when the table lacks one. */
 export function broughtColumns(output: Output, table: Table): readonly Column[] {
@@ -37,11 +38,26 @@ export function checkFilling(output: Output, table: Table): void {
   }
 }
 
+/** Moves staged rows into their table: computes, adds constants, and overwrites what has the same key. See `filled`. */
+export function fill(output: Output, table: Table, source: string, only?: (select: string, key: readonly string[]) => string): string {
+  return insertSelected(table, filled(output, table, source, only))
+}
+
+/** `INSERT` of what a SELECT gives for all columns of a table in their order. What has the same key is overwritten, or kept. */
+export function insertSelected(table: Table, select: string, conflict: 'overwrite' | 'keep' = 'overwrite'): string {
+  const rest = table.columns.filter(({ name }) => !table.key.includes(name)).map(({ name }) => quoteIdentifier(name))
+  const action =
+    rest.length === 0 || conflict === 'keep' ? 'DO NOTHING' : `DO UPDATE SET ${rest.map((name) => `${name} = excluded.${name}`).join(', ')}`
+  const names = identifiers(table.columns.map(({ name }) => name))
+  return `INSERT INTO ${quoteIdentifier(table.name)} (${names}) ${select} ON CONFLICT (${identifiers(table.key)}) ${action}`
+}
+
 /**
- * Moves staged rows into their table: computes, adds constants, and overwrites what has the same key. `source` selects
- * the brought columns and the constants with their declared types. `only` may narrow the SELECT, given the key as SQL.
+ * Staged rows as the table will have them: a SELECT of all its columns in their order, each under its name. `source`
+ * selects the brought columns and the constants with their declared types. `only` may narrow the SELECT, given the key as
+ * SQL.
  */
-export function fill(
+export function filled(
   output: Output,
   table: Table,
   source: string,
@@ -55,20 +71,47 @@ export function fill(
     if (expression !== undefined) return `(${expression}\n)`
     return brought.has(name) || name in output.constants ? quoteIdentifier(name) : 'NULL'
   }
+  const columns = table.columns.map(({ name }) => `${valueOf(name)} AS ${quoteIdentifier(name)}`)
+  return only(`SELECT ${columns.join(', ')} FROM (${source}) AS pipe_row`, table.key.map(valueOf))
+}
+
+/** A SELECT of all columns of a table, each cast to its declared type. */
+export function typed(table: Table, select: string, kind: WarehouseKind): string {
+  const columns = table.columns.map(
+    ({ name, type }) => `CAST(${quoteIdentifier(name)} AS ${sqlType(type, kind)}) AS ${quoteIdentifier(name)}`,
+  )
+  return `SELECT ${columns.join(', ')} FROM (${select}) AS pipe_filled`
+}
+
+/** Condition that rows under two aliases have the same key. */
+export function sameKey(table: Table, a: string, b: string): string {
+  return table.key.map((name) => `${a}.${quoteIdentifier(name)} = ${b}.${quoteIdentifier(name)}`).join(' AND ')
+}
+
+/** Condition that they differ beside the key. */
+export function differ(table: Table, a: string, b: string): string {
   const rest = table.columns.filter(({ name }) => !table.key.includes(name)).map(({ name }) => quoteIdentifier(name))
-  const action = rest.length === 0 ? 'DO NOTHING' : `DO UPDATE SET ${rest.map((name) => `${name} = excluded.${name}`).join(', ')}`
-  const names = table.columns.map(({ name }) => name)
-  const select = only(`SELECT ${names.map(valueOf).join(', ')} FROM (${source}) AS pipe_row`, table.key.map(valueOf))
-  return `INSERT INTO ${quoteIdentifier(table.name)} (${identifiers(names)}) ${select} ON CONFLICT (${identifiers(table.key)}) ${action}`
+  return rest.length === 0 ? 'FALSE' : `(${rest.map((name) => `${a}.${name} IS DISTINCT FROM ${b}.${name}`).join(' OR ')})`
 }
 
 /** The constants of an output as columns of a SELECT. */
-export function constantColumns(output: Output): string[] {
-  return Object.entries(output.constants).map(([name, value]) => `'${value.replaceAll("'", "''")}' AS ${quoteIdentifier(name)}`)
+export function constantColumns(output: Output, dialect: WarehouseKind = 'duckdb'): string[] {
+  return Object.entries(output.constants).map(([name, value]) => `${literal(value, dialect)} AS ${quoteIdentifier(name)}`)
 }
 
-/** Deletes the rows of a stretch. Its ends are numbers, or microseconds UTC where the column is a time or a date. */
+/** A text as SQL. */
+export function literal(text: string, dialect: WarehouseKind): string {
+  // ClickHouse reads backslashes in a text as escapes.
+  return `'${(dialect === 'clickhouse' ? text.replaceAll('\\', '\\\\') : text).replaceAll("'", "''")}'`
+}
+
+/** Deletes the rows of a stretch. */
 export function deleteStretch(stretch: Stretch, table: Table): Statement {
+  return sql`DELETE FROM ${identifier(table.name)} WHERE ${inStretch(stretch, table)}`
+}
+
+/** The rows of a stretch, as a condition. Its ends are numbers, or microseconds UTC where the column is a time or a date. */
+export function inStretch(stretch: Stretch, table: Table): Statement {
   const { type } = declared(stretch.column, table, `range of ${table.name}`)
   // In the column's own width: comparing in a wider type reads the whole table.
   const wide = type.kind === 'uint256' || type.kind === 'int256' ? 'int256' : 'bigint'
@@ -82,7 +125,7 @@ export function deleteStretch(stretch: Stretch, table: Table): Statement {
     sql`${column} <= ${at(stretch.to)}`,
     ...Object.entries(stretch.constants).map(([name, value]) => sql`${identifier(name)} = ${{ type: { kind: 'text' }, value }}`),
   ]
-  return sql`DELETE FROM ${identifier(table.name)} WHERE ${joinSql(conditions, ' AND ')}`
+  return joinSql(conditions, ' AND ')
 }
 
 function declared(name: string, table: Table, where: string): Column {

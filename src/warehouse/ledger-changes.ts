@@ -1,4 +1,4 @@
-import type { Json, LedgerChange, LedgerStep, Row, UnitState, UnitWrite } from '../sdk/index.js'
+import { type Json, type LedgerChange, type LedgerStep, type Row, storable, type UnitState, type UnitWrite } from '../sdk/index.js'
 
 /**
  * What a change does to a row: `open` takes it over, `change` is a writer's checkpoint, `mark` is by hand, `whole`
@@ -56,7 +56,7 @@ export class LedgerChanges {
     for (const other of replaces) this.drop(step.pipeline, step.step, other, at)
     for (const part of split) this.#put('whole', step, part.unit, at, part)
     for (const { key, error, attempts } of quarantine) {
-      const row = { pipeline: step.pipeline, step: step.step, key: clean(key), error: clean(error), attempts, at }
+      const row = { pipeline: step.pipeline, step: step.step, key: storable(key), error: storable(error), attempts, at }
       this.#quarantine.set(unitKey(row.pipeline, row.step, row.key), row)
     }
   }
@@ -115,11 +115,11 @@ export class LedgerChanges {
     if (given.cursor !== undefined) fields.cursor = jsonText(given.cursor)
     if (given.rows !== undefined) fields.rows = jsonText(given.rows)
     if (given.attempts !== undefined) fields.attempts = given.attempts
-    if (given.endpoint !== undefined) fields.endpoint = clean(given.endpoint)
+    if (given.endpoint !== undefined) fields.endpoint = storable(given.endpoint)
     if (given.parentHash !== undefined) fields.parent_hash = given.parentHash
     if (given.lastHash !== undefined) fields.last_hash = given.lastHash
     if (given.evidence !== undefined) fields.evidence = jsonText(given.evidence)
-    if (given.error !== undefined) fields.error = given.error === null ? null : clean(given.error)
+    if (given.error !== undefined) fields.error = given.error === null ? null : storable(given.error)
   }
 }
 
@@ -171,8 +171,3 @@ function jsonText(value: Json): string {
 }
 
 const bigintText = (_: string, item: unknown): unknown => (typeof item === 'bigint' ? String(item) : item)
-
-/** Errors quote what sources sent: half characters and NUL, which not every warehouse stores, are replaced. */
-function clean(text: string): string {
-  return text.replace(/\p{Surrogate}|\0/gu, '\ufffd')
-}

@@ -70,10 +70,20 @@ export const WORKERS = table(
   columns(['started_at', 'heartbeat_at'], 'timestamp'),
 )
 
+/** Statements of migrations that are done, by number from 1: a migration is applied when its last one (`statement = statements`) is. */
+export const MIGRATIONS = table(
+  '_pipe_migrations',
+  ['pipeline', 'name', 'statement'],
+  columns(['pipeline', 'name'], 'text'),
+  columns(['statement', 'statements'], 'int'),
+  columns(['checksum'], 'text'),
+  columns(['applied_at'], 'timestamp'),
+)
+
 /** One row: the version of the tables above. */
 export const LEDGER = table('_pipe_ledger', ['id'], columns(['id', 'version'], 'int'))
 
-export const LEDGER_TABLES: readonly Table[] = [UNITS, QUARANTINE, CHAINS, TOUCHED, WORKERS, LEDGER]
+export const LEDGER_TABLES: readonly Table[] = [UNITS, QUARANTINE, CHAINS, TOUCHED, WORKERS, MIGRATIONS, LEDGER]
 
 /** JSON is read and staged as text: a JSON null is a value, too. */
 const asText = (column: Column): Column => (column.type.kind === 'json' ? { ...column, type: { kind: 'text' } } : column)

@@ -15,11 +15,19 @@ export async function openWarehouse(url: string, options: { readonly mode: 'writ
       const { openDuckdb } = await import('./duckdb/index.js')
       return openDuckdb({ ...options, path })
     }
-    case 'postgres':
-    case 'postgresql':
     case 'clickhouse':
-    case 'chdb':
-      throw new WarehouseUrlError(`${scheme}: is not supported by this version, only duckdb:`)
+    case 'clickhouses':
+    case 'http':
+    case 'https':
+    case 'chdb': {
+      const { openClickhouse } = await import('./clickhouse/index.js')
+      return openClickhouse({ ...options, url: url.trim() })
+    }
+    case 'postgres':
+    case 'postgresql': {
+      const { openPostgres } = await import('./postgres/index.js')
+      return openPostgres({ ...options, url })
+    }
     case undefined:
       throw new WarehouseUrlError('has no scheme')
     default:

@@ -18,7 +18,7 @@ const SQL_TYPES: Record<Kind, Record<WarehouseKind, string>> = {
   hash: { duckdb: 'VARCHAR', postgres: 'text', clickhouse: 'String' },
   bytes: { duckdb: 'VARCHAR', postgres: 'text', clickhouse: 'String' },
   json: { duckdb: 'JSON', postgres: 'jsonb', clickhouse: 'String' },
-  timestamp: { duckdb: 'TIMESTAMP', postgres: 'timestamp', clickhouse: 'DateTime64(6)' },
+  timestamp: { duckdb: 'TIMESTAMP', postgres: 'timestamp', clickhouse: "DateTime64(6, 'UTC')" },
   date: { duckdb: 'DATE', postgres: 'date', clickhouse: 'Date32' },
 }
 
@@ -26,4 +26,10 @@ const SQL_TYPES: Record<Kind, Record<WarehouseKind, string>> = {
 export function sqlType(type: ColumnType, warehouse: WarehouseKind): string {
   const name = SQL_TYPES[type.kind][warehouse]
   return type.kind === 'decimal' ? `${name}(${type.precision},${type.scale})` : name
+}
+
+/** The type with room for NULL, which ClickHouse wants said. */
+export function nullableType(type: ColumnType, warehouse: WarehouseKind): string {
+  const name = sqlType(type, warehouse)
+  return warehouse === 'clickhouse' ? `Nullable(${name})` : name
 }

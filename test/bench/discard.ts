@@ -59,6 +59,7 @@ export function discard(): Warehouse & { readonly rows: number } {
       return Promise.resolve(writes.map(() => ({ written: true, rows: {} })))
     },
     amend: () => Promise.resolve(0),
+    execute: () => Promise.resolve(),
     genesis: () => Promise.resolve(undefined),
     rememberGenesis: nothing,
     close: nothing,

@@ -49,6 +49,7 @@ function pipelineOf(definition: StepDefinition, config: Json, into: Table | unde
     chain: CHAIN.name,
     source: undefined,
     into: into?.name,
+    inputs: [],
     outputs: definition.outputs?.({ config: config as never, into, tables, names: new Set(), chain: CHAIN }) ?? defaultOutputs(into),
     retry: RETRY,
     timeoutMs: undefined,

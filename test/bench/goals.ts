@@ -7,7 +7,7 @@ import type { RpcPool, Warehouse } from '../../src/sdk/index.js'
 import { openWarehouse } from '../../src/warehouse/open.js'
 import { discard } from './discard.js'
 import { drive, idlePipeline, openPool, poolLoop, rpcPipeline } from './drive.js'
-import { alone, type Contender, median, pairs } from './measure.js'
+import { alone, type Contender, median, pairs, timed } from './measure.js'
 import { pages } from './pages.js'
 import { type Load, openRaw, rawLoop } from './raw.js'
 import { measureStartup } from './startup.js'
@@ -103,7 +103,7 @@ async function* bound({ rounds, server }: GoalOptions): AsyncIterable<Figure> {
 async function* adapting(server: string): AsyncIterable<Figure> {
   const load = balances(server, 100, 200_000, 10, 5)
   const rpc = openPool(load.url, undefined)
-  const { ms } = await alone(0, fetchOnly({ ...load, calls: 20_000 }, rpc.lane))
+  const { ms } = await timed(fetchOnly({ ...load, calls: 20_000 }, rpc.lane))
   const first = perSecond(20_000, ms)
   const second = await alone(1, fetchOnly(load, rpc.lane))
   const found = rpc.limits()

@@ -15,6 +15,8 @@ describe('what a command is given', () => {
         select: ['blocks', 'balances'],
         limit: 500,
         demo: true,
+        fresh: false,
+        untilComplete: false,
         output: 'json',
         statusFile: 's.json',
         state: 'sqlite:from-env.db',
@@ -22,11 +24,17 @@ describe('what a command is given', () => {
     ])
   })
 
+  test('run takes how long its rounds may go on', async () => {
+    const line = 'run p.yaml --until-complete --max-runs 50 --wait 60s --timeout 6h --stall 0s --fresh'
+    const [, , given] = (await asked(line.split(' '))) as [string, string, object]
+    expect(given).toMatchObject({ untilComplete: true, maxRuns: 50, wait: 60_000, timeout: 21_600_000, stall: 0, fresh: true })
+  })
+
   test('run without flags does everything, on the state of the working folder', async () => {
     expect(await asked(['run', 'p.yaml'])).toEqual([
       'run',
       'p.yaml',
-      { params: {}, demo: false, output: 'auto', state: 'sqlite:.pipe/state.db' },
+      { params: {}, demo: false, fresh: false, untilComplete: false, output: 'auto', state: 'sqlite:.pipe/state.db' },
     ])
   })
 
@@ -116,6 +124,8 @@ describe('help', () => {
       'status',
       'retry',
       'reset',
+      'verify',
+      'migrate',
       'graph',
       'steps',
       'init',
@@ -173,7 +183,7 @@ describe('an error that nobody expected', () => {
     const io = broken({})
     expect([await runCli(['steps'], io), io.err()]).toEqual([
       2,
-      'internal error: boom at postgres://***@db/x \\u001b[2J\n  this is a mistake in pipe, not in your file; PIPE_DEBUG=1 shows where\n',
+      'internal error: boom at postgres://***@db/x \\u001b[2J\n  this is a mistake in pipe or in a plugin, not in your file; PIPE_DEBUG=1 shows where\n',
     ])
   })
 

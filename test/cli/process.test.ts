@@ -1,9 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { temporaryFolder } from '../support/folder.js'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 
@@ -69,6 +71,30 @@ describe('bin/pipe.js', () => {
     const command = `(sleep 0.2; "${process.execPath}" bin/pipe.js help run) | true; echo "exit \${PIPESTATUS[0]}"`
     expect(await run('bash', ['-c', command]).ended).toEqual({ code: 0, out: 'exit 0\n', err: '' })
   })
+
+  test.skipIf(!existsSync('/dev/full'))('does its work although its output can not be written, and says so with exit code 2', async () => {
+    const command = `"${process.execPath}" bin/pipe.js steps > /dev/full; echo "exit $?"`
+    expect(await run('bash', ['-c', command]).ended).toEqual({
+      code: 0,
+      out: 'exit 2\n',
+      err: "warning: the output can't be written (ENOSPC: no space left on device, write); the work goes on without it\n",
+    })
+  })
+
+  test.each([
+    ['leaves the process', 'process.exit(0)'],
+    ['waits for what never comes', 'await new Promise(() => undefined)'],
+  ])('never ends with 0 when a plugin %s', async (_, code) => {
+    const folder = temporaryFolder()
+    await writeFile(join(folder, 'package.json'), '{}')
+    await writeFile(join(folder, 'plugin.mjs'), code)
+    await writeFile(join(folder, 'p.yaml'), 'name: p\nplugins: [./plugin.mjs]\n')
+    expect(await run(process.execPath, [join(root, 'bin', 'pipe.js'), 'validate', 'p.yaml'], folder).ended).toEqual({
+      code: 2,
+      out: '',
+      err: 'error: the process ended before the command did: a plugin left it, or waits for something that never comes\n',
+    })
+  })
 })
 
 interface Running extends ChildProcess {
@@ -81,8 +107,8 @@ function waits(...args: readonly string[]): Running {
   return run(process.execPath, ['--import', 'tsx', join(root, 'test/cli/fixtures/waits.mts'), ...args])
 }
 
-function run(command: string, args: readonly string[]): Running {
-  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+function run(command: string, args: readonly string[], cwd = root): Running {
+  const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
   let out = ''
   let err = ''
   child.stdout.on('data', (data) => (out += String(data)))

@@ -39,6 +39,12 @@ test('a mistake is shown with its place and what would be right, and the exit co
   ])
 })
 
+test('what a file holds moves no cursor and turns no line', async () => {
+  await writeFile(join(cwd, 'pipelines', 'evil.yaml'), 'name: "\\e[31mred\\u202e"\nsteps: []\n')
+  const [code, out] = await validate('pipelines/evil.yaml')
+  expect([code, out.includes('(is "\\u001b[31mred\\u202e")'), /[\u0000-\u0009\u000b-\u001f\u202e]/.test(out)]).toEqual([2, true, false])
+})
+
 test('missing environment is a warning, and an error with --env', async () => {
   const place = 'pipelines/secret.yaml:2:12  '
   const [code, out] = await validate('pipelines/secret.yaml')

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { runCli } from '../../src/cli/main.js'
 import type { FakeChain } from '../../src/sandbox/index.js'
+import type { Clock } from '../../src/sdk/index.js'
 import { fakeIo } from '../cli/fake-io.js'
 import { projectFolder } from './folder.js'
 
@@ -13,9 +14,15 @@ export interface Answer {
 /** One command line in this process, with a world of its own. */
 export async function pipe(
   args: readonly string[],
-  world: { readonly cwd: string; readonly env?: Readonly<Record<string, string>>; readonly signal?: AbortSignal },
+  world: {
+    readonly cwd: string
+    readonly env?: Readonly<Record<string, string>>
+    readonly signal?: AbortSignal
+    readonly clock?: Clock
+  },
 ): Promise<Answer> {
-  const io = fakeIo({ cwd: world.cwd, env: world.env ?? {}, ...(world.signal ? { signal: world.signal } : {}) })
+  const { cwd, env = {}, signal, clock } = world
+  const io = fakeIo({ cwd, env, ...(signal ? { signal } : {}), ...(clock ? { clock } : {}) })
   const code = await runCli(args, io)
   return { code, out: io.out(), err: io.err() }
 }

@@ -7,18 +7,20 @@ const below = ['plan', 'pipeline', 'registry', 'sdk']
 /** What each room may import of ours. `cli` may import everything. */
 const rule: Readonly<Record<string, readonly string[]>> = {
   sdk: [],
-  ...Object.fromEntries(['net', 'warehouse', 'state', 'sandbox', 'plugins'].map((room) => [room, ['sdk']])),
-  rpc: ['net', 'sdk'],
-  http: ['net', 'sdk'],
+  ...Object.fromEntries(['net', 'postgres', 'sandbox', 'plugins'].map((room) => [room, ['sdk']])),
+  ...Object.fromEntries(['rpc', 'http'].map((room) => [room, ['net', 'sdk']])),
+  ...Object.fromEntries(['warehouse', 'state'].map((room) => [room, ['postgres', 'sdk']])),
   registry: ['plugins', 'sdk'],
   pipeline: ['registry', 'sdk'],
   plan: below.slice(1),
   run: below,
+  // Looks at what was planned and done, runs nothing of it: it needs what `run` needs.
+  verify: below,
   report: below,
 }
 
 const sentence =
-  'cli -> everything; run -> plan -> pipeline -> registry; report -> plan; rpc, http -> net; net, warehouse, state, sandbox, plugins -> sdk only; sdk -> nothing of ours'
+  'cli -> everything; run -> plan -> pipeline -> registry; report, verify -> plan; rpc, http -> net; warehouse, state -> postgres; net, postgres, sandbox, plugins -> sdk only; sdk -> nothing of ours'
 
 /** Imports that go up, or sideways: `file:line imports what, but <the rule>`. */
 export function importProblems(sources: readonly SourceText[]): readonly string[] {

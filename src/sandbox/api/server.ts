@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock, Json } from '../../sdk/index.js'
 import { systemClock } from '../clock.js'
@@ -121,6 +122,8 @@ class Server implements ApiServer {
   readonly #before = new Map<string, string>()
 
   constructor(api: FakeApi, options: ServeApiOptions) {
+    // One for every answer that waits.
+    setMaxListeners(0, this.#closing.signal)
     this.#api = api
     this.#options = options
     this.#clock = options.clock ?? systemClock

@@ -1,10 +1,12 @@
-import { type Output, type Row, type Table, typeLabel, ValueError } from '../../sdk/index.js'
+import { identifier, type Output, type Row, sql, sqlText, type Table, typeLabel, ValueError } from '../../sdk/index.js'
 import { identifiers, outside } from '../ddl.js'
-import { broughtColumns, checkFilling, constantColumns, fill } from '../fill.js'
+import { broughtColumns, checkFilling, constantColumns, differ, fill, filled, insertSelected, sameKey, typed } from '../fill.js'
 import { SqlError } from '../errors.js'
+import { rowName } from '../row-name.js'
 import { sqlType } from '../types.js'
 import { statementError } from './errors.js'
-import { rowName, Stage } from './stage.js'
+import { Stage } from './stage.js'
+import { boundsOf, type Marks, type Watched } from '../touches.js'
 import type { Transactions } from './transactions.js'
 
 /** An output with its table and the stage that its rows pass through. */
@@ -13,6 +15,8 @@ export interface Lane {
   readonly table: Table
   readonly stage: Stage
   readonly sql: string
+  /** SELECT of the rows as they will be, all columns. */
+  readonly filled: string
   /** SQL computes a part of the key, so nobody could tell before whether two rows have the same. */
   readonly computesKey: boolean
 }
@@ -50,24 +54,54 @@ export class Lanes {
   }
 
   /**
-   * Stages rows and moves them into their table.
+   * Stages rows and moves them into their table. Resolves to the row of each text in which U+FFFD took a place.
    *
    * @throws {ValueError} for a value that does not fit, before any SQL.
    * @throws {LaneError} when SQL refuses: `diagnose` may know more after the rollback.
    */
-  async write(lane: Lane, rows: readonly Row[]): Promise<void> {
-    const { table, stage, sql, computesKey } = lane
-    await stage.append(rows, rowName(table.name, table.key))
-    const { rowsChanged } = await this.#transactions.connection.run(sql).catch((error: unknown) => {
+  async write(lane: Lane, rows: readonly Row[], marks?: Marks): Promise<readonly Row[]> {
+    const { table, stage, computesKey } = lane
+    const replaced = await stage.append(rows, rowName(table.name, table.key))
+    const watched = marks?.of(table.name)
+    const refused = (error: unknown): never => {
       // A full disk or a conflict is nobody's row.
       throw statementError(table.name, error) instanceof SqlError ? new LaneError(lane, rows, error) : error
-    })
+    }
+    if (marks && watched && (await this.#insertMarked(lane, rows, marks, watched).catch(refused))) {
+      await this.#transactions.clear(stage)
+      return replaced
+    }
+    const { rowsChanged } = await this.#transactions.connection.run(lane.sql).catch(refused)
     const overwrites = table.columns.length > table.key.length
     // DuckDB would keep the first of two rows with one key and say nothing.
     if (overwrites && !computesKey && rowsChanged !== rows.length) {
       throw new Error(`${rows.length - rowsChanged} rows for ${table.name} share a key with another of the same commit`)
     }
     await this.#transactions.clear(stage)
+    return replaced
+  }
+
+  /** Stages rows and adds those whose key is not there yet. */
+  async insert(lane: Lane, rows: readonly Row[]): Promise<void> {
+    await lane.stage.append(rows, rowName(lane.table.name, lane.table.key))
+    await this.#transactions.connection.run(insertSelected(lane.table, lane.filled, 'keep'))
+    await this.#transactions.clear(lane.stage)
+  }
+
+  /**
+   * Adds the staged rows whose key is new and marks what they touch; of the others, marks what those touch that differ
+   * from what is there, by their old time and by their new one. Resolves to whether nothing is left to overwrite. Looking
+   * for what differs reads the table; rows that are all new, as most are, never come to that.
+   */
+  async #insertMarked({ table, filled: select }: Lane, rows: readonly Row[], marks: Marks, watched: Watched): Promise<boolean> {
+    const insert = insertSelected(table, select, 'keep')
+    const added = marks.seeRows(
+      watched,
+      await this.#transactions.select(sql`${sqlText(`${insert} RETURNING `)}${boundsOf(watched, undefined)}`),
+    )
+    if (added === rows.length) return true
+    const changed = sql`SELECT DISTINCT ${boundsOf(watched, 'o', 'pipe_old')}, ${boundsOf(watched, 'n', 'pipe_new')} FROM (${sqlText(typed(table, select, 'duckdb'))}) AS n JOIN ${identifier(table.name)} AS o ON ${sqlText(sameKey(table, 'o', 'n'))} WHERE ${sqlText(differ(table, 'o', 'n'))}`
+    return (await marks.see(watched, changed)) === 0
   }
 
   /** The row that SQL failed on, by name, or undefined when no single row is to blame. Changes nothing. */
@@ -100,7 +134,15 @@ export class Lanes {
     const extra = [...constantColumns(output), ...(computesKey ? ['rowid AS pipe_order'] : [])]
     const name = `_pipe_stage_${this.#byContent.size}`
     const stage = await Stage.create(this.#transactions.connection, name, broughtColumns(output, table), extra)
-    return { output, table, stage, computesKey, sql: fill(output, table, stage.source, computesKey ? lastOfKey : undefined) }
+    const only = computesKey ? lastOfKey : undefined
+    return {
+      output,
+      table,
+      stage,
+      computesKey,
+      sql: fill(output, table, stage.source, only),
+      filled: filled(output, table, stage.source, only),
+    }
   }
 }
 

@@ -167,7 +167,8 @@ describe('openWarehouse', () => {
     open.push(warehouse)
     expect(warehouse.display).toBe(`duckdb:${path}`)
     for (const [url, problem] of [
-      ['postgres://user:secret@host/db', 'warehouse postgres: is not supported by this version, only duckdb:'],
+      ['clickhouse://user:secret@host/db?secret=1', 'warehouse has an option secret that is not known; cluster is the one there is'],
+      ['chdb:', 'warehouse chdb: names no folder'],
       ['mysql://user:secret@host/db', 'warehouse scheme mysql: is not known'],
       ['secret', 'warehouse has no scheme'],
       ['duckdb:', 'warehouse duckdb: names no file'],

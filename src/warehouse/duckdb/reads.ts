@@ -100,7 +100,7 @@ export class Reads {
 }
 
 /** Interrupts what runs when one of the signals is aborted, until it has ended: before it has begun, an interrupt is lost. */
-async function interruptible<T>(
+export async function interruptible<T>(
   connection: DuckDBConnection,
   running: Promise<T>,
   stops: readonly (AbortSignal | undefined)[],

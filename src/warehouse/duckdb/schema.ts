@@ -1,69 +1,9 @@
-import type { ColumnType, Drift, Table } from '../../sdk/index.js'
-import { quoteIdentifier } from '../../sdk/index.js'
-import { identifiers } from '../ddl.js'
+import type { ColumnType } from '../../sdk/index.js'
+import type { Catalog } from '../drift.js'
 import { sqlType } from '../types.js'
 
-/** A table or view as the catalog describes it. Names are lower case. */
-export interface Existing {
-  readonly view: boolean
-  readonly columns: ReadonlyMap<string, { readonly name: string; readonly type: string; readonly required: boolean }>
-  /** Column sets that are unique: the primary key first. */
-  readonly unique: readonly (readonly string[])[]
-}
-
-/** How the table that is there differs from the declared one, with what would mend it. */
-export function tableDrift(table: Table, existing: Existing): Drift[] {
-  const drift = (problem: string, fix?: string): Drift => ({ table: table.name, problem, fix })
-  const alter = `ALTER TABLE ${quoteIdentifier(table.name)}`
-  if (existing.view) return [drift('is a view, not a table')]
-  const drifts = table.columns.flatMap((column) => {
-    const name = quoteIdentifier(column.name)
-    const type = sqlType(column.type, 'duckdb')
-    const there = existing.columns.get(column.name.toLowerCase())
-    const isKey = table.key.includes(column.name)
-    if (!there) {
-      const add = `${alter} ADD COLUMN ${name} ${type}`
-      return [
-        drift(
-          `has no column ${column.name} (${type})`,
-          isKey ? undefined : column.nullable ? add : `${add}; -- fill it, then:\n${alter} ALTER COLUMN ${name} SET NOT NULL`,
-        ),
-      ]
-    }
-    const found: Drift[] = []
-    if (!holds(there.type, column.type)) {
-      found.push(
-        drift(
-          `column ${column.name} is ${there.type}, not ${type}`,
-          isKey ? undefined : `${alter} ALTER COLUMN ${name} SET DATA TYPE ${type}`,
-        ),
-      )
-    }
-    if (there.required && column.nullable) {
-      found.push(drift(`column ${column.name} is NOT NULL and may be null in the pipeline`, `${alter} ALTER COLUMN ${name} DROP NOT NULL`))
-    }
-    return found
-  })
-  const declared = new Set(table.columns.map(({ name }) => name.toLowerCase()))
-  const extra = [...existing.columns].filter(([name, column]) => column.required && !declared.has(name))
-  const key = table.key.map((name) => name.toLowerCase())
-  const keyed = existing.unique.some((columns) => columns.length === key.length && columns.every((name) => key.includes(name)))
-  const [primary] = existing.unique
-  return [
-    ...drifts,
-    ...extra.map(([, { name }]) =>
-      drift(`column ${name} is NOT NULL and nothing fills it`, `${alter} ALTER COLUMN ${quoteIdentifier(name)} DROP NOT NULL`),
-    ),
-    ...(keyed
-      ? []
-      : [
-          drift(
-            primary ? `its key is (${primary.join(', ')}), not (${table.key.join(', ')})` : `has no key (${table.key.join(', ')})`,
-            primary ? undefined : `${alter} ADD PRIMARY KEY (${identifiers(table.key)})`,
-          ),
-        ]),
-  ]
-}
+/** DuckDB takes names that differ only in case for one. */
+export const DUCKDB_CATALOG: Catalog = { kind: 'duckdb', name: (name) => name.toLowerCase(), holds }
 
 const INTEGERS = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT', 'BIGNUM']
 

@@ -9,7 +9,7 @@ import {
   INTEGER,
   VARCHAR,
 } from '@duckdb/node-api'
-import { coercer, type Column, type ColumnType, quoteIdentifier, type Row, show, type Value, ValueError } from '../../sdk/index.js'
+import { coercer, type Column, type ColumnType, quoteIdentifier, type Row, type Value, ValueError } from '../../sdk/index.js'
 import { sqlType } from '../types.js'
 
 /** Rows of one vector, DuckDB's own unit of work. */
@@ -70,12 +70,19 @@ export class Stage {
   readonly #name: string
   readonly #columns: readonly { readonly name: string; readonly coerce: (value: unknown) => Value; readonly staged: Staged }[]
   readonly #known: ReadonlySet<string>
+  /** The row that is being written, and those in which a text was replaced. */
+  #row: Row = {}
+  #replaced: Row[] = []
   readonly #chunk: DuckDBDataChunk
 
   private constructor(connection: DuckDBConnection, name: string, columns: readonly Column[], extra: readonly string[]) {
     this.#connection = connection
     this.#name = name
-    this.#columns = columns.map((column) => ({ name: column.name, coerce: coercer(column), staged: staged(column.type) }))
+    this.#columns = columns.map((column) => ({
+      name: column.name,
+      coerce: coercer(column, undefined, () => this.#replaced.push(this.#row)),
+      staged: staged(column.type),
+    }))
     this.#known = new Set(columns.map((column) => column.name))
     this.#chunk = DuckDBDataChunk.create(this.#columns.map((column) => column.staged.type))
     this.table = `temp.${quoteIdentifier(name)}`
@@ -98,12 +105,13 @@ export class Stage {
   }
 
   /**
-   * Adds rows. `describe` names a row in errors.
+   * Adds rows. `describe` names a row in errors. Resolves to the row of each text in which U+FFFD took a place.
    *
    * @throws {ValueError} for a value that does not fit, a required one that is missing, a column that is not known. Some
    * rows may be staged then: roll back or truncate.
    */
-  async append(rows: readonly Row[], describe: (row: Row) => string): Promise<void> {
+  async append(rows: readonly Row[], describe: (row: Row) => string): Promise<readonly Row[]> {
+    this.#replaced = []
     const appender = await this.#connection.createAppender(this.#name, 'main', 'temp')
     try {
       for (let from = 0; from < rows.length; from += CHUNK_ROWS) {
@@ -111,6 +119,7 @@ export class Stage {
         appender.appendDataChunk(this.#chunk)
       }
       appender.flushSync()
+      return this.#replaced
     } finally {
       appender.closeSync()
     }
@@ -130,7 +139,7 @@ export class Stage {
     this.#columns.forEach(({ name, coerce, staged: { value } }, index) => {
       const vector = chunk.getColumnVector(index)
       for (let i = 0; i < count; i++) {
-        const row = rows[from + i] as Row
+        const row = (this.#row = rows[from + i] as Row)
         let exact: Value
         try {
           exact = coerce(row[name])
@@ -142,13 +151,4 @@ export class Stage {
       vector.flush()
     })
   }
-}
-
-/** A row as messages name it: `balances (block_number=5)`. */
-export function rowName(table: string, key: readonly string[]): (row: Row) => string {
-  return (row) =>
-    `${table} (${key
-      .filter((name) => row[name] !== undefined)
-      .map((name) => `${name}=${show(row[name])}`)
-      .join(', ')})`
 }

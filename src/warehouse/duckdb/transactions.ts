@@ -5,7 +5,7 @@ import { statementError } from './errors.js'
 import type { Stage } from './stage.js'
 import { prepare } from './values.js'
 
-/** What a step may run inside a commit. Nothing that ends the transaction or reaches outside of the file. */
+/** What a step may run inside a commit, and a migration. Nothing that ends the transaction or reaches outside of the file. */
 const STEP_STATEMENTS = new Set([
   StatementType.SELECT,
   StatementType.INSERT,
@@ -52,16 +52,26 @@ export class Transactions {
     return result
   }
 
-  /** Runs one statement of a step inside the transaction that is open. Resolves to the rows it changed. */
-  async execute(statement: Statement): Promise<number> {
+  /** Runs one statement of a step or a migration inside the transaction that is open. Resolves to the rows it changed. */
+  async execute(statement: Statement, of: 'step' | 'migration' = 'step'): Promise<number> {
     const prepared = await prepare(this.connection, statement)
     try {
       if (!STEP_STATEMENTS.has(prepared.statementType)) {
-        throw new SqlError(`a step may not run ${StatementType[prepared.statementType]} statements`, {
+        throw new SqlError(`a ${of} may not run ${StatementType[prepared.statementType]} statements`, {
           hint: 'insert, update, delete, create, alter or drop',
         })
       }
       return (await prepared.run()).rowsChanged
+    } finally {
+      prepared.destroySync()
+    }
+  }
+
+  /** Runs a query of our own inside the transaction that is open. Its columns must be integers. */
+  async select(statement: Statement): Promise<readonly (readonly (bigint | null)[])[]> {
+    const prepared = await prepare(this.connection, statement)
+    try {
+      return (await (await prepared.run()).getRows()) as (bigint | null)[][]
     } finally {
       prepared.destroySync()
     }

@@ -1,9 +1,10 @@
 import type { Row } from '../../sdk/index.js'
 import { dropUnits, insertUnits, QUARANTINE, STAGED_KEYS, STAGED_UNITS, stagedUnits, updateUnits } from '../ledger.js'
 import { type LedgerChanges, unitKey } from '../ledger-changes.js'
+import { rowName } from '../row-name.js'
 import type { Lane, Lanes } from './lanes.js'
 import { readRows } from './reads.js'
-import { rowName, Stage } from './stage.js'
+import { Stage } from './stage.js'
 import type { Transactions } from './transactions.js'
 
 const name = rowName('_pipe_units', ['pipeline', 'step', 'unit'])

@@ -18,6 +18,7 @@ import {
 } from '@duckdb/node-api'
 import { coercer, type ColumnType, formatDay, formatDecimal, type Json, type Param, type Statement, type Value } from '../../sdk/index.js'
 import { SqlError } from '../errors.js'
+import { exactJson } from '../exact-json.js'
 import { render } from '../statement.js'
 
 /** Compiles a statement and binds its values exactly. @throws {ValueError} for a value that its type can't hold. */
@@ -144,14 +145,4 @@ function nested(value: DuckDBValue): Json {
   if (value instanceof DuckDBMapValue) return value.entries.map(({ key, value: item }) => [nested(key), nested(item)])
   const exact = simple(value)
   return typeof exact === 'bigint' ? String(exact) : exact
-}
-
-/** Parses JSON; integers that a JavaScript number would round become text. */
-function exactJson(text: string): Json {
-  const safe = /\d{16}/.test(text)
-    ? text.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (token) =>
-        /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token)) ? `"${token}"` : token,
-      )
-    : text
-  return JSON.parse(safe) as Json
 }

@@ -1,5 +1,6 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import {
+  type Consumer,
   type Drift,
   identifier,
   joinSql,
@@ -19,12 +20,26 @@ import {
 } from '../../sdk/index.js'
 import { checkCompute } from '../compute.js'
 import { createIndex, createTable, createTemporary } from '../ddl.js'
-import { LedgerVersionError } from '../errors.js'
+import { type Existing, tableDrift } from '../drift.js'
+import { failedStatement, LedgerVersionError } from '../errors.js'
 import { checkFilling } from '../fill.js'
-import { CHAINS, LEDGER, LEDGER_TABLES, LEDGER_VERSION, ledgerRow, QUARANTINE, quarantineRow, UNIT_COLUMNS, UNITS } from '../ledger.js'
+import {
+  CHAINS,
+  LEDGER,
+  LEDGER_TABLES,
+  LEDGER_VERSION,
+  ledgerRow,
+  QUARANTINE,
+  quarantineRow,
+  TOUCHED,
+  UNIT_COLUMNS,
+  UNITS,
+} from '../ledger.js'
 import { LedgerChanges } from '../ledger-changes.js'
+import { statementError } from './errors.js'
 import { type QueryOptions, Reads } from './reads.js'
-import { CATALOG, type Existing, tableDrift, UNIQUE_SETS } from './schema.js'
+import { CATALOG, DUCKDB_CATALOG, UNIQUE_SETS } from './schema.js'
+import { markUnit } from '../touches.js'
 import { Writer } from './writer.js'
 
 /** A DuckDB file with its ledger. Made by `openDuckdb`. */
@@ -60,7 +75,7 @@ export class DuckdbWarehouse implements Warehouse {
     const existing = await this.#existing()
     return tables.flatMap((table) => {
       const there = existing.get(table.name.toLowerCase())
-      return there ? tableDrift(table, there) : []
+      return there ? tableDrift(table, there, DUCKDB_CATALOG) : []
     })
   }
 
@@ -101,12 +116,13 @@ export class DuckdbWarehouse implements Warehouse {
     }
   }
 
-  watch(): void {
-    throw new Error('not watched yet')
+  watch(consumers: readonly Consumer[]): void {
+    this.#writer.watch(consumers)
   }
 
-  touched(): Promise<readonly TouchedRow[]> {
-    return Promise.resolve([])
+  async touched(pipeline: string, step: string): Promise<readonly TouchedRow[]> {
+    const rows = await this.#ledger(TOUCHED, sqlText('unit, "at"'), of(pipeline, step))
+    return rows.map(({ unit, at }) => ({ unit: String(unit), at: at as bigint }))
   }
 
   async units(pipeline: string, step?: string): Promise<readonly LedgerRow[]> {
@@ -133,7 +149,11 @@ export class DuckdbWarehouse implements Warehouse {
     return writes.length === 0 ? Promise.resolve([]) : this.#writer.commit(writes, this.#tables)
   }
 
-  async amend(pipeline: string, { put = [], drop = [], release = [] }: Parameters<Warehouse['amend']>[1], at: bigint): Promise<number> {
+  async amend(
+    pipeline: string,
+    { put = [], drop = [], release = [], touch = [] }: Parameters<Warehouse['amend']>[1],
+    at: bigint,
+  ): Promise<number> {
     this.#mustWrite()
     const changes = new LedgerChanges()
     for (const { step, unit } of drop) changes.drop(pipeline, step, unit, at)
@@ -141,9 +161,23 @@ export class DuckdbWarehouse implements Warehouse {
     const { changed } = await this.#writer.change(changes, async () => {
       let released = 0
       for (const { step, keys } of release) released += await this.#writer.transactions.execute(releaseKeys(pipeline, step, keys))
+      for (const { step, units } of touch)
+        for (const unit of units) released += await this.#writer.transactions.execute(markUnit(pipeline, step, unit, at))
       return released
     })
     return changed
+  }
+
+  async execute(statements: readonly Statement[]): Promise<void> {
+    this.#mustWrite()
+    const { transactions } = this.#writer
+    await transactions.run(async () => {
+      for (const [i, statement] of statements.entries()) {
+        await transactions.execute(statement, 'migration').catch((error: unknown) => {
+          throw failedStatement(i, statementError(this.display, error))
+        })
+      }
+    })
   }
 
   async genesis(chainId: number): Promise<string | undefined> {

@@ -1,0 +1,57 @@
+import { type Static, Type } from '../../src/sdk/index.js'
+
+export const config = Type.Object(
+  {
+    sql: Type.Union([Type.String({ minLength: 1 }), Type.Record(Type.String(), Type.String({ minLength: 1 }), { minProperties: 1 })], {
+      description:
+        'One SELECT. Its columns go by their names into those of the table; one that may be null may be left out. `$name` is a bound value: a param, `$now`, `$chain.name`, and `$start` and `$end` of an interval. A map by warehouse with `default` where one text does not do for all. The declared tables that it names after FROM and JOIN, but for the one that it fills, are its inputs: it is computed again when one of them changed. What a view reads is not seen.',
+    }),
+    interval: Type.Optional(
+      Type.Object(
+        {
+          by: Type.String({
+            description:
+              'Length of one unit of work, counted from 1970 UTC: `1d`, `1h`. Longer: fewer statements that each read more. A change computes the whole unit again.',
+          }),
+          of: Type.Record(Type.String(), Type.String(), {
+            minProperties: 1,
+            description:
+              'The time column of each input: `{ transactions: block_time }`. A change of a row computes the interval again that its time falls into. A row without a time counts in none. A declared table that the SQL names and that is not here has no time: a change in it computes every interval again.',
+          }),
+          lookback: Type.Optional(
+            Type.String({
+              description:
+                'How much of the time before `$start` the SQL reads, too: `7d`. A change computes again each interval that looks at it.',
+            }),
+          ),
+        },
+        {
+          additionalProperties: false,
+          description: 'Computes one stretch of time at a time, `$start <= time < $end`. Left out, the table is computed as a whole.',
+        },
+      ),
+    ),
+    mode: Type.Optional(
+      Type.Union([Type.Literal('replace'), Type.Literal('upsert')], {
+        default: 'replace',
+        description: '`replace` deletes what the SELECT no longer gives: in the interval, or in the whole table. `upsert` deletes nothing.',
+      }),
+    ),
+    constants: Type.Optional(
+      Type.Record(Type.String(), Type.String(), {
+        description:
+          'What is this step’s own in a table that others fill, too: `{ origin_key: $chain.name }`. Put into every row, and `replace` keeps to such rows. The SELECT may give the column, then with this value only.',
+      }),
+    ),
+    timeout: Type.Optional(
+      Type.String({
+        default: '1h',
+        tuning: true,
+        description: 'Longest time that one statement may take: `10m`. Then it is stopped, and tried again.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+export type Config = Static<typeof config>

@@ -1,0 +1,159 @@
+import {
+  identifier,
+  type IntervalInput,
+  joinSql,
+  type LedgerRow,
+  sql,
+  type Statement,
+  timeUnit,
+  timeUnitStart,
+  touchedBounds,
+  touchedStarts,
+  type Wanted,
+  type Warehouse,
+} from '../sdk/index.js'
+import type { Pipeline, Step } from '../pipeline/pipeline.js'
+import { type Ledger, MAX_UNITS, type PlannedUnit, type Quarantined, redoReason, TooManyUnitsError } from './plan.js'
+import type { Moment } from './scope.js'
+
+interface Options<Kind extends Wanted['kind']> {
+  readonly pipeline: Pipeline
+  readonly step: Step
+  readonly wanted: Extract<Wanted, { kind: Kind }>
+  readonly ledger: Ledger
+  readonly warehouse: Warehouse
+  readonly limit: number | undefined
+  readonly moment: Moment
+}
+
+interface IntervalCut {
+  units: PlannedUnit[]
+  done: number
+  leftOut: number
+  quarantined: Quarantined[]
+  kept: string[]
+}
+
+/**
+ * Stretches of time that are to be computed, newest first: those that a commit touched, those that were never computed and
+ * whose inputs have rows, those done under another definition. One that looks back to rows is there once it has begun. One
+ * that is not wholly inside the retention of its inputs is kept as it is: computed from what is left it would be wrong.
+ */
+export async function intervalUnits(options: Options<'intervals'>): Promise<IntervalCut> {
+  const { pipeline, step, wanted, ledger, warehouse, limit, moment } = options
+  const { everyUs } = wanted
+  const inputs = step.inputs.flatMap(({ table, interval }) => (typeof interval === 'object' ? [{ table, input: interval }] : []))
+  const touched = new Set((await warehouse.touched(pipeline.name, step.id)).map(({ unit }) => unit))
+  const rows = new Map(ledger.rows.map((row) => [row.unit, row]))
+  const starts = new Set<bigint>()
+  const add = (unit: string) => {
+    const start = timeUnitStart(unit, everyUs)
+    if (start !== undefined && (rows.has(unit) || start <= moment.now)) starts.add(start)
+  }
+  for (const unit of [...rows.keys(), ...touched]) add(unit)
+  for (const { table, input } of inputs) await addRows(starts, { table, input, now: moment.now }, warehouse)
+  // Done in other stretches before: their rows lie where this definition may have nothing to compute from.
+  const otherwise = ledger.rows.some(
+    ({ unit, fingerprint }) => fingerprint !== ledger.fingerprint && timeUnitStart(unit, everyUs) === undefined,
+  )
+  if (otherwise) for (const output of ownRows(step, pipeline, everyUs)) await addRows(starts, { ...output, now: moment.now }, warehouse)
+  if (BigInt(starts.size) > MAX_UNITS) throw new TooManyUnitsError(step.id, BigInt(starts.size))
+
+  const oldest = oldestKept(inputs, pipeline, moment.now)
+  const cut: IntervalCut = { units: [], done: 0, leftOut: 0, quarantined: [], kept: [] }
+  for (const start of [...starts].sort((a, b) => (a < b ? 1 : -1))) {
+    const key = timeUnit(start, everyUs)
+    const row = rows.get(key)
+    const state = stateOf(row, ledger.fingerprint, touched.has(key))
+    const expired = oldest !== undefined && start < oldest
+    if (state.kind === 'quarantined') cut.quarantined.push({ key, error: row?.error ?? '', attempts: row?.attempts ?? 0 })
+    else if (state.kind === 'done' && (expired || !wanted.always)) cut.done++
+    else if (expired) cut.kept.push(key)
+    else if (limit !== undefined && cut.units.length >= limit) cut.leftOut++
+    else
+      cut.units.push({
+        key,
+        piece: { kind: 'interval', start, end: start + everyUs },
+        size: 1,
+        redo: false,
+        ...(state.kind === 'done' ? { reason: USES_NOW, again: true } : { reason: state.reason }),
+      })
+  }
+  return cut
+}
+
+/** The one unit of a step that is computed as a whole. With `--limit` it gives so many rows, and is not done. */
+export async function wholeUnits({ pipeline, step, wanted, ledger, warehouse, limit }: Options<'whole'>): Promise<IntervalCut> {
+  const touched = (await warehouse.touched(pipeline.name, step.id)).some(({ unit }) => unit === 'all')
+  const row = ledger.rows.find(({ unit }) => unit === 'all')
+  const state = stateOf(row, ledger.fingerprint, touched)
+  const none = { units: [], done: 0, leftOut: 0, quarantined: [], kept: [] }
+  if (state.kind === 'quarantined') return { ...none, quarantined: [{ key: 'all', error: row?.error ?? '', attempts: row?.attempts ?? 0 }] }
+  if (state.kind === 'done' && !wanted.always) return { ...none, done: 1 }
+  const unit: PlannedUnit = {
+    key: 'all',
+    piece: { kind: 'once' },
+    size: 1,
+    redo: false,
+    ...(state.kind === 'done' ? { reason: USES_NOW, again: true } : { reason: state.reason }),
+    ...(limit === undefined ? {} : { limit }),
+  }
+  return { ...none, units: [unit], leftOut: limit === undefined ? 0 : 1 }
+}
+
+const USES_NOW = 'uses $now'
+
+type State = { readonly kind: 'done' } | { readonly kind: 'quarantined' } | { readonly kind: 'due'; readonly reason: string }
+
+/** How a unit stands that is done when it was computed under this definition and since its inputs last changed. */
+function stateOf(row: LedgerRow | undefined, fingerprint: string, touched: boolean): State {
+  if (!row) return { kind: 'due', reason: 'new' }
+  if (row.fingerprint !== fingerprint) return { kind: 'due', reason: redoReason(row.fingerprint, fingerprint) }
+  if (row.state === 'quarantined') return { kind: 'quarantined' }
+  if (row.state === 'failed') return { kind: 'due', reason: 'retry' }
+  if (touched) return { kind: 'due', reason: 'inputs touched' }
+  return row.state === 'done' ? { kind: 'done' } : { kind: 'due', reason: 'missing' }
+}
+
+interface TimedRows {
+  readonly table: string
+  readonly input: IntervalInput
+  readonly constants?: Readonly<Record<string, string>>
+  readonly now: bigint
+}
+
+/** Adds the stretches that rows of a table fall into, and of those that look back to them the ones that have begun. */
+async function addRows(starts: Set<bigint>, { table, input, constants = {}, now }: TimedRows, warehouse: Warehouse): Promise<void> {
+  const column = identifier(input.column)
+  const { first, last } = touchedBounds(column, input, warehouse.kind)
+  const own: Statement[] = Object.entries(constants).map(([name, value]) => sql`${identifier(name)} = ${{ type: { kind: 'text' }, value }}`)
+  const where = joinSql([sql`${column} IS NOT NULL`, ...own], ' AND ')
+  const query = sql`SELECT DISTINCT ${first} AS first_start, ${last} AS last_start FROM ${identifier(table)} WHERE ${where}`
+  for await (const page of warehouse.query(query)) {
+    for (const row of page) {
+      // Both are integers by their own SQL.
+      const [from, to] = [BigInt(row.first_start as bigint), BigInt(row.last_start as bigint)]
+      for (const start of touchedStarts({ first: from, last: to }, input.everyUs)) if (start === from || start <= now) starts.add(start)
+    }
+  }
+}
+
+function ownRows(step: Step, pipeline: Pipeline, everyUs: bigint) {
+  return step.outputs.flatMap(({ table, range, constants }) => {
+    const column = range ?? pipeline.tables.get(table)?.range
+    return column === undefined ? [] : [{ table, constants, input: { column, everyUs, lookbackUs: 0n } }]
+  })
+}
+
+/** The first instant at which a stretch may begin, so that none of what it reads has expired. */
+export function oldestKept(
+  inputs: readonly { readonly table: string; readonly input: IntervalInput }[],
+  pipeline: Pipeline,
+  now: bigint,
+): bigint | undefined {
+  const limits = inputs.flatMap(({ table, input }) => {
+    const retention = pipeline.tables.get(table)?.retention
+    return retention ? [now - BigInt(retention.ms) * 1000n + input.lookbackUs] : []
+  })
+  return limits.length === 0 ? undefined : limits.reduce((latest, at) => (at > latest ? at : latest))
+}

@@ -1,0 +1,64 @@
+import { type Batch, didYouMean, isPipeError, PipeError } from '../sdk/index.js'
+
+/** What a step's `run` gave is no batch. Nothing of it is written: a misspelt `rows` would count as "read, and there was nothing". */
+export class BatchShapeError extends PipeError {
+  readonly code = 'BATCH_SHAPE'
+  override readonly hint: string
+  constructor(step: string, problem: string, hint = '`run` is an async generator of batches; `Batch` of pipe/sdk says what one may hold') {
+    super(`step ${step}: ${problem}`)
+    this.hint = hint
+  }
+}
+
+/** What `run` gave, as the batches that it must be. @throws {BatchShapeError} */
+export function asBatches(step: string, given: unknown): AsyncIterable<unknown> {
+  if (typeof given === 'object' && given !== null && Symbol.asyncIterator in given) return given as AsyncIterable<unknown>
+  throw new BatchShapeError(step, `run gave ${kindOf(given)} and no batches`)
+}
+
+/** What a step yielded, as the batch that it must be. Looks at the outside only: values are checked where they are written. @throws {BatchShapeError} */
+export function asBatch(step: string, given: unknown): Batch {
+  if (!isRecord(given)) throw new BatchShapeError(step, `run yielded ${kindOf(given)} and no batch`)
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue
+    if (!Object.hasOwn(fields, name))
+      throw new BatchShapeError(step, `run yielded a batch with \`${name}\`, which no batch has`, didYouMean(name, Object.keys(fields)))
+    const [fits, wanted] = fields[name as keyof Batch]
+    if (!fits(value)) throw new BatchShapeError(step, `\`${name}\` of a batch must be ${wanted}`)
+  }
+  return given
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const isText = (value: unknown) => typeof value === 'string'
+const isList = (value: unknown, each: (item: unknown) => boolean = () => true) => Array.isArray(value) && value.every(each)
+const isStretch = (value: unknown) => isList(value, (end) => typeof end === 'bigint') && (value as unknown[]).length === 2
+const isFailure = (value: unknown) => isRecord(value) && isText(value.key) && isPipeError(value.error)
+
+const stretches = [(value: unknown) => isList(value, isStretch), 'a list of [from, to], both bigint'] as const
+
+// Complete by its type: a field of `Batch` that is missing here does not compile.
+const fields: { readonly [name in keyof Required<Batch>]: readonly [fits: (value: unknown) => boolean, wanted: string] } = {
+  rows: [(value) => isRecord(value) && Object.values(value).every((rows) => isList(rows, isRecord)), 'lists of rows by output'],
+  sql: [(value) => isList(value, isRecord), 'a list of statements'],
+  selects: [(value) => isList(value, isRecord), 'a list of { output, sql, replace }'],
+  cursor: [() => true, 'JSON'],
+  covers: stretches,
+  tentative: stretches,
+  clears: stretches,
+  counts: [(value) => isRecord(value) && Object.values(value).every((count) => typeof count === 'number'), 'numbers by name'],
+  pieces: [(value) => typeof value === 'number', 'a number'],
+  failed: [(value) => isList(value, isFailure), 'a list of { key, error }, each error a PipeError'],
+  endpoints: [(value) => isList(value, isText), 'a list of hosts'],
+  parentHash: [isText, 'text'],
+  lastHash: [isText, 'text'],
+  evidence: [() => true, 'JSON'],
+  checks: [(value) => isList(value, isRecord), 'a list of check results'],
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return 'nothing'
+  if (value instanceof Promise) return 'a promise'
+  return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}

@@ -1,0 +1,191 @@
+import { describe, expect, test } from 'vitest'
+import { type Clock, PipeError, type RunFact } from '../sdk/index.js'
+import { type RoundsEnd, type RoundsOptions, runRounds } from './rounds.js'
+import type { RunResult } from './run.js'
+import type { StepEnd } from './services.js'
+
+class DownError extends PipeError {
+  readonly code = 'TEST_DOWN'
+  override readonly blame = 'outage'
+}
+
+const minute = 60_000
+
+describe('rounds until nothing is missing', () => {
+  test('wait between runs and end with the first that is complete', async () => {
+    const world = start([left(5), left(2), done()], { waitMs: minute })
+    expect(await world.end).toEqual({ outcome: 'done' })
+    expect(world.facts).toEqual([
+      { type: 'round:started', round: 1 },
+      { type: 'round:ended', round: 1, waitMs: minute },
+      { type: 'round:started', round: 2 },
+      { type: 'round:ended', round: 2, waitMs: minute },
+      { type: 'round:started', round: 3 },
+    ])
+    expect(world.clock.monotonic()).toBe(2 * minute)
+  })
+
+  test('go on after a run that an outage ended, and say so', async () => {
+    const world = start([new DownError('the node is down'), done()], {})
+    expect(await world.end).toEqual({ outcome: 'done' })
+    expect(world.facts[1]).toEqual({ type: 'round:ended', round: 1, waitMs: 1_000, reason: 'the node is down' })
+  })
+
+  test('stop at an error that is no outage, and without --until-complete at any', async () => {
+    await expect(start([new Error('a bug')], {}).end).rejects.toThrow('a bug')
+    await expect(start([new DownError('the node is down')], { untilComplete: false }).end).rejects.toThrow('the node is down')
+    const once = start([left(5)], { untilComplete: false })
+    expect([await once.end, once.facts]).toEqual([{ outcome: 'incomplete' }, []])
+  })
+
+  test('end incomplete when their number is used up', async () => {
+    const world = start([left(5), left(4), left(3), done()], { maxRuns: 3 })
+    expect(await world.end).toEqual({ outcome: 'incomplete', reason: 'its 3 runs are used up (--max-runs)' })
+    const down = start([new DownError('the node is down')], { maxRuns: 1 })
+    expect(await down.end).toEqual({ outcome: 'incomplete', reason: 'its one run is used up (--max-runs); the node is down' })
+  })
+
+  test('end incomplete when no time is left for another wait, without waiting', async () => {
+    const world = start([left(5), left(4), left(3)], { waitMs: minute, timeoutMs: 1.5 * minute })
+    expect(await world.end).toEqual({ outcome: 'incomplete', reason: 'its time of 1m30s is used up (--timeout)' })
+    expect(world.clock.monotonic()).toBe(minute)
+  })
+
+  test('a run that is too long is stopped when the time is over', async () => {
+    const world = start(['hangs'], { untilComplete: false, timeoutMs: minute })
+    expect(await world.end).toEqual({ outcome: 'incomplete', reason: 'its time of 1m is used up (--timeout)' })
+    expect(world.clock.monotonic()).toBe(minute)
+  })
+
+  test('end at once when another run could not help: quarantine, a closed gate, a mistake', async () => {
+    const stuck = start(
+      [result({ outcome: 'incomplete', missing: 0, quarantined: 3 }, { outcome: 'closed', missing: 0, quarantined: 0 })],
+      {},
+    )
+    expect(await stuck.end).toEqual({ outcome: 'incomplete', reason: 'another run would find the same' })
+    const mistake = start([result({ outcome: 'failed', missing: 0, quarantined: 0, lasting: true })], {})
+    expect(await mistake.end).toEqual({ outcome: 'incomplete', reason: 'another run would find the same' })
+    expect(await start([result({ outcome: 'failed', missing: 0, quarantined: 0 }), done()], {}).end).toEqual({ outcome: 'done' })
+  })
+
+  test('a stop while they wait ends them at once', async () => {
+    const stop = new AbortController()
+    const world = start([left(5), done()], {
+      signal: stop.signal,
+      waitMs: minute,
+      onFact: ({ type }) => type === 'round:ended' && stop.abort(),
+    })
+    expect(await world.end).toEqual({ outcome: 'stopped' })
+    expect(world.clock.monotonic()).toBe(0)
+  })
+})
+
+describe('a run in which nothing moves', () => {
+  test('is given up with what it waits for', async () => {
+    const world = start(['hangs'], { stallMs: 5 * minute })
+    expect(await world.end).toEqual({ outcome: 'incomplete', reason: 'nothing moved for 5m; it waits for the moon' })
+    expect(world.clock.monotonic()).toBe(5 * minute)
+  })
+
+  test('is counted from what moved last', async () => {
+    const world = start(['hangs'], { stallMs: 5 * minute, moved: (now) => Math.min(now, 3 * minute) })
+    expect(await world.end).toMatchObject({ reason: 'nothing moved for 5m; it waits for the moon' })
+    expect(world.clock.monotonic()).toBe(8 * minute)
+  })
+
+  test('is none while a statement runs that can not tell', async () => {
+    const world = start(['hangs'], { stallMs: minute, timeoutMs: 60 * minute, moved: () => undefined })
+    expect(await world.end).toMatchObject({ reason: 'its time of 1h is used up (--timeout)' })
+  })
+
+  test('is none when the machine slept', async () => {
+    const world = start(['hangs'], { stallMs: minute, timeoutMs: 700 * minute, jumpAt: 2_000, jumpMs: 600 * minute })
+    expect(await world.end).toMatchObject({ reason: 'nothing moved for 1m; it waits for the moon' })
+    expect(world.clock.monotonic()).toBe(600 * minute + 60_000)
+  })
+})
+
+type Round = RunResult | Error | 'hangs'
+type Given = Omit<Partial<RoundsOptions>, 'moved'> & {
+  readonly moved?: (now: number) => number | undefined
+  readonly onFact?: (fact: RunFact) => unknown
+  /** The machine sleeps for `jumpMs` in a wait that ends after this time. */
+  readonly jumpAt?: number
+  readonly jumpMs?: number
+}
+
+function start(rounds: readonly Round[], { moved = () => 0, onFact, jumpAt, jumpMs, ...given }: Given) {
+  const clock = virtualClock(jumpAt, jumpMs)
+  const facts: RunFact[] = []
+  let next = 0
+  const limit = new AbortController()
+  const round = async (): Promise<RunResult> => {
+    const what = rounds[next++]
+    if (what === undefined) throw new Error('a round too many')
+    if (what instanceof Error) throw what
+    if (what !== 'hangs') return what
+    await new Promise<void>((resolve) => limit.signal.addEventListener('abort', () => resolve(), { once: true }))
+    return { outcome: 'stopped', steps: new Map() }
+  }
+  const end: Promise<RoundsEnd> = runRounds({
+    round,
+    untilComplete: true,
+    maxRuns: undefined,
+    waitMs: 1_000,
+    timeoutMs: undefined,
+    stallMs: undefined,
+    moved: () => moved(clock.monotonic()),
+    waitsFor: () => 'the moon',
+    clock,
+    emit: (fact) => {
+      facts.push(fact)
+      onFact?.(fact)
+    },
+    signal: new AbortController().signal,
+    limit,
+    ...given,
+  })
+  return { clock, facts, end }
+}
+
+/** Time that goes on to the next who waits for it as soon as nothing else happens. */
+function virtualClock(jumpAt = Infinity, jumpMs = 0): Clock {
+  const sleepers = new Set<{ readonly at: number; wake(): void }>()
+  let now = 0
+  const goOn = (): void => {
+    const next = [...sleepers].sort((a, b) => a.at - b.at)[0]
+    if (!next) return
+    now = Math.max(now, next.at)
+    if (now > jumpAt) [now, jumpAt] = [now + jumpMs, Infinity]
+    next.wake()
+  }
+  return {
+    now: () => now,
+    monotonic: () => now,
+    sleep: (ms, signal) =>
+      new Promise((resolve, reject) => {
+        const sleeper = {
+          at: now + ms,
+          wake: () => {
+            sleepers.delete(sleeper)
+            signal?.removeEventListener('abort', leave)
+            resolve()
+          },
+        }
+        sleepers.add(sleeper)
+        const leave = (): void => {
+          sleepers.delete(sleeper)
+          reject(new Error('aborted'))
+        }
+        if (signal?.aborted) leave()
+        signal?.addEventListener('abort', leave, { once: true })
+        setImmediate(goOn)
+      }),
+  }
+}
+
+function result(...ends: readonly StepEnd[]): RunResult {
+  return { outcome: 'incomplete', steps: new Map(ends.map((end, i) => [`step${i}`, end])) }
+}
+const left = (missing: number): RunResult => result({ outcome: 'incomplete', missing, quarantined: 0 })
+const done = (): RunResult => ({ outcome: 'done', steps: new Map() })

@@ -1,0 +1,139 @@
+import { type Clock, formatDuration, isPipeError, PipeError, type RunFact } from '../sdk/index.js'
+import type { RunResult } from './run.js'
+
+/** The time that a run was given is over. */
+export class RunTimeUpError extends PipeError {
+  readonly code = 'RUN_TIME_UP'
+  override readonly blame = 'outage'
+  override readonly hint = 'run it again: it goes on where this one ended; or give it more with --timeout'
+  constructor(ms: number) {
+    super(`its time of ${formatDuration(ms)} is used up (--timeout)`)
+  }
+}
+
+/** Nothing moved for so long that waiting on is no use. */
+export class RunStalledError extends PipeError {
+  readonly code = 'RUN_STALLED'
+  override readonly blame = 'outage'
+  override readonly hint = 'look at what it waits for; --stall TIME says how long nothing may move'
+  constructor(ms: number, waitsFor: string) {
+    super(`nothing moved for ${formatDuration(ms)}; it waits for ${waitsFor}`)
+  }
+}
+
+export interface RoundsOptions {
+  /** Carries out one round: plans and runs everything that is missing. */
+  round(): Promise<RunResult>
+  /** Goes on until nothing is missing. Without it there is one round. */
+  readonly untilComplete: boolean
+  /** At most so many rounds. */
+  readonly maxRuns: number | undefined
+  /** Between two rounds. */
+  readonly waitMs: number
+  /** Of all rounds and waits together. */
+  readonly timeoutMs: number | undefined
+  /** How long nothing may move. */
+  readonly stallMs: number | undefined
+  /** A number that changes when something moves; undefined while what runs can't tell (a long SQL statement, a program). */
+  moved(): number | undefined
+  /** What the run waits for, in words. */
+  waitsFor(): string
+  readonly clock: Clock
+  readonly emit: (fact: RunFact) => void
+  /** Somebody wants it to stop. */
+  readonly signal: AbortSignal
+  /** Aborted when time is used up or nothing moves. Whatever works for the run must heed it as well as `signal`. */
+  readonly limit: AbortController
+}
+
+export interface RoundsEnd {
+  readonly outcome: RunResult['outcome']
+  /** Why it ended incomplete, where the steps don't say it. */
+  readonly reason?: string
+}
+
+/**
+ * Runs rounds until one of them leaves nothing missing, until another one could not change that, or until runs or time are
+ * used up. A round that an outage ended counts, and the next one goes on.
+ */
+export async function runRounds(options: RoundsOptions): Promise<RoundsEnd> {
+  const { clock, emit, untilComplete, maxRuns = Infinity, waitMs, timeoutMs } = options
+  const startedAt = clock.monotonic()
+  const { limit } = options
+  const over = new AbortController()
+  const signal = AbortSignal.any([options.signal, limit.signal])
+  if (timeoutMs !== undefined) void after(timeoutMs, clock, over.signal, () => limit.abort(new RunTimeUpError(timeoutMs)))
+  try {
+    for (let round = 1; ; round++) {
+      if (untilComplete) emit({ type: 'round:started', round })
+      const { result, failure } = await runRound(options, signal, (error) => limit.abort(error))
+      if (options.signal.aborted) return { outcome: 'stopped' }
+      if (limit.signal.aborted) return { outcome: 'incomplete', reason: (limit.signal.reason as Error).message }
+      if (result?.outcome === 'done') return { outcome: 'done' }
+      if (!untilComplete) return { outcome: 'incomplete' }
+      const reason = endReason(round, result)
+      if (reason !== undefined) return { outcome: 'incomplete', reason: failure === undefined ? reason : `${reason}; ${failure}` }
+      emit({ type: 'round:ended', round, waitMs, ...(failure === undefined ? {} : { reason: failure }) })
+      await clock.sleep(waitMs, signal).catch(() => undefined)
+      if (options.signal.aborted) return { outcome: 'stopped' }
+      if (limit.signal.aborted) return { outcome: 'incomplete', reason: (limit.signal.reason as Error).message }
+    }
+  } finally {
+    over.abort()
+  }
+
+  function endReason(round: number, result: RunResult | undefined): string | undefined {
+    if (result && !mayHelp(result)) return 'another run would find the same'
+    if (round >= maxRuns) return `${maxRuns === 1 ? 'its one run is' : `its ${maxRuns} runs are`} used up (--max-runs)`
+    const left = timeoutMs === undefined ? Infinity : timeoutMs - (clock.monotonic() - startedAt)
+    return left <= waitMs ? new RunTimeUpError(timeoutMs ?? 0).message : undefined
+  }
+}
+
+/** One round, and in words what kept it from coming to its end. With rounds to come, an outage is no reason to give up. */
+async function runRound(
+  options: RoundsOptions,
+  signal: AbortSignal,
+  giveUp: (error: PipeError) => void,
+): Promise<{ readonly result?: RunResult; readonly failure?: string }> {
+  const watched = new AbortController()
+  if (options.stallMs !== undefined) void watchStall(options, options.stallMs, watched.signal, giveUp)
+  try {
+    return { result: await options.round() }
+  } catch (error) {
+    if (signal.aborted) return {}
+    if (options.untilComplete && isPipeError(error) && error.blame === 'outage') return { failure: error.message }
+    throw error
+  } finally {
+    watched.abort()
+  }
+}
+
+/** Parts of the time in which nothing may move. They are counted, so that a machine that slept has not stalled. */
+const PARTS = 10
+
+async function watchStall(options: RoundsOptions, ms: number, signal: AbortSignal, giveUp: (error: PipeError) => void): Promise<void> {
+  let last = options.moved()
+  let still = 0
+  while (!signal.aborted) {
+    await options.clock.sleep(ms / PARTS, signal).catch(() => undefined)
+    if (signal.aborted) return
+    const now = options.moved()
+    still = now === undefined || now !== last ? 0 : still + 1
+    last = now
+    if (still >= PARTS) return giveUp(new RunStalledError(ms, options.waitsFor()))
+  }
+}
+
+async function after(ms: number, clock: Clock, signal: AbortSignal, act: () => void): Promise<void> {
+  await clock.sleep(ms, signal).catch(() => undefined)
+  if (!signal.aborted) act()
+}
+
+/** Whether another round may leave less missing: what is in quarantine, a closed gate and a mistake stay as they are. */
+function mayHelp({ steps }: RunResult): boolean {
+  return [...steps.values()].some(
+    ({ outcome, missing, lasting }) =>
+      outcome === 'limited' || (outcome === 'incomplete' && missing > 0) || (outcome === 'failed' && !lasting),
+  )
+}

@@ -1,0 +1,70 @@
+import { scanSql, type SqlToken } from './sql-scan.js'
+
+/** Words after which a table is named. */
+const BEFORE_TABLE = new Set(['from', 'join', 'table', 'pivot', 'unpivot'])
+/** Words between them and the name. */
+const SKIPPED = new Set(['lateral', 'only'])
+/** Words that end a list of tables. */
+const AFTER_TABLES = new Set(
+  'select with values where group order having limit offset fetch union intersect except window qualify'.split(' '),
+)
+const BEGINNINGS = new Set(['select', 'with', 'from', 'values', 'table', 'pivot', 'unpivot', '('])
+
+/**
+ * Which of the tables a query reads, by their names after FROM and JOIN. A column or an alias of the same name does not
+ * count; a name of WITH that is also a table does. What a view reads can't be seen here.
+ */
+export function tablesIn(sql: string, tables: Iterable<string>): readonly string[] {
+  const named = namesAfterFrom(scanSql(sql).tokens)
+  return [...tables].filter((table) =>
+    named.some(({ text, quoted }) => (quoted ? text === table : text.toLowerCase() === table.toLowerCase())),
+  )
+}
+
+/** Why a text is not one query, as far as that can be told without a database; undefined when it may be one. */
+export function queryProblem(sql: string): { readonly message: string; readonly hint: string } | undefined {
+  const { tokens } = scanSql(sql)
+  const [first] = tokens
+  if (!first) return { message: 'is empty', hint: 'write one SELECT' }
+  if (first.quoted || !BEGINNINGS.has(first.text.toLowerCase()))
+    return { message: `begins with ${first.text.slice(0, 40)}`, hint: 'only a SELECT may run here; the step itself writes what it gives' }
+  const end = tokens.find(({ text, quoted }) => text === ';' && !quoted)
+  return end && { message: 'holds a ;', hint: 'one SELECT, without a ; after it' }
+}
+
+/** In each pair of brackets: whether a list of tables is open, and whether the next name is one. */
+interface Level {
+  list: boolean
+  expected: boolean
+}
+
+function namesAfterFrom(tokens: readonly SqlToken[]): SqlToken[] {
+  const found: SqlToken[] = []
+  const levels: Level[] = [{ list: false, expected: false }]
+  for (const [i, token] of tokens.entries()) {
+    const level = levels.at(-1) ?? { list: false, expected: false }
+    const word = token.quoted ? undefined : token.text.toLowerCase()
+    if (word === '(') {
+      levels.push({ list: level.expected, expected: level.expected })
+      level.expected = false
+    } else if (word === ')') {
+      if (levels.length > 1) levels.pop()
+    } else if (word === ',') {
+      level.expected = level.list
+    } else if (word === '.' || word === ';') {
+      continue
+    } else if (word !== undefined && BEFORE_TABLE.has(word)) {
+      level.list = true
+      level.expected = true
+    } else if (word !== undefined && AFTER_TABLES.has(word)) {
+      level.list = false
+      level.expected = false
+    } else if (level.expected && !(word !== undefined && SKIPPED.has(word))) {
+      // Of `schema.table` the last part.
+      if (tokens[i + 1]?.text === '.' && tokens[i + 1]?.quoted === false) continue
+      found.push(token)
+      level.expected = false
+    }
+  }
+  return found
+}

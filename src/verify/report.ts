@@ -1,0 +1,79 @@
+/** What was looked for. */
+export type Check =
+  /** The table is not as `tables` declares it. */
+  | 'schema'
+  /** Wanted and not done: what a run would do. */
+  | 'gap'
+  /** Set aside after its attempts. */
+  | 'quarantine'
+  /** Two neighbours in the ledger that do not belong to one chain. */
+  | 'seam'
+  /** Done by the ledger, and rows are not there. */
+  | 'missing'
+  /** More rows than the unit brought. */
+  | 'surplus'
+  /** Rows that no unit of the step accounts for. */
+  | 'orphan'
+  /** One key, several rows. */
+  | 'duplicate'
+  /** A required column that is null. */
+  | 'null'
+  /** A computed column that is not what its expression gives. */
+  | 'computed'
+  /** Not what an endpoint says now. */
+  | 'sample'
+  /** A gate that would be closed. */
+  | 'gate'
+
+/** The result of `pipe verify --json`. */
+export interface VerifyReport {
+  readonly pipeline: string
+  /** No user, no password. */
+  readonly warehouse: string
+  readonly file: string
+  /** Whether nothing was found. */
+  readonly ok: boolean
+  readonly steps: readonly VerifiedStep[]
+  readonly findings: readonly Finding[]
+}
+
+export interface VerifiedStep {
+  readonly id: string
+  readonly title: string
+  readonly type: string
+  /** Units that the ledger says are done. */
+  readonly units: number
+  /** Units that were fetched again, and the rows of them that were compared. */
+  readonly sampled: { readonly units: number; readonly rows: number }
+  /** Findings that are left out because there are many of their kind. */
+  readonly more: number
+  /** What could not be looked at, and why. */
+  readonly notes: readonly string[]
+}
+
+/** One thing that is wrong. */
+export interface Finding {
+  readonly check: Check
+  readonly step: string
+  readonly table: string | null
+  /** The unit, or the stretch of one. */
+  readonly unit: string | null
+  /** The row, by the values of its key. */
+  readonly key: string | null
+  /** In words. */
+  readonly problem: string
+  /** What to do, in this order: commands, or SQL where no command can. */
+  readonly fix: readonly string[]
+  /** For `sample`: what differs. */
+  readonly difference: Difference | null
+}
+
+/** A value that is stored, and what was fetched in its place. Null is NULL, or no row at all. */
+export interface Difference {
+  readonly column: string
+  readonly stored: string | null
+  readonly fetched: string | null
+  /** Hosts that the stored value came from, as the ledger names them. */
+  readonly storedFrom: string | null
+  readonly fetchedFrom: string
+}

@@ -1,0 +1,226 @@
+import { identifier, type LedgerRow, type Output, sql, type Table, type Wanted } from '../sdk/index.js'
+import { type Interval, intersect, intervalKey, subtract, union } from '../plan/intervals.js'
+import { isCoveredCursor } from '../plan/plan.js'
+import { isWanted } from './advice.js'
+import { along, between, claimed, countRows, type Line, lineOf, literal, placeOf, present, stretchesOf, stretchOf } from './stretches.js'
+import { all, type FilledLine, type Findings, linesOf, named, outputsOf, rowsWord, type StepView } from './view.js'
+
+/** What other steps say of the same tables: their ledger, by step. */
+export type Others = (step: string) => Promise<readonly LedgerRow[]>
+
+/** Compares the ledger with what the tables hold, unit by unit. */
+export async function checkRows(view: StepView, others: Others, findings: Findings): Promise<void> {
+  const { kind } = view.plan.wanted
+  if (kind === 'whole') await checkWhole(view, findings)
+  for (const filled of linesOf(view)) {
+    const { line } = filled
+    if (kind === 'time') {
+      findings.notes.add(`${line.table.name}: its rows are not counted, since units that meet read the same ones`)
+      continue
+    }
+    const alive = await unexpired(view, line)
+    if (alive === undefined) {
+      findings.notes.add(`${line.table.name}: all of it is older than its retention`)
+      continue
+    }
+    if (alive > FIRST) findings.notes.add(`${line.table.name}: what its retention lets go is left out`)
+    if (filled.outputs.length === 1 && filled.outputs[0]?.oneEach === true) await checkNumbers(view, line, alive, findings)
+    else await checkCounts(view, filled, alive, findings)
+    if (kind !== 'intervals' || isReplaced(view, filled.outputs)) await findOrphans(view, line, alive, others, findings)
+  }
+}
+
+/** Below every number and instant that a column can hold. */
+const FIRST = -(2n ** 63n)
+
+/**
+ * From where on a line's rows must be there: what is older than the table's retention may be gone or not. Undefined: nowhere.
+ */
+export async function unexpired({ warehouse, now }: StepView, line: Line): Promise<bigint | undefined> {
+  const { retention, columns, name } = line.table
+  if (!retention) return FIRST
+  const oldest = now - BigInt(retention.ms) * 1000n
+  const timed = line.type.kind === 'timestamp' || line.type.kind === 'date'
+  if (retention.column === line.column && timed) return oldest
+  const type = columns.find((column) => column.name === retention.column)?.type
+  if (!type) return FIRST
+  const kept = along({ ...line, column: retention.column, type }, [oldest, undefined])
+  const [row] = await all(
+    warehouse,
+    sql`SELECT min(${identifier(line.column)}) AS first, count(*) AS n FROM ${identifier(name)} WHERE ${kept}`,
+  )
+  return row === undefined || BigInt(row.n as bigint) === 0n ? undefined : placeOf(row.first)
+}
+
+/** Every number of a done stretch has its row: the ones that have none are named. */
+async function checkNumbers(view: StepView, line: Line, alive: bigint, findings: Findings): Promise<void> {
+  const { warehouse, done, plan, advice } = view
+  const stretches = union(
+    stretchesOf(
+      plan.wanted,
+      done.map(({ unit }) => unit),
+    ),
+  )
+  if (stretches.length === 0) return
+  const here = await present(warehouse, line)
+  const table = line.table.name
+  for (const interval of subtract(stretches, here)) {
+    for (const part of intersect([interval], [[alive, interval[1] > alive ? interval[1] : alive]])) {
+      const many = part[1] > part[0]
+      findings.add(
+        'missing',
+        `${many ? plan.unitWord : plan.unitWord.replace(/s$/, '')} ${named(part)} ${many ? 'are' : 'is'} done by the ledger, and ${table} has no ${many ? 'rows' : 'row'} for ${many ? 'them' : 'it'}`,
+        again(view, part),
+        { table, unit: intervalKey(part) },
+      )
+    }
+  }
+  // Where the key says that there is one row a number, there are no two.
+  if (line.table.key.every((column) => column === line.column || column in line.constants)) return
+  const column = identifier(line.column)
+  const doubled = await all(
+    warehouse,
+    sql`SELECT ${column} AS place, count(*) AS n FROM ${identifier(table)} WHERE ${along(line)} GROUP BY ${column} HAVING count(*) > 1 ORDER BY ${column}`,
+  )
+  for (const row of doubled) {
+    const place = placeOf(row.place)
+    if (intersect([[place, place]], stretches).length === 0) continue
+    const unit = intervalKey([place, place])
+    findings.add('surplus', `${table} has ${rowsWord(placeOf(row.n))} for ${place}, and the step gives one`, advice.reset(unit), {
+      table,
+      unit,
+    })
+  }
+}
+
+/** Units whose ledger row says how many rows they have, where it can be believed. */
+async function checkCounts(view: StepView, { line, outputs }: FilledLine, alive: bigint, findings: Findings): Promise<void> {
+  const { warehouse, done, plan } = view
+  const table = line.table.name
+  const elsewhere = plan.outputs.some((output) => output.table === table && !outputs.includes(output))
+  const counted: { row: LedgerRow; stretch: Interval; ledger: bigint; exact: boolean }[] = []
+  let unknown = 0
+  for (const row of done) {
+    const stretch = stretchOf(plan.wanted, row.unit)
+    const ledger = row.rows[table]
+    if (!stretch || stretch[0] < alive) continue
+    if (ledger === undefined || elsewhere) unknown++
+    else counted.push({ row, stretch, ledger: BigInt(ledger), exact: isExact(view, row, line, outputs) })
+  }
+  if (unknown > 0) findings.notes.add(`${table}: the ledger does not say how many rows ${unknown} of ${done.length} units have`)
+  const counts = await countRows(
+    warehouse,
+    line,
+    counted.map(({ stretch }) => stretch),
+  )
+  counted.forEach(({ row, stretch, ledger, exact }, i) => {
+    const n = counts[i] ?? 0n
+    const lost = exact ? n < ledger : n === 0n && ledger > 0n
+    if (!lost && !(exact && n > ledger)) return
+    findings.add(
+      lost ? 'missing' : 'surplus',
+      `${table} has ${rowsWord(n)} of it, and the unit brought ${ledger}`,
+      again(view, plan.wanted.kind === 'range' ? stretch : row.unit, stretch[0]),
+      { table, unit: row.unit },
+    )
+  })
+}
+
+/**
+ * Whether a unit's count is what the table must hold: its batches said what they cover, or SQL made all of it at once, so none
+ * was counted twice; and no other unit can have overwritten its rows, since their key holds the place.
+ */
+function isExact(view: StepView, row: LedgerRow, line: Line, outputs: readonly Output[]): boolean {
+  const { kind } = view.plan.wanted
+  const counted = kind === 'range' ? isCoveredCursor(row.cursor) : kind === 'intervals' && isReplaced(view, outputs)
+  return counted && line.table.key.includes(line.column)
+}
+
+const isReplaced = ({ replaced }: StepView, outputs: readonly Output[]) => outputs.every(({ id }) => replaced.has(id))
+
+/** Tables that one query fills and replaces. */
+async function checkWhole(view: StepView, findings: Findings): Promise<void> {
+  const { warehouse, done, advice } = view
+  for (const { output, table } of outputsOf(view)) {
+    const alone = view.plan.outputs.filter((other) => other.table === table.name).length === 1
+    const ledger = done.find(({ unit }) => unit === 'all')?.rows[table.name]
+    if (ledger === undefined || !alone || !view.replaced.has(output.id) || table.retention) continue
+    const [row] = await all(
+      warehouse,
+      sql`SELECT count(*) AS n FROM ${identifier(table.name)} WHERE ${along({ constants: output.constants })}`,
+    )
+    const n = BigInt(row?.n as bigint)
+    if (n === BigInt(ledger)) continue
+    findings.add(
+      n < BigInt(ledger) ? 'missing' : 'surplus',
+      `${table.name} has ${rowsWord(n)}, and its SQL gave ${ledger}`,
+      advice.reset(),
+      {
+        table: table.name,
+        unit: 'all',
+      },
+    )
+  }
+}
+
+/** Rows of the step's own that lie where no unit of it, or of another step that fills the same rows, has been. */
+async function findOrphans(view: StepView, line: Line, alive: bigint, others: Others, findings: Findings): Promise<void> {
+  const { pipeline, step, plan, warehouse, ledger } = view
+  const known = [...claimed(plan.wanted, ledger)]
+  // What is wanted and not done is a gap, and said there.
+  if (plan.wanted.kind === 'range') known.push([plan.wanted.from, plan.wanted.to])
+  known.push(
+    ...stretchesOf(
+      plan.wanted,
+      plan.units.map(({ key }) => key),
+    ),
+  )
+  for (const other of pipeline.steps) {
+    const shared = other.id === step.id ? [] : other.outputs.filter((output) => output.table === line.table.name && mayShare(output, line))
+    if (shared.length === 0) continue
+    if (!shared.every((output) => sameLine(output, line.table, line, plan.wanted))) {
+      findings.notes.add(`${line.table.name}: ${other.id} fills it too, so extra rows can't be told`)
+      return
+    }
+    known.push(...claimed(plan.wanted, await others(other.id)))
+  }
+  const gaps = between(union(known)).map(([from, to]) => [from === undefined || from < alive ? later(alive) : from, to] as const)
+  const counts = await countRows(warehouse, line, gaps)
+  for (const [i, gap] of gaps.entries()) {
+    const n = counts[i] ?? 0n
+    if (n === 0n) continue
+    const table = line.table.name
+    const [edge] = await all(
+      warehouse,
+      sql`SELECT min(${identifier(line.column)}) AS first, max(${identifier(line.column)}) AS last FROM ${identifier(table)} WHERE ${along(line, gap)}`,
+    )
+    const [first, last] = [literal(line.type, edge?.first), literal(line.type, edge?.last)]
+    const unit = plan.wanted.kind === 'range' ? intervalKey([placeOf(edge?.first), placeOf(edge?.last)]) : undefined
+    const own = Object.entries(line.constants).map(([name, value]) => ` AND ${name} = '${value}'`)
+    findings.add(
+      'orphan',
+      `${table} has ${rowsWord(n)} (${line.column} ${first} to ${last}) that no unit of ${step.id} brought`,
+      [`DELETE FROM ${table} WHERE ${line.column} >= ${first} AND ${line.column} <= ${last}${own.join('')}`],
+      { table, unit },
+    )
+  }
+}
+
+const later = (alive: bigint): bigint | undefined => (alive === FIRST ? undefined : alive)
+
+/** Whether rows of an output may lie on a line: no constant says otherwise. */
+function mayShare(output: Output, line: Line): boolean {
+  return Object.entries(line.constants).every(([name, value]) => output.constants[name] === undefined || output.constants[name] === value)
+}
+
+function sameLine(output: Output, table: Table, line: Line, wanted: Wanted): boolean {
+  return lineOf(output, table, wanted)?.column === line.column
+}
+
+/** The commands that have a stretch read again. Where no run asks for it any more, they say so. */
+function again({ plan, advice }: StepView, unit: Interval | string, place?: bigint): readonly string[] {
+  const commands = advice.reset(typeof unit === 'string' ? unit : intervalKey(unit))
+  const ends = typeof unit === 'string' ? (place === undefined ? [] : [place]) : unit
+  if (plan.wanted.kind !== 'range' || ends.every((end) => isWanted(plan.wanted, end))) return commands
+  return [...commands, `# with params that ask for it: the last run asked for ${plan.wanted.from} to ${plan.wanted.to} only`]
+}

@@ -1,0 +1,265 @@
+import {
+  type Batch,
+  type InputPage,
+  isPipeError,
+  type Piece,
+  type PlanContext,
+  type Random,
+  type Row,
+  type RpcPool,
+  type RunContext,
+  sql,
+  sqlText,
+} from '../sdk/index.js'
+import type { Step } from '../pipeline/pipeline.js'
+import { parseIntervalKey } from '../plan/intervals.js'
+import { oldestKept } from '../plan/interval-units.js'
+import { KEY_COLUMN, missingCount, missingPage } from '../plan/missing.js'
+import { outputTable, single } from '../plan/rows-units.js'
+import type { Moment } from '../plan/scope.js'
+import { compareRows } from './compare.js'
+import type { VerifiedStep } from './report.js'
+import { unexpired } from './rows.js'
+import { selectsOf } from './selects.js'
+import { stretchOf } from './stretches.js'
+import { all, type Findings, linesOf, type StepView } from './view.js'
+
+/** One endpoint, asked by itself. */
+export interface Fetcher {
+  /** As the ledger names it. */
+  readonly host: string
+  readonly rpc: RpcPool
+}
+
+export interface SampleOptions {
+  readonly view: StepView
+  readonly number: number
+  readonly moment: Moment
+  context(): PlanContext<never>
+  fetchers(step: Step): readonly Fetcher[]
+  readonly random: Random
+  readonly signal: AbortSignal
+}
+
+/** Blocks or rows of a unit that are fetched again: a larger unit is represented by a part of it. */
+const PIECES = 1_000
+/** Rows that a table lacks which are looked at, so that they are not fetched again. */
+const LACKING = 100_000
+/** Rows of a table that is computed as a whole, at most, that are computed again. */
+const WHOLE = 100_000
+
+/** Makes units again and compares what is stored. */
+export async function sample(options: SampleOptions, findings: Findings): Promise<VerifiedStep['sampled']> {
+  switch (options.view.plan.wanted.kind) {
+    case 'range':
+    case 'rows':
+      return fetchAgain(options, findings)
+    case 'intervals':
+    case 'whole':
+      return computeAgain(options, findings)
+    default:
+      findings.notes.add('not sampled: its rows come neither from calls for blocks or rows nor from SQL')
+      return { units: 0, rows: 0 }
+  }
+}
+
+/** What is fetched again as one: a unit, or a part of a large one. */
+interface Sample {
+  readonly unit: string
+  readonly piece: Piece
+  readonly size: number
+  /** Hosts that the ledger names for it. */
+  readonly from: string | undefined
+  readonly page: InputPage | undefined
+  /** Where its stored rows lie. Undefined: they are looked up by key. */
+  readonly within: readonly [bigint, bigint] | undefined
+}
+
+/** From an endpoint that did not give the unit where there is one. Where all endpoints gave it, each of them is asked. */
+async function fetchAgain(options: SampleOptions, findings: Findings): Promise<VerifiedStep['sampled']> {
+  const { view, number, random } = options
+  const { step, plan } = view
+  const fetchers = options.fetchers(step)
+  if (fetchers.length === 0) {
+    findings.notes.add('not sampled: it has no chain')
+    return { units: 0, rows: 0 }
+  }
+  const samples = plan.wanted.kind === 'range' ? await rangeSamples(view, number, random) : await rowsSamples(view, number, random)
+  let rows = 0
+  for (const chosen of samples) {
+    const named = chosen.from?.split(', ') ?? []
+    const others = fetchers.filter(({ host }) => !named.includes(host))
+    if (others.length === 0 && fetchers.length === 1)
+      findings.notes.add(`fetched again from ${fetchers[0]?.host ?? ''}, which gave it: there is no other endpoint`)
+    for (const fetcher of others.length > 0 ? pick(others, 1, random) : fetchers) rows += await fetchOne(options, chosen, fetcher, findings)
+  }
+  return { units: samples.length, rows }
+}
+
+async function rangeSamples(view: StepView, number: number, random: Random): Promise<Sample[]> {
+  const { done, plan } = view
+  const order = 'order' in plan.wanted ? plan.wanted.order : 'oldest-first'
+  const alive: bigint[] = []
+  for (const { line } of linesOf(view)) {
+    const from = await unexpired(view, line)
+    if (from === undefined) return []
+    alive.push(from)
+  }
+  const whole = done.filter(({ unit }) => {
+    const stretch = parseIntervalKey(unit)
+    return stretch !== undefined && alive.every((from) => from <= stretch[0])
+  })
+  return pick(whole, number, random).flatMap((row) => {
+    const stretch = parseIntervalKey(row.unit)
+    if (!stretch) return []
+    const size = Number(stretch[1] - stretch[0] + 1n)
+    const from = stretch[0] + BigInt(Math.floor(random() * Math.max(1, size - PIECES + 1)))
+    const to = size <= PIECES ? stretch[1] : from + BigInt(PIECES) - 1n
+    const piece = { kind: 'range', from: size <= PIECES ? stretch[0] : from, to, order } as const
+    return [
+      {
+        unit: row.unit,
+        piece,
+        size: Number(piece.to - piece.from + 1n),
+        from: row.endpoint,
+        page: undefined,
+        within: [piece.from, piece.to] as const,
+      },
+    ]
+  })
+}
+
+/** Parts of the query: of random units where their names say what they hold, else of random places in all of it. */
+async function rowsSamples({ done, plan, pipeline, warehouse, ledger }: StepView, number: number, random: Random): Promise<Sample[]> {
+  const { wanted } = plan
+  if (wanted.kind !== 'rows') return []
+  const into = outputTable(pipeline, plan.outputs, wanted)
+  const hosts = [...new Set(ledger.flatMap(({ endpoint }) => endpoint?.split(', ') ?? []))].join(', ')
+  const cells = done.filter(({ unit }) => parseIntervalKey(unit))
+  const places =
+    cells.length > 0
+      ? pick(cells, number, random).map((row) => ({ unit: row.unit, from: row.endpoint, keys: parseIntervalKey(row.unit) }))
+      : Array.from({ length: done.length > 0 ? number : 0 }, () => ({ unit: undefined, from: hosts, keys: undefined }))
+  const samples: Sample[] = []
+  for (const { unit, from, keys } of places) {
+    const filter = keys ? { keys, redo: true } : { redo: true }
+    const total = Number(await single(warehouse, missingCount(wanted, into, filter)))
+    const skip = Math.floor(random() * Math.max(1, total - PIECES + 1))
+    const page = await all(warehouse, sql`${missingPage(wanted, into, filter, PIECES)} OFFSET ${sqlText(String(skip))}`)
+    // What the table lacks is a gap, and said there.
+    const lacking = await all(warehouse, missingPage(wanted, into, keys ? { keys } : {}, LACKING))
+    const gone = new Set(lacking.map((row) => row[KEY_COLUMN]))
+    const rows = page.filter((row) => !gone.has(row[KEY_COLUMN] ?? null))
+    if (rows.length === 0) continue
+    const names = rows.map((row) => String(row[KEY_COLUMN]))
+    samples.push({
+      unit: unit ?? `${names[0] ?? ''}..${names.at(-1) ?? ''}`,
+      piece: keys ? { kind: 'rows', order: wanted.order, keys, redo: true } : { kind: 'rows', order: wanted.order, redo: true },
+      size: rows.length,
+      from,
+      page: { keys: names, rows },
+      within: undefined,
+    })
+  }
+  return samples
+}
+
+/** Runs the step for a sample and compares. Resolves to how many rows were. */
+async function fetchOne(options: SampleOptions, chosen: Sample, { host, rpc }: Fetcher, findings: Findings): Promise<number> {
+  const { view, moment, signal } = options
+  const { step, advice } = view
+  const context: RunContext<never, never> = {
+    ...options.context(),
+    unit: { key: chosen.unit, piece: chosen.piece, size: chosen.size },
+    cursor: undefined,
+    input: () => pages(chosen.page),
+    rpc,
+    get http(): never {
+      throw new Error('a sample asks endpoints of a chain only')
+    },
+    head: () => moment.head(step.chain ?? ''),
+    turn: () => true,
+    signal,
+  }
+  const { unit, within, from } = chosen
+  try {
+    const rows = new Map<string, Row[]>()
+    for await (const batch of step.definition.run(context)) {
+      signal.throwIfAborted()
+      collect(batch as Batch, rows)
+      for (const { key, error } of batch.failed ?? [])
+        findings.add('sample', `could not be fetched again from ${host}: ${error.message}`, [advice.run()], { unit, key })
+    }
+    // What the table lacks is found where the ledger, or the query, is compared with it.
+    const lackIsTold = (outputs: StepView['plan']['outputs']) => !within || outputs.every(({ oneEach }) => oneEach === true)
+    return await compareRows(view, { unit, rows, within, lackIsTold, by: host, from }, findings)
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!isPipeError(error)) throw error
+    findings.add(
+      'sample',
+      `could not be fetched again from ${host}: ${error.message}`,
+      error.hint === undefined ? [] : [`# ${error.hint}`],
+      { unit },
+    )
+    return 0
+  }
+}
+
+/** Units that SQL makes: their queries run again, and what they give is compared. */
+async function computeAgain(options: SampleOptions, findings: Findings): Promise<VerifiedStep['sampled']> {
+  const { view, number, random, signal } = options
+  const { plan, done, warehouse, pipeline, step } = view
+  const { wanted } = plan
+  if (wanted.kind !== 'intervals' && wanted.kind !== 'whole') return { units: 0, rows: 0 }
+  if (wanted.always) {
+    findings.notes.add('not computed again: it uses $now')
+    return { units: 0, rows: 0 }
+  }
+  const inputs = step.inputs.flatMap(({ table, interval }) => (typeof interval === 'object' ? [{ table, input: interval }] : []))
+  const oldest = oldestKept(inputs, pipeline, view.now)
+  const due = new Set(plan.units.map(({ key }) => key))
+  const current = done.filter(({ unit, rows }) => {
+    const stretch = stretchOf(wanted, unit)
+    const gone = oldest !== undefined && (stretch === undefined || stretch[0] < oldest)
+    const large = wanted.kind === 'whole' && Object.values(rows).some((n) => n > WHOLE)
+    if (gone) findings.notes.add('what is computed from expired inputs is not computed again')
+    if (large) findings.notes.add(`not computed again: it has more than ${WHOLE} rows`)
+    return !gone && !large && !due.has(unit)
+  })
+  let compared = 0
+  const chosen = pick(current, number, random)
+  for (const { unit } of chosen) {
+    const rows = new Map<string, Row[]>()
+    const stretch = stretchOf(wanted, unit)
+    const selects = await selectsOf(view, options.context(), unit, signal)
+    for (const select of selects) rows.set(select.output, [...(rows.get(select.output) ?? []), ...(await all(warehouse, select.sql))])
+    const within = selects.every(({ replace }) => replace) ? (stretch ?? 'all') : undefined
+    compared += await compareRows(
+      view,
+      { unit, rows, within, lackIsTold: () => false, made: true, by: 'its SQL', from: undefined },
+      findings,
+    )
+  }
+  return { units: chosen.length, rows: compared }
+}
+
+function collect(batch: Batch, fetched: Map<string, Row[]>): void {
+  for (const [id, rows] of Object.entries(batch.rows ?? {})) {
+    const known = fetched.get(id)
+    if (known) for (const row of rows) known.push(row)
+    else fetched.set(id, [...rows])
+  }
+}
+
+/** So many of a list, each at most once, by chance. */
+function pick<T>(list: readonly T[], number: number, random: Random): T[] {
+  const rest = [...list]
+  return Array.from({ length: Math.min(number, rest.length) }, () => rest.splice(Math.floor(random() * rest.length), 1)[0] as T)
+}
+
+async function* pages(page: InputPage | undefined): AsyncIterable<InputPage> {
+  await Promise.resolve()
+  if (!page) throw new Error('this unit has no input')
+  yield page
+}

@@ -1,0 +1,130 @@
+import { isPipeError, type PlanContext, type Random, type Warehouse } from '../sdk/index.js'
+import type { Pipeline, Step } from '../pipeline/pipeline.js'
+import { planContext, planStep } from '../plan/plan-step.js'
+import type { Moment } from '../plan/scope.js'
+import { whenHolds } from '../plan/when.js'
+import { createAdvice } from './advice.js'
+import { checkGate } from './gate.js'
+import { checkLedger } from './ledger.js'
+import type { Finding, VerifiedStep, VerifyReport } from './report.js'
+import { checkRows } from './rows.js'
+import { type Fetcher, sample } from './sample.js'
+import { selectsOf } from './selects.js'
+import { checkTables } from './tables.js'
+import { Findings, type StepView } from './view.js'
+
+export interface VerifyOptions {
+  readonly pipeline: Pipeline
+  /** With the pipeline's tables pretended where they are missing. */
+  readonly warehouse: Warehouse
+  /** Heads as the last run had them: what came after it is no gap. */
+  readonly moment: Moment
+  /** Of the last run, and `--param`. */
+  readonly given: Readonly<Record<string, string>>
+  /** Microseconds UTC. */
+  readonly now: bigint
+  readonly step: string | undefined
+  /** Units of each step to fetch again. */
+  readonly sample: number | undefined
+  /** Each endpoint of a step's chain by itself. */
+  fetchers(step: Step): readonly Fetcher[]
+  readonly random: Random
+  readonly signal: AbortSignal
+}
+
+/** Looks at every step for what is not as it should be. Reads only. @throws {PipeError} when it can't look. */
+export async function verifyPipeline(options: VerifyOptions): Promise<VerifyReport> {
+  const { pipeline, warehouse } = options
+  const selected = pipeline.steps.filter(
+    ({ id }) => options.step === undefined || id === options.step || id.replace(/\[.*\]$/, '') === options.step,
+  )
+  const drifted = new Map<string, string[]>()
+  const findings: Finding[] = []
+  for (const { table, problem, fix } of await warehouse.drift([...pipeline.tables.values()])) {
+    const steps = selected.filter((step) => step.outputs.some((output) => output.table === table))
+    drifted.set(table, [...(drifted.get(table) ?? []), problem])
+    for (const step of steps.slice(0, 1))
+      findings.push({
+        check: 'schema',
+        step: step.id,
+        table,
+        unit: null,
+        key: null,
+        problem: `${table} ${problem}`,
+        fix: fix === undefined ? [] : [fix],
+        difference: null,
+      })
+  }
+  const wrong = new Set<string>()
+  const steps: VerifiedStep[] = []
+  for (const step of selected) {
+    options.signal.throwIfAborted()
+    const found = new Findings(step.id)
+    const tables = new Set(step.outputs.map(({ table }) => table).filter((table) => drifted.has(table)))
+    const result = await verifyStep(options, step, { tables, wrong }, found)
+    if (found.list.length > 0) wrong.add(step.id)
+    findings.push(...found.list)
+    steps.push({ id: step.id, title: step.title, type: step.definition.type, ...result, more: found.more, notes: [...found.notes] })
+  }
+  return { pipeline: pipeline.name, warehouse: warehouse.display, file: pipeline.file, ok: findings.length === 0, steps, findings }
+}
+
+const NOTHING = { units: 0, sampled: { units: 0, rows: 0 } }
+
+async function verifyStep(
+  options: VerifyOptions,
+  step: Step,
+  /** Tables that are not as declared, and steps that something was found in. */
+  about: { readonly tables: ReadonlySet<string>; readonly wrong: ReadonlySet<string> },
+  findings: Findings,
+): Promise<Pick<VerifiedStep, 'units' | 'sampled'>> {
+  const { pipeline, warehouse, given, now } = options
+  if (!whenHolds(step, options)) {
+    findings.notes.add(`not looked at: when ${JSON.stringify(step.when)}`)
+    return NOTHING
+  }
+  try {
+    const plan = await planStep({ ...options, step, limit: undefined, upstream: [] })
+    const ledger = await warehouse.units(pipeline.name, step.id)
+    const base: StepView = {
+      pipeline,
+      step,
+      warehouse,
+      plan,
+      ledger,
+      done: ledger.filter((row) => row.state === 'done' && row.fingerprint === plan.fingerprint),
+      replaced: new Set(),
+      advice: createAdvice(pipeline.file, step.id, given),
+      now,
+    }
+    const context = () => planContext({ pipeline, warehouse, step }, plan.config, plan.scope)
+    const view = { ...base, replaced: await replacedOutputs(base, context(), options.signal) }
+    if (plan.wanted.kind === 'check') {
+      const open = step.needs.filter((need) => about.wrong.has(need))
+      if (open.length > 0) findings.notes.add(`not evaluated: there are findings in ${open.join(', ')}`)
+      else await checkGate(view, context(), options.signal, findings)
+      return NOTHING
+    }
+    await checkLedger(view, findings)
+    await checkRows(view, (other) => warehouse.units(pipeline.name, other), findings)
+    const unkeyed = new Set(warehouse.kind === 'clickhouse' ? step.outputs.map(({ table }) => table) : about.tables)
+    await checkTables(view, unkeyed, findings)
+    const sampled =
+      options.sample === undefined ? NOTHING.sampled : await sample({ ...options, view, context, number: options.sample }, findings)
+    return { units: view.done.length, sampled }
+  } catch (error) {
+    // Columns that are not there are said by the schema.
+    if (!isPipeError(error) || error.code !== 'SQL_REFUSED' || about.tables.size === 0) throw error
+    findings.notes.add(`not looked at further, as the table is not as declared: ${error.message}`)
+    return NOTHING
+  }
+}
+
+async function replacedOutputs(view: StepView, context: PlanContext<never>, signal: AbortSignal): Promise<ReadonlySet<string>> {
+  const { kind } = view.plan.wanted
+  const [row] = view.done
+  if ((kind !== 'intervals' && kind !== 'whole') || !row) return new Set()
+  const selects = await selectsOf(view, context, row.unit, signal)
+  const kept = new Set(selects.filter(({ replace }) => !replace).map(({ output }) => output))
+  return new Set(selects.map(({ output }) => output).filter((output) => !kept.has(output)))
+}

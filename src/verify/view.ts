@@ -1,0 +1,111 @@
+import type { LedgerRow, Output, Row, Statement, Table, Warehouse } from '../sdk/index.js'
+import type { Pipeline, Step } from '../pipeline/pipeline.js'
+import { type Interval, intervalKey } from '../plan/intervals.js'
+import type { StepPlan } from '../plan/plan.js'
+import type { Advice } from './advice.js'
+import type { Check, Difference, Finding } from './report.js'
+import { type Line, lineOf, stretchOf } from './stretches.js'
+
+/** One step as it is looked at: what it would do, what it did, and where its rows lie. */
+export interface StepView {
+  readonly pipeline: Pipeline
+  readonly step: Step
+  readonly warehouse: Warehouse
+  readonly plan: StepPlan
+  /** Of this step, all states. */
+  readonly ledger: readonly LedgerRow[]
+  /** Done under the definition that counts now. */
+  readonly done: readonly LedgerRow[]
+  /** Outputs of which a unit replaces all rows at once: what its SQL no longer gives is gone. */
+  readonly replaced: ReadonlySet<string>
+  readonly advice: Advice
+  /** Microseconds UTC. */
+  readonly now: bigint
+}
+
+/** What was found in one step; of each kind at most so many, the others are counted. */
+export class Findings {
+  readonly list: Finding[] = []
+  readonly notes = new Set<string>()
+  more = 0
+  readonly #step: string
+  readonly #counts = new Map<Check, number>()
+
+  constructor(step: string) {
+    this.#step = step
+  }
+
+  add(
+    check: Check,
+    problem: string,
+    fix: readonly string[],
+    about: {
+      readonly table?: string | undefined
+      readonly unit?: string | undefined
+      readonly key?: string | undefined
+      readonly difference?: Difference | undefined
+    } = {},
+  ): void {
+    const known = (this.#counts.get(check) ?? 0) + 1
+    this.#counts.set(check, known)
+    if (known > MOST) this.more++
+    else {
+      const { table = null, unit = null, key = null, difference = null } = about
+      this.list.push({ check, step: this.#step, table, unit, key, problem, fix, difference })
+    }
+  }
+}
+
+/** Findings of one kind in one step. What they have in common is seen in so many. */
+export const MOST = 100
+
+/** The outputs of the step with their tables. */
+export function outputsOf({ pipeline, step }: Pick<StepView, 'pipeline' | 'step'>): { readonly output: Output; readonly table: Table }[] {
+  return step.outputs.flatMap((output) => {
+    const table = pipeline.tables.get(output.table)
+    return table ? [{ output, table }] : []
+  })
+}
+
+/** Rows of one table by the outputs that fill them. */
+export interface FilledLine {
+  readonly line: Line
+  readonly outputs: readonly Output[]
+}
+
+/** Each stretch of a table that is the step's own, once. */
+export function linesOf(view: StepView): FilledLine[] {
+  const lines = new Map<string, { line: Line; outputs: Output[] }>()
+  for (const { output, table } of outputsOf(view)) {
+    const line = lineOf(output, table, view.plan.wanted)
+    if (!line) continue
+    const name = JSON.stringify([table.name, line.column, Object.entries(line.constants).sort()])
+    const known = lines.get(name)
+    if (known) known.outputs.push(output)
+    else lines.set(name, { line, outputs: [output] })
+  }
+  return [...lines.values()]
+}
+
+/** The unit that holds a place of a line, or undefined. Of numbers just that one, unless all of the unit is asked for. */
+export function unitAt({ plan, ledger }: StepView, place: bigint, whole: boolean): string | undefined {
+  const found = ledger.find((row) => {
+    const stretch = stretchOf(plan.wanted, row.unit)
+    return stretch !== undefined && stretch[0] <= place && place <= stretch[1]
+  })
+  if (!found) return undefined
+  return plan.wanted.kind === 'range' && !whole ? intervalKey([place, place]) : found.unit
+}
+
+export async function all(warehouse: StepView['warehouse'], statement: Statement): Promise<Row[]> {
+  const rows: Row[] = []
+  for await (const page of warehouse.query(statement)) for (const row of page) rows.push(row)
+  return rows
+}
+
+/** `1 row`, `12 rows`. */
+export function rowsWord(n: bigint | number): string {
+  return `${n} ${String(n) === '1' ? 'row' : 'rows'}`
+}
+
+export const named = (interval: Interval) => (interval[0] === interval[1] ? String(interval[0]) : intervalKey(interval))

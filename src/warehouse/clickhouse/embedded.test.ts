@@ -1,0 +1,26 @@
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { chdbMissing } from '../../../test/support/clickhouse-server.js'
+import { temporaryFolder } from '../../../test/support/folder.js'
+import { ledgerSpec, warehouseSpec } from '../../../test/support/warehouse-spec.js'
+import { openClickhouse } from './index.js'
+
+const missing = chdbMissing()
+if (missing !== undefined) process.stderr.write(`SKIPPED: ClickHouse inside of the process, for chdb does not load here: ${missing}\n`)
+
+describe.skipIf(missing !== undefined)('ClickHouse inside of the process', () => {
+  const engine = {
+    kind: 'clickhouse' as const,
+    days: ['1900-01-01', '2299-12-31'] as const,
+    place: () => {
+      const path = join(temporaryFolder(), 'ch')
+      return Promise.resolve(() => openClickhouse({ url: `chdb:${path}`, mode: 'write' }))
+    },
+  }
+  warehouseSpec(engine)
+  ledgerSpec(engine)
+})
+
+test('whether it was tested is said', () => {
+  expect([undefined, missing]).toContain(missing)
+})

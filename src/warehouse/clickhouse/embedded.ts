@@ -1,0 +1,203 @@
+import { createRequire } from 'node:module'
+import { type Engine, READ_SETTINGS, type ReadOptions, RESULT_FORMAT, WRITE_SETTINGS, type WriteOptions, writeSettings } from './engine.js'
+import { ChdbMissingError, openError, statementError } from './errors.js'
+import { retrying } from './retrying.js'
+
+/** What is used of chdb, an optional package. */
+interface Chdb {
+  Session: new (path: string, options: { readonly connectionArgs: readonly string[] }) => Session
+  drainPending(): Promise<void>
+}
+
+interface Session {
+  readonly path: string
+  queryAsync(text: string, options: { readonly format: string; readonly signal?: AbortSignal }): Promise<Result>
+  queryBindAsync(
+    text: string,
+    params: Readonly<Record<string, string | null>>,
+    options: { readonly format: string; readonly signal?: AbortSignal },
+  ): Promise<Result>
+  close(): void
+}
+
+interface Result {
+  bytes(): Uint8Array
+}
+
+export interface EmbeddedOptions {
+  /** A folder, made if missing. Empty: one in the folder for temporary files, gone with the engine. */
+  readonly path: string
+  readonly display: string
+  readonly waitsMs: readonly number[]
+  readonly threads: number
+}
+
+/** Lines of one page. */
+const PAGE = 2_048
+/** Sessions that read side by side. */
+const READERS = 3
+const LONGEST_CLOSE_MS = 5_000
+
+/**
+ * ClickHouse inside of this process, by the optional package chdb. One process at a time has a folder. A session has its
+ * settings from its beginning, so those that read can't write, and no setting of one statement stays for the next.
+ *
+ * @throws {ChdbMissingError}
+ * @throws {WarehouseHeldError} when another process has the folder.
+ */
+export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOptions): Engine {
+  const chdb = load(display)
+  const open = (settings: Readonly<Record<string, string>>, folder: string): Session => {
+    const all = { max_threads: String(threads), ...settings }
+    return new chdb.Session(folder, { connectionArgs: Object.entries(all).map(([name, value]) => `--${name}=${value}`) })
+  }
+  let holder: Session
+  try {
+    // Holds the folder from now on.
+    holder = open(WRITE_SETTINGS, path)
+  } catch (error) {
+    throw openError(display, error)
+  }
+  const folder = path === '' ? holder.path : path
+  const pools = new Map<string, Pool>()
+
+  /** Settings of a read-only session can't be changed: those with another timeout are other sessions. */
+  const poolOf = ({ timeoutMs, versions, own }: ReadOptions): Pool => {
+    const settings = {
+      ...READ_SETTINGS,
+      ...(versions ? { final: '0' } : {}),
+      ...(timeoutMs === undefined ? {} : { max_execution_time: String(timeoutMs / 1000) }),
+      ...(own ? {} : { readonly: '1' }),
+    }
+    const key = JSON.stringify(settings)
+    let pool = pools.get(key)
+    if (!pool) pools.set(key, (pool = new Pool(() => open(settings, folder))))
+    return pool
+  }
+
+  async function* read(text: string, options: ReadOptions = {}): AsyncGenerator<readonly string[]> {
+    const { params, signal, timeoutMs } = options
+    signal?.throwIfAborted()
+    let bytes: Uint8Array
+    try {
+      const result = await poolOf(options).use((session) => {
+        const how = { format: RESULT_FORMAT, ...(signal ? { signal } : {}) }
+        return params && Object.keys(params).length > 0 ? session.queryBindAsync(text, params, how) : session.queryAsync(text, how)
+      })
+      bytes = result.bytes()
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw statementError(display, error, timeoutMs)
+    }
+    yield* pages(bytes)
+  }
+
+  const writers = new Pool(() => open(WRITE_SETTINGS, folder), 1)
+  async function write(text: string, given: WriteOptions = {}): Promise<void> {
+    const { params, timeoutMs, once } = given
+    const work = async () => {
+      const settings = { ...writeSettings(given), ...(timeoutMs === undefined ? {} : { max_execution_time: String(timeoutMs / 1000) }) }
+      // Set before each: those of the statement before are gone then.
+      const set = Object.entries({ max_execution_time: '0', insert_deduplication_token: '', ...settings })
+        .map(([name, value]) => `${name} = '${value}'`)
+        .join(', ')
+      await writers.use(async (session) => {
+        await session.queryAsync(`SET ${set}`, { format: 'Null' })
+        const how = { format: 'Null' }
+        await (params && Object.keys(params).length > 0 ? session.queryBindAsync(text, params, how) : session.queryAsync(text, how))
+      })
+    }
+    await retrying(display, once ? [] : waitsMs, work, timeoutMs)
+  }
+
+  return {
+    read,
+    write,
+    close: async () => {
+      await writers.close()
+      for (const pool of pools.values()) await pool.close()
+      holder.close()
+      // A query that was given up goes on inside of chdb, which can't be stopped, and holds the folder as long.
+      await Promise.race([
+        chdb.drainPending(),
+        new Promise((resolve) => AbortSignal.timeout(LONGEST_CLOSE_MS).addEventListener('abort', resolve)),
+      ])
+    },
+  }
+}
+
+function load(display: string): Chdb {
+  try {
+    return createRequire(import.meta.url)('chdb') as Chdb
+  } catch (error) {
+    throw new ChdbMissingError(display, error)
+  }
+}
+
+/** Sessions of one kind. One statement at a time has each of them. */
+class Pool {
+  readonly #make: () => Session
+  readonly #size: number
+  #made: Session[] = []
+  #free: Session[] = []
+  #waiting: ((session: Session) => void)[] = []
+  #tail: Promise<unknown> = Promise.resolve()
+
+  constructor(make: () => Session, size = READERS) {
+    this.#make = make
+    this.#size = size
+  }
+
+  async use<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    let session = await this.#take()
+    const result = work(session)
+    this.#tail = Promise.allSettled([this.#tail, result])
+    try {
+      return await result
+    } catch (error) {
+      // It may still hold a part of what failed, and would give it with the next result.
+      session.close()
+      this.#made = this.#made.filter((made) => made !== session)
+      this.#made.push((session = this.#make()))
+      throw error
+    } finally {
+      const next = this.#waiting.shift()
+      if (next) next(session)
+      else this.#free.push(session)
+    }
+  }
+
+  async idle(): Promise<void> {
+    await this.#tail
+  }
+
+  async close(): Promise<void> {
+    await this.idle()
+    for (const session of this.#made) session.close()
+  }
+
+  #take(): Promise<Session> {
+    const free = this.#free.pop()
+    if (free) return Promise.resolve(free)
+    if (this.#made.length >= this.#size) return new Promise((resolve) => this.#waiting.push(resolve))
+    const session = this.#make()
+    this.#made.push(session)
+    return Promise.resolve(session)
+  }
+}
+
+function* pages(bytes: Uint8Array): Generator<readonly string[]> {
+  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  let page: string[] = []
+  for (let from = 0; from < all.length;) {
+    const found = all.indexOf(10, from)
+    const end = found < 0 ? all.length : found
+    if (end > from) page.push(all.toString('utf8', from, end))
+    from = end + 1
+    if (page.length === PAGE) {
+      yield page
+      page = []
+    }
+  }
+  if (page.length > 0) yield page
+}

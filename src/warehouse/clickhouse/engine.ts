@@ -1,0 +1,88 @@
+/** Values of `{p1:Int64}` placeholders as ClickHouse writes them. Null is NULL. */
+export type Params = Readonly<Record<string, string | null>>
+
+export interface ReadOptions {
+  readonly params?: Params
+  readonly signal?: AbortSignal
+  readonly timeoutMs?: number
+  /** Every version of a row, not just the last one: no FINAL. */
+  readonly versions?: boolean
+  /** SQL of ours, which may read rows that it brings itself. That of a pipeline may read tables and nothing else. */
+  readonly own?: boolean
+}
+
+export interface WriteOptions {
+  readonly params?: Params
+  readonly timeoutMs?: number
+  /** Two inserts of one token into one table are one. */
+  readonly token?: string
+  /** Running it twice is not the same as running it once: it is not tried again when nobody knows whether it ran. */
+  readonly once?: boolean
+}
+
+/** ClickHouse, on a server or in this process. Errors are those of `statementError`. */
+export interface Engine {
+  /**
+   * Lines of a result as JSONCompactEachRowWithNamesAndTypes: names, types, rows. In pages; a result that ends with an
+   * error gives it, never a part of itself.
+   */
+  read(text: string, options?: ReadOptions): AsyncIterable<readonly string[]>
+  /** Runs a statement that gives no rows. Tried again, as it is, while its outcome is not known. */
+  write(text: string, options?: WriteOptions): Promise<void>
+  close(): Promise<void>
+}
+
+export const RESULT_FORMAT = 'JSONCompactEachRowWithNamesAndTypes'
+
+/** What SQL means on the other warehouses: columns go before aliases, unmatched sides of joins are NULL. */
+const STANDARD_SQL = {
+  session_timezone: 'UTC',
+  join_use_nulls: '1',
+  prefer_column_name_to_alias: '1',
+  union_default_mode: 'DISTINCT',
+  aggregate_functions_null_for_empty: '1',
+  cast_keep_nullable: '1',
+  group_by_use_nulls: '1',
+  date_time_overflow_behavior: 'throw',
+  precise_float_parsing: '1',
+} as const
+
+/** Settings of everything that reads. Every table is read with FINAL. */
+export const READ_SETTINGS: Readonly<Record<string, string>> = {
+  ...STANDARD_SQL,
+  final: '1',
+  do_not_merge_across_partitions_select_final: '0',
+  output_format_json_quote_64bit_integers: '1',
+  output_format_json_quote_decimals: '1',
+  output_format_json_quote_denormals: '1',
+  output_format_decimal_trailing_zeros: '1',
+  output_format_json_named_tuples_as_objects: '1',
+  date_time_output_format: 'iso',
+  // Large texts of keys are part of a query.
+  max_query_size: '1000000000',
+}
+
+/** Settings of everything that writes. Rows come in blocks that depend on nothing but their content. */
+export const WRITE_SETTINGS: Readonly<Record<string, string>> = {
+  ...STANDARD_SQL,
+  // What a write selects is read as everything is.
+  final: '1',
+  do_not_merge_across_partitions_select_final: '0',
+  insert_allow_materialized_columns: '1',
+  // A NULL for a required column is an error, not a zero.
+  insert_null_as_default: '0',
+  input_format_null_as_default: '0',
+  async_insert: '0',
+  wait_for_async_insert: '1',
+  max_insert_threads: '1',
+  max_insert_block_size: '1048576',
+  min_insert_block_size_rows: '1048576',
+  min_insert_block_size_bytes: '1073741824',
+  max_query_size: '1000000000',
+  mutations_sync: '2',
+}
+
+/** The settings of one write. */
+export function writeSettings({ token }: WriteOptions): Record<string, string> {
+  return token === undefined ? { insert_deduplicate: '0' } : { insert_deduplicate: '1', insert_deduplication_token: token }
+}

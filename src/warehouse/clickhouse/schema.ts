@@ -1,0 +1,129 @@
+import { type Column, type Drift, quoteIdentifier, type Table } from '../../sdk/index.js'
+import { sqlType } from '../types.js'
+import { columnType, DELETED, onCluster, type Place, VERSION, window } from './ddl.js'
+import { innerType, portableType } from './values.js'
+
+/** A table or view as `system.tables` and `system.columns` describe it. */
+export interface Existing {
+  readonly name: string
+  /** `ReplacingMergeTree`. */
+  readonly engine: string
+  /** With its arguments, keys and settings. */
+  readonly definition: string
+  readonly sortingKey: string
+  readonly partitionKey: string
+  readonly columns: ReadonlyMap<string, ExistingColumn>
+}
+
+export interface ExistingColumn {
+  readonly type: string
+  readonly inPartitionKey: boolean
+}
+
+/** How the table that is there differs from the declared one, with what would mend it. */
+export function tableDrift(table: Table, there: Existing, place: Place): Drift[] {
+  const drift = (problem: string, fix?: string): Drift => ({ table: table.name, problem, fix })
+  const alter = `ALTER TABLE ${quoteIdentifier(table.name)}${onCluster(place)}`
+  if (/View$/.test(there.engine)) return [drift('is a view, not a table')]
+  if (!/ReplacingMergeTree$/.test(there.engine))
+    return [
+      drift(`is a ${there.engine}, which keeps rows of one key side by side; it must be a ReplacingMergeTree(${VERSION}, ${DELETED})`),
+    ]
+  const [, args = ''] = /ReplacingMergeTree\(([^)]*)\)/.exec(there.definition) ?? []
+  const versioned = args
+    .split(',')
+    .map((name) => name.trim())
+    .slice(-2)
+    .join(', ')
+  const sortingKey = there.sortingKey.replace(/^\((.*)\)$/s, '$1')
+  const key = sortingKey.split(',').map((name) => name.trim().replace(/^[`"](.*)[`"]$/, '$1'))
+  const keyed = key.length === table.key.length && table.key.every((name) => key.includes(name))
+  const stray = [...there.columns].filter(([name, { inPartitionKey }]) => inPartitionKey && !table.key.includes(name)).map(([name]) => name)
+  return [
+    ...table.columns.flatMap((column) => columnDrift(column, there, table, alter, drift)),
+    ...(versioned === `${VERSION}, ${DELETED}`
+      ? []
+      : [drift(`is a ReplacingMergeTree(${args}), not (${VERSION}, ${DELETED}): which version of a row counts would be chance`)]),
+    ...(keyed
+      ? []
+      : [drift(`is ordered by (${sortingKey}), not by its key (${table.key.join(', ')}): rows of one key would never become one`)]),
+    ...(stray.length === 0
+      ? []
+      : [
+          drift(
+            `is partitioned by ${there.partitionKey}, and ${stray.join(', ')} is no part of its key: versions of one row lie in two partitions and never become one`,
+          ),
+        ]),
+    ...(there.definition.includes(window(place)) || /Replicated|Shared/.test(there.engine)
+      ? []
+      : [
+          drift(
+            'forgets which inserts it has seen, so one that is tried again could count twice',
+            `${alter} MODIFY SETTING ${window(place)}`,
+          ),
+        ]),
+  ]
+}
+
+function columnDrift(
+  column: Column,
+  there: Existing,
+  table: Table,
+  alter: string,
+  drift: (problem: string, fix?: string) => Drift,
+): Drift[] {
+  const name = quoteIdentifier(column.name)
+  const type = columnType(column)
+  const found = there.columns.get(column.name)
+  const isKey = table.key.includes(column.name)
+  if (!found) {
+    const add = `${alter} ADD COLUMN ${name} ${type}`
+    return [
+      drift(
+        `has no column ${column.name} (${type})`,
+        isKey ? undefined : column.nullable ? add : `${add}; -- rows that are there get its zero value: fill it`,
+      ),
+    ]
+  }
+  const modify = isKey ? undefined : `${alter} MODIFY COLUMN ${name} ${type}`
+  if (!holds(found.type, column)) return [drift(`column ${column.name} is ${found.type}, not ${type}`, modify)]
+  if (column.nullable && !isNullable(found.type))
+    return [drift(`column ${column.name} is ${found.type}, which holds no NULL, and may be null in the pipeline`, modify)]
+  return []
+}
+
+const INTEGERS = ['Int8', 'Int16', 'Int32', 'Int64', 'Int128', 'Int256']
+const isNullable = (type: string) => type.includes('Nullable(')
+
+/** Whether a column of that type keeps every value of the portable type. */
+function holds(there: string, { type }: Column): boolean {
+  const inner = innerType(there)
+  const declared = sqlType(type, 'clickhouse')
+  if (inner === declared) return true
+  switch (type.kind) {
+    case 'int':
+    case 'bigint':
+      return INTEGERS.indexOf(inner) > INTEGERS.indexOf(declared)
+    case 'decimal': {
+      const found = portableType(inner)
+      return found.kind === 'decimal' && found.scale >= type.scale && found.precision - found.scale >= type.precision - type.scale
+    }
+    case 'json':
+      return inner === 'String' || portableType(inner).kind === 'json'
+    case 'timestamp': {
+      // What is stored counts from 1970 in UTC whatever the zone it is shown in.
+      const match = /^DateTime64\((\d)(?:,|\))/.exec(inner)
+      return match !== null && match[1] === '6'
+    }
+    default:
+      return false
+  }
+}
+
+/** Reads every table and view of the database. */
+export const TABLES = `
+SELECT name, engine, engine_full, sorting_key, partition_key FROM system.tables WHERE database = currentDatabase() AND NOT is_temporary`
+
+/** Reads their columns. */
+export const COLUMNS = `
+SELECT table, name, type, is_in_partition_key AS partitioned FROM system.columns WHERE database = currentDatabase() ORDER BY table, position`

@@ -1,0 +1,187 @@
+import {
+  formatInstant,
+  identifier,
+  joinSql,
+  quoteIdentifier,
+  type Row,
+  type SelectWrite,
+  show,
+  sql,
+  sqlText,
+  type Statement,
+  type Stretch,
+  type Table,
+  typeLabel,
+  ValueError,
+} from '../../sdk/index.js'
+import { identifiers } from '../ddl.js'
+import { OutputError, SqlError } from '../errors.js'
+import { literal } from '../fill.js'
+import { rowName } from '../row-name.js'
+import { notSelect } from '../selects.js'
+import { nullableType } from '../types.js'
+import { changesOf } from './changes.js'
+import { type Computed, computedColumn } from './compute.js'
+import { DELETED, onCluster, type Place, VERSION } from './ddl.js'
+import type { Sql } from './sql.js'
+import { equal, inStretch, tombstones } from './stretch.js'
+import type { Touches } from './touches.js'
+import { bound } from './values.js'
+
+/** Tables that hold the result of a query while it is checked and moved. Left by a kill, they are dropped a day later. */
+export const STAGE_PREFIX = '_pipe_select_'
+
+export interface SelectOptions {
+  readonly select: SelectWrite
+  readonly table: Table
+  readonly place: Place
+  /** Of the rows that are written, and of those that go. */
+  readonly version: bigint
+  readonly touches: Touches
+  /** Called once it is known what will be touched, before any row is written. */
+  readonly mark: () => Promise<void>
+}
+
+/**
+ * Writes what a query gives: its whole result is put aside first, so that it is the same in every step that follows.
+ * Rows that are there as they are stay untouched. Resolves to how many rows the query gave.
+ *
+ * @throws {ValueError} for a key that comes twice, a value that does not fit, a row outside of what the unit owns.
+ */
+export async function writeSelect(sqls: Sql, options: SelectOptions): Promise<number> {
+  const { select, table, place, version } = options
+  const { text, params } = bound(select.sql)
+  if (!/^(?:\s|--[^\n]*\n|\/\*[^]*?\*\/|\()*(?:SELECT|WITH|VALUES)\b/i.test(text)) throw notSelect()
+  const given = await sqls.describe(text, params)
+  const typed = new Map<string, Computed>()
+  for (const { name, sqlType } of given) {
+    const column = table.columns.find((candidate) => candidate.name === name)
+    if (!column)
+      throw new SqlError(`the query gives a column ${name}, and ${table.name} has none`, {
+        hint: `it has ${table.columns.map((known) => known.name).join(', ')}`,
+      })
+    typed.set(name, computedColumn(column, quoteIdentifier(name), storedType(sqlType, column)))
+  }
+  const { constants } = select.output
+  const lacking = table.columns
+    .filter(({ name, nullable }) => !nullable && !typed.has(name) && !(name in constants))
+    .map(({ name }) => name)
+  if (lacking.length > 0)
+    throw new OutputError(`output ${select.output.id}`, `the query gives no column ${lacking.join(', ')}, which ${table.name} requires`)
+  const stage = quoteIdentifier(`${STAGE_PREFIX}${version}`)
+  const drop = () => sqls.write(`DROP TABLE IF EXISTS ${stage}${onCluster(place)} SYNC`)
+  const definitions = [...typed].map(([name, { column }]) => {
+    const type = given.find((candidate) => candidate.name === name)?.sqlType ?? ''
+    return `${quoteIdentifier(name)} ${storedType(type, column)}`
+  })
+  await drop()
+  await sqls.write(`CREATE TABLE ${stage}${onCluster(place)} (${definitions.join(', ')}) ENGINE = MergeTree ORDER BY tuple()`, {
+    once: true,
+  })
+  try {
+    const names = identifiers([...typed.keys()])
+    await sqls.write(`INSERT INTO ${stage} (${names}) SELECT ${names} FROM (\n${text}\n) AS pipe_query`, {
+      params,
+      once: true,
+      ...(select.timeoutMs === undefined ? {} : { timeoutMs: select.timeoutMs }),
+    })
+    return await move(sqls, stage, typed, options)
+  } finally {
+    await drop()
+  }
+}
+
+/** A bare NULL has a type that no table can have. */
+const storedType = (sqlType: string, column: Computed['column']): string =>
+  sqlType.includes('Nothing') ? nullableType(column.type, 'clickhouse') : sqlType
+
+async function move(
+  sqls: Sql,
+  stage: string,
+  typed: ReadonlyMap<string, Computed>,
+  { select, table, version, touches, mark }: SelectOptions,
+): Promise<number> {
+  const { constants } = select.output
+  const values = table.columns.map(({ name }) => {
+    const constant = constants[name]
+    const value = constant === undefined ? (typed.get(name)?.value ?? 'NULL') : literal(constant, 'clickhouse')
+    return `${value} AS ${quoteIdentifier(name)}`
+  })
+  const rows = `SELECT ${values.join(', ')} FROM ${stage}`
+  await check(sqls, stage, rows, typed, select, table)
+  const changes = changesOf(table, rows)
+  const gone = goneRows(select, table, rows)
+  if (touches.watched(table.name)) {
+    await touches.seeChanges(changes)
+    if (gone) {
+      const from = sql`FROM ${identifier(table.name)} WHERE ${gone}`
+      await touches.see(table, sql`SELECT 1 AS one ${from} LIMIT 1`, (column) => sql`SELECT ${identifier(column)} AS pipe_time ${from}`)
+    }
+  }
+  await mark()
+  const names = table.columns.map(({ name }) => name)
+  await sqls.write(
+    `INSERT INTO ${quoteIdentifier(table.name)} (${identifiers([...names, VERSION, DELETED])}) ${changes.ctes} SELECT ${identifiers(names)}, ${version}, 0 FROM pipe_changed`,
+  )
+  if (gone) await sqls.execute(tombstones(table, gone, version))
+  const [count] = await sqls.all(`SELECT count(*) AS n FROM ${stage}`)
+  return Number(count?.n ?? 0)
+}
+
+/** Rows of what the select replaces that it does not give, as a condition. */
+function goneRows({ replace, output }: SelectWrite, table: Table, rows: string): Statement | undefined {
+  if (replace === undefined) return undefined
+  const own = replace === 'all' ? equal(output.constants) : [inStretch(replace, table)]
+  const key = joinSql(table.key.map(identifier), ', ')
+  return joinSql([...own, sql`(${key}) NOT IN (SELECT ${key} FROM (${sqlText(rows)}) AS pipe_rows)`], ' AND ')
+}
+
+async function check(
+  sqls: Sql,
+  stage: string,
+  rows: string,
+  typed: ReadonlyMap<string, Computed>,
+  { output, replace }: SelectWrite,
+  table: Table,
+): Promise<void> {
+  const given = table.key.filter((name) => typed.has(name))
+  const first = async (shown: string, condition: string): Promise<Row | undefined> => {
+    const list = [...given.map((key) => `pipe_given.${quoteIdentifier(key)} AS ${quoteIdentifier(key)}`), `${shown} AS pipe_shown`]
+    const [row] = await sqls.all(`SELECT ${list.join(', ')} FROM ${stage} AS pipe_given WHERE ${condition} LIMIT 1`)
+    return row
+  }
+  for (const [column, { bad, text, column: declared }] of typed) {
+    const found = await first(text, bad)
+    if (!found) continue
+    const shown = found.pipe_shown ?? null
+    throw new ValueError(
+      `${rowName(table.name, given)(found)}, column ${column}`,
+      shown === null ? 'is NULL, and the column is required' : `${show(shown)} does not fit ${typeLabel(declared.type)}`,
+    )
+  }
+  for (const [column, constant] of Object.entries(output.constants)) {
+    const text = typed.get(column)?.text
+    const found = text && (await first(text, `${text} IS DISTINCT FROM ${literal(constant, 'clickhouse')}`))
+    if (found)
+      throw new ValueError(
+        `${rowName(table.name, given)(found)}, column ${column}`,
+        `is ${show(found.pipe_shown)}, and the rows of this step have ${show(constant)}`,
+      )
+  }
+  const [twice] = await sqls.all(
+    `SELECT ${identifiers(table.key)} FROM (${rows}) AS pipe_rows GROUP BY ${identifiers(table.key)} HAVING count(*) > 1 LIMIT 1`,
+  )
+  if (twice) throw new ValueError(rowName(table.name, table.key)(twice), 'is given more than once by the query')
+  if (replace === undefined || replace === 'all') return
+  const outside = sql`ifNull(NOT (${inStretch({ ...replace, constants: {} }, table)}), 1)`
+  const [stray] = await sqls.select(
+    sql`SELECT ${sqlText(identifiers(table.key))} FROM (${sqlText(rows)}) AS pipe_rows WHERE ${outside} LIMIT 1`,
+  )
+  if (stray)
+    throw new ValueError(
+      `${rowName(table.name, table.key)(stray)}, column ${replace.column}`,
+      `lies outside of the interval ${stretchText(replace)}`,
+    )
+}
+
+const stretchText = ({ from, to }: Stretch): string => `${formatInstant(from)} to ${formatInstant(to + 1n)}`

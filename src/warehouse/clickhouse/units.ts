@@ -1,0 +1,75 @@
+import type { Row, Table } from '../../sdk/index.js'
+import { QUARANTINE, UNIT_COLUMNS, UNITS } from '../ledger.js'
+import { epochOf, type LedgerChanges } from '../ledger-changes.js'
+import type { Sql } from './sql.js'
+import { VERSION } from './ddl.js'
+import { keyOf, named } from './ledger-rows.js'
+import { version } from './versions.js'
+
+/** A row of `_pipe_units` with its version. */
+export interface UnitRow {
+  readonly row: Row
+  readonly version: bigint
+}
+
+/** Reads and writes the ledger, many units at once. */
+export class Units {
+  readonly #sql: Sql
+
+  constructor(sql: Sql) {
+    this.#sql = sql
+  }
+
+  /** The rows of units as they are, by `unitKey`. */
+  async read(keys: readonly Row[]): Promise<ReadonlyMap<string, UnitRow>> {
+    const found = new Map<string, UnitRow>()
+    if (keys.length === 0) return found
+    const rows = await this.#sql.all(
+      `SELECT ${UNIT_COLUMNS}, ${VERSION} AS version FROM _pipe_units WHERE (pipeline, step, unit) IN (SELECT * FROM ${named(keys)})`,
+    )
+    for (const { version: at, ...row } of rows) found.set(keyOf(row), { row, version: BigInt(at as bigint) })
+    return found
+  }
+
+  /** Only the epochs of units, by `unitKey`. */
+  async epochs(keys: readonly Row[]): Promise<ReadonlyMap<string, bigint>> {
+    const found = new Map<string, bigint>()
+    if (keys.length === 0) return found
+    const rows = await this.#sql.all(
+      `SELECT pipeline, step, unit, epoch FROM _pipe_units WHERE (pipeline, step, unit) IN (SELECT * FROM ${named(keys)})`,
+    )
+    for (const row of rows) found.set(keyOf(row), epochOf(row) ?? 0n)
+    return found
+  }
+
+  /** The highest generation that the ledger knows. Units that were dropped count. */
+  async generation(): Promise<bigint> {
+    const [row] = await this.#sql.all(`SELECT max(${VERSION}) AS v FROM _pipe_units`, { versions: true })
+    return BigInt((row?.v as bigint | null) ?? 0n)
+  }
+
+  /** Writes rows of `_pipe_units`, each in its version. */
+  put(rows: readonly (readonly [row: Row, version: bigint])[]): Promise<void> {
+    return this.#insert(UNITS, rows, false)
+  }
+
+  drop(rows: readonly (readonly [row: Row, version: bigint])[]): Promise<void> {
+    return this.#insert({ ...UNITS, columns: UNITS.columns.filter(({ name }) => UNITS.key.includes(name)) }, rows, true)
+  }
+
+  quarantine(changes: LedgerChanges, at: bigint): Promise<void> {
+    return this.#insert(
+      QUARANTINE,
+      changes.quarantine.map((row): [Row, bigint] => [row, at]),
+      false,
+    )
+  }
+
+  async #insert(table: Table, rows: readonly (readonly [row: Row, version: bigint])[], deleted: boolean): Promise<void> {
+    if (rows.length === 0) return
+    await this.#sql.insert(table, rows, deleted)
+  }
+}
+
+/** First version of a generation: the opening itself. */
+export const opening = (generation: bigint): bigint => version(generation, 0n)

@@ -1,0 +1,328 @@
+import {
+  type Consumer,
+  type Drift,
+  identifier,
+  joinSql,
+  type LedgerRow,
+  type LedgerStep,
+  type Output,
+  type QuarantineRow,
+  quoteIdentifier,
+  type Row,
+  sql,
+  sqlText,
+  type Statement,
+  type Table,
+  type TouchedRow,
+  type UnitWrite,
+  type Warehouse,
+  type WriteOutcome,
+} from '../../sdk/index.js'
+import { checkCompute } from '../compute.js'
+import { failedStatement, LedgerVersionError } from '../errors.js'
+import { checkFilling } from '../fill.js'
+import {
+  CHAINS,
+  LEDGER,
+  LEDGER_TABLES,
+  LEDGER_VERSION,
+  ledgerRow,
+  QUARANTINE,
+  quarantineRow,
+  TOUCHED,
+  UNIT_COLUMNS,
+  UNITS,
+} from '../ledger.js'
+import { LedgerChanges } from '../ledger-changes.js'
+import { columnType, createIndex, createTable, type Place, VERSION } from './ddl.js'
+import type { Engine, ReadOptions } from './engine.js'
+import { COLUMNS, type Existing, type ExistingColumn, TABLES, tableDrift } from './schema.js'
+import { STAGE_PREFIX } from './selects.js'
+import { single, Sql } from './sql.js'
+import { MARKS, writeMarks } from './touches.js'
+import { bound } from './values.js'
+import { generationOf } from './versions.js'
+import { Writer } from './writer.js'
+
+export interface ClickhouseWarehouseOptions {
+  readonly engine: Engine
+  readonly display: string
+  readonly mode: 'write' | 'plan'
+  readonly place: Place
+  readonly waitsMs: readonly number[]
+}
+
+/**
+ * A database of ClickHouse with its ledger. Made by `openClickhouse`. It has no transactions: what a commit writes is
+ * there exactly once, and the ledger behind it, for those who read with FINAL (`SELECT … FROM t FINAL`, or `SET final = 1`).
+ */
+export class ClickhouseWarehouse implements Warehouse {
+  readonly kind = 'clickhouse'
+  readonly transactional = false
+  readonly display: string
+  readonly #sql: Sql
+  readonly #writer: Writer
+  readonly #mode: 'write' | 'plan'
+  readonly #place: Place
+  #tables: ReadonlyMap<string, Table> = new Map()
+  /** Missing tables that queries may name, each as an empty one. */
+  #pretended: ReadonlyMap<string, Table> = new Map()
+  #prepared = false
+  #closed = false
+
+  constructor({ engine, display, mode, place, waitsMs }: ClickhouseWarehouseOptions) {
+    this.display = display
+    this.#mode = mode
+    this.#place = place
+    this.#sql = new Sql(engine, display, waitsMs)
+    this.#writer = new Writer(this.#sql, place)
+  }
+
+  query<R extends Row = Row>(statement: Statement, { signal, timeoutMs }: ReadOptions = {}): AsyncIterable<readonly R[]> {
+    const { text, params } = bound(statement)
+    const run = (): AsyncIterable<readonly R[]> => {
+      single(text)
+      return this.#sql.query<R>(this.#withPretended(text), {
+        params,
+        ...(signal ? { signal } : {}),
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      })
+    }
+    return (async function* () {
+      yield* run()
+    })()
+  }
+
+  async describe(statement: Statement) {
+    const { text, params } = bound(statement)
+    return this.#sql.describe(this.#withPretended(text), params)
+  }
+
+  async drift(tables: readonly Table[]): Promise<readonly Drift[]> {
+    const existing = await this.#existing()
+    return tables.flatMap((table) => {
+      const there = existing.get(table.name)
+      return there ? tableDrift(table, there, this.#place) : []
+    })
+  }
+
+  async prepare(tables: readonly Table[]): Promise<void> {
+    this.#mustWrite()
+    const existing = await this.#existing()
+    for (const table of [...LEDGER_TABLES, ...tables].filter(({ name }) => !existing.has(name)))
+      await this.#sql.write(createTable(table, this.#place, table === TOUCHED ? MARKS : {}))
+    for (const table of tables) {
+      for (const [name, columns] of Object.entries(table.indexes)) {
+        const index = createIndex(table, name, columns, this.#place)
+        if (index !== undefined) await this.#sql.write(index)
+      }
+    }
+    if (!existing.has(LEDGER.name)) await this.#sql.insert(LEDGER, [[{ id: 1n, version: BigInt(LEDGER_VERSION) }, 0n]])
+    await this.#dropStages()
+    // Rows outlive a ledger that somebody deletes: what is written next must count more than they do.
+    for (const { name, columns } of existing.values()) {
+      if (!columns.has(VERSION)) continue
+      const [row] = await this.#sql.all(`SELECT max(${VERSION}) AS v FROM ${quoteIdentifier(name)}`, { versions: true })
+      this.#writer.raise(generationOf(BigInt((row?.v as bigint | null) ?? 0n)))
+    }
+    this.#know(tables)
+    this.#pretended = new Map()
+    this.#prepared = true
+  }
+
+  async pretend(tables: readonly Table[]): Promise<void> {
+    const existing = await this.#existing()
+    const missing = [...LEDGER_TABLES, ...tables].filter(({ name }) => !existing.has(name))
+    this.#pretended = new Map([...this.#pretended, ...missing.map((table): [string, Table] => [table.name, table])])
+  }
+
+  async checkOutputs(outputs: readonly Output[], tables: ReadonlyMap<string, Table>): Promise<void> {
+    this.#know(tables.values())
+    for (const output of outputs) {
+      const table = tables.get(output.table)
+      if (!table) throw new Error(`output ${output.id} names the table ${output.table}, which is not declared`)
+      checkFilling(output, table)
+      await checkCompute(output, table, this, 'clickhouse')
+      await this.#writer.lane(output, table)
+    }
+  }
+
+  watch(consumers: readonly Consumer[]): void {
+    this.#writer.watch(consumers)
+  }
+
+  async touched(pipeline: string, step: string): Promise<readonly TouchedRow[]> {
+    const rows = await this.#ledger(TOUCHED, 'unit, max(at) AS at', sql`${of(pipeline, step)} GROUP BY unit ORDER BY unit`)
+    return rows.map((row) => ({ unit: String(row.unit), at: row.at as bigint }))
+  }
+
+  async units(pipeline: string, step?: string): Promise<readonly LedgerRow[]> {
+    const rows = await this.#ledger(UNITS, UNIT_COLUMNS, of(pipeline, step))
+    return rows.map(ledgerRow)
+  }
+
+  async quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]> {
+    const rows = await this.#ledger(QUARANTINE, '*', of(pipeline, step))
+    return rows.map(quarantineRow)
+  }
+
+  async open(step: LedgerStep, units: readonly string[], at: bigint): Promise<ReadonlyMap<string, LedgerRow>> {
+    this.#mustWrite()
+    if (units.length === 0) return new Map()
+    const changes = new LedgerChanges()
+    for (const unit of units) changes.open(step, unit, at)
+    const put = await this.#writer.open(changes, [...this.#tables.values()])
+    return new Map(put.map((row) => [String(row.unit), ledgerRow(row)]))
+  }
+
+  commit(writes: readonly UnitWrite[]): Promise<readonly WriteOutcome[]> {
+    this.#mustWrite()
+    return writes.length === 0 ? Promise.resolve([]) : this.#writer.commit(writes, this.#tables)
+  }
+
+  amend(
+    pipeline: string,
+    { put = [], drop = [], release = [], touch = [] }: Parameters<Warehouse['amend']>[1],
+    at: bigint,
+  ): Promise<number> {
+    this.#mustWrite()
+    const changes = new LedgerChanges()
+    for (const { step, unit } of drop) changes.drop(pipeline, step, unit, at)
+    for (const { step, unit, ...change } of put) changes.mark(step, unit, change, at)
+    return this.#writer.change(changes, async (version) => {
+      let changed = 0
+      for (const { step, keys } of release) changed += await this.#release(pipeline, step, keys, version)
+      const marks = touch.flatMap(({ step, units }) => units.map((unit) => ({ pipeline, step, unit })))
+      await writeMarks(this.#sql, marks, version, at)
+      return changed + marks.length
+    })
+  }
+
+  async execute(statements: readonly Statement[]): Promise<void> {
+    this.#mustWrite()
+    for (const [i, statement] of statements.entries()) {
+      await this.#sql.execute(statement).catch((error: unknown) => {
+        throw failedStatement(i, error)
+      })
+    }
+  }
+
+  async genesis(chainId: number): Promise<string | undefined> {
+    const [row] = await this.#ledger(CHAINS, 'genesis_hash', sql`chain_id = ${{ type: { kind: 'bigint' }, value: BigInt(chainId) }}`)
+    return row && String(row.genesis_hash)
+  }
+
+  async rememberGenesis(chainId: number, hash: string): Promise<void> {
+    this.#mustWrite()
+    await this.#writer.change(new LedgerChanges(), async (version) => {
+      await this.#sql.insert(CHAINS, [[{ chain_id: BigInt(chainId), genesis_hash: hash }, version]])
+      return 1
+    })
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#writer.settled()
+    await this.#sql.close()
+  }
+
+  /** @throws {LedgerVersionError} when a newer pipe wrote the ledger. */
+  async checkVersion(): Promise<void> {
+    const [row] = await this.#ledger(LEDGER, 'version', sqlText('id = 1'))
+    const version = Number(row?.version ?? 0)
+    if (version > LEDGER_VERSION) throw new LedgerVersionError(this.display, version, LEDGER_VERSION)
+  }
+
+  async #release(pipeline: string, step: string, keys: readonly string[] | undefined, version: bigint): Promise<number> {
+    const named =
+      keys &&
+      (keys.length === 0
+        ? sqlText('0')
+        : sql`key IN (${joinSql(
+            keys.map((key) => sql`${text(key)}`),
+            ', ',
+          )})`)
+    const which = named ? sql`${of(pipeline, step)} AND ${named}` : of(pipeline, step)
+    const [count] = await this.#sql.select(sql`SELECT count(*) AS n FROM _pipe_quarantine WHERE ${which}`)
+    if (count?.n === 0n) return 0
+    const columns = sqlText('pipeline, step, key, error, attempts, at')
+    await this.#sql.execute(
+      sql`INSERT INTO _pipe_quarantine (${columns}, _pipe_version, _pipe_deleted) SELECT ${columns}, ${sqlText(String(version))}, 1 FROM _pipe_quarantine WHERE ${which}`,
+    )
+    return Number(count?.n ?? 0n)
+  }
+
+  /** Rows of a ledger table; none while there is no such table. */
+  async #ledger(table: Table, columns: string, where: Statement): Promise<Row[]> {
+    if (!this.#prepared) {
+      const [there] = await this.#sql.select(
+        sql`SELECT count(*) AS n FROM system.tables WHERE database = currentDatabase() AND name = ${text(table.name)}`,
+      )
+      if (there?.n === 0n) return []
+    }
+    return this.#sql.select(sql`SELECT ${sqlText(columns)} FROM ${identifier(table.name)} WHERE ${where}`)
+  }
+
+  async #existing(): Promise<ReadonlyMap<string, Existing>> {
+    const [tables, columns] = await Promise.all([this.#sql.all(TABLES), this.#sql.all(COLUMNS)])
+    const byTable = new Map<string, Map<string, ExistingColumn>>()
+    for (const { table, name, type, partitioned } of columns) {
+      let known = byTable.get(String(table))
+      if (!known) byTable.set(String(table), (known = new Map()))
+      known.set(String(name), { type: String(type), inPartitionKey: partitioned === 1n })
+    }
+    return new Map(
+      tables.map(({ name, engine, engine_full, sorting_key, partition_key }): [string, Existing] => [
+        String(name),
+        {
+          name: String(name),
+          engine: String(engine),
+          definition: String(engine_full),
+          sortingKey: String(sorting_key),
+          partitionKey: String(partition_key),
+          columns: byTable.get(String(name)) ?? new Map<string, ExistingColumn>(),
+        },
+      ]),
+    )
+  }
+
+  /** Puts the tables that are missing before a query, each as an empty one: nothing is made on the server. */
+  #withPretended(query: string): string {
+    if (this.#pretended.size === 0) return query
+    const empty = [...this.#pretended.values()].map((table) => {
+      const columns = table.columns.map(
+        (column) =>
+          `CAST(defaultValueOfTypeName('${columnType(column).replaceAll("'", "\\'")}') AS ${columnType(column)}) AS ${quoteIdentifier(column.name)}`,
+      )
+      return `${quoteIdentifier(table.name)} AS (SELECT ${columns.join(', ')} WHERE 0)`
+    })
+    const own = /^(?:\s|--[^\n]*\n|\/\*[^]*?\*\/)*WITH\b(\s+RECURSIVE\b)?/i.exec(query)
+    return own ? `WITH${own[1] ?? ''} ${empty.join(', ')}, ${query.slice(own[0].length)}` : `WITH ${empty.join(', ')} ${query}`
+  }
+
+  /** What a kill left of the results of queries. Those of a day are no one's any more. */
+  async #dropStages(): Promise<void> {
+    const left = await this.#sql.select(
+      sql`SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, ${text(STAGE_PREFIX)}) AND metadata_modification_time < now() - INTERVAL 1 DAY`,
+    )
+    for (const { name } of left) await this.#sql.write(`DROP TABLE IF EXISTS ${quoteIdentifier(String(name))}`)
+  }
+
+  #know(tables: Iterable<Table>): void {
+    const known = new Map(this.#tables)
+    for (const table of tables) known.set(table.name, table)
+    this.#tables = known
+  }
+
+  #mustWrite(): void {
+    if (this.#mode === 'plan') throw new Error(`${this.display} was opened for planning, which writes nothing`)
+  }
+}
+
+const text = (value: string) => ({ type: { kind: 'text' }, value }) as const
+
+function of(pipeline: string, step: string | undefined): Statement {
+  const all = sql`pipeline = ${text(pipeline)}`
+  return step === undefined ? all : sql`${all} AND step = ${text(step)}`
+}

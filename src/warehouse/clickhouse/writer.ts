@@ -1,0 +1,376 @@
+import { type Consumer, identifier, type Output, type Row, sql, type Table, type UnitWrite, type WriteOutcome } from '../../sdk/index.js'
+import { epochOf, LedgerChanges, unitKey } from '../ledger-changes.js'
+import { replacedIn } from '../outcome.js'
+import type { Place } from './ddl.js'
+import { ServerUnreachableError } from './errors.js'
+import { type Encoded, Lane, type Versioned } from './lanes.js'
+import { keyOf } from './ledger-rows.js'
+import { Orphans } from './orphans.js'
+import { writeSelect } from './selects.js'
+import type { Sql } from './sql.js'
+import { prepared } from './statements.js'
+import { inStretch, tombstones } from './stretch.js'
+import { clearMarks, Touches } from './touches.js'
+import { opening, Units, type UnitRow } from './units.js'
+import { generationOf, sequenceOf, version } from './versions.js'
+
+/** A unit that this process opened. */
+interface Opened {
+  readonly epoch: bigint
+  readonly generation: bigint
+  /** Of the one who had it before and did not end it: what it wrote after its last checkpoint is no one's. */
+  readonly before: bigint | undefined
+}
+
+/**
+ * Writes rows and ledger. ClickHouse has no transactions, so the order makes up for them: fence, marks, rows, ledger. A
+ * kill in between leaves rows that the ledger does not know. They are deleted when the unit is opened again, and once
+ * more when it ends; until then they count less than what its new owner writes, whose generation is later. A commit that
+ * fails deletes them itself.
+ *
+ * A writer that lost its unit finds out before it writes. One that loses it between that look and its rows looks again
+ * behind them and deletes them. What is left to chance: it is killed in that very moment, after its
+ * rows came in and after the new owner ended; and two processes that open one unit in the same instant, which the lock
+ * of a run and the claims of workers rule out.
+ */
+export class Writer {
+  readonly units: Units
+  readonly #sql: Sql
+  readonly #place: Place
+  readonly #orphans: Orphans
+  readonly #opened = new Map<string, Opened>()
+  readonly #lanes = new WeakMap<Output, Lane>()
+  readonly #lanesByContent = new Map<string, Lane>()
+  #consumers: readonly Consumer[] = []
+  #generation = 0n
+  #sequence = 0n
+  #tail: Promise<unknown> = Promise.resolve()
+
+  constructor(sqls: Sql, place: Place) {
+    this.#sql = sqls
+    this.#place = place
+    this.units = new Units(sqls)
+    this.#orphans = new Orphans(sqls, place)
+  }
+
+  watch(consumers: readonly Consumer[]): void {
+    this.#consumers = consumers
+  }
+
+  /** No generation that is given from now on is below it. */
+  raise(generation: bigint): void {
+    if (generation > this.#generation) this.#generation = generation
+  }
+
+  /** Resolves when nothing is under way. */
+  async settled(): Promise<void> {
+    await this.#tail
+  }
+
+  /** Takes units over. Resolves to their rows. */
+  open(changes: LedgerChanges, tables: readonly Table[]): Promise<readonly Row[]> {
+    return this.#alone(async () => {
+      const there = await this.units.read(changes.keys)
+      const generations = await this.#generations()
+      const { put } = changes.resolve(rowsOf(there))
+      const given = put.map((row): [Row, bigint] => [row, generations()])
+      await this.#orphans.sweep(
+        Array.from(there.values(), ({ version: at }) => at),
+        tables,
+      )
+      await this.units.put(given.map(([row, generation]) => [row, opening(generation)]))
+      for (const [row, generation] of given) {
+        const key = keyOf(row)
+        const left = there.get(key)
+        this.#opened.set(key, { epoch: epochOf(row) ?? 0n, generation, before: left?.row.state === 'running' ? left.version : undefined })
+      }
+      return put
+    })
+  }
+
+  /** Changes of the ledger by hand. `also` gets a version for what it writes. */
+  change(changes: LedgerChanges, also: (at: bigint) => Promise<number>): Promise<number> {
+    return this.#alone(async () => {
+      const there = await this.units.read(changes.keys)
+      const generations = await this.#generations()
+      const { put, drop } = changes.resolve(rowsOf(there))
+      await this.units.put(put.map((row) => [row, opening(generations())]))
+      await this.units.drop(drop.map((row) => [row, opening(generations())]))
+      return put.length + drop.length + (await also(version(generations(), ++this.#sequence)))
+    })
+  }
+
+  /** The way of an output's rows. @throws {OutputError} when it does not fit the table. */
+  async lane(output: Output, table: Table): Promise<Lane> {
+    const known = this.#lanes.get(output)
+    if (known?.table === table) return known
+    const content = JSON.stringify([output, table])
+    let lane = this.#lanesByContent.get(content)
+    if (!lane) this.#lanesByContent.set(content, (lane = await Lane.make(output, table, (select) => this.#sql.typeOf(select))))
+    this.#lanes.set(output, lane)
+    return lane
+  }
+
+  /** Writes of many units: fences, marks, deletes, rows, statements, queries and checkpoints, in this order. */
+  commit(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>): Promise<readonly WriteOutcome[]> {
+    return this.#alone(async () => {
+      const changes = changesOf(writes)
+      const reading = this.units.read(changes.keys)
+      reading.catch(() => undefined)
+      for (const { output } of writes.flatMap((write) => write.rows)) await this.lane(output, declared(output.table, tables))
+      let sequence = ++this.#sequence
+      // While the database looks who owns the units. The rows of those that are someone else's are left out below.
+      const early = writes.every((write) => this.#generationOf(write) !== undefined) ? this.#encoded(writes, sequence, tables) : undefined
+      const there = await reading
+      const kept = writes.filter((write) => epochOf(there.get(unitOf(write))?.row) === write.epoch)
+      for (const write of kept) {
+        const at = there.get(unitOf(write))?.version ?? 0n
+        if (sequenceOf(at) > 2n * sequence) this.#sequence = sequence = sequenceOf(at)
+        this.#remember(write, at)
+      }
+      const still = early?.sequence === sequence && kept.length === writes.length
+      const encoded = early && still ? early : this.#encoded(kept, sequence, tables)
+      if (encoded.error) throw encoded.error
+      const lost = await this.#write({
+        kept,
+        sequence,
+        there,
+        tables,
+        encoded: encoded.parts,
+        changes: kept.length === writes.length ? changes : changesOf(kept),
+      })
+      const replaced = encoded.parts.flatMap((part) => part.replaced)
+      return writes.map((write): WriteOutcome => {
+        const counts = lost.counts.get(write)
+        return counts === undefined ? { written: false, reason: 'taken' } : { written: true, rows: counts, ...replacedIn(write, replaced) }
+      })
+    })
+  }
+
+  async #write({
+    kept,
+    sequence,
+    there,
+    tables,
+    encoded,
+    changes,
+  }: Work): Promise<{ readonly counts: ReadonlyMap<UnitWrite, Record<string, number>> }> {
+    const counts = new Map<UnitWrite, Record<string, number>>()
+    if (kept.length === 0) return { counts }
+    const statements = new Map<UnitWrite, Awaited<ReturnType<typeof prepared>>[]>()
+    for (const write of kept) {
+      const own: Awaited<ReturnType<typeof prepared>>[] = []
+      for (const statement of write.sql) own.push(await prepared(statement, tables, this.#versionOf(write, sequence), this.#sql))
+      statements.set(write, own)
+    }
+    const highest = kept.reduce((most, write) => (this.#versionOf(write, sequence) > most ? this.#versionOf(write, sequence) : most), 0n)
+    const at = kept.reduce((latest, write) => (write.at > latest ? write.at : latest), 0n)
+    await this.#clear(kept, there, sequence)
+    const touches = new Touches(this.#sql, this.#consumers)
+    const stretches = stretchesOf(kept)
+    for (const { stretch } of stretches) {
+      const table = declared(stretch.table, tables)
+      if (!touches.watched(table.name)) continue
+      const from = sql`FROM ${identifier(table.name)} WHERE ${inStretch(stretch, table)}`
+      await touches.see(table, sql`SELECT 1 AS one ${from} LIMIT 1`, (column) => sql`SELECT ${identifier(column)} AS pipe_time ${from}`)
+    }
+    for (const part of encoded) if (touches.watched(part.lane.table.name)) await touches.seeRows(part)
+    const mark = () => touches.write(highest, at)
+    await mark()
+    try {
+      for (const { stretch, write } of stretches) {
+        const table = declared(stretch.table, tables)
+        await this.#sql.execute(tombstones(table, inStretch(stretch, table), this.#versionOf(write, sequence) - 1n))
+      }
+      for (const part of encoded) await this.#insert(part)
+      for (const write of kept) {
+        const rows: Record<string, number> = {}
+        for (const part of write.rows) rows[part.output.table] = (rows[part.output.table] ?? 0) + part.rows.length
+        for (const statement of statements.get(write) ?? []) await this.#sql.execute(statement, { once: true })
+        for (const select of write.selects ?? []) {
+          const table = declared(select.output.table, tables)
+          const at = this.#versionOf(write, sequence)
+          const given = await writeSelect(this.#sql, { select, table, place: this.#place, version: at, touches, mark })
+          rows[table.name] = (rows[table.name] ?? 0) + given
+        }
+        counts.set(write, rows)
+      }
+    } catch (error) {
+      // A server that is away can't take back anything, either.
+      if (!(error instanceof ServerUnreachableError)) await this.#undo(kept, sequence, tables)
+      throw error
+    }
+    await this.#sweepEnded(kept, tables)
+    // Side by side: what a writer that lost its unit says in the ledger counts less than what its owner says.
+    const [after, owned] = await Promise.all([this.#checkpoint(changes, kept, there, sequence), this.units.epochs(kept.map(unitRow))])
+    for (const write of kept) {
+      const epoch = owned.get(unitOf(write))
+      if (epoch !== write.epoch && epoch !== after.get(unitOf(write))) {
+        await this.#orphans.retract(this.#versionsOf([write], sequence), tablesOf(write, tables))
+        counts.delete(write)
+      }
+      if (write.ledger.state === 'done') this.#opened.delete(unitOf(write))
+    }
+    return { counts }
+  }
+
+  /** Takes back what a commit wrote before it failed. Where that fails, too, whoever opens the units next does it. */
+  async #undo(kept: readonly UnitWrite[], sequence: bigint, tables: ReadonlyMap<string, Table>): Promise<void> {
+    const written = new Set(kept.flatMap((write) => tablesOf(write, tables)))
+    await this.#orphans.retract(this.#versionsOf(kept, sequence), [...written]).catch(() => undefined)
+  }
+
+  async #insert(encoded: Encoded): Promise<void> {
+    if (encoded.rows.length === 0) return
+    const { text, token } = encoded.lane.insert(encoded)
+    try {
+      await this.#sql.write(text, { token })
+    } catch (error) {
+      if (encoded.lane.computed.length === 0) throw error
+      throw (await encoded.lane.diagnose(encoded, (query) => this.#sql.all(query))) ?? error
+    }
+  }
+
+  /** Takes away the marks of units that are computed now. A kill from here on leaves them open, not done. */
+  async #clear(kept: readonly UnitWrite[], there: ReadonlyMap<string, UnitRow>, sequence: bigint): Promise<void> {
+    const clearing = kept.filter((write) => write.clearsTouch)
+    const done = clearing.flatMap((write): [Row, bigint][] => {
+      const row = there.get(unitOf(write))?.row
+      return row?.state === 'done' ? [[{ ...row, state: 'running' }, this.#versionOf(write, sequence) - 1n]] : []
+    })
+    await this.units.put(done)
+    await clearMarks(this.#sql, clearing.map(unitRow))
+  }
+
+  async #sweepEnded(kept: readonly UnitWrite[], tables: ReadonlyMap<string, Table>): Promise<void> {
+    const ended = kept.flatMap((write) => (write.ledger.state === 'done' ? (this.#opened.get(unitOf(write))?.before ?? []) : []))
+    await this.#orphans.sweep(ended, [...tables.values()])
+  }
+
+  /** Resolves to the epochs of the rows as they are written. */
+  async #checkpoint(
+    changes: LedgerChanges,
+    kept: readonly UnitWrite[],
+    there: ReadonlyMap<string, UnitRow>,
+    sequence: bigint,
+  ): Promise<ReadonlyMap<string, bigint | undefined>> {
+    const own = new Map(kept.map((write) => [unitOf(write), write]))
+    const { put, drop } = changes.resolve(rowsOf(there))
+    const fresh = put.filter((row) => own.get(keyOf(row))?.epoch !== epochOf(row))
+    const generations = fresh.length + drop.length > 0 ? await this.#generations() : undefined
+    await this.units.put(
+      put.map((row): [Row, bigint] => {
+        const write = own.get(keyOf(row))
+        return [row, write?.epoch === epochOf(row) && write ? this.#versionOf(write, sequence) : opening(generations?.() ?? 0n)]
+      }),
+    )
+    await this.units.drop(drop.map((row) => [row, opening(generations?.() ?? 0n)]))
+    const highest = kept.reduce((most, write) => (this.#versionOf(write, sequence) > most ? this.#versionOf(write, sequence) : most), 0n)
+    await this.units.quarantine(changes, highest)
+    return new Map(put.map((row) => [keyOf(row), epochOf(row)]))
+  }
+
+  #encoded(writes: readonly UnitWrite[], sequence: bigint, tables: ReadonlyMap<string, Table>): EncodedWrites {
+    const byLane = new Map<Lane, Versioned[]>()
+    for (const write of writes) {
+      for (const { output, rows } of write.rows) {
+        const lane = this.#lanes.get(output)
+        if (!lane || lane.table !== declared(output.table, tables) || rows.length === 0) continue
+        const parts = byLane.get(lane) ?? []
+        if (parts.length === 0) byLane.set(lane, parts)
+        parts.push({ rows, version: this.#versionOf(write, sequence) })
+      }
+    }
+    try {
+      return { sequence, parts: [...byLane].map(([lane, parts]) => lane.encode(parts)), error: undefined }
+    } catch (error) {
+      return { sequence, parts: [], error: error instanceof Error ? error : new Error(String(error)) }
+    }
+  }
+
+  #generationOf({ epoch, ...write }: UnitWrite): bigint | undefined {
+    const opened = this.#opened.get(unitKey(write.step.pipeline, write.step.step, write.unit))
+    return opened?.epoch === epoch ? opened.generation : undefined
+  }
+
+  /** The version of what a write brings. What goes has the one before it. */
+  #versionOf(write: UnitWrite, sequence: bigint): bigint {
+    return version(this.#generationOf(write) ?? 0n, 2n * sequence + 1n)
+  }
+
+  /** Of what writes bring and of what goes for it. */
+  #versionsOf(writes: readonly UnitWrite[], sequence: bigint): bigint[] {
+    return [...new Set(writes.flatMap((write) => [this.#versionOf(write, sequence), this.#versionOf(write, sequence) - 1n]))]
+  }
+
+  /** A unit that another warehouse object of ours opened. */
+  #remember(write: UnitWrite, at: bigint): void {
+    if (this.#generationOf(write) === undefined)
+      this.#opened.set(unitOf(write), { epoch: write.epoch, generation: generationOf(at), before: undefined })
+  }
+
+  /** Gives generations that were never given, one a call. */
+  async #generations(): Promise<() => bigint> {
+    this.raise(generationOf(await this.units.generation()))
+    return () => ++this.#generation
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(work)
+    this.#tail = result.catch(() => undefined)
+    return result
+  }
+}
+
+interface EncodedWrites {
+  readonly sequence: bigint
+  readonly parts: readonly Encoded[]
+  /** A value that does not fit: thrown once it is known whose it is. */
+  readonly error: Error | undefined
+}
+
+interface Work {
+  readonly kept: readonly UnitWrite[]
+  readonly sequence: bigint
+  readonly there: ReadonlyMap<string, UnitRow>
+  readonly tables: ReadonlyMap<string, Table>
+  readonly encoded: readonly Encoded[]
+  readonly changes: LedgerChanges
+}
+
+function changesOf(writes: readonly UnitWrite[]): LedgerChanges {
+  const changes = new LedgerChanges()
+  for (const write of writes) changes.write(write)
+  return changes
+}
+
+function declared(name: string, tables: ReadonlyMap<string, Table>): Table {
+  const table = tables.get(name)
+  if (!table) throw new Error(`table ${name} was not declared to the warehouse`)
+  return table
+}
+
+/** Each stretch once. */
+function stretchesOf(writes: readonly UnitWrite[]) {
+  const found = new Map<string, { readonly stretch: UnitWrite['deletes'][number]; readonly write: UnitWrite }>()
+  for (const write of writes) {
+    for (const stretch of write.deletes) {
+      const { table, column, from, to, constants } = stretch
+      found.set(JSON.stringify([table, column, String(from), String(to), constants]), { stretch, write })
+    }
+  }
+  return [...found.values()]
+}
+
+function tablesOf(write: UnitWrite, tables: ReadonlyMap<string, Table>): Table[] {
+  const outputs = [
+    ...write.deletes.map(({ table }) => table),
+    ...write.rows.map(({ output }) => output.table),
+    ...(write.selects ?? []).map(({ output }) => output.table),
+  ]
+  return [...new Set(outputs)].map((name) => declared(name, tables))
+}
+
+const rowsOf = (there: ReadonlyMap<string, UnitRow>): ReadonlyMap<string, Row> => new Map([...there].map(([key, { row }]) => [key, row]))
+const unitOf = ({ step, unit }: UnitWrite): string => unitKey(step.pipeline, step.step, unit)
+const unitRow = ({ step, unit }: UnitWrite): Row => ({ pipeline: step.pipeline, step: step.step, unit })

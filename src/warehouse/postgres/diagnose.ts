@@ -1,0 +1,95 @@
+import type { PostgresSession } from '../../postgres/session.js'
+import { type Column, type Output, quoteIdentifier, type Row, type Table, typeLabel, ValueError } from '../../sdk/index.js'
+import { outside } from '../ddl.js'
+import { broughtColumns, constantColumns } from '../fill.js'
+import { rowName } from '../row-name.js'
+import { exactly, isDoubleKey, type LaneError } from './lanes.js'
+import { ORDER, Stage } from './stage.js'
+
+/**
+ * The row that SQL failed on, by name, or undefined when no single row is to blame. Inside a transaction that is rolled
+ * back afterwards.
+ */
+export async function diagnose(session: PostgresSession, { lane, rows, cause }: LaneError): Promise<Error | undefined> {
+  const { output, table } = lane
+  const stage = new Stage('_pipe_stage_diagnosis', broughtColumns(output, table), { extra: constantColumns(output), ordered: true })
+  await session.query('DROP TABLE IF EXISTS pg_temp._pipe_stage_diagnosis')
+  await stage.create(session)
+  await stage.append(session, rows, rowName(table.name, table.key))
+  for (const [name, expression] of Object.entries(output.compute)) {
+    const column = table.columns.find((candidate) => candidate.name === name)
+    const bad = column && (await firstBad(session, stage, expression, column, rows.length))
+    if (column && bad !== undefined)
+      return misfit(session, stage, { output, table, column, expression, row: rows[bad] as Row, number: bad })
+  }
+  return isDoubleKey(cause) ? doubles(session, stage, table) : undefined
+}
+
+/** The number of the first row whose value can't be stored. The half that holds one is searched on. */
+async function firstBad(
+  session: PostgresSession,
+  stage: Stage,
+  expression: string,
+  column: Column,
+  count: number,
+): Promise<number | undefined> {
+  const value = exactly(expression, column)
+  const wrong = [outside('v', column.type, 'postgres'), column.nullable ? undefined : 'v IS NULL'].filter(
+    (condition) => condition !== undefined,
+  )
+  const isBad = async (from: number, to: number): Promise<boolean> => {
+    await session.query('SAVEPOINT pipe_look')
+    const found = await session
+      .query(
+        `SELECT count(*) FILTER (WHERE ${wrong.length > 0 ? wrong.join(' OR ') : 'FALSE'}) AS bad, count(v) FROM (SELECT ${value} AS v FROM (${stage.source}) AS pipe_row WHERE ${ORDER} >= ${from} AND ${ORDER} < ${to}) AS pipe_values`,
+      )
+      .then(
+        ({ rows: [row] }) => row?.bad !== '0',
+        () => true,
+      )
+    await session.query('ROLLBACK TO pipe_look')
+    return found
+  }
+  if (!(await isBad(0, count))) return undefined
+  let [from, to] = [0, count]
+  while (to - from > 1) {
+    const middle = (from + to) >> 1
+    if (await isBad(from, middle)) to = middle
+    else from = middle
+  }
+  return from
+}
+
+interface Misfit {
+  readonly output: Output
+  readonly table: Table
+  readonly column: Column
+  readonly expression: string
+  readonly row: Row
+  readonly number: number
+}
+
+async function misfit(
+  session: PostgresSession,
+  stage: Stage,
+  { output, table, column, expression, row, number }: Misfit,
+): Promise<ValueError> {
+  const keys = output.columns.filter((name) => table.key.includes(name))
+  await session.query('SAVEPOINT pipe_look')
+  const computed = await session
+    .query(`SELECT CAST((${expression}\n) AS text) AS value FROM (${stage.source}) AS pipe_row WHERE ${ORDER} = ${number}`)
+    .then(
+      ({ rows: [only] }) => only?.value ?? null,
+      () => null,
+    )
+  await session.query('ROLLBACK TO pipe_look')
+  const named = Object.fromEntries(keys.map((name) => [name, row[name] ?? null]))
+  const problem = computed === null ? 'is computed as null or not at all, and is' : `is computed as ${computed}, which does not fit`
+  return new ValueError(`${rowName(table.name, keys)(named)}, column ${column.name}`, `${problem} ${typeLabel(column.type)}`)
+}
+
+async function doubles(session: PostgresSession, stage: Stage, table: Table): Promise<Error> {
+  const key = table.key.map(quoteIdentifier).join(', ')
+  const { rows } = await session.query(`SELECT count(*) - count(DISTINCT (${key})) AS n FROM (${stage.source}) AS pipe_row`)
+  return new Error(`${rows[0]?.n} rows for ${table.name} share a key with another of the same commit`)
+}

@@ -1,0 +1,148 @@
+import type { PostgresSession } from '../../postgres/session.js'
+import { codeOf } from '../../postgres/faults.js'
+import {
+  type Column,
+  identifier,
+  isExactNumber,
+  type Output,
+  quoteIdentifier,
+  type Row,
+  sql,
+  sqlText,
+  type Table,
+} from '../../sdk/index.js'
+import { identifiers } from '../ddl.js'
+import { SqlError } from '../errors.js'
+import { broughtColumns, checkFilling, constantColumns, differ, filled, insertSelected, sameKey, typed } from '../fill.js'
+import { rowName } from '../row-name.js'
+import { boundNames, boundsOf, type Marks, type Watched } from '../touches.js'
+import { sqlType } from '../types.js'
+import { statementError } from './errors.js'
+import { ORDER, Stage } from './stage.js'
+import { select } from './statements.js'
+
+/** An output with its table and the stage that its rows pass through. */
+export interface Lane {
+  readonly output: Output
+  readonly table: Table
+  readonly stage: Stage
+  /** SELECT that gives the staged rows as the table will have them, in the order of its key. */
+  readonly filled: string
+  /** SQL computes a part of the key, so nobody could tell before whether two rows have the same. */
+  readonly computesKey: boolean
+}
+
+/** Rows that SQL refused on their way from a stage to their table. */
+export class LaneError extends Error {
+  constructor(
+    readonly lane: Lane,
+    readonly rows: readonly Row[],
+    cause: unknown,
+  ) {
+    super('a lane failed', { cause })
+  }
+}
+
+/** The ways of rows into tables, one an output, made when first used. */
+export class Lanes {
+  readonly #byOutput = new WeakMap<Output, Lane>()
+  readonly #byContent = new Map<string, Lane>()
+
+  /** @throws {OutputError} when the output does not fit the table. */
+  of(output: Output, table: Table): Lane {
+    const known = this.#byOutput.get(output)
+    if (known?.table === table) return known
+    const content = JSON.stringify([output, table])
+    let lane = this.#byContent.get(content)
+    if (!lane) this.#byContent.set(content, (lane = makeLane(output, table, `_pipe_stage_${this.#byContent.size}`)))
+    this.#byOutput.set(output, lane)
+    return lane
+  }
+}
+
+/**
+ * Stages rows and moves them into their table. Resolves to the row of each text in which U+FFFD took a place.
+ *
+ * @throws {ValueError} for a value that does not fit, before any SQL.
+ * @throws {LaneError} when SQL refuses: `diagnose` may know more after the rollback.
+ */
+export async function writeLane(session: PostgresSession, lane: Lane, rows: readonly Row[], marks: Marks): Promise<readonly Row[]> {
+  const { table, stage, computesKey } = lane
+  const replaced = await stage.append(session, rows, rowName(table.name, table.key))
+  const watched = marks.of(table.name)
+  const refused = (error: unknown): never => {
+    // A full disk or a deadlock is nobody's row.
+    throw statementError(table.name, error) instanceof SqlError ? new LaneError(lane, rows, causeOf(error)) : error
+  }
+  if (watched && (await insertMarked(session, lane, rows, marks, watched).catch(refused))) return replaced
+  const { rowCount } = await session.query(insertSelected(table, lane.filled)).catch(refused)
+  const overwrites = table.columns.length > table.key.length
+  if (overwrites && !computesKey && rowCount !== rows.length)
+    throw new Error(`${rows.length} rows for ${table.name} became ${rowCount}: a computation gives several rows or none`)
+  return replaced
+}
+
+/**
+ * Adds the staged rows whose key is new and marks what they touch; of the others, marks what those touch that differ from
+ * what is there, by their old time and by their new one. Resolves to whether nothing is left to overwrite.
+ */
+async function insertMarked(
+  session: PostgresSession,
+  { table, filled: rows }: Lane,
+  { length }: readonly Row[],
+  marks: Marks,
+  watched: Watched,
+): Promise<boolean> {
+  const names = sqlText(boundNames(watched))
+  const insert = sql`${sqlText(`${insertSelected(table, rows, 'keep')} RETURNING `)}${boundsOf(watched, undefined)}`
+  const added = await select(session, sql`WITH added AS (${insert}) SELECT ${names}, count(*) AS pipe_added FROM added GROUP BY ${names}`)
+  marks.seeRows(
+    watched,
+    added.map(({ pipe_added: _, ...row }) => Object.values(row) as (bigint | null)[]),
+  )
+  if (added.reduce((sum, row) => sum + Number(row.pipe_added), 0) === length) return true
+  const changed = sql`SELECT DISTINCT ${boundsOf(watched, 'o', 'pipe_old')}, ${boundsOf(watched, 'n', 'pipe_new')} FROM (${sqlText(typed(table, rows, 'postgres'))}) AS n JOIN ${identifier(table.name)} AS o ON ${sqlText(sameKey(table, 'o', 'n'))} WHERE ${sqlText(differ(table, 'o', 'n'))}`
+  return (await marks.see(watched, changed)) === 0
+}
+
+const causeOf = (error: unknown): unknown => (error instanceof SqlError ? error.cause : error)
+
+/** Whether Postgres refused two rows of one key in one statement. */
+export function isDoubleKey(error: unknown): boolean {
+  return codeOf(error) === '21000'
+}
+
+function makeLane(output: Output, table: Table, name: string): Lane {
+  checkFilling(output, table)
+  const computesKey = table.key.some((column) => column in output.compute)
+  const stage = new Stage(name, broughtColumns(output, table), { extra: constantColumns(output), ordered: computesKey })
+  const computed = computedColumns(output, table)
+  const rows = computed.length === 0 ? stage.source : `SELECT *, ${computed.join(', ')} FROM (${stage.source}) AS pipe_row`
+  const key = identifiers(table.key)
+  // The last of the rows with one key.
+  const source = computesKey ? `SELECT DISTINCT ON (${key}) * FROM (${rows}) AS pipe_computed ORDER BY ${key}, ${ORDER} DESC` : rows
+  const all = { ...output, columns: [...output.columns, ...Object.keys(output.compute)], compute: {} }
+  return { output, table, stage, computesKey, filled: filled(all, table, source, byKey) }
+}
+
+/** In one order for all, so that two who write the same rows wait and do not block each other. */
+const byKey = (select: string, key: readonly string[]): string => `${select} ORDER BY ${key.join(', ')}`
+
+function computedColumns(output: Output, table: Table): string[] {
+  return Object.entries(output.compute).flatMap(([name, expression]) => {
+    const column = table.columns.find((candidate) => candidate.name === name)
+    return column ? [`${exactly(expression, column)} AS ${quoteIdentifier(name)}`] : []
+  })
+}
+
+/**
+ * A computed value as its column has it. Postgres rounds `1.5` into a whole number without a word, so a value with more
+ * fraction digits than the column is turned into one that no number is.
+ */
+export function exactly(expression: string, column: Column): string {
+  const type = sqlType(column.type, 'postgres')
+  // On a line of its own: the expression may end in a comment.
+  if (!isExactNumber(column.type)) return `CAST((${expression}\n) AS ${type})`
+  const scale = column.type.kind === 'decimal' ? column.type.scale : 0
+  return `(SELECT CAST(CASE WHEN v IS NULL OR v = round(v, ${scale}) THEN v ELSE CAST('not exact: ' || v AS numeric) END AS ${type}) FROM (SELECT CAST((${expression}\n) AS numeric) AS v) AS pipe_value)`
+}

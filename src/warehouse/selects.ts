@@ -1,0 +1,204 @@
+import {
+  type Column,
+  formatInstant,
+  identifier,
+  isExactNumber,
+  quoteIdentifier,
+  type Row,
+  type SelectWrite,
+  show,
+  sql,
+  sqlText,
+  type Statement,
+  type Stretch,
+  type Table,
+  typeLabel,
+  ValueError,
+} from '../sdk/index.js'
+import { identifiers } from './ddl.js'
+import { SqlError } from './errors.js'
+import { constantColumns, differ, filled, insertSelected, inStretch, sameKey, typed } from './fill.js'
+import { rowName } from './row-name.js'
+import { boundNames, boundsOf, type Marks } from './touches.js'
+import type { WarehouseKind } from './types.js'
+
+/** A column that a query gives. */
+export interface Given {
+  readonly name: string
+  /** SQL of its value as the column has it. Only used where `misfits` are false. */
+  value(column: Column): string
+  /** Conditions that are true where a value would be lost or changed on its way into the column. NULL is no misfit. */
+  misfits(column: Column): readonly string[]
+}
+
+/** What moving a query's rows takes of a warehouse, inside the transaction that is open. */
+export interface SelectEngine {
+  readonly kind: WarehouseKind
+  /** Compiles a statement of a step. @throws {SqlError} for what is not one SELECT. */
+  check(query: Statement): Promise<void>
+  /** Fills a temporary table of that name, which there may be already, with what a SELECT gives. @throws {SqlTimeoutError} */
+  fill(name: string, select: Statement, timeoutMs?: number): Promise<void>
+  /** The name of a temporary table for SQL. */
+  temporary(name: string): string
+  /** The columns of a temporary table. */
+  columns(name: string): Promise<readonly Given[]>
+  /** Runs a query of ours. */
+  rows(statement: Statement): Promise<readonly Row[]>
+  run(statement: Statement): Promise<void>
+}
+
+/** A statement of a step is something else than a query. */
+export const notSelect = (): SqlError => new SqlError('only a SELECT may run here', { hint: 'the step itself writes what the query gives' })
+
+/** What the query gives, as it gives it. */
+const GIVEN = '_pipe_given'
+/** The same as the table will have it: all of its columns, with their types. */
+const ROWS = '_pipe_rows'
+/** Of those, the ones that are not there yet or differ from what is there. */
+const CHANGED = '_pipe_changed'
+
+/**
+ * Moves what a query gives into its table, inside the transaction that is open. Only rows that are new or differ from what
+ * is there are written and marked, so that the same result once more wakes up nobody. Resolves to how many rows the query
+ * gave.
+ *
+ * @throws {ValueError} naming the row and the column: a value that does not fit, a row that is not the step's own, one key
+ * given twice.
+ * @throws {SqlTimeoutError}
+ */
+export async function writeSelect(select: SelectWrite, table: Table, engine: SelectEngine, marks: Marks): Promise<number> {
+  const given = await stage(select, table, engine)
+  const refuse = refuser(table, engine)
+  const wrong = given.map(({ column, of }) => {
+    const nulls = column.nullable ? [] : [`${quoteIdentifier(column.name)} IS NULL`]
+    return { column, where: [...nulls, ...of.misfits(column)].join(' OR ') || 'FALSE' }
+  })
+  // One look at all of them; which one it was is asked when there is something to say.
+  const from = sqlText(engine.temporary(GIVEN))
+  const [found] = await engine.rows(
+    sql`SELECT count(*) AS n, count(CASE WHEN ${sqlText(wrong.map(({ where }) => where).join(' OR '))} THEN 1 END) AS wrong FROM ${from}`,
+  )
+  for (const { column, where } of found?.wrong === 0n ? [] : wrong)
+    await refuse(GIVEN, sqlText(where), column.name, (value) =>
+      value === null ? 'is NULL, and the column is required' : `${show(value)} does not fit ${typeLabel(column.type)}`,
+    )
+  for (const [name, constant] of Object.entries(select.output.constants))
+    if (given.some(({ column }) => column.name === name))
+      await refuse(
+        GIVEN,
+        sqlText(`${quoteIdentifier(name)} <> ${literal(constant)}`),
+        name,
+        (value) => `is ${show(value)}, and the rows of this step have ${show(constant)}`,
+      )
+  await fillRows(select, table, given, engine)
+  await refuseDoubles(table, engine)
+  const { replace } = select
+  if (replace !== undefined && replace !== 'all')
+    await refuse(
+      ROWS,
+      sql`(${inStretch(replace, table)}) IS NOT TRUE`,
+      replace.column,
+      () => `lies outside of the interval ${stretchText(replace)}`,
+    )
+  await writeChanges(select, table, engine, marks)
+  return Number(found?.n ?? 0)
+}
+
+interface Filled {
+  readonly column: Column
+  readonly of: Given
+}
+
+/** Runs the query, once, into a temporary table. */
+async function stage({ sql: query, timeoutMs }: SelectWrite, table: Table, engine: SelectEngine): Promise<readonly Filled[]> {
+  // By itself, so that no bracket in it leads out of ours.
+  await engine.check(query)
+  await engine.fill(
+    GIVEN,
+    sql`SELECT * FROM (
+${query}
+) AS pipe_query`,
+    timeoutMs,
+  )
+  return (await engine.columns(GIVEN)).map((of) => {
+    const column = table.columns.find(({ name }) => name === of.name)
+    if (!column)
+      throw new SqlError(`the query gives a column ${of.name}, and ${table.name} has none`, {
+        hint: `it has ${table.columns.map((known) => known.name).join(', ')}`,
+      })
+    return { column, of }
+  })
+}
+
+async function fillRows({ output }: SelectWrite, table: Table, given: readonly Filled[], engine: SelectEngine): Promise<void> {
+  const constants = Object.keys(output.constants)
+  const columns = given.filter(({ column }) => !constants.includes(column.name))
+  const values = [...columns.map(({ column, of }) => `${of.value(column)} AS ${quoteIdentifier(column.name)}`), ...constantColumns(output)]
+  const brought = { ...output, columns: columns.map(({ column }) => column.name), compute: {} }
+  await engine.fill(
+    ROWS,
+    sqlText(typed(table, filled(brought, table, `SELECT ${values.join(', ')} FROM ${engine.temporary(GIVEN)}`), engine.kind)),
+  )
+}
+
+async function refuseDoubles(table: Table, engine: SelectEngine): Promise<void> {
+  const [row] = await engine.rows(
+    sqlText(`SELECT ${keyTexts(table)} FROM ${engine.temporary(ROWS)} GROUP BY ${identifiers(table.key)} HAVING count(*) > 1 LIMIT 1`),
+  )
+  if (row) throw new ValueError(rowName(table.name, table.key)(row), 'is given more than once by the query')
+}
+
+/** Deletes, inserts and updates what is not as it should be, and marks what that touches. */
+async function writeChanges({ replace, output }: SelectWrite, table: Table, engine: SelectEngine, marks: Marks): Promise<void> {
+  const name = identifier(table.name)
+  const watched = marks.of(table.name)
+  const [rows, changed] = [engine.temporary(ROWS), engine.temporary(CHANGED)]
+  await engine.fill(
+    CHANGED,
+    sql`SELECT n.*${watched ? sql`, ${boundsOf(watched, 'o', 'pipe_old')}` : sqlText('')} FROM ${sqlText(rows)} AS n LEFT JOIN ${name} AS o ON ${sqlText(sameKey(table, 'o', 'n'))} WHERE o.${identifier(table.key[0] ?? '')} IS NULL OR ${sqlText(differ(table, 'o', 'n'))}`,
+  )
+  if (watched)
+    await marks.see(
+      watched,
+      sql`SELECT DISTINCT ${sqlText(boundNames(watched, 'pipe_old'))}, ${boundsOf(watched, 'n', 'pipe_new')} FROM ${sqlText(changed)} AS n`,
+    )
+  if (replace !== undefined) {
+    const others = sqlText(`NOT EXISTS (SELECT 1 FROM ${rows} AS n WHERE ${sameKey(table, 'o', 'n')})`)
+    const gone = sql`${ownRows(replace, output.constants, table)} AND ${others}`
+    if (watched) await marks.see(watched, sql`SELECT DISTINCT ${boundsOf(watched, 'o')} FROM ${name} AS o WHERE ${gone}`)
+    await engine.run(sql`DELETE FROM ${name} AS o WHERE ${gone}`)
+  }
+  const columns = identifiers(table.columns.map((column) => column.name))
+  await engine.run(sqlText(insertSelected(table, `SELECT ${columns} FROM ${changed} ORDER BY ${identifiers(table.key)}`)))
+}
+
+/** The rows that the step may delete. */
+function ownRows(replace: Stretch | 'all', constants: Readonly<Record<string, string>>, table: Table): Statement {
+  if (replace !== 'all') return inStretch(replace, table)
+  return sqlText(
+    ['TRUE', ...Object.entries(constants).map(([name, value]) => `${quoteIdentifier(name)} = ${literal(value)}`)].join(' AND '),
+  )
+}
+
+/** Throws for the first row of a temporary table that a condition is true for. */
+function refuser(table: Table, engine: SelectEngine) {
+  return async (from: string, where: Statement, column: string, problem: (value: string | null) => string): Promise<void> => {
+    const there = new Set((await engine.columns(from)).map(({ name }) => name))
+    const key = table.key.filter((name) => there.has(name))
+    const texts = [`CAST(${quoteIdentifier(column)} AS VARCHAR) AS pipe_value`, ...key.map((name) => keyText(table, name))]
+    const [row] = await engine.rows(sql`SELECT ${sqlText(texts.join(', '))} FROM ${sqlText(engine.temporary(from))} WHERE ${where} LIMIT 1`)
+    if (row) throw new ValueError(`${rowName(table.name, key)(row)}, column ${column}`, problem(row.pipe_value as string | null))
+  }
+}
+
+const keyTexts = (table: Table): string => table.key.map((name) => keyText(table, name)).join(', ')
+
+/** A column of the key for messages: numbers as they are, all else as text. */
+function keyText(table: Table, name: string): string {
+  const type = table.columns.find((column) => column.name === name)?.type
+  return type && isExactNumber(type) ? quoteIdentifier(name) : `CAST(${quoteIdentifier(name)} AS VARCHAR) AS ${quoteIdentifier(name)}`
+}
+
+const stretchText = ({ from, to }: Stretch): string => `${formatInstant(from)} to ${formatInstant(to + 1n)}`
+
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`

@@ -1,0 +1,143 @@
+import {
+  type Consumer,
+  type IntervalInput,
+  identifier,
+  joinSql,
+  type Row,
+  sql,
+  sqlText,
+  type Statement,
+  timeUnit,
+  touchedBounds,
+  touchedStarts,
+} from '../sdk/index.js'
+import type { WarehouseKind } from './types.js'
+
+type Step = Pick<Consumer, 'pipeline' | 'step'>
+
+/** Who is to know of changes of one table. */
+export interface Watched {
+  readonly kind: WarehouseKind
+  readonly times: readonly { readonly input: IntervalInput; readonly steps: readonly Step[] }[]
+  readonly whole: readonly Step[]
+  readonly every: readonly Step[]
+}
+
+/** The consumers of each table, by its name. */
+export function watchedTables(consumers: readonly Consumer[], kind: WarehouseKind): ReadonlyMap<string, Watched> {
+  const tables = new Map<string, { times: Map<string, { input: IntervalInput; steps: Step[] }>; whole: Step[]; every: Step[] }>()
+  for (const { pipeline, step, table, interval } of consumers) {
+    let watched = tables.get(table)
+    if (!watched) tables.set(table, (watched = { times: new Map(), whole: [], every: [] }))
+    const who = { pipeline, step }
+    if (interval === 'whole' || interval === 'every') {
+      watched[interval].push(who)
+      continue
+    }
+    const name = JSON.stringify([interval.column, String(interval.everyUs), String(interval.lookbackUs)])
+    const same = watched.times.get(name)
+    if (same) same.steps.push(who)
+    else watched.times.set(name, { input: interval, steps: [who] })
+  }
+  return new Map([...tables].map(([table, { times, whole, every }]) => [table, { kind, times: [...times.values()], whole, every }]))
+}
+
+/**
+ * SQL columns that say which units rows touch: two for each time that somebody goes by, under names made of `prefix`.
+ * `row` is the alias of the rows, or undefined where there is none.
+ */
+export function boundsOf({ kind, times }: Watched, row: string | undefined, prefix = 'pipe_touch'): Statement {
+  const columns = times.flatMap(({ input }, i) => {
+    const column = identifier(input.column)
+    const { first, last } = touchedBounds(row === undefined ? column : sql`${sqlText(row)}.${column}`, input, kind)
+    return [sql`${first} AS ${sqlText(`${prefix}_${2 * i}`)}`, sql`${last} AS ${sqlText(`${prefix}_${2 * i + 1}`)}`]
+  })
+  return columns.length > 0 ? joinSql(columns, ', ') : sqlText(`1 AS ${prefix}`)
+}
+
+/** The names of those columns. */
+export function boundNames({ times }: Watched, prefix = 'pipe_touch'): string {
+  return times.length > 0 ? times.flatMap((_, i) => [`${prefix}_${2 * i}`, `${prefix}_${2 * i + 1}`]).join(', ') : prefix
+}
+
+/** Rows of bounds, as `boundsOf` selects them. */
+export type Bounds = readonly (readonly (bigint | null)[])[]
+
+/** What the changes of one commit touch. */
+export class Marks {
+  readonly #tables: ReadonlyMap<string, Watched>
+  readonly #select: (statement: Statement) => Promise<Bounds>
+  readonly #units = new Map<string, Row>()
+  readonly #every = new Map<string, Step>()
+
+  /** @param select Runs a query inside the transaction that is open. */
+  constructor(tables: ReadonlyMap<string, Watched>, select: (statement: Statement) => Promise<Bounds>) {
+    this.#tables = tables
+    this.#select = select
+  }
+
+  /** Who watches the table, or undefined when nobody does. */
+  of(table: string): Watched | undefined {
+    return this.#tables.get(table)
+  }
+
+  /** Runs SQL whose every row is the bounds of changed rows (`boundsOf`, several times over). Resolves to how many rows it gave. */
+  async see(watched: Watched, statement: Statement): Promise<number> {
+    return this.seeRows(watched, await this.#select(statement))
+  }
+
+  /** The same for rows that are here already. */
+  seeRows(watched: Watched, rows: Bounds): number {
+    if (rows.length === 0) return 0
+    for (const step of watched.whole) this.#add(step, 'all')
+    for (const step of watched.every) this.#every.set(`${step.pipeline}\0${step.step}`, step)
+    const width = 2 * watched.times.length
+    watched.times.forEach(({ input, steps }, i) => {
+      const seen = new Set<bigint>()
+      for (const row of rows) {
+        for (let at = 2 * i; at < row.length && width > 0; at += width) {
+          const [first, last] = [row[at], row[at + 1]]
+          // A row without a time falls into no unit.
+          if (first === null || first === undefined || last === null || last === undefined) continue
+          if (seen.has(first) && first === last) continue
+          for (const start of touchedStarts({ first, last }, input.everyUs)) seen.add(start)
+        }
+      }
+      for (const start of seen) for (const step of steps) this.#add(step, timeUnit(start, input.everyUs))
+    })
+    return rows.length
+  }
+
+  /** Rows of `_pipe_touched` to add where there are none, and SQL that adds further ones. */
+  rows(at: bigint): { readonly rows: readonly Row[]; readonly more: readonly Statement[] } {
+    return {
+      rows: [...this.#units.values()].map((row) => ({ ...row, at })),
+      more: [...this.#every.values()].map(({ pipeline, step }) => markEvery(pipeline, step, at)),
+    }
+  }
+
+  #add({ pipeline, step }: Step, unit: string): void {
+    this.#units.set(`${pipeline}\0${step}\0${unit}`, { pipeline, step, unit })
+  }
+}
+
+/** Takes the marks of units away. */
+export function clearMarks(units: readonly { readonly pipeline: string; readonly step: string; readonly unit: string }[]): Statement {
+  const conditions = units.map(
+    ({ pipeline, step, unit }) => sql`(pipeline = ${text(pipeline)} AND step = ${text(step)} AND unit = ${text(unit)})`,
+  )
+  return sql`DELETE FROM _pipe_touched WHERE ${joinSql(conditions, ' OR ')}`
+}
+
+/** Marks one unit by hand. */
+export function markUnit(pipeline: string, step: string, unit: string, at: bigint): Statement {
+  const time = { type: { kind: 'timestamp' }, value: at } as const
+  return sql`INSERT INTO _pipe_touched (pipeline, step, unit, "at") VALUES (${text(pipeline)}, ${text(step)}, ${text(unit)}, ${time}) ON CONFLICT (pipeline, step, unit) DO NOTHING`
+}
+
+function markEvery(pipeline: string, step: string, at: bigint): Statement {
+  const time = { type: { kind: 'timestamp' }, value: at } as const
+  return sql`INSERT INTO _pipe_touched (pipeline, step, unit, "at") SELECT pipeline, step, unit, ${time} FROM _pipe_units WHERE pipeline = ${text(pipeline)} AND step = ${text(step)} ON CONFLICT (pipeline, step, unit) DO NOTHING`
+}
+
+const text = (value: string) => ({ type: { kind: 'text' }, value }) as const

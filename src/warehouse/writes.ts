@@ -1,0 +1,67 @@
+import type { Output, Row, Stretch, Table, UnitWrite } from '../sdk/index.js'
+import { epochOf, LedgerChanges, unitKey } from './ledger-changes.js'
+
+/** The writes of a commit, told apart by whether their unit is still their own. */
+export interface Fenced {
+  readonly kept: readonly UnitWrite[]
+  readonly taken: ReadonlySet<UnitWrite>
+  /** Ledger rows as they are. */
+  readonly there: ReadonlyMap<string, Row>
+  readonly changes: LedgerChanges
+}
+
+/** Given the ledger rows of the units as they are. */
+export function fenced(writes: readonly UnitWrite[], there: ReadonlyMap<string, Row>, changes: LedgerChanges): Fenced {
+  const kept = writes.filter(({ step, unit, epoch }) => epochOf(there.get(unitKey(step.pipeline, step.step, unit))) === epoch)
+  if (kept.length === writes.length) return { kept, taken: new Set(), there, changes }
+  const taken = new Set(writes)
+  for (const write of kept) taken.delete(write)
+  return { kept, taken, there, changes: changesOf(kept) }
+}
+
+/** What the writes say about their units. */
+export function changesOf(writes: readonly UnitWrite[]): LedgerChanges {
+  const changes = new LedgerChanges()
+  for (const write of writes) changes.write(write)
+  return changes
+}
+
+/** A table of which the warehouse was told. */
+export function declared(name: string, tables: ReadonlyMap<string, Table>): Table {
+  const table = tables.get(name)
+  if (!table) throw new Error(`table ${name} was not declared to the warehouse`)
+  return table
+}
+
+/** The stretches that are deleted first, each once. */
+export function stretches(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>): { stretch: Stretch; table: Table }[] {
+  const found = new Map<string, { stretch: Stretch; table: Table }>()
+  for (const stretch of writes.flatMap((write) => write.deletes)) {
+    const { table, column, from, to, constants } = stretch
+    found.set(JSON.stringify([table, column, String(from), String(to), constants]), { stretch, table: declared(table, tables) })
+  }
+  return [...found.values()]
+}
+
+/** The rows of all writes by the way that they go. */
+export function byLane<L>(writes: readonly UnitWrite[], lanes: ReadonlyMap<Output, L>): Map<L, Row[]> {
+  const grouped = new Map<L, Row[]>()
+  for (const { output, rows } of writes.flatMap((write) => write.rows)) {
+    const lane = lanes.get(output)
+    if (!lane || rows.length === 0) continue
+    const all = grouped.get(lane)
+    if (all) for (const row of rows) all.push(row)
+    else grouped.set(lane, [...rows])
+  }
+  return grouped
+}
+
+/** The latest time of the writes. */
+export const latest = (writes: readonly UnitWrite[]): bigint => writes.reduce((last, { at }) => (at > last ? at : last), 0n)
+
+/** Rows of a write by table. */
+export function counts(write: UnitWrite): Record<string, number> {
+  const rows: Record<string, number> = {}
+  for (const part of write.rows) rows[part.output.table] = (rows[part.output.table] ?? 0) + part.rows.length
+  return rows
+}

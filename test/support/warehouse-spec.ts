@@ -1,0 +1,801 @@
+import fc from 'fast-check'
+import { afterEach, describe, expect, test } from 'vitest'
+import {
+  type LedgerRow,
+  type Migration,
+  sql,
+  sqlText,
+  type Table,
+  type UnitWrite,
+  type Value,
+  type Warehouse,
+} from '../../src/sdk/index.js'
+import { applyMigration, pendingMigrations } from '../../src/warehouse/migrate.js'
+import { sqlType } from '../../src/warehouse/types.js'
+import { all, output, step, table, write } from './warehouse.js'
+
+/** A kind of warehouse that the specification is run on. */
+export interface Engine {
+  readonly kind: Warehouse['kind']
+  /** A new empty place for tables. Each call of what it gives opens that same place. */
+  place(): Promise<() => Promise<Warehouse>>
+  /** First and last day that it holds. Default: all of four-digit years. */
+  readonly days?: readonly [first: string, last: string]
+}
+
+const open: Warehouse[] = []
+const closeAll = async () => {
+  for (const warehouse of open.splice(0)) await warehouse.close()
+}
+
+/** Opens a new place, or the given one, with tables and the unit `u` in its next epoch. */
+async function openedIn(engine: Engine, tables: readonly Table[], units: readonly string[], place?: () => Promise<Warehouse>) {
+  const warehouse = await (place ?? (await engine.place()))()
+  open.push(warehouse)
+  await warehouse.prepare(tables)
+  await warehouse.open(step, units, 1n)
+  return warehouse
+}
+
+const blocks = table('blocks', { number: 'bigint', hash: 'hash', ts: 'timestamp', note: 'text?' }, ['number'], {
+  indexes: { idx_note: ['note', 'number'] },
+})
+const balances = table('balances', { number: 'bigint', before: 'uint256', after: 'uint256', gained: 'int256' }, ['number'])
+const gained = output(balances, { compute: { gained: 'after - before' } })
+const block = (number: number | bigint, note: string | null = null) => ({ number, hash: '0xab', ts: 0n, note })
+const notes = (warehouse: Warehouse) => all(warehouse, 'SELECT number, note FROM blocks ORDER BY number')
+
+/** What every warehouse does with rows: the same tests on each. */
+export function warehouseSpec(engine: Engine): void {
+  const opened = (tables: readonly Table[] = [blocks, balances], place?: () => Promise<Warehouse>) => openedIn(engine, tables, ['u'], place)
+  const text = sqlType({ kind: 'text' }, engine.kind)
+  const uint256 = sqlType({ kind: 'uint256' }, engine.kind)
+  const [firstDay, lastDay] = engine.days ?? ['0001-01-01', '9999-12-31']
+  afterEach(closeAll)
+
+  describe('statements of a migration', () => {
+    const pending = async (warehouse: Warehouse, ...of: readonly Migration[]) =>
+      (await pendingMigrations(warehouse, 'p', of)).map(({ name }) => name)
+    const migration = (name: string, ...statements: readonly string[]): Migration => ({
+      name,
+      checksum: `sum of ${name}`,
+      statements: statements.map((statement, i) => ({ text: statement, line: i + 1 })),
+    })
+
+    test('are applied once and recorded with their file, beside tables and views that are there', async () => {
+      const warehouse = await opened()
+      const first = migration(
+        '0001-a.sql',
+        'CREATE VIEW numbers AS SELECT number FROM blocks',
+        'CREATE VIEW more AS SELECT number + 1 AS n FROM numbers',
+      )
+      const second = migration('0002-b.sql', `CREATE VIEW notes AS SELECT 'a;b' AS note`)
+      expect(await pending(warehouse, first, second)).toEqual(['0001-a.sql', '0002-b.sql'])
+      await applyMigration(warehouse, 'p', first, () => 7n)
+      expect(await pending(warehouse, first, second)).toEqual(['0002-b.sql'])
+      await warehouse.commit([write([{ output: output(blocks), rows: [block(4)] }])])
+      expect(await all(warehouse, 'SELECT n FROM more')).toEqual([{ n: 5n }])
+      // Another pipeline has its own.
+      expect((await pendingMigrations(warehouse, 'q', [first])).length).toBe(1)
+      await expect(pendingMigrations(warehouse, 'p', [{ ...first, checksum: 'other' }])).rejects.toMatchObject({
+        code: 'MIGRATION_HISTORY',
+      })
+      await expect(pendingMigrations(warehouse, 'p', [second])).rejects.toMatchObject({ code: 'MIGRATION_HISTORY' })
+    })
+
+    test('that fail are named by their line, and what is there of them is applied once they are mended', async () => {
+      const warehouse = await opened()
+      const broken = migration('0001-a.sql', 'CREATE VIEW one AS SELECT 1 AS n', 'CREATE VIEW two AS SELECT n FROM nowhere')
+      await expect(applyMigration(warehouse, 'p', broken, () => 7n)).rejects.toMatchObject({
+        code: 'MIGRATION_FAILED',
+        message: expect.stringMatching(/^0001-a\.sql:2: .*nowhere/s) as string,
+      })
+      const there = await all(warehouse, 'SELECT n FROM one').then(
+        () => true,
+        () => false,
+      )
+      expect(there).toBe(!warehouse.transactional)
+      const create = warehouse.transactional ? 'CREATE VIEW' : 'CREATE VIEW IF NOT EXISTS'
+      const mended = {
+        ...migration('0001-a.sql', `${create} one AS SELECT 1 AS n`, 'CREATE VIEW two AS SELECT n FROM one'),
+        checksum: 'mended',
+      }
+      await applyMigration(warehouse, 'p', mended, () => 8n)
+      expect([await pending(warehouse, mended), (await all(warehouse, 'SELECT n FROM two')).length]).toEqual([[], 1])
+    })
+  })
+
+  describe('a commit', () => {
+    test('stores rows and checkpoint together, with computed columns exact', async () => {
+      const warehouse = await opened()
+      const max = 2n ** 255n - 1n
+      const outcome = await warehouse.commit([
+        write(
+          [
+            {
+              output: gained,
+              rows: [
+                { number: 1n, before: '0x0', after: `0x${max.toString(16)}` },
+                { number: '2', before: 2n ** 255n, after: 0n },
+              ],
+            },
+            { output: output(blocks), rows: [{ number: 5, hash: '0xAB', ts: '0x65e11f80' }] },
+          ],
+          { ledger: { state: 'done', rows: { balances: 2, blocks: 1 }, cursor: { at: 7 } } },
+        ),
+      ])
+      expect(outcome).toEqual([{ written: true, rows: { balances: 2, blocks: 1 } }])
+      expect(await all(warehouse, 'SELECT * FROM balances ORDER BY number')).toEqual([
+        { number: 1n, before: 0n, after: max, gained: max },
+        { number: 2n, before: 2n ** 255n, after: 0n, gained: -(2n ** 255n) },
+      ])
+      expect(await all(warehouse, 'SELECT * FROM blocks')).toEqual([{ number: 5n, hash: '0xab', ts: 1709252480000000n, note: null }])
+      expect(await warehouse.units('p')).toEqual([
+        {
+          step: 's',
+          unit: 'u',
+          state: 'done',
+          fingerprint: 'f',
+          epoch: 1n,
+          cursor: { at: 7 },
+          rows: { balances: 2, blocks: 1 },
+          attempts: 0,
+          endpoint: undefined,
+          parentHash: undefined,
+          lastHash: undefined,
+          evidence: undefined,
+          error: undefined,
+          startedAt: 1n,
+          updatedAt: 1000n,
+        },
+      ])
+    })
+
+    test('leaves out the write of a unit that was taken over, and only that', async () => {
+      const warehouse = await opened()
+      await warehouse.open(step, ['u', 'v'], 2n)
+      const outcomes = await warehouse.commit([
+        write([{ output: output(blocks), rows: [block(1)] }], {
+          epoch: 1n,
+          deletes: [{ table: 'blocks', column: 'number', from: 0n, to: 9n, constants: {} }],
+        }),
+        write([{ output: output(blocks), rows: [block(2)] }], { epoch: 2n, ledger: { state: 'done' } }),
+        write([{ output: output(blocks), rows: [block(3)] }], { unit: 'v', epoch: 1n }),
+        write([{ output: output(blocks), rows: [block(4)] }], { unit: 'never opened' }),
+      ])
+      expect(outcomes.map(({ written }) => written)).toEqual([false, true, true, false])
+      expect(await notes(warehouse)).toEqual([
+        { number: 2n, note: null },
+        { number: 3n, note: null },
+      ])
+      expect((await warehouse.units('p', 's')).map(({ unit, epoch, state }) => [unit, epoch, state])).toEqual([
+        ['u', 2n, 'done'],
+        ['v', 1n, 'running'],
+      ])
+    })
+
+    test('overwrites the same key, and a column that nothing fills becomes null', async () => {
+      const warehouse = await opened()
+      await warehouse.commit([write([{ output: output(blocks), rows: [block(1, 'old'), block(2, 'kept')] }])])
+      await warehouse.commit([
+        write([{ output: output(blocks, { columns: ['number', 'hash', 'ts'] }), rows: [{ number: 1n, hash: '0xcd', ts: 5n }] }]),
+      ])
+      expect(await all(warehouse, 'SELECT * FROM blocks ORDER BY number')).toEqual([
+        { number: 1n, hash: '0xcd', ts: 5n, note: null },
+        { number: 2n, hash: '0xab', ts: 0n, note: 'kept' },
+      ])
+    })
+
+    test('deletes the stretch of a redone unit before its new rows, again and again beside an open reader', async () => {
+      const warehouse = await opened()
+      const rows = Array.from({ length: 3000 }, (_, i) => block(i, 'first'))
+      await warehouse.commit([write([{ output: output(blocks), rows }])])
+      const reader = warehouse.query(sqlText('SELECT number FROM blocks'))[Symbol.asyncIterator]()
+      await reader.next()
+      for (const note of ['second', 'third', 'fourth']) {
+        await warehouse.commit([
+          write([{ output: output(blocks), rows: [block(1000, note), block(1999, note)] }], {
+            deletes: [{ table: 'blocks', column: 'number', from: 1000n, to: 1999n, constants: {} }],
+          }),
+        ])
+      }
+      expect(await all(warehouse, 'SELECT note, count(*) AS n FROM blocks GROUP BY note ORDER BY note')).toEqual([
+        { note: 'first', n: 2000n },
+        { note: 'fourth', n: 2n },
+      ])
+    })
+
+    test('deletes within constants only, and by time where the range is a time or a day', async () => {
+      const prices = table('prices', { chain: 'text', at: 'timestamp', day: 'date' }, ['chain', 'at'])
+      const warehouse = await opened([prices])
+      const constant = (chain: string) => output(prices, { constants: { chain } })
+      const rows = [
+        { at: '2024-03-01T00:00:00Z', day: '2024-03-01' },
+        { at: '2024-03-02T00:00:00Z', day: '2024-03-02' },
+      ]
+      await warehouse.commit([
+        write([
+          { output: constant('base'), rows },
+          { output: constant("o'pt"), rows },
+        ]),
+      ])
+      const day = 1709251200000000n
+      const constants = { chain: "o'pt" }
+      await warehouse.commit([write([], { deletes: [{ table: 'prices', column: 'at', from: day, to: day + 1n, constants }] })])
+      expect(await all(warehouse, 'SELECT chain, day FROM prices ORDER BY 1, 2')).toEqual([
+        { chain: 'base', day: '2024-03-01' },
+        { chain: 'base', day: '2024-03-02' },
+        { chain: "o'pt", day: '2024-03-02' },
+      ])
+      await warehouse.commit([
+        write([], { deletes: [{ table: 'prices', column: 'day', from: day, to: day + 86_400_000_000n - 1n, constants: {} }] }),
+      ])
+      expect(await all(warehouse, 'SELECT chain, day FROM prices ORDER BY 1, 2')).toEqual([
+        { chain: 'base', day: '2024-03-02' },
+        { chain: "o'pt", day: '2024-03-02' },
+      ])
+    })
+
+    test('that fails writes nothing at all, and the next one is not affected', async () => {
+      const warehouse = await opened()
+      await warehouse.commit([write([{ output: output(blocks), rows: [block(1, 'before')] }])])
+      const good = { output: output(blocks), rows: [block(1, 'half'), block(2, 'half')] }
+      const before = await warehouse.units('p')
+      const failing = [
+        write([good], { sql: [sqlText('SELECT nope')] }),
+        write([good, { output: output(balances), rows: [{ number: 1n, before: 'x', after: 0n, gained: 0n }] }]),
+        write([good], { sql: [sqlText('COMMIT')] }),
+        write([good], { sql: [sqlText("INSERT INTO blocks VALUES (9, '0x', NULL, NULL)")] }),
+      ]
+      for (const each of failing) await expect(warehouse.commit([each])).rejects.toThrow()
+      expect([await notes(warehouse), await warehouse.units('p')]).toEqual([[{ number: 1n, note: 'before' }], before])
+      await warehouse.commit([write([good])])
+      expect(await notes(warehouse)).toHaveLength(2)
+    })
+
+    test('runs the SQL of a step with its values bound, after the rows', async () => {
+      const warehouse = await opened()
+      const big = 2n ** 256n - 1n
+      await warehouse.commit([
+        write([{ output: output(blocks), rows: [block(1, "it's")] }], {
+          sql: [
+            sql`INSERT INTO balances SELECT number, ${{ type: { kind: 'uint256' }, value: big }}, 0, ${{ type: { kind: 'int256' }, value: '-5' }} FROM blocks WHERE note = ${{ type: { kind: 'text' }, value: "it's" }}`,
+          ],
+        }),
+      ])
+      expect(await all(warehouse, 'SELECT * FROM balances')).toEqual([{ number: 1n, before: big, after: 0n, gained: -5n }])
+    })
+
+    test('keeps the last row of a key that SQL computes', async () => {
+      const last = table('last', { sender: 'text', id: 'bigint' }, ['sender'])
+      const warehouse = await opened([last])
+      const lower = output(last, { columns: ['id'], compute: { sender: `'s' || CAST(id % 10 AS ${text})` } })
+      const rows = Array.from({ length: 5000 }, (_, i) => ({ id: BigInt(i) }))
+      await warehouse.commit([write([{ output: lower, rows }])])
+      expect(await all(warehouse, 'SELECT * FROM last ORDER BY sender')).toEqual(
+        Array.from({ length: 10 }, (_, i) => ({ sender: `s${i}`, id: BigInt(4990 + i) })),
+      )
+    })
+
+    test('refuses two rows of one key, which the database would drop in silence', async () => {
+      const warehouse = await opened()
+      await expect(warehouse.commit([write([{ output: output(blocks), rows: [block(1), block(1)] }])])).rejects.toThrow(
+        '1 rows for blocks share a key',
+      )
+      expect(await notes(warehouse)).toEqual([])
+    })
+
+    test('takes a table whose columns are all key', async () => {
+      const pairs = table('pairs', { a: 'bigint', b: 'text' }, ['a', 'b'])
+      const warehouse = await opened([pairs])
+      for (let i = 0; i < 2; i++)
+        await warehouse.commit([
+          write([
+            {
+              output: output(pairs),
+              rows: [
+                { a: 1n, b: 'x' },
+                { a: 1n, b: 'y' },
+              ],
+            },
+          ]),
+        ])
+      expect(await all(warehouse, 'SELECT * FROM pairs ORDER BY b')).toEqual([
+        { a: 1n, b: 'x' },
+        { a: 1n, b: 'y' },
+      ])
+    })
+
+    test('goes on when a table was dropped and made anew under it', async () => {
+      const warehouse = await opened()
+      await warehouse.commit([write([{ output: output(blocks), rows: [block(1)] }])])
+      await warehouse.commit([
+        write([], {
+          sql: [
+            sqlText(engine.kind === 'clickhouse' ? 'RENAME TABLE balances TO old_balances' : 'ALTER TABLE balances RENAME TO old_balances'),
+            sqlText('DROP TABLE blocks'),
+          ],
+        }),
+      ])
+      await warehouse.prepare([blocks, balances])
+      await warehouse.commit([
+        write([
+          { output: output(blocks), rows: [block(2)] },
+          { output: gained, rows: [{ number: 1n, before: 1n, after: 1n }] },
+        ]),
+      ])
+      expect(await notes(warehouse)).toEqual([{ number: 2n, note: null }])
+    })
+
+    test('waits for the one before it, in the order of the calls', async () => {
+      const warehouse = await opened()
+      await Promise.all(
+        Array.from({ length: 20 }, (_, i) => warehouse.commit([write([{ output: output(blocks), rows: [block(1, `note ${i}`)] }])])),
+      )
+      expect(await notes(warehouse)).toEqual([{ number: 1n, note: 'note 19' }])
+    })
+  })
+
+  describe('a value that does not fit', () => {
+    test('is refused with table, key, column and value', async () => {
+      const warehouse = await opened()
+      const commit = (rows: Record<string, never>[] | unknown[]) =>
+        warehouse.commit([write([{ output: output(blocks), rows: rows as never }])])
+      await expect(commit([{ ...block(7), hash: '0xabc' }])).rejects.toThrow('blocks (number=7), column hash: "0xabc" is no hash')
+      await expect(commit([{ ...block(8), hash: null }])).rejects.toThrow(
+        'blocks (number=8), column hash: is null, and the column is required',
+      )
+      await expect(commit([{ number: 9, hash: '0xab' }])).rejects.toThrow('blocks (number=9), column ts: is missing')
+      await expect(commit([{ ...block(10), colour: 'red' }])).rejects.toThrow(
+        'blocks (number=10), column colour: no such column; rows bring number, hash, ts, note',
+      )
+      await expect(commit([{ ...block(12), number: 2 ** 53 }])).rejects.toThrow('is a JSON number above 2^53')
+    })
+
+    test('is named with its key also when SQL computed it', async () => {
+      const warehouse = await opened()
+      const compute = (expression: string, rows = [{ number: 3n, before: 6n, after: 5n }]) =>
+        warehouse.commit([
+          write([
+            {
+              output: output(balances, {
+                columns: ['number', 'before', 'after'].filter((name) => name !== 'after'),
+                compute: { after: expression, gained: '0' },
+              }),
+              rows: rows.map(({ number, before }) => ({ number, before })),
+            },
+          ]),
+        ])
+      await expect(compute('before - 7')).rejects.toThrow(
+        'balances (number=3), column after: is computed as -1, which does not fit uint256 (0 to 2^256-1)',
+      )
+      await expect(compute(`CAST(CAST(before AS ${text}) || 'x' AS ${uint256})`)).rejects.toThrow(
+        'balances (number=3), column after: is computed as null or not at all',
+      )
+      await expect(compute('CASE WHEN before = 0 THEN before END')).rejects.toThrow(
+        'balances (number=3), column after: is computed as null or not at all',
+      )
+      expect(await all(warehouse, 'SELECT * FROM balances')).toEqual([])
+    })
+  })
+
+  describe('every type', () => {
+    const columns = {
+      k: 'bigint',
+      b: 'bool?',
+      i: 'int?',
+      u: 'uint256?',
+      s: 'int256?',
+      d: 'decimal(38,18)?',
+      f: 'float?',
+      t: 'text?',
+      a: 'address?',
+      h: 'hash?',
+      y: 'bytes?',
+      j: 'json?',
+      at: 'timestamp?',
+      day: 'date?',
+    }
+    const everything = table('everything', columns, ['k'])
+
+    test('comes back as it went in, at its borders', async () => {
+      const warehouse = await opened([everything])
+      const rows = [
+        {
+          k: 0n,
+          b: true,
+          i: 2n ** 31n - 1n,
+          u: 2n ** 256n - 1n,
+          s: -(2n ** 255n),
+          d: '-99999999999999999999.999999999999999999',
+          f: 1.5e300,
+          t: 'quote \' " tab \t line \n\r back \\ \\N 🦄',
+          a: `0x${'ab'.repeat(20)}`,
+          h: '0x00',
+          y: '0x',
+          j: { a: [1, '2', null] },
+          at: -1n,
+          day: firstDay,
+        },
+        {
+          k: -(2n ** 63n),
+          b: false,
+          i: -(2n ** 31n),
+          u: 0n,
+          s: 2n ** 255n - 1n,
+          d: '0.000000000000000001',
+          f: -0.1,
+          t: '',
+          a: `0x${'00'.repeat(20)}`,
+          h: `0x${'ff'.repeat(32)}`,
+          y: `0x${'c0de'.repeat(5000)}`,
+          j: 'text',
+          at: 2n ** 53n + 1n,
+          day: lastDay,
+        },
+        {
+          k: 2n ** 63n - 1n,
+          b: null,
+          i: null,
+          u: null,
+          s: null,
+          d: null,
+          f: null,
+          t: null,
+          a: null,
+          h: null,
+          y: null,
+          j: null,
+          at: null,
+          day: null,
+        },
+      ]
+      await warehouse.commit([write([{ output: output(everything), rows }])])
+      expect(await all(warehouse, 'SELECT * FROM everything ORDER BY k')).toEqual([rows[1], rows[0], rows[2]])
+    })
+
+    const edge = (k: bigint, more: Record<string, Value>) => ({
+      ...Object.fromEntries(Object.keys(columns).map((name) => [name, null])),
+      k,
+      ...more,
+    })
+
+    test('comes back as it went in where others round, cut or give up', async () => {
+      const warehouse = await opened([everything])
+      const rows = [
+        edge(-1n, { i: -1n, u: 0n, s: -1n, d: '-1.000000000000000000' }),
+        edge(0n, { i: 0n, u: 2n ** 128n, s: -(2n ** 128n), d: '0.000000000000000000' }),
+        edge(2n ** 53n + 1n, { u: 2n ** 53n + 1n, s: 2n ** 53n + 1n, d: '9007199254740993.000000000000000001' }),
+        edge(2n ** 63n - 1n, { u: 2n ** 63n, s: 2n ** 63n }),
+        edge(11n, { at: -1_999_999_999_999_999n }),
+        edge(12n, { at: 9_300_000_000_000_001n, day: '2262-04-12' }),
+        edge(13n, { t: 'x🦄'.repeat(350_000) }),
+        edge(14n, { j: { deep: [[[{ 'a"\\\n': 'b"\\\n\t🦄', n: [1e-7, -0.5, 2 ** 53 - 1, false] }]]], empty: [{}, [], ''] } }),
+        edge(15n, { y: `0x${Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0')).join('')}` }),
+      ]
+      await warehouse.commit([write([{ output: output(everything), rows }])])
+      const inOrder = [...rows].sort((a, b) => (a.k < b.k ? -1 : 1))
+      expect(await all(warehouse, 'SELECT * FROM everything ORDER BY k')).toEqual(inOrder)
+    })
+
+    test('of text holds U+FFFD in place of NUL and half a character, and the write says how often', async () => {
+      const warehouse = await opened([everything])
+      const columns = ['k', 't', 'j']
+      const rows = [
+        { k: 1, t: 'a\0b\ud800', j: null },
+        { k: 2, t: '\udfff\ud83e', j: { 'n\0': ['\0', 'fine 🦄'] } },
+        { k: 3, t: 'fine', j: 'fine' },
+      ]
+      const outcomes = await warehouse.commit([
+        write([{ output: output(everything, { columns }), rows }]),
+        write([{ output: output(everything, { columns }), rows: [{ k: 4, t: 'fine', j: null }] }]),
+      ])
+      expect(outcomes).toEqual([
+        { written: true, rows: { everything: 3 }, replaced: 4 },
+        { written: true, rows: { everything: 1 } },
+      ])
+      expect(await all(warehouse, 'SELECT k, t, j FROM everything ORDER BY k')).toEqual([
+        { k: 1n, t: 'a\ufffdb\ufffd', j: null },
+        { k: 2n, t: '\ufffd\ufffd', j: { 'n\ufffd': ['\ufffd', 'fine 🦄'] } },
+        { k: 3n, t: 'fine', j: 'fine' },
+        { k: 4n, t: 'fine', j: null },
+      ])
+    })
+
+    test.each([
+      ['i', 2n ** 31n],
+      ['k', 2n ** 63n],
+      ['u', 2n ** 256n],
+      ['u', -1n],
+      ['s', 2n ** 255n],
+      ['s', -(2n ** 255n) - 1n],
+      ['d', '100000000000000000000.0'],
+      ['d', '0.0000000000000000001'],
+    ])('of %s refuses %s before the write, naming row, column and value', async (column, value) => {
+      const warehouse = await opened([everything])
+      const rows = [edge(1n, {}), { ...edge(2n, {}), [column]: value }]
+      const error = await warehouse.commit([write([{ output: output(everything), rows }])]).catch((thrown: unknown) => thrown)
+      expect(error).toMatchObject({ code: 'VALUE_REFUSED' })
+      expect(String(error)).toContain(`everything (k=${column === 'k' ? value : 2}), column ${column}: `)
+      expect(String(error)).toContain(String(value))
+      expect(await all(warehouse, 'SELECT * FROM everything')).toEqual([])
+    })
+
+    test('any 256-bit value comes back digit for digit, also as a bound value', async () => {
+      const warehouse = await opened([everything])
+      let k = 0n
+      await fc.assert(
+        fc.asyncProperty(fc.bigInt(0n, 2n ** 256n - 1n), fc.bigInt(-(2n ** 255n), 2n ** 255n - 1n), async (u, s) => {
+          k++
+          await warehouse.commit([write([{ output: output(everything, { columns: ['k', 'u', 's'] }), rows: [{ k, u, s: String(s) }] }])])
+          const [row] = await all(
+            warehouse,
+            sql`SELECT u, s, u = ${{ type: { kind: 'uint256' }, value: u }} AS same FROM everything WHERE k = ${{ type: { kind: 'bigint' }, value: k }}`,
+          )
+          // ClickHouse has no truth of its own: a comparison gives 1.
+          expect(row).toEqual({ u, s, same: engine.kind === 'clickhouse' ? 1n : true })
+        }),
+        { numRuns: 40 },
+      )
+    })
+  })
+
+  describe('a query', () => {
+    test('sees the state at its start while commits go on, and many run at once', async () => {
+      const warehouse = await opened()
+      await warehouse.commit([write([{ output: output(blocks), rows: Array.from({ length: 5000 }, (_, i) => block(i)) }])])
+      const pages = warehouse.query(sqlText('SELECT number FROM blocks'))[Symbol.asyncIterator]()
+      const first = await pages.next()
+      await warehouse.commit([write([], { deletes: [{ table: 'blocks', column: 'number', from: 0n, to: 9999n, constants: {} }] })])
+      let seen = first.done ? 0 : first.value.length
+      for (let page = await pages.next(); !page.done; page = await pages.next()) seen += page.value.length
+      const counts = await Promise.all(Array.from({ length: 8 }, () => all(warehouse, 'SELECT count(*) AS n FROM blocks')))
+      expect([seen, counts.flat()]).toEqual([5000, Array.from({ length: 8 }, () => ({ n: 0n }))])
+    })
+  })
+
+  describe('two warehouses in one place', () => {
+    test('see each other, and the one that lost its unit writes nothing', async () => {
+      const place = await engine.place()
+      const first = await opened([blocks], place)
+      const second = await opened([blocks], place)
+      const outcomes = await Promise.all([
+        first.commit([write([{ output: output(blocks), rows: [block(1, 'zombie')] }])]),
+        second.commit([write([{ output: output(blocks), rows: [block(1, 'owner')] }], { epoch: 2n })]),
+      ])
+      expect(outcomes).toEqual([[{ written: false, reason: 'taken' }], [{ written: true, rows: { blocks: 1 } }]])
+      expect(await notes(first)).toEqual([{ number: 1n, note: 'owner' }])
+    })
+  })
+}
+
+/** A ledger row without the fields that nothing set. */
+function set(row: LedgerRow | undefined): Partial<LedgerRow> {
+  return Object.fromEntries(
+    Object.entries(row ?? {}).filter(([name, value]) => value !== undefined && !['step', 'unit', 'startedAt', 'updatedAt'].includes(name)),
+  )
+}
+
+const unit = async (warehouse: Warehouse, key = 'u') => (await warehouse.units('p', 's')).find((row) => row.unit === key)
+
+/** What every warehouse does with its ledger: the same tests on each. */
+export function ledgerSpec(engine: Engine): void {
+  const opened = (units: readonly string[] = ['u']) => openedIn(engine, [], units)
+  afterEach(closeAll)
+
+  describe('opening units', () => {
+    test('makes new ones running, raises the epoch of known ones and changes nothing else of them', async () => {
+      const warehouse = await opened()
+      await warehouse.commit([write([], { ledger: { state: 'failed', cursor: [1], attempts: 2, error: 'oh' } })])
+      const rows = await warehouse.open({ ...step, fingerprint: 'other' }, ['u', 'new'], 9n)
+      expect([...rows].map(([key, row]) => [key, set(row)]).sort()).toEqual([
+        ['new', { state: 'running', fingerprint: 'other', epoch: 1n, rows: {}, attempts: 0 }],
+        ['u', { state: 'failed', fingerprint: 'f', epoch: 2n, cursor: [1], rows: {}, attempts: 2, error: 'oh' }],
+      ])
+      expect([...rows.values()].map(({ startedAt, updatedAt }) => [startedAt, updatedAt]).sort()).toEqual([
+        [1n, 9n],
+        [9n, 9n],
+      ])
+    })
+
+    test('of 100,000, with a checkpoint each in groups, takes seconds and not minutes', async () => {
+      const warehouse = await opened([])
+      const keys = Array.from({ length: 100_000 }, (_, i) => `${i}000-${i}999`)
+      const started = process.cpuUsage()
+      for (let i = 0; i < keys.length; i += 10_000) {
+        const group = keys.slice(i, i + 10_000)
+        const rows = await warehouse.open(step, group, 1n)
+        await warehouse.commit(
+          group.map((key): UnitWrite => write([], { unit: key, epoch: rows.get(key)?.epoch ?? 0n, ledger: { state: 'done' } })),
+        )
+      }
+      const { user, system } = process.cpuUsage(started)
+      expect(await all(warehouse, 'SELECT state, count(*) AS n FROM _pipe_units GROUP BY state')).toEqual([{ state: 'done', n: 100_000n }])
+      expect((await warehouse.units('p')).length).toBe(100_000)
+      expect((user + system) / 1e6).toBeLessThan(10)
+    }, 120_000)
+  })
+
+  describe('a checkpoint', () => {
+    test('keeps what it does not speak of', async () => {
+      const warehouse = await opened()
+      await warehouse.commit([
+        write([], {
+          ledger: {
+            cursor: { at: 1 },
+            rows: { t: 5 },
+            attempts: 1,
+            endpoint: 'a',
+            parentHash: '0x1',
+            lastHash: '0x2',
+            evidence: { logs: 0 },
+            error: 'x',
+          },
+        }),
+      ])
+      await warehouse.commit([write([], { ledger: { cursor: null, lastHash: '0x3' } })])
+      expect(set(await unit(warehouse))).toEqual({
+        state: 'running',
+        fingerprint: 'f',
+        epoch: 1n,
+        cursor: null,
+        rows: { t: 5 },
+        attempts: 1,
+        endpoint: 'a',
+        parentHash: '0x1',
+        lastHash: '0x3',
+        evidence: { logs: 0 },
+        error: 'x',
+      })
+      await warehouse.commit([write([], { ledger: { state: 'done', error: null } })])
+      expect(set(await unit(warehouse))).toMatchObject({ state: 'done', rows: { t: 5 } })
+      expect((await unit(warehouse))?.error).toBeUndefined()
+    })
+
+    test('under another fingerprint keeps nothing of the old one', async () => {
+      const warehouse = await opened()
+      await warehouse.commit([
+        write([], { ledger: { state: 'done', cursor: { at: 1 }, rows: { t: 5 }, parentHash: '0x1', error: 'x', attempts: 3 } }),
+      ])
+      await warehouse.commit([write([], { step: { ...step, fingerprint: 'g' }, ledger: { rows: { t: 1 } } })])
+      expect(set(await unit(warehouse))).toEqual({ state: 'running', fingerprint: 'g', epoch: 1n, rows: { t: 1 }, attempts: 0 })
+    })
+
+    test('of several batches of one unit in one commit is the last one, with what the earlier ones said', async () => {
+      const warehouse = await opened()
+      await warehouse.commit([
+        write([], { ledger: { cursor: 1, parentHash: '0x1', error: 'x' } }),
+        write([], { ledger: { cursor: 2, error: null } }),
+        write([], { ledger: { state: 'done', lastHash: '0x2' }, at: 5n }),
+      ])
+      expect(set(await unit(warehouse))).toEqual({
+        state: 'done',
+        fingerprint: 'f',
+        epoch: 1n,
+        cursor: 2,
+        rows: {},
+        attempts: 0,
+        parentHash: '0x1',
+        lastHash: '0x2',
+      })
+    })
+
+    test('may quote what no database stores', async () => {
+      const warehouse = await opened()
+      await warehouse.commit([
+        write([], {
+          ledger: { error: 'a\ud800\0b', cursor: { c: '\udfff \\ud800 \u0000', n: 2n ** 64n } as never },
+          quarantine: [{ key: 'k\ud800', error: '\0', attempts: 1 }],
+        }),
+      ])
+      expect(set(await unit(warehouse))).toMatchObject({
+        error: 'a\ufffd\ufffdb',
+        cursor: { c: '\ufffd \\ud800 \ufffd', n: '18446744073709551616' },
+      })
+      expect(await warehouse.quarantined('p')).toEqual([{ step: 's', key: 'k\ufffd', error: '\ufffd', attempts: 1, at: 1000n }])
+    })
+  })
+
+  describe('a unit that falls into parts', () => {
+    test('is replaced by them, and whoever held a part can no longer commit', async () => {
+      const warehouse = await opened(['0-9', '5-5'])
+      await warehouse.commit([
+        write([], {
+          unit: '0-9',
+          ledger: { state: 'done', cursor: 3 },
+          replaces: ['0-9'],
+          split: [
+            { unit: '0-4', state: 'done', rows: { t: 5 } },
+            { unit: '5-5', state: 'quarantined', attempts: 5, error: 'no' },
+          ],
+        }),
+      ])
+      expect((await warehouse.units('p')).map((row) => [row.unit, set(row)]).sort()).toEqual([
+        ['0-4', { state: 'done', fingerprint: 'f', epoch: 1n, rows: { t: 5 }, attempts: 0 }],
+        ['5-5', { state: 'quarantined', fingerprint: 'f', epoch: 2n, rows: {}, attempts: 5, error: 'no' }],
+      ])
+      expect(await warehouse.commit([write([], { unit: '5-5' }), write([], { unit: '0-9' })])).toEqual([
+        { written: false, reason: 'taken' },
+        { written: false, reason: 'taken' },
+      ])
+    })
+
+    test('may be one of its own parts', async () => {
+      const warehouse = await opened()
+      await warehouse.commit([write([], { ledger: { state: 'done', cursor: 3 }, replaces: ['u'], split: [{ unit: 'u', state: 'done' }] })])
+      expect(set(await unit(warehouse))).toEqual({ state: 'done', fingerprint: 'f', epoch: 2n, rows: {}, attempts: 0 })
+    })
+  })
+
+  describe('changes by hand', () => {
+    test('mark, drop and release, count what changed, and fence off whoever works on it', async () => {
+      const warehouse = await opened(['a', 'b', 'c'])
+      const quarantine = ['k1', 'k2', 'k3'].map((key) => ({ key, error: 'e', attempts: 5 }))
+      await warehouse.commit([write([], { unit: 'a', ledger: { state: 'done', cursor: 1, rows: { t: 1 } }, quarantine })])
+      const changed = await warehouse.amend(
+        'p',
+        {
+          put: [
+            { step: { ...step, fingerprint: 'marked' }, unit: 'a', state: 'done' },
+            { step, unit: 'new', state: 'pending', error: 'why' },
+          ],
+          drop: [
+            { step: 's', unit: 'b' },
+            { step: 's', unit: 'not there' },
+          ],
+          release: [{ step: 's', keys: ['k1', 'k2', 'k9'] }],
+        },
+        7n,
+      )
+      expect(changed).toBe(5)
+      expect((await warehouse.units('p')).map((row) => [row.unit, set(row)]).sort()).toEqual([
+        ['a', { state: 'done', fingerprint: 'marked', epoch: 2n, cursor: 1, rows: { t: 1 }, attempts: 0 }],
+        ['c', { state: 'running', fingerprint: 'f', epoch: 1n, rows: {}, attempts: 0 }],
+        ['new', { state: 'pending', fingerprint: 'f', epoch: 1n, rows: {}, attempts: 0, error: 'why' }],
+      ])
+      expect(await warehouse.commit([write([], { unit: 'a' }), write([], { unit: 'b' })])).toEqual(
+        Array.from({ length: 2 }, () => ({ written: false, reason: 'taken' })),
+      )
+      expect(await warehouse.amend('p', { release: [{ step: 's' }, { step: 'other' }] }, 8n)).toBe(1)
+      expect(await warehouse.quarantined('p')).toEqual([])
+    })
+
+    test('drop a unit and write it anew in one go', async () => {
+      const warehouse = await opened()
+      await warehouse.commit([write([], { ledger: { cursor: 1 } })])
+      await warehouse.amend('p', { drop: [{ step: 's', unit: 'u' }], put: [{ step, unit: 'u', state: 'done' }] }, 2n)
+      expect(set(await unit(warehouse))).toEqual({ state: 'done', fingerprint: 'f', epoch: 2n, rows: {}, attempts: 0 })
+    })
+  })
+
+  test('quarantined keys are counted once, with their last error', async () => {
+    const warehouse = await opened()
+    const entry = (error: string) => ({ key: '7', error, attempts: 5 })
+    await warehouse.commit([write([], { quarantine: [entry('first'), entry('second')] })])
+    await warehouse.commit([write([], { quarantine: [entry('third')], at: 9n })])
+    expect(await warehouse.quarantined('p', 's')).toEqual([{ step: 's', key: '7', error: 'third', attempts: 5, at: 9n }])
+    expect(await warehouse.quarantined('other')).toEqual([])
+  })
+
+  test('the genesis of a chain is remembered', async () => {
+    const warehouse = await opened()
+    expect(await warehouse.genesis(1)).toBeUndefined()
+    await warehouse.rememberGenesis(1, '0xab')
+    await warehouse.rememberGenesis(1, '0xcd')
+    expect([await warehouse.genesis(1), await warehouse.genesis(2)]).toEqual(['0xcd', undefined])
+  })
+
+  test('steps and pipelines do not see each other', async () => {
+    const warehouse = await opened()
+    await warehouse.open({ ...step, step: 't' }, ['u'], 1n)
+    await warehouse.open({ ...step, pipeline: 'q' }, ['u'], 1n)
+    await warehouse.commit([write([], { step: { ...step, step: 't' }, ledger: { state: 'done' } })])
+    expect(await all(warehouse, 'SELECT pipeline, step, state FROM _pipe_units ORDER BY 1, 2')).toEqual([
+      { pipeline: 'p', step: 's', state: 'running' },
+      { pipeline: 'p', step: 't', state: 'done' },
+      { pipeline: 'q', step: 's', state: 'running' },
+    ])
+    expect((await warehouse.units('p')).length).toBe(2)
+    expect(await all(warehouse, sqlText('SELECT rows FROM _pipe_units LIMIT 1'))).toEqual([{ rows: {} }])
+  })
+}
