@@ -86,6 +86,22 @@ describe('P01, P02: rows that share a second', () => {
     await endsWhole({ way: 'ties', api: tied(), serve: { bound } })
   })
 
+  it('are lost by a reader that goes on at the lowest time less one, and not by this one, in the same world', async () => {
+    const api = fakeApi({ seed: 9, rows: 60, ties: 12 })
+    const { server, run } = await world({ api, way: 'ties' })
+    const naive = new Set<string>()
+    for (let before: number | undefined; ;) {
+      const reply = await fetch(`${server.url}/lists/time?limit=10${before === undefined ? '' : `&before=${before}`}`)
+      const { items } = (await reply.json()) as { items: { id: string; time: number }[] }
+      if (items.length === 0) break
+      for (const { id } of items) naive.add(id)
+      before = Math.min(...items.map(({ time }) => time)) - 1
+    }
+    expect((await run()).outcome).toBe('done')
+    expect(naive.size).toBeLessThan(api.size)
+    expect(await ids()).toEqual(truth(api))
+  })
+
   it('more of them than a page holds are read on by an offset, or by a field', async () => {
     const tie = (request: ApiRequest): Json => {
       // An API that reads on behind an id within the bound, newest first.
@@ -227,7 +243,7 @@ describe('P09: a login that is refused', () => {
 describe('P10: a cursor that the source has forgotten', () => {
   it.each([404, 410])('(%i): the reading goes down from the head to where it was, loses nothing and says so', async (status) => {
     const { api, server, run } = await world()
-    await run({ diesAfter: 1 })
+    await run({ limit: 3 })
     server.fault({ kind: 'http', status, times: 1, if: ({ query }) => query.cursor !== undefined })
     const { outcome, counts } = await run({ now: NOW + 60 })
     expect([outcome, counts['cursor expired'], await ids()]).toEqual(['done', 1, truth(api)])

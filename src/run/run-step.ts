@@ -9,7 +9,7 @@ import {
   timeUnitStart,
 } from '../sdk/index.js'
 import type { Step } from '../pipeline/pipeline.js'
-import { type Interval, namedAs, parseIntervalKey, subtract } from '../plan/intervals.js'
+import { type Interval, namedAs, parseIntervalKey, subtract, timeKey } from '../plan/intervals.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
 import {
   coveredBy,
@@ -410,7 +410,60 @@ async function settle({ pipeline, warehouse, clock, moment }: RunServices, plan:
         })
     }
   }
-  if (put.length > 0 || drop.length > 0) await warehouse.amend(pipeline.name, { put, drop }, at)
+  const change = plan.wanted.kind === 'time' && plan.wanted.windowUs === undefined ? joined(ledger, { put, drop }, current) : { put, drop }
+  if (change.put.length > 0 || change.drop.length > 0) await warehouse.amend(pipeline.name, change, at)
+}
+
+interface LedgerAmendment {
+  readonly put: readonly Amendment[]
+  readonly drop: readonly { readonly step: string; readonly unit: string }[]
+}
+
+/** Covered stretches that touch become one: a lane that is read every few minutes would leave a row each time. */
+function joined(ledger: readonly LedgerRow[], { put, drop }: LedgerAmendment, current: LedgerStep): LedgerAmendment {
+  const gone = new Set(drop.map(({ unit }) => unit))
+  const covered = [
+    ...ledger.filter(
+      (row) => row.fingerprint === current.fingerprint && row.state === 'done' && !gone.has(row.unit) && tentativeRound(row) === undefined,
+    ),
+    ...put.filter(({ step, state }) => step.fingerprint === current.fingerprint && state === 'done'),
+  ].flatMap((entry) => {
+    const interval = parseIntervalKey(entry.unit)
+    return interval ? [{ interval, entry }] : []
+  })
+  covered.sort((a, b) => (a.interval[0] < b.interval[0] ? -1 : 1))
+  const groups: (typeof covered)[] = []
+  for (const each of covered) {
+    const group = groups.at(-1)
+    const last = group?.at(-1)
+    if (group && last && last.interval[1] + 1n === each.interval[0]) group.push(each)
+    else groups.push([each])
+  }
+  const whole = groups.filter((group) => group.length > 1)
+  const parts = new Set(whole.flatMap((group) => group.map(({ entry }) => entry.unit)))
+  return {
+    put: [...put.filter(({ unit }) => !parts.has(unit)), ...whole.map((group) => joinedRow(group, current))],
+    drop: [...drop, ...ledger.filter(({ unit }) => parts.has(unit)).map(({ unit }) => ({ step: current.step, unit }))],
+  }
+}
+
+function joinedRow(
+  group: readonly { readonly interval: readonly [bigint, bigint]; readonly entry: LedgerRow | Amendment }[],
+  current: LedgerStep,
+): Amendment {
+  // The lowest comes first: a list goes on from its cursor.
+  const { interval: first, entry: lowest } = group[0] as (typeof group)[number]
+  const last = (group.at(-1) as (typeof group)[number]).interval
+  const rows: Record<string, number> = {}
+  for (const { entry } of group) for (const [table, n] of Object.entries(entry.rows ?? {})) rows[table] = (rows[table] ?? 0) + n
+  return {
+    step: current,
+    unit: timeKey([first[0], last[1]]),
+    state: 'done',
+    rows,
+    ...(lowest.cursor === undefined ? {} : { cursor: lowest.cursor }),
+    ...(lowest.endpoint === undefined ? {} : { endpoint: lowest.endpoint }),
+  }
 }
 
 type Amendment = LedgerChange & { readonly step: LedgerStep; readonly unit: string }

@@ -263,7 +263,8 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
   /**
    * JSON Schema of `with`. Descriptions are the reference documentation. A field marked `tuning: true` changes how the
    * work is done, never which rows it gives, so it is no part of the fingerprint. In a text marked `references: 'url'`
-   * a `$name` may stand inside other text; its value is URL-encoded.
+   * a `$name` may stand inside other text; its value is URL-encoded. In what is marked
+   * `references: 'kept'` it stays, and the step looks it up in `scope`.
    */
   readonly config: C
   /** JSON Schema of the cursor. A stored one that no longer fits is dropped and the unit starts over. */
