@@ -158,7 +158,7 @@ describe('sql-upsert by day', () => {
     const world = new World().write(pipelineOf(daily()))
     const { code, out } = await world.pipe('plan')
     expect(code).toBe(0)
-    expect(out).toContain('0 now + the intervals that headers touches: intervals to do, 0 done')
+    expect(out).toContain('intervals to do: 0 now + the intervals that headers touches; 0 done')
   })
 
   it('a block that another one took the place of computes its day again, and no other', async () => {
