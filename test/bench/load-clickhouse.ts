@@ -39,11 +39,11 @@ export async function* loadClickhouse({ rounds }: GoalOptions): AsyncIterable<Fi
   yield figure('ClickHouse, computing a column', await pairs(rounds, ours(rows, 50_000, computing), bare(rows, 50_000)), undefined)
 }
 
-function figure(what: string, { ours: own, theirs, speed }: Awaited<ReturnType<typeof pairs>>, wanted: number | undefined): Figure {
+function figure(what: string, { ours: own, theirs, speed, cpu }: Awaited<ReturnType<typeof pairs>>, wanted: number | undefined): Figure {
   const perSecond = (ms: number) => `${Math.round((COUNT / ms) * 1000).toLocaleString('en')} rows/s`
   return {
     goal: 'G4',
-    what,
+    what: `${what} (CPU ${cpu.toFixed(2)})`,
     ours: perSecond(own.ms),
     theirs: perSecond(theirs.ms),
     ratio: speed,

@@ -67,7 +67,7 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
       ...READ_SETTINGS,
       ...(versions ? { final: '0' } : {}),
       ...(timeoutMs === undefined ? {} : { max_execution_time: String(timeoutMs / 1000) }),
-      ...(own ? {} : { readonly: '1' }),
+      ...(own ? { max_threads: '1' } : { readonly: '1' }),
     }
     const key = JSON.stringify(settings)
     let pool = pools.get(key)
@@ -102,9 +102,10 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
         .map(([name, value]) => `${name} = '${value}'`)
         .join(', ')
       await writers.use(async (session) => {
-        await session.queryAsync(`SET ${set}`, { format: 'Null' })
         const how = { format: 'Null' }
-        await (params && Object.keys(params).length > 0 ? session.queryBindAsync(text, params, how) : session.queryAsync(text, how))
+        if (!params || Object.keys(params).length === 0) return void (await session.queryAsync(`SET ${set}; ${text}`, how))
+        await session.queryAsync(`SET ${set}`, how)
+        await session.queryBindAsync(text, params, how)
       })
     }
     await retrying(display, once ? [] : waitsMs, work, timeoutMs)

@@ -97,7 +97,7 @@ export class Lane {
     const seen = this.#computesKey ? undefined : new Set<string>()
     const replaced: Row[] = []
     const all: Row[] = []
-    let data = ''
+    const lines: string[] = []
     const texts: string[] = []
     for (const { rows, version } of parts) {
       const end = `${this.#constants}${version}`
@@ -109,19 +109,18 @@ export class Lane {
         }
         for (let i = 0; i < this.#cells.length; i++) {
           const cell = this.#cells[i] as Cell
-          const text = cellOf(cell, row, name)
-          texts[i] = text
-          data += `${text}\t`
+          texts[i] = cellOf(cell, row, name)
         }
         seen?.add(keys.length === 1 ? (texts[keys[0] ?? 0] ?? '') : keys.map((i) => texts[i]).join('\t'))
-        data += this.computed.length > 0 ? `${end}\t${all.length}\n` : `${end}\n`
+        lines.push(this.computed.length > 0 ? `${texts.join('\t')}\t${end}\t${all.length}` : `${texts.join('\t')}\t${end}`)
         all.push(row)
       }
     }
     // What is left of rows with one key would be chance.
     if (seen && keys.length > 0 && seen.size !== all.length)
       throw new Error(`${all.length - seen.size} rows for ${this.table.name} share a key with another of the same commit`)
-    return { lane: this, data, rows: all, replaced }
+    // At once: a text that grows cell by cell is a tree of pieces, and all of them garbage.
+    return { lane: this, data: lines.length === 0 ? '' : `${lines.join('\n')}\n`, rows: all, replaced }
   }
 
   /** `INSERT` of the rows, checked. With the token that names them: the same rows, the same token. */

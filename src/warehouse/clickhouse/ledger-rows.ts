@@ -1,5 +1,6 @@
 import type { Row, Table, Value } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
+import { literal } from '../fill.js'
 import { unitKey } from '../ledger-changes.js'
 import { sqlType } from '../types.js'
 import { DELETED, VERSION } from './ddl.js'
@@ -20,10 +21,17 @@ export function ledgerInsert(table: Table, rows: readonly (readonly [row: Row, v
   return `INSERT INTO ${identifiers([table.name])} (${names}) SELECT ${selected.join(', ')}, version, ${deleted ? 1 : 0} FROM ${lines(structure.join(', '), data)}`
 }
 
-/** The names of units as a table of SQL. */
+/** So many names of units are written out; more come as lines, which costs twice as much for a few. */
+const FEW = 100
+
+/** The names of units, as what `(pipeline, step, unit) IN` takes. */
 export function named(keys: readonly Row[]): string {
+  if (keys.length <= FEW) {
+    const each = (value: Value | undefined): string => literal(String(value as string), 'clickhouse')
+    return `(${keys.map(({ pipeline, step, unit }) => `(${each(pipeline)}, ${each(step)}, ${each(unit)})`).join(', ')})`
+  }
   const data = keys.map(({ pipeline, step, unit }) => `${cell(pipeline)}\t${cell(step)}\t${cell(unit)}\n`).join('')
-  return lines('pipeline String, step String, unit String', data)
+  return `(SELECT * FROM ${lines('pipeline String, step String, unit String', data)})`
 }
 
 export const keyOf = (row: Row): string => unitKey(String(row.pipeline), String(row.step), String(row.unit))

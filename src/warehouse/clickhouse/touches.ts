@@ -101,7 +101,7 @@ export async function writeMarks(sqls: Sql, units: readonly Row[], id: bigint, a
 export async function clearMarks(sqls: Sql, units: readonly Row[]): Promise<void> {
   if (units.length === 0) return
   await sqls.write(
-    `INSERT INTO _pipe_touched (pipeline, step, unit, at, ${MARK}, ${VERSION}, ${DELETED}) SELECT pipeline, step, unit, at, ${MARK}, 1, 1 FROM _pipe_touched WHERE (pipeline, step, unit) IN (SELECT * FROM ${named(units)})`,
+    `INSERT INTO _pipe_touched (pipeline, step, unit, at, ${MARK}, ${VERSION}, ${DELETED}) SELECT pipeline, step, unit, at, ${MARK}, 1, 1 FROM _pipe_touched WHERE (pipeline, step, unit) IN ${named(units)}`,
   )
 }
 

@@ -25,7 +25,7 @@ export class Units {
     const found = new Map<string, UnitRow>()
     if (keys.length === 0) return found
     const rows = await this.#sql.all(
-      `SELECT ${UNIT_COLUMNS}, ${VERSION} AS version FROM _pipe_units WHERE (pipeline, step, unit) IN (SELECT * FROM ${named(keys)})`,
+      `SELECT ${UNIT_COLUMNS}, ${VERSION} AS version FROM _pipe_units WHERE (pipeline, step, unit) IN ${named(keys)}`,
     )
     for (const { version: at, ...row } of rows) found.set(keyOf(row), { row, version: BigInt(at as bigint) })
     return found
@@ -35,9 +35,7 @@ export class Units {
   async epochs(keys: readonly Row[]): Promise<ReadonlyMap<string, bigint>> {
     const found = new Map<string, bigint>()
     if (keys.length === 0) return found
-    const rows = await this.#sql.all(
-      `SELECT pipeline, step, unit, epoch FROM _pipe_units WHERE (pipeline, step, unit) IN (SELECT * FROM ${named(keys)})`,
-    )
+    const rows = await this.#sql.all(`SELECT pipeline, step, unit, epoch FROM _pipe_units WHERE (pipeline, step, unit) IN ${named(keys)}`)
     for (const row of rows) found.set(keyOf(row), epochOf(row) ?? 0n)
     return found
   }
