@@ -7,6 +7,9 @@ import type { RpcPool, Warehouse } from '../../src/sdk/index.js'
 import { openWarehouse } from '../../src/warehouse/open.js'
 import { discard } from './discard.js'
 import { drive, idlePipeline, openPool, poolLoop, rpcPipeline } from './drive.js'
+import { loadClickhouse } from './load-clickhouse.js'
+import { loadDuckdb } from './load-duckdb.js'
+import { loadPostgres } from './load-postgres.js'
 import { alone, type Contender, median, pairs, timed } from './measure.js'
 import { pages } from './pages.js'
 import { type Load, openRaw, rawLoop } from './raw.js'
@@ -36,6 +39,7 @@ export const GOALS: Readonly<Record<string, (options: GoalOptions) => AsyncItera
   G1: fetching,
   G2: bound,
   G3: loading,
+  G4: loads,
   G7: scheduling,
   G8: starting,
   G9: memory,
@@ -49,6 +53,13 @@ const balances = (server: string, latency: number, calls: number, batch: number,
   batch,
   parallel,
 })
+
+/** Every warehouse beside a bare load of the same rows. */
+async function* loads(options: GoalOptions): AsyncIterable<Figure> {
+  yield* loadDuckdb(options)
+  yield* loadPostgres(options)
+  yield* loadClickhouse(options)
+}
 
 /** How a load is called in the table. */
 const named = ({ url, batch, parallel }: Load) => `${new URL(url).pathname.slice(1)} ms, ${batch} x ${parallel}`

@@ -4,25 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Row, Warehouse } from '../../src/sdk/index.js'
 import { openWarehouse } from '../../src/warehouse/open.js'
-import { output, step, table, write } from '../support/warehouse.js'
+import { output, step, write } from '../support/warehouse.js'
 import type { Figure, GoalOptions } from './goals.js'
+import { balances, columns, loadFigure, makeRows, plain } from './load-rows.js'
 import { type Contender, pairs } from './measure.js'
 
-const balances = table(
-  'miners_balance',
-  {
-    block_number: 'bigint',
-    miner: 'address',
-    block_hash: 'hash',
-    at: 'timestamp',
-    balance_before: 'uint256',
-    balance_after: 'uint256',
-    balance_increase: 'int256',
-  },
-  ['block_number'],
-)
-const columns = balances.columns.map(({ name }) => name)
-const plain = output(balances)
 const computing = output(balances, { compute: { balance_increase: 'balance_after - balance_before' } })
 
 const COUNT = 200_000
@@ -34,38 +20,14 @@ export async function* loadClickhouse({ rounds }: GoalOptions): AsyncIterable<Fi
   const rows = makeRows(COUNT)
   for (const size of COMMITS) {
     const figures = await pairs(rounds, ours(rows, size, plain), bare(rows, size))
-    yield figure(`ClickHouse, commits of ${size.toLocaleString('en')}`, figures, 0.9)
+    yield loadFigure(`ClickHouse, commits of ${size.toLocaleString('en')}`, COUNT, figures, 0.9)
   }
-  yield figure('ClickHouse, computing a column', await pairs(rounds, ours(rows, 50_000, computing), bare(rows, 50_000)), undefined)
-}
-
-function figure(what: string, { ours: own, theirs, speed, cpu }: Awaited<ReturnType<typeof pairs>>, wanted: number | undefined): Figure {
-  const perSecond = (ms: number) => `${Math.round((COUNT / ms) * 1000).toLocaleString('en')} rows/s`
-  return {
-    goal: 'G4',
-    what: `${what} (CPU ${cpu.toFixed(2)})`,
-    ours: perSecond(own.ms),
-    theirs: perSecond(theirs.ms),
-    ratio: speed,
-    wanted: wanted === undefined ? '' : `>= ${wanted}`,
-    met: wanted === undefined ? undefined : speed >= wanted,
-  }
-}
-
-function makeRows(count: number): Row[] {
-  return Array.from({ length: count }, (_, i) => {
-    const n = BigInt(i)
-    const before = 10n ** 21n + n * 1_234_567_891_011n
-    return {
-      block_number: 18_000_000n + n,
-      miner: `0x${(n % 977n).toString(16).padStart(40, 'a')}`,
-      block_hash: `0x${n.toString(16).padStart(64, '7')}`,
-      at: 1_700_000_000_000_000n + n * 12_000_000n,
-      balance_before: before,
-      balance_after: before + 2n * 10n ** 18n,
-      balance_increase: 2n * 10n ** 18n,
-    }
-  })
+  yield loadFigure(
+    'ClickHouse, computing a column',
+    COUNT,
+    await pairs(rounds, ours(rows, 50_000, computing), bare(rows, 50_000)),
+    undefined,
+  )
 }
 
 function ours(rows: readonly Row[], size: number, of: typeof plain): Contender {

@@ -7,28 +7,11 @@ import copyStreams from 'pg-copy-streams'
 import type { Row, Warehouse } from '../../src/sdk/index.js'
 import { openWarehouse } from '../../src/warehouse/open.js'
 import { startPostgres } from '../support/postgres-engine.js'
-import { output, step, table, write } from '../support/warehouse.js'
+import { step, write } from '../support/warehouse.js'
 import type { Figure, GoalOptions } from './goals.js'
+import { balances, columns, COMMIT, loadFigure, makeRows, plain } from './load-rows.js'
 import { type Contender, median, pairs } from './measure.js'
 
-const balances = table(
-  'miners_balance',
-  {
-    block_number: 'bigint',
-    miner: 'address',
-    block_hash: 'hash',
-    at: 'timestamp',
-    balance_before: 'uint256',
-    balance_after: 'uint256',
-    balance_increase: 'int256',
-  },
-  ['block_number'],
-)
-const columns = balances.columns.map(({ name }) => name)
-const filled = output(balances)
-
-/** Rows of one commit, as the runner groups them. */
-const COMMIT = 10_000
 /** Rows of one statement of the peer. */
 const VALUES = 1_000
 
@@ -38,26 +21,13 @@ export async function* loadPostgres({ rounds }: GoalOptions): AsyncIterable<Figu
   try {
     const rows = makeRows(100_000)
     const bare = await pairs(rounds, ours(server.url, rows), bareCopy(server.url, rows))
-    yield figure('beside bare COPY + upsert', rows.length, bare, 0.85)
+    yield loadFigure('Postgres, beside bare COPY + upsert', rows.length, bare, 0.85)
     const few = rows.slice(0, 50_000)
     const peer = await pairs(Math.min(rounds, 3), ours(server.url, few), knexValues(server.url, few))
-    yield figure('beside knex, VALUES of 1,000', few.length, peer, 2.5)
+    yield loadFigure('Postgres, beside knex, VALUES of 1,000', few.length, peer, 2.5)
     yield* memory(server.url, rounds)
   } finally {
     await server.stop()
-  }
-}
-
-function figure(what: string, count: number, { ours: own, theirs, speed }: Awaited<ReturnType<typeof pairs>>, wanted: number): Figure {
-  const perSecond = (ms: number) => `${Math.round((count / ms) * 1000).toLocaleString('en')} rows/s`
-  return {
-    goal: 'G4',
-    what: `Postgres, ${what}`,
-    ours: perSecond(own.ms),
-    theirs: perSecond(theirs.ms),
-    ratio: speed,
-    wanted: `>= ${wanted}`,
-    met: speed >= wanted,
   }
 }
 
@@ -96,22 +66,6 @@ function peakMb(url: string, count: number): Promise<number> {
   })
 }
 
-function makeRows(count: number, from = 0): Row[] {
-  return Array.from({ length: count }, (_, i) => {
-    const n = BigInt(from + i)
-    const before = 10n ** 21n + n * 1_234_567_891_011n
-    return {
-      block_number: 18_000_000n + n,
-      miner: `0x${(n % 977n).toString(16).padStart(40, 'a')}`,
-      block_hash: `0x${n.toString(16).padStart(64, '7')}`,
-      at: 1_700_000_000_000_000n + n * 12_000_000n,
-      balance_before: before,
-      balance_after: before + 2n * 10n ** 18n,
-      balance_increase: 2n * 10n ** 18n,
-    }
-  })
-}
-
 /** A schema of its own for each time, so that each begins with an empty table. */
 let schemas = 0
 
@@ -136,7 +90,7 @@ async function openOurs(url: string): Promise<Warehouse> {
 async function commitAll(warehouse: Warehouse, rows: readonly Row[]): Promise<void> {
   for (let from = 0; from < rows.length; from += COMMIT)
     await warehouse.commit([
-      write([{ output: filled, rows: rows.slice(from, from + COMMIT) }], {
+      write([{ output: plain, rows: rows.slice(from, from + COMMIT) }], {
         ledger: { cursor: { at: from }, rows: { miners_balance: from } },
       }),
     ])
