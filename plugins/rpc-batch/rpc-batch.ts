@@ -42,7 +42,7 @@ export const rpcBatch = defineStep({
   config,
   requires: ['chain'],
   parallel: 'requests',
-  units: 16,
+  units: 32,
   example: `name: headers
 warehouse: duckdb:data/headers.duckdb
 chains:
