@@ -6,6 +6,8 @@ import { documentedErrors } from '../src/cli/generate/error-docs.js'
 import { generatedFiles, sourceFiles } from '../src/cli/generate.js'
 import { program, type Commands } from '../src/cli/program.js'
 import { readPipeline } from '../src/pipeline/read.js'
+import { COLUMN_TYPES, parseColumnType } from '../src/sdk/index.js'
+import { sqlType } from '../src/warehouse/types.js'
 import { importProblems, outsideProblems, pluginProblems } from './support/source-facts.js'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -149,6 +151,17 @@ describe('documents', () => {
     const wrong: string[] = []
     for (const line of lines) for (const words of pipeCommands(line)) if (!(await isKnown(words))) wrong.push(line)
     expect(wrong).toEqual([])
+  })
+
+  test('the column types of README are those of the warehouses', () => {
+    const shown = [...read('README.md').matchAll(/^\| `(\w+)(?:\(p,s\))?` \| `([^`]+)` \| `([^`]+)` \| `([^`]+)` \|$/gm)]
+    const rows = COLUMN_TYPES.map((name) => {
+      const { type } = parseColumnType(name.replace('p,s', '38,6')) ?? {}
+      if (!type) throw new Error(`no type ${name}`)
+      const names = (['duckdb', 'postgres', 'clickhouse'] as const).map((kind) => sqlType(type, kind).replace('38,6', 'p,s'))
+      return [type.kind, ...names]
+    })
+    expect(shown.map(([, ...cells]) => cells).sort()).toEqual(rows.sort())
   })
 
   test.each(pages)('every file that %s links to is there', (page) => {
