@@ -59,10 +59,10 @@ function bare(rows: readonly Row[]): Contender {
       connection = await instance.connect()
       const names = 'block_number BIGINT, miner VARCHAR, block_hash VARCHAR'
       await connection.run(
-        `CREATE TABLE miners_balance (${names}, at TIMESTAMP, balance_before BIGNUM, balance_after BIGNUM, balance_increase BIGNUM, PRIMARY KEY (block_number))`,
+        `CREATE TABLE miners_balance (${names}, "at" TIMESTAMP, balance_before BIGNUM, balance_after BIGNUM, balance_increase BIGNUM, PRIMARY KEY (block_number))`,
       )
       await connection.run(
-        `CREATE TEMPORARY TABLE stage (${names}, at BIGINT, balance_before VARCHAR, balance_after VARCHAR, balance_increase VARCHAR)`,
+        `CREATE TEMPORARY TABLE stage (${names}, "at" BIGINT, balance_before VARCHAR, balance_after VARCHAR, balance_increase VARCHAR)`,
       )
     },
     work: async () => {
@@ -84,7 +84,7 @@ function bare(rows: readonly Row[]): Contender {
         }
         appender.closeSync()
         await connection.run(
-          'INSERT INTO miners_balance SELECT block_number, miner, block_hash, make_timestamp(at), CAST(balance_before AS BIGNUM), CAST(balance_after AS BIGNUM), CAST(balance_increase AS BIGNUM) FROM stage ON CONFLICT (block_number) DO UPDATE SET miner = excluded.miner, block_hash = excluded.block_hash, at = excluded.at, balance_before = excluded.balance_before, balance_after = excluded.balance_after, balance_increase = excluded.balance_increase',
+          'INSERT INTO miners_balance SELECT block_number, miner, block_hash, make_timestamp("at"), CAST(balance_before AS BIGNUM), CAST(balance_after AS BIGNUM), CAST(balance_increase AS BIGNUM) FROM stage ON CONFLICT (block_number) DO UPDATE SET miner = excluded.miner, block_hash = excluded.block_hash, "at" = excluded."at", balance_before = excluded.balance_before, balance_after = excluded.balance_after, balance_increase = excluded.balance_increase',
         )
         await connection.run('TRUNCATE stage')
         await connection.run('COMMIT')
