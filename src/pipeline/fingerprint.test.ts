@@ -35,10 +35,11 @@ const definition = step(
   }),
 )
 
-const output: Output & { key: readonly string[] } = {
+const output: Output & { key: readonly string[]; types: Readonly<Record<string, string>> } = {
   id: 'blocks',
   table: 'blocks',
   key: ['number'],
+  types: { number: 'bigint', hash: 'hash', day: 'date', note: 'text' },
   columns: ['number', 'hash'],
   compute: { day: 'CAST(t AS date)' },
   constants: { origin_key: 'base' },
@@ -47,6 +48,14 @@ const base = { definition, with: {} as Json, chainId: 1, outputs: [output] }
 const of = (config: Json) => fingerprint({ ...base, with: config })
 
 describe('a fingerprint', () => {
+  test('covers the types of the columns that it fills, computed ones too, and no others', () => {
+    const typed = (types: Readonly<Record<string, string>>) =>
+      fingerprint({ ...base, outputs: [{ ...output, types: { ...output.types, ...types } }] })
+    expect(changedParts(typed({}), typed({ hash: 'bigint' }))).toEqual(['column types'])
+    expect(changedParts(typed({}), typed({ day: 'timestamp' }))).toEqual(['column types'])
+    expect(typed({ note: 'json' })).toBe(typed({}))
+  })
+
   test('says which parts changed', () => {
     const before = of({ calls: {}, rows: [], 'odd name:': 1 })
     const after = fingerprint({
@@ -56,7 +65,7 @@ describe('a fingerprint', () => {
       outputs: [],
       with: { calls: {}, 'odd name:': 2, verify: 'bloom' },
     })
-    expect(changedParts(before, after)).toEqual(['chain', 'odd name:', 'rows', 'step', 'table', 'verify'])
+    expect(changedParts(before, after)).toEqual(['chain', 'column types', 'odd name:', 'rows', 'step', 'table', 'verify'])
     expect(changedParts(before, before)).toEqual([])
     expect(changedParts(before.slice(0, 32), after)).toEqual([])
   })
@@ -64,7 +73,7 @@ describe('a fingerprint', () => {
   test('is 32 hex digits and its parts, and stays what it was', () => {
     // A change here redoes the work of every user: raise nothing without a reason.
     expect(fingerprint({ ...base, with: { calls: { a: { method: 'eth_getBalance', params: ['$miner', 1] } } } })).toBe(
-      '764c8025a6fca4f8726223d3dda8fac3 calls:4803d52b chain:6b86b273 step:4cdb923b table:94cef19d',
+      '8800fe5c298a689a6a330ec3dfae3a30 calls:4803d52b chain:6b86b273 column%20types:88b9afbe step:4cdb923b table:94cef19d',
     )
   })
 

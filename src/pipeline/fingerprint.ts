@@ -10,13 +10,13 @@ export interface Identity {
   readonly chainId?: number | undefined
   /** Values of the `$name`s inside texts of `with`: of a SQL text, of a path. */
   readonly scope?: Scope
-  /** Each with the key of its table. */
-  readonly outputs: readonly (Output & { readonly key: readonly string[] })[]
+  /** Each with the key of its table and the types of its columns: the same answer gives another value in another type. */
+  readonly outputs: readonly (Output & { readonly key: readonly string[]; readonly types: Readonly<Record<string, string>> })[]
 }
 
 /**
  * What a checkpoint was made under: 32 hex digits of all, then 8 of each part (`row:1a2b3c4d`), so that a changed one can be
- * named. It covers type, version, chain id, `with`, the values of `$name`s in its texts, tables with key and filled columns. Not: fields marked `tuning: true`,
+ * named. It covers type, version, chain id, `with`, the values of `$name`s in its texts, tables with key and filled columns and their types. Not: fields marked `tuning: true`,
  * fields that stand at the schema's default (so that a new field does not redo old work), the order of keys, the step's id
  * and needs, endpoints.
  */
@@ -27,11 +27,12 @@ export function fingerprint({ definition, with: config, chainId, outputs, scope 
     chain: chainId ?? null,
     with: withoutPaths(config, tuningPaths(definition.config, config)),
     outputs: outputs
-      .map(({ id, table, key, columns, compute, constants, range }) => ({
+      .map(({ id, table, key, types, columns, compute, constants, range }) => ({
         id,
         table,
         key,
         columns: [...columns].sort(),
+        types: Object.fromEntries([...columns, ...Object.keys(compute)].map((name) => [name, types[name] ?? null])),
         compute,
         constants,
         range: range ?? null,
@@ -42,6 +43,7 @@ export function fingerprint({ definition, with: config, chainId, outputs, scope 
     step: [identity.type, identity.version],
     chain: identity.chain,
     table: identity.outputs.map(({ table, key, columns }) => [table, key, columns]),
+    'column types': identity.outputs.map(({ types }) => types),
   }
   if (identity.with !== null && typeof identity.with === 'object' && !Array.isArray(identity.with)) Object.assign(parts, identity.with)
   for (const [name, value] of textValues(identity.with, scope)) parts[`$${name}`] = value

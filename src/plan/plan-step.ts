@@ -1,4 +1,5 @@
 import {
+  formatColumnType,
   isPipeError,
   type Json,
   PipeError,
@@ -105,7 +106,14 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
   // `covered` depends on the ledger, and so on the fingerprint, which leaves out the fields where it is used.
   const base = await stepScope(pipeline, step, given, moment, undefined)
   const chainId = step.chain === undefined ? undefined : pipeline.chains.get(step.chain)?.id
-  const outputs = step.outputs.map((output) => ({ ...output, key: pipeline.tables.get(output.table)?.key ?? [] }))
+  const outputs = step.outputs.map((output) => {
+    const table = pipeline.tables.get(output.table)
+    return {
+      ...output,
+      key: table?.key ?? [],
+      types: Object.fromEntries((table?.columns ?? []).map(({ name, type }) => [name, formatColumnType(type)])),
+    }
+  })
   const ledger: Ledger = {
     rows,
     fingerprint: fingerprintOf({ definition, with: filled(step, base), chainId, outputs, scope: base }),
