@@ -103,6 +103,17 @@ describe('Committer', () => {
     expect(commits.length).toBe(1)
   })
 
+  it('commits what is pushed right when it has committed everything, however soon', async () => {
+    for (let turns = 0; turns < 8; turns++) {
+      const { committer, commits } = setup()
+      await committer.push(write('first'), { broken: false })
+      for (let i = 0; i < turns; i++) await Promise.resolve()
+      void committer.push(write('second'), { broken: false })
+      await turn()
+      expect({ turns, commits: commits.length }).toEqual({ turns, commits: 2 })
+    }
+  })
+
   it('commits 2,048 small writes at once, whatever their age and whoever is still at work', async () => {
     const { committer, commits } = setup()
     committer.join()

@@ -107,7 +107,7 @@ export class Committer {
     return new Promise<Committed>((resolve, reject) => {
       this.#queue.push({ write, session, rows, at: this.#options.clock.monotonic(), resolve, reject })
       this.#rows += rows
-      this.#working ??= this.#work().finally(() => (this.#working = undefined))
+      this.#working ??= this.#work()
       this.#wake?.()
     })
   }
@@ -128,9 +128,14 @@ export class Committer {
   }
 
   async #work(): Promise<void> {
-    while (this.#queue.length > 0) {
-      await this.#due()
-      await this.#commit(this.#take())
+    try {
+      while (this.#queue.length > 0) {
+        await this.#due()
+        await this.#commit(this.#take())
+      }
+    } finally {
+      // In the same breath as the last look: a write that is pushed a moment later must find nobody at work.
+      this.#working = undefined
     }
   }
 
