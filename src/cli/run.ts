@@ -101,9 +101,10 @@ interface Opened {
 }
 
 async function runOpened({ pipeline, options, io, world, warehouse, state, startedAt, lockFile }: Opened): Promise<number> {
-  const [{ actingSteps, run }, { runRounds }, { createBus }, { openReporters }] = await Promise.all([
+  const [{ actingSteps, run }, { runRounds }, { Heartbeat }, { createBus }, { openReporters }] = await Promise.all([
     import('../run/run.js'),
     import('../run/rounds.js'),
+    import('../run/heartbeat.js'),
     import('../run/bus.js'),
     import('./reporters.js'),
   ])
@@ -173,6 +174,10 @@ async function runOpened({ pipeline, options, io, world, warehouse, state, start
     // Also where no head is asked for: `pipe verify` looks at what this run was asked for.
     await state.updateRun(id, { resolved: { heads: {}, params: options.params, now: String(moment.now) } }, Math.round(io.clock.now()))
     if (options.fresh) await forgetDone(pipeline, options, warehouse, io)
+    const heartbeat = new Heartbeat(
+      { worker: `${pipeline.name}@${io.host}`, pipeline: pipeline.name, host: io.host, pid: io.pid, startedAt: BigInt(startedAt) * 1_000n },
+      io.clock,
+    )
     const round = () =>
       run({
         pipeline,
@@ -188,6 +193,7 @@ async function runOpened({ pipeline, options, io, world, warehouse, state, start
         rpc: (step) => chains.lane(step),
         http: (step) => sources.client(step),
         redact,
+        heartbeat,
         onCheck: (step, check) =>
           void state
             .recordCheck(id, step, redactDeep(check, redact), Math.round(io.clock.now()))
