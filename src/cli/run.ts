@@ -43,7 +43,10 @@ export async function runCommand(file: string, options: RunCommandOptions, io: I
 type World = Pick<Demo, 'standIn' | 'now'>
 
 async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: Io, world: World): Promise<number> {
-  const [{ lockPipeline }, { openWarehouse }] = await Promise.all([import('../state/lock.js'), import('../warehouse/open.js')])
+  const [{ lockPipeline, PipelineHeldError }, { openWarehouse }] = await Promise.all([
+    import('../state/lock.js'),
+    import('../warehouse/open.js'),
+  ])
   const startedAt = Math.round(io.clock.now())
   const self = { pid: io.pid, host: io.host, since: startedAt }
   const url = warehouseUrl(pipeline.warehouse, io)
@@ -54,6 +57,11 @@ async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: I
     clock: io.clock,
     self,
     alive: (pid) => io.alive(pid),
+  }).catch(async (error: unknown) => {
+    // While another run holds the pipeline, the file is that one's.
+    if (options.statusFile !== undefined && !(error instanceof PipelineHeldError))
+      await tellFailedStart(resolve(io.cwd, options.statusFile), pipeline, io)
+    throw error
   })
   let warehouse: Warehouse | undefined
   let state: StateStore | undefined

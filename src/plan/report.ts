@@ -189,5 +189,5 @@ function rowBytes(table: Table | undefined): number {
 
 /** Whether a run would do anything but evaluate gates. */
 export function hasWork(steps: readonly StepReport[]): boolean {
-  return steps.some((step) => step.pieces > 0 || step.leftOut > 0 || step.upTo.length > 0 || step.open)
+  return steps.some((step) => step.units.length > 0 || step.pieces > 0 || step.leftOut > 0 || step.upTo.length > 0 || step.open)
 }
