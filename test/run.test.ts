@@ -44,6 +44,17 @@ describe('pipe run pipelines/miners.yaml', () => {
     expect([eth_getBlockByNumber ?? 0, eth_getBalance ?? 0]).toEqual([1, 0])
   })
 
+  it('shows who wrote beside the ledger, one row however often it runs', async () => {
+    const here = world()
+    await pipe(['run', minersFile, '--param', 'from=480'], here)
+    await pipe(['run', minersFile, '--param', 'from=470'], here)
+    const { _pipe_workers: workers } = await tables(here.cwd)
+    const host = String(workers?.rows[0]?.host)
+    expect(workers?.rows).toMatchObject([
+      { worker: `miners@${host}`, pipeline: 'miners', step: 'blocks', unit: expect.any(String) as string },
+    ])
+  })
+
   it('asks the same balance once: what a miner had after N is what it has before N+1', async () => {
     const alone = fakeChain({ seed: 3, miners: 1, blocks: 60 })
     const own = await alone.serve()

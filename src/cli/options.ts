@@ -61,7 +61,7 @@ export interface ResetOptions extends CommonOptions {
 }
 
 export interface GraphOptions {
-  readonly format: 'mermaid' | 'dot'
+  readonly format: 'mermaid' | 'dot' | 'svg'
 }
 
 export interface MigrateOptions extends CommonOptions {

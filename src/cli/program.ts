@@ -198,10 +198,10 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
 
   command(pipe, 'graph', 'print the steps and what they need', [
     'pipe graph pipelines/miners.yaml',
-    'pipe graph pipelines/miners.yaml --format dot | dot -Tsvg > miners.svg',
+    'pipe graph pipelines/miners.yaml --format svg > miners.svg',
   ])
     .argument('<FILE>', 'pipeline file')
-    .addOption(new Option('--format <FORMAT>', 'how to print').choices(['mermaid', 'dot']).default('mermaid'))
+    .addOption(new Option('--format <FORMAT>', 'how to print').choices(['mermaid', 'dot', 'svg']).default('mermaid'))
     .action((file: string, options: GraphOptions) => ends(commands.graph(file, options)))
 
   command(pipe, 'steps', 'list the step types, or explain one', ['pipe steps', 'pipe steps rpc-batch'])

@@ -43,7 +43,10 @@ export async function runCommand(file: string, options: RunCommandOptions, io: I
 type World = Pick<Demo, 'standIn' | 'now'>
 
 async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: Io, world: World): Promise<number> {
-  const [{ lockPipeline }, { openWarehouse }] = await Promise.all([import('../state/lock.js'), import('../warehouse/open.js')])
+  const [{ lockPipeline, PipelineHeldError }, { openWarehouse }] = await Promise.all([
+    import('../state/lock.js'),
+    import('../warehouse/open.js'),
+  ])
   const startedAt = Math.round(io.clock.now())
   const self = { pid: io.pid, host: io.host, since: startedAt }
   const url = warehouseUrl(pipeline.warehouse, io)
@@ -54,6 +57,11 @@ async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: I
     clock: io.clock,
     self,
     alive: (pid) => io.alive(pid),
+  }).catch(async (error: unknown) => {
+    // While another run holds the pipeline, the file is that one's.
+    if (options.statusFile !== undefined && !(error instanceof PipelineHeldError))
+      await tellFailedStart(resolve(io.cwd, options.statusFile), pipeline, io)
+    throw error
   })
   let warehouse: Warehouse | undefined
   let state: StateStore | undefined
@@ -101,9 +109,10 @@ interface Opened {
 }
 
 async function runOpened({ pipeline, options, io, world, warehouse, state, startedAt, lockFile }: Opened): Promise<number> {
-  const [{ actingSteps, run }, { runRounds }, { createBus }, { openReporters }] = await Promise.all([
+  const [{ actingSteps, run }, { runRounds }, { Heartbeat }, { createBus }, { openReporters }] = await Promise.all([
     import('../run/run.js'),
     import('../run/rounds.js'),
+    import('../run/heartbeat.js'),
     import('../run/bus.js'),
     import('./reporters.js'),
   ])
@@ -173,6 +182,10 @@ async function runOpened({ pipeline, options, io, world, warehouse, state, start
     // Also where no head is asked for: `pipe verify` looks at what this run was asked for.
     await state.updateRun(id, { resolved: { heads: {}, params: options.params, now: String(moment.now) } }, Math.round(io.clock.now()))
     if (options.fresh) await forgetDone(pipeline, options, warehouse, io)
+    const heartbeat = new Heartbeat(
+      { worker: `${pipeline.name}@${io.host}`, pipeline: pipeline.name, host: io.host, pid: io.pid, startedAt: BigInt(startedAt) * 1_000n },
+      io.clock,
+    )
     const round = () =>
       run({
         pipeline,
@@ -188,6 +201,7 @@ async function runOpened({ pipeline, options, io, world, warehouse, state, start
         rpc: (step) => chains.lane(step),
         http: (step) => sources.client(step),
         redact,
+        heartbeat,
         onCheck: (step, check) =>
           void state
             .recordCheck(id, step, redactDeep(check, redact), Math.round(io.clock.now()))

@@ -1,4 +1,5 @@
 import type { CheckResult } from '../sdk/index.js'
+import { tidy } from '../plan/tidy.js'
 import { escapeText } from '../report/escape.js'
 import {
   elapsedOf,
@@ -179,11 +180,11 @@ function stepOf(step: StepView, now: number): StatusStep {
     state,
     reason,
     unit,
-    done,
-    total,
-    before,
-    failed,
-    missing,
+    done: tidy(done),
+    total: total === null ? null : tidy(total),
+    before: tidy(before),
+    failed: tidy(failed),
+    missing: tidy(missing),
     quarantined,
     rows,
     perSecond: rateOf(step, now),

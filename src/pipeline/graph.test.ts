@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Output } from '../sdk/index.js'
 import { levels, orderSteps, toDot, toMermaid, type GraphNode } from './graph.js'
+import { toSvg } from './graph-svg.js'
 import type { Pipeline, Step } from './pipeline.js'
 
 const node = (id: string, ...needs: string[]): GraphNode => ({ id, needs })
@@ -119,6 +120,26 @@ describe('drawings', () => {
         '',
       ].join('\n'),
     )
+  })
+
+  test('SVG: a box a step, each below what it needs, and nothing that a step is called is markup', () => {
+    const svg = toSvg(pipeline)
+    const names = [...svg.matchAll(/<tspan [^>]*>([^<]*)/g)].map(([, text]) => text)
+    expect(names).toEqual([
+      'blocks',
+      'rpc-batch on ethereum',
+      'into blocks, txs',
+      '&#60;img src=x onerror=alert(1)&#62;\\&#34; (evil&#34;]; x)',
+      'exec',
+      'complete',
+      'gate',
+    ])
+    const tops = [...svg.matchAll(/<g><rect x="[^"]*" y="([^"]*)"/g)].map(([, y]) => Number(y))
+    expect(tops).toEqual([...tops].sort((a, b) => a - b))
+    expect(new Set(tops).size).toBe(3)
+    expect(svg.match(/marker-end/g)).toHaveLength(3)
+    expect(svg).toMatch(/^<svg xmlns="http:\/\/www.w3.org\/2000\/svg" width="\d[^]*<\/svg>\n$/)
+    expect(toSvg({ name: 'a\u0000<b', steps: [] })).toContain('<title>a&#60;b</title>')
   })
 })
 

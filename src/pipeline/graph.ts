@@ -98,13 +98,13 @@ function findCycle(steps: readonly GraphNode[]): string[] {
   return []
 }
 
-function edges(steps: readonly Pick<Step, 'id' | 'needs'>[]): readonly (readonly [string, string])[] {
+export function edges(steps: readonly Pick<Step, 'id' | 'needs'>[]): readonly (readonly [string, string])[] {
   const known = new Set(steps.map(({ id }) => id))
   return steps.flatMap(({ id, needs }) => needs.filter((need) => known.has(need)).map((need) => [need, id] as const))
 }
 
 /** Lines of a node: the title, or the id where it says the same; the type and the chain or source; the tables. */
-function labels(step: Step): readonly string[] {
+export function labels(step: Step): readonly string[] {
   const tables = [...new Set(step.outputs.map(({ table }) => table))]
   const from = step.chain ?? step.source
   return [

@@ -4,6 +4,7 @@ import type { PieceWord, StepPlan } from './plan.js'
 import { planStep } from './plan-step.js'
 import { preflight } from './preflight.js'
 import type { Moment } from './scope.js'
+import { tidy } from './tidy.js'
 import { isSelected } from './select.js'
 import { whenHolds } from './when.js'
 
@@ -136,8 +137,8 @@ function reportOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<Step
   const seconds = check ? null : rate !== undefined ? plan.pieces / rate : plan.requests === undefined ? null : plan.requests / perSecond
   return {
     piece: plan.unitWord,
-    pieces: check ? 0 : plan.pieces,
-    done: plan.done,
+    pieces: check ? 0 : tidy(plan.pieces),
+    done: tidy(plan.done),
     kept: plan.kept,
     leftOut: plan.leftOut,
     quarantined: plan.quarantined,
@@ -145,12 +146,12 @@ function reportOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<Step
       ? []
       : plan.units.map(({ key, size, reason, againDays }) => ({
           unit: key,
-          size,
+          size: tidy(size),
           reason,
           ...(againDays === undefined ? {} : { againDays }),
         })),
-    reasons: check ? {} : reasons,
-    upTo: plan.waitsFor.map(({ step: id, pieces, word }) => ({ step: id, pieces, piece: word })),
+    reasons: check ? {} : Object.fromEntries(Object.entries(reasons).map(([reason, pieces]) => [reason, tidy(pieces)])),
+    upTo: plan.waitsFor.map(({ step: id, pieces, word }) => ({ step: id, pieces: tidy(pieces), piece: word })),
     calls: plan.requests ?? null,
     requests,
     estimate: {
@@ -188,5 +189,5 @@ function rowBytes(table: Table | undefined): number {
 
 /** Whether a run would do anything but evaluate gates. */
 export function hasWork(steps: readonly StepReport[]): boolean {
-  return steps.some((step) => step.pieces > 0 || step.leftOut > 0 || step.upTo.length > 0 || step.open)
+  return steps.some((step) => step.units.length > 0 || step.pieces > 0 || step.leftOut > 0 || step.upTo.length > 0 || step.open)
 }

@@ -91,6 +91,17 @@ test('the file tells every stage, with null for what is not known', async () => 
   expect(readdirSync(join(folder, 'deep'))).toEqual(['status.json'])
 })
 
+test('days are told without the digits of a sum of microseconds', async () => {
+  const path = join(folder, 'status.json')
+  const run = play(path)
+  run.tell(started)
+  run.tell({ ...planned, pieces: 180.00000000001157, unit: 'days' })
+  run.tell({ ...committed, pieces: 0.1 })
+  run.tell({ ...committed, pieces: 0.2 })
+  await run.reporter.close()
+  await run.shows({ steps: [{ unit: 'days', done: 0.3, total: 180 }] })
+})
+
 test.each([
   ['done', 'complete', true],
   ['incomplete', 'failed', false],

@@ -1,6 +1,7 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Clock, RunEvent, TimeCoverage } from '../sdk/index.js'
+import { tidy } from '../plan/tidy.js'
 import type { Reporter } from './reporter.js'
 import { type RunView, type StepView, sum } from './view.js'
 
@@ -114,10 +115,10 @@ export function statusOf(view: RunView, now: number): StatusFile {
       id: step.id,
       state: step.state,
       unit: step.unit,
-      done: step.done,
-      total: step.total,
+      done: tidy(step.done),
+      total: step.total === null ? null : tidy(step.total),
       rows: sum(step.rows),
-      missing: step.missing,
+      missing: tidy(step.missing),
       quarantined: step.quarantined,
     })),
   }

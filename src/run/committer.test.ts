@@ -7,9 +7,11 @@ import {
   type Table,
   type UnitWrite,
   type Warehouse,
+  type WorkerRow,
   type WriteOutcome,
 } from '../sdk/index.js'
 import { Committer } from './committer.js'
+import { Heartbeat } from './heartbeat.js'
 
 const table: Table = {
   name: 't',
@@ -63,17 +65,20 @@ function setup(
   commit: (writes: readonly UnitWrite[]) => readonly WriteOutcome[] = (writes) => writes.map(() => ({ written: true, rows: {} })),
 ) {
   const commits: (readonly UnitWrite[])[] = []
+  const workers: (WorkerRow | undefined)[] = []
   const facts: RunFact[] = []
   const clock = testClock()
   const warehouse = {
-    commit: (writes: readonly UnitWrite[]) => {
+    commit: (writes: readonly UnitWrite[], worker?: WorkerRow) => {
+      workers.push(worker)
       const outcomes = commit(writes)
       commits.push(writes)
       return Promise.resolve(outcomes)
     },
   } as unknown as Warehouse
-  const committer = new Committer({ warehouse, tables: new Map([['t', table]]), clock, emit: (fact) => facts.push(fact) })
-  return { committer, commits, clock, facts }
+  const heartbeat = new Heartbeat({ worker: 'p@here', pipeline: 'p', host: 'here', pid: 7, startedAt: 5n }, clock)
+  const committer = new Committer({ warehouse, tables: new Map([['t', table]]), clock, heartbeat, emit: (fact) => facts.push(fact) })
+  return { committer, commits, workers, clock, facts }
 }
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
@@ -101,6 +106,17 @@ describe('Committer', () => {
     const producer = committer.join()
     await producer.wait(committer.push(write('a'), { broken: false }))
     expect(commits.length).toBe(1)
+  })
+
+  it('commits what is pushed right when it has committed everything, however soon', async () => {
+    for (let turns = 0; turns < 8; turns++) {
+      const { committer, commits } = setup()
+      await committer.push(write('first'), { broken: false })
+      for (let i = 0; i < turns; i++) await Promise.resolve()
+      void committer.push(write('second'), { broken: false })
+      await turn()
+      expect({ turns, commits: commits.length }).toEqual({ turns, commits: 2 })
+    }
   })
 
   it('commits 2,048 small writes at once, whatever their age and whoever is still at work', async () => {
@@ -214,5 +230,32 @@ describe('Committer', () => {
     const session = { broken: false }
     expect(await producer.wait(committer.push(write('a'), session))).toEqual({ written: false, doubles: 0, rows: {}, replaced: 0 })
     expect(session.broken).toBe(true)
+  })
+
+  it('says who commits with the first commit, and again when ten seconds have passed', async () => {
+    const { committer, workers, clock } = setup()
+    const producer = committer.join()
+    for (const [unit, ms] of Object.entries({ a: 0, b: 9_999, c: 1, d: 1 })) {
+      clock.pass(ms)
+      await producer.wait(committer.push(write(unit), { broken: false }))
+    }
+    const shown = { worker: 'p@here', pipeline: 'p', host: 'here', pid: 7, step: 's', startedAt: 5n }
+    expect(workers).toEqual([
+      { ...shown, unit: 'a', heartbeatAt: 0n },
+      undefined,
+      { ...shown, unit: 'c', heartbeatAt: 10_000_000n },
+      undefined,
+    ])
+  })
+
+  it('says it with the next commit when one failed', async () => {
+    const { committer, workers } = setup((writes) => {
+      if (writes.some(({ unit }) => unit === 'bad')) throw new BadValueError('bad')
+      return writes.map(() => ({ written: true, rows: {} }))
+    })
+    const producer = committer.join()
+    await producer.wait(committer.push(write('bad'), { broken: false }).catch(() => undefined))
+    await producer.wait(committer.push(write('a'), { broken: false }))
+    expect(workers.map((worker) => worker?.unit)).toEqual(['bad', 'a'])
   })
 })

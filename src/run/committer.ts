@@ -12,6 +12,7 @@ import {
   type Warehouse,
   type WriteOutcome,
 } from '../sdk/index.js'
+import type { Heartbeat } from './heartbeat.js'
 
 /** One attempt at one unit. Once a write of it failed, none that follow count: their checkpoints speak of rows that are not there. */
 export interface Session {
@@ -25,6 +26,8 @@ export interface CommitterOptions {
   readonly tables: ReadonlyMap<string, Table>
   readonly clock: Clock
   readonly emit: (fact: RunFact) => void
+  /** Without one, commits do not say who makes them. */
+  readonly heartbeat?: Heartbeat
   /** A commit is made at so many rows … */
   readonly maxRows?: number
   /** … or when its oldest write is so old, whichever is first. */
@@ -107,7 +110,7 @@ export class Committer {
     return new Promise<Committed>((resolve, reject) => {
       this.#queue.push({ write, session, rows, at: this.#options.clock.monotonic(), resolve, reject })
       this.#rows += rows
-      this.#working ??= this.#work().finally(() => (this.#working = undefined))
+      this.#working ??= this.#work()
       this.#wake?.()
     })
   }
@@ -128,9 +131,14 @@ export class Committer {
   }
 
   async #work(): Promise<void> {
-    while (this.#queue.length > 0) {
-      await this.#due()
-      await this.#commit(this.#take())
+    try {
+      while (this.#queue.length > 0) {
+        await this.#due()
+        await this.#commit(this.#take())
+      }
+    } finally {
+      // In the same breath as the last look: a write that is pushed a moment later must find nobody at work.
+      this.#working = undefined
     }
   }
 
@@ -172,17 +180,20 @@ export class Committer {
   }
 
   async #commit(group: readonly Queued[]): Promise<void> {
-    const { warehouse, clock, emit } = this.#options
+    const { warehouse, clock, emit, heartbeat } = this.#options
     const live = group.filter((queued) => {
       if (queued.session.broken) queued.reject(new Error('an earlier write of this unit failed'))
       return !queued.session.broken
     })
-    if (live.length === 0) return
+    const [first] = live
+    if (!first) return
     const started = clock.monotonic()
     try {
       const { writes: all, dropped } = this.#resolveDoubles(live)
       const { writes, doubles } = withoutDoubles(live, all, dropped)
-      const outcomes = await warehouse.commit(writes)
+      const worker = heartbeat?.due(first.write)
+      const outcomes = await warehouse.commit(writes, worker)
+      if (worker) heartbeat?.written()
       const ms = clock.monotonic() - started
       this.#ageMs = Math.min(Math.max(this.#options.maxAgeMs ?? MAX_AGE_MS, ms * 10), SLOWEST_AGE_MS)
       const made = live.map(({ write }, i) => (write.selects ? rowsOf(outcomes[i]) : undefined))

@@ -150,7 +150,13 @@ function createServices(options: RunOptions, ends: ReadonlyMap<string, StepEnd>)
   const collected = new Map<string, CheckResult[]>()
   return {
     ...options,
-    committer: new Committer({ warehouse, tables: pipeline.tables, clock, emit }),
+    committer: new Committer({
+      warehouse,
+      tables: pipeline.tables,
+      clock,
+      emit,
+      ...(options.heartbeat ? { heartbeat: options.heartbeat } : {}),
+    }),
     slots: new Slots(UNITS_AT_ONCE),
     stepContext: (plan) => planContext({ pipeline, warehouse, step: plan.step }, plan.config, plan.scope),
     head: (step) => {

@@ -15,6 +15,7 @@ import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import type { PlannedUnit, StepPlan } from '../plan/plan.js'
 import type { Moment } from '../plan/scope.js'
 import type { Committer } from './committer.js'
+import type { Heartbeat } from './heartbeat.js'
 import type { Slots } from './slots.js'
 import type { Turns } from './turns.js'
 
@@ -38,6 +39,8 @@ export interface RunOptions {
   /** Takes secrets out of a text. */
   redact(text: string): string
   readonly onCheck: (step: string, result: CheckResult) => void
+  /** Who runs it, shown beside the ledger with commits. */
+  readonly heartbeat?: Heartbeat
 }
 
 /** What steps and units share in one run. */

@@ -173,6 +173,20 @@ export interface QuarantineRow {
   readonly at: bigint
 }
 
+/** Who writes, as `_pipe_workers` shows it: one row a worker, the last write wins. */
+export interface WorkerRow {
+  readonly worker: string
+  readonly pipeline: string
+  readonly host: string
+  readonly pid: number
+  /** A unit that it is at. */
+  readonly step: string | undefined
+  readonly unit: string | undefined
+  /** Microseconds UTC. */
+  readonly startedAt: bigint
+  readonly heartbeatAt: bigint
+}
+
 /** A numbered SQL file, applied once to a warehouse. */
 export interface Migration {
   /** `0001-views.sql`. Names sort in the order in which they are applied. */
@@ -206,11 +220,12 @@ export interface Warehouse extends WarehouseReader {
   open(step: LedgerStep, units: readonly string[], at: bigint): Promise<ReadonlyMap<string, LedgerRow>>
   /**
    * Writes all of it in one transaction, the fences first. A write whose unit was taken over is left out and reported;
-   * the others go on. Rows must have unique keys within one table of one commit (the caller resolves doubles).
+   * the others go on. Rows must have unique keys within one table of one commit (the caller resolves doubles). A worker
+   * that is given shows itself in `_pipe_workers` with it.
    *
    * @throws {PipeError} when nothing was written.
    */
-  commit(writes: readonly UnitWrite[]): Promise<readonly WriteOutcome[]>
+  commit(writes: readonly UnitWrite[], worker?: WorkerRow): Promise<readonly WriteOutcome[]>
   /** Changes ledger rows by hand: `pipe reset`, `pipe retry`. Resolves to how many rows changed. */
   amend(
     pipeline: string,

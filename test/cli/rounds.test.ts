@@ -163,6 +163,12 @@ test('a run that could not start says so in the status file, which told of the o
   const env = { ...world.env, WAREHOUSE_URL: `duckdb:${file}` }
   expect((await pipe(['run', minersFile, '--status-file', 'status.json'], { cwd, env })).code).toBe(2)
   expect(status()).toMatchObject({ status: 'error', complete: false, pipeline: 'miners', exit_code: 2, rows: null, steps: [] })
+  expect((await pipe(['run', minersFile, '--status-file', 'status.json', '--param', 'from=100'], world)).code).toBe(0)
+  expect(status()).toMatchObject({ status: 'complete' })
+  // Where not even the lock could be asked for.
+  const nobody = { ...world.env, WAREHOUSE_URL: 'postgres://nobody@127.0.0.1:9/none' }
+  expect((await pipe(['run', minersFile, '--status-file', 'status.json'], { cwd, env: nobody })).code).toBe(2)
+  expect(status()).toMatchObject({ status: 'error', exit_code: 2 })
 })
 
 test('--max-runs and --wait need --until-complete; times are checked', async () => {

@@ -23,6 +23,9 @@ test('`pipe graph` draws the steps and what they need, without any environment',
   const dot = fakeIo({ cwd: root })
   expect([await runCli(['graph', 'pipelines/miners.yaml', '--format', 'dot'], dot), dot.err()]).toEqual([0, ''])
   expect(dot.out()).toMatch(/^digraph [\s\S]*blocks[\s\S]*-> [\s\S]*\}\n$/)
+  const svg = fakeIo({ cwd: root })
+  expect([await runCli(['graph', 'pipelines/miners.yaml', '--format', 'svg'], svg), svg.err()]).toEqual([0, ''])
+  expect(svg.out()).toMatch(/^<svg [\s\S]*>blocks<[\s\S]*<\/svg>\n$/)
 })
 
 test('a command that needs a whole pipeline prints the mistakes of a broken one on stderr, and exits 2', async () => {

@@ -583,6 +583,23 @@ export function ledgerSpec(engine: Engine): void {
   const opened = (units: readonly string[] = ['u']) => openedIn(engine, [], units)
   afterEach(closeAll)
 
+  test('a commit that is told who makes it keeps one row a worker, the last one, beside the ledger', async () => {
+    const warehouse = await opened()
+    const worker = { worker: 'p@here', pipeline: 'p', host: 'here', pid: 7, step: 's', unit: 'u', startedAt: 1n, heartbeatAt: 2n }
+    const shown = () => all(warehouse, 'SELECT * FROM _pipe_workers ORDER BY worker')
+    await warehouse.commit([write([])])
+    expect(await shown()).toEqual([])
+    await warehouse.commit([write([])], worker)
+    await warehouse.commit([write([])], { ...worker, worker: 'q@here', step: undefined, unit: undefined })
+    await warehouse.commit([write([])], { ...worker, pid: 8, unit: "it's", startedAt: 3n, heartbeatAt: 10_000_002n })
+    await warehouse.commit([write([])])
+    const row = { pipeline: 'p', host: 'here', pid: 7n, step: null, unit: null, started_at: 1n, heartbeat_at: 2n }
+    expect(await shown()).toEqual([
+      { ...row, worker: 'p@here', pid: 8n, step: 's', unit: "it's", started_at: 3n, heartbeat_at: 10_000_002n },
+      { ...row, worker: 'q@here' },
+    ])
+  })
+
   describe('opening units', () => {
     test('makes new ones running, raises the epoch of known ones and changes nothing else of them', async () => {
       const warehouse = await opened()

@@ -1,5 +1,17 @@
-import { type Consumer, identifier, type Output, type Row, sql, type Table, type UnitWrite, type WriteOutcome } from '../../sdk/index.js'
+import {
+  type Consumer,
+  identifier,
+  type Output,
+  type Row,
+  sql,
+  type Table,
+  type UnitWrite,
+  type WorkerRow,
+  type WriteOutcome,
+} from '../../sdk/index.js'
 import { epochOf, LedgerChanges, unitKey } from '../ledger-changes.js'
+import { WORKERS } from '../ledger.js'
+import { workerRow } from '../workers.js'
 import { replacedIn } from '../outcome.js'
 import type { Place } from './ddl.js'
 import { ServerUnreachableError } from './errors.js'
@@ -112,7 +124,7 @@ export class Writer {
   }
 
   /** Writes of many units: fences, marks, deletes, rows, statements, queries and checkpoints, in this order. */
-  commit(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>): Promise<readonly WriteOutcome[]> {
+  commit(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>, worker?: WorkerRow): Promise<readonly WriteOutcome[]> {
     return this.#alone(async () => {
       const changes = changesOf(writes)
       const reading = this.units.read(changes.keys)
@@ -139,6 +151,7 @@ export class Writer {
         encoded: encoded.parts,
         changes: kept.length === writes.length ? changes : changesOf(kept),
       })
+      if (worker) await this.#sql.insert(WORKERS, [[workerRow(worker), worker.heartbeatAt]])
       const replaced = encoded.parts.flatMap((part) => part.replaced)
       return writes.map((write): WriteOutcome => {
         const counts = lost.counts.get(write)

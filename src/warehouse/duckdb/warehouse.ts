@@ -16,6 +16,7 @@ import {
   type TouchedRow,
   type UnitWrite,
   type Warehouse,
+  type WorkerRow,
   type WriteOutcome,
 } from '../../sdk/index.js'
 import { checkCompute } from '../compute.js'
@@ -144,9 +145,9 @@ export class DuckdbWarehouse implements Warehouse {
     return new Map(put.map((row) => [String(row.unit), ledgerRow(row)]))
   }
 
-  commit(writes: readonly UnitWrite[]): Promise<readonly WriteOutcome[]> {
+  commit(writes: readonly UnitWrite[], worker?: WorkerRow): Promise<readonly WriteOutcome[]> {
     this.#mustWrite()
-    return writes.length === 0 ? Promise.resolve([]) : this.#writer.commit(writes, this.#tables)
+    return writes.length === 0 ? Promise.resolve([]) : this.#writer.commit(writes, this.#tables, worker)
   }
 
   async amend(

@@ -8,6 +8,7 @@ import {
   type Stretch,
   type Table,
   type UnitWrite,
+  type WorkerRow,
   type ValueError,
   type WriteOutcome,
 } from '../../sdk/index.js'
@@ -17,6 +18,7 @@ import { type LedgerChanges } from '../ledger-changes.js'
 import { TOUCHED } from '../ledger.js'
 import { writeSelect } from '../selects.js'
 import { boundsOf, clearMarks, Marks, type Watched, watchedTables } from '../touches.js'
+import { putWorker } from '../workers.js'
 import { byLane, changesOf, counts, declared, type Fenced, fenced, latest, stretches } from '../writes.js'
 import { statementError } from './errors.js'
 import { type Lane, LaneError, Lanes } from './lanes.js'
@@ -47,7 +49,7 @@ export class Writer {
   }
 
   /** Writes of many units: fences, deletes, rows, statements, selects, marks and checkpoints, in this order. */
-  async commit(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>): Promise<readonly WriteOutcome[]> {
+  async commit(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>, worker?: WorkerRow): Promise<readonly WriteOutcome[]> {
     const lanes = new Map<Output, Lane>()
     const makeLanes = async () => {
       await this.#units.ready()
@@ -70,6 +72,7 @@ export class Writer {
         for (const write of kept) given.set(write, await this.#select(write, tables, marks))
         await this.#units.write(changes, there)
         if (this.#watched.size > 0) await this.#mark(marks, latest(writes))
+        if (worker) await this.transactions.execute(putWorker(worker))
         return writes.map((write): WriteOutcome =>
           taken.has(write)
             ? { written: false, reason: 'taken' }

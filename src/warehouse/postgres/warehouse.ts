@@ -18,6 +18,7 @@ import {
   type TouchedRow,
   type UnitWrite,
   type Warehouse,
+  type WorkerRow,
   type WriteOutcome,
 } from '../../sdk/index.js'
 import { checkCompute } from '../compute.js'
@@ -150,9 +151,9 @@ export class PostgresWarehouse implements Warehouse {
     return new Map(put.map((row) => [String(row.unit), ledgerRow(row)]))
   }
 
-  commit(writes: readonly UnitWrite[]): Promise<readonly WriteOutcome[]> {
+  commit(writes: readonly UnitWrite[], worker?: WorkerRow): Promise<readonly WriteOutcome[]> {
     const writer = this.#writing()
-    return writes.length === 0 ? Promise.resolve([]) : writer.commit(writes, this.#tables)
+    return writes.length === 0 ? Promise.resolve([]) : writer.commit(writes, this.#tables, worker)
   }
 
   async amend(

@@ -9,6 +9,7 @@ import {
   type Stretch,
   type Table,
   type UnitWrite,
+  type WorkerRow,
   type WriteOutcome,
 } from '../../sdk/index.js'
 import { deleteStretch, inStretch } from '../fill.js'
@@ -17,6 +18,7 @@ import { TOUCHED } from '../ledger.js'
 import { replacedIn } from '../outcome.js'
 import { writeSelect } from '../selects.js'
 import { type Bounds, boundsOf, clearMarks, Marks, type Watched, watchedTables } from '../touches.js'
+import { putWorker } from '../workers.js'
 import { byLane, changesOf, counts, declared, type Fenced, fenced, latest, stretches } from '../writes.js'
 import { diagnose } from './diagnose.js'
 import { statementError } from './errors.js'
@@ -53,7 +55,7 @@ export class Writer {
   }
 
   /** Writes of many units: fences, deletes, rows, statements, selects, checkpoints and marks, in this order. */
-  async commit(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>): Promise<readonly WriteOutcome[]> {
+  async commit(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>, worker?: WorkerRow): Promise<readonly WriteOutcome[]> {
     const outputs = new Set(writes.flatMap((write) => write.rows.map(({ output }) => output)))
     const lanes = new Map([...outputs].map((output): [Output, Lane] => [output, this.#lanes.of(output, declared(output.table, tables))]))
     const before = async (session: PostgresSession) => {
@@ -75,6 +77,7 @@ export class Writer {
       for (const write of kept) given.set(write, await writeSelects(session, write, tables, marks))
       const { put } = await writeUnits(session, changes, there)
       if (this.#watched.size > 0) await writeMarks(session, marks, latest(writes))
+      if (worker) await execute(session, putWorker(worker))
       const value = writes.map((write): WriteOutcome =>
         taken.has(write)
           ? { written: false, reason: 'taken' }
