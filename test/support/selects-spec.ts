@@ -154,6 +154,13 @@ export function selectsSpec(engine: Engine): void {
         "SELECT TIMESTAMP '2024-03-01 05:00:00' AS day, 1 AS moves, 1 AS total",
         'column day: "2024-03-01 05:00:00" does not fit date',
       ],
+      ['a text with a fraction', "SELECT DATE '2024-03-01' AS day, '1.5' AS moves, 1 AS total", 'column moves: "1.5" does not fit bigint'],
+      ['one for a uint256', "SELECT DATE '2024-03-01' AS day, 1 AS moves, '1.5' AS total", 'column total: "1.5" does not fit uint256'],
+      [
+        'a text of a time for a day',
+        "SELECT '2024-03-01 05:00:00' AS day, 1 AS moves, 1 AS total",
+        'column day: "2024-03-01 05:00:00" does not fit date',
+      ],
       [
         'a row of somebody else',
         "SELECT 'base' AS chain, DATE '2024-03-01' AS day, 1 AS moves, 1 AS total",
@@ -201,6 +208,30 @@ export function selectsSpec(engine: Engine): void {
       const slow = `SELECT DATE '2024-03-01' AS day, count(*) AS moves, 1 AS total FROM ${cross}`
       await expect(commit(warehouse, select(slow, undefined, { timeoutMs: 50 }))).rejects.toMatchObject({ code: 'SQL_TIMEOUT' })
       expect(await commit(warehouse, select(perDay))).toEqual([{ written: true, rows: { daily: 0 } }])
+    })
+
+    test('texts go in as what they say, or not at all', async () => {
+      const texts = table('texts', { n: 'int256', d: 'decimal(20,2)?', time: 'timestamp?', day: 'date?' }, ['n'])
+      const warehouse = await opened([], [texts])
+      const given = (...columns: readonly string[]) =>
+        warehouse.commit([
+          write([], {
+            selects: [
+              {
+                output: { ...output(texts), columns: columns.map((column) => column.split(' AS ')[1] ?? '') },
+                sql: sqlText(`SELECT ${columns.join(', ')}`),
+                replace: undefined,
+              },
+            ],
+          }),
+        ])
+      await given("'-7' AS n", "'1.2300' AS d", "'2024-03-01T00:00:00Z' AS time", "'2024-03-01' AS day")
+      expect(await all(warehouse, 'SELECT n, CAST(d AS text) AS d, time, day FROM texts')).toEqual([
+        { n: -7n, d: '1.23', time: MARCH, day: '2024-03-01' },
+      ])
+      await expect(given("'1' AS n", "'1.239' AS d")).rejects.toThrow('column d: "1.239" does not fit decimal(20,2)')
+      for (const time of ['2024-03-01 02:00:00+02:00', '2024-03-01 00:00:00.1234567'])
+        await expect(given("'1' AS n", `'${time}' AS time`)).rejects.toThrow(`column time: "${time}" does not fit timestamp`)
     })
 
     test('a time with a zone becomes the same instant', async () => {

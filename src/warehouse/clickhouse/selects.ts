@@ -1,4 +1,5 @@
 import {
+  type Column,
   formatInstant,
   identifier,
   joinSql,
@@ -19,6 +20,7 @@ import { OutputError, SqlError } from '../errors.js'
 import { literal } from '../fill.js'
 import { rowName } from '../row-name.js'
 import { notSelect } from '../selects.js'
+import { textPattern } from '../text-values.js'
 import { nullableType } from '../types.js'
 import { changesOf } from './changes.js'
 import { type Computed, computedColumn } from './compute.js'
@@ -26,7 +28,7 @@ import { DELETED, onCluster, type Place, VERSION } from './ddl.js'
 import type { Sql } from './sql.js'
 import { equal, inStretch, tombstones } from './stretch.js'
 import type { Touches } from './touches.js'
-import { bound } from './values.js'
+import { bound, portableType } from './values.js'
 
 /** Tables that hold the result of a query while it is checked and moved. Left by a kill, they are dropped a day later. */
 export const STAGE_PREFIX = '_pipe_select_'
@@ -60,7 +62,7 @@ export async function writeSelect(sqls: Sql, options: SelectOptions): Promise<nu
       throw new SqlError(`the query gives a column ${name}, and ${table.name} has none`, {
         hint: `it has ${table.columns.map((known) => known.name).join(', ')}`,
       })
-    typed.set(name, computedColumn(column, quoteIdentifier(name), storedType(sqlType, column)))
+    typed.set(name, givenColumn(column, storedType(sqlType, column)))
   }
   const { constants } = select.output
   const lacking = table.columns
@@ -89,6 +91,14 @@ export async function writeSelect(sqls: Sql, options: SelectOptions): Promise<nu
   } finally {
     await drop()
   }
+}
+
+/** A column of the query. Unlike what `compute` gives, a text is only taken for what it says in full. */
+function givenColumn(column: Column, type: string): Computed {
+  const name = quoteIdentifier(column.name)
+  const computed = computedColumn(column, name, type)
+  const pattern = portableType(type).kind === 'text' ? textPattern(column.type) : undefined
+  return pattern === undefined ? computed : { ...computed, bad: `${computed.bad} OR ifNull(NOT match(toString(${name}), '${pattern}'), 0)` }
 }
 
 /** A bare NULL has a type that no table can have. */
