@@ -234,6 +234,31 @@ export function selectsSpec(engine: Engine): void {
         await expect(given("'1' AS n", `'${time}' AS time`)).rejects.toThrow(`column time: "${time}" does not fit timestamp`)
     })
 
+    test.each([
+      ['sum(amount)', 2n ** 256n - 1n, 5n],
+      ['max(amount) + sum(amount) FILTER (WHERE id > 0)', 2n ** 255n, 2n ** 255n],
+      ['sum(total)', 2n ** 256n - 2n, 2n],
+    ])('%s that does not fit is refused, and one that just does is exact', async (sum, one, other) => {
+      const warehouse = await opened()
+      const from = sum === 'sum(total)' ? '(SELECT id, amount AS total FROM moves) AS m' : 'moves'
+      const query = `SELECT DATE '2024-03-01' AS day, count(*) AS moves, ${sum} AS total FROM ${from}`
+      await put(warehouse, [1, day(0), one], [2, day(0), other])
+      await expect(commit(warehouse, select(query))).rejects.toThrow(/does not fit/)
+      expect(await content(warehouse)).toEqual([])
+      await put(warehouse, [1, day(0), 2n ** 255n - 1n], [2, day(0), 0n])
+      await commit(warehouse, select(query))
+      expect((await content(warehouse)).map(({ total }) => total)).toEqual([sum.startsWith('max') ? 2n ** 256n - 2n : 2n ** 255n - 1n])
+    })
+
+    test('a sum of bigints that does not fit is refused', async () => {
+      const warehouse = await opened()
+      const ids = 9_223_372_036_854_775_807n
+      await warehouse.commit([write([{ output: output(moves), rows: [1n, ids].map((id) => ({ id, time: null, amount: 1n })) }])])
+      await expect(
+        commit(warehouse, select("SELECT DATE '2024-03-01' AS day, sum(id) AS moves, sum(amount) AS total FROM moves")),
+      ).rejects.toThrow(/does not fit/)
+    })
+
     test('a time with a zone becomes the same instant', async () => {
       const times = table('times', { time: 'timestamp' }, ['time'])
       const warehouse = await opened([], [times])

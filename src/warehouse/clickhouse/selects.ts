@@ -4,6 +4,7 @@ import {
   identifier,
   joinSql,
   quoteIdentifier,
+  type ResultColumn,
   type Row,
   type SelectWrite,
   show,
@@ -25,8 +26,10 @@ import { nullableType } from '../types.js'
 import { changesOf } from './changes.js'
 import { type Computed, computedColumn } from './compute.js'
 import { DELETED, onCluster, type Place, VERSION } from './ddl.js'
+import type { Params } from './engine.js'
 import type { Sql } from './sql.js'
 import { equal, inStretch, tombstones } from './stretch.js'
+import { checkedSums } from './sums.js'
 import type { Touches } from './touches.js'
 import { bound, portableType } from './values.js'
 
@@ -82,15 +85,31 @@ export async function writeSelect(sqls: Sql, options: SelectOptions): Promise<nu
   })
   try {
     const names = identifiers([...typed.keys()])
-    await sqls.write(`INSERT INTO ${stage} (${names}) SELECT ${names} FROM (\n${text}\n) AS pipe_query`, {
-      params,
-      once: true,
-      ...(select.timeoutMs === undefined ? {} : { timeoutMs: select.timeoutMs }),
-    })
+    await sqls.write(
+      `INSERT INTO ${stage} (${names}) SELECT ${names} FROM (\n${await withChecks(sqls, text, params, given)}\n) AS pipe_query`,
+      {
+        params,
+        once: true,
+        ...(select.timeoutMs === undefined ? {} : { timeoutMs: select.timeoutMs }),
+      },
+    )
     return await move(sqls, stage, typed, options)
   } finally {
     await drop()
   }
+}
+
+/** The query with its sums checked, where it gives the same columns then. */
+async function withChecks(sqls: Sql, text: string, params: Params, given: readonly ResultColumn[]): Promise<string> {
+  const checked = checkedSums(text)
+  if (checked === text) return text
+  const columns = await sqls.describe(checked, params).catch((error: unknown) => {
+    if (error instanceof SqlError) return []
+    throw error
+  })
+  const same =
+    columns.length === given.length && columns.every(({ name, sqlType }, i) => name === given[i]?.name && sqlType === given[i]?.sqlType)
+  return same ? checked : text
 }
 
 /** A column of the query. Unlike what `compute` gives, a text is only taken for what it says in full. */
