@@ -14,3 +14,8 @@ export function textPattern(type: ColumnType): string | undefined {
   if (type.kind === 'date') return `^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T]00:00(:00([.]0*)?)?${ZERO_ZONE})?$`
   return undefined
 }
+
+/** A pattern of texts that have more fraction digits than a number of that type: casts round them, or cut them off. */
+export function tooFine(type: ColumnType): string {
+  return `^-?[0-9]*[.][0-9]{${type.kind === 'decimal' ? type.scale : 0}}[0-9]*[1-9][0-9]*$`
+}
