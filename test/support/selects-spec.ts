@@ -154,6 +154,13 @@ export function selectsSpec(engine: Engine): void {
         "SELECT TIMESTAMP '2024-03-01 05:00:00' AS day, 1 AS moves, 1 AS total",
         'column day: "2024-03-01 05:00:00" does not fit date',
       ],
+      ['a text with a fraction', "SELECT DATE '2024-03-01' AS day, '1.5' AS moves, 1 AS total", 'column moves: "1.5" does not fit bigint'],
+      ['one for a uint256', "SELECT DATE '2024-03-01' AS day, 1 AS moves, '1.5' AS total", 'column total: "1.5" does not fit uint256'],
+      [
+        'a text of a time for a day',
+        "SELECT '2024-03-01 05:00:00' AS day, 1 AS moves, 1 AS total",
+        'column day: "2024-03-01 05:00:00" does not fit date',
+      ],
       [
         'a row of somebody else',
         "SELECT 'base' AS chain, DATE '2024-03-01' AS day, 1 AS moves, 1 AS total",
@@ -201,6 +208,55 @@ export function selectsSpec(engine: Engine): void {
       const slow = `SELECT DATE '2024-03-01' AS day, count(*) AS moves, 1 AS total FROM ${cross}`
       await expect(commit(warehouse, select(slow, undefined, { timeoutMs: 50 }))).rejects.toMatchObject({ code: 'SQL_TIMEOUT' })
       expect(await commit(warehouse, select(perDay))).toEqual([{ written: true, rows: { daily: 0 } }])
+    })
+
+    test('texts go in as what they say, or not at all', async () => {
+      const texts = table('texts', { n: 'int256', d: 'decimal(20,2)?', time: 'timestamp?', day: 'date?' }, ['n'])
+      const warehouse = await opened([], [texts])
+      const given = (...columns: readonly string[]) =>
+        warehouse.commit([
+          write([], {
+            selects: [
+              {
+                output: { ...output(texts), columns: columns.map((column) => column.split(' AS ')[1] ?? '') },
+                sql: sqlText(`SELECT ${columns.join(', ')}`),
+                replace: undefined,
+              },
+            ],
+          }),
+        ])
+      await given("'-7' AS n", "'1.2300' AS d", "'2024-03-01T00:00:00Z' AS time", "'2024-03-01' AS day")
+      expect(await all(warehouse, 'SELECT n, CAST(d AS text) AS d, time, day FROM texts')).toEqual([
+        { n: -7n, d: '1.23', time: MARCH, day: '2024-03-01' },
+      ])
+      await expect(given("'1' AS n", "'1.239' AS d")).rejects.toThrow('column d: "1.239" does not fit decimal(20,2)')
+      for (const time of ['2024-03-01 02:00:00+02:00', '2024-03-01 00:00:00.1234567'])
+        await expect(given("'1' AS n", `'${time}' AS time`)).rejects.toThrow(`column time: "${time}" does not fit timestamp`)
+    })
+
+    test.each([
+      ['sum(amount)', 2n ** 256n - 1n, 5n],
+      ['max(amount) + sum(amount) FILTER (WHERE id > 0)', 2n ** 255n, 2n ** 255n],
+      ['sum(total)', 2n ** 256n - 2n, 2n],
+    ])('%s that does not fit is refused, and one that just does is exact', async (sum, one, other) => {
+      const warehouse = await opened()
+      const from = sum === 'sum(total)' ? '(SELECT id, amount AS total FROM moves) AS m' : 'moves'
+      const query = `SELECT DATE '2024-03-01' AS day, count(*) AS moves, ${sum} AS total FROM ${from}`
+      await put(warehouse, [1, day(0), one], [2, day(0), other])
+      await expect(commit(warehouse, select(query))).rejects.toThrow(/does not fit/)
+      expect(await content(warehouse)).toEqual([])
+      await put(warehouse, [1, day(0), 2n ** 255n - 1n], [2, day(0), 0n])
+      await commit(warehouse, select(query))
+      expect((await content(warehouse)).map(({ total }) => total)).toEqual([sum.startsWith('max') ? 2n ** 256n - 2n : 2n ** 255n - 1n])
+    })
+
+    test('a sum of bigints that does not fit is refused', async () => {
+      const warehouse = await opened()
+      const ids = 9_223_372_036_854_775_807n
+      await warehouse.commit([write([{ output: output(moves), rows: [1n, ids].map((id) => ({ id, time: null, amount: 1n })) }])])
+      await expect(
+        commit(warehouse, select("SELECT DATE '2024-03-01' AS day, sum(id) AS moves, sum(amount) AS total FROM moves")),
+      ).rejects.toThrow(/does not fit/)
     })
 
     test('a time with a zone becomes the same instant', async () => {

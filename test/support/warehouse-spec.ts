@@ -372,10 +372,27 @@ export function warehouseSpec(engine: Engine): void {
       await expect(compute(`CAST(CAST(before AS ${text}) || 'x' AS ${uint256})`)).rejects.toThrow(
         'balances (number=3), column after: is computed as null or not at all',
       )
+      await expect(compute(`CAST(before AS ${text}) || '.5'`)).rejects.toThrow(
+        'balances (number=3), column after: is computed as 6.5, which does not fit uint256 (0 to 2^256-1)',
+      )
       await expect(compute('CASE WHEN before = 0 THEN before END')).rejects.toThrow(
         'balances (number=3), column after: is computed as null or not at all',
       )
       expect(await all(warehouse, 'SELECT * FROM balances')).toEqual([])
+    })
+
+    test('is a computed text with more fraction digits than its column has', async () => {
+      const prices = table('prices', { id: 'bigint', price: 'decimal(20,2)' }, ['id'])
+      const warehouse = await opened([prices])
+      const compute = (price: string) =>
+        warehouse.commit([write([{ output: output(prices, { columns: ['id'], compute: { price } }), rows: [{ id: 1n }] }])])
+      await expect(compute("'1.239'")).rejects.toThrow(
+        'prices (id=1), column price: is computed as 1.239, which does not fit decimal(20,2)',
+      )
+      await compute(`CAST(id AS ${text}) || '239e-2'`)
+      expect(await all(warehouse, `SELECT CAST(price AS ${text}) AS price FROM prices`)).toEqual([{ price: '12.39' }])
+      await compute("'1.2300'")
+      expect(await all(warehouse, `SELECT CAST(price AS ${text}) AS price FROM prices`)).toEqual([{ price: '1.23' }])
     })
   })
 

@@ -1,6 +1,7 @@
 import { type Column, formatColumnType, isExactNumber, type Output, quoteIdentifier, type Table } from '../../sdk/index.js'
 import { OutputError } from '../errors.js'
 import { broughtColumns, constantColumns } from '../fill.js'
+import { tooFine } from '../text-values.js'
 import { nullableType, sqlType } from '../types.js'
 import { portableType } from './values.js'
 
@@ -135,7 +136,8 @@ export function computedColumn(column: Column, expression: string, type: string,
       const value =
         given === 'decimal' ? `accurateCastOrNull(${expression}, '${sql}')` : `accurateCastOrNull(toString(${expression}), '${sql}')`
       const border = `abs(toDecimal256(${value}, ${wanted.scale})) >= toDecimal256('1${'0'.repeat(wanted.precision - wanted.scale)}', 0)`
-      return parts(value, border, ...(shadow === undefined ? [] : [far(expression, shadow)]))
+      const cut = given === 'text' ? [`match(${expression}, '${tooFine(wanted)}')`] : []
+      return parts(value, border, ...cut, ...(shadow === undefined ? [] : [far(expression, shadow)]))
     }
     case 'json':
       return parts(`CAST(${expression} AS Nullable(String))`)

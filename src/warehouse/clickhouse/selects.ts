@@ -1,8 +1,10 @@
 import {
+  type Column,
   formatInstant,
   identifier,
   joinSql,
   quoteIdentifier,
+  type ResultColumn,
   type Row,
   type SelectWrite,
   show,
@@ -19,14 +21,17 @@ import { OutputError, SqlError } from '../errors.js'
 import { literal } from '../fill.js'
 import { rowName } from '../row-name.js'
 import { notSelect } from '../selects.js'
+import { textPattern } from '../text-values.js'
 import { nullableType } from '../types.js'
 import { changesOf } from './changes.js'
 import { type Computed, computedColumn } from './compute.js'
 import { DELETED, onCluster, type Place, VERSION } from './ddl.js'
+import type { Params } from './engine.js'
 import type { Sql } from './sql.js'
 import { equal, inStretch, tombstones } from './stretch.js'
+import { checkedSums } from './sums.js'
 import type { Touches } from './touches.js'
-import { bound } from './values.js'
+import { bound, portableType } from './values.js'
 
 /** Tables that hold the result of a query while it is checked and moved. Left by a kill, they are dropped a day later. */
 export const STAGE_PREFIX = '_pipe_select_'
@@ -60,7 +65,7 @@ export async function writeSelect(sqls: Sql, options: SelectOptions): Promise<nu
       throw new SqlError(`the query gives a column ${name}, and ${table.name} has none`, {
         hint: `it has ${table.columns.map((known) => known.name).join(', ')}`,
       })
-    typed.set(name, computedColumn(column, quoteIdentifier(name), storedType(sqlType, column)))
+    typed.set(name, givenColumn(column, storedType(sqlType, column)))
   }
   const { constants } = select.output
   const lacking = table.columns
@@ -80,15 +85,39 @@ export async function writeSelect(sqls: Sql, options: SelectOptions): Promise<nu
   })
   try {
     const names = identifiers([...typed.keys()])
-    await sqls.write(`INSERT INTO ${stage} (${names}) SELECT ${names} FROM (\n${text}\n) AS pipe_query`, {
-      params,
-      once: true,
-      ...(select.timeoutMs === undefined ? {} : { timeoutMs: select.timeoutMs }),
-    })
+    await sqls.write(
+      `INSERT INTO ${stage} (${names}) SELECT ${names} FROM (\n${await withChecks(sqls, text, params, given)}\n) AS pipe_query`,
+      {
+        params,
+        once: true,
+        ...(select.timeoutMs === undefined ? {} : { timeoutMs: select.timeoutMs }),
+      },
+    )
     return await move(sqls, stage, typed, options)
   } finally {
     await drop()
   }
+}
+
+/** The query with its sums checked, where it gives the same columns then. */
+async function withChecks(sqls: Sql, text: string, params: Params, given: readonly ResultColumn[]): Promise<string> {
+  const checked = checkedSums(text)
+  if (checked === text) return text
+  const columns = await sqls.describe(checked, params).catch((error: unknown) => {
+    if (error instanceof SqlError) return []
+    throw error
+  })
+  const same =
+    columns.length === given.length && columns.every(({ name, sqlType }, i) => name === given[i]?.name && sqlType === given[i]?.sqlType)
+  return same ? checked : text
+}
+
+/** A column of the query. Unlike what `compute` gives, a text is only taken for what it says in full. */
+function givenColumn(column: Column, type: string): Computed {
+  const name = quoteIdentifier(column.name)
+  const computed = computedColumn(column, name, type)
+  const pattern = portableType(type).kind === 'text' ? textPattern(column.type) : undefined
+  return pattern === undefined ? computed : { ...computed, bad: `${computed.bad} OR ifNull(NOT match(toString(${name}), '${pattern}'), 0)` }
 }
 
 /** A bare NULL has a type that no table can have. */

@@ -1,8 +1,20 @@
-import { identifier, type Output, type Row, sql, sqlText, type Table, typeLabel, ValueError } from '../../sdk/index.js'
+import {
+  type ColumnType,
+  identifier,
+  isExactNumber,
+  type Output,
+  type Row,
+  sql,
+  sqlText,
+  type Table,
+  typeLabel,
+  ValueError,
+} from '../../sdk/index.js'
 import { identifiers, outside } from '../ddl.js'
 import { broughtColumns, checkFilling, constantColumns, differ, fill, filled, insertSelected, sameKey, typed } from '../fill.js'
 import { SqlError } from '../errors.js'
 import { rowName } from '../row-name.js'
+import { tooFine } from '../text-values.js'
 import { sqlType } from '../types.js'
 import { statementError } from './errors.js'
 import { Stage } from './stage.js'
@@ -114,8 +126,9 @@ export class Lanes {
       const raw = `TRY((${expression}\n))`
       const value = `TRY(CAST((${expression}\n) AS ${sqlType(column.type, 'duckdb')}))`
       const lost = column.nullable ? `(${value} IS NULL AND ${raw} IS NOT NULL)` : `${value} IS NULL`
-      const bad = [lost, outside(value, column.type, 'duckdb')].filter((condition) => condition !== undefined).join(' OR ')
-      const text = `coalesce(CAST(${value} AS VARCHAR), CAST(${raw} AS VARCHAR))`
+      const rounded = isExactNumber(column.type) ? isTooFine(raw, column.type) : undefined
+      const bad = [lost, rounded, outside(value, column.type, 'duckdb')].filter((condition) => condition !== undefined).join(' OR ')
+      const text = `CASE WHEN ${rounded ?? 'FALSE'} THEN CAST(${raw} AS VARCHAR) ELSE coalesce(CAST(${value} AS VARCHAR), CAST(${raw} AS VARCHAR)) END`
       const sql = `SELECT ${[text, identifiers(keys)].filter(Boolean).join(', ')} FROM (${stage.source}) AS pipe_row WHERE ${bad} LIMIT 1`
       const [found] = await (await this.#transactions.connection.run(sql)).getRows()
       if (!found) continue
@@ -135,13 +148,14 @@ export class Lanes {
     const name = `_pipe_stage_${this.#byContent.size}`
     const stage = await Stage.create(this.#transactions.connection, name, broughtColumns(output, table), extra)
     const only = computesKey ? lastOfKey : undefined
+    const exact = { ...output, compute: exactly(output, table) }
     return {
       output,
       table,
       stage,
       computesKey,
-      sql: fill(output, table, stage.source, only),
-      filled: filled(output, table, stage.source, only),
+      sql: fill(exact, table, stage.source, only),
+      filled: filled(exact, table, stage.source, only),
     }
   }
 }
@@ -149,4 +163,21 @@ export class Lanes {
 /** Keeps the last of the rows with one key. */
 function lastOfKey(select: string, key: readonly string[]): string {
   return `${select} QUALIFY row_number() OVER (PARTITION BY ${key.join(', ')} ORDER BY pipe_order DESC) = 1`
+}
+
+/** What an output computes, with an error where DuckDB would round the text of a number without a word. */
+function exactly({ compute }: Output, table: Table): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(compute).map(([name, expression]) => {
+      const type = table.columns.find((column) => column.name === name)?.type
+      if (!type || !isExactNumber(type)) return [name, expression]
+      const value = `(${expression}\n)`
+      return [name, `CASE WHEN ${isTooFine(value, type)} THEN error('more fraction digits than the column has') ELSE ${value} END`]
+    }),
+  )
+}
+
+/** Whether a value is a text with too many fraction digits. Of other types, none is by what `checkCompute` allows. */
+function isTooFine(value: string, type: ColumnType): string {
+  return `(typeof(${value}) = 'VARCHAR' AND coalesce(regexp_matches(CAST(${value} AS VARCHAR), '${tooFine(type)}'), FALSE))`
 }

@@ -3,6 +3,7 @@ import { type Column, quoteIdentifier, type Row, type Statement, sql, sqlText } 
 import { outside } from '../ddl.js'
 import { SqlTimeoutError } from '../errors.js'
 import { type Given, notSelect, type SelectEngine } from '../selects.js'
+import { textPattern } from '../text-values.js'
 import { sqlType } from '../types.js'
 import { interruptible, readRows } from './reads.js'
 import type { Transactions } from './transactions.js'
@@ -52,6 +53,8 @@ export function selectEngine({ connection }: Transactions): SelectEngine {
   }
 }
 
+const TEXTS: ReadonlySet<DuckDBTypeId> = new Set([DuckDBTypeId.VARCHAR, DuckDBTypeId.ENUM])
+
 function given(columnName: string, type: DuckDBType): Given {
   const name = quoteIdentifier(columnName)
   const value = (column: Column): string => {
@@ -64,8 +67,10 @@ function given(columnName: string, type: DuckDBType): Given {
   }
   const misfits = (column: Column): string[] => {
     const border = outside(value(column), column.type, 'duckdb')
+    const pattern = TEXTS.has(type.typeId) ? textPattern(column.type) : undefined
     return [
       `(${name} IS NOT NULL AND ${value(column)} IS NULL)`,
+      ...(pattern === undefined ? [] : [`NOT regexp_matches(CAST(${name} AS VARCHAR), '${pattern}')`]),
       ...(border === undefined ? [] : [border]),
       // Its hour would be cut off in silence.
       ...(column.type.kind === 'date' && type.typeId !== DuckDBTypeId.DATE

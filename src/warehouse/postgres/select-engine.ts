@@ -3,6 +3,7 @@ import { codeOf } from '../../postgres/faults.js'
 import { type Column, type ColumnType, formatDecimal, isExactNumber, quoteIdentifier, sql, sqlText } from '../../sdk/index.js'
 import { SqlTimeoutError } from '../errors.js'
 import { type Given, notSelect, type SelectEngine } from '../selects.js'
+import { textPattern } from '../text-values.js'
 import { sqlType } from '../types.js'
 import { execute, run, select } from './statements.js'
 import { type Field, portableType } from './values.js'
@@ -59,18 +60,18 @@ function isNotSelect(error: unknown): boolean {
   )
 }
 
-const NUMBER = "'^-?[0-9]+([.][0-9]+)?$'"
-
 function given(field: Field): Given {
   const name = quoteIdentifier(field.name)
   const { kind } = portableType(field)
   const value = (column: Column): string => `CAST(${name} AS ${sqlType(column.type, 'postgres')})`
   const misfits = (column: Column): readonly string[] => {
+    const pattern = kind === 'text' ? textPattern(column.type) : undefined
+    const fits = pattern && `(CAST(${name} AS text) ~ '${pattern}')`
     if (isExactNumber(column.type)) {
-      const isText = kind === 'text'
-      const number = isText ? `CASE WHEN ${name} ~ ${NUMBER} THEN CAST(${name} AS numeric) END` : `CAST(${name} AS numeric)`
-      return [...(isText ? [`${name} !~ ${NUMBER}`] : []), ...numberMisfits(number, column)]
+      const number = fits ? `CASE WHEN ${fits} THEN CAST(${name} AS numeric) END` : `CAST(${name} AS numeric)`
+      return [...(fits ? [`NOT ${fits}`] : []), ...numberMisfits(number, column)]
     }
+    if (fits) return [`NOT ${fits}`]
     // Its hour would be cut off in silence.
     if (column.type.kind === 'date' && kind === 'timestamp')
       return [`CAST(CAST(${name} AS date) AS timestamp) <> CAST(${name} AS timestamp)`]
