@@ -5,6 +5,7 @@ import { fakeChain, type FakeChain, type FakeEndpoint } from '../src/sandbox/ind
 import { chdbMissing } from './support/clickhouse-server.js'
 import { expectedBalances, minersFile } from './support/cli.js'
 import { temporaryFolder } from './support/folder.js'
+import { Moments } from './support/moments.js'
 import { readChdb } from './support/read-clickhouse.js'
 import { postgresDatabase } from './support/postgres.js'
 import { readDuckdb } from './support/read-duckdb.js'
@@ -21,6 +22,7 @@ if (missing !== undefined) process.stderr.write(`SKIPPED: kills on embedded Clic
 let chain: FakeChain
 let node: FakeEndpoint
 let golden: Awaited<ReturnType<typeof content>>
+const moments = new Moments()
 
 /** What people read, and what the ledger says is done. */
 async function content(cwd: string) {
@@ -75,7 +77,7 @@ describe.skipIf(missing !== undefined)('pipelines/miners.yaml into embedded Clic
     // Slow enough that a run has many moments to be killed in.
     node.fault({ kind: 'latency', ms: 15, jitterMs: 10 })
     const cwd = temporaryFolder()
-    const unbroken = await start(cwd).exit
+    const unbroken = await moments.measure(start(cwd))
     expect({ code: unbroken.code, err: unbroken.stderr }).toEqual({ code: 0, err: '' })
     golden = await content(cwd)
     expect((await readChdb(join(cwd, 'data/ch'), { tables: ['miners_balance'] })).miners_balance?.rows).toEqual(
@@ -98,11 +100,7 @@ describe.skipIf(missing !== undefined)('pipelines/miners.yaml into embedded Clic
 
   it(`killed at random moments, ${KILLS} times: nothing is lost and nothing doubled under FINAL`, async () => {
     const cwd = temporaryFolder()
-    let seed = 42
-    const random = () => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) / 2_147_483_648
-    const killed = await until(cwd, (_, n) =>
-      n > KILLS ? undefined : new Promise((resolve) => setTimeout(resolve, 500 + random() * 1_200)),
-    )
+    const killed = await until(cwd, (run, n) => (n > KILLS ? undefined : moments.within(run)))
     expect(killed).toBeGreaterThan(2)
     expect(await content(cwd)).toEqual(golden)
   }, 180_000)

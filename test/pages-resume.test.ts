@@ -78,7 +78,7 @@ describe('kill -9 of a run that pages', () => {
         if (n > KILLS) return undefined
         // In the first lane, at the edge of a page, in the second lane.
         if (n % 2 === 1) return run.saw(new RegExp(`("type":"batch:committed"[^]*){${1 + (n >> 1)}}`))
-        return new Promise((resolve) => setTimeout(resolve, 300 + random() * 900))
+        return run.saw('"type":"batch:committed"').then(() => new Promise((resolve) => setTimeout(resolve, random() * 60)))
       })
       expect(killed).toBeGreaterThan(1)
       // A last look, when what came in last is no longer on its way.

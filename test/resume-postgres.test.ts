@@ -4,6 +4,7 @@ import { fakeChain, type FakeChain, type FakeEndpoint } from '../src/sandbox/ind
 import { expectedBalances, minersFile } from './support/cli.js'
 import { temporaryFolder } from './support/folder.js'
 import { postgresDatabase, withParams } from './support/postgres.js'
+import { Moments } from './support/moments.js'
 import { readDuckdb } from './support/read-duckdb.js'
 import { readPostgres } from './support/read-postgres.js'
 import { spawnPipe } from './support/spawn-pipe.js'
@@ -16,6 +17,7 @@ let chain: FakeChain
 let node: FakeEndpoint
 let database: string
 let golden: { readonly blocks: string | undefined; readonly balances: string | undefined; readonly done: number }
+const moments = new Moments()
 
 /** Rows and what the ledger says is done; epochs, attempts and times tell how it came about, and may differ. */
 async function content(url: string): Promise<typeof golden> {
@@ -45,7 +47,7 @@ beforeAll(async () => {
   database = await postgresDatabase()
   // What an unbroken run makes, on the other warehouse.
   const cwd = temporaryFolder()
-  const unbroken = await start(cwd, {}).exit
+  const unbroken = await moments.measure(start(cwd, {}))
   expect({ code: unbroken.code, err: unbroken.stderr }).toEqual({ code: 0, err: '' })
   const { blocks, miners_balance: balances } = await readDuckdb(join(cwd, 'data/miners.duckdb'))
   expect(balances?.rows).toEqual(expectedBalances(chain, 1, LAST))
@@ -75,11 +77,7 @@ async function until(
 describe('kill -9 of a run into Postgres', () => {
   it('at random moments, with its state in a file: the tables are those of an unbroken run into DuckDB, and the ledger holds each block once', async () => {
     const url = withParams(database, { schema: 'own' })
-    let seed = 42
-    const random = () => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) / 2_147_483_648
-    const killed = await until({ WAREHOUSE_URL: url }, (_, n) =>
-      n > KILLS ? undefined : new Promise((resolve) => setTimeout(resolve, 400 + random() * 1_400)),
-    )
+    const killed = await until({ WAREHOUSE_URL: url }, (run, n) => (n > KILLS ? undefined : moments.within(run)))
     expect(killed).toBeGreaterThan(2)
     expect(await content(url)).toEqual(golden)
   }, 180_000)

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fakeChain, type FakeChain, type FakeEndpoint } from '../src/sandbox/index.js'
 import { expectedBalances, minersFile } from './support/cli.js'
 import { temporaryFolder } from './support/folder.js'
+import { Moments } from './support/moments.js'
 import { readDuckdb } from './support/read-duckdb.js'
 import { spawnPipe } from './support/spawn-pipe.js'
 
@@ -13,8 +14,7 @@ const LAST = 6_000
 let chain: FakeChain
 let node: FakeEndpoint
 let golden: Awaited<ReturnType<typeof content>>
-/** How long the unbroken run takes on this machine, from its start of work to its end. */
-let goldenMs: number
+const moments = new Moments()
 
 /** Rows and what the ledger says is done; epochs, attempts and times tell how it came about, and may differ. */
 async function content(cwd: string) {
@@ -42,11 +42,7 @@ beforeAll(async () => {
   // Slow enough that a run has many moments to be killed in.
   node.fault({ kind: 'latency', ms: 15, jitterMs: 10 })
   const cwd = temporaryFolder()
-  const whole = start(cwd)
-  await whole.saw('"type":"run:started"')
-  const at = performance.now()
-  const unbroken = await whole.exit
-  goldenMs = performance.now() - at
+  const unbroken = await moments.measure(start(cwd))
   expect({ code: unbroken.code, err: unbroken.stderr }).toEqual({ code: 0, err: '' })
   golden = await content(cwd)
   expect((await readDuckdb(join(cwd, 'data/miners.duckdb'), { tables: ['miners_balance'] })).miners_balance?.rows).toEqual(
@@ -74,13 +70,7 @@ async function until(cwd: string, kill: (run: ReturnType<typeof start>, n: numbe
 describe('kill -9', () => {
   it(`at random moments: after ${KILLS} kills the tables are those of an unbroken run, and the ledger holds each block once`, async () => {
     const cwd = temporaryFolder()
-    let seed = 42
-    const random = () => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) / 2_147_483_648
-    const killed = await until(cwd, (run, n) =>
-      n > KILLS
-        ? undefined
-        : run.saw('"type":"run:started"').then(() => new Promise((resolve) => setTimeout(resolve, random() * 0.35 * goldenMs))),
-    )
+    const killed = await until(cwd, (run, n) => (n > KILLS ? undefined : moments.within(run)))
     expect(killed).toBeGreaterThan(3)
     expect(await content(cwd)).toEqual(golden)
   }, 180_000)

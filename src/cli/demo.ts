@@ -1,4 +1,4 @@
-import { identifier, joinSql, PipeError, type Row, sql, sqlText, type Table } from '../sdk/index.js'
+import { formatInstant, identifier, joinSql, PipeError, type Row, sql, sqlText, type Table } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { type Io } from './io.js'
 import { warehouseUrl } from './wire.js'
@@ -107,7 +107,7 @@ async function showRows(pipeline: Pipeline, io: Io): Promise<void> {
     for await (const page of warehouse.query(
       sql`SELECT ${names(columns)} FROM ${identifier(table.name)} ORDER BY ${names(table.key)} LIMIT ${sqlText(String(ROWS_SHOWN))}`,
     ))
-      rows.push(...page)
+      rows.push(...page.map((row) => legible(row, table)))
     if (rows.length === 0) return
     const shown = columns.filter((name) => table.key.includes(name) || !isHex(String(rows[0]?.[name] as string)))
     const all = grid(columns, rows, io.columns)
@@ -118,6 +118,16 @@ async function showRows(pipeline: Pipeline, io: Io): Promise<void> {
   } finally {
     await warehouse.close()
   }
+}
+
+/** Times as people write them; all else as it is. */
+function legible(row: Row, table: Table): Row {
+  const times = table.columns.filter(({ name, type }) => type.kind === 'timestamp' && typeof row[name] === 'bigint')
+  const text = (time: Row[string]) =>
+    formatInstant(time as bigint)
+      .replace('T', ' ')
+      .replace('Z', '')
+  return { ...row, ...Object.fromEntries(times.map(({ name }) => [name, text(row[name] ?? null)])) }
 }
 
 /** Columns side by side. When they are too wide, hex texts are cut in the middle; numbers and headings never are. */

@@ -1,6 +1,7 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { hasWork, type PlanReport, planPipeline, type StepReport } from '../plan/report.js'
-import { count, duration } from '../report/words.js'
+import { count, counted, duration } from '../report/words.js'
+import { againOf } from './again.js'
 import { Exit, type Io } from './io.js'
 import type { PlanCommandOptions } from './options.js'
 import { createMoment, OfflineError, openChains, openState, pipelineFor, refuseDrift, refusePending, warehouseUrl } from './wire.js'
@@ -10,7 +11,11 @@ export async function planCommand(file: string, options: PlanCommandOptions, io:
   const pipeline = await pipelineFor(file, options, io, options.offline ? 'warn' : 'require')
   if (!pipeline) return Exit.notStarted
   const report = await makePlan(pipeline, options, io)
-  io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : renderPlan(report))
+  io.stdout.write(
+    options.json
+      ? `${JSON.stringify(report, null, 2)}\n`
+      : renderPlan(report, againOf(report.file, options) + (options.limit === undefined ? '' : ` --limit ${options.limit}`)),
+  )
   return options.detailedExitcode && report.work ? Exit.workToDo : Exit.done
 }
 
@@ -57,8 +62,8 @@ async function makePlan(pipeline: Pipeline, options: PlanCommandOptions, io: Io)
 
 const UNITS_SHOWN = 5
 
-/** The plan as people read it. */
-export function renderPlan(report: PlanReport): string {
+/** The plan as people read it. `again` stands behind `pipe run` to do it. */
+export function renderPlan(report: PlanReport, again: string): string {
   const lines = [`plan for ${report.pipeline} into ${report.warehouse}`]
   for (const [chain, head] of Object.entries(report.heads)) lines.push(`  head of ${chain}: ${head}`)
   lines.push('')
@@ -72,8 +77,10 @@ export function renderPlan(report: PlanReport): string {
   else if (!report.work) lines.push('nothing to do: no missing blocks, rows or days')
   else
     lines.push(
-      `in all about ${requestsText(requests)}${unknown.length > 0 ? ` and those of ${unknown.join(', ')}, which nobody can tell` : ''}, ${duration(seconds * 1000)}, ${megabytes(bytes)} on disk`,
-      `do it with: pipe run ${report.file}`,
+      unknown.length > 0
+        ? `in all not known yet: ${unknown.join(', ')} ${unknown.length === 1 ? 'has' : 'have'} not run${requests > 0 ? `; the rest takes about ${requestsText(requests)}` : ''}`
+        : `in all about ${requestsText(requests)}, ${duration(seconds * 1000)}, ${megabytes(bytes)} on disk`,
+      `do it with: pipe run ${again}`,
     )
   return `${lines.join('\n')}\n`
 }
@@ -92,7 +99,7 @@ function renderStep(step: StepReport): string[] {
         .map(({ key }) => key)
         .join(', ')}${step.quarantined.length > 3 ? ', …' : ''} (pipe retry FILE tries them again)`,
     )
-  for (const [reason, pieces] of Object.entries(step.reasons)) lines.push(`  ${reason}: ${count(pieces)} ${step.piece}`)
+  for (const [reason, pieces] of Object.entries(step.reasons)) lines.push(`  ${reason}: ${counted(pieces, step.piece)}`)
   if (step.units.length > 0) {
     const shown = step.units
       .slice(0, UNITS_SHOWN)

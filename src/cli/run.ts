@@ -8,6 +8,7 @@ import type { StateStore } from '../state/store.js'
 import { type Io, Exit, StopSignal } from './io.js'
 import type { Demo } from './demo.js'
 import type { RunCommandOptions } from './options.js'
+import { againOf } from './again.js'
 import { measuredRates } from './rates.js'
 import { createRedactor, redactDeep } from './redact.js'
 import { forgetDone } from './fresh.js'
@@ -259,18 +260,6 @@ async function runOpened({ pipeline, options, io, world, warehouse, state, start
   }
   return exitCode
 }
-
-/** The same part of the pipeline with the same values, once more: without them another range would be wanted. */
-function againOf(file: string, { params, select, demo }: RunCommandOptions): string {
-  return [
-    file,
-    ...(demo ? ['--demo'] : []),
-    ...Object.entries(params).map(([name, value]) => `--param ${shellWord(`${name}=${value}`)}`),
-    ...(select ? [`--select ${select.join(',')}`] : []),
-  ].join(' ')
-}
-
-const shellWord = (text: string) => (/^[\w.,:=@%/+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
 /** Events without text of others, and many of them. */
 const QUIET: ReadonlySet<RunFact['type']> = new Set([

@@ -21,7 +21,11 @@ export function readChains(
     const id = numberOf(fieldOf(field, 'id')) ?? known?.id
     const blockTimeMs = (blockTimeText === undefined ? undefined : parseDuration(blockTimeText)) ?? known?.blockTimeMs
     if (id === undefined && !hasUnknown(fieldOf(field, 'id').node)) {
-      problems.error(key, `chain \`${name}\` is not one that is known`, suggestChain(name) ?? 'give its id and block_time')
+      problems.error(
+        key,
+        `chain \`${name}\` is not one that is known`,
+        [suggestChain(name), 'give its id and block_time'].filter(Boolean).join(', or '),
+      )
     } else if (blockTimeMs === undefined && !hasUnknown(fieldOf(field, 'block_time').node)) {
       problems.error(key, `the block time of chain \`${name}\` is not known`, 'give it: block_time: 2s')
     }

@@ -107,9 +107,10 @@ function figures(of: RunReport): string[] {
   }
   const { plan } = of
   if (plan.pieces > 0 || plan.piecesDone > 0) {
-    const calls = (number: number) => (plan.calls > 0 || plan.callsMade > 0 ? `, ${counted(number, 'calls')}` : '')
-    lines.push(['planned', `${piecesText(of, (step) => step.total ?? 0)}${calls(plan.calls)}`])
-    lines.push(['done', `${piecesText(of, (step) => step.done)}${calls(plan.callsMade)}`])
+    const made = plan.calls > 0 || plan.callsMade > 0 ? `, ${counted(plan.callsMade, 'calls')}` : ''
+    const planned = plan.calls > 0 ? `, ${counted(plan.calls, 'calls')}` : made === '' ? '' : ', how many calls was not known'
+    lines.push(['planned', `${piecesText(of, (step) => step.total ?? 0)}${planned}`])
+    lines.push(['done', `${piecesText(of, (step) => step.done)}${made}`])
   }
   if (of.commits.count > 0) {
     lines.push([

@@ -187,6 +187,9 @@ function restSlot(view: RunView, clock: Clock): Slot {
       if (newest) lines.push(`warning: ${escapeText(newest.message)}${newest.count > 1 ? ` (${count(newest.count)} times)` : ''}`)
       return lines.join('\n') || 'no requests yet'
     },
-    ended: () => (view.state === 'ended' ? 'well' : undefined),
+    ended() {
+      if (view.state !== 'ended') return undefined
+      return view.endpoints.length > 0 && view.endpoints.every(({ health }) => health === 'down') ? 'not well' : 'well'
+    },
   }
 }

@@ -181,7 +181,8 @@ export class Progress {
     this.#states.set(write, this.#at)
     return {
       write,
-      pieces,
+      // What failed was looked at, and is not done.
+      pieces: pieces - (unit.piece.kind === 'time' ? 0 : failed.length),
       rows: counts,
       ...(batch.counts ? { counts: batch.counts } : {}),
       ...(unit.piece.kind === 'time' ? timeOf(fresh) : {}),

@@ -95,7 +95,7 @@ describe('a command line that is wrong ends with exit code 2 and says what is me
       "error: option '--range <A..B>' argument '5-9' is invalid. Write it as A..B, both ends included.\n",
     ],
     ['status p.yaml --until-complete', "error: unknown option '--until-complete'\n"],
-    ['graph p.yaml --format svg', "error: option '--format <FORMAT>' argument 'svg' is invalid. Allowed choices are mermaid, dot.\n"],
+    ['graph p.yaml --format png', "error: option '--format <FORMAT>' argument 'png' is invalid. Allowed choices are mermaid, dot, svg.\n"],
   ])('pipe %s', async (line, message) => {
     const io = fakeIo()
     const [name = ''] = line.split(' ')

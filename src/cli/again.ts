@@ -1,0 +1,16 @@
+import type { PlanOptions } from './options.js'
+
+/** What stands behind `pipe run` for the same part of a pipeline with the same values: without them another range would be wanted. */
+export function againOf(
+  file: string,
+  { params, select, demo = false }: Pick<PlanOptions, 'params' | 'select'> & { readonly demo?: boolean },
+): string {
+  return [
+    file,
+    ...(demo ? ['--demo'] : []),
+    ...Object.entries(params).map(([name, value]) => `--param ${shellWord(`${name}=${value}`)}`),
+    ...(select ? [`--select ${select.join(',')}`] : []),
+  ].join(' ')
+}
+
+const shellWord = (text: string) => (/^[\w.,:=@%/+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
