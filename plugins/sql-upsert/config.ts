@@ -27,7 +27,8 @@ export const config = Type.Object(
         },
         {
           additionalProperties: false,
-          description: 'Computes one stretch of time at a time, `$start <= time < $end`. Left out, the table is computed as a whole.',
+          description:
+            'Computes one stretch of time at a time, `$start <= time < $end`. Left out, the table is computed as a whole. The key must tell intervals apart: of two that give one key, the row of the one computed last stays.',
         },
       ),
     ),
