@@ -35,6 +35,7 @@ import {
   UNITS,
 } from '../ledger.js'
 import { LedgerChanges } from '../ledger-changes.js'
+import { ofStep, text } from '../ledger-where.js'
 import { columnType, createIndex, createTable, type Place, VERSION } from './ddl.js'
 import type { Engine, ReadOptions } from './engine.js'
 import { COLUMNS, type Existing, type ExistingColumn, TABLES, tableDrift } from './schema.js'
@@ -153,17 +154,17 @@ export class ClickhouseWarehouse implements Warehouse {
   }
 
   async touched(pipeline: string, step: string): Promise<readonly TouchedRow[]> {
-    const rows = await this.#ledger(TOUCHED, 'unit, max(at) AS at', sql`${of(pipeline, step)} GROUP BY unit ORDER BY unit`)
+    const rows = await this.#ledger(TOUCHED, 'unit, max(at) AS at', sql`${ofStep(pipeline, step)} GROUP BY unit ORDER BY unit`)
     return rows.map((row) => ({ unit: String(row.unit), at: row.at as bigint }))
   }
 
   async units(pipeline: string, step?: string): Promise<readonly LedgerRow[]> {
-    const rows = await this.#ledger(UNITS, UNIT_COLUMNS, of(pipeline, step))
+    const rows = await this.#ledger(UNITS, UNIT_COLUMNS, ofStep(pipeline, step))
     return rows.map(ledgerRow)
   }
 
   async quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]> {
-    const rows = await this.#ledger(QUARANTINE, '*', of(pipeline, step))
+    const rows = await this.#ledger(QUARANTINE, '*', ofStep(pipeline, step))
     return rows.map(quarantineRow)
   }
 
@@ -244,7 +245,7 @@ export class ClickhouseWarehouse implements Warehouse {
             keys.map((key) => sql`${text(key)}`),
             ', ',
           )})`)
-    const which = named ? sql`${of(pipeline, step)} AND ${named}` : of(pipeline, step)
+    const which = named ? sql`${ofStep(pipeline, step)} AND ${named}` : ofStep(pipeline, step)
     const [count] = await this.#sql.select(sql`SELECT count(*) AS n FROM _pipe_quarantine WHERE ${which}`)
     if (count?.n === 0n) return 0
     const columns = sqlText('pipeline, step, key, error, attempts, at')
@@ -319,11 +320,4 @@ export class ClickhouseWarehouse implements Warehouse {
   #mustWrite(): void {
     if (this.#mode === 'plan') throw new Error(`${this.display} was opened for planning, which writes nothing`)
   }
-}
-
-const text = (value: string) => ({ type: { kind: 'text' }, value }) as const
-
-function of(pipeline: string, step: string | undefined): Statement {
-  const all = sql`pipeline = ${text(pipeline)}`
-  return step === undefined ? all : sql`${all} AND step = ${text(step)}`
 }

@@ -3,7 +3,6 @@ import {
   type Consumer,
   type Drift,
   identifier,
-  joinSql,
   type LedgerRow,
   type LedgerStep,
   type Output,
@@ -37,6 +36,7 @@ import {
   UNITS,
 } from '../ledger.js'
 import { LedgerChanges } from '../ledger-changes.js'
+import { ofStep, releaseKeys, text } from '../ledger-where.js'
 import { statementError } from './errors.js'
 import { type QueryOptions, Reads } from './reads.js'
 import { CATALOG, DUCKDB_CATALOG, UNIQUE_SETS } from './schema.js'
@@ -122,17 +122,17 @@ export class DuckdbWarehouse implements Warehouse {
   }
 
   async touched(pipeline: string, step: string): Promise<readonly TouchedRow[]> {
-    const rows = await this.#ledger(TOUCHED, sqlText('unit, "at"'), of(pipeline, step))
+    const rows = await this.#ledger(TOUCHED, sqlText('unit, "at"'), ofStep(pipeline, step))
     return rows.map(({ unit, at }) => ({ unit: String(unit), at: at as bigint }))
   }
 
   async units(pipeline: string, step?: string): Promise<readonly LedgerRow[]> {
-    const rows = await this.#ledger(UNITS, sqlText(UNIT_COLUMNS), of(pipeline, step))
+    const rows = await this.#ledger(UNITS, sqlText(UNIT_COLUMNS), ofStep(pipeline, step))
     return rows.map(ledgerRow)
   }
 
   async quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]> {
-    const rows = await this.#ledger(QUARANTINE, sqlText('*'), of(pipeline, step))
+    const rows = await this.#ledger(QUARANTINE, sqlText('*'), ofStep(pipeline, step))
     return rows.map(quarantineRow)
   }
 
@@ -257,24 +257,4 @@ export class DuckdbWarehouse implements Warehouse {
   #mustWrite(): void {
     if (this.#mode === 'plan') throw new Error(`${this.display} was opened for planning, which writes nothing`)
   }
-}
-
-const text = (value: string) => ({ type: { kind: 'text' }, value }) as const
-
-function of(pipeline: string, step: string | undefined): Statement {
-  const all = sql`pipeline = ${text(pipeline)}`
-  return step === undefined ? all : sql`${all} AND step = ${text(step)}`
-}
-
-function releaseKeys(pipeline: string, step: string, keys: readonly string[] | undefined): Statement {
-  const which = of(pipeline, step)
-  const named =
-    keys &&
-    (keys.length === 0
-      ? sqlText('FALSE')
-      : sql`key IN (${joinSql(
-          keys.map((key) => sql`${text(key)}`),
-          ', ',
-        )})`)
-  return sql`DELETE FROM _pipe_quarantine WHERE ${named ? sql`${which} AND ${named}` : which}`
 }

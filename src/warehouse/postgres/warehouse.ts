@@ -3,8 +3,6 @@ import type { PostgresSession } from '../../postgres/session.js'
 import {
   type Consumer,
   type Drift,
-  identifier,
-  joinSql,
   type LedgerRow,
   type LedgerStep,
   type Output,
@@ -39,6 +37,7 @@ import {
   UNITS,
 } from '../ledger.js'
 import { LedgerChanges } from '../ledger-changes.js'
+import { ofStep, releaseKeys, text } from '../ledger-where.js'
 import { markUnit } from '../touches.js'
 import { type QueryOptions, Reads } from './reads.js'
 import { CATALOG, POSTGRES_CATALOG, UNIQUE_SETS } from './schema.js'
@@ -128,17 +127,17 @@ export class PostgresWarehouse implements Warehouse {
   }
 
   async touched(pipeline: string, step: string): Promise<readonly TouchedRow[]> {
-    const rows = await this.#ledger(TOUCHED, sqlText('unit, "at"'), of(pipeline, step))
+    const rows = await this.#ledger(TOUCHED, sqlText('unit, "at"'), ofStep(pipeline, step))
     return rows.map(({ unit, at }) => ({ unit: String(unit), at: at as bigint }))
   }
 
   async units(pipeline: string, step?: string): Promise<readonly LedgerRow[]> {
-    const rows = await this.#ledger(UNITS, sqlText(UNIT_COLUMNS), of(pipeline, step))
+    const rows = await this.#ledger(UNITS, sqlText(UNIT_COLUMNS), ofStep(pipeline, step))
     return rows.map(ledgerRow)
   }
 
   async quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]> {
-    const rows = await this.#ledger(QUARANTINE, sqlText('*'), of(pipeline, step))
+    const rows = await this.#ledger(QUARANTINE, sqlText('*'), ofStep(pipeline, step))
     return rows.map(quarantineRow)
   }
 
@@ -258,24 +257,4 @@ export class PostgresWarehouse implements Warehouse {
     if (!this.#writer) throw new Error(`${this.display} was opened for planning, which writes nothing`)
     return this.#writer
   }
-}
-
-const text = (value: string) => ({ type: { kind: 'text' }, value }) as const
-
-function of(pipeline: string, step: string | undefined): Statement {
-  const all = sql`pipeline = ${text(pipeline)}`
-  return step === undefined ? all : sql`${all} AND step = ${text(step)}`
-}
-
-function releaseKeys(pipeline: string, step: string, keys: readonly string[] | undefined): Statement {
-  const which = of(pipeline, step)
-  const named =
-    keys &&
-    (keys.length === 0
-      ? sqlText('FALSE')
-      : sql`key IN (${joinSql(
-          keys.map((key) => sql`${text(key)}`),
-          ', ',
-        )})`)
-  return sql`DELETE FROM ${identifier('_pipe_quarantine')} WHERE ${named ? sql`${which} AND ${named}` : which}`
 }

@@ -1,0 +1,21 @@
+import { joinSql, type Param, sql, sqlText, type Statement } from '../sdk/index.js'
+
+/** Which rows of a ledger table are a pipeline's, or one step's. */
+export function ofStep(pipeline: string, step: string | undefined): Statement {
+  const all = sql`pipeline = ${text(pipeline)}`
+  return step === undefined ? all : sql`${all} AND step = ${text(step)}`
+}
+
+/** Lets keys of a step out of quarantine; undefined: all of them. */
+export function releaseKeys(pipeline: string, step: string, keys: readonly string[] | undefined): Statement {
+  const which = ofStep(pipeline, step)
+  const list = joinSql(
+    (keys ?? []).map((key) => sql`${text(key)}`),
+    ', ',
+  )
+  const named = keys && (keys.length === 0 ? sqlText('FALSE') : sql`key IN (${list})`)
+  return sql`DELETE FROM _pipe_quarantine WHERE ${named ? sql`${which} AND ${named}` : which}`
+}
+
+/** A text to be bound. */
+export const text = (value: string): Param => ({ type: { kind: 'text' }, value })
