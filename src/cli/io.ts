@@ -49,3 +49,8 @@ export class StopSignal extends Error {
 
 /** The exit codes of every command. 130 and 143 come from `StopSignal`. */
 export const Exit = { done: 0, incomplete: 1, notStarted: 2, held: 3, workToDo: 4 } as const
+
+/** An error may carry the exit code that it stands for (3: held by another run). */
+export function exitCodeOf(error: unknown): number {
+  return error instanceof Error && 'exitCode' in error && typeof error.exitCode === 'number' ? error.exitCode : Exit.notStarted
+}

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { CommanderError } from 'commander'
 import { isPipeError } from '../sdk/errors.js'
-import { Exit, StopSignal, type Io } from './io.js'
+import { Exit, exitCodeOf, StopSignal, type Io } from './io.js'
 import { flushed, processIo } from './process-io.js'
 import { program, type Commands } from './program.js'
 
@@ -106,11 +106,6 @@ function printable(text: string): string {
     /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
-}
-
-/** An error may carry the exit code that it stands for (3: held by another run). */
-function exitCodeOf(error: unknown): number {
-  return error instanceof Error && 'exitCode' in error && typeof error.exitCode === 'number' ? error.exitCode : Exit.notStarted
 }
 
 /** Of package.json, two folders above the compiled `src/cli`. */

@@ -5,7 +5,7 @@ import type { Pipeline } from '../pipeline/pipeline.js'
 import type { RunView } from '../report/view.js'
 import { waitsFor } from '../report/words.js'
 import type { StateStore } from '../state/store.js'
-import { type Io, Exit, StopSignal } from './io.js'
+import { type Io, Exit, exitCodeOf, StopSignal } from './io.js'
 import type { Demo } from './demo.js'
 import type { RunCommandOptions } from './options.js'
 import { againOf } from './again.js'
@@ -61,7 +61,7 @@ async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: I
   }).catch(async (error: unknown) => {
     // While another run holds the pipeline, the file is that one's.
     if (options.statusFile !== undefined && !(error instanceof PipelineHeldError))
-      await tellFailedStart(resolve(io.cwd, options.statusFile), pipeline, io)
+      await tellFailedStart(resolve(io.cwd, options.statusFile), pipeline, error, io)
     throw error
   })
   let warehouse: Warehouse | undefined
@@ -79,7 +79,7 @@ async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: I
     return await runOpened({ pipeline, options, io, world, warehouse, state, startedAt, lockFile: lock.path })
   } catch (error) {
     // A run that did not begin has no events, and the file would go on telling of the one before.
-    if (!state && options.statusFile !== undefined) await tellFailedStart(resolve(io.cwd, options.statusFile), pipeline, io)
+    if (!state && options.statusFile !== undefined) await tellFailedStart(resolve(io.cwd, options.statusFile), pipeline, error, io)
     throw error
   } finally {
     await warehouse?.close()
@@ -88,12 +88,12 @@ async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: I
   }
 }
 
-async function tellFailedStart(path: string, pipeline: Pipeline, io: Io): Promise<void> {
+async function tellFailedStart(path: string, pipeline: Pipeline, error: unknown, io: Io): Promise<void> {
   const [{ statusFileReporter }, { initialView }] = await Promise.all([import('../report/status-file.js'), import('../report/view.js')])
   const view = initialView()
   const warn = (text: string) => void io.stderr.write(`${text}\n`)
   const reporter = statusFileReporter({ path, view, clock: io.clock, warn, pid: io.pid })
-  const exitCode = io.signal.aborted ? stopCode(io) : Exit.notStarted
+  const exitCode = io.signal.aborted ? stopCode(io) : exitCodeOf(error)
   Object.assign(view, { pipeline: pipeline.name, state: 'ended', outcome: 'error', exitCode, at: Math.round(io.clock.now()) })
   await reporter.close()
 }
