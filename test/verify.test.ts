@@ -185,7 +185,7 @@ describe('pipe verify pipelines/miners.yaml', () => {
     await world.doctor('INSERT INTO blocks SELECT 5000, hash, parent_hash, timestamp, miner FROM blocks WHERE number = 7')
     const report = await world.verify('--step', 'blocks')
     expect(report.findings).toMatchObject([
-      { check: 'orphan', table: 'blocks', unit: '5000-5000', fix: ['DELETE FROM blocks WHERE number >= 5000 AND number <= 5000'] },
+      { check: 'orphan', table: 'blocks', unit: '5000-5000', fix: ['DELETE FROM "blocks" WHERE "number" >= 5000 AND "number" <= 5000'] },
     ])
     await mended(world, report)
   })
@@ -433,6 +433,18 @@ describe('pipe verify where a block has several rows', () => {
     expect(brief(await here.verify())).toEqual([])
   })
 
+  it('quotes the names in the SQL that it gives: a column may be called as a word of SQL', async () => {
+    const here = world()
+    writeFileSync(join(here.cwd, 'txs.yaml'), transactions('').replaceAll('origin', 'group'))
+    await here.ran()
+    await here.doctor(`INSERT INTO txs SELECT "group", 700, position, hash, seen FROM txs WHERE "group" = 'base' AND position = 0 LIMIT 1`)
+    const report = await here.verify()
+    expect(report.findings.map(({ fix }) => fix)).toEqual([
+      [`DELETE FROM "txs" WHERE "block" >= 700 AND "block" <= 700 AND "group" = 'base'`],
+    ])
+    await mended(here, report)
+  })
+
   it('counts a key once that a block gives twice, as the table does', async () => {
     const here = world()
     writeFileSync(join(here.cwd, 'txs.yaml'), transactions('').replace('position: index', 'position: 0'))
@@ -568,7 +580,7 @@ describe('pipe verify of what SQL made', () => {
     expect(report.findings.map(({ fix }) => fix[0])).toEqual([
       'pipe reset rollups.yaml --step daily --range 2020-09-15..2020-09-15',
       'pipe reset rollups.yaml --step daily --range 2020-09-14..2020-09-14',
-      "DELETE FROM daily WHERE day >= '2021-01-01' AND day <= '2021-01-01'",
+      `DELETE FROM "daily" WHERE "day" >= '2021-01-01' AND "day" <= '2021-01-01'`,
       'pipe reset rollups.yaml --step miners',
     ])
     await mended(here, report)
