@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -106,6 +106,23 @@ describe('pipe verify pipelines/miners.yaml', () => {
     const text = await world.pipe('verify', minersFile)
     expect([text.code, text.out.endsWith('\nnothing found\n')]).toEqual([0, true])
     await own.close()
+  })
+
+  it('says that nothing was run yet, asks nothing, makes nothing, and so do retry and reset', async () => {
+    const world = new World(minersFile, {})
+    for (const [verb, ...more] of [['verify'], ['retry'], ['reset', '--step', 'blocks']] as const) {
+      const { code, err } = await world.pipe(verb, minersFile, ...more)
+      expect({ code, err }).toEqual({
+        code: 2,
+        err: expect.stringContaining(
+          `error: nothing was run into duckdb:${join(world.cwd, 'data/miners.duckdb')} yet, so there is nothing to ${verb} (USAGE)\n`,
+        ) as string,
+      })
+      expect(existsSync(join(world.cwd, 'data'))).toBe(false)
+    }
+    mkdirSync(join(world.cwd, 'data'))
+    writeFileSync(join(world.cwd, 'data/miners-demo.duckdb'), '')
+    expect((await world.pipe('verify', minersFile)).err).toContain('a demo was run into data/miners-demo.duckdb')
   })
 
   it('changes nothing, and asks no endpoint when a run is known', async () => {
@@ -301,12 +318,6 @@ describe('pipe verify pipelines/miners.yaml', () => {
     expect(report.findings).toMatchObject([{ check: 'sample', unit: '0-200' }])
     expect(report.findings[0]?.problem).toContain(`could not be fetched again from ${new URL(own.url).host}`)
     await own.close()
-  })
-
-  it('finds everything missing when nothing was run yet, and makes no file', async () => {
-    const world = new World()
-    expect(brief(await world.verify())).toEqual([['gap', 'blocks', null, '0-200', null]])
-    await expect(readDuckdb(join(world.cwd, 'data/miners.duckdb'))).rejects.toThrow()
   })
 
   it('refuses a step that is not there (2), and a file that another process holds (3)', async () => {

@@ -3,22 +3,26 @@ import type { Pipeline } from '../pipeline/pipeline.js'
 import type { Warehouse } from '../sdk/index.js'
 import type { Io } from './io.js'
 import { openPipeline } from './open-pipeline.js'
+import { refuseMissing } from './nothing-run.js'
 import { refusePending, stateFolder, warehouseUrl } from './wire.js'
 
-/** What `retry` and `reset` share: the pipeline, held, with its warehouse open and prepared. */
+type Work = (pipeline: Pipeline, warehouse: Warehouse) => Promise<number>
+
+/** What `retry` and `reset` share: the pipeline, held, with its warehouse open and prepared. A file that is not there is not made. */
 export async function withLedger(
   file: string,
-  state: string,
+  { state, verb }: { readonly state: string; readonly verb: string },
   io: Io,
-  work: (pipeline: Pipeline, warehouse: Warehouse) => Promise<number>,
+  work: Work,
 ): Promise<number | undefined> {
-  return withWarehouse(file, state, io, async (pipeline, warehouse) => {
+  const begin = async (pipeline: Pipeline, warehouse: Warehouse) => {
     await warehouse.prepare([])
     await refusePending(warehouse, pipeline)
     await warehouse.prepare([...pipeline.tables.values()])
     warehouse.watch(consumersOf(pipeline))
     return work(pipeline, warehouse)
-  })
+  }
+  return withWarehouse(file, state, io, begin, (pipeline) => refuseMissing(pipeline, verb, io))
 }
 
 /** The pipeline, held, with its warehouse open. Resolves to the exit code of `work`, or undefined when the file has mistakes. */
@@ -26,10 +30,12 @@ export async function withWarehouse(
   file: string,
   state: string,
   io: Io,
-  work: (pipeline: Pipeline, warehouse: Warehouse) => Promise<number>,
+  work: Work,
+  check: (pipeline: Pipeline) => void = () => undefined,
 ): Promise<number | undefined> {
   const pipeline = await openPipeline(file, { environment: 'warn' }, io)
   if (!pipeline) return undefined
+  check(pipeline)
   const [{ lockPipeline }, { openWarehouse }] = await Promise.all([import('../state/lock.js'), import('../warehouse/open.js')])
   const url = warehouseUrl(pipeline.warehouse, io)
   const self = { pid: io.pid, host: io.host, since: Math.round(io.clock.now()) }

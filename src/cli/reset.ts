@@ -8,7 +8,7 @@ import { UsageError } from './usage-error.js'
 
 /** Marks units as not done, split where the range begins and ends. Deletes nothing: the next run replaces what they wrote. */
 export async function resetCommand(file: string, { step, range, state }: ResetOptions, io: Io): Promise<number> {
-  const code = await withLedger(file, state, io, async (pipeline, warehouse) => {
+  const code = await withLedger(file, { state, verb: 'reset' }, io, async (pipeline, warehouse) => {
     const ids = pipeline.steps.map(({ id }) => id)
     const found = pipeline.steps.find(({ id }) => id === step)
     if (!found) throw new UsageError(`--step ${step}: no such step`, didYouMean(step, ids) ?? `it has ${ids.join(', ')}`)

@@ -6,7 +6,7 @@ import { UsageError } from './usage-error.js'
 
 /** Lets units and keys out of quarantine. Only marks: the next run does them. */
 export async function retryCommand(file: string, { step, state }: RetryOptions, io: Io): Promise<number> {
-  const code = await withLedger(file, state, io, async (pipeline, warehouse) => {
+  const code = await withLedger(file, { state, verb: 'retry' }, io, async (pipeline, warehouse) => {
     const ids = pipeline.steps.map(({ id }) => id)
     if (step !== undefined && !ids.includes(step))
       throw new UsageError(`--step ${step}: no such step`, didYouMean(step, ids) ?? `it has ${ids.join(', ')}`)

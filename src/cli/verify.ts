@@ -8,6 +8,7 @@ import type { Finding, VerifyReport } from '../verify/report.js'
 import type { Fetcher } from '../verify/sample.js'
 import { verifyPipeline } from '../verify/verify.js'
 import { Exit, type Io } from './io.js'
+import { nothingRun } from './nothing-run.js'
 import { openPipeline } from './open-pipeline.js'
 import type { VerifyOptions } from './options.js'
 import { createRedactor, redactDeep } from './redact.js'
@@ -26,6 +27,7 @@ export async function verifyCommand(file: string, options: VerifyOptions, io: Io
   try {
     state = await openState(options.state, io, true)
     const last = await lastRun(state, named, warehouse, io)
+    if (!last.any && (await warehouse.units(named.name)).length === 0) throw nothingRun(named, warehouse.display, 'verify', io)
     const params = { ...last.params, ...options.params }
     const pipeline = await pipelineFor(file, { ...options, params, select: undefined, limit: undefined }, io, environment)
     if (!pipeline) return Exit.notStarted
@@ -44,6 +46,8 @@ export async function verifyCommand(file: string, options: VerifyOptions, io: Io
 
 /** What the last run was asked for. */
 interface LastRun {
+  /** Whether there was one. */
+  readonly any: boolean
   readonly params: Readonly<Record<string, string>>
   readonly heads: Readonly<Record<string, string>>
   /** Microseconds UTC, as text. */
@@ -64,6 +68,7 @@ async function lastRun(state: StateStore, pipeline: Pipeline, warehouse: Warehou
     typeof value === 'object' && value !== null ? Object.entries(value).map(([name, item]) => [name, String(item)]) : []
   const { params, heads, now } = (typeof found === 'object' ? found : {}) as { readonly [key: string]: Json }
   return {
+    any: runs.length > 0,
     // A param that the file no longer has says nothing.
     params: Object.fromEntries(texts(params).filter(([name]) => pipeline.params.has(name))),
     heads: Object.fromEntries(texts(heads)),
