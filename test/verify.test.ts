@@ -125,6 +125,19 @@ describe('pipe verify pipelines/miners.yaml', () => {
     expect((await world.pipe('verify', minersFile)).err).toContain('a demo was run into data/miners-demo.duckdb')
   })
 
+  it('says which variable an endpoint is missing for, where it must ask one', async () => {
+    const world = await new World().ran()
+    const { code, err } = await world.pipe('verify', minersFile, '--state', 'sqlite:other.db')
+    expect({ code, err }).toMatchObject({ code: 0, err: '' })
+    world.env = {}
+    expect(await world.pipe('verify', minersFile, '--state', 'sqlite:other.db')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining(
+        'error: chain ethereum: no endpoint answers: there is none, since ETH_RPC_URL is not set (RPC_UNREACHABLE)\n',
+      ) as string,
+    })
+  })
+
   it('changes nothing, and asks no endpoint when a run is known', async () => {
     const world = await new World().ran()
     const before = [await readDuckdb(join(world.cwd, 'data/miners.duckdb')), node.log.length]

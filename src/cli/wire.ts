@@ -167,6 +167,10 @@ export function openChains({ pipeline, warehouse, state, io, signal, emit, endpo
   const openChain = async (name: string): Promise<ChainRpc> => {
     const chain = pipeline.chains.get(name)
     if (!chain) throw new Error(`no chain ${name}`)
+    if (endpoint === undefined && chain.endpoints.length === 0) {
+      const { RpcUnreachableError } = await import('../rpc/errors.js')
+      throw new RpcUnreachableError(name, [], chain.unset)
+    }
     const { openChainRpc } = await import('../rpc/pool.js')
     const limits = endpoint === undefined ? await state.limits(name) : []
     const rpc = openChainRpc({
