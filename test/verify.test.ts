@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -123,6 +123,27 @@ describe('pipe verify pipelines/miners.yaml', () => {
     mkdirSync(join(world.cwd, 'data'))
     writeFileSync(join(world.cwd, 'data/miners-demo.duckdb'), '')
     expect((await world.pipe('verify', minersFile)).err).toContain('a demo was run into data/miners-demo.duckdb')
+  })
+
+  it('looks at what a demo filled with --demo, as retry and reset do, and its advice says --demo', async () => {
+    const world = await new World().ran()
+    await world.doctor('DELETE FROM blocks WHERE number = 5', 'DELETE FROM miners_balance WHERE block_number = 5')
+    renameSync(join(world.cwd, 'data/miners.duckdb'), join(world.cwd, 'data/miners-demo.duckdb'))
+    const report = await world.verify('--demo', '--param', 'to=200')
+    const display = `duckdb:${join(world.cwd, 'data/miners-demo.duckdb')}`
+    expect(report.warehouse).toBe(display)
+    expect(report.findings[0]?.fix).toEqual([
+      `pipe reset ${minersFile} --demo --step blocks --range 5..5`,
+      `pipe run ${minersFile} --demo --param to=200`,
+    ])
+    world.env = {}
+    expect(await world.pipe('reset', minersFile, '--demo', '--step', 'blocks', '--range', '5..5')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining(`1 units in ${display} will be replaced by: pipe run ${minersFile} --demo\n`) as string,
+    })
+    expect((await world.pipe('retry', minersFile, '--demo')).out).toBe(`nothing is in quarantine in ${display}\n`)
+    expect(existsSync(join(world.cwd, 'data/miners.duckdb'))).toBe(false)
+    expect(await world.pipe('verify', minersFile, '--demo', '--sample', '1')).toMatchObject({ code: 2 })
   })
 
   it('says which variable an endpoint is missing for, where it must ask one', async () => {

@@ -4,14 +4,14 @@ import type { Warehouse } from '../sdk/index.js'
 import type { Io } from './io.js'
 import { openPipeline } from './open-pipeline.js'
 import { refuseMissing } from './nothing-run.js'
-import { refusePending, stateFolder, warehouseUrl } from './wire.js'
+import { inDemo, refusePending, stateFolder, warehouseUrl } from './wire.js'
 
 type Work = (pipeline: Pipeline, warehouse: Warehouse) => Promise<number>
 
 /** What `retry` and `reset` share: the pipeline, held, with its warehouse open and prepared. A file that is not there is not made. */
 export async function withLedger(
   file: string,
-  { state, verb }: { readonly state: string; readonly verb: string },
+  { state, demo, verb }: { readonly state: string; readonly demo: boolean; readonly verb: string },
   io: Io,
   work: Work,
 ): Promise<number | undefined> {
@@ -22,7 +22,11 @@ export async function withLedger(
     warehouse.watch(consumersOf(pipeline))
     return work(pipeline, warehouse)
   }
-  return withWarehouse(file, state, io, begin, (pipeline) => refuseMissing(pipeline, verb, io))
+  return withWarehouse(file, state, io, begin, (found) => {
+    const pipeline = demo ? inDemo(found, io) : found
+    refuseMissing(pipeline, verb, io)
+    return pipeline
+  })
 }
 
 /** The pipeline, held, with its warehouse open. Resolves to the exit code of `work`, or undefined when the file has mistakes. */
@@ -31,11 +35,11 @@ export async function withWarehouse(
   state: string,
   io: Io,
   work: Work,
-  check: (pipeline: Pipeline) => void = () => undefined,
+  choose: (pipeline: Pipeline) => Pipeline = (pipeline) => pipeline,
 ): Promise<number | undefined> {
-  const pipeline = await openPipeline(file, { environment: 'warn' }, io)
-  if (!pipeline) return undefined
-  check(pipeline)
+  const found = await openPipeline(file, { environment: 'warn' }, io)
+  if (!found) return undefined
+  const pipeline = choose(found)
   const [{ lockPipeline }, { openWarehouse }] = await Promise.all([import('../state/lock.js'), import('../warehouse/open.js')])
   const url = warehouseUrl(pipeline.warehouse, io)
   const self = { pid: io.pid, host: io.host, since: Math.round(io.clock.now()) }

@@ -8,10 +8,11 @@ import { warehouseUrl } from './wire.js'
 /** A command that looks at what a run made, and there was none. Names the demo's file where that is all there is. */
 export function nothingRun(pipeline: Pipeline, display: string, verb: string, io: Io): UsageError {
   const demo = `data/${pipeline.name}-demo.duckdb`
-  const beside = existsSync(resolve(io.cwd, demo)) ? `; a demo was run into ${demo}` : ''
+  const own = pipeline.warehouse === `duckdb:${demo}`
+  const beside = !own && existsSync(resolve(io.cwd, demo)) ? `; a demo was run into ${demo}: ${verb} it with --demo` : ''
   return new UsageError(
     `nothing was run into ${display} yet, so there is nothing to ${verb}`,
-    `pipe run ${pipeline.file} fills it${beside}`,
+    `pipe run ${pipeline.file}${own ? ' --demo' : ''} fills it${beside}`,
   )
 }
 

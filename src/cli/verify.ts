@@ -13,14 +13,17 @@ import { openPipeline } from './open-pipeline.js'
 import type { VerifyOptions } from './options.js'
 import { createRedactor, redactDeep } from './redact.js'
 import { UsageError } from './usage-error.js'
-import { lazyLane, openChains, openState, pipelineFor, refusePending, warehouseUrl } from './wire.js'
+import { inDemo, lazyLane, openChains, openState, pipelineFor, refusePending, warehouseUrl } from './wire.js'
 
 /** Looks for what is not as the ledger says, and prints it with what mends it. Changes nothing. */
 export async function verifyCommand(file: string, options: VerifyOptions, io: Io): Promise<number> {
+  if (options.demo && options.sample !== undefined)
+    throw new UsageError('--sample asks endpoints, and those of the demo have ended with it', 'leave out --sample or --demo')
   const environment = options.sample === undefined ? 'warn' : 'require'
   // Read without params first: which warehouse it is decides which run was the last.
-  const named = await openPipeline(file, { environment: 'warn', params: options.params }, io)
-  if (!named) return Exit.notStarted
+  const found = await openPipeline(file, { environment: 'warn', params: options.params }, io)
+  if (!found) return Exit.notStarted
+  const named = options.demo ? inDemo(found, io) : found
   const { openWarehouse } = await import('../warehouse/open.js')
   const warehouse = await openWarehouse(warehouseUrl(named.warehouse, io), { mode: 'plan' })
   let state: StateStore | undefined
@@ -36,7 +39,7 @@ export async function verifyCommand(file: string, options: VerifyOptions, io: Io
     if (options.step !== undefined && ![...ids, ...bare].includes(options.step))
       throw new UsageError(`--step ${options.step}: no such step`, didYouMean(options.step, ids) ?? `it has ${ids.join(', ')}`)
     const report = redactDeep(await verify({ pipeline, warehouse, state, options, params, last, io }), createRedactor(pipeline.secrets))
-    io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : renderVerify(report))
+    io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : renderVerify(report, options.demo))
     return report.ok ? Exit.done : Exit.incomplete
   } finally {
     await state?.close()
@@ -107,6 +110,7 @@ async function verify({ pipeline, warehouse, state, options, params, last, io }:
       warehouse,
       moment,
       given: params,
+      demo: options.demo,
       now,
       step: options.step,
       sample: options.sample,
@@ -166,7 +170,7 @@ class Endpoints {
 }
 
 /** The report as people read it. */
-export function renderVerify(report: VerifyReport): string {
+export function renderVerify(report: VerifyReport, demo = false): string {
   const lines = [`verify ${report.pipeline} in ${report.warehouse}`, '']
   for (const step of report.steps) {
     const { units, rows } = step.sampled
@@ -186,7 +190,7 @@ export function renderVerify(report: VerifyReport): string {
     '',
     report.ok
       ? 'nothing found'
-      : `${counted(report.findings.length + more, 'findings')}; pipe verify ${report.file} again when they are mended`,
+      : `${counted(report.findings.length + more, 'findings')}; pipe verify ${report.file}${demo ? ' --demo' : ''} again when they are mended`,
   )
   return `${lines.join('\n')}\n`
 }

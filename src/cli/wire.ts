@@ -91,6 +91,11 @@ export function warehouseUrl(url: string, io: Io): string {
   return match && match[2] !== ':memory:' ? `${match[1]}:${resolve(io.cwd, match[2] ?? '')}` : url
 }
 
+/** The pipeline with the warehouse of its demo: one of its own, unless WAREHOUSE_URL is set. */
+export function inDemo(pipeline: Pipeline, io: Io): Pipeline {
+  return io.env.WAREHOUSE_URL ? pipeline : { ...pipeline, warehouse: `duckdb:data/${pipeline.name}-demo.duckdb` }
+}
+
 /** Opens the state store; of a machine's runs it can tell whether they live. */
 export async function openState(state: string, io: Io, readOnly = false): Promise<StateStore> {
   const { openStateStore } = await import('../state/open.js')
