@@ -21,7 +21,8 @@ export class RpcUnreachableError extends PipeError {
     unset: readonly string[] = [],
   ) {
     const none = unset.length > 0 ? `there is none, since ${unset.join(', ')} is not set` : 'there is none'
-    super(`chain ${chain}: no endpoint answers: ${endpoints.length > 0 ? list(endpoints) : none}`)
+    const reasons = endpoints.length > 0 ? list(endpoints) : none
+    super(`chain ${chain}: no endpoint answers: ${reasons}`)
   }
 }
 
