@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -108,6 +108,57 @@ describe('pipe verify pipelines/miners.yaml', () => {
     await own.close()
   })
 
+  it('says that nothing was run yet, asks nothing, makes nothing, and so do retry and reset', async () => {
+    const world = new World(minersFile, {})
+    for (const [verb, ...more] of [['verify'], ['retry'], ['reset', '--step', 'blocks']] as const) {
+      const { code, err } = await world.pipe(verb, minersFile, ...more)
+      expect({ code, err }).toEqual({
+        code: 2,
+        err: expect.stringContaining(
+          `error: nothing was run into duckdb:${join(world.cwd, 'data/miners.duckdb')} yet, so there is nothing to ${verb} (USAGE)\n`,
+        ) as string,
+      })
+      expect(existsSync(join(world.cwd, 'data'))).toBe(false)
+    }
+    mkdirSync(join(world.cwd, 'data'))
+    writeFileSync(join(world.cwd, 'data/miners-demo.duckdb'), '')
+    expect((await world.pipe('verify', minersFile)).err).toContain('a demo was run into data/miners-demo.duckdb')
+  })
+
+  it('looks at what a demo filled with --demo, as retry and reset do, and its advice says --demo', async () => {
+    const world = await new World().ran()
+    await world.doctor('DELETE FROM blocks WHERE number = 5', 'DELETE FROM miners_balance WHERE block_number = 5')
+    renameSync(join(world.cwd, 'data/miners.duckdb'), join(world.cwd, 'data/miners-demo.duckdb'))
+    const report = await world.verify('--demo', '--param', 'to=200')
+    const display = `duckdb:${join(world.cwd, 'data/miners-demo.duckdb')}`
+    expect(report.warehouse).toBe(display)
+    expect(report.findings[0]?.fix).toEqual([
+      `pipe reset ${minersFile} --demo --step blocks --range 5..5`,
+      `pipe run ${minersFile} --demo --param to=200`,
+    ])
+    world.env = {}
+    expect(await world.pipe('reset', minersFile, '--demo', '--step', 'blocks', '--range', '5..5')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining(`1 units in ${display} will be replaced by: pipe run ${minersFile} --demo\n`) as string,
+    })
+    expect((await world.pipe('retry', minersFile, '--demo')).out).toBe(`nothing is in quarantine in ${display}\n`)
+    expect(existsSync(join(world.cwd, 'data/miners.duckdb'))).toBe(false)
+    expect(await world.pipe('verify', minersFile, '--demo', '--sample', '1')).toMatchObject({ code: 2 })
+  })
+
+  it('says which variable an endpoint is missing for, where it must ask one', async () => {
+    const world = await new World().ran()
+    const { code, err } = await world.pipe('verify', minersFile, '--state', 'sqlite:other.db')
+    expect({ code, err }).toMatchObject({ code: 0, err: '' })
+    world.env = {}
+    expect(await world.pipe('verify', minersFile, '--state', 'sqlite:other.db')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining(
+        'error: chain ethereum: no endpoint answers: there is none, since ETH_RPC_URL is not set (RPC_UNREACHABLE)\n',
+      ) as string,
+    })
+  })
+
   it('changes nothing, and asks no endpoint when a run is known', async () => {
     const world = await new World().ran()
     const before = [await readDuckdb(join(world.cwd, 'data/miners.duckdb')), node.log.length]
@@ -185,7 +236,7 @@ describe('pipe verify pipelines/miners.yaml', () => {
     await world.doctor('INSERT INTO blocks SELECT 5000, hash, parent_hash, timestamp, miner FROM blocks WHERE number = 7')
     const report = await world.verify('--step', 'blocks')
     expect(report.findings).toMatchObject([
-      { check: 'orphan', table: 'blocks', unit: '5000-5000', fix: ['DELETE FROM blocks WHERE number >= 5000 AND number <= 5000'] },
+      { check: 'orphan', table: 'blocks', unit: '5000-5000', fix: ['DELETE FROM "blocks" WHERE "number" >= 5000 AND "number" <= 5000'] },
     ])
     await mended(world, report)
   })
@@ -301,12 +352,6 @@ describe('pipe verify pipelines/miners.yaml', () => {
     expect(report.findings).toMatchObject([{ check: 'sample', unit: '0-200' }])
     expect(report.findings[0]?.problem).toContain(`could not be fetched again from ${new URL(own.url).host}`)
     await own.close()
-  })
-
-  it('finds everything missing when nothing was run yet, and makes no file', async () => {
-    const world = new World()
-    expect(brief(await world.verify())).toEqual([['gap', 'blocks', null, '0-200', null]])
-    await expect(readDuckdb(join(world.cwd, 'data/miners.duckdb'))).rejects.toThrow()
   })
 
   it('refuses a step that is not there (2), and a file that another process holds (3)', async () => {
@@ -431,6 +476,18 @@ describe('pipe verify where a block has several rows', () => {
       await here.pipe('reset', 'txs.yaml', '--step', step, '--range', step === 'txs[base]' ? '25..49' : '50..74')
     await here.ran()
     expect(brief(await here.verify())).toEqual([])
+  })
+
+  it('quotes the names in the SQL that it gives: a column may be called as a word of SQL', async () => {
+    const here = world()
+    writeFileSync(join(here.cwd, 'txs.yaml'), transactions('').replaceAll('origin', 'group'))
+    await here.ran()
+    await here.doctor(`INSERT INTO txs SELECT "group", 700, position, hash, seen FROM txs WHERE "group" = 'base' AND position = 0 LIMIT 1`)
+    const report = await here.verify()
+    expect(report.findings.map(({ fix }) => fix)).toEqual([
+      [`DELETE FROM "txs" WHERE "block" >= 700 AND "block" <= 700 AND "group" = 'base'`],
+    ])
+    await mended(here, report)
   })
 
   it('counts a key once that a block gives twice, as the table does', async () => {
@@ -568,7 +625,7 @@ describe('pipe verify of what SQL made', () => {
     expect(report.findings.map(({ fix }) => fix[0])).toEqual([
       'pipe reset rollups.yaml --step daily --range 2020-09-15..2020-09-15',
       'pipe reset rollups.yaml --step daily --range 2020-09-14..2020-09-14',
-      "DELETE FROM daily WHERE day >= '2021-01-01' AND day <= '2021-01-01'",
+      `DELETE FROM "daily" WHERE "day" >= '2021-01-01' AND "day" <= '2021-01-01'`,
       'pipe reset rollups.yaml --step miners',
     ])
     await mended(here, report)

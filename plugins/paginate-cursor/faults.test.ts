@@ -158,6 +158,23 @@ describe('P03: a list that moves while it is read', () => {
     for (const way of ['offset', 'page', 'next', 'key']) await endsWhole({ way, cover: undefined, ...growing })
   })
 
+  it('and with all of it, however much, also where the row that was first is gone', async () => {
+    for (const way of ['next', 'key']) {
+      for (const gone of [false, true]) {
+        let first = ''
+        const growing = moving((api, n) => {
+          if (n !== 4) return
+          first = api.transactions[0]?.id ?? ''
+          if (gone) api.remove(first)
+          api.add(1_100)
+        })
+        const { api, run } = await world({ way, cover: undefined, ...growing })
+        expect((await run()).reasons).toBe('')
+        expect((await ids()).filter((id) => !gone || id !== first)).toEqual(truth(api))
+      }
+    }
+  })
+
   it('one that shifts faster than it can be read fails and says so', async () => {
     const api = fakeApi({ seed: 9, rows: 60 })
     let n = 0

@@ -296,15 +296,21 @@ class ListReader {
 
   #barrenLow: bigint | undefined
 
-  /** What came in above while the list was read: its beginning once more, until the row that was first is met. */
+  /**
+   * What came in above while the list was read: its beginning once more, until the row that was first is met. Where that one is
+   * gone, until the end of the list or of the unit.
+   *
+   * @throws {PagesEmptyError}
+   */
   async *#rereadHead(): AsyncIterable<PageBatch> {
     const first = this.#firstKey
     const before = this.#read
     const pager = createPager(this.#ctx, this.#unit?.[1] ?? 0n)
     let place: Place | undefined = pager.start()
     let above = 0
+    let barren = 0
     this.#memory = { known: new Map(), low: undefined }
-    for (let pages = 0; place && pages < EMPTY_PAGES; pages++) {
+    while (place) {
       if (!this.#ctx.turn()) return
       const page = await this.#ask(place)
       const { take, next } = pager.judge(place, page, this.#memory)
@@ -314,7 +320,9 @@ class ListReader {
       const fresh = at === -1 ? rows : rows.slice(0, at)
       above += fresh.length
       if (fresh.length > 0) yield { rows: tableRows(fresh, this.#outputs) }
-      if (met || (take.length > 0 && rows.length === 0)) break
+      if (met || this.#reached()) break
+      barren = rows.length > 0 ? 0 : barren + 1
+      if (barren >= EMPTY_PAGES && next) throw new PagesEmptyError(barren)
       place = next
     }
     this.#read = before + above

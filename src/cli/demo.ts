@@ -1,7 +1,7 @@
 import { formatInstant, identifier, joinSql, PipeError, type Row, sql, sqlText, type Table } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { type Io } from './io.js'
-import { warehouseUrl } from './wire.js'
+import { inDemo, warehouseUrl } from './wire.js'
 
 /** The demo can't stand in for what this pipeline reads. */
 export class NoDemoError extends PipeError {
@@ -46,8 +46,7 @@ export async function startDemo(pipeline: Pipeline, io: Io): Promise<Demo> {
     if (node) started.push(node)
     const api = sources.size > 0 ? await startApi(io) : undefined
     if (api) started.push(api)
-    const warehouse = io.env.WAREHOUSE_URL ? pipeline.warehouse : `duckdb:data/${pipeline.name}-demo.duckdb`
-    const own = { ...pipeline, warehouse }
+    const own = inDemo(pipeline, io)
     return {
       pipeline: own,
       standIn: { ...(node && { chain: node.url }), ...(api && { source: api.url }) },

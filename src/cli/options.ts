@@ -50,11 +50,15 @@ export interface StatusOptions extends CommonOptions {
 }
 
 export interface RetryOptions extends CommonOptions {
+  /** The warehouse of `run --demo`. */
+  readonly demo: boolean
   /** One step; undefined means all. */
   readonly step: string | undefined
 }
 
 export interface ResetOptions extends CommonOptions {
+  /** The warehouse of `run --demo`. */
+  readonly demo: boolean
   readonly step: string
   /** `A..B`, both ends included; undefined means everything of the step. */
   readonly range: string | undefined
@@ -69,6 +73,8 @@ export interface MigrateOptions extends CommonOptions {
 }
 
 export interface VerifyOptions extends CommonOptions {
+  /** The warehouse of `run --demo`. */
+  readonly demo: boolean
   /** By name, as text; those of the last run where they are left out. */
   readonly params: Readonly<Record<string, string>>
   /** One step; undefined means all. */

@@ -154,6 +154,7 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
   ])
     .argument('<FILE>', 'pipeline file')
     .option('--step <ID>', 'only this step')
+    .option('--demo', 'in the database of `run --demo`; starts no chain', false)
     .action((file: string, options: RetryOptions) => ends(commands.retry(file, { ...options, ...common() })))
 
   command(pipe, 'reset', 'mark units as not done; the next run replaces what they wrote', [
@@ -163,6 +164,7 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
     .argument('<FILE>', 'pipeline file')
     .requiredOption('--step <ID>', 'the step')
     .option('--range <A..B>', 'blocks, keys or days, both ends included (default: everything of the step)', range)
+    .option('--demo', 'in the database of `run --demo`; starts no chain', false)
     .action((file: string, options: ResetOptions) => ends(commands.reset(file, { ...options, ...common() })))
 
   command(pipe, 'verify', 'look for what is not as the ledger says: lost, extra or changed rows; changes nothing', [
@@ -183,6 +185,7 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
         'fetch N random units of each step again, from an endpoint that did not give them where there is one, and compare row by row',
       ).argParser(positive),
     )
+    .option('--demo', 'in the database of `run --demo`; starts no chain', false)
     .option('--json', 'print JSON (schemas/verify.schema.json)', false)
     .action((file: string, { param: params, ...options }: Omit<VerifyOptions, 'params' | 'state'> & { param: VerifyOptions['params'] }) =>
       ends(commands.verify(file, { ...options, params, ...common() })),

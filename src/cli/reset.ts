@@ -7,8 +7,8 @@ import type { ResetOptions } from './options.js'
 import { UsageError } from './usage-error.js'
 
 /** Marks units as not done, split where the range begins and ends. Deletes nothing: the next run replaces what they wrote. */
-export async function resetCommand(file: string, { step, range, state }: ResetOptions, io: Io): Promise<number> {
-  const code = await withLedger(file, state, io, async (pipeline, warehouse) => {
+export async function resetCommand(file: string, { step, range, state, demo }: ResetOptions, io: Io): Promise<number> {
+  const code = await withLedger(file, { state, demo, verb: 'reset' }, io, async (pipeline, warehouse) => {
     const ids = pipeline.steps.map(({ id }) => id)
     const found = pipeline.steps.find(({ id }) => id === step)
     if (!found) throw new UsageError(`--step ${step}: no such step`, didYouMean(step, ids) ?? `it has ${ids.join(', ')}`)
@@ -24,7 +24,7 @@ export async function resetCommand(file: string, { step, range, state }: ResetOp
     io.stdout.write(
       change.names.length === 0
         ? `nothing of ${step} is done${range === undefined ? '' : ` in ${range}`} (${warehouse.display})\n`
-        : `${change.names.length} units in ${warehouse.display} will be replaced by: pipe run ${file}\n`,
+        : `${change.names.length} units in ${warehouse.display} will be replaced by: pipe run ${file}${demo ? ' --demo' : ''}\n`,
     )
     return Exit.done
   })

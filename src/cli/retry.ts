@@ -5,8 +5,8 @@ import type { RetryOptions } from './options.js'
 import { UsageError } from './usage-error.js'
 
 /** Lets units and keys out of quarantine. Only marks: the next run does them. */
-export async function retryCommand(file: string, { step, state }: RetryOptions, io: Io): Promise<number> {
-  const code = await withLedger(file, state, io, async (pipeline, warehouse) => {
+export async function retryCommand(file: string, { step, state, demo }: RetryOptions, io: Io): Promise<number> {
+  const code = await withLedger(file, { state, demo, verb: 'retry' }, io, async (pipeline, warehouse) => {
     const ids = pipeline.steps.map(({ id }) => id)
     if (step !== undefined && !ids.includes(step))
       throw new UsageError(`--step ${step}: no such step`, didYouMean(step, ids) ?? `it has ${ids.join(', ')}`)
@@ -36,7 +36,7 @@ export async function retryCommand(file: string, { step, state }: RetryOptions, 
     io.stdout.write(
       all === 0
         ? `nothing is in quarantine in ${warehouse.display}\n`
-        : `${all} will be tried again in ${warehouse.display} by: pipe run ${file}\n`,
+        : `${all} will be tried again in ${warehouse.display} by: pipe run ${file}${demo ? ' --demo' : ''}\n`,
     )
     return Exit.done
   })

@@ -8,24 +8,29 @@ import type { Finding, VerifyReport } from '../verify/report.js'
 import type { Fetcher } from '../verify/sample.js'
 import { verifyPipeline } from '../verify/verify.js'
 import { Exit, type Io } from './io.js'
+import { nothingRun } from './nothing-run.js'
 import { openPipeline } from './open-pipeline.js'
 import type { VerifyOptions } from './options.js'
 import { createRedactor, redactDeep } from './redact.js'
 import { UsageError } from './usage-error.js'
-import { lazyLane, openChains, openState, pipelineFor, refusePending, warehouseUrl } from './wire.js'
+import { inDemo, lazyLane, openChains, openState, pipelineFor, refusePending, warehouseUrl } from './wire.js'
 
 /** Looks for what is not as the ledger says, and prints it with what mends it. Changes nothing. */
 export async function verifyCommand(file: string, options: VerifyOptions, io: Io): Promise<number> {
+  if (options.demo && options.sample !== undefined)
+    throw new UsageError('--sample asks endpoints, and those of the demo have ended with it', 'leave out --sample or --demo')
   const environment = options.sample === undefined ? 'warn' : 'require'
   // Read without params first: which warehouse it is decides which run was the last.
-  const named = await openPipeline(file, { environment: 'warn', params: options.params }, io)
-  if (!named) return Exit.notStarted
+  const found = await openPipeline(file, { environment: 'warn', params: options.params }, io)
+  if (!found) return Exit.notStarted
+  const named = options.demo ? inDemo(found, io) : found
   const { openWarehouse } = await import('../warehouse/open.js')
   const warehouse = await openWarehouse(warehouseUrl(named.warehouse, io), { mode: 'plan' })
   let state: StateStore | undefined
   try {
     state = await openState(options.state, io, true)
     const last = await lastRun(state, named, warehouse, io)
+    if (!last.any && (await warehouse.units(named.name)).length === 0) throw nothingRun(named, warehouse.display, 'verify', io)
     const params = { ...last.params, ...options.params }
     const pipeline = await pipelineFor(file, { ...options, params, select: undefined, limit: undefined }, io, environment)
     if (!pipeline) return Exit.notStarted
@@ -34,7 +39,7 @@ export async function verifyCommand(file: string, options: VerifyOptions, io: Io
     if (options.step !== undefined && ![...ids, ...bare].includes(options.step))
       throw new UsageError(`--step ${options.step}: no such step`, didYouMean(options.step, ids) ?? `it has ${ids.join(', ')}`)
     const report = redactDeep(await verify({ pipeline, warehouse, state, options, params, last, io }), createRedactor(pipeline.secrets))
-    io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : renderVerify(report))
+    io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : renderVerify(report, options.demo))
     return report.ok ? Exit.done : Exit.incomplete
   } finally {
     await state?.close()
@@ -44,6 +49,8 @@ export async function verifyCommand(file: string, options: VerifyOptions, io: Io
 
 /** What the last run was asked for. */
 interface LastRun {
+  /** Whether there was one. */
+  readonly any: boolean
   readonly params: Readonly<Record<string, string>>
   readonly heads: Readonly<Record<string, string>>
   /** Microseconds UTC, as text. */
@@ -64,6 +71,7 @@ async function lastRun(state: StateStore, pipeline: Pipeline, warehouse: Warehou
     typeof value === 'object' && value !== null ? Object.entries(value).map(([name, item]) => [name, String(item)]) : []
   const { params, heads, now } = (typeof found === 'object' ? found : {}) as { readonly [key: string]: Json }
   return {
+    any: runs.length > 0,
     // A param that the file no longer has says nothing.
     params: Object.fromEntries(texts(params).filter(([name]) => pipeline.params.has(name))),
     heads: Object.fromEntries(texts(heads)),
@@ -102,6 +110,7 @@ async function verify({ pipeline, warehouse, state, options, params, last, io }:
       warehouse,
       moment,
       given: params,
+      demo: options.demo,
       now,
       step: options.step,
       sample: options.sample,
@@ -161,7 +170,7 @@ class Endpoints {
 }
 
 /** The report as people read it. */
-export function renderVerify(report: VerifyReport): string {
+export function renderVerify(report: VerifyReport, demo = false): string {
   const lines = [`verify ${report.pipeline} in ${report.warehouse}`, '']
   for (const step of report.steps) {
     const { units, rows } = step.sampled
@@ -181,7 +190,7 @@ export function renderVerify(report: VerifyReport): string {
     '',
     report.ok
       ? 'nothing found'
-      : `${counted(report.findings.length + more, 'findings')}; pipe verify ${report.file} again when they are mended`,
+      : `${counted(report.findings.length + more, 'findings')}; pipe verify ${report.file}${demo ? ' --demo' : ''} again when they are mended`,
   )
   return `${lines.join('\n')}\n`
 }

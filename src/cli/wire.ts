@@ -91,6 +91,11 @@ export function warehouseUrl(url: string, io: Io): string {
   return match && match[2] !== ':memory:' ? `${match[1]}:${resolve(io.cwd, match[2] ?? '')}` : url
 }
 
+/** The pipeline with the warehouse of its demo: one of its own, unless WAREHOUSE_URL is set. */
+export function inDemo(pipeline: Pipeline, io: Io): Pipeline {
+  return io.env.WAREHOUSE_URL ? pipeline : { ...pipeline, warehouse: `duckdb:data/${pipeline.name}-demo.duckdb` }
+}
+
 /** Opens the state store; of a machine's runs it can tell whether they live. */
 export async function openState(state: string, io: Io, readOnly = false): Promise<StateStore> {
   const { openStateStore } = await import('../state/open.js')
@@ -167,6 +172,10 @@ export function openChains({ pipeline, warehouse, state, io, signal, emit, endpo
   const openChain = async (name: string): Promise<ChainRpc> => {
     const chain = pipeline.chains.get(name)
     if (!chain) throw new Error(`no chain ${name}`)
+    if (endpoint === undefined && chain.endpoints.length === 0) {
+      const { RpcUnreachableError } = await import('../rpc/errors.js')
+      throw new RpcUnreachableError(name, [], chain.unset)
+    }
     const { openChainRpc } = await import('../rpc/pool.js')
     const limits = endpoint === undefined ? await state.limits(name) : []
     const rpc = openChainRpc({

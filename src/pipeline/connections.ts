@@ -1,7 +1,7 @@
 import { parseDuration, type Json } from '../sdk/index.js'
 import { knownChain, suggestChain } from './chains.js'
 import type { Declared } from './declared.js'
-import { entriesOf, type Field, fieldOf, hasUnknown, itemsOf, numberOf, textOf, toJson } from './node.js'
+import { entriesOf, type Field, fieldOf, hasUnknown, itemsOf, numberOf, textOf, toJson, unsetIn } from './node.js'
 import { nameChecker } from './names.js'
 import type { Chain, Endpoint, Retry, Source } from './pipeline.js'
 import type { Problems } from './problems.js'
@@ -31,6 +31,7 @@ export function readChains(
     }
     if (blockTimeMs === 0) problems.error(fieldOf(field, 'block_time'), 'a block time must be more than 0')
     const about = fieldOf(field, 'about').node
+    const unset = unsetIn(fieldOf(field, 'rpc').node)
     chains.set(name, {
       name,
       id: id ?? 0,
@@ -39,6 +40,7 @@ export function readChains(
       multicall: textOf(fieldOf(field, 'multicall'))?.toLowerCase() ?? known?.multicall,
       about: about ? toJson(about) : {},
       endpoints: used.has(name) ? readEndpoints(name, fieldOf(field, 'rpc'), problems) : [],
+      ...(unset.length > 0 ? { unset } : {}),
     })
   }
   return chains

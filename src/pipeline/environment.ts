@@ -62,7 +62,8 @@ function resolveScalar(scalar: ScalarNode, path: Path, { variables, missing, pro
       'leave it out of steps and params',
     )
   }
-  if (filled.missing.length > 0 || reference !== undefined) return { ...scalar, value: '', unknown: true }
+  if (filled.missing.length > 0 || reference !== undefined)
+    return { ...scalar, value: '', unknown: true, unset: filled.missing.map(({ name }) => name) }
   // A text without variables that are set comes from the file alone (its defaults) and may be shown.
   return { ...scalar, value: filled.text, env: filled.used, filled: true }
 }

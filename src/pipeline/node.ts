@@ -21,6 +21,8 @@ export interface ScalarNode {
   readonly value: null | boolean | number | string
   /** Nothing can be said about the value: it was refused already, or its environment is missing. */
   readonly unknown: boolean
+  /** The environment variables that it is unknown for. */
+  readonly unset?: readonly string[]
   /** The environment variables that it was made of. Its value is not shown then. */
   readonly env: readonly string[]
   /** `${…}` stood in it, be it that only a default was used. */
@@ -176,4 +178,12 @@ export function pathText(path: Path): string {
     else text += `[${JSON.stringify(part)}]`
   }
   return text
+}
+
+/** The environment variables that something in a node is unknown for. */
+export function unsetIn(node: Node | undefined): readonly string[] {
+  if (!node) return []
+  if (node.kind === 'scalar') return node.unset ?? []
+  const within = node.kind === 'list' ? node.items : [...node.entries.values()].map(({ value }) => value)
+  return [...new Set(within.flatMap(unsetIn))]
 }

@@ -36,6 +36,8 @@ export interface Chain {
   readonly about: Json
   /** Empty when the environment of its `rpc` is missing and nothing insisted on it (validate). */
   readonly endpoints: readonly Endpoint[]
+  /** The environment variables that `rpc` wants and that are not set. */
+  readonly unset?: readonly string[]
 }
 
 export interface Source {

@@ -170,7 +170,8 @@ function nextCommands(view: RunView, missing: readonly MissingReport[], file: st
   if (open || view.outcome === 'stopped')
     next.push({ command: `pipe run ${again}`, why: 'goes on where this run ended; what is committed is not fetched again' })
   if (missing.some((step) => step.quarantined > 0)) {
-    next.push({ command: `pipe retry ${file}`, why: 'lets the quarantined ones be tried again by the next run' })
+    const demo = `${again} `.startsWith(`${file} --demo `) ? ' --demo' : ''
+    next.push({ command: `pipe retry ${file}${demo}`, why: 'lets the quarantined ones be tried again by the next run' })
   }
   if (closed.length > 0)
     next.push({

@@ -179,6 +179,14 @@ What to do next:
 `)
 })
 
+test('what to do after a demo is done in the warehouse of the demo', () => {
+  const view = initialView()
+  for (const fact of [started, planned('blocks', 10, 'blocks'), ended('blocks', 'incomplete', 0, 1)])
+    reduce(view, { run: 'r', at: 0, ...fact })
+  reduce(view, { run: 'r', at: 1, type: 'run:ended', outcome: 'incomplete', exitCode: 1 })
+  expect(renderSummary(view, { file: 'miners.yaml', again: 'miners.yaml --demo' })).toContain('  pipe retry miners.yaml --demo\n')
+})
+
 test('a run that was stopped or broke says how to go on', () => {
   expect(text(undefined, [0, started], [0, { type: 'run:ended', outcome: 'stopped', exitCode: 130 }])).toContain(
     'goes on where this run ended',

@@ -17,8 +17,12 @@ export class RpcUnreachableError extends PipeError {
   constructor(
     readonly chain: string,
     readonly endpoints: readonly EndpointTrouble[],
+    /** Environment variables that the endpoints are written in and that are not set. */
+    unset: readonly string[] = [],
   ) {
-    super(`chain ${chain}: no endpoint answers: ${list(endpoints)}`)
+    const none = unset.length > 0 ? `there is none, since ${unset.join(', ')} is not set` : 'there is none'
+    const reasons = endpoints.length > 0 ? list(endpoints) : none
+    super(`chain ${chain}: no endpoint answers: ${reasons}`)
   }
 }
 

@@ -4,7 +4,7 @@ import { serverFault } from '../postgres/faults.js'
 import { pause } from '../postgres/pause.js'
 import { PostgresSession, refusePooler } from '../postgres/session.js'
 import { isPipeError } from '../sdk/errors.js'
-import { StateServerError } from './server-errors.js'
+import { WarehouseOpenError } from '../warehouse/errors.js'
 import type { Holder } from './store.js'
 
 /** What holds a pipeline in a database: a session of its own, ended by the server when its process is gone. */
@@ -16,7 +16,7 @@ export interface PostgresLock {
  * Takes an advisory lock, by pipeline and schema, in the database itself: whoever runs the pipeline, from whatever
  * machine. Resolves to the holder when somebody else has it, undefined where he can't be told.
  *
- * @throws {StateServerError} when the server can't be reached.
+ * @throws {WarehouseOpenError} when the server, which is the warehouse's, can't be reached.
  * @throws {PostgresPoolerError} behind a pool in transaction mode, where the lock would hold nothing.
  */
 export async function takePostgresLock(
@@ -31,7 +31,7 @@ export async function takePostgresLock(
     return hold(lock, address, pipeline, self)
   } catch (error) {
     const fault = serverFault(error)
-    throw fault && !isPipeError(error) ? new StateServerError(address.display, fault.problem, fault.hint, error) : error
+    throw fault && !isPipeError(error) ? new WarehouseOpenError(address.display, fault.problem, fault.hint, error) : error
   }
 }
 

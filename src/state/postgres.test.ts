@@ -88,7 +88,7 @@ describe('the lock of a pipeline on Postgres', () => {
     const proxy = await postgresProxy(database)
     proxy.close()
     const error = (await lock('miners', proxy.url).catch((thrown: unknown) => thrown)) as Error
-    expect(error).toMatchObject({ code: 'STATE_SERVER', blame: 'outage' })
+    expect(error).toMatchObject({ code: 'WAREHOUSE_OPEN', blame: 'outage' })
     expect(error.message).toBe(`postgres://127.0.0.1:${new URL(proxy.url).port}${new URL(proxy.url).pathname}: the connection was cut`)
   })
 })

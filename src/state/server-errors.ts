@@ -1,6 +1,6 @@
 import { PipeError } from '../sdk/errors.js'
 
-/** The server of a lock or of the state store can't be used. Nothing of the warehouse is touched by it. */
+/** The server of the state store can't be used. Nothing of the warehouse is touched by it. */
 export class StateServerError extends PipeError {
   readonly code = 'STATE_SERVER'
   override readonly blame = 'outage'

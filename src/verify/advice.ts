@@ -10,16 +10,14 @@ export interface Advice {
 }
 
 /** Commands as people type them: with the params that the last run had, since another range would not mend it. */
-export function createAdvice(file: string, step: string, params: Readonly<Record<string, string>>): Advice {
+export function createAdvice(file: string, step: string, params: Readonly<Record<string, string>>, demo = false): Advice {
+  const name = `${quote(file)}${demo ? ' --demo' : ''}`
   const given = Object.entries(params).map(([name, value]) => ` --param ${quote(`${name}=${value}`)}`)
-  const run = `pipe run ${quote(file)}${given.join('')}`
+  const run = `pipe run ${name}${given.join('')}`
   return {
-    reset: (unit) => [
-      `pipe reset ${quote(file)} --step ${quote(step)}${unit === undefined ? '' : ` --range ${quote(rangeOf(unit))}`}`,
-      run,
-    ],
+    reset: (unit) => [`pipe reset ${name} --step ${quote(step)}${unit === undefined ? '' : ` --range ${quote(rangeOf(unit))}`}`, run],
     run: () => run,
-    retry: () => `pipe retry ${quote(file)} --step ${quote(step)}`,
+    retry: () => `pipe retry ${name} --step ${quote(step)}`,
   }
 }
 

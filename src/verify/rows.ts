@@ -1,8 +1,9 @@
-import { identifier, type LedgerRow, type Output, sql, type Table, type Wanted } from '../sdk/index.js'
+import { identifier, type LedgerRow, type Output, quoteIdentifier, sql, type Table, type Wanted } from '../sdk/index.js'
 import { type Interval, intersect, intervalKey, subtract, union } from '../plan/intervals.js'
 import { isCoveredCursor } from '../plan/plan.js'
 import { isWanted } from './advice.js'
 import { along, between, claimed, countRows, type Line, lineOf, literal, placeOf, present, stretchesOf, stretchOf } from './stretches.js'
+import { literalOf } from './tables.js'
 import { all, type FilledLine, type Findings, linesOf, named, outputsOf, rowsWord, type StepView } from './view.js'
 
 /** What other steps say of the same tables: their ledger, by step. */
@@ -196,11 +197,12 @@ async function findOrphans(view: StepView, line: Line, alive: bigint, others: Ot
     )
     const [first, last] = [literal(line.type, edge?.first), literal(line.type, edge?.last)]
     const unit = plan.wanted.kind === 'range' ? intervalKey([placeOf(edge?.first), placeOf(edge?.last)]) : undefined
-    const own = Object.entries(line.constants).map(([name, value]) => ` AND ${name} = '${value}'`)
+    const own = Object.entries(line.constants).map(([name, value]) => ` AND ${quoteIdentifier(name)} = ${literalOf(value)}`)
+    const column = quoteIdentifier(line.column)
     findings.add(
       'orphan',
       `${table} has ${rowsWord(n)} (${line.column} ${first} to ${last}) that no unit of ${step.id} brought`,
-      [`DELETE FROM ${table} WHERE ${line.column} >= ${first} AND ${line.column} <= ${last}${own.join('')}`],
+      [`DELETE FROM ${quoteIdentifier(table)} WHERE ${column} >= ${first} AND ${column} <= ${last}${own.join('')}`],
       { table, unit },
     )
   }

@@ -4,6 +4,7 @@ import {
   isExactNumber,
   joinSql,
   type Output,
+  quoteIdentifier,
   type Row,
   sql,
   sqlText,
@@ -146,11 +147,13 @@ export function fix(view: StepView, output: Output, table: Table, row: Row, whol
 function deletion(table: Table, row: Row): string {
   const equal = table.key.map((name) => {
     const value = row[name]
-    return value === null || value === undefined ? `${name} IS NULL` : `${name} = ${literalOf(value)}`
+    const column = quoteIdentifier(name)
+    return value === null || value === undefined ? `${column} IS NULL` : `${column} = ${literalOf(value)}`
   })
-  return `DELETE FROM ${table.name} WHERE ${equal.join(' AND ')}`
+  return `DELETE FROM ${quoteIdentifier(table.name)} WHERE ${equal.join(' AND ')}`
 }
 
-function literalOf(value: Value): string {
+/** A value as SQL of any warehouse has it. */
+export function literalOf(value: Value): string {
   return typeof value === 'bigint' || typeof value === 'number' ? String(value) : `'${String(value).replaceAll("'", "''")}'`
 }

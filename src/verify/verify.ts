@@ -21,6 +21,8 @@ export interface VerifyOptions {
   readonly moment: Moment
   /** Of the last run, and `--param`. */
   readonly given: Readonly<Record<string, string>>
+  /** Of the warehouse of the demo: the commands that mend say so. */
+  readonly demo?: boolean
   /** Microseconds UTC. */
   readonly now: bigint
   readonly step: string | undefined
@@ -94,7 +96,7 @@ async function verifyStep(
       ledger,
       done: ledger.filter((row) => row.state === 'done' && row.fingerprint === plan.fingerprint),
       replaced: new Set(),
-      advice: createAdvice(pipeline.file, step.id, given),
+      advice: createAdvice(pipeline.file, step.id, given, options.demo),
       now,
     }
     const context = () => planContext({ pipeline, warehouse, step }, plan.config, plan.scope)

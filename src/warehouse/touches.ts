@@ -68,7 +68,7 @@ export class Marks {
   readonly #tables: ReadonlyMap<string, Watched>
   readonly #select: (statement: Statement) => Promise<Bounds>
   readonly #units = new Map<string, Row>()
-  readonly #every = new Map<string, Step>()
+  readonly #every = new Map<string, Step & Pick<Watched, 'kind'>>()
 
   /** @param select Runs a query inside the transaction that is open. */
   constructor(tables: ReadonlyMap<string, Watched>, select: (statement: Statement) => Promise<Bounds>) {
@@ -90,7 +90,7 @@ export class Marks {
   seeRows(watched: Watched, rows: Bounds): number {
     if (rows.length === 0) return 0
     for (const step of watched.whole) this.#add(step, 'all')
-    for (const step of watched.every) this.#every.set(`${step.pipeline}\0${step.step}`, step)
+    for (const step of watched.every) this.#every.set(`${step.pipeline}\0${step.step}`, { ...step, kind: watched.kind })
     const width = 2 * watched.times.length
     watched.times.forEach(({ input, steps }, i) => {
       const seen = new Set<bigint>()
@@ -108,11 +108,11 @@ export class Marks {
     return rows.length
   }
 
-  /** Rows of `_pipe_touched` to add where there are none, and SQL that adds further ones. */
+  /** Rows of `_pipe_touched` to add, and SQL that adds further ones. */
   rows(at: bigint): { readonly rows: readonly Row[]; readonly more: readonly Statement[] } {
     return {
       rows: [...this.#units.values()].map((row) => ({ ...row, at })),
-      more: [...this.#every.values()].map(({ pipeline, step }) => markEvery(pipeline, step, at)),
+      more: [...this.#every.values()].map(({ pipeline, step, kind }) => markEvery(pipeline, step, at, kind)),
     }
   }
 
@@ -130,14 +130,20 @@ export function clearMarks(units: readonly { readonly pipeline: string; readonly
 }
 
 /** Marks one unit by hand. */
-export function markUnit(pipeline: string, step: string, unit: string, at: bigint): Statement {
-  const time = { type: { kind: 'timestamp' }, value: at } as const
-  return sql`INSERT INTO _pipe_touched (pipeline, step, unit, "at") VALUES (${text(pipeline)}, ${text(step)}, ${text(unit)}, ${time}) ON CONFLICT (pipeline, step, unit) DO NOTHING`
+export function markUnit(pipeline: string, step: string, unit: string, at: bigint, kind: WarehouseKind): Statement {
+  return sql`INSERT INTO _pipe_touched (pipeline, step, unit, "at") VALUES (${text(pipeline)}, ${text(step)}, ${text(unit)}, ${time(at)}) ${overMarks(kind)}`
 }
 
-function markEvery(pipeline: string, step: string, at: bigint): Statement {
-  const time = { type: { kind: 'timestamp' }, value: at } as const
-  return sql`INSERT INTO _pipe_touched (pipeline, step, unit, "at") SELECT pipeline, step, unit, ${time} FROM _pipe_units WHERE pipeline = ${text(pipeline)} AND step = ${text(step)} ON CONFLICT (pipeline, step, unit) DO NOTHING`
+function markEvery(pipeline: string, step: string, at: bigint, kind: WarehouseKind): Statement {
+  return sql`INSERT INTO _pipe_touched (pipeline, step, unit, "at") SELECT pipeline, step, unit, ${time(at)} FROM _pipe_units WHERE pipeline = ${text(pipeline)} AND step = ${text(step)} ORDER BY unit ${overMarks(kind)}`
 }
+
+/**
+ * What becomes of a mark that is there. Where other processes write, too, it is written anew, which locks it: a consumer that
+ * takes the older one away at that moment would take this one with it.
+ */
+const overMarks = (kind: WarehouseKind): Statement =>
+  sqlText(`ON CONFLICT (pipeline, step, unit) DO ${kind === 'postgres' ? 'UPDATE SET "at" = excluded."at"' : 'NOTHING'}`)
 
 const text = (value: string) => ({ type: { kind: 'text' }, value }) as const
+const time = (value: bigint) => ({ type: { kind: 'timestamp' }, value }) as const

@@ -61,12 +61,12 @@ describe('what a command is given', () => {
     expect(await asked(['reset', 'p.yaml', '--step', 'blocks', '--range', '5..9'])).toEqual([
       'reset',
       'p.yaml',
-      { step: 'blocks', range: '5..9', state: 'sqlite:.pipe/state.db' },
+      { step: 'blocks', range: '5..9', demo: false, state: 'sqlite:.pipe/state.db' },
     ])
-    expect(await asked(['retry', 'p.yaml', '--step', 'balances[base]'])).toEqual([
+    expect(await asked(['retry', 'p.yaml', '--step', 'balances[base]', '--demo'])).toEqual([
       'retry',
       'p.yaml',
-      { step: 'balances[base]', state: 'sqlite:.pipe/state.db' },
+      { step: 'balances[base]', demo: true, state: 'sqlite:.pipe/state.db' },
     ])
   })
 

@@ -163,7 +163,7 @@ export class DuckdbWarehouse implements Warehouse {
       let released = 0
       for (const { step, keys } of release) released += await this.#writer.transactions.execute(releaseKeys(pipeline, step, keys))
       for (const { step, units } of touch)
-        for (const unit of units) released += await this.#writer.transactions.execute(markUnit(pipeline, step, unit, at))
+        for (const unit of units) released += await this.#writer.transactions.execute(markUnit(pipeline, step, unit, at, 'duckdb'))
       return released
     })
     return changed

@@ -40,17 +40,12 @@ export async function writeUnits(
   return { put, dropped: drop.length }
 }
 
-/** Writes rows of a table of the ledger over those of the same key, or keeps those. */
-export async function upsert(
-  session: PostgresSession,
-  table: Table,
-  rows: readonly Row[],
-  conflict: 'overwrite' | 'keep' = 'overwrite',
-): Promise<void> {
+/** Writes rows of a table of the ledger over those of the same key. */
+export async function upsert(session: PostgresSession, table: Table, rows: readonly Row[]): Promise<void> {
   const names = table.columns.map(({ name }) => name)
   const output = { id: table.name, table: table.name, columns: names, compute: {}, constants: {} }
   await run(session, table.columns, rows, (staged) =>
-    insertSelected(table, filled(output, table, `SELECT * FROM ${staged} AS s`, ordered), conflict),
+    insertSelected(table, filled(output, table, `SELECT * FROM ${staged} AS s`, ordered), 'overwrite'),
   )
 }
 

@@ -167,7 +167,8 @@ export class PostgresWarehouse implements Warehouse {
     const { changed } = await writer.change(changes, async (session) => {
       let released = 0
       for (const { step, keys } of release) released += await execute(session, releaseKeys(pipeline, step, keys))
-      for (const { step, units } of touch) for (const unit of units) released += await execute(session, markUnit(pipeline, step, unit, at))
+      for (const { step, units } of touch)
+        for (const unit of units) released += await execute(session, markUnit(pipeline, step, unit, at, 'postgres'))
       return released
     })
     return changed

@@ -144,7 +144,7 @@ async function writeSelects(
 
 async function writeMarks(session: PostgresSession, marks: Marks, at: bigint): Promise<void> {
   const { rows, more } = marks.rows(at)
-  if (rows.length > 0) await upsert(session, TOUCHED, rows, 'keep')
+  if (rows.length > 0) await upsert(session, TOUCHED, rows)
   for (const statement of more) await execute(session, statement)
 }
 

@@ -1,0 +1,24 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Pipeline } from '../pipeline/pipeline.js'
+import type { Io } from './io.js'
+import { UsageError } from './usage-error.js'
+import { warehouseUrl } from './wire.js'
+
+/** A command that looks at what a run made, and there was none. Names the demo's file where that is all there is. */
+export function nothingRun(pipeline: Pipeline, display: string, verb: string, io: Io): UsageError {
+  const demo = `data/${pipeline.name}-demo.duckdb`
+  const own = pipeline.warehouse === `duckdb:${demo}`
+  const beside = !own && existsSync(resolve(io.cwd, demo)) ? `; a demo was run into ${demo}: ${verb} it with --demo` : ''
+  return new UsageError(
+    `nothing was run into ${display} yet, so there is nothing to ${verb}`,
+    `pipe run ${pipeline.file}${own ? ' --demo' : ''} fills it${beside}`,
+  )
+}
+
+/** @throws {UsageError} when the warehouse is a file or folder of this machine that is not there. */
+export function refuseMissing(pipeline: Pipeline, verb: string, io: Io): void {
+  const url = warehouseUrl(pipeline.warehouse, io)
+  const [, path] = /^(?:duckdb|chdb):(.+)$/.exec(url) ?? []
+  if (path !== undefined && path !== ':memory:' && !existsSync(path)) throw nothingRun(pipeline, url, verb, io)
+}
