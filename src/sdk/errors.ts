@@ -58,3 +58,17 @@ export class UnitIncompleteError extends PipeError {
     super(`unit ${unit} ended without ${missing}`)
   }
 }
+
+/** The file or server of the warehouse could not be opened. Nothing was read or written. */
+export class WarehouseOpenError extends PipeError {
+  readonly code = 'WAREHOUSE_OPEN'
+  override readonly blame = 'outage'
+  constructor(
+    readonly display: string,
+    problem: string,
+    override readonly hint: string,
+    cause?: unknown,
+  ) {
+    super(`${display}: ${problem}`, { cause })
+  }
+}

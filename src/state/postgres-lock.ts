@@ -3,8 +3,7 @@ import { type PostgresAddress, postgresAddress } from '../postgres/address.js'
 import { serverFault } from '../postgres/faults.js'
 import { pause } from '../postgres/pause.js'
 import { PostgresSession, refusePooler } from '../postgres/session.js'
-import { isPipeError } from '../sdk/errors.js'
-import { WarehouseOpenError } from '../warehouse/errors.js'
+import { isPipeError, WarehouseOpenError } from '../sdk/errors.js'
 import type { Holder } from './store.js'
 
 /** What holds a pipeline in a database: a session of its own, ended by the server when its process is gone. */

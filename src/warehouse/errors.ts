@@ -1,5 +1,7 @@
 import { PipeError } from '../sdk/index.js'
 
+export { WarehouseOpenError } from '../sdk/index.js'
+
 /** `warehouse` names no database that can be filled. */
 export class WarehouseUrlError extends PipeError {
   readonly code = 'WAREHOUSE_URL'
@@ -7,20 +9,6 @@ export class WarehouseUrlError extends PipeError {
     'write duckdb:PATH (for example duckdb:data/miners.duckdb), postgres://USER:PASSWORD@HOST/DATABASE, clickhouse://USER:PASSWORD@HOST:8123/DATABASE or chdb:FOLDER'
   constructor(problem: string) {
     super(`warehouse ${problem}`)
-  }
-}
-
-/** The file or server could not be opened. Nothing was read or written. */
-export class WarehouseOpenError extends PipeError {
-  readonly code = 'WAREHOUSE_OPEN'
-  override readonly blame = 'outage'
-  constructor(
-    readonly display: string,
-    problem: string,
-    override readonly hint: string,
-    cause?: unknown,
-  ) {
-    super(`${display}: ${problem}`, { cause })
   }
 }
 
