@@ -1,4 +1,4 @@
-import { consumersOf } from '../pipeline/inputs.js'
+import { consumersOf } from '../pipeline/steps/inputs.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { Warehouse } from '../sdk/index.js'
 import type { Io } from './io.js'

@@ -1,4 +1,4 @@
-import { formatProblem } from '../pipeline/format.js'
+import { formatProblem } from '../pipeline/yaml/format.js'
 import { escapeText } from '../report/escape.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { readPipeline } from '../pipeline/read.js'

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { formatAnnotation, formatProblem } from '../pipeline/format.js'
+import { formatAnnotation, formatProblem } from '../pipeline/yaml/format.js'
 import { escapeText } from '../report/escape.js'
 import type { Problem } from '../pipeline/pipeline.js'
 import { readPipeline } from '../pipeline/read.js'

@@ -1,10 +1,10 @@
 import { parseDuration, type Json } from '../sdk/index.js'
 import { knownChain, suggestChain } from './chains.js'
-import type { Declared } from './declared.js'
-import { entriesOf, type Field, fieldOf, hasUnknown, itemsOf, numberOf, textOf, toJson, unsetIn } from './node.js'
+import type { Declared } from './yaml/declared.js'
+import { entriesOf, type Field, fieldOf, hasUnknown, itemsOf, numberOf, textOf, toJson, unsetIn } from './yaml/node.js'
 import { nameChecker } from './names.js'
 import type { Chain, Endpoint, Retry, Source } from './pipeline.js'
-import type { Problems } from './problems.js'
+import type { Problems } from './yaml/problems.js'
 
 /** Chains with what is known of them. Of those that no step uses, nothing is insisted on. */
 export function readChains(

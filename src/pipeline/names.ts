@@ -1,6 +1,6 @@
 import type { Place } from './pipeline.js'
-import type { Path } from './node.js'
-import type { Problems } from './problems.js'
+import type { Path } from './yaml/node.js'
+import type { Problems } from './yaml/problems.js'
 
 const KINDS = {
   step: { pattern: /^[A-Za-z][A-Za-z0-9_-]{0,62}$/, wants: 'letters, digits, `-` and `_`, beginning with a letter, at most 63' },

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { formatProblem } from './format.js'
+import { formatProblem } from './yaml/format.js'
 import { readPipeline, type ReadOptions } from './read.js'
 
 let cwd: string

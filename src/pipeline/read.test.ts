@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { formatProblem } from './format.js'
+import { formatProblem } from './yaml/format.js'
 import { readPipeline, type ReadOptions } from './read.js'
 
 let cwd: string

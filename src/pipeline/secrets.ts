@@ -1,5 +1,5 @@
-import type { Variables } from './environment.js'
-import type { Field, Node } from './node.js'
+import type { Variables } from './yaml/environment.js'
+import type { Field, Node } from './yaml/node.js'
 import type { Endpoint, Source } from './pipeline.js'
 
 /** Shorter ones would blot out ordinary words. */

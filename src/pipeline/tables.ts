@@ -1,9 +1,9 @@
 import { type Column, COLUMN_TYPES, parseColumnType, parseDuration, type Table } from '../sdk/index.js'
-import { type Declared } from './declared.js'
-import { entriesOf, type Field, fieldOf, itemsOf, textOf } from './node.js'
+import { type Declared } from './yaml/declared.js'
+import { entriesOf, type Field, fieldOf, itemsOf, textOf } from './yaml/node.js'
 import { nameChecker } from './names.js'
-import type { Problems } from './problems.js'
-import { listing, suggestion } from './schema-problems.js'
+import type { Problems } from './yaml/problems.js'
+import { listing, suggestion } from './schema/schema-problems.js'
 
 /**
  * Declared tables. Where a part is wrong it is reported and the rest is kept, so that what refers to a table is not reported

@@ -9,9 +9,9 @@ import {
   type Wanted,
   type Warehouse,
 } from '../sdk/index.js'
-import { fingerprint as fingerprintOf } from '../pipeline/fingerprint.js'
+import { fingerprint as fingerprintOf } from '../pipeline/steps/fingerprint.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
-import { keptPaths, urlPaths } from '../pipeline/tuning.js'
+import { keptPaths, urlPaths } from '../pipeline/schema/tuning.js'
 import { referenceName, substitute, substituteText } from '../sdk/references.js'
 import { checkConfig } from './config.js'
 import { count } from './intervals.js'

@@ -10,7 +10,7 @@ import {
   type Unit,
   type Wanted,
 } from '../sdk/index.js'
-import { changedParts } from '../pipeline/fingerprint.js'
+import { changedParts } from '../pipeline/steps/fingerprint.js'
 import type { Step } from '../pipeline/pipeline.js'
 import type { RowsFilter } from './missing.js'
 import { count, cutAligned, type Interval, intersect, intervalKey, parseIntervalKey, subtract, take, timeKey, union } from './intervals.js'

@@ -1,6 +1,6 @@
 import { PipeError, type Json, type LedgerRow, type Param, type Scope, type Value } from '../sdk/index.js'
 import type { ParamDefinition, Pipeline, Step } from '../pipeline/pipeline.js'
-import { resolveParams } from '../pipeline/params.js'
+import { resolveParams } from '../pipeline/params/params.js'
 import { rangeState } from './plan.js'
 
 /** What moves, resolved once a round: the clock and the chains' heads. */

@@ -1,5 +1,5 @@
 import { type CheckResult, isPipeError, PipeError } from '../sdk/index.js'
-import { consumersOf } from '../pipeline/inputs.js'
+import { consumersOf } from '../pipeline/steps/inputs.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { planContext, planStep } from '../plan/plan-step.js'
 import { preflight } from '../plan/preflight.js'

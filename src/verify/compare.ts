@@ -15,7 +15,7 @@ import {
   type Value,
   ValueError,
 } from '../sdk/index.js'
-import { canonicalJson } from '../pipeline/fingerprint.js'
+import { canonicalJson } from '../pipeline/steps/fingerprint.js'
 import { along, lineOf } from './stretches.js'
 import { FEW, fix, keyOf, unitOf } from './tables.js'
 import { all, type Findings, outputsOf, type StepView } from './view.js'

@@ -1,6 +1,6 @@
 import type { LoadedFile } from './files.js'
 import { entriesOf, type Field, fieldOf, type Path, rootField } from './node.js'
-import type { Place } from './pipeline.js'
+import type { Place } from '../pipeline.js'
 import type { Problems } from './problems.js'
 
 /** Something with a name in `chains`, `sources` or `tables`, of the pipeline file or of one that it imports. */

@@ -1,6 +1,6 @@
-import { didYouMean, formatDay, formatInstant, type Json, type Param, parseDay, parseInstant } from '../sdk/index.js'
+import { didYouMean, formatDay, formatInstant, type Json, type Param, parseDay, parseInstant } from '../../sdk/index.js'
 import { parseBlock } from './block-params.js'
-import type { ParamDefinition } from './pipeline.js'
+import type { ParamDefinition } from '../pipeline.js'
 
 export type ParsedParam = { readonly value: Json } | { readonly problem: string }
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { defineStep, type StepDefinition, Type } from '../sdk/index.js'
+import { defineStep, type StepDefinition, Type } from '../../sdk/index.js'
 import { fillDefaults } from './fill-defaults.js'
 import { pipelineSchema } from './schema.js'
 import { tolerant } from './tolerant.js'
@@ -41,7 +41,7 @@ describe('the schema that editors use', () => {
   })
 
   test('accepts the shipped pipeline', () => {
-    expect(validator([])(parse(readFileSync(new URL('../../pipelines/miners.yaml', import.meta.url), 'utf8')))).toBe(true)
+    expect(validator([])(parse(readFileSync(new URL('../../../pipelines/miners.yaml', import.meta.url), 'utf8')))).toBe(true)
   })
 })
 

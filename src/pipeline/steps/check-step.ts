@@ -8,12 +8,12 @@ import {
   type StepDefinition,
   type StepInput,
   type Table,
-} from '../sdk/index.js'
-import { chainNames } from './connections.js'
-import { type Field, locate, type Path } from './node.js'
-import type { ParamDefinition } from './pipeline.js'
-import type { Problems } from './problems.js'
-import { listing, suggestion } from './schema-problems.js'
+} from '../../sdk/index.js'
+import { chainNames } from '../connections.js'
+import { type Field, locate, type Path } from '../yaml/node.js'
+import type { ParamDefinition } from '../pipeline.js'
+import type { Problems } from '../yaml/problems.js'
+import { listing, suggestion } from '../schema/schema-problems.js'
 
 /** What is known of one instance of a step when its `with` is checked. */
 export interface StepContext {

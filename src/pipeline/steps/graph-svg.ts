@@ -1,5 +1,5 @@
 import { edges, labels, levels } from './graph.js'
-import type { Pipeline } from './pipeline.js'
+import type { Pipeline } from '../pipeline.js'
 
 const FONT = 13
 const LETTER = FONT * 0.6

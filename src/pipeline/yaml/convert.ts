@@ -1,6 +1,6 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, type Pair, type ParsedNode, type Scalar, type YAMLMap, type YAMLSeq } from 'yaml'
 import { type Entry, isTemplated, type Node, type Path, pathText, placeAt, type ScalarNode, type Source } from './node.js'
-import type { Problem } from './pipeline.js'
+import type { Problem } from '../pipeline.js'
 import { isTemplateProblem, parseTemplate } from './template.js'
 
 /** With aliases put in. A pipeline of 1,000 steps has about 30,000. */

@@ -1,7 +1,7 @@
-import type { Output, Table } from '../sdk/index.js'
-import type { Field } from './node.js'
-import type { Step } from './pipeline.js'
-import type { Problems } from './problems.js'
+import type { Output, Table } from '../../sdk/index.js'
+import type { Field } from '../yaml/node.js'
+import type { Step } from '../pipeline.js'
+import type { Problems } from '../yaml/problems.js'
 
 /**
  * Reports tables that several steps fill where nothing tells their rows apart: a unit owns the rows of its stretch, so one

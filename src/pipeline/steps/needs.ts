@@ -1,9 +1,9 @@
-import type { Json, StepDefinition } from '../sdk/index.js'
+import type { Json, StepDefinition } from '../../sdk/index.js'
 import { orderSteps } from './graph.js'
 import { pairedWith } from './matrix.js'
-import { type Field, fieldOf, itemsOf, textOf } from './node.js'
-import type { Problems } from './problems.js'
-import { listing, suggestion } from './schema-problems.js'
+import { type Field, fieldOf, itemsOf, textOf } from '../yaml/node.js'
+import type { Problems } from '../yaml/problems.js'
+import { listing, suggestion } from '../schema/schema-problems.js'
 
 /** A step as the file has it, before its matrix is expanded. */
 export interface Written {

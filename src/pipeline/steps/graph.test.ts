@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Output } from '../sdk/index.js'
+import type { Output } from '../../sdk/index.js'
 import { levels, orderSteps, toDot, toMermaid, type GraphNode } from './graph.js'
 import { toSvg } from './graph-svg.js'
-import type { Pipeline, Step } from './pipeline.js'
+import type { Pipeline, Step } from '../pipeline.js'
 
 const node = (id: string, ...needs: string[]): GraphNode => ({ id, needs })
 

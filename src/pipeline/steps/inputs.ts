@@ -1,7 +1,7 @@
-import type { Consumer } from '../sdk/index.js'
-import type { Field } from './node.js'
-import type { Pipeline, Step } from './pipeline.js'
-import type { Problems } from './problems.js'
+import type { Consumer } from '../../sdk/index.js'
+import type { Field } from '../yaml/node.js'
+import type { Pipeline, Step } from '../pipeline.js'
+import type { Problems } from '../yaml/problems.js'
 import { baseOf, excludes } from './writers.js'
 
 /** Who is to know of changes of which tables, for `Warehouse.watch`. */

@@ -1,10 +1,10 @@
-import type { Json } from '../sdk/index.js'
-import { entriesOf, type Field, fieldOf, hasUnknown, numberOf, textOf, toJson } from './node.js'
-import { nameChecker } from './names.js'
+import type { Json } from '../../sdk/index.js'
+import { entriesOf, type Field, fieldOf, hasUnknown, numberOf, textOf, toJson } from '../yaml/node.js'
+import { nameChecker } from '../names.js'
 import { parseParam, RESERVED_PARAM_NAMES, staticParams, unknownParams } from './params.js'
-import type { ParamDefinition, ParamType, Problem } from './pipeline.js'
-import type { Problems } from './problems.js'
-import type { Scope } from '../sdk/index.js'
+import type { ParamDefinition, ParamType, Problem } from '../pipeline.js'
+import type { Problems } from '../yaml/problems.js'
+import type { Scope } from '../../sdk/index.js'
 
 const TYPES: ReadonlySet<string> = new Set<ParamType>(['block', 'int', 'text', 'bool', 'date', 'timestamp', 'float', 'address'])
 

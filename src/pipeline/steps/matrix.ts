@@ -1,8 +1,8 @@
-import { referenceName, type Scope } from '../sdk/index.js'
-import { entriesOf, type Field, fieldOf, itemsOf, numberOf, textOf } from './node.js'
-import type { ParamDefinition } from './pipeline.js'
-import type { Problems } from './problems.js'
-import { suggestion } from './schema-problems.js'
+import { referenceName, type Scope } from '../../sdk/index.js'
+import { entriesOf, type Field, fieldOf, itemsOf, numberOf, textOf } from '../yaml/node.js'
+import type { ParamDefinition } from '../pipeline.js'
+import type { Problems } from '../yaml/problems.js'
+import { suggestion } from '../schema/schema-problems.js'
 
 /** The values of one axis of a matrix, as text. Undefined where they can't be known. */
 export interface Axis {

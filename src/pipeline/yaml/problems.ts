@@ -1,6 +1,6 @@
 import type { Field, Path } from './node.js'
 import { pathText } from './node.js'
-import type { Place, Problem } from './pipeline.js'
+import type { Place, Problem } from '../pipeline.js'
 
 /** Where a problem is: a field, or a place with the path that is shown. */
 export type Where = Field | { readonly place: Place; readonly path: Path }

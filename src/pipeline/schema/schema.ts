@@ -1,5 +1,5 @@
-import type { StepDefinition } from '../sdk/index.js'
-import { COLUMN_TYPES } from '../sdk/index.js'
+import type { StepDefinition } from '../../sdk/index.js'
+import { COLUMN_TYPES } from '../../sdk/index.js'
 import { type JsonSchema, referencePattern, tolerant } from './tolerant.js'
 
 export type { JsonSchema } from './tolerant.js'

@@ -1,8 +1,8 @@
-import { didYouMean, type Json, type Param, type Scope } from '../sdk/index.js'
+import { didYouMean, type Json, type Param, type Scope } from '../../sdk/index.js'
 import { BLOCK_WORDS, type BlockExpression, parseBlock, resolveBlocks, type Words } from './block-params.js'
-import { orderSteps } from './graph.js'
+import { orderSteps } from '../steps/graph.js'
 import { bigintParam, moves, outOfRange, parseParam, typed, show } from './param-values.js'
-import type { ParamDefinition, Problem } from './pipeline.js'
+import type { ParamDefinition, Problem } from '../pipeline.js'
 
 export { parseParam, type ParsedParam } from './param-values.js'
 

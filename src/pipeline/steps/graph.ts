@@ -1,6 +1,6 @@
 import { DirectedGraph } from 'graphology'
 import { hasCycle, topologicalGenerations } from 'graphology-dag'
-import type { Pipeline, Step } from './pipeline.js'
+import type { Pipeline, Step } from '../pipeline.js'
 
 /** A step as the graph sees it. */
 export interface GraphNode {

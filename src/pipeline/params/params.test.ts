@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Json } from '../sdk/index.js'
+import type { Json } from '../../sdk/index.js'
 import { parseParam, resolveParams, staticParams, unknownParams } from './params.js'
-import type { ParamDefinition, ParamType } from './pipeline.js'
+import type { ParamDefinition, ParamType } from '../pipeline.js'
 
 const place = { file: 'p.yaml', line: 3, column: 5 }
 

@@ -1,7 +1,7 @@
 import { Composer, type CST, type Document, LineCounter, Lexer, Parser, type ParsedNode, type YAMLError } from 'yaml'
 import { convertDocument } from './convert.js'
 import { type Node, placeAt, type Source } from './node.js'
-import type { Problem } from './pipeline.js'
+import type { Problem } from '../pipeline.js'
 import { explainSyntax } from './syntax.js'
 
 /** More than any pipeline needs: a step takes about 80. It bounds the time that a hostile text can take. */

@@ -1,4 +1,4 @@
-import type { Problem } from './pipeline.js'
+import type { Problem } from '../pipeline.js'
 
 /** `pipelines/miners.yaml:14:11  steps[2].with.batch: must be <= 1000 (is 5000)`, with the hint in parentheses after it. */
 export function formatProblem(problem: Problem): string {

@@ -1,4 +1,4 @@
-import { type Json, referenceName } from '../sdk/index.js'
+import { type Json, referenceName } from '../../sdk/index.js'
 
 type Schema = { readonly [keyword: string]: unknown }
 

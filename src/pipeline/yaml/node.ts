@@ -1,6 +1,6 @@
 import type { LineCounter } from 'yaml'
-import type { Json } from '../sdk/index.js'
-import type { Place } from './pipeline.js'
+import type { Json } from '../../sdk/index.js'
+import type { Place } from '../pipeline.js'
 
 /** A file that was read, with what turns offsets into lines. */
 export interface Source {

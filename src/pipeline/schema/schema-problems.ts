@@ -1,7 +1,7 @@
 import type { ErrorObject } from 'ajv'
-import { closest, type Json } from '../sdk/index.js'
-import { locate, type Node, type Path } from './node.js'
-import type { Place } from './pipeline.js'
+import { closest, type Json } from '../../sdk/index.js'
+import { locate, type Node, type Path } from '../yaml/node.js'
+import type { Place } from '../pipeline.js'
 
 /** What a schema has against a value, in words. */
 export interface SchemaProblem {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { defineStep, type Json, type Output, type StepDefinition, type TSchema, Type } from '../sdk/index.js'
+import { defineStep, type Json, type Output, type StepDefinition, type TSchema, Type } from '../../sdk/index.js'
 import { canonicalJson, changedParts, fingerprint } from './fingerprint.js'
 
 function step(config: TSchema, more: Partial<StepDefinition> = {}): StepDefinition {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { formatAnnotation, formatJson, formatProblem } from './format.js'
-import type { Problem } from './pipeline.js'
+import type { Problem } from '../pipeline.js'
 
 const problem: Problem = {
   file: 'a,b.yaml',

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { type Json, lookUp, type Output, paramText, type Scope, sqlReferences, type StepDefinition } from '../sdk/index.js'
-import { tuningPaths } from './tuning.js'
+import { type Json, lookUp, type Output, paramText, type Scope, sqlReferences, type StepDefinition } from '../../sdk/index.js'
+import { tuningPaths } from '../schema/tuning.js'
 
 /** What makes the rows of a step what they are. */
 export interface Identity {

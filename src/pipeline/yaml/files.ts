@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import { existsSync, realpathSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
-import { projectFolder } from '../registry/locate.js'
+import { projectFolder } from '../../registry/locate.js'
 import { type Node, fieldOf, itemsOf, rootField, type Source, textOf } from './node.js'
 import { parseText } from './parse.js'
-import type { Place } from './pipeline.js'
+import type { Place } from '../pipeline.js'
 import type { Problems, Where } from './problems.js'
 
 /** Bytes. Checked before anything is parsed. */
