@@ -103,7 +103,7 @@ steps:
     // Every query is prepared before anything is fetched: a typo must not wait for the end of a backfill.
     for (const check of ctx.config.checks) await ctx.warehouse.describe(statementOf(check, ctx))
     const everyMs = ctx.config.every === undefined ? undefined : parseDuration(ctx.config.every)
-    yield { kind: 'check', ...(everyMs === undefined ? {} : { everyMs }), allowGaps: ctx.config.allow_gaps ?? false }
+    yield { kind: 'check', everyMs, allowGaps: ctx.config.allow_gaps ?? false }
   },
 
   async *run(ctx) {

@@ -36,7 +36,7 @@ steps:
     const { cursor, max_pages: maxPages } = ctx.config
     const wanted = target(ctx)
     if (!wanted) {
-      yield { kind: 'once', ...(maxPages === undefined ? {} : { maxRequests: maxPages }) }
+      yield { kind: 'once', maxRequests: maxPages }
       return
     }
     const window = cursor.window === undefined ? undefined : BigInt(parseDuration(cursor.window) ?? 0) * 1000n

@@ -264,7 +264,7 @@ class ListReader {
 
   /** The last page from which all rows that are not covered yet can be read again. */
   #cursor(next: Place | undefined): StoredCursor | undefined {
-    const about = { kind: this.#pager.kind, ...(this.#firstKey === undefined ? {} : { first: this.#firstKey }) }
+    const about = { kind: this.#pager.kind, first: this.#firstKey }
     if (!this.#unit) return next && { ...about, place: next, read: this.#read }
     const down = this.#down
     if (down === undefined) return undefined

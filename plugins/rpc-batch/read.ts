@@ -179,8 +179,7 @@ async function createReader(ctx: RunContext<Config, never>) {
       }
     }
     const { block } = highest
-    const found =
-      asked.length > 0 ? await answers.ask(asked, () => rpc.batch(asked, { signal, ...(block === undefined ? {} : { block }) })) : undefined
+    const found = asked.length > 0 ? await answers.ask(asked, () => rpc.batch(asked, { signal, block })) : undefined
     for (const host of found?.endpoints ?? []) hosts.add(host)
     // Answers that another batch of this unit asked for.
     await answers.settled(places)

@@ -85,7 +85,7 @@ steps:
           output: output.id,
           sql: statement(ctx, piece.kind === 'interval' ? piece : undefined),
           replace: ctx.config.mode !== 'upsert',
-          ...(timeoutMs === undefined ? {} : { timeoutMs }),
+          timeoutMs,
         },
       ],
     }

@@ -135,7 +135,7 @@ async function runOpened({ pipeline, options, io, world, warehouse, state, start
     pid: io.pid,
     host: io.host,
     startedAt,
-    ...(lockFile === undefined ? {} : { lockFile }),
+    lockFile,
   })
   const reporters = await openReporters({
     bus,
@@ -225,7 +225,7 @@ async function runOpened({ pipeline, options, io, world, warehouse, state, start
       limit,
     })
     exitCode = outcome === 'stopped' ? stopCode(io) : outcome === 'done' ? Exit.done : Exit.incomplete
-    emit({ type: 'run:ended', outcome, exitCode, ...(reason === undefined ? {} : { error: reason }) })
+    emit({ type: 'run:ended', outcome, exitCode, error: reason })
     await chains.remember()
     await state.rememberRates(measuredRates(pipeline.name, view.steps, io.clock.now()))
   } catch (error) {

@@ -238,7 +238,7 @@ export function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>)
     lane ??= open(step.chain).then((rpc) =>
       rpc.lane({
         id: step.id,
-        ...(step.parallel === undefined ? {} : { parallel: step.parallel }),
+        parallel: step.parallel,
         ...(batch === undefined || Number.isNaN(batch) ? {} : { batch }),
         attempts: step.retry.attempts,
         waitMs: step.retry.waitMs,

@@ -333,7 +333,7 @@ class RestSource implements Source {
       source: this.#config.name,
       endpoint: this.#host,
       health,
-      ...(reason === undefined ? {} : { reason }),
+      reason,
     })
   }
 

@@ -96,7 +96,7 @@ export async function wholeUnits({ pipeline, step, wanted, ledger, warehouse, li
     size: 1,
     redo: false,
     ...(state.kind === 'done' ? { reason: USES_NOW, again: true } : { reason: state.reason }),
-    ...(limit === undefined ? {} : { limit }),
+    limit,
   }
   return { ...none, units: [unit], leftOut: limit === undefined ? 0 : 1 }
 }

@@ -181,7 +181,7 @@ export async function planStep(options: PlanStepOptions): Promise<StepPlan> {
     kept: cut.kept ?? [],
     leftOut: cut.leftOut,
     requests: requestsOf(wanted, cut, pieces, ledger),
-    ...(cut.time ? { time: cut.time } : {}),
+    time: cut.time,
     waitsFor,
   }
 }

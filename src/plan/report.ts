@@ -148,7 +148,7 @@ function reportOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<Step
           unit: key,
           size: tidy(size),
           reason,
-          ...(againDays === undefined ? {} : { againDays }),
+          againDays,
         })),
     reasons: check ? {} : Object.fromEntries(Object.entries(reasons).map(([reason, pieces]) => [reason, tidy(pieces)])),
     upTo: plan.waitsFor.map(({ step: id, pieces, word }) => ({ step: id, pieces: tidy(pieces), piece: word })),

@@ -58,7 +58,7 @@ export class PostgresSession {
   static async #open(address: PostgresAddress, { name, readOnly, setup = [] }: SessionOptions): Promise<PostgresSession> {
     const client = new pg.Client({
       ...address.config,
-      ...(name === undefined ? {} : { application_name: name }),
+      application_name: name,
       fallback_application_name: 'pipe',
       types: { getTypeParser: () => asText },
     })

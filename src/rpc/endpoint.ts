@@ -105,7 +105,7 @@ export class Endpoint {
     for (const [header, value] of Object.entries(config.headers)) if (value !== '') this.#headers[header.toLowerCase()] = value
     this.scrub = scrubber(this.#url, config.headers)
     this.priority = config.priority
-    this.limits = new Limits({ ...learned, ...(config.maxWorkers === undefined ? {} : { parallelCeiling: config.maxWorkers }) })
+    this.limits = new Limits({ ...learned, parallelCeiling: config.maxWorkers })
     this.pace = new Pace(config.requestsPerSecond)
   }
 

@@ -44,17 +44,17 @@ export function readReply(outcome: Outcome & { readonly kind: 'reply' }, base: n
 
 /** Error of one call, as the classifier wants it. */
 export function providerError(error: unknown, status?: number): ProviderError {
-  if (typeof error === 'string') return { ...(status === undefined ? {} : { status }), message: error }
+  if (typeof error === 'string') return { status, message: error }
   const { code, message, data } = (typeof error === 'object' && error !== null ? error : {}) as {
     code?: unknown
     message?: unknown
     data?: unknown
   }
   return {
-    ...(status === undefined ? {} : { status }),
+    status,
     ...(typeof code === 'number' || typeof code === 'string' ? { code } : {}),
     message: typeof message === 'string' ? message : (JSON.stringify(error) ?? 'no message'),
-    ...(data === undefined ? {} : { data }),
+    data,
   }
 }
 

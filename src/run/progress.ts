@@ -295,11 +295,11 @@ export class Progress {
     const at = covered.length > 0 || redo !== undefined || time ? coveredCursor(covered, redo, time ? cursor : undefined) : cursor
     return {
       rows,
-      ...(at === undefined ? {} : { cursor: at }),
-      ...(endpoints === undefined ? {} : { endpoint: endpoints }),
-      ...(parentHash === undefined ? {} : { parentHash }),
-      ...(lastHash === undefined ? {} : { lastHash }),
-      ...(evidence === undefined ? {} : { evidence }),
+      cursor: at,
+      endpoint: endpoints,
+      parentHash,
+      lastHash,
+      evidence,
     }
   }
 

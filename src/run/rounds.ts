@@ -73,7 +73,7 @@ export async function runRounds(options: RoundsOptions): Promise<RoundsEnd> {
       if (!untilComplete) return { outcome: 'incomplete' }
       const reason = endReason(round, result)
       if (reason !== undefined) return { outcome: 'incomplete', reason: failure === undefined ? reason : `${reason}; ${failure}` }
-      emit({ type: 'round:ended', round, waitMs, ...(failure === undefined ? {} : { reason: failure }) })
+      emit({ type: 'round:ended', round, waitMs, reason: failure })
       await clock.sleep(waitMs, signal).catch(() => undefined)
       if (options.signal.aborted) return { outcome: 'stopped' }
       if (limit.signal.aborted) return { outcome: 'incomplete', reason: (limit.signal.reason as Error).message }

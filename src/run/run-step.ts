@@ -124,7 +124,7 @@ function announce(services: RunServices, plan: StepPlan): void {
     requests: plan.requests ?? 0,
     reasons,
     unit: plan.unitWord,
-    ...(plan.time ? { time: plan.time } : {}),
+    time: plan.time,
   })
 }
 

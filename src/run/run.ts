@@ -42,7 +42,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     states.set(step, result.outcome)
     ends.set(step, result)
     const { outcome, missing, quarantined, reason } = result
-    emit({ type: 'step:ended', step, outcome, missing, quarantined, ...(reason === undefined ? {} : { reason }) })
+    emit({ type: 'step:ended', step, outcome, missing, quarantined, reason })
   }
   for (const step of pipeline.steps) {
     if (acting.has(step.id)) states.set(step.id, 'waiting')

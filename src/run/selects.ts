@@ -25,7 +25,7 @@ ${query}
       output: { ...output, columns: (await warehouse.describe(query)).map(({ name }) => name) },
       sql: limited,
       replace: replace && unit.limit === undefined ? replacedBy(unit, output, tables.get(output.table)) : undefined,
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      timeoutMs,
     })
   }
   return writes

@@ -48,7 +48,7 @@ export async function settle(
         // It was read by batches that said what they cover, so its count is what the table holds.
         ...(round === undefined ? { cursor: coveredCursor([interval], undefined) } : {}),
         ...(covered.length === 1 ? { rows: row.rows } : {}),
-        ...(row.endpoint === undefined ? {} : { endpoint: row.endpoint }),
+        endpoint: row.endpoint,
       })
     for (const interval of subtract([all], covered)) {
       if (redo !== undefined)
@@ -118,8 +118,8 @@ function joinedRow(
     unit: timeKey([first[0], last[1]]),
     state: 'done',
     rows,
-    ...(lowest.cursor === undefined ? {} : { cursor: lowest.cursor }),
-    ...(lowest.endpoint === undefined ? {} : { endpoint: lowest.endpoint }),
+    cursor: lowest.cursor,
+    endpoint: lowest.endpoint,
   }
 }
 

@@ -62,7 +62,7 @@ export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
         unit: unit.key,
         error: services.redact(message),
         code,
-        ...(hint === undefined ? {} : { hint }),
+        hint,
         state,
       })
       return state
@@ -141,7 +141,7 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
             unit: key,
             state: 'failed',
             ...about,
-            ...(error.hint === undefined ? {} : { hint: error.hint }),
+            hint: error.hint,
           })
       }
       later(write)

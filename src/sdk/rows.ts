@@ -86,7 +86,7 @@ export function rowOutputs(
       columns: Object.keys(row).filter((column) => !constants.some(([name]) => name === column)),
       compute: compute ?? {},
       constants: Object.fromEntries(constants),
-      ...(range === undefined ? {} : { range }),
+      range,
     }
   })
 }

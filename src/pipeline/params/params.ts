@@ -99,7 +99,7 @@ function readParams(definitions: ReadonlyMap<string, ParamDefinition>, given: Re
       path: pathOf(definition, given),
       message,
       severity: 'error',
-      ...(hint === undefined ? {} : { hint }),
+      hint,
     })
   for (const definition of definitions.values()) {
     const { name, type, list } = definition

@@ -244,7 +244,7 @@ class Converter {
       ...placeAt(this.source, offset),
       path: pathText(pathOf(path)),
       message,
-      ...(hint === undefined ? {} : { hint }),
+      hint,
       severity: 'error',
     })
   }

@@ -43,7 +43,7 @@ export function parseText(text: string, at: { readonly file: string; readonly fo
     const { document, lines, errors, refused } = compose(current)
     const source: Source = { ...at, lines }
     const say = (offset: number, message: string, hint?: string): void => {
-      problems.push({ ...placeAt(source, offset), path: '', message, ...(hint === undefined ? {} : { hint }), severity: 'error' })
+      problems.push({ ...placeAt(source, offset), path: '', message, hint, severity: 'error' })
     }
     if (refused) {
       say(refused.offset, refused.message, refused.hint)

@@ -27,7 +27,7 @@ export function collectProblems(): Problems {
     if (!found.has(key)) found.set(key, problem)
   }
   const say = (severity: Problem['severity'], where: Where, message: string, hint: string | undefined): void =>
-    put({ ...where.place, path: pathText(where.path), message, ...(hint === undefined ? {} : { hint }), severity })
+    put({ ...where.place, path: pathText(where.path), message, hint, severity })
   return {
     error: (where, message, hint) => say('error', where, message, hint),
     warning: (where, message, hint) => say('warning', where, message, hint),

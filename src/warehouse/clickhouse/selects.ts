@@ -90,7 +90,7 @@ export async function writeSelect(sqls: Sql, options: SelectOptions): Promise<nu
       {
         params,
         once: true,
-        ...(select.timeoutMs === undefined ? {} : { timeoutMs: select.timeoutMs }),
+        timeoutMs: select.timeoutMs,
       },
     )
     return await move(sqls, stage, typed, options)

@@ -87,7 +87,7 @@ export class ClickhouseWarehouse implements Warehouse {
       return this.#sql.query<R>(this.#withPretended(text), {
         params,
         ...(signal ? { signal } : {}),
-        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+        timeoutMs,
       })
     }
     return (async function* () {
