@@ -93,7 +93,7 @@ class ListReader {
     this.#askPage = createAsk(ctx)
     this.#outputs = ctx.outputs.map(({ id }) => id)
     this.#now = (scope.get('now')?.value ?? 0n) as bigint
-    this.#unit = unit.piece.kind === 'time' ? [unit.piece.from, unit.piece.to] : undefined
+    this.#unit = unit.piece.kind === 'stretch' ? [unit.piece.from, unit.piece.to] : undefined
     const asked = target(ctx)
     this.#head = this.#unit !== undefined && asked !== undefined && this.#unit[1] === asked.to
     this.#window = config.cursor.window !== undefined

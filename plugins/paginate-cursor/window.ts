@@ -10,7 +10,7 @@ import { STEP_US } from './time.js'
  */
 export async function* readWindow(ctx: Context): AsyncIterable<PageBatch> {
   const { config, unit, outputs } = ctx
-  if (unit.piece.kind !== 'time') throw new Error(`unit ${unit.key} is no stretch of time`)
+  if (unit.piece.kind !== 'stretch') throw new Error(`unit ${unit.key} is no stretch of time`)
   const ask = createAsk(ctx)
   const ids = outputs.map(({ id }) => id)
   const step = STEP_US[config.cursor.time ?? config.cover?.unit ?? 's']

@@ -10,7 +10,7 @@ import { runUnit } from './unit.js'
 export async function runCheck(services: RunServices, plan: StepPlan, signal: AbortSignal): Promise<StepEnd> {
   const [unit] = plan.units
   const left = services.incompleteNeeds(plan.step)
-  const allowGaps = plan.wanted.kind === 'check' && plan.wanted.allowGaps === true
+  const allowGaps = plan.wanted.kind === 'task' && plan.wanted.allowGaps === true
   if (left !== undefined && !allowGaps) return { outcome: 'closed', missing: 0, quarantined: 0, reason: `not evaluated: ${left}` }
   if (!unit) throw new Error(`gate ${plan.step.id} has no unit`)
   services.emit({ type: 'step:started', step: plan.step.id })
@@ -39,12 +39,12 @@ export async function runEarlyChecks(services: RunServices, step: Step, signal: 
   if (typeof step.with !== 'object' || step.with === null || !('every' in step.with)) return
   try {
     const plan = await planStep({ ...services, step, limit: undefined, upstream: [] })
-    const everyMs = plan.wanted.kind === 'check' ? plan.wanted.everyMs : undefined
+    const everyMs = plan.wanted.kind === 'task' ? plan.wanted.everyMs : undefined
     if (everyMs === undefined) return
     for (;;) {
       await services.clock.sleep(everyMs, signal)
       if (!open()) return
-      const unit: PlannedUnit = { key: 'check', piece: { kind: 'check', early: true }, size: 1, reason: 'every', redo: false }
+      const unit: PlannedUnit = { key: 'check', piece: { kind: 'task', early: true }, size: 1, reason: 'every', redo: false }
       await runUnit({
         services,
         plan,
@@ -77,6 +77,9 @@ function noRow(plan: StepPlan, unit: PlannedUnit): LedgerRow {
     state: 'running',
     fingerprint: plan.fingerprint,
     epoch: 0n,
+    first: undefined,
+    last: undefined,
+    coverage: undefined,
     cursor: undefined,
     rows: {},
     attempts: 0,

@@ -3,12 +3,12 @@ import { formatInstant, type InputPage, type LedgerRow, PipeError } from '../sdk
 import type { Step } from '../pipeline/pipeline.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
 import type { PlannedUnit, StepPlan } from '../plan/plan.js'
-import { planStep } from '../plan/plan-step.js'
+import { planAgain, planStep } from '../plan/plan-step.js'
 import { outputTable } from '../plan/rows-units.js'
 import { Opener } from './opener.js'
 import { runCheck } from './run-check.js'
 import type { RunServices, StepEnd } from './services.js'
-import { forgetOld, settle } from './settle.js'
+import { settle, tidy } from './settle.js'
 import { Turns } from './turns.js'
 import { runUnit, type UnitOutcome } from './unit.js'
 
@@ -30,9 +30,8 @@ const ROWS_WAITING = 6_400
 export async function runStep(services: RunServices, step: Step, signal: AbortSignal): Promise<StepEnd> {
   const plan = await planStep({ ...services, step, limit: services.limit, upstream: [] })
   announce(services, plan)
-  if (plan.wanted.kind === 'check') return runCheck(services, plan, signal)
-  const ledger = await services.warehouse.units(services.pipeline.name, step.id)
-  await settle(services, plan, ledger)
+  if (step.definition.closes === true) return runCheck(services, plan, signal)
+  await settle(services, plan)
   const turns = new Turns(mostRequests(plan, services.limit))
   const timeout = new AbortController()
   const all = AbortSignal.any([signal, timeout.signal])
@@ -61,8 +60,9 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
 
 /** Requests that a run may make for steps that ask page by page: for them, `--limit` counts pages. */
 function mostRequests({ wanted }: StepPlan, limit: number | undefined): number | undefined {
-  if (wanted.kind !== 'time' && wanted.kind !== 'once') return undefined
-  return Math.min(limit ?? Infinity, wanted.maxRequests ?? Infinity)
+  if (wanted.kind === 'rows') return undefined
+  const pages = wanted.kind === 'task' ? wanted.due === 'once' : wanted.limitBy === 'requests'
+  return Math.min((pages ? limit : undefined) ?? Infinity, wanted.maxRequests ?? Infinity)
 }
 
 /**
@@ -79,7 +79,7 @@ async function ended(
   const { step } = plan
   const left =
     plan.units.length > 0
-      ? await planStep({ ...services, step, limit: undefined, upstream: [] })
+      ? await planAgain({ ...services, step, limit: undefined, upstream: [] }, plan)
       : { ...plan, pieces: plan.pieces + plan.leftOut }
   const planned = new Set(plan.units.map(({ key }) => key))
   const isNew = (key: string) => plan.leftOut === 0 && !planned.has(key)
@@ -88,10 +88,9 @@ async function ended(
   const quarantined = left.quarantined.length
   const rest = { missing, quarantined }
   if (signal.aborted) return { outcome: 'stopped', ...rest }
-  if (missing === 0 && quarantined === 0) {
-    await forgetOld(services, plan)
-    return { outcome: 'complete', ...rest }
-  }
+  const complete = missing === 0 && quarantined === 0
+  await tidy(services, plan, left, complete)
+  if (complete) return { outcome: 'complete', ...rest }
   if (turns.refused && quarantined === 0) {
     const resume = `${turns.most} pages read; the next run goes on ${resumePoint(left.units)}`
     return turns.most === services.limit
@@ -99,13 +98,13 @@ async function ended(
       : { outcome: 'incomplete', ...rest, reason: `max_pages reached: ${resume}` }
   }
   const limited = missing > 0 && quarantined === 0 && missing <= plan.leftOut
-  if (limited) return { outcome: 'limited', ...rest, reason: `--limit left ${amount(missing)} ${plan.unitWord} out` }
-  const parts = [missing > 0 ? `${amount(missing)} ${plan.unitWord} missing` : '', quarantined > 0 ? `${quarantined} in quarantine` : '']
+  if (limited) return { outcome: 'limited', ...rest, reason: `--limit left ${amount(missing)} ${plan.word} out` }
+  const parts = [missing > 0 ? `${amount(missing)} ${plan.word} missing` : '', quarantined > 0 ? `${quarantined} in quarantine` : '']
   return { outcome: 'incomplete', ...rest, reason: parts.filter(Boolean).join(', ') }
 }
 
 function resumePoint(units: readonly PlannedUnit[]): string {
-  const tops = units.flatMap(({ piece }) => (piece.kind === 'time' ? [formatInstant(piece.to)] : []))
+  const tops = units.flatMap(({ piece }) => (piece.kind === 'stretch' && piece.axis.of === 'time' ? [formatInstant(piece.to)] : []))
   return tops.length > 0 ? `from ${tops.slice(0, 3).join(' and from ')}${tops.length > 3 ? ', …' : ''}` : 'where this one ended'
 }
 
@@ -123,7 +122,7 @@ function announce(services: RunServices, plan: StepPlan): void {
     done: plan.done,
     requests: plan.requests ?? 0,
     reasons,
-    unit: plan.unitWord,
+    unit: plan.word,
     time: plan.time,
   })
 }

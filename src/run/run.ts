@@ -123,7 +123,7 @@ export function actingSteps(pipeline: Pipeline, select: readonly string[] | unde
   return acting
 }
 
-const isGate = (step: Step | undefined) => step?.definition.type === 'gate'
+const isGate = (step: Step | undefined) => step?.definition.closes === true
 
 /** Whether an unselected step is a need of an acting gate, so that its completeness matters. */
 function gateNeeds(pipeline: Pipeline, acting: ReadonlySet<string>, id: string): boolean {
@@ -134,7 +134,7 @@ function gateNeeds(pipeline: Pipeline, acting: ReadonlySet<string>, id: string):
 async function look(services: RunServices, step: Step): Promise<StepEnd> {
   if (!whenHolds(step, services) || isGate(step)) return { outcome: 'skipped', missing: 0, quarantined: 0 }
   const { units, pieces: due, quarantined } = await planStep({ ...services, step, limit: undefined, upstream: [] })
-  const pieces = due - units.filter(({ again }) => again).length
+  const pieces = due - units.filter(({ recompute }) => recompute).length
   return {
     outcome: pieces === 0 && quarantined.length === 0 ? 'complete' : 'incomplete',
     missing: pieces,

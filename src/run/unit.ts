@@ -119,8 +119,8 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
     for await (const given of untilAborted(asBatches(plan.step.id, definition.run(context)), signal)) {
       const batch = asBatch(plan.step.id, given)
       signal.throwIfAborted()
-      if (unit.piece.kind === 'check') {
-        services.checks(plan.step.id, batch.checks ?? [], !unit.piece.early)
+      if (plan.step.definition.closes === true) {
+        services.checks(plan.step.id, batch.checks ?? [], !(unit.piece.kind === 'task' && unit.piece.early === true))
         continue
       }
       // At least two batches may wait for their commit; of small ones, as many as the unit has room for.
@@ -152,7 +152,7 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
         rowsWaiting = 0
       }
     }
-    if (unit.piece.kind === 'check') return true
+    if (plan.step.definition.closes === true) return true
     // A step that was told to stop may just return.
     signal.throwIfAborted()
     later(cutShort ? progress.stop() : progress.end())
@@ -168,7 +168,7 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
 
 /** Writes how a unit ended, beside what its commits say. A ledger that can't be written changes nothing: the unit is open, and runs again. */
 async function record(task: UnitTask, progress: Progress, change: LedgerChange): Promise<void> {
-  if (task.unit.piece.kind === 'check') return
+  if (task.plan.step.definition.closes === true) return
   const producer = task.services.committer.join()
   try {
     await producer.wait(task.services.committer.push(progress.mark(change), { broken: false, ...progress.doubles }))

@@ -44,7 +44,8 @@ export type RunFact =
       readonly done: number
       readonly requests: number
       readonly reasons: Readonly<Record<string, number>>
-      readonly unit: 'blocks' | 'rows' | 'days' | 'intervals' | 'units' | 'checks'
+      /** The word for pieces: `blocks`, `rows`, `days`. */
+      readonly unit: string
       /** Of a step that walks through time. */
       readonly time?: TimeCoverage
     }

@@ -1,6 +1,7 @@
 export { Type, type Static, type TSchema } from '@sinclair/typebox'
 export * from './errors.js'
 export * from './values.js'
+export * from './axis.js'
 export * from './calendar.js'
 export * from './columns.js'
 export * from './rpc.js'

@@ -1,4 +1,5 @@
 import type { Static, TNever, TSchema } from '@sinclair/typebox'
+import type { Axis, Interval } from './axis.js'
 import type { PipeError } from './errors.js'
 import type { HttpClient } from './http.js'
 import type { RpcPool } from './rpc.js'
@@ -19,17 +20,12 @@ export interface Unit {
 }
 
 export type Piece =
-  | { readonly kind: 'range'; readonly from: bigint; readonly to: bigint; readonly order: Order }
+  /** A stretch of an axis, both ends included: whole numbers, or microseconds UTC. */
+  | { readonly kind: 'stretch'; readonly axis: Axis; readonly from: bigint; readonly to: bigint; readonly order: Order }
   /** `keys`: the stretch of an integer key, both ends included. `redo`: rows count as missing although the output has them. */
   | { readonly kind: 'rows'; readonly order: Order; readonly keys?: readonly [bigint, bigint]; readonly redo: boolean }
-  | { readonly kind: 'day'; readonly day: string }
-  /** `start <= time < end`, microseconds UTC. */
-  | { readonly kind: 'interval'; readonly start: bigint; readonly end: bigint }
-  /** A stretch of time to be read, both ends included, microseconds UTC. */
-  | { readonly kind: 'time'; readonly from: bigint; readonly to: bigint }
-  | { readonly kind: 'once' }
-  /** `early`: while the gate's needs still run, for people to see; it closes nothing. */
-  | { readonly kind: 'check'; readonly early: boolean }
+  /** All that the step does. `early`: a check while its needs still run, for people to see; it closes nothing. */
+  | { readonly kind: 'task'; readonly early?: boolean }
 
 export type Order = 'newest-first' | 'oldest-first'
 
@@ -38,14 +34,35 @@ export type Order = 'newest-first' | 'oldest-first'
  * units, so no step author writes any of that.
  */
 export type Wanted =
-  /** Every whole number from `from` to `to`. Done is the union of the stretches that batches covered. */
+  /**
+   * Stretches of an axis: every place of `domain`, or, with `inputs`, every unit in which the tables that `inputs` of the
+   * definition names have rows.
+   */
   | {
-      readonly kind: 'range'
-      readonly from: bigint
-      readonly to: bigint
-      readonly chunk: number
+      readonly kind: 'stretches'
+      readonly axis: Axis
+      readonly domain: Interval | 'inputs'
+      /**
+       * `uncovered`: what no batch has covered. `touched`: also what a commit to an input touched since it was computed.
+       * `always`: every unit in every run.
+       */
+      readonly due: 'uncovered' | 'touched' | 'always'
       readonly order: Order
-      readonly requests: number
+      /** A unit is wanted once all of it lies in the past. For days and other units of time. */
+      readonly whenOver?: boolean
+      /** A unit is done only when its batches said what they cover: that `run` ended proves nothing. */
+      readonly mustCover?: boolean
+      /**
+       * False: reading can't begin at any place. A unit then begins at the nearest cursor that was stored on the side from
+       * which it is read, and what lies between is read again.
+       */
+      readonly seeks?: boolean
+      /** What it costs, for estimates. */
+      readonly price?: Price
+      /** Requests that a run may make; see `RunContext.turn`. */
+      readonly maxRequests?: number
+      /** What `--limit` counts: pieces (the default), or requests of a step that asks page by page. */
+      readonly limitBy?: 'pieces' | 'requests'
     }
   /**
    * Every row of a query. A row is done when `output` has a row with equal `copied` columns; `key` says which of the
@@ -60,38 +77,27 @@ export type Wanted =
       readonly constants: Readonly<Record<string, string>>
       readonly chunk: number
       readonly order: Order
-      /** Calls a row takes. */
-      readonly requests: number
+      readonly price?: Price
     }
-  /** Every UTC day from `from` to `to`, both included, as `YYYY-MM-DD`. */
-  | { readonly kind: 'days'; readonly from: string; readonly to: string; readonly order: Order; readonly requests: number }
   /**
-   * Every stretch of time in which the inputs have rows, computed again when a commit touches it. Inputs are what
-   * `inputs` of the definition says.
-   */
-  | { readonly kind: 'intervals'; readonly everyUs: bigint; readonly always: boolean }
-  /** One unit `all`, computed again when a commit touches an input. `always`: due in every run. */
-  | { readonly kind: 'whole'; readonly always: boolean }
-  /**
-   * Every instant from `from` to `to`, microseconds UTC, both included: a lane for each stretch that is not covered, or,
-   * with `windowUs`, aligned windows. Done is the union of the stretches that batches covered. Newest first.
+   * One unit. `once`: done once under a fingerprint. `touched`: again when a commit touches an input. `always`: in every run;
+   * of a step that `closes`, its checks.
    */
   | {
-      readonly kind: 'time'
-      readonly from: bigint
-      readonly to: bigint
-      readonly windowUs: bigint | undefined
-      /** Whether reading can begin at any instant. Else a lane begins at the nearest cursor that was stored above it. */
-      readonly seeks: boolean
-      /** Rows that a request brings, for estimates. Undefined: a request a window, or nobody knows. */
-      readonly rowsPerRequest: number | undefined
-      /** Requests that a run may make; see `RunContext.turn`. */
-      readonly maxRequests: number | undefined
+      readonly kind: 'task'
+      readonly due: 'once' | 'touched' | 'always'
+      readonly maxRequests?: number
+      /** Of a step that closes: its checks are also evaluated while its needs run, so often. */
+      readonly everyMs?: number
+      /** Of a step that closes: its checks are evaluated although a need is incomplete. It stays closed. */
+      readonly allowGaps?: boolean
     }
-  /** One unit, done once under a fingerprint. */
-  | { readonly kind: 'once'; readonly maxRequests?: number }
-  /** Evaluated in every run and never done: a gate. With `everyMs` also while its needs run. */
-  | { readonly kind: 'check'; readonly everyMs?: number; readonly allowGaps?: boolean }
+
+/**
+ * Requests that work takes: so many for each block, row or day; so many for each unit; or as many as rows are expected by
+ * the days before (undefined: nobody knows how many a request brings). Left out: none.
+ */
+export type Price = { readonly perPiece: number } | { readonly perUnit: number } | { readonly rowsPerRequest: number | undefined }
 
 /** Rows of the query of a `rows` unit that are still missing, with the text that names each. */
 export interface InputPage {
@@ -131,19 +137,20 @@ export interface Batch<Cursor = Json> {
   /** Passed back to `run` after a crash. Left out, the one before stands. */
   readonly cursor?: Cursor
   /**
-   * For a `range` or `time` unit, and a `rows` unit with `keys`: the stretches (both ends included) that this batch read
-   * completely. With it the order of batches is free, a killed unit goes on with what is left, and a range unit is done
+   * For a `stretch` unit, and a `rows` unit with `keys`: the stretches (both ends included) that this batch read
+   * completely. With it the order of batches is free, a killed unit goes on with what is left, and the unit is done
    * when its stretches and `failed` add up to all of it, not when `run` ends.
    */
   readonly covers?: readonly (readonly [bigint, bigint])[]
   /**
-   * For a `time` unit: stretches that were read to their end, where rows may still turn up. They count as done in this
+   * For a `stretch` unit: stretches that were read to their end, where rows may still turn up. They count as done in this
    * round and are read again in the next.
    */
   readonly tentative?: readonly (readonly [bigint, bigint])[]
   /**
-   * For a `time` unit that is redone: the stretches whose older rows this batch replaces, where they are not those of
-   * `covers`. Each instant once, before any row of it is written.
+   * For a `stretch` unit that is redone: the stretches whose older rows this batch replaces, where they are not those of
+   * `covers`. Each place once, before any row of it is written. A unit none of whose batches says `covers` or `clears`
+   * replaces all of its older rows with its first batch.
    */
   readonly clears?: readonly (readonly [bigint, bigint])[]
   /** What people should know of this batch, by name, added up over a run: `{ late: 2 }`. */
@@ -152,7 +159,7 @@ export interface Batch<Cursor = Json> {
   readonly pieces?: number
   /**
    * Keys that failed for good; the rest of the unit goes on. Those whose error has the blame `own` are quarantined with
-   * it, the others stay open for the next run.
+   * it, the others stay open for the next run. Of a `stretch` unit a key is a number, or the name of a stretch.
    */
   readonly failed?: readonly { readonly key: string; readonly error: PipeError }[]
   /** Hosts that answered, for the ledger. */
@@ -177,9 +184,9 @@ export interface Output {
   readonly compute: Readonly<Record<string, string>>
   /** Columns with one fixed text (`$chain.name`), put in by the warehouse: what is this step's own in a shared table. */
   readonly constants: Readonly<Record<string, string>>
-  /** Column that holds the number a `range` unit counts, where it is not the table's `range`. */
+  /** Column that holds the place on the axis of a `stretch` unit, where it is not the table's `range`. */
   readonly range?: string
-  /** Every number of a `range` unit gives exactly one row: `pipe verify` can name the one that is missing. */
+  /** Every number of a `stretch` unit gives exactly one row: `pipe verify` can name the one that is missing. */
   readonly oneEach?: true
 }
 
@@ -232,8 +239,8 @@ export interface PlanContext<Config> {
 export interface RunContext<Config, Cursor> extends PlanContext<Config> {
   readonly unit: Unit
   /**
-   * The cursor of this unit's last commit; undefined at its beginning. A `time` unit that begins gets the nearest one that
-   * was stored for a stretch above it.
+   * The cursor of this unit's last commit; undefined at its beginning. A unit of stretches that can't be entered anywhere
+   * (`seeks: false`) begins with the nearest one that was stored on the side from which it is read.
    */
   readonly cursor: Cursor | undefined
   /** For a `rows` unit: what is still missing, in pages. No read is held open across a commit. */
@@ -273,6 +280,11 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
   readonly example: string
   /** Whether the step needs `chain`, `source` or `into`. Checked before anything runs. */
   readonly requires?: readonly ('chain' | 'source' | 'into')[]
+  /**
+   * The step's checks decide whether steps that need it may run: it is evaluated in every run, after its needs, and never
+   * done. It wants a `task` that is due `always`.
+   */
+  readonly closes?: true
   /** How many units of one such step may be open at once. Default 4. */
   readonly units?: number
   /** What `parallel` in the file bounds: units (days, statements; the default) or requests in flight, which `lane` gets. */

@@ -33,6 +33,11 @@ export interface LedgerRow {
   readonly fingerprint: string
   /** Raised by each opening. A writer with a lower one can no longer commit. */
   readonly epoch: bigint
+  /** The ends of the stretch that the unit is, both included; undefined for one that lies on no axis. */
+  readonly first: bigint | undefined
+  readonly last: bigint | undefined
+  readonly coverage: Coverage | undefined
+  /** The step's own, as its last committed batch gave it. */
   readonly cursor: Json | undefined
   /**
    * Rows that its commits brought, by table; of a key that came twice in one commit, one. For a unit whose batches say what
@@ -50,10 +55,25 @@ export interface LedgerRow {
   readonly updatedAt: bigint
 }
 
-/** What a commit says about its unit; fields left out stay as they are. */
+/** What the core knows of a unit beside its state. Stretches are decimal text, both ends included, since JSON has no bigint. */
+export interface Coverage {
+  /** What its commits covered so far. On a unit that is done: its batches said so, and its count of rows is exact. */
+  readonly covered?: readonly (readonly [string, string])[]
+  /** Why the rest of the unit still holds rows of an earlier reading. */
+  readonly redo?: string
+  /** Rows of earlier readings were deleted in all of the unit. */
+  readonly cleared?: true
+  /** The round, microseconds UTC, in which a done stretch counts as done: rows may still turn up in it. */
+  readonly tentative?: string
+}
+
+/** What a commit says about its unit; fields left out stay as they are, null clears them. */
 export interface LedgerChange {
   readonly state: UnitState
-  readonly cursor?: Json
+  readonly first?: bigint
+  readonly last?: bigint
+  readonly coverage?: Coverage | null
+  readonly cursor?: Json | null
   readonly rows?: Readonly<Record<string, number>>
   readonly attempts?: number
   readonly endpoint?: string

@@ -13,7 +13,7 @@ export async function checkGate(
   }
   const run: RunContext<never, never> = {
     ...context,
-    unit: { key: 'check', piece: { kind: 'check', early: false }, size: 1 },
+    unit: { key: 'check', piece: { kind: 'task', early: false }, size: 1 },
     cursor: undefined,
     input: closed,
     get rpc() {

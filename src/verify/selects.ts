@@ -1,4 +1,4 @@
-import type { Batch, PlanContext, RunContext } from '../sdk/index.js'
+import type { Batch, LedgerRow, PlanContext, RunContext } from '../sdk/index.js'
 import { stretchOf } from './stretches.js'
 import type { StepView } from './view.js'
 
@@ -6,18 +6,21 @@ import type { StepView } from './view.js'
 export async function selectsOf(
   { step, plan }: StepView,
   context: PlanContext<never>,
-  unit: string,
+  row: LedgerRow,
   signal: AbortSignal,
 ): Promise<NonNullable<Batch['selects']>> {
-  const stretch = stretchOf(plan.wanted, unit)
+  const stretch = stretchOf(plan.wanted, row)
   const outside = (): never => {
     throw new Error('what SQL makes asks the warehouse only')
   }
   const run: RunContext<never, never> = {
     ...context,
     unit: {
-      key: unit,
-      piece: stretch ? { kind: 'interval', start: stretch[0], end: stretch[1] + 1n } : { kind: 'once' },
+      key: row.unit,
+      piece:
+        stretch && plan.axis
+          ? { kind: 'stretch', axis: plan.axis, from: stretch[0], to: stretch[1], order: 'newest-first' }
+          : { kind: 'task' },
       size: 1,
     },
     cursor: undefined,

@@ -8,6 +8,7 @@ import { run } from '../../src/run/run.js'
 import {
   defaultOutputs,
   defineStep,
+  numberAxis,
   type Json,
   parseColumnType,
   type RpcPool,
@@ -196,7 +197,7 @@ export function idlePipeline(units: number): Pipeline {
     config: Type.Object({}),
     example: '',
     *plan() {
-      yield { kind: 'range', from: 0n, to: BigInt(units - 1), chunk: 1, order: 'oldest-first', requests: 0 }
+      yield { kind: 'stretches', axis: numberAxis(1), domain: [0n, BigInt(units - 1)], due: 'uncovered', order: 'oldest-first' }
     },
     async *run() {},
   })
