@@ -12,7 +12,7 @@ async function runSteps(
   more = '',
 ): Promise<Answer & { events: readonly RunEvent[]; cwd: string }> {
   const cwd = temporaryFolder()
-  const wanted = `{ kind: 'range', from: 0n, to: 4n, chunk: 5, order: 'oldest-first', requests: 1 }`
+  const wanted = `{ kind: 'stretches', axis: { of: 'numbers', cut: 5n, word: 'blocks', each: 1n }, domain: [0n, 4n], due: 'uncovered', order: 'oldest-first' }`
   const definitions = Object.entries(types).map(
     ([type, text]) => `{
       type: '${type}', summary: 'Goes mad.', example: 'none', config: { type: 'object' },

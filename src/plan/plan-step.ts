@@ -49,6 +49,15 @@ export class WantedError extends PipeError {
   }
 }
 
+/** What the `plan` of a step type gave is nothing that can be wanted. */
+export class WantedShapeError extends PipeError {
+  readonly code = 'WANTED_SHAPE'
+  override readonly hint = 'this is a mistake in the step type; `Wanted` of pipe/sdk says what may be wanted'
+  constructor(step: string, problem: string) {
+    super(`step ${step}: plan gave ${problem}`)
+  }
+}
+
 /** The `plan` of a step type failed in a way that it does not know itself. */
 export class StepPlanError extends PipeError {
   readonly code = 'STEP_PLAN'
@@ -123,7 +132,24 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
   }
   const [wanted, ...more] = all
   if (!wanted || more.length > 0) throw new WantedError(step.id, all.length)
+  checkWanted(step, wanted)
   return { config, scope, wanted, ledger }
+}
+
+/** A step type of somebody else may give anything. @throws {WantedShapeError} */
+function checkWanted({ id, definition }: Step, wanted: Wanted): void {
+  const { kind } = wanted as { readonly kind: unknown }
+  if (kind !== 'stretches' && kind !== 'rows' && kind !== 'task')
+    throw new WantedShapeError(id, `kind ${JSON.stringify(kind)}, which is none of "stretches", "rows", "task"`)
+  if (definition.closes === true && kind !== 'task') throw new WantedShapeError(id, `${kind}, and a step that closes wants a task`)
+  if (wanted.kind !== 'stretches') return
+  const { axis, domain } = wanted as { readonly axis: Partial<Axis> | undefined; readonly domain: unknown }
+  if (!axis || (axis.of !== 'numbers' && axis.of !== 'time') || typeof axis.each !== 'bigint' || axis.each <= 0n)
+    throw new WantedShapeError(id, 'stretches of no axis: one has `of`, `cut`, `word` and `each`')
+  if (axis.cut !== undefined && (typeof axis.cut !== 'bigint' || axis.cut <= 0n))
+    throw new WantedShapeError(id, 'an axis whose `cut` is no bigint above 0')
+  const ends = Array.isArray(domain) && domain.length === 2 && domain.every((end) => typeof end === 'bigint')
+  if (domain !== 'inputs' && !ends) throw new WantedShapeError(id, 'a domain that is neither "inputs" nor [from, to], both bigint')
 }
 
 /** `with` with every known value put in, also inside the texts whose schema says that they are of a URL. */

@@ -12,7 +12,8 @@ import {
   sqlText,
 } from '../sdk/index.js'
 import type { Step } from '../pipeline/pipeline.js'
-import { rowStretch } from '../ledger/axis.js'
+import { nameOf, rowStretch } from '../ledger/axis.js'
+import { type Interval, mod } from '../ledger/intervals.js'
 import { KEY_COLUMN, missingCount, missingPage } from '../plan/missing.js'
 import { outputTable, single } from '../plan/rows-units.js'
 import type { Moment } from '../plan/scope.js'
@@ -100,27 +101,48 @@ async function stretchSamples(view: StepView, number: number, random: Random): P
     if (from === undefined) return []
     alive.push(from)
   }
-  const whole = done.filter((row) => {
+  const whole = done.flatMap((row) => {
     const stretch = rowStretch(axis, row)
-    return stretch !== undefined && alive.every((from) => from <= stretch[0])
+    return stretch && alive.every((from) => from <= stretch[0]) ? [{ stretch, from: row.endpoint }] : []
   })
-  return pick(whole, number, random).flatMap((row) => {
-    const stretch = rowStretch(axis, row)
-    if (!stretch) return []
-    const size = Number(stretch[1] - stretch[0] + 1n)
-    const from = stretch[0] + BigInt(Math.floor(random() * Math.max(1, size - PIECES + 1)))
-    const to = size <= PIECES ? stretch[1] : from + BigInt(PIECES) - 1n
-    const piece = { kind: 'stretch', axis, from: size <= PIECES ? stretch[0] : from, to, order: wanted.order } as const
-    return [
-      {
-        unit: row.unit,
-        piece,
-        size: Number(piece.to - piece.from + 1n),
-        from: row.endpoint,
-        page: undefined,
-        within: [piece.from, piece.to] as const,
-      },
-    ]
+  return pickCells(whole, axis.cut ?? 1n, number, random).map(({ cell, from: host }) => {
+    const size = Number(cell[1] - cell[0] + 1n)
+    const start = cell[0] + BigInt(Math.floor(random() * Math.max(1, size - PIECES + 1)))
+    const [from, to] = size <= PIECES ? cell : [start, start + BigInt(PIECES) - 1n]
+    return {
+      unit: nameOf(axis, cell),
+      piece: { kind: 'stretch', axis, from, to, order: wanted.order },
+      size: Number(to - from + 1n),
+      from: host,
+      page: undefined,
+      within: [from, to],
+    }
+  })
+}
+
+/** So many units of done stretches, each at most once, by chance: what is joined in the ledger is cut again. */
+function pickCells(
+  stretches: readonly { readonly stretch: Interval; readonly from: string | undefined }[],
+  cut: bigint,
+  number: number,
+  random: Random,
+): { readonly cell: Interval; readonly from: string | undefined }[] {
+  const counts = stretches.map(({ stretch: [from, to] }) => Number((to - mod(to, cut) - (from - mod(from, cut))) / cut) + 1)
+  const total = counts.reduce((sum, n) => sum + n, 0)
+  const chosen = new Set<number>()
+  while (chosen.size < Math.min(number, total)) {
+    let index = Math.floor(random() * total)
+    // One that is chosen already gives way to the next that is not.
+    while (chosen.has(index)) index = (index + 1) % total
+    chosen.add(index)
+  }
+  return [...chosen].map((index) => {
+    let rest = index
+    const at = counts.findIndex((n) => (rest < n ? true : ((rest -= n), false)))
+    const { stretch, from } = stretches[at] as (typeof stretches)[number]
+    const start = stretch[0] - mod(stretch[0], cut) + BigInt(rest) * cut
+    const end = start + cut - 1n
+    return { cell: [start > stretch[0] ? start : stretch[0], end < stretch[1] ? end : stretch[1]], from }
   })
 }
 

@@ -8,7 +8,10 @@ type Mode = 'open' | 'change' | 'mark' | 'whole' | 'drop'
 
 /** Fields of a row that a change may leave as they are. */
 interface Fields {
-  cursor?: string
+  cursor?: string | null
+  first?: bigint
+  last?: bigint
+  coverage?: string | null
   rows?: string
   attempts?: number
   endpoint?: string
@@ -112,7 +115,10 @@ export class LedgerChanges {
     change.epoch = epoch ?? change.epoch
     change.at = at
     const { fields } = change
-    if (given.cursor !== undefined) fields.cursor = jsonText(given.cursor)
+    if (given.cursor !== undefined) fields.cursor = given.cursor === null ? null : jsonText(given.cursor)
+    if (given.coverage !== undefined) fields.coverage = given.coverage === null ? null : jsonText(given.coverage as Json)
+    if (given.first !== undefined) fields.first = given.first
+    if (given.last !== undefined) fields.last = given.last
     if (given.rows !== undefined) fields.rows = jsonText(given.rows)
     if (given.attempts !== undefined) fields.attempts = given.attempts
     if (given.endpoint !== undefined) fields.endpoint = storable(given.endpoint)
@@ -148,7 +154,10 @@ function resolved({ mode, pipeline, step, unit, state, fingerprint, epoch, at, f
     state: opened?.state ?? state,
     fingerprint: opened?.fingerprint ?? fingerprint,
     epoch: epoch ?? (epochOf(old) ?? 0n) + 1n,
-    cursor: fields.cursor ?? kept?.cursor ?? null,
+    first: fields.first ?? kept?.first ?? null,
+    last: fields.last ?? kept?.last ?? null,
+    coverage: fields.coverage === undefined ? (kept?.coverage ?? null) : fields.coverage,
+    cursor: fields.cursor === undefined ? (kept?.cursor ?? null) : fields.cursor,
     rows: fields.rows ?? kept?.rows ?? '{}',
     attempts: fields.attempts ?? kept?.attempts ?? 0,
     endpoint: fields.endpoint ?? kept?.endpoint ?? null,

@@ -2,7 +2,7 @@ import { posix } from 'node:path'
 import ts from 'typescript'
 import type { SourceText } from '../../src/cli/generate/error-docs.js'
 
-const below = ['plan', 'pipeline', 'registry', 'sdk']
+const below = ['plan', 'ledger', 'pipeline', 'registry', 'sdk']
 
 /** What each room may import of ours. `cli` may import everything. */
 const rule: Readonly<Record<string, readonly string[]>> = {
@@ -12,6 +12,7 @@ const rule: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(['warehouse', 'state'].map((room) => [room, ['postgres', 'sdk']])),
   registry: ['plugins', 'sdk'],
   pipeline: ['registry', 'sdk'],
+  ledger: ['pipeline', 'sdk'],
   plan: below.slice(1),
   run: below,
   // Looks at what was planned and done, runs nothing of it: it needs what `run` needs.
@@ -20,7 +21,7 @@ const rule: Readonly<Record<string, readonly string[]>> = {
 }
 
 const sentence =
-  'cli -> everything; run -> plan -> pipeline -> registry; report, verify -> plan; rpc, http -> net; warehouse, state -> postgres; net, postgres, sandbox, plugins -> sdk only; sdk -> nothing of ours'
+  'cli -> everything; run -> plan -> ledger -> pipeline -> registry; report, verify -> plan; rpc, http -> net; warehouse, state -> postgres; net, postgres, sandbox, plugins -> sdk only; sdk -> nothing of ours'
 
 /** Imports that go up, or sideways: `file:line imports what, but <the rule>`. */
 export function importProblems(sources: readonly SourceText[]): readonly string[] {
