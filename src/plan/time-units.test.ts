@@ -10,7 +10,8 @@ const DAY = 86_400_000_000n
 function row(from: string, to: string, state: UnitState = 'done', change: Partial<LedgerRow> = {}): LedgerRow {
   const unset = { endpoint: undefined, parentHash: undefined, lastHash: undefined, evidence: undefined, error: undefined }
   const about = { step: 's', fingerprint: 'f', epoch: 1n, cursor: undefined, rows: {}, attempts: 0, startedAt: 0n, updatedAt: 0n }
-  return { ...about, ...unset, unit: timeKey([at(from), at(to)]), state, ...change }
+  const nowhere = { first: undefined, last: undefined, coverage: undefined }
+  return { ...about, ...unset, ...nowhere, unit: timeKey([at(from), at(to)]), state, ...change }
 }
 
 const plan = (rows: readonly LedgerRow[], more: { readonly windowUs?: bigint; readonly seeks?: boolean; readonly round?: bigint } = {}) => {
