@@ -25,19 +25,38 @@ export interface WarehouseReader {
 
 export type UnitState = 'pending' | 'running' | 'done' | 'failed' | 'quarantined'
 
+/** What the core knows of how far a unit is, beside the cursor of its step. */
+export interface Coverage {
+  /**
+   * The stretches that the commits of the unit covered so far, sorted, both ends included: decimal text, since JSON has no
+   * bigint. On a unit that is done it says that its rows were counted over exactly these stretches.
+   */
+  readonly covered?: readonly (readonly [first: string, last: string])[]
+  /** Why the part of the unit that is not covered still holds rows of an earlier reading. Left out: it holds none. */
+  readonly redo?: string
+  /** All rows of earlier readings in the unit were deleted, though not all of it is covered. */
+  readonly cleared?: true
+  /** The round (when it began, microseconds UTC, decimal text) in which the unit counts as done. Later rounds read it again. */
+  readonly tentative?: string
+}
+
 /** One row of `_pipe_units`. Times are microseconds UTC. */
 export interface LedgerRow {
   readonly step: string
   readonly unit: string
   readonly state: UnitState
   readonly fingerprint: string
-  /** Raised by each opening. A writer with a lower one can no longer commit. */
+  /**
+   * Given anew by each opening and each change by hand, from a number that the database raises and never gives twice,
+   * whatever becomes of the row. Only the writer that holds it can commit.
+   */
   readonly epoch: bigint
-  /** The ends of the stretch that the unit is, both included; undefined for one that lies on no axis. */
+  /** First number (block, microsecond UTC) of the stretch that the unit covers. Undefined: the unit lies on no axis. */
   readonly first: bigint | undefined
+  /** Last number of the stretch, which belongs to it. */
   readonly last: bigint | undefined
   readonly coverage: Coverage | undefined
-  /** The step's own, as its last committed batch gave it. */
+  /** The step's own. The core stores it and never looks into it. */
   readonly cursor: Json | undefined
   /**
    * Rows that its commits brought, by table; of a key that came twice in one commit, one. For a unit whose batches say what
@@ -55,24 +74,14 @@ export interface LedgerRow {
   readonly updatedAt: bigint
 }
 
-/** What the core knows of a unit beside its state. Stretches are decimal text, both ends included, since JSON has no bigint. */
-export interface Coverage {
-  /** What its commits covered so far. On a unit that is done: its batches said so, and its count of rows is exact. */
-  readonly covered?: readonly (readonly [string, string])[]
-  /** Why the rest of the unit still holds rows of an earlier reading. */
-  readonly redo?: string
-  /** Rows of earlier readings were deleted in all of the unit. */
-  readonly cleared?: true
-  /** The round, microseconds UTC, in which a done stretch counts as done: rows may still turn up in it. */
-  readonly tentative?: string
-}
-
 /** What a commit says about its unit; fields left out stay as they are, null clears them. */
 export interface LedgerChange {
   readonly state: UnitState
   readonly first?: bigint
   readonly last?: bigint
+  /** null clears it. */
   readonly coverage?: Coverage | null
+  /** null clears it. */
   readonly cursor?: Json | null
   readonly rows?: Readonly<Record<string, number>>
   readonly attempts?: number
@@ -224,7 +233,7 @@ export interface Warehouse extends WarehouseReader {
   readonly display: string
   /** What differs between the declared tables and those that are there. Missing tables are no drift. */
   drift(tables: readonly Table[]): Promise<readonly Drift[]>
-  /** Creates the ledger and the tables that are missing. */
+  /** Creates the ledger and the tables that are missing, and brings a ledger of an earlier version to this one. */
   prepare(tables: readonly Table[]): Promise<void>
   /** Makes missing tables known to this connection only (temporary, empty), so that plans can read and describe. */
   pretend(tables: readonly Table[]): Promise<void>
@@ -236,7 +245,7 @@ export interface Warehouse extends WarehouseReader {
   touched(pipeline: string, step: string): Promise<readonly TouchedRow[]>
   units(pipeline: string, step?: string): Promise<readonly LedgerRow[]>
   quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]>
-  /** Takes units over: raises their epoch, creates those that are new as `running`. Any earlier writer is fenced off. */
+  /** Takes units over: gives them a new epoch, creates those that are new as `running`. Any earlier writer is fenced off. */
   open(step: LedgerStep, units: readonly string[], at: bigint): Promise<ReadonlyMap<string, LedgerRow>>
   /**
    * Writes all of it in one transaction, the fences first. A write whose unit was taken over is left out and reported;

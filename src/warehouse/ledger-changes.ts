@@ -8,10 +8,10 @@ type Mode = 'open' | 'change' | 'mark' | 'whole' | 'drop'
 
 /** Fields of a row that a change may leave as they are. */
 interface Fields {
-  cursor?: string | null
   first?: bigint
   last?: bigint
   coverage?: string | null
+  cursor?: string | null
   rows?: string
   attempts?: number
   endpoint?: string
@@ -79,13 +79,30 @@ export class LedgerChanges {
     this.#units.set(unitKey(pipeline, step, unit), { mode: 'drop', pipeline, step, unit, at, ...none })
   }
 
-  /** The rows as they will be, given those that are there by `unitKey`. */
-  resolve(there: ReadonlyMap<string, Row>): ResolvedChanges {
+  /** Whether `resolve` needs an epoch: all but a writer's own checkpoints and dropped rows do. */
+  get raises(): boolean {
+    for (const { mode, epoch } of this.#units.values()) if (mode !== 'drop' && epoch === undefined) return true
+    return false
+  }
+
+  /** Whether rows are to be taken away. */
+  get drops(): boolean {
+    for (const { mode } of this.#units.values()) if (mode === 'drop') return true
+    return false
+  }
+
+  /**
+   * The rows as they will be, given those that are there by `unitKey`.
+   *
+   * @param raised An epoch that was never given before in this database. Every row of this transaction that is taken from
+   * whoever held it gets this one. It may be undefined when nothing `raises`.
+   */
+  resolve(there: ReadonlyMap<string, Row>, raised: bigint | undefined): ResolvedChanges {
     const put: Row[] = []
     const drop: Row[] = []
     for (const [key, change] of this.#units) {
       const old = there.get(key)
-      if (change.mode !== 'drop') put.push(resolved(change, old))
+      if (change.mode !== 'drop') put.push(resolved(change, old, raised))
       else if (old) drop.push({ pipeline: change.pipeline, step: change.step, unit: change.unit })
     }
     return { put, drop }
@@ -115,10 +132,10 @@ export class LedgerChanges {
     change.epoch = epoch ?? change.epoch
     change.at = at
     const { fields } = change
-    if (given.cursor !== undefined) fields.cursor = given.cursor === null ? null : jsonText(given.cursor)
-    if (given.coverage !== undefined) fields.coverage = given.coverage === null ? null : jsonText(given.coverage as Json)
     if (given.first !== undefined) fields.first = given.first
     if (given.last !== undefined) fields.last = given.last
+    if (given.coverage !== undefined) fields.coverage = given.coverage === null ? null : jsonText(given.coverage as Json)
+    if (given.cursor !== undefined) fields.cursor = given.cursor === null ? null : jsonText(given.cursor)
     if (given.rows !== undefined) fields.rows = jsonText(given.rows)
     if (given.attempts !== undefined) fields.attempts = given.attempts
     if (given.endpoint !== undefined) fields.endpoint = storable(given.endpoint)
@@ -141,10 +158,15 @@ export function epochOf(row: Row | undefined): bigint | undefined {
 
 /**
  * A row as a change leaves it. Under another fingerprint a checkpoint keeps nothing of the old one: its cursor and
- * hashes speak of rows that are made anew. All but a writer's own checkpoint raise the epoch, so whoever held the unit
- * can no longer commit.
+ * hashes speak of rows that are made anew. All but a writer's own checkpoint get a new epoch, so whoever held the unit
+ * can no longer commit. The new one is never counted from the old row: a row that was dropped and comes back would get
+ * the epoch that its earlier writer still holds.
  */
-function resolved({ mode, pipeline, step, unit, state, fingerprint, epoch, at, fields }: Change, old: Row | undefined): Row {
+function resolved(
+  { mode, pipeline, step, unit, state, fingerprint, epoch, at, fields }: Change,
+  old: Row | undefined,
+  raised: bigint | undefined,
+): Row {
   const opened = mode === 'open' ? old : undefined
   const kept = mode === 'whole' || (mode === 'change' && old?.fingerprint !== fingerprint) ? undefined : old
   return {
@@ -153,7 +175,7 @@ function resolved({ mode, pipeline, step, unit, state, fingerprint, epoch, at, f
     unit,
     state: opened?.state ?? state,
     fingerprint: opened?.fingerprint ?? fingerprint,
-    epoch: epoch ?? (epochOf(old) ?? 0n) + 1n,
+    epoch: epoch ?? given(raised),
     first: fields.first ?? kept?.first ?? null,
     last: fields.last ?? kept?.last ?? null,
     coverage: fields.coverage === undefined ? (kept?.coverage ?? null) : fields.coverage,
@@ -169,6 +191,11 @@ function resolved({ mode, pipeline, step, unit, state, fingerprint, epoch, at, f
     updated_at: at,
     is_new: old === undefined,
   }
+}
+
+function given(raised: bigint | undefined): bigint {
+  if (raised === undefined) throw new Error('a unit is taken over without an epoch for it')
+  return raised
 }
 
 function jsonText(value: Json): string {

@@ -1,6 +1,7 @@
 import {
   type Column,
   type ColumnType,
+  type Coverage,
   type Json,
   type LedgerRow,
   type QuarantineRow,
@@ -10,8 +11,8 @@ import {
   type UnitState,
 } from '../sdk/index.js'
 
-/** Raised when the ledger's tables change. A newer one is refused. */
-export const LEDGER_VERSION = 1
+/** Raised when the ledger's tables change. A newer one is refused; an older one is upgraded (see `upgradeRow`). */
+export const LEDGER_VERSION = 2
 
 const columns = (names: readonly string[], kind: Exclude<ColumnType['kind'], 'decimal'>, nullable = false): Column[] =>
   names.map((name) => ({ name, type: { kind }, nullable }))
@@ -32,8 +33,7 @@ export const UNITS = table(
   columns(['pipeline', 'step', 'unit', 'state', 'fingerprint'], 'text'),
   columns(['epoch'], 'bigint'),
   columns(['first', 'last'], 'bigint', true),
-  columns(['coverage'], 'json', true),
-  columns(['cursor'], 'json', true),
+  columns(['coverage', 'cursor'], 'json', true),
   columns(['rows'], 'json'),
   columns(['attempts'], 'int'),
   columns(['endpoint', 'parent_hash', 'last_hash'], 'text', true),
@@ -82,8 +82,11 @@ export const MIGRATIONS = table(
   columns(['applied_at'], 'timestamp'),
 )
 
-/** One row: the version of the tables above. */
-export const LEDGER = table('_pipe_ledger', ['id'], columns(['id', 'version'], 'int'))
+/**
+ * One row: the version of the tables above, and the highest epoch that was ever given in this database. It may be null:
+ * DuckDB adds no NOT NULL column to a table that is there.
+ */
+export const LEDGER = table('_pipe_ledger', ['id'], columns(['id', 'version'], 'int'), columns(['epoch'], 'bigint', true))
 
 export const LEDGER_TABLES: readonly Table[] = [UNITS, QUARANTINE, CHAINS, TOUCHED, WORKERS, MIGRATIONS, LEDGER]
 
@@ -99,12 +102,17 @@ export const STAGED_UNITS: readonly Column[] = [...UNITS.columns.map(asText), ..
 const names = UNITS.columns.map(({ name }) => name)
 const sameUnit = 'u.pipeline = s.pipeline AND u.step = s.step AND u.unit = s.unit'
 
-/** The columns of `_pipe_units` as `ledgerRow` and `LedgerChanges` want them. */
-export const UNIT_COLUMNS = UNITS.columns
-  .map(({ name, type }) =>
-    type.kind === 'json' ? `CAST(${quoteIdentifier(name)} AS VARCHAR) AS ${quoteIdentifier(name)}` : quoteIdentifier(name),
-  )
-  .join(', ')
+/** The columns of `_pipe_units` as `ledgerRow` and `LedgerChanges` want them. Those in `missing` read as NULL. */
+export function unitColumns(missing: ReadonlySet<string> = new Set()): string {
+  const selected = UNITS.columns.map(({ name, type }) => {
+    const quoted = quoteIdentifier(name)
+    if (missing.has(name)) return `NULL AS ${quoted}`
+    return type.kind === 'json' ? `CAST(${quoted} AS VARCHAR) AS ${quoted}` : quoted
+  })
+  return selected.join(', ')
+}
+
+export const UNIT_COLUMNS = unitColumns()
 
 export function stagedUnits(staged: string): string {
   return `SELECT ${UNIT_COLUMNS} FROM _pipe_units AS u WHERE EXISTS (SELECT 1 FROM ${staged} AS s WHERE ${sameUnit})`
@@ -124,6 +132,16 @@ export function insertUnits(staged: string): string {
   return `INSERT INTO _pipe_units (${names.map(quoteIdentifier).join(', ')}) SELECT ${names.map(quoteIdentifier).join(', ')} FROM ${staged} AS s WHERE s.is_new`
 }
 
+/** Raises the epoch of the database, and gives the new one. Whoever else raises it waits until this transaction ends. */
+export const RAISE_EPOCH = 'UPDATE _pipe_ledger SET epoch = coalesce(epoch, 0) + 1 WHERE id = 1 RETURNING epoch'
+
+/** The epoch that `RAISE_EPOCH` gave. */
+export function raisedEpoch(rows: readonly Row[]): bigint {
+  const epoch = rows[0]?.epoch
+  if (typeof epoch !== 'bigint') throw new Error('_pipe_ledger has no row that counts epochs: the warehouse was not prepared')
+  return epoch
+}
+
 /** A row of `_pipe_units` as it is read back. */
 export function ledgerRow(row: Row): LedgerRow {
   // The columns are those of `UNITS`, whose NOT NULL and types the warehouse keeps.
@@ -133,9 +151,9 @@ export function ledgerRow(row: Row): LedgerRow {
     state: row.state as UnitState,
     fingerprint: row.fingerprint as string,
     epoch: row.epoch as bigint,
-    first: (row.first ?? undefined) as bigint | undefined,
-    last: (row.last ?? undefined) as bigint | undefined,
-    coverage: parsed(row.coverage) as LedgerRow['coverage'],
+    first: whole(row.first),
+    last: whole(row.last),
+    coverage: parsed(row.coverage) as Coverage | undefined,
     cursor: parsed(row.cursor),
     rows: (parsed(row.rows) ?? {}) as Record<string, number>,
     attempts: Number(row.attempts),
@@ -159,5 +177,6 @@ export function quarantineRow(row: Row): QuarantineRow {
   }
 }
 
+const whole = (value: Row[string] | undefined): bigint | undefined => (typeof value === 'bigint' ? value : undefined)
 const text = (value: Row[string] | undefined): string | undefined => (typeof value === 'string' ? value : undefined)
 const parsed = (value: Row[string] | undefined): Json | undefined => (typeof value === 'string' ? (JSON.parse(value) as Json) : undefined)

@@ -160,7 +160,7 @@ export function warehouseSpec(engine: Engine): void {
           deletes: [{ table: 'blocks', column: 'number', from: 0n, to: 9n, constants: {} }],
         }),
         write([{ output: output(blocks), rows: [block(2)] }], { epoch: 2n, ledger: { state: 'done' } }),
-        write([{ output: output(blocks), rows: [block(3)] }], { unit: 'v', epoch: 1n }),
+        write([{ output: output(blocks), rows: [block(3)] }], { unit: 'v', epoch: 2n }),
         write([{ output: output(blocks), rows: [block(4)] }], { unit: 'never opened' }),
       ])
       expect(outcomes.map(({ written }) => written)).toEqual([false, true, true, false])
@@ -170,7 +170,7 @@ export function warehouseSpec(engine: Engine): void {
       ])
       expect((await warehouse.units('p', 's')).map(({ unit, epoch, state }) => [unit, epoch, state])).toEqual([
         ['u', 2n, 'done'],
-        ['v', 1n, 'running'],
+        ['v', 2n, 'running'],
       ])
     })
 
@@ -586,12 +586,13 @@ export function warehouseSpec(engine: Engine): void {
   })
 }
 
-/** A ledger row without the fields that nothing set. */
+/** A ledger row without the fields that nothing set, and without its epoch: which number it is is the warehouse's affair. */
 function set(row: LedgerRow | undefined): Partial<LedgerRow> {
-  return Object.fromEntries(
-    Object.entries(row ?? {}).filter(([name, value]) => value !== undefined && !['step', 'unit', 'startedAt', 'updatedAt'].includes(name)),
-  )
+  const apart = ['step', 'unit', 'epoch', 'startedAt', 'updatedAt']
+  return Object.fromEntries(Object.entries(row ?? {}).filter(([name, value]) => value !== undefined && !apart.includes(name)))
 }
+
+const taken = { written: false, reason: 'taken' }
 
 const unit = async (warehouse: Warehouse, key = 'u') => (await warehouse.units('p', 's')).find((row) => row.unit === key)
 
@@ -618,14 +619,15 @@ export function ledgerSpec(engine: Engine): void {
   })
 
   describe('opening units', () => {
-    test('makes new ones running, raises the epoch of known ones and changes nothing else of them', async () => {
+    test('makes new ones running, gives known ones a new epoch and changes nothing else of them', async () => {
       const warehouse = await opened()
       await warehouse.commit([write([], { ledger: { state: 'failed', cursor: [1], attempts: 2, error: 'oh' } })])
       const rows = await warehouse.open({ ...step, fingerprint: 'other' }, ['u', 'new'], 9n)
       expect([...rows].map(([key, row]) => [key, set(row)]).sort()).toEqual([
-        ['new', { state: 'running', fingerprint: 'other', epoch: 1n, rows: {}, attempts: 0 }],
-        ['u', { state: 'failed', fingerprint: 'f', epoch: 2n, cursor: [1], rows: {}, attempts: 2, error: 'oh' }],
+        ['new', { state: 'running', fingerprint: 'other', rows: {}, attempts: 0 }],
+        ['u', { state: 'failed', fingerprint: 'f', cursor: [1], rows: {}, attempts: 2, error: 'oh' }],
       ])
+      expect(await warehouse.commit([write([], { unit: 'u', epoch: 1n })])).toEqual([taken])
       expect([...rows.values()].map(({ startedAt, updatedAt }) => [startedAt, updatedAt]).sort()).toEqual([
         [1n, 9n],
         [9n, 9n],
@@ -656,6 +658,9 @@ export function ledgerSpec(engine: Engine): void {
       await warehouse.commit([
         write([], {
           ledger: {
+            first: -5n,
+            last: 2n ** 63n - 1n,
+            coverage: { covered: [['-5', '7']], redo: 'changed: url', tentative: '1700000000000000' },
             cursor: { at: 1 },
             rows: { t: 5 },
             attempts: 1,
@@ -667,12 +672,14 @@ export function ledgerSpec(engine: Engine): void {
           },
         }),
       ])
-      await warehouse.commit([write([], { ledger: { cursor: null, lastHash: '0x3' } })])
+      await warehouse.commit([write([], { ledger: { last: 9n, lastHash: '0x3' } })])
       expect(set(await unit(warehouse))).toEqual({
         state: 'running',
         fingerprint: 'f',
-        epoch: 1n,
-        cursor: null,
+        first: -5n,
+        last: 9n,
+        coverage: { covered: [['-5', '7']], redo: 'changed: url', tentative: '1700000000000000' },
+        cursor: { at: 1 },
         rows: { t: 5 },
         attempts: 1,
         endpoint: 'a',
@@ -681,18 +688,25 @@ export function ledgerSpec(engine: Engine): void {
         evidence: { logs: 0 },
         error: 'x',
       })
-      await warehouse.commit([write([], { ledger: { state: 'done', error: null } })])
-      expect(set(await unit(warehouse))).toMatchObject({ state: 'done', rows: { t: 5 } })
-      expect((await unit(warehouse))?.error).toBeUndefined()
+      await warehouse.commit([write([], { ledger: { state: 'done', coverage: null, cursor: null, error: null } })])
+      expect(await unit(warehouse)).toMatchObject({
+        state: 'done',
+        first: -5n,
+        rows: { t: 5 },
+        coverage: undefined,
+        cursor: undefined,
+        error: undefined,
+      })
     })
 
     test('under another fingerprint keeps nothing of the old one', async () => {
+      const placed = { first: 1n, last: 2n, coverage: { covered: [['1', '2']] } } as const
       const warehouse = await opened()
       await warehouse.commit([
-        write([], { ledger: { state: 'done', cursor: { at: 1 }, rows: { t: 5 }, parentHash: '0x1', error: 'x', attempts: 3 } }),
+        write([], { ledger: { ...placed, state: 'done', cursor: { at: 1 }, rows: { t: 5 }, parentHash: '0x1', error: 'x', attempts: 3 } }),
       ])
       await warehouse.commit([write([], { step: { ...step, fingerprint: 'g' }, ledger: { rows: { t: 1 } } })])
-      expect(set(await unit(warehouse))).toEqual({ state: 'running', fingerprint: 'g', epoch: 1n, rows: { t: 1 }, attempts: 0 })
+      expect(set(await unit(warehouse))).toEqual({ state: 'running', fingerprint: 'g', rows: { t: 1 }, attempts: 0 })
     })
 
     test('of several batches of one unit in one commit is the last one, with what the earlier ones said', async () => {
@@ -705,7 +719,6 @@ export function ledgerSpec(engine: Engine): void {
       expect(set(await unit(warehouse))).toEqual({
         state: 'done',
         fingerprint: 'f',
-        epoch: 1n,
         cursor: 2,
         rows: {},
         attempts: 0,
@@ -739,14 +752,14 @@ export function ledgerSpec(engine: Engine): void {
           ledger: { state: 'done', cursor: 3 },
           replaces: ['0-9'],
           split: [
-            { unit: '0-4', state: 'done', rows: { t: 5 } },
+            { unit: '0-4', state: 'done', first: 0n, last: 4n, coverage: { covered: [['0', '4']] }, rows: { t: 5 } },
             { unit: '5-5', state: 'quarantined', attempts: 5, error: 'no' },
           ],
         }),
       ])
       expect((await warehouse.units('p')).map((row) => [row.unit, set(row)]).sort()).toEqual([
-        ['0-4', { state: 'done', fingerprint: 'f', epoch: 1n, rows: { t: 5 }, attempts: 0 }],
-        ['5-5', { state: 'quarantined', fingerprint: 'f', epoch: 2n, rows: {}, attempts: 5, error: 'no' }],
+        ['0-4', { state: 'done', fingerprint: 'f', first: 0n, last: 4n, coverage: { covered: [['0', '4']] }, rows: { t: 5 }, attempts: 0 }],
+        ['5-5', { state: 'quarantined', fingerprint: 'f', rows: {}, attempts: 5, error: 'no' }],
       ])
       expect(await warehouse.commit([write([], { unit: '5-5' }), write([], { unit: '0-9' })])).toEqual([
         { written: false, reason: 'taken' },
@@ -757,7 +770,51 @@ export function ledgerSpec(engine: Engine): void {
     test('may be one of its own parts', async () => {
       const warehouse = await opened()
       await warehouse.commit([write([], { ledger: { state: 'done', cursor: 3 }, replaces: ['u'], split: [{ unit: 'u', state: 'done' }] })])
-      expect(set(await unit(warehouse))).toEqual({ state: 'done', fingerprint: 'f', epoch: 2n, rows: {}, attempts: 0 })
+      expect(set(await unit(warehouse))).toEqual({ state: 'done', fingerprint: 'f', rows: {}, attempts: 0 })
+    })
+  })
+
+  describe('an epoch never comes twice', () => {
+    const epochOf = async (warehouse: Warehouse, key: string) => (await warehouse.open(step, [key], 3n)).get(key)?.epoch ?? 0n
+
+    test('for a unit whose row was dropped and made again: who held it before can no longer commit', async () => {
+      const warehouse = await opened()
+      const before = await epochOf(warehouse, 'u')
+      await warehouse.amend('p', { drop: [{ step: 's', unit: 'u' }] }, 2n)
+      const after = await epochOf(warehouse, 'u')
+      expect(after).toBeGreaterThan(before)
+      expect(await warehouse.commit([write([], { epoch: before, ledger: { state: 'done' } })])).toEqual([taken])
+      expect(await warehouse.commit([write([], { epoch: after })])).toMatchObject([{ written: true }])
+    })
+
+    test('for a unit that was renamed, and got its name back', async () => {
+      const warehouse = await opened(['0-9'])
+      const before = await epochOf(warehouse, '0-9')
+      await warehouse.amend('p', { drop: [{ step: 's', unit: '0-9' }], put: [{ step, unit: '0-4', state: 'pending' }] }, 2n)
+      await warehouse.amend('p', { drop: [{ step: 's', unit: '0-4' }], put: [{ step, unit: '0-9', state: 'pending' }] }, 2n)
+      expect(await warehouse.commit([write([], { unit: '0-9', epoch: before })])).toEqual([taken])
+    })
+
+    test('for a unit that fell into parts and was opened again, and for its parts', async () => {
+      const warehouse = await opened([])
+      const part = await epochOf(warehouse, '0-4')
+      await warehouse.amend('p', { drop: [{ step: 's', unit: '0-4' }] }, 2n)
+      const whole = await epochOf(warehouse, '0-9')
+      const parts = { replaces: ['0-9'], split: [{ unit: '0-4', state: 'done' }] } as const
+      await warehouse.commit([write([], { unit: '0-9', epoch: whole, ...parts })])
+      await epochOf(warehouse, '0-9')
+      const late = [write([], { unit: '0-4', epoch: part }), write([], { unit: '0-9', epoch: whole })]
+      expect(await warehouse.commit(late)).toEqual([taken, taken])
+    })
+
+    test('for one that another process opens', async () => {
+      const place = await engine.place()
+      const first = await openedIn(engine, [], ['u'], place)
+      const before = await epochOf(first, 'u')
+      await first.amend('p', { drop: [{ step: 's', unit: 'u' }] }, 2n)
+      const second = await openedIn(engine, [], ['u'], place)
+      expect(await epochOf(second, 'u')).toBeGreaterThan(before)
+      expect(await first.commit([write([], { epoch: before })])).toEqual([taken])
     })
   })
 
@@ -783,9 +840,9 @@ export function ledgerSpec(engine: Engine): void {
       )
       expect(changed).toBe(5)
       expect((await warehouse.units('p')).map((row) => [row.unit, set(row)]).sort()).toEqual([
-        ['a', { state: 'done', fingerprint: 'marked', epoch: 2n, cursor: 1, rows: { t: 1 }, attempts: 0 }],
-        ['c', { state: 'running', fingerprint: 'f', epoch: 1n, rows: {}, attempts: 0 }],
-        ['new', { state: 'pending', fingerprint: 'f', epoch: 1n, rows: {}, attempts: 0, error: 'why' }],
+        ['a', { state: 'done', fingerprint: 'marked', cursor: 1, rows: { t: 1 }, attempts: 0 }],
+        ['c', { state: 'running', fingerprint: 'f', rows: {}, attempts: 0 }],
+        ['new', { state: 'pending', fingerprint: 'f', rows: {}, attempts: 0, error: 'why' }],
       ])
       expect(await warehouse.commit([write([], { unit: 'a' }), write([], { unit: 'b' })])).toEqual(
         Array.from({ length: 2 }, () => ({ written: false, reason: 'taken' })),
@@ -798,7 +855,7 @@ export function ledgerSpec(engine: Engine): void {
       const warehouse = await opened()
       await warehouse.commit([write([], { ledger: { cursor: 1 } })])
       await warehouse.amend('p', { drop: [{ step: 's', unit: 'u' }], put: [{ step, unit: 'u', state: 'done' }] }, 2n)
-      expect(set(await unit(warehouse))).toEqual({ state: 'done', fingerprint: 'f', epoch: 2n, rows: {}, attempts: 0 })
+      expect(set(await unit(warehouse))).toEqual({ state: 'done', fingerprint: 'f', rows: {}, attempts: 0 })
     })
   })
 
@@ -821,9 +878,9 @@ export function ledgerSpec(engine: Engine): void {
 
   test('steps and pipelines do not see each other', async () => {
     const warehouse = await opened()
-    await warehouse.open({ ...step, step: 't' }, ['u'], 1n)
+    const held = await warehouse.open({ ...step, step: 't' }, ['u'], 1n)
     await warehouse.open({ ...step, pipeline: 'q' }, ['u'], 1n)
-    await warehouse.commit([write([], { step: { ...step, step: 't' }, ledger: { state: 'done' } })])
+    await warehouse.commit([write([], { step: { ...step, step: 't' }, epoch: held.get('u')?.epoch ?? 0n, ledger: { state: 'done' } })])
     expect(await all(warehouse, 'SELECT pipeline, step, state FROM _pipe_units ORDER BY 1, 2')).toEqual([
       { pipeline: 'p', step: 's', state: 'running' },
       { pipeline: 'p', step: 't', state: 'done' },

@@ -1,8 +1,8 @@
 import type { Row, Table } from '../../sdk/index.js'
-import { QUARANTINE, UNIT_COLUMNS, UNITS } from '../ledger.js'
+import { LEDGER, LEDGER_VERSION, QUARANTINE, UNIT_COLUMNS, UNITS } from '../ledger.js'
 import { epochOf, type LedgerChanges } from '../ledger-changes.js'
 import type { Sql } from './sql.js'
-import { VERSION } from './ddl.js'
+import { DELETED, VERSION } from './ddl.js'
 import { keyOf, named } from './ledger-rows.js'
 import { version } from './versions.js'
 
@@ -40,10 +40,27 @@ export class Units {
     return found
   }
 
-  /** The highest generation that the ledger knows. Units that were dropped count. */
-  async generation(): Promise<bigint> {
-    const [row] = await this.#sql.all(`SELECT max(${VERSION}) AS v FROM _pipe_units`, { versions: true })
+  /** The highest version that the ledger knows. Units that were dropped count. */
+  async highest(): Promise<bigint> {
+    const of = (table: string) => `ifNull((SELECT max(${VERSION}) FROM ${table}), 0)`
+    const [row] = await this.#sql.all(`SELECT greatest(${of('_pipe_units')}, ${of('_pipe_ledger')}) AS v`, { versions: true })
     return BigInt((row?.v as bigint | null) ?? 0n)
+  }
+
+  /**
+   * Keeps a generation where nobody drops it: ClickHouse forgets a dropped row when it cleans up, and what was the highest
+   * generation with it.
+   */
+  remember(generation: bigint): Promise<void> {
+    return this.#sql.write(
+      `INSERT INTO _pipe_ledger (id, version, epoch, ${VERSION}, ${DELETED})
+      SELECT id, version, ${generation}, ${opening(generation)}, 0 FROM _pipe_ledger WHERE id = 1`,
+    )
+  }
+
+  /** Says that the ledger is of this version of ours. */
+  async declare(generation: bigint): Promise<void> {
+    await this.#sql.insert(LEDGER, [[{ id: 1n, version: BigInt(LEDGER_VERSION), epoch: generation }, opening(generation)]])
   }
 
   /** Writes rows of `_pipe_units`, each in its version. */

@@ -22,21 +22,11 @@ import {
 import { checkCompute } from '../compute.js'
 import { failedStatement, LedgerVersionError } from '../errors.js'
 import { checkFilling } from '../fill.js'
-import {
-  CHAINS,
-  LEDGER,
-  LEDGER_TABLES,
-  LEDGER_VERSION,
-  ledgerRow,
-  QUARANTINE,
-  quarantineRow,
-  TOUCHED,
-  UNIT_COLUMNS,
-  UNITS,
-} from '../ledger.js'
+import { CHAINS, LEDGER, LEDGER_TABLES, LEDGER_VERSION, ledgerRow, QUARANTINE, quarantineRow, TOUCHED, UNITS } from '../ledger.js'
 import { LedgerChanges } from '../ledger-changes.js'
 import { ofStep, text } from '../ledger-where.js'
-import { columnType, createIndex, createTable, type Place, VERSION } from './ddl.js'
+import { addedSince, unitColumnsOf, upgradedRows, upgradeRow } from '../upgrade.js'
+import { columnType, createIndex, createTable, onCluster, type Place, VERSION } from './ddl.js'
 import type { Engine, ReadOptions } from './engine.js'
 import { COLUMNS, type Existing, type ExistingColumn, TABLES, tableDrift } from './schema.js'
 import { STAGE_PREFIX } from './selects.js'
@@ -70,6 +60,8 @@ export class ClickhouseWarehouse implements Warehouse {
   /** Missing tables that queries may name, each as an empty one. */
   #pretended: ReadonlyMap<string, Table> = new Map()
   #prepared = false
+  /** Of the ledger as it is: an older one is upgraded by `prepare`, and read as if it were. */
+  #version = LEDGER_VERSION
   #closed = false
 
   constructor({ engine, display, mode, place, waitsMs }: ClickhouseWarehouseOptions) {
@@ -119,7 +111,6 @@ export class ClickhouseWarehouse implements Warehouse {
         if (index !== undefined) await this.#sql.write(index)
       }
     }
-    if (!existing.has(LEDGER.name)) await this.#sql.insert(LEDGER, [[{ id: 1n, version: BigInt(LEDGER_VERSION) }, 0n]])
     await this.#dropStages()
     // Rows outlive a ledger that somebody deletes: what is written next must count more than they do.
     for (const { name, columns } of existing.values()) {
@@ -127,6 +118,8 @@ export class ClickhouseWarehouse implements Warehouse {
       const [row] = await this.#sql.all(`SELECT max(${VERSION}) AS v FROM ${quoteIdentifier(name)}`, { versions: true })
       this.#writer.raise(generationOf(BigInt((row?.v as bigint | null) ?? 0n)))
     }
+    await this.#upgrade(!existing.has(UNITS.name))
+    this.#version = LEDGER_VERSION
     this.#know(tables)
     this.#pretended = new Map()
     this.#prepared = true
@@ -159,8 +152,8 @@ export class ClickhouseWarehouse implements Warehouse {
   }
 
   async units(pipeline: string, step?: string): Promise<readonly LedgerRow[]> {
-    const rows = await this.#ledger(UNITS, UNIT_COLUMNS, ofStep(pipeline, step))
-    return rows.map(ledgerRow)
+    const rows = await this.#ledger(UNITS, unitColumnsOf(this.#version), ofStep(pipeline, step))
+    return rows.map((row) => ledgerRow(upgradeRow(row, this.#version)))
   }
 
   async quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]> {
@@ -232,8 +225,28 @@ export class ClickhouseWarehouse implements Warehouse {
   /** @throws {LedgerVersionError} when a newer pipe wrote the ledger. */
   async checkVersion(): Promise<void> {
     const [row] = await this.#ledger(LEDGER, 'version', sqlText('id = 1'))
-    const version = Number(row?.version ?? 0)
+    const version = Number(row?.version ?? LEDGER_VERSION)
     if (version > LEDGER_VERSION) throw new LedgerVersionError(this.display, version, LEDGER_VERSION)
+    this.#version = version
+  }
+
+  /**
+   * Brings a ledger of an earlier version to this one. Killed half-way, it does the same again: rows that are upgraded
+   * stay as they are, and the version is the last thing that is written.
+   */
+  async #upgrade(fresh: boolean): Promise<void> {
+    const there = async () => (await this.#sql.all('SELECT version FROM _pipe_ledger WHERE id = 1'))[0]?.version
+    const found = await there()
+    const version = Number(found ?? (fresh ? LEDGER_VERSION : 1))
+    if (found !== undefined && version >= LEDGER_VERSION) return
+    for (const { table, column } of addedSince(version)) {
+      const add = `ADD COLUMN IF NOT EXISTS ${quoteIdentifier(column.name)} ${columnType(column)}`
+      await this.#sql.write(`ALTER TABLE ${quoteIdentifier(table.name)}${onCluster(this.#place)} ${add}`)
+    }
+    const [highest] = await this.#sql.all('SELECT max(epoch) AS epoch FROM _pipe_units')
+    this.#writer.raise(BigInt((highest?.epoch as bigint | null) ?? 0n))
+    const rows = upgradedRows(version, (statement) => this.#sql.select(statement), `, ${VERSION} AS row_version`)
+    await this.#writer.upgrade(fresh ? [] : rows, async () => (await there()) === found)
   }
 
   async #release(pipeline: string, step: string, keys: readonly string[] | undefined, version: bigint): Promise<number> {

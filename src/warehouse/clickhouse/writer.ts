@@ -74,6 +74,19 @@ export class Writer {
     if (generation > this.#generation) this.#generation = generation
   }
 
+  /** Brings the rows of a ledger of an earlier version to this one, and says so when all of them are. */
+  upgrade(rows: AsyncIterable<readonly Row[]> | Iterable<readonly Row[]>, still: () => Promise<boolean>): Promise<void> {
+    return this.#alone(async () => {
+      for await (const page of rows) {
+        // Another process may have done it and work with it already: what we read before is older than its rows.
+        if (!(await still())) return
+        // In the version that each row has: of two rows of one version, the one that came last counts.
+        await this.units.put(page.map((row): [Row, bigint] => [row, BigInt(row.row_version as bigint)]))
+      }
+      await this.units.declare(this.#generation)
+    })
+  }
+
   /** Resolves when nothing is under way. */
   async settled(): Promise<void> {
     await this.#tail
@@ -84,7 +97,7 @@ export class Writer {
     return this.#alone(async () => {
       const there = await this.units.read(changes.keys)
       const generations = await this.#generations()
-      const { put } = changes.resolve(rowsOf(there))
+      const { put } = changes.resolve(rowsOf(there), this.#epoch())
       const given = put.map((row): [Row, bigint] => [row, generations()])
       await this.#orphans.sweep(
         Array.from(there.values(), ({ version: at }) => at),
@@ -105,9 +118,9 @@ export class Writer {
     return this.#alone(async () => {
       const there = await this.units.read(changes.keys)
       const generations = await this.#generations()
-      const { put, drop } = changes.resolve(rowsOf(there))
+      const { put, drop } = changes.resolve(rowsOf(there), this.#epoch())
       await this.units.put(put.map((row) => [row, opening(generations())]))
-      await this.units.drop(drop.map((row) => [row, opening(generations())]))
+      await this.#drop(drop, generations)
       return put.length + drop.length + (await also(version(generations(), ++this.#sequence)))
     })
   }
@@ -268,16 +281,15 @@ export class Writer {
     sequence: bigint,
   ): Promise<ReadonlyMap<string, bigint | undefined>> {
     const own = new Map(kept.map((write) => [unitOf(write), write]))
-    const { put, drop } = changes.resolve(rowsOf(there))
-    const fresh = put.filter((row) => own.get(keyOf(row))?.epoch !== epochOf(row))
-    const generations = fresh.length + drop.length > 0 ? await this.#generations() : undefined
+    const generations = changes.raises || changes.drops ? await this.#generations() : undefined
+    const { put, drop } = changes.resolve(rowsOf(there), this.#epoch())
     await this.units.put(
       put.map((row): [Row, bigint] => {
         const write = own.get(keyOf(row))
         return [row, write?.epoch === epochOf(row) && write ? this.#versionOf(write, sequence) : opening(generations?.() ?? 0n)]
       }),
     )
-    await this.units.drop(drop.map((row) => [row, opening(generations?.() ?? 0n)]))
+    if (generations) await this.#drop(drop, generations)
     const highest = kept.reduce((most, write) => (this.#versionOf(write, sequence) > most ? this.#versionOf(write, sequence) : most), 0n)
     await this.units.quarantine(changes, highest)
     return new Map(put.map((row) => [keyOf(row), epochOf(row)]))
@@ -322,9 +334,21 @@ export class Writer {
       this.#opened.set(unitOf(write), { epoch: write.epoch, generation: generationOf(at), before: undefined })
   }
 
+  async #drop(rows: readonly Row[], generations: () => bigint): Promise<void> {
+    if (rows.length === 0) return
+    const dropped = rows.map((row): [Row, bigint] => [row, opening(generations())])
+    await this.units.remember(this.#generation)
+    await this.units.drop(dropped)
+  }
+
+  /** The epoch of what is changed next: its first generation, after `#generations` has looked which ones were given. */
+  #epoch(): bigint {
+    return this.#generation + 1n
+  }
+
   /** Gives generations that were never given, one a call. */
   async #generations(): Promise<() => bigint> {
-    this.raise(generationOf(await this.units.generation()))
+    this.raise(generationOf(await this.units.highest()))
     return () => ++this.#generation
   }
 

@@ -1,7 +1,8 @@
 import { type DuckDBConnection, type DuckDBPreparedStatement, StatementType } from '@duckdb/node-api'
-import type { Statement } from '../../sdk/index.js'
+import type { Row, Statement } from '../../sdk/index.js'
 import { SqlError, WriteConflictError } from '../errors.js'
 import { statementError } from './errors.js'
+import { readRows } from './reads.js'
 import type { Stage } from './stage.js'
 import { prepare } from './values.js'
 
@@ -72,6 +73,18 @@ export class Transactions {
     const prepared = await prepare(this.connection, statement)
     try {
       return (await (await prepared.run()).getRows()) as (bigint | null)[][]
+    } finally {
+      prepared.destroySync()
+    }
+  }
+
+  /** Runs a query of our own that reads the ledger inside the transaction that is open. */
+  async rows(statement: Statement): Promise<Row[]> {
+    const prepared = await prepare(this.connection, statement)
+    try {
+      const rows: Row[] = []
+      for await (const page of readRows(await prepared.run())) for (const row of page) rows.push(row)
+      return rows
     } finally {
       prepared.destroySync()
     }

@@ -1,5 +1,15 @@
-import type { Row } from '../../sdk/index.js'
-import { dropUnits, insertUnits, QUARANTINE, STAGED_KEYS, STAGED_UNITS, stagedUnits, updateUnits } from '../ledger.js'
+import { type Row, sqlText } from '../../sdk/index.js'
+import {
+  dropUnits,
+  insertUnits,
+  QUARANTINE,
+  RAISE_EPOCH,
+  raisedEpoch,
+  STAGED_KEYS,
+  STAGED_UNITS,
+  stagedUnits,
+  updateUnits,
+} from '../ledger.js'
 import { type LedgerChanges, unitKey } from '../ledger-changes.js'
 import { rowName } from '../row-name.js'
 import type { Lane, Lanes } from './lanes.js'
@@ -63,7 +73,7 @@ export class Units {
   ): Promise<{ readonly put: readonly Row[]; readonly dropped: number }> {
     const { keys, units, quarantine } = await this.ready()
     const { connection } = this.#transactions
-    const { put, drop } = changes.resolve(there)
+    const { put, drop } = changes.resolve(there, changes.raises ? await this.#raise() : undefined)
     if (drop.length > 0) {
       await keys.append(drop, name)
       await connection.run(dropUnits(keys.rows))
@@ -77,5 +87,20 @@ export class Units {
     }
     if (changes.quarantine.length > 0) await this.#lanes.write(quarantine, changes.quarantine)
     return { put, dropped: drop.length }
+  }
+
+  /** Writes whole rows over those that are there. */
+  async update(rows: readonly Row[]): Promise<void> {
+    const { units } = await this.ready()
+    await units.append(
+      rows.map((row) => ({ ...row, is_new: false })),
+      name,
+    )
+    await this.#transactions.connection.run(updateUnits(units.rows))
+    await this.#transactions.clear(units)
+  }
+
+  async #raise(): Promise<bigint> {
+    return raisedEpoch(await this.#transactions.rows(sqlText(RAISE_EPOCH)))
   }
 }

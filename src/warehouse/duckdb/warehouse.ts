@@ -23,24 +23,14 @@ import { createIndex, createTable, createTemporary } from '../ddl.js'
 import { type Existing, tableDrift } from '../drift.js'
 import { failedStatement, LedgerVersionError } from '../errors.js'
 import { checkFilling } from '../fill.js'
-import {
-  CHAINS,
-  LEDGER,
-  LEDGER_TABLES,
-  LEDGER_VERSION,
-  ledgerRow,
-  QUARANTINE,
-  quarantineRow,
-  TOUCHED,
-  UNIT_COLUMNS,
-  UNITS,
-} from '../ledger.js'
+import { CHAINS, LEDGER, LEDGER_TABLES, LEDGER_VERSION, ledgerRow, QUARANTINE, quarantineRow, TOUCHED, UNITS } from '../ledger.js'
 import { LedgerChanges } from '../ledger-changes.js'
 import { ofStep, releaseKeys, text } from '../ledger-where.js'
 import { statementError } from './errors.js'
 import { type QueryOptions, Reads } from './reads.js'
 import { CATALOG, DUCKDB_CATALOG, UNIQUE_SETS } from './schema.js'
 import { markUnit } from '../touches.js'
+import { unitColumnsOf, upgradeLedger, upgradeRow } from '../upgrade.js'
 import { Writer } from './writer.js'
 
 /** A DuckDB file with its ledger. Made by `openDuckdb`. */
@@ -54,6 +44,8 @@ export class DuckdbWarehouse implements Warehouse {
   readonly #mode: 'write' | 'plan'
   #tables: ReadonlyMap<string, Table> = new Map()
   #pretended: ReadonlyMap<string, string> = new Map()
+  /** Of the ledger as it is: an older one is upgraded by `prepare`, and read as if it were. */
+  #version = LEDGER_VERSION
   #closed = false
 
   constructor(options: { instance: DuckDBInstance; connection: DuckDBConnection; display: string; mode: 'write' | 'plan' }) {
@@ -85,13 +77,23 @@ export class DuckdbWarehouse implements Warehouse {
     const existing = await this.#existing()
     const missing = [...LEDGER_TABLES, ...tables].filter((table) => !existing.has(table.name.toLowerCase()))
     const indexes = tables.flatMap((table) => Object.entries(table.indexes).map(([name, columns]) => createIndex(table, name, columns)))
-    const { transactions } = this.#writer
+    const { transactions, units } = this.#writer
     const { connection } = transactions
-    await transactions.run(async () => {
+    const work = async () => {
       for (const table of missing) await connection.run(createTable(table, 'duckdb'))
       for (const index of indexes) await connection.run(index)
-      if (missing.includes(LEDGER)) await connection.run(`INSERT INTO _pipe_ledger (id, version) VALUES (1, ${LEDGER_VERSION})`)
-    })
+      await upgradeLedger(
+        {
+          kind: 'duckdb',
+          rows: (statement) => transactions.rows(statement),
+          run: (statement) => transactions.execute(statement),
+          update: (rows) => units.update(rows),
+        },
+        missing.includes(UNITS),
+      )
+    }
+    await transactions.run(work, () => (missing.includes(UNITS) ? Promise.resolve() : units.ready()))
+    this.#version = LEDGER_VERSION
     this.#know(tables)
     this.#pretended = new Map()
     this.#reads.setup([])
@@ -127,8 +129,8 @@ export class DuckdbWarehouse implements Warehouse {
   }
 
   async units(pipeline: string, step?: string): Promise<readonly LedgerRow[]> {
-    const rows = await this.#ledger(UNITS, sqlText(UNIT_COLUMNS), ofStep(pipeline, step))
-    return rows.map(ledgerRow)
+    const rows = await this.#ledger(UNITS, sqlText(unitColumnsOf(this.#version)), ofStep(pipeline, step))
+    return rows.map((row) => ledgerRow(upgradeRow(row, this.#version)))
   }
 
   async quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]> {
@@ -213,8 +215,9 @@ export class DuckdbWarehouse implements Warehouse {
   /** @throws {LedgerVersionError} when a newer pipe wrote the ledger. */
   async checkVersion(): Promise<void> {
     const [row] = await this.#ledger(LEDGER, sqlText('version'), sqlText('id = 1'))
-    const version = Number(row?.version ?? 0)
+    const version = Number(row?.version ?? LEDGER_VERSION)
     if (version > LEDGER_VERSION) throw new LedgerVersionError(this.display, version, LEDGER_VERSION)
+    this.#version = version
   }
 
   /** Rows of a ledger table; none while there is no such table. */

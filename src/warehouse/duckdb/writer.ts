@@ -32,15 +32,15 @@ const markOutput = { id: TOUCHED.name, table: TOUCHED.name, columns: TOUCHED.col
 export class Writer {
   readonly transactions: Transactions
   readonly #display: string
+  readonly units: Units
   readonly #lanes: Lanes
-  readonly #units: Units
   #watched: ReadonlyMap<string, Watched> = new Map()
 
   constructor(connection: DuckDBConnection, display: string) {
     this.transactions = new Transactions(connection, display)
     this.#display = display
     this.#lanes = new Lanes(this.transactions)
-    this.#units = new Units(this.transactions, this.#lanes)
+    this.units = new Units(this.transactions, this.#lanes)
   }
 
   /** From now on, commits mark what they touch for these. */
@@ -52,7 +52,7 @@ export class Writer {
   async commit(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>, worker?: WorkerRow): Promise<readonly WriteOutcome[]> {
     const lanes = new Map<Output, Lane>()
     const makeLanes = async () => {
-      await this.#units.ready()
+      await this.units.ready()
       for (const { output } of writes.flatMap((write) => write.rows)) {
         if (!lanes.has(output)) lanes.set(output, await this.#lanes.of(output, declared(output.table, tables)))
       }
@@ -70,7 +70,7 @@ export class Writer {
         for (const statement of kept.flatMap((write) => write.sql)) await this.transactions.execute(statement)
         const given = new Map<UnitWrite, Record<string, number>>()
         for (const write of kept) given.set(write, await this.#select(write, tables, marks))
-        await this.#units.write(changes, there)
+        await this.units.write(changes, there)
         if (this.#watched.size > 0) await this.#mark(marks, latest(writes))
         if (worker) await this.transactions.execute(putWorker(worker))
         return writes.map((write): WriteOutcome =>
@@ -91,10 +91,10 @@ export class Writer {
   ): Promise<{ readonly put: readonly Row[]; readonly changed: number }> {
     return this.transactions.run(
       async () => {
-        const { put, dropped } = await this.#units.write(changes, await this.#units.read(changes.keys))
+        const { put, dropped } = await this.units.write(changes, await this.units.read(changes.keys))
         return { put, changed: put.length + dropped + (await also()) }
       },
-      () => this.#units.ready(),
+      () => this.units.ready(),
     )
   }
 
@@ -121,7 +121,7 @@ export class Writer {
   /** Before anything else: a stale writer must find out without having written. */
   async #fence(writes: readonly UnitWrite[]): Promise<Fenced> {
     const changes = changesOf(writes)
-    const there = await this.#units.read(changes.keys)
+    const there = await this.units.read(changes.keys)
     return fenced(writes, there, changes)
   }
 

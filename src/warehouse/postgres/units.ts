@@ -2,7 +2,18 @@ import type { PostgresSession } from '../../postgres/session.js'
 import { type Column, type Row, type Table } from '../../sdk/index.js'
 import { WriteConflictError } from '../errors.js'
 import { filled, insertSelected } from '../fill.js'
-import { dropUnits, insertUnits, QUARANTINE, STAGED_KEYS, STAGED_UNITS, stagedUnits, UNITS, updateUnits } from '../ledger.js'
+import {
+  dropUnits,
+  insertUnits,
+  QUARANTINE,
+  RAISE_EPOCH,
+  raisedEpoch,
+  STAGED_KEYS,
+  STAGED_UNITS,
+  stagedUnits,
+  UNITS,
+  updateUnits,
+} from '../ledger.js'
 import { type LedgerChanges, unitKey } from '../ledger-changes.js'
 import { toRows } from './statements.js'
 import { unnested } from './unnest.js'
@@ -27,7 +38,8 @@ export async function writeUnits(
   changes: LedgerChanges,
   there: ReadonlyMap<string, Row>,
 ): Promise<{ readonly put: readonly Row[]; readonly dropped: number }> {
-  const { put, drop } = changes.resolve(there)
+  const raised = changes.raises ? raisedEpoch(toRows(await session.query(RAISE_EPOCH))) : undefined
+  const { put, drop } = changes.resolve(there, raised)
   if (drop.length > 0) await run(session, STAGED_KEYS, drop, dropUnits)
   const fresh = put.filter((row) => row.is_new === true).length
   if (put.length > fresh) await run(session, STAGED_UNITS, put, updateUnits, stored)
@@ -38,6 +50,12 @@ export async function writeUnits(
   }
   if (changes.quarantine.length > 0) await upsert(session, QUARANTINE, changes.quarantine)
   return { put, dropped: drop.length }
+}
+
+/** Writes whole rows of units over those that are there. */
+export async function updateWhole(session: PostgresSession, rows: readonly Row[]): Promise<void> {
+  const known = rows.map((row) => ({ ...row, is_new: false }))
+  await run(session, STAGED_UNITS, known, updateUnits, stored)
 }
 
 /** Writes rows of a table of the ledger over those of the same key. */

@@ -24,24 +24,15 @@ import { createIndex, createTable, createTemporary } from '../ddl.js'
 import { type Existing, tableDrift } from '../drift.js'
 import { failedStatement, LedgerVersionError } from '../errors.js'
 import { checkFilling } from '../fill.js'
-import {
-  CHAINS,
-  LEDGER,
-  LEDGER_TABLES,
-  LEDGER_VERSION,
-  ledgerRow,
-  QUARANTINE,
-  quarantineRow,
-  TOUCHED,
-  UNIT_COLUMNS,
-  UNITS,
-} from '../ledger.js'
+import { CHAINS, LEDGER, LEDGER_TABLES, LEDGER_VERSION, ledgerRow, QUARANTINE, quarantineRow, TOUCHED, UNITS } from '../ledger.js'
 import { LedgerChanges } from '../ledger-changes.js'
 import { ofStep, releaseKeys, text } from '../ledger-where.js'
 import { markUnit } from '../touches.js'
 import { type QueryOptions, Reads } from './reads.js'
 import { CATALOG, POSTGRES_CATALOG, UNIQUE_SETS } from './schema.js'
-import { execute } from './statements.js'
+import { execute, select } from './statements.js'
+import { updateWhole } from './units.js'
+import { unitColumnsOf, upgradeLedger, upgradeRow } from '../upgrade.js'
 import { Writer } from './writer.js'
 
 /** A schema of a Postgres database with its ledger. Made by `openPostgres`. */
@@ -55,6 +46,8 @@ export class PostgresWarehouse implements Warehouse {
   readonly #writer: Writer | undefined
   #tables: ReadonlyMap<string, Table> = new Map()
   #pretended: ReadonlyMap<string, string> = new Map()
+  /** Of the ledger as it is: an older one is upgraded by `prepare`, and read as if it were. */
+  #version = LEDGER_VERSION
   #closed = false
 
   constructor(options: { address: PostgresAddress; schema: string; session: PostgresSession | undefined }) {
@@ -95,8 +88,17 @@ export class PostgresWarehouse implements Warehouse {
       const missing = [...LEDGER_TABLES, ...tables].filter((table) => !there.has(table.name))
       for (const table of missing) await session.query(createTable(table, 'postgres'))
       for (const index of indexes) await session.query(index)
-      if (missing.includes(LEDGER)) await session.query(`INSERT INTO _pipe_ledger (id, version) VALUES (1, ${LEDGER_VERSION})`)
+      await upgradeLedger(
+        {
+          kind: 'postgres',
+          rows: (statement) => select(session, statement),
+          run: (statement) => execute(session, statement),
+          update: (rows) => updateWhole(session, rows),
+        },
+        missing.includes(UNITS),
+      )
     })
+    this.#version = LEDGER_VERSION
     this.#know(tables)
     this.#pretended = new Map()
     await this.#reads.setup([])
@@ -132,8 +134,8 @@ export class PostgresWarehouse implements Warehouse {
   }
 
   async units(pipeline: string, step?: string): Promise<readonly LedgerRow[]> {
-    const rows = await this.#ledger(UNITS, sqlText(UNIT_COLUMNS), ofStep(pipeline, step))
-    return rows.map(ledgerRow)
+    const rows = await this.#ledger(UNITS, sqlText(unitColumnsOf(this.#version)), ofStep(pipeline, step))
+    return rows.map((row) => ledgerRow(upgradeRow(row, this.#version)))
   }
 
   async quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]> {
@@ -213,8 +215,9 @@ export class PostgresWarehouse implements Warehouse {
   /** @throws {LedgerVersionError} when a newer pipe wrote the ledger. */
   async checkVersion(): Promise<void> {
     const [row] = await this.#ledger(LEDGER, sqlText('version'), sqlText('id = 1'))
-    const version = Number(row?.version ?? 0)
+    const version = Number(row?.version ?? LEDGER_VERSION)
     if (version > LEDGER_VERSION) throw new LedgerVersionError(this.display, version, LEDGER_VERSION)
+    this.#version = version
   }
 
   /** Rows of a ledger table; none while there is no such table. */
