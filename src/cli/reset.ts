@@ -1,4 +1,4 @@
-import { didYouMean, parseInstant, type LedgerChange, type LedgerRow, type LedgerStep } from '../sdk/index.js'
+import { didYouMean, micros, parseInstant, type LedgerChange, type LedgerRow, type LedgerStep } from '../sdk/index.js'
 import { type Interval, intersect, intervalKey, namedAs, parseIntervalKey, subtract, union } from '../plan/intervals.js'
 import { coveredBy, isCoveredCursor, RESET_FINGERPRINT } from '../plan/plan.js'
 import { withLedger } from './amend.js'
@@ -15,11 +15,7 @@ export async function resetCommand(file: string, { step, range, state, demo }: R
     const rows = await warehouse.units(pipeline.name, step)
     const counts = found.outputs.some((output) => output.range !== undefined)
     const change = resetRows({ pipeline: pipeline.name, step, fingerprint: RESET_FINGERPRINT }, rows, range, counts)
-    await warehouse.amend(
-      pipeline.name,
-      { ...change, ...(range === undefined ? { release: [{ step }] } : {}) },
-      BigInt(Math.round(io.clock.now())) * 1000n,
-    )
+    await warehouse.amend(pipeline.name, { ...change, ...(range === undefined ? { release: [{ step }] } : {}) }, micros(io.clock))
     for (const unit of change.names) io.stdout.write(`${step} ${unit}: will be done again\n`)
     io.stdout.write(
       change.names.length === 0

@@ -1,4 +1,4 @@
-import type { LedgerRow } from '../sdk/index.js'
+import { type LedgerRow, micros } from '../sdk/index.js'
 import type { StepPlan } from '../plan/plan.js'
 import type { RunServices } from './services.js'
 
@@ -46,7 +46,7 @@ export class Opener {
     this.#next += units.length
     const step = { pipeline: pipeline.name, step: this.#plan.step.id, fingerprint: this.#plan.fingerprint }
     const keys = units.map(({ key }) => key)
-    this.#opening = warehouse.open(step, keys, BigInt(Math.round(clock.now() * 1000))).then((rows) => {
+    this.#opening = warehouse.open(step, keys, micros(clock)).then((rows) => {
       for (const [unit, row] of rows) this.#opened.set(unit, row)
       this.#opening = undefined
       this.#openedAt = clock.monotonic()

@@ -2,6 +2,7 @@ import {
   type Batch,
   type Json,
   type LedgerChange,
+  micros,
   type Output,
   PipeError,
   type Row,
@@ -283,7 +284,7 @@ export class Progress {
       step: { pipeline: services.pipeline.name, step: plan.step.id, fingerprint: plan.fingerprint },
       unit: unit.key,
       epoch: opened.epoch,
-      at: BigInt(Math.round(services.clock.now() * 1000)),
+      at: micros(services.clock),
     }
   }
 

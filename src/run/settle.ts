@@ -1,4 +1,4 @@
-import { type LedgerChange, type LedgerRow, type LedgerStep, timeUnitStart } from '../sdk/index.js'
+import { type LedgerChange, type LedgerRow, type LedgerStep, micros, timeUnitStart } from '../sdk/index.js'
 import { type Interval, namedAs, parseIntervalKey, subtract, timeKey } from '../plan/intervals.js'
 import { coveredBy, coveredCursor, isCoveredCursor, outdated, RESET_FINGERPRINT, type StepPlan, tentativeRound } from '../plan/plan.js'
 import type { RunServices } from './services.js'
@@ -12,7 +12,7 @@ export async function settle(
   plan: StepPlan,
   ledger: readonly LedgerRow[],
 ): Promise<void> {
-  const at = BigInt(Math.round(clock.now() * 1000))
+  const at = micros(clock)
   const name = { pipeline: pipeline.name, step: plan.step.id }
   const current = { ...name, fingerprint: plan.fingerprint }
   const put: Amendment[] = []
@@ -153,5 +153,5 @@ export async function forgetOld({ pipeline, warehouse, clock }: RunServices, pla
   }
   const older = plan.units.length > 0 ? rows.filter((row) => row.fingerprint !== plan.fingerprint && replaced(row)) : []
   const drop = [...older, ...failed.filter(doneSince)].map((row) => ({ step: plan.step.id, unit: row.unit }))
-  if (drop.length > 0) await warehouse.amend(pipeline.name, { drop }, BigInt(Math.round(clock.now() * 1000)))
+  if (drop.length > 0) await warehouse.amend(pipeline.name, { drop }, micros(clock))
 }
