@@ -2,8 +2,8 @@ import type { InputPage, LedgerRow } from '../sdk/index.js'
 import type { Step } from '../pipeline/pipeline.js'
 import type { PlannedUnit, StepPlan } from '../plan/plan.js'
 import { planStep } from '../plan/plan-step.js'
+import { Budget } from './budget.js'
 import type { RunServices, StepEnd } from './services.js'
-import { Turns } from './turns.js'
 import { runUnit } from './unit.js'
 
 /** Evaluates a gate once what it needs has ended. */
@@ -21,7 +21,7 @@ export async function runCheck(services: RunServices, plan: StepPlan, signal: Ab
     unit,
     opened: noRow(plan, unit),
     rpc: services.rpc(plan.step),
-    turns: NO_LIMIT,
+    budget: NO_LIMIT,
     room: 0,
     signal,
     input: noInput,
@@ -51,7 +51,7 @@ export async function runEarlyChecks(services: RunServices, step: Step, signal: 
         unit,
         opened: noRow(plan, unit),
         rpc: services.rpc(step),
-        turns: NO_LIMIT,
+        budget: NO_LIMIT,
         room: 0,
         signal,
         input: noInput,
@@ -68,7 +68,7 @@ export async function runEarlyChecks(services: RunServices, step: Step, signal: 
   }
 }
 
-const NO_LIMIT = new Turns(undefined)
+const NO_LIMIT = new Budget(undefined)
 
 function noRow(plan: StepPlan, unit: PlannedUnit): LedgerRow {
   return {

@@ -5,11 +5,11 @@ import { KEY_COLUMN, missingPage } from '../plan/missing.js'
 import type { PlannedUnit, StepPlan } from '../plan/plan.js'
 import { planStep } from '../plan/plan-step.js'
 import { outputTable } from '../plan/rows-units.js'
+import { Budget } from './budget.js'
 import { Opener } from './opener.js'
 import { runCheck } from './run-check.js'
 import type { RunServices, StepEnd } from './services.js'
 import { forgetOld, settle } from './settle.js'
-import { Turns } from './turns.js'
 import { runUnit, type UnitOutcome } from './unit.js'
 
 /** A step took longer than its `timeout`. Its units go on in the next run. */
@@ -33,7 +33,7 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
   if (plan.wanted.kind === 'check') return runCheck(services, plan, signal)
   const ledger = await services.warehouse.units(services.pipeline.name, step.id)
   await settle(services, plan, ledger)
-  const turns = new Turns(mostRequests(plan, services.limit))
+  const budget = new Budget(mostRequests(plan, services.limit))
   const timeout = new AbortController()
   const all = AbortSignal.any([signal, timeout.signal])
   // One for every unit that is open or waits for its commit.
@@ -51,12 +51,12 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
     if (plan.units.length > 0) {
       services.emit({ type: 'step:started', step: step.id })
       await services.warehouse.checkOutputs(plan.outputs, services.pipeline.tables)
-      computed = await runUnits(services, plan, turns, all)
+      computed = await runUnits(services, plan, budget, all)
     }
   } finally {
     timer.abort()
   }
-  return ended(services, plan, computed, turns, signal)
+  return ended(services, plan, computed, budget, signal)
 }
 
 /** Requests that a run may make for steps that ask page by page: for them, `--limit` counts pages. */
@@ -73,7 +73,7 @@ async function ended(
   services: RunServices,
   plan: StepPlan,
   computed: ReadonlySet<string>,
-  turns: Turns,
+  budget: Budget,
   signal: AbortSignal,
 ): Promise<StepEnd> {
   const { step } = plan
@@ -92,9 +92,9 @@ async function ended(
     await forgetOld(services, plan)
     return { outcome: 'complete', ...rest }
   }
-  if (turns.refused && quarantined === 0) {
-    const resume = `${turns.most} pages read; the next run goes on ${resumePoint(left.units)}`
-    return turns.most === services.limit
+  if (budget.refused && quarantined === 0) {
+    const resume = `${budget.most} pages read; the next run goes on ${resumePoint(left.units)}`
+    return budget.most === services.limit
       ? { outcome: 'limited', ...rest, reason: `--limit: ${resume}` }
       : { outcome: 'incomplete', ...rest, reason: `max_pages reached: ${resume}` }
   }
@@ -129,7 +129,7 @@ function announce(services: RunServices, plan: StepPlan): void {
 }
 
 /** Does all units of a plan. Resolves to the names of those that are done. */
-async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, signal: AbortSignal): Promise<ReadonlySet<string>> {
+async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, signal: AbortSignal): Promise<ReadonlySet<string>> {
   const { step } = plan
   const { definition } = step
   const { committer, slots } = services
@@ -154,7 +154,7 @@ async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, sig
       unit,
       opened,
       rpc,
-      turns,
+      budget,
       room: ROWS_WAITING / Math.min(width, plan.units.length),
       signal,
       input: () => input(services, plan, unit),
@@ -178,7 +178,7 @@ async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, sig
   const worker = async () => {
     const producer = committer.join()
     try {
-      while (!signal.aborted && !outages.tripped && !failure && !turns.refused) {
+      while (!signal.aborted && !outages.tripped && !failure && !budget.refused) {
         const index = next++
         const unit = plan.units[index]
         if (!unit) return

@@ -14,10 +14,10 @@ import type {
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import type { PlannedUnit, StepPlan } from '../plan/plan.js'
 import type { Moment } from '../plan/scope.js'
+import type { Budget } from './budget.js'
 import type { Committer } from './committer.js'
 import type { Heartbeat } from './heartbeat.js'
 import type { Slots } from './slots.js'
-import type { Turns } from './turns.js'
 
 /** What a run is given. */
 export interface RunOptions {
@@ -76,7 +76,7 @@ export interface UnitTask {
   readonly opened: LedgerRow
   readonly rpc: RpcPool
   /** What its step may still ask in this run. */
-  readonly turns: Turns
+  readonly budget: Budget
   /** Rows that may wait for their commit before the step is asked for more. */
   readonly room: number
   readonly signal: AbortSignal

@@ -1,6 +1,7 @@
 import type { TSchema } from '@sinclair/typebox'
 import { Value as Schema } from '@sinclair/typebox/value'
-import { isPipeError, type LedgerChange, type PipeError, type RunContext, UnitTakenError } from '../sdk/index.js'
+import { isPipeError, type LedgerChange, type PipeError, UnitTakenError } from '../sdk/index.js'
+import { runContext } from '../sdk/run-context.js'
 import { asBatch, asBatches } from './batch-shape.js'
 import type { Committed, Session } from './committer.js'
 import { Progress, type ProgressWrite } from './progress.js'
@@ -101,21 +102,26 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
   }
   try {
     const cursor = definition.cursor && Schema.Check(definition.cursor as TSchema, progress.cursor) ? progress.cursor : undefined
-    const context: RunContext<never, never> = {
+    const context = runContext({
+      step: services.stepContext(plan),
       unit,
-      cursor: cursor as never,
-      input: () => task.input(),
-      rpc: task.rpc,
-      http: services.http(plan.step),
-      turn: () => {
-        const granted = task.turns.take()
-        cutShort ||= !granted
-        return granted
+      cursor,
+      ports: {
+        input: () => task.input(),
+        rpc: task.rpc,
+        http: services.http(plan.step),
+        head: () => services.head(plan.step),
+        budget: {
+          take: () => {
+            const granted = task.budget.take()
+            cutShort ||= !granted
+            return granted
+          },
+        },
       },
-      head: () => services.head(plan.step),
       signal,
-      ...services.stepContext(plan),
-    }
+      user: `step ${plan.step.id}`,
+    })
     for await (const given of untilAborted(asBatches(plan.step.id, definition.run(context)), signal)) {
       const batch = asBatch(plan.step.id, given)
       signal.throwIfAborted()

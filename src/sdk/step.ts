@@ -85,7 +85,7 @@ export type Wanted =
       readonly seeks: boolean
       /** Rows that a request brings, for estimates. Undefined: a request a window, or nobody knows. */
       readonly rowsPerRequest: number | undefined
-      /** Requests that a run may make; see `RunContext.turn`. */
+      /** Requests that a run may make; see `RunContext.budget`. */
       readonly maxRequests: number | undefined
     }
   /** One unit, done once under a fingerprint. */
@@ -243,10 +243,10 @@ export interface RunContext<Config, Cursor> extends PlanContext<Config> {
   /** The step's REST source. Throws when the step has no source. */
   readonly http: HttpClient
   /**
-   * Takes one of the requests that this run may make (`maxRequests`, `--limit`). False: none is left. `run` then returns,
-   * the unit stays open and goes on from its cursor in the next run.
+   * The requests that this run may make (`maxRequests`, `--limit`). `take` takes one of them; false: none is left. `run`
+   * then returns, the unit stays open and goes on from its cursor in the next run.
    */
-  turn(): boolean
+  readonly budget: { take(): boolean }
   /** The head of the step's chain in this round: the same number however often it is asked. */
   head(): Promise<bigint>
   /** Aborted on Ctrl-C, on a lost claim, at the step's timeout. */

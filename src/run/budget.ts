@@ -1,5 +1,5 @@
 /** The requests that a step may make in one run. */
-export class Turns {
+export class Budget {
   readonly most: number
   #left: number
 
