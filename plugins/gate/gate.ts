@@ -59,6 +59,7 @@ export const gate = defineStep({
   type: 'gate',
   summary: 'Stays closed until its queries give what is expected.',
   config,
+  closes: true,
   example: `name: checked
 warehouse: duckdb:data/checked.duckdb
 tables:

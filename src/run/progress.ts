@@ -139,8 +139,8 @@ export class Progress {
         : unit.piece.kind === 'range'
           ? Number(count(covers)) + failed.length
           : unit.piece.kind === 'rows'
-            ? (batch.pieces ?? parts[0]?.rows.length ?? 0) + failed.length
-            : 0
+            ? (batch.progress?.done ?? parts[0]?.rows.length ?? 0) + failed.length
+            : (batch.progress?.done ?? 0)
     // What is computed is computed from what is there when it commits. Later batches of the unit saw no more than the first.
     const inside = selects.length > 0 || (batch.sql ?? []).length > 0
     const clearsTouch =
@@ -153,6 +153,7 @@ export class Progress {
       cursor: batch.cursor ?? this.#at.cursor,
       rows,
       pieces: this.#at.pieces + pieces,
+      size: batch.progress?.of ?? this.#at.size,
       endpoints: batch.endpoints ? mergeHosts(this.#at.endpoints, batch.endpoints) : this.#at.endpoints,
       parentHash: batch.parentHash ?? this.#at.parentHash,
       lastHash: batch.lastHash ?? this.#at.lastHash,
@@ -202,7 +203,7 @@ export class Progress {
 
   /** Those of a step that says nothing but "done". */
   #piecesLeft(): number {
-    return this.#task.unit.piece.kind === 'time' ? 0 : Math.max(0, this.#task.unit.size - this.#at.pieces)
+    return this.#task.unit.piece.kind === 'time' ? 0 : Math.max(0, (this.#at.size ?? this.#task.unit.size) - this.#at.pieces)
   }
 
   #end(): UnitWrite {
@@ -335,6 +336,8 @@ interface State {
   readonly cursor: Json | undefined
   readonly rows: Readonly<Record<string, number>>
   readonly pieces: number
+  /** Of how many, where the step said so. */
+  readonly size?: number
   readonly endpoints: string | undefined
   readonly parentHash?: string | undefined
   readonly lastHash?: string | undefined

@@ -6,8 +6,9 @@ import type { PlannedUnit, StepPlan } from '../plan/plan.js'
 import { planStep } from '../plan/plan-step.js'
 import { outputTable } from '../plan/rows-units.js'
 import { Budget } from './budget.js'
+import { closedBecause } from './checks.js'
 import { Opener } from './opener.js'
-import { runCheck } from './run-check.js'
+import { ClosingStepError, runCheck } from './run-check.js'
 import type { RunServices, StepEnd } from './services.js'
 import { forgetOld, settle } from './settle.js'
 import { runUnit, type UnitOutcome } from './unit.js'
@@ -30,7 +31,9 @@ const ROWS_WAITING = 6_400
 export async function runStep(services: RunServices, step: Step, signal: AbortSignal): Promise<StepEnd> {
   const plan = await planStep({ ...services, step, limit: services.limit, upstream: [] })
   announce(services, plan)
-  if (plan.wanted.kind === 'check') return runCheck(services, plan, signal)
+  const closes = step.definition.closes === true
+  if (closes !== (plan.wanted.kind === 'check')) throw new ClosingStepError(step.id, closes, plan.wanted.kind)
+  if (closes) return runCheck(services, plan, signal)
   const ledger = await services.warehouse.units(services.pipeline.name, step.id)
   await settle(services, plan, ledger)
   const budget = new Budget(mostRequests(plan, services.limit))
@@ -88,6 +91,8 @@ async function ended(
   const quarantined = left.quarantined.length
   const rest = { missing, quarantined }
   if (signal.aborted) return { outcome: 'stopped', ...rest }
+  const closed = services.closedBy(step.id)
+  if (closed.length > 0) return { outcome: 'closed', ...rest, reason: closedBecause(closed) }
   if (missing === 0 && quarantined === 0) {
     await forgetOld(services, plan)
     return { outcome: 'complete', ...rest }

@@ -49,10 +49,12 @@ export interface RunServices extends RunOptions {
   readonly slots: Slots
   stepContext(plan: StepPlan): PlanContext<never>
   head(step: Step): Promise<bigint>
-  /** Takes the results of a gate's checks. */
+  /** Tells of results of a step's checks. `final`: they decide something. */
   checks(step: string, results: readonly CheckResult[], final: boolean): void
-  /** Starts to collect a gate's results; the function it gives names those that keep it closed. */
-  collectChecks(step: string): () => string[]
+  /** Keeps a step from ending complete in this round, for these reasons. */
+  closes(step: string, reasons: readonly string[]): void
+  /** The reasons that were given to `closes`. */
+  closedBy(step: string): readonly string[]
   /** Why a step's needs are not complete, or undefined when they are. */
   incompleteNeeds(step: Step): string | undefined
 }

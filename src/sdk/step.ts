@@ -99,7 +99,7 @@ export interface InputPage {
   readonly rows: readonly Row[]
 }
 
-/** What a gate found. */
+/** What a check found: of a gate, or about a batch. */
 export interface CheckResult {
   readonly name: string
   readonly passed: boolean
@@ -148,8 +148,12 @@ export interface Batch<Cursor = Json> {
   readonly clears?: readonly (readonly [bigint, bigint])[]
   /** What people should know of this batch, by name, added up over a run: `{ late: 2 }`. */
   readonly counts?: Readonly<Record<string, number>>
-  /** How many rows of a `rows` unit this batch read, for progress. Left out, the rows of its first output are counted. */
-  readonly pieces?: number
+  /**
+   * How much of its unit this batch did, for people to see; the ledger knows nothing of it. `of`: how much there is, in
+   * all of the unit, where only the step knows it (lines of a file). Of a unit whose batches say what they cover, that
+   * is counted; of a `rows` unit that says nothing, the rows of the first output.
+   */
+  readonly progress?: { readonly done: number; readonly of?: number }
   /**
    * Keys that failed for good; the rest of the unit goes on. Those whose error has the blame `own` are quarantined with
    * it, the others stay open for the next run.
@@ -160,10 +164,20 @@ export interface Batch<Cursor = Json> {
   /** Links of the unit's ends to its neighbours, for reorg checks: hash before its first block, hash of its last. */
   readonly parentHash?: string
   readonly lastHash?: string
-  /** Proof for an empty result, for the ledger. */
+  /** Proof for an empty result, for the ledger: it keeps a list with an entry for each batch that gave any. */
   readonly evidence?: Json
-  /** For a `check` unit. */
+  /**
+   * What was found about the rows of this batch. With a result of severity `error` that did not pass, nothing of the batch
+   * is written: its unit fails with the words of the check, what earlier batches stored stays, the step ends `closed`, and
+   * the next run does the unit again from there. A batch of a step that `closes` holds nothing else.
+   */
   readonly checks?: readonly CheckResult[]
+  /**
+   * Reserved, and refused by name until rebuilds come: tables of the pipeline, each with the shadow table (same columns and
+   * key, filled by earlier batches of the unit) that takes its place. The warehouse exchanges all of them in the commit of
+   * this batch or none, so that a reader sees the old rows or the new ones, and keeps the old tables to go back to.
+   */
+  readonly swap?: readonly { readonly table: string; readonly shadow: string }[]
 }
 
 /** One stream of rows into one table. A step has one (its `into`) unless `outputs` says more. */
@@ -273,6 +287,8 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
   readonly example: string
   /** Whether the step needs `chain`, `source` or `into`. Checked before anything runs. */
   readonly requires?: readonly ('chain' | 'source' | 'into')[]
+  /** A gate: its batches hold `checks` only, and steps that need it run when all of them pass. It wants `check`. */
+  readonly closes?: true
   /** How many units of one such step may be open at once. Default 4. */
   readonly units?: number
   /** What `parallel` in the file bounds: units (days, statements; the default) or requests in flight, which `lane` gets. */
