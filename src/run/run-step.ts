@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { formatInstant, type InputPage, type LedgerRow, PipeError } from '../sdk/index.js'
+import { formatInstant, type InputPage, PipeError } from '../sdk/index.js'
 import type { Step } from '../pipeline/pipeline.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
 import type { PlannedUnit, StepPlan } from '../plan/plan.js'
@@ -7,10 +7,10 @@ import { planStep } from '../plan/plan-step.js'
 import { outputTable } from '../plan/rows-units.js'
 import { Budget } from './budget.js'
 import { closedBecause } from './checks.js'
-import { Opener } from './opener.js'
 import { ClosingStepError, runCheck } from './run-check.js'
 import type { RunServices, StepEnd } from './services.js'
 import { forgetOld, settle } from './settle.js'
+import { planSource, type TakenUnit } from './unit-source.js'
 import { runUnit, type UnitOutcome } from './unit.js'
 
 /** A step took longer than its `timeout`. Its units go on in the next run. */
@@ -141,15 +141,13 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
   const byRequests = definition.parallel === 'requests'
   const width = byRequests || step.parallel === undefined ? (definition.units ?? UNITS_AT_ONCE) : step.parallel
   const rpc = services.rpc(step)
-  const opener = new Opener(services, plan)
+  const source = planSource(services, plan)
   const outages = new OutageGuard()
   const ending = new Set<Promise<void>>()
   const done = new Set<string>()
-  let next = 0
   let failure: { readonly error: unknown } | undefined
   /** Does a unit up to its last batch. The commit of that one is waited for in `ending`, while the next unit begins. */
-  const begin = async (unit: PlannedUnit, opened: LedgerRow) => {
-    if (signal.aborted) return
+  const begin = async ({ unit, opened }: TakenUnit) => {
     services.emit({ type: 'unit:started', step: step.id, unit: unit.key, resumed: opened.cursor !== undefined, size: unit.size })
     let produced: () => void = () => undefined
     const given = new Promise<void>((resolve) => (produced = resolve))
@@ -184,11 +182,15 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
     const producer = committer.join()
     try {
       while (!signal.aborted && !outages.tripped && !failure && !budget.refused) {
-        const index = next++
-        const unit = plan.units[index]
-        if (!unit) return
-        const opened = await opener.take(index)
-        await producer.wait(slots.use(() => begin(unit, opened)))
+        // With its place in hand, so that what is taken is begun.
+        const begun = await producer.wait(
+          slots.use(async () => {
+            const taken = await source.next(signal)
+            if (taken) await begin(taken)
+            return taken !== undefined
+          }),
+        )
+        if (!begun) return
         await producer.wait(committer.room())
       }
     } finally {
@@ -197,6 +199,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
   }
   const workers = await Promise.allSettled(Array.from({ length: Math.min(width, plan.units.length) }, worker))
   await Promise.all(ending)
+  await source.close()
   for (const result of workers) if (result.status === 'rejected') throw result.reason
   if (failure) throw failure.error
   return done
