@@ -18,7 +18,7 @@ export async function* readWindow(ctx: Context): AsyncIterable<PageBatch> {
   const now = (ctx.scope.get('now')?.value ?? 0n) as bigint
   const open: (readonly [bigint, bigint])[] = [[unit.piece.from, unit.piece.to]]
   for (let stretch = open.pop(); stretch; stretch = open.pop()) {
-    if (!ctx.turn()) return
+    if (!ctx.budget.take()) return
     const [from, to] = stretch
     const page = await ask(boundsOf(stretch, config))
     const rows = page.rows.filter(({ time }) => time !== undefined && time >= from && time <= to)

@@ -145,7 +145,7 @@ async function createReader(ctx: RunContext<Config, never>) {
     const failed = [...errors].map(([i, error]) => ({ key: group.key(i), error }))
     return {
       rows,
-      pieces: inputs.length - failed.length,
+      progress: { done: inputs.length - failed.length },
       endpoints: [...hosts],
       ...(covers
         ? { covers: unit.piece.kind === 'stretch' || (unit.piece.kind === 'rows' && unit.piece.redo) ? without(covers, failed) : [covers] }

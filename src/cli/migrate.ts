@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import { readMigrations } from '../pipeline/migrations.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import type { Migration, Warehouse } from '../sdk/index.js'
+import { micros, type Migration, type Warehouse } from '../sdk/index.js'
 import { applyMigration, pendingMigrations } from '../warehouse/migrate.js'
 import { withWarehouse } from './amend.js'
 import { Exit, type Io } from './io.js'
@@ -37,7 +37,7 @@ export async function migrate(warehouse: Warehouse, pipeline: Pipeline, io: Io, 
   await warehouse.prepare([])
   const pending = await pendingMigrations(warehouse, pipeline.name, migrations)
   if (pending.length > 0) await warehouse.prepare([...pipeline.tables.values()].filter(({ name }) => !migrations.some(creates(name))))
-  const now = () => BigInt(Math.round(io.clock.now())) * 1000n
+  const now = () => micros(io.clock)
   for (const migration of pending) {
     io.signal.throwIfAborted()
     await applyMigration(warehouse, pipeline.name, migration, now)

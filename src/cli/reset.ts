@@ -1,6 +1,6 @@
 import { RESET_FINGERPRINT } from '../ledger/fingerprints.js'
 import { resetRows } from '../ledger/reset.js'
-import { didYouMean } from '../sdk/index.js'
+import { didYouMean, micros } from '../sdk/index.js'
 import { withLedger } from './amend.js'
 import { Exit, type Io } from './io.js'
 import type { ResetOptions } from './options.js'

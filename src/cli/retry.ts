@@ -1,4 +1,4 @@
-import { didYouMean } from '../sdk/index.js'
+import { didYouMean, micros } from '../sdk/index.js'
 import { withLedger } from './amend.js'
 import { Exit, type Io } from './io.js'
 import type { RetryOptions } from './options.js'
@@ -24,7 +24,7 @@ export async function retryCommand(file: string, { step, state, demo }: RetryOpt
         })),
         release: [...new Set(keys.map((key) => key.step))].map((id) => ({ step: id })),
       },
-      BigInt(Math.round(io.clock.now())) * 1000n,
+      micros(io.clock),
     )
     for (const id of ids) {
       const [u, k] = [units.filter((row) => row.step === id), keys.filter((row) => row.step === id)]

@@ -2,7 +2,7 @@ import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import type { Moment } from '../plan/scope.js'
 import { count, counted } from '../report/words.js'
 import type { ChainRpc } from '../rpc/pool.js'
-import { didYouMean, type Json, type Warehouse } from '../sdk/index.js'
+import { didYouMean, type Json, micros, type Warehouse } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import type { Finding, VerifyReport } from '../verify/report.js'
 import type { Fetcher } from '../verify/sample.js'
@@ -97,7 +97,7 @@ async function verify({ pipeline, warehouse, state, options, params, last, io }:
     await refusePending(warehouse, pipeline)
     await warehouse.pretend([...pipeline.tables.values()])
     if (options.sample !== undefined) await endpoints.ready()
-    const now = BigInt(Math.floor(io.clock.now())) * 1000n
+    const now = micros(io.clock)
     const moment: Moment = {
       now: last.now === undefined ? now : BigInt(last.now),
       head: (chain) => {

@@ -128,6 +128,12 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
         error: event.error,
         hint: event.hint,
       })
+    case 'key:failed':
+      return throttled(
+        'failed',
+        { step: event.step, unit: event.unit, key: event.key, code: event.code, error: event.error, hint: event.hint },
+        `${event.step} ${event.code}`,
+      )
     case 'key:quarantined':
       return throttled(
         'quarantined',

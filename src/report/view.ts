@@ -223,7 +223,10 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       }
       for (const [table, rows] of Object.entries(event.rows)) step.rows[table] = (step.rows[table] ?? 0) + rows
       const unit = step.running.find((running) => running.unit === event.unit)
-      if (unit) unit.done += event.pieces
+      if (unit) {
+        if (event.of !== undefined) resize(step, unit, event.of)
+        unit.done += event.pieces
+      }
       sample(step, event.at)
       return view
     }
@@ -261,6 +264,13 @@ export function reduce(view: RunView, event: RunEvent): RunView {
         state: event.state,
         at: event.at,
       })
+      return view
+    }
+    case 'key:failed': {
+      const step = stepOf(view, event.step)
+      step.failed++
+      const { key, error, code, hint = null } = event
+      addFailure(step, { unit: key, error, code, hint, state: 'failed', at: event.at })
       return view
     }
     case 'key:quarantined': {
@@ -411,6 +421,12 @@ function sample(step: StepView, at: number): void {
 function closeUnit(step: StepView, unit: string): RunningUnit | undefined {
   const at = step.running.findIndex((running) => running.unit === unit)
   return at === -1 ? undefined : step.running.splice(at, 1)[0]
+}
+
+/** A unit holds more than its plan knew: the step's total follows. */
+function resize(step: StepView, unit: StepView['running'][number], size: number): void {
+  if (step.total !== null) step.total += size - (unit.size ?? 0)
+  unit.size = size
 }
 
 function addFailure(step: StepView, failure: FailureView): void {

@@ -3,6 +3,7 @@ import {
   type Interval,
   type Json,
   type LedgerChange,
+  micros,
   type Output,
   PipeError,
   type Row,
@@ -85,6 +86,7 @@ export class Progress {
       cursor: kept?.cursor ?? unit.resumeFrom,
       rows: kept?.rows ?? {},
       pieces: 0,
+      size: undefined,
       endpoint: kept?.endpoint,
       parentHash: kept?.parentHash,
       lastHash: kept?.lastHash,
@@ -129,7 +131,7 @@ export class Progress {
     const counts: Record<string, number> = {}
     for (const { output, rows } of parts) counts[output.table] = (counts[output.table] ?? 0) + rows.length
     const failed = batch.failed ?? []
-    const done = this.#piecesOf(batch, fresh)
+    const done = this.#piecesOf(batch, reading, fresh)
     const touchCleared = this.#clearsTouch(batch, selects)
     const before = this.#at
     this.#at = {
@@ -137,11 +139,12 @@ export class Progress {
       touchCleared: before.touchCleared || touchCleared,
       cursor: batch.cursor ?? before.cursor,
       rows: summed(before.rows, counts),
+      size: batch.progress?.of ?? before.size,
       pieces: before.pieces + done + (unit.piece.kind === 'task' ? 0 : failed.length),
       endpoint: batch.endpoints ? mergeHosts(before.endpoint, batch.endpoints) : before.endpoint,
       parentHash: batch.parentHash ?? before.parentHash,
       lastHash: batch.lastHash ?? before.lastHash,
-      evidence: batch.evidence === undefined ? before.evidence : appendEvidence(before.evidence, batch.evidence),
+      evidence: appendEvidence(before.evidence, batch.evidence),
     }
     // An outage is nobody's fault: the key stays open and is asked for again in the next run.
     const own = failed.filter(({ error }) => error.blame === 'own')
@@ -242,22 +245,22 @@ export class Progress {
   }
 
   /** Blocks, rows or days that a batch did. */
-  #piecesOf(batch: Batch, fresh: readonly Interval[]): number {
+  #piecesOf(batch: Batch, { stated }: Reading, fresh: readonly Interval[]): number {
     const { unit, plan } = this.#task
     switch (unit.piece.kind) {
       case 'stretch':
-        return batch.pieces ?? pieces(count(fresh), plan.axis?.each ?? 1n)
+        return stated ? pieces(count(fresh), plan.axis?.each ?? 1n) : (batch.progress?.done ?? 0)
       case 'rows':
-        return batch.pieces ?? Object.values(batch.rows ?? {})[0]?.length ?? 0
+        return batch.progress?.done ?? Object.values(batch.rows ?? {})[0]?.length ?? 0
       case 'task':
-        return batch.pieces ?? 0
+        return batch.progress?.done ?? 0
     }
   }
 
   /** Those of a step that says nothing but "done". */
   #piecesLeft(): number {
     const { unit } = this.#task
-    return unit.piece.kind === 'stretch' && this.#at.reading.stated ? 0 : Math.max(0, unit.size - this.#at.pieces)
+    return unit.piece.kind === 'stretch' && this.#at.reading.stated ? 0 : Math.max(0, (this.#at.size ?? unit.size) - this.#at.pieces)
   }
 
   #quarantine(own: NonNullable<Batch['failed']>): UnitWrite['quarantine'] {
@@ -276,7 +279,7 @@ export class Progress {
       step: { pipeline: services.pipeline.name, step: plan.step.id, fingerprint: plan.fingerprint },
       unit: unit.key,
       epoch: opened.epoch,
-      at: BigInt(Math.round(services.clock.now() * 1000)),
+      at: micros(services.clock),
     }
   }
 
@@ -357,6 +360,8 @@ interface State {
   readonly cursor: Json | undefined
   readonly rows: Readonly<Record<string, number>>
   readonly pieces: number
+  /** Of how many, where the step said so. */
+  readonly size: number | undefined
   readonly endpoint: string | undefined
   readonly parentHash: string | undefined
   readonly lastHash: string | undefined

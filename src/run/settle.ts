@@ -1,4 +1,4 @@
-import type { LedgerRow, LedgerStep } from '../sdk/index.js'
+import { type LedgerRow, type LedgerStep, micros } from '../sdk/index.js'
 import { stretchOf } from '../ledger/axis.js'
 import { forgotten } from '../ledger/forget.js'
 import { joined } from '../ledger/join.js'
@@ -59,5 +59,5 @@ function ledgerStep({ pipeline }: RunServices, { step, fingerprint }: StepPlan):
 }
 
 async function amend({ pipeline, warehouse, clock }: RunServices, { put, drop }: Amendments): Promise<void> {
-  if (put.length > 0 || drop.length > 0) await warehouse.amend(pipeline.name, { put, drop }, BigInt(Math.round(clock.now() * 1000)))
+  if (put.length > 0 || drop.length > 0) await warehouse.amend(pipeline.name, { put, drop }, micros(clock))
 }

@@ -56,6 +56,8 @@ export type RunFact =
       readonly step: string
       readonly unit: string
       readonly pieces: number
+      /** How many pieces the unit holds, where its step says so only while it runs. */
+      readonly of?: number
       readonly rows: Readonly<Record<string, number>>
       readonly doubles: number
       /** What the step counted: late rows, changed ones. */
@@ -82,6 +84,16 @@ export type RunFact =
       readonly code: string
       readonly hint?: string
       readonly state: 'failed' | 'quarantined'
+    }
+  /** A key of a unit failed by an outage: it stays open for the next run, and the rest of its unit goes on. */
+  | {
+      readonly type: 'key:failed'
+      readonly step: string
+      readonly unit: string
+      readonly key: string
+      readonly error: string
+      readonly code: string
+      readonly hint?: string
     }
   | {
       readonly type: 'key:quarantined'

@@ -59,7 +59,7 @@ export type Wanted =
       readonly seeks?: boolean
       /** What it costs, for estimates. */
       readonly price?: Price
-      /** Requests that a run may make; see `RunContext.turn`. */
+      /** Requests that a run may make; see `RunContext.budget`. */
       readonly maxRequests?: number
       /** What `--limit` counts: pieces (the default), or requests of a step that asks page by page. */
       readonly limitBy?: 'pieces' | 'requests'
@@ -105,7 +105,7 @@ export interface InputPage {
   readonly rows: readonly Row[]
 }
 
-/** What a gate found. */
+/** What a check found: of a gate, or about a batch. */
 export interface CheckResult {
   readonly name: string
   readonly passed: boolean
@@ -155,8 +155,12 @@ export interface Batch<Cursor = Json> {
   readonly clears?: readonly (readonly [bigint, bigint])[]
   /** What people should know of this batch, by name, added up over a run: `{ late: 2 }`. */
   readonly counts?: Readonly<Record<string, number>>
-  /** How many rows of a `rows` unit this batch read, for progress. Left out, the rows of its first output are counted. */
-  readonly pieces?: number
+  /**
+   * How much of its unit this batch did, for people to see; the ledger knows nothing of it. `of`: how much there is, in
+   * all of the unit, where only the step knows it (lines of a file). Of a unit whose batches say what they cover, that
+   * is counted; of a `rows` unit that says nothing, the rows of the first output.
+   */
+  readonly progress?: { readonly done: number; readonly of?: number }
   /**
    * Keys that failed for good; the rest of the unit goes on. Those whose error has the blame `own` are quarantined with
    * it, the others stay open for the next run. Of a `stretch` unit a key is a number, or the name of a stretch.
@@ -167,10 +171,20 @@ export interface Batch<Cursor = Json> {
   /** Links of the unit's ends to its neighbours, for reorg checks: hash before its first block, hash of its last. */
   readonly parentHash?: string
   readonly lastHash?: string
-  /** Proof for an empty result, for the ledger. */
+  /** Proof for an empty result, for the ledger: it keeps a list with an entry for each batch that gave any. */
   readonly evidence?: Json
-  /** For a `check` unit. */
+  /**
+   * What was found about the rows of this batch. With a result of severity `error` that did not pass, nothing of the batch
+   * is written: its unit fails with the words of the check, what earlier batches stored stays, the step ends `closed`, and
+   * the next run does the unit again from there. A batch of a step that `closes` holds nothing else.
+   */
   readonly checks?: readonly CheckResult[]
+  /**
+   * Reserved, and refused by name until rebuilds come: tables of the pipeline, each with the shadow table (same columns and
+   * key, filled by earlier batches of the unit) that takes its place. The warehouse exchanges all of them in the commit of
+   * this batch or none, so that a reader sees the old rows or the new ones, and keeps the old tables to go back to.
+   */
+  readonly swap?: readonly { readonly table: string; readonly shadow: string }[]
 }
 
 /** One stream of rows into one table. A step has one (its `into`) unless `outputs` says more. */
@@ -250,10 +264,10 @@ export interface RunContext<Config, Cursor> extends PlanContext<Config> {
   /** The step's REST source. Throws when the step has no source. */
   readonly http: HttpClient
   /**
-   * Takes one of the requests that this run may make (`maxRequests`, `--limit`). False: none is left. `run` then returns,
-   * the unit stays open and goes on from its cursor in the next run.
+   * The requests that this run may make (`maxRequests`, `--limit`). `take` takes one of them; false: none is left. `run`
+   * then returns, the unit stays open and goes on from its cursor in the next run.
    */
-  turn(): boolean
+  readonly budget: { take(): boolean }
   /** The head of the step's chain in this round: the same number however often it is asked. */
   head(): Promise<bigint>
   /** Aborted on Ctrl-C, on a lost claim, at the step's timeout. */
@@ -281,8 +295,8 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
   /** Whether the step needs `chain`, `source` or `into`. Checked before anything runs. */
   readonly requires?: readonly ('chain' | 'source' | 'into')[]
   /**
-   * The step's checks decide whether steps that need it may run: it is evaluated in every run, after its needs, and never
-   * done. It wants a `task` that is due `always`.
+   * A gate: its batches hold `checks` only, and steps that need it run when all of them pass. It is evaluated in every run,
+   * after its needs, and never done. It wants a `task` that is due `always`.
    */
   readonly closes?: true
   /** How many units of one such step may be open at once. Default 4. */

@@ -7,10 +7,10 @@ import {
   type Random,
   type Row,
   type RpcPool,
-  type RunContext,
   sql,
   sqlText,
 } from '../sdk/index.js'
+import { runContext } from '../sdk/run-context.js'
 import type { Step } from '../pipeline/pipeline.js'
 import { nameOf, rowStretch } from '../ledger/axis.js'
 import { type Interval, mod } from '../ledger/intervals.js'
@@ -188,19 +188,13 @@ async function rowsSamples({ done, plan, pipeline, warehouse, ledger }: StepView
 async function fetchOne(options: SampleOptions, chosen: Sample, { host, rpc }: Fetcher, findings: Findings): Promise<number> {
   const { view, moment, signal } = options
   const { step, advice } = view
-  const context: RunContext<never, never> = {
-    ...options.context(),
+  const context = runContext({
+    step: options.context(),
     unit: { key: chosen.unit, piece: chosen.piece, size: chosen.size },
-    cursor: undefined,
-    input: () => pages(chosen.page),
-    rpc,
-    get http(): never {
-      throw new Error('a sample asks endpoints of a chain only')
-    },
-    head: () => moment.head(step.chain ?? ''),
-    turn: () => true,
+    ports: { input: () => pages(chosen.page), rpc, head: () => moment.head(step.chain ?? '') },
     signal,
-  }
+    user: `step ${step.id}, fetched again by verify,`,
+  })
   const { unit, within, from } = chosen
   try {
     const rows = new Map<string, Row[]>()

@@ -1,4 +1,5 @@
-import type { Batch, LedgerRow, PlanContext, RunContext } from '../sdk/index.js'
+import type { Batch, LedgerRow, PlanContext } from '../sdk/index.js'
+import { runContext } from '../sdk/run-context.js'
 import { stretchOf } from './stretches.js'
 import type { StepView } from './view.js'
 
@@ -10,11 +11,8 @@ export async function selectsOf(
   signal: AbortSignal,
 ): Promise<NonNullable<Batch['selects']>> {
   const stretch = stretchOf(plan.wanted, row)
-  const outside = (): never => {
-    throw new Error('what SQL makes asks the warehouse only')
-  }
-  const run: RunContext<never, never> = {
-    ...context,
+  const run = runContext({
+    step: context,
     unit: {
       key: row.unit,
       piece:
@@ -23,18 +21,10 @@ export async function selectsOf(
           : { kind: 'task' },
       size: 1,
     },
-    cursor: undefined,
-    input: outside,
-    get rpc() {
-      return outside()
-    },
-    get http() {
-      return outside()
-    },
-    head: outside,
-    turn: () => true,
+    ports: {},
     signal,
-  }
+    user: `step ${step.id}, asked for its queries by verify,`,
+  })
   const selects = []
   for await (const batch of step.definition.run(run)) selects.push(...(batch.selects ?? []))
   return selects
