@@ -37,7 +37,8 @@ export function planSource({ clock, warehouse, pipeline, committer, emit, redact
   let next = 0
   let size = OPEN_FIRST
   let openedAt = -Infinity
-  let opening: Promise<void> | undefined
+  let opening: Promise<unknown> | undefined
+  let failure: { readonly error: unknown } | undefined
 
   const open = async (): Promise<void> => {
     const lasted = clock.monotonic() - openedAt
@@ -54,10 +55,13 @@ export function planSource({ clock, warehouse, pipeline, committer, emit, redact
   }
   const more = () => {
     if (opening || next >= units.length) return
-    const began = open().finally(() => (opening = undefined))
-    // Without a handler of its own, node would end the process: `next` meets the error only when it runs out of units.
-    began.catch(() => undefined)
-    opening = began
+    opening = open().then(
+      () => (opening = undefined),
+      (error: unknown) => {
+        opening = undefined
+        failure = { error }
+      },
+    )
   }
 
   return {
@@ -69,6 +73,7 @@ export function planSource({ clock, warehouse, pipeline, committer, emit, redact
           if (ready.length - taken < size / 2) more()
           return unit
         }
+        if (failure) throw failure.error
         more()
         if (!opening) return undefined
         await opening
@@ -77,7 +82,7 @@ export function planSource({ clock, warehouse, pipeline, committer, emit, redact
     },
     async close() {
       next = units.length
-      await opening?.catch(() => undefined)
+      await opening
       // Only these are running because of this run: `open` leaves a unit that is known in the state that it has.
       const unbegun = ready.slice(taken).filter(({ opened }) => opened.state === 'running' && opened.fingerprint === plan.fingerprint)
       ready = []
