@@ -184,7 +184,11 @@ describe('a gate of somebody else', () => {
 
 describe('a step that wants what nothing can be', () => {
   it.each([
-    ['a kind of before', `*plan() { yield { kind: 'range', from: 0n, to: 4n } }`, 'kind "range", which is none of "stretches", "rows", "task"'],
+    [
+      'a kind of before',
+      `*plan() { yield { kind: 'range', from: 0n, to: 4n } }`,
+      'kind "range", which is none of "stretches", "rows", "task"',
+    ],
     ['no axis', `*plan() { yield { kind: 'stretches', domain: [0n, 4n] } }`, 'stretches of no axis'],
     [
       'numbers for bigints',

@@ -107,9 +107,7 @@ async function ended(
 }
 
 function resumePoint(units: readonly PlannedUnit[]): string {
-  const tops = units.flatMap(({ piece }) =>
-    piece.kind === 'stretch' && piece.axis.of === 'time' ? [formatInstant(piece.to)] : [],
-  )
+  const tops = units.flatMap(({ piece }) => (piece.kind === 'stretch' && piece.axis.of === 'time' ? [formatInstant(piece.to)] : []))
   return tops.length > 0 ? `from ${tops.slice(0, 3).join(' and from ')}${tops.length > 3 ? ', …' : ''}` : 'where this one ended'
 }
 

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { defineStep, type RpcPool, type Row, type Table, Type } from '../sdk/index.js'
+import { defineStep, numberAxis, type RpcPool, type Row, type Table, Type } from '../sdk/index.js'
 import { runStep } from './run-step.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'run-step-'))
@@ -28,7 +28,7 @@ const fileLines = defineStep({
   cursor: Type.Object({ next: Type.Integer() }),
   example: '',
   *plan() {
-    yield { kind: 'once' }
+    yield { kind: 'task', due: 'once' }
   },
   async *run({ config, into, cursor, budget }) {
     if (!into) return
@@ -48,10 +48,10 @@ const blocks = defineStep({
   config: Type.Object({ to: Type.Integer() }),
   example: '',
   *plan({ config }) {
-    yield { kind: 'range', from: 0n, to: BigInt(config.to), chunk: 2, order: 'oldest-first', requests: 1 }
+    yield { kind: 'stretches', axis: numberAxis(2), domain: [0n, BigInt(config.to)], due: 'uncovered', order: 'oldest-first' }
   },
   async *run({ unit, into, rpc, signal }) {
-    if (unit.piece.kind !== 'range' || !into) return
+    if (unit.piece.kind !== 'stretch' || !into) return
     const { from, to } = unit.piece
     const calls = Array.from({ length: Number(to - from) + 1 }, (_, i) => ({ method: 'get', params: [i] }))
     const { values } = await rpc.batch(calls, { signal, block: to })
@@ -64,7 +64,11 @@ test('a step that reads a file runs without a pipeline, from its beginning or fr
   writeFileSync(file, 'a\nb\nc\n')
   const world = { config: { file }, tables: [numbers], into: 'numbers' }
   const all = await runStep(fileLines, world)
-  expect([all.wanted, all.batches.length, all.rows.numbers?.map(({ text }) => text)]).toEqual([[{ kind: 'once' }], 3, ['a', 'b', 'c']])
+  expect([all.wanted, all.batches.length, all.rows.numbers?.map(({ text }) => text)]).toEqual([
+    [{ kind: 'task', due: 'once' }],
+    3,
+    ['a', 'b', 'c'],
+  ])
   const rest = await runStep(fileLines, { ...world, cursor: { next: 1 }, requests: 1 })
   expect([rest.rows, rest.batches[0]?.cursor]).toEqual([{ numbers: [{ n: 1n, text: 'b' }] }, { next: 2 }])
 })

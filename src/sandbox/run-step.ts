@@ -98,20 +98,15 @@ export async function runStep<C extends TSchema, K extends TSchema>(
 /** All of what is wanted, as one piece. */
 function pieceOf(wanted: Wanted): Piece {
   switch (wanted.kind) {
-    case 'range':
-      return { kind: 'range', from: wanted.from, to: wanted.to, order: wanted.order }
+    case 'stretches': {
+      const { axis, domain, order } = wanted
+      if (domain === 'inputs') throw new Error('a step that is computed from inputs does one unit at a time: say which in `piece`')
+      return { kind: 'stretch', axis, from: domain[0], to: domain[1], order }
+    }
     case 'rows':
       return { kind: 'rows', order: wanted.order, redo: false }
-    case 'time':
-      return { kind: 'time', from: wanted.from, to: wanted.to }
-    case 'check':
-      return { kind: 'check', early: false }
-    case 'once':
-    case 'whole':
-      return { kind: 'once' }
-    case 'days':
-    case 'intervals':
-      throw new Error(`a step that wants ${wanted.kind} does one at a time: say which in \`piece\``)
+    case 'task':
+      return { kind: 'task', early: false }
   }
 }
 
