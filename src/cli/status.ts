@@ -56,7 +56,7 @@ export interface StatusStep {
   readonly state: StepView['state']
   readonly reason: string | null
   /** What done and total count. */
-  readonly unit: StepView['unit']
+  readonly word: StepView['word']
   /** In this run. */
   readonly done: number
   readonly total: number | null
@@ -173,13 +173,13 @@ function runOf(run: RunRecord, now: number): StatusRun {
 }
 
 function stepOf(step: StepView, now: number): StatusStep {
-  const { id, title, state, reason, unit, done, total, before, failed, missing, quarantined, rows } = step
+  const { id, title, state, reason, word, done, total, before, failed, missing, quarantined, rows } = step
   return {
     id,
     title,
     state,
     reason,
-    unit,
+    word,
     done: tidy(done),
     total: total === null ? null : tidy(total),
     before: tidy(before),

@@ -66,7 +66,7 @@ const planned: RunFact = {
   done: 20,
   requests: 200,
   reasons: { new: 3, retry: 1 },
-  unit: 'rows',
+  word: 'rows',
 }
 
 test('a running step gives a stats line every ten seconds, in blocks, rows or days', async () => {

@@ -86,7 +86,7 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
       const reasons = Object.entries(event.reasons).map(([reason, units]) => `${reason}:${digits(units)}`)
       return line('plan', {
         step: event.step,
-        [event.unit]: digits(event.pieces),
+        [event.word]: digits(event.pieces),
         done_before: digits(event.done),
         units: event.units,
         calls: event.requests,

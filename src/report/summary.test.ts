@@ -17,16 +17,16 @@ const started: RunFact = {
 }
 const check = { name: 'every block has a balance', passed: true, severity: 'error', value: '0', expect: '0', sql: 'SELECT 0' } as const
 
-function planned(step: string, pieces: number, unit: 'blocks' | 'rows' | 'checks', done = 0): RunFact {
+function planned(step: string, pieces: number, word: 'blocks' | 'rows' | 'checks', done = 0): RunFact {
   return {
     type: 'step:planned',
     step,
     units: pieces === 0 ? 0 : 1,
     pieces,
     done,
-    requests: unit === 'checks' ? 0 : pieces,
+    requests: word === 'checks' ? 0 : pieces,
     reasons: {},
-    unit,
+    word,
   }
 }
 

@@ -15,7 +15,7 @@ const started: RunFact = {
 }
 
 function planned(pieces: number, done = 0, units = 2): RunFact {
-  return { type: 'step:planned', step: 'blocks', units, pieces, done, requests: pieces, reasons: { new: units }, unit: 'blocks' }
+  return { type: 'step:planned', step: 'blocks', units, pieces, done, requests: pieces, reasons: { new: units }, word: 'blocks' }
 }
 
 function committed(unit: string, pieces: number): RunFact {
@@ -86,7 +86,7 @@ test('a whole run folds into one plain value', () => {
         needs: [],
         state: 'incomplete',
         reason: '4 blocks missing',
-        unit: 'blocks',
+        word: 'blocks',
         total: 10,
         done: 6,
         before: 5,

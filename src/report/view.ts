@@ -1,6 +1,6 @@
 import type { CheckResult, RunEvent, RunFact, StepOutcome, TimeCoverage } from '../sdk/index.js'
 
-export type PieceWord = Extract<RunFact, { type: 'step:planned' }>['unit']
+export type PieceWord = Extract<RunFact, { type: 'step:planned' }>['word']
 
 /** What is known of a run, folded from its events. Plain data: it goes through JSON unchanged. Times are milliseconds UTC. */
 export interface RunView {
@@ -43,7 +43,7 @@ export interface StepView {
   state: 'waiting' | 'planned' | 'running' | StepOutcome
   reason: string | null
   /** What its pieces are called. Null until it is planned. */
-  unit: PieceWord | null
+  word: PieceWord | null
   /** Pieces (blocks, rows, days) of this run: those done and those planned. Null until it is planned. */
   total: number | null
   /** Pieces committed in this run. */
@@ -389,7 +389,7 @@ function planned(step: StepView, event: Extract<RunEvent, { type: 'step:planned'
     calls: earlier.calls + event.requests,
     reasons,
   }
-  step.unit = event.unit
+  step.word = event.word
   step.total = step.done + event.pieces
   step.before = Math.max(0, event.done - step.done)
   step.time = event.time ?? null
@@ -449,7 +449,7 @@ function newStep(id: string): StepView {
     needs: [],
     state: 'waiting',
     reason: null,
-    unit: null,
+    word: null,
     total: null,
     done: 0,
     before: 0,

@@ -28,7 +28,7 @@ const plan = (pieces: number, done = 0): RunFact => ({
   done,
   requests: pieces,
   reasons: {},
-  unit: 'rows',
+  word: 'rows',
 })
 const begin: RunFact = { type: 'step:started', step: 'balances' }
 const commit = (pieces: number): RunFact => ({ type: 'batch:committed', step: 'balances', unit: 'u', pieces, rows: {}, doubles: 0 })

@@ -123,7 +123,7 @@ function announce(services: RunServices, plan: StepPlan): void {
     done: plan.done,
     requests: plan.requests ?? 0,
     reasons,
-    unit: plan.unitWord,
+    word: plan.unitWord,
     time: plan.time,
   })
 }

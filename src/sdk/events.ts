@@ -44,7 +44,8 @@ export type RunFact =
       readonly done: number
       readonly requests: number
       readonly reasons: Readonly<Record<string, number>>
-      readonly unit: 'blocks' | 'rows' | 'days' | 'intervals' | 'units' | 'checks'
+      /** What its pieces are called. */
+      readonly word: 'blocks' | 'rows' | 'days' | 'intervals' | 'units' | 'checks'
       /** Of a step that walks through time. */
       readonly time?: TimeCoverage
     }

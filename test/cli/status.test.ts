@@ -53,7 +53,7 @@ test('--json tells of the running run and fits its schema', async () => {
     startedAt: '2026-03-01T12:00:00.000Z',
     elapsedMs: 5_000,
   })
-  expect(report.steps).toMatchObject([{ id: 'check', state: 'running', unit: 'checks', done: 0, total: 1 }])
+  expect(report.steps).toMatchObject([{ id: 'check', state: 'running', word: 'checks', done: 0, total: 1 }])
 })
 
 test('--watch prints until the run has ended, and gives its lines one by one as JSON', async () => {
@@ -112,7 +112,7 @@ async function startRun(): Promise<StateStore> {
       host: 'here',
       steps: [{ id: 'check', title: 'check', type: 'gate', needs: [] }],
     },
-    { type: 'step:planned', step: 'check', units: 1, pieces: 1, done: 0, requests: 0, reasons: { new: 1 }, unit: 'checks' },
+    { type: 'step:planned', step: 'check', units: 1, pieces: 1, done: 0, requests: 0, reasons: { new: 1 }, word: 'checks' },
     { type: 'step:started', step: 'check' },
   ]
   const view = facts.reduce((seen, fact) => reduce(seen, { run: 'run-1', at: startedAt, ...fact }), initialView())
