@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
+import { facts } from '../sdk/events.js'
 import { isPipeError, type RunFact, type Warehouse } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { RunView } from '../report/view.js'
@@ -123,8 +124,8 @@ async function runOpened({ pipeline, options, io, world, warehouse, state, start
   const bus = createBus(io.clock, id)
   const moved = { count: 0 }
   const emit = (fact: RunFact) => {
-    if (MOVES.has(fact.type)) moved.count++
-    bus.emit(QUIET.has(fact.type) ? fact : redactDeep(fact, redact))
+    if (facts[fact.type].moves) moved.count++
+    bus.emit(facts[fact.type].quiet ? fact : redactDeep(fact, redact))
   }
   await state.startRun({
     id,
@@ -261,31 +262,8 @@ async function runOpened({ pipeline, options, io, world, warehouse, state, start
   return exitCode
 }
 
-/** Events without text of others, and many of them. */
-const QUIET: ReadonlySet<RunFact['type']> = new Set([
-  'batch:committed',
-  'commit:done',
-  'rpc:request',
-  'http:request',
-  'unit:started',
-  'unit:done',
-  'rpc:limits',
-])
-
 const WAIT_MS = 60_000
 const STALL_MS = 300_000
-
-/** What a run that gets on brings about, sooner or later. */
-const MOVES: ReadonlySet<RunFact['type']> = new Set([
-  'round:started',
-  'step:planned',
-  'step:started',
-  'step:ended',
-  'unit:done',
-  'unit:failed',
-  'batch:committed',
-  'check:evaluated',
-])
 
 /** Whether every step that runs reads from outside: a long SQL statement or program moves nothing, and has a timeout of its own. */
 function waitsForOthers(view: RunView, pipeline: Pipeline): boolean {

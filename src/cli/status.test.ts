@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { initialView, reduce, type RunView } from '../report/view.js'
+import { reduce } from '../report/reduce.js'
+import { initialView, type RunView } from '../report/view.js'
 import type { Json, RunFact } from '../sdk/index.js'
 import type { RunRecord } from '../state/store.js'
 import { renderStatus, statusReport } from './status.js'
@@ -30,7 +31,7 @@ const running: readonly (readonly [number, RunFact])[] = [
   [0, { type: 'step:planned', step: 'blocks', units: 1, pieces: 1_000, done: 24, requests: 1_000, reasons: {}, word: 'blocks' }],
   [0, { type: 'step:started', step: 'blocks' }],
   [2_000, { type: 'batch:committed', step: 'blocks', unit: 'u', pieces: 400, rows: { blocks: 400 }, doubles: 0 }],
-  [2_000, { type: 'rpc:request', chain: 'ethereum', figures: { endpoint: 'a.example', calls: 400, bytes: 1, ms: 50 } }],
+  [2_000, { type: 'request', from: { chain: 'ethereum' }, figures: { endpoint: 'a.example', calls: 400, bytes: 1, ms: 50 } }],
   [2_000, { type: 'key:quarantined', step: 'blocks', unit: 'u', key: '7', error: 'gone\x1b[2J', code: 'GONE' }],
 ]
 

@@ -1,17 +1,8 @@
 import type { CheckResult } from '../sdk/index.js'
 import { tidy } from '../plan/tidy.js'
 import { escapeText } from '../report/escape.js'
-import {
-  elapsedOf,
-  etaOf,
-  rateOf,
-  type EndpointView,
-  initialView,
-  type QuarantinedView,
-  type RunView,
-  type StepView,
-  sum,
-} from '../report/view.js'
+import { elapsedOf, etaOf, rateOf, sum } from '../report/rates.js'
+import { type EndpointView, initialView, type QuarantinedView, type RunView, type StepView } from '../report/view.js'
 import { checkLine, checksOf, count, counted, duration, endpointLine, stepLine, took } from '../report/words.js'
 import type { RunRecord } from '../state/store.js'
 

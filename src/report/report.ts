@@ -1,6 +1,7 @@
 import type { StepOutcome } from '../sdk/index.js'
 import { cause, nothingMissing } from './words.js'
-import { type CheckView, elapsedOf, type FailureView, type PieceWord, type RunView, type StepView, sum } from './view.js'
+import { elapsedOf, sum } from './rates.js'
+import type { CheckView, FailureView, PieceWord, RunView, StepView } from './view.js'
 
 /** What a run did and what is left, for its end report. Plain data. Times are milliseconds. */
 export interface RunReport {

@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { RunEvent } from '../sdk/index.js'
-import { reduce, type RunView } from './view.js'
+import { reduce } from './reduce.js'
+import type { RunView } from './view.js'
 
 /** Shows events to somebody. Reads the view, which already holds the event; keeps nothing that must not be lost. */
 export interface Reporter {

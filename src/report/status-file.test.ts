@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Clock, RunEvent, RunFact } from '../sdk/index.js'
 import { statusFileReporter, type StatusFile } from './status-file.js'
-import { initialView, reduce } from './view.js'
+import { reduce } from './reduce.js'
+import { initialView } from './view.js'
 
 let folder = ''
 beforeEach(() => {

@@ -3,7 +3,8 @@ import { dirname } from 'node:path'
 import type { Clock, RunEvent, TimeCoverage } from '../sdk/index.js'
 import { tidy } from '../plan/tidy.js'
 import type { Reporter } from './reporter.js'
-import { type RunView, type StepView, sum } from './view.js'
+import { sum } from './rates.js'
+import type { RunView, StepView } from './view.js'
 
 /** What the status file holds, as JSON. `null` where it is not known. */
 export interface StatusFile {

@@ -168,7 +168,8 @@ function missingLines(step: MissingReport): string[] {
   const lines = [`  ${escapeText(step.step)}: ${text === '' ? step.state : text}`]
   for (const failure of step.failures) {
     if (failure.state === 'retrying') continue
-    lines.push(`    unit ${escapeText(failure.unit)} ${failure.state}: ${escapeText(failure.error)} (${escapeText(failure.code)})`)
+    const what = failure.key === null ? `unit ${escapeText(failure.unit)}` : `key ${escapeText(failure.key)}`
+    lines.push(`    ${what} ${failure.state}: ${escapeText(failure.error)} (${escapeText(failure.code)})`)
     if (failure.hint !== null) lines.push(`      ${escapeText(failure.hint)}`)
   }
   return lines

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { RunFact } from '../sdk/index.js'
-import { initialView, reduce, type StepView } from './view.js'
+import { reduce } from './reduce.js'
+import { initialView, type StepView } from './view.js'
 import { bytes, cause, count, counted, duration, endpointLine, rate, retriesInWords, short, stepLine, took } from './words.js'
 
 /** The step `balances` after these facts, each at its time. */

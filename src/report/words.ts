@@ -1,5 +1,6 @@
 import { escapeText } from './escape.js'
-import { type CheckView, elapsedOf, type EndpointView, etaOf, type PieceWord, rateOf, type RunView, type StepView, sum } from './view.js'
+import { elapsedOf, etaOf, rateOf, sum } from './rates.js'
+import type { CheckView, EndpointView, PieceWord, RunView, StepView } from './view.js'
 
 /** `1,234,567`. Of a fraction below 10, one digit: `0.4` days. */
 export function count(number: number): string {

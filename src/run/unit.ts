@@ -135,14 +135,7 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
       for (const { key, error } of batch.failed ?? []) {
         const about = { step: plan.step.id, error: services.redact(error.message), code: error.code }
         if (error.blame === 'own') services.emit({ type: 'key:quarantined', unit: unit.key, key, ...about })
-        else
-          services.emit({
-            type: 'unit:failed',
-            unit: key,
-            state: 'failed',
-            ...about,
-            hint: error.hint,
-          })
+        else services.emit({ type: 'key:failed', unit: unit.key, key, ...about, hint: error.hint })
       }
       later(write)
       // How many rows a query gave is known when it is committed, and belongs into the unit's last checkpoint.
