@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { reduce } from '../report/reduce.js'
-import { initialView, type RunView } from '../report/view.js'
+import { reduce } from './reduce.js'
+import { initialView, type RunView } from './view.js'
 import type { Json, RunFact } from '../sdk/index.js'
 import type { RunRecord } from '../state/store.js'
 import { renderStatus, statusReport } from './status.js'
