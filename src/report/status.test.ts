@@ -195,3 +195,9 @@ test('a pipeline that never ran says how to run it', () => {
 test('a run of which the view was never written is shown without steps', () => {
   expect(renderStatus({ ...input, runs: [record({ view: undefined })], checks: [] })).toContain('running for 0:04')
 })
+
+test('the view that an older version kept is shown with what it says', () => {
+  const view = JSON.parse(JSON.stringify(record({}).view).replaceAll('"word":"blocks"', '"unit":"blocks"')) as Json
+  const { steps } = statusReport({ ...input, runs: [record({ view })], checks: [] })
+  expect(steps[0]).toMatchObject({ id: 'blocks', word: null, done: 400 })
+})

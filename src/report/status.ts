@@ -2,7 +2,7 @@ import type { CheckResult } from '../sdk/index.js'
 import { tidy } from '../plan/tidy.js'
 import { escapeText } from './escape.js'
 import { elapsedOf, etaOf, rateOf, sum } from './rates.js'
-import { type EndpointView, initialView, type QuarantinedView, type RunView, type StepView } from './view.js'
+import { type EndpointView, initialView, newStep, type QuarantinedView, type RunView, type StepView } from './view.js'
 import { checkLine, checksOf, count, counted, duration, endpointLine, stepLine, took } from './words.js'
 import type { RunRecord } from '../state/store.js'
 
@@ -131,7 +131,8 @@ const silentMs = 60_000
 
 function viewOf(run: RunRecord): RunView {
   // What the run wrote: a RunView, or that of an older version with fewer fields.
-  const view = { ...initialView(), ...(run.view as Partial<RunView> | undefined) }
+  const found = { ...initialView(), ...(run.view as Partial<RunView> | undefined) }
+  const view = { ...found, steps: found.steps.map((step) => ({ ...newStep(step.id), ...step })) }
   if (run.outcome !== 'crashed') return view
   const steps = view.steps.map((step) =>
     step.state === 'running' ? { ...step, state: 'stopped' as const, reason: 'its process is gone', endedAt: run.updatedAt } : step,

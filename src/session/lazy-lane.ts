@@ -1,4 +1,5 @@
 import type { Step } from '../pipeline/pipeline.js'
+import type { LaneOptions } from '../rpc/lane.js'
 import type { ChainRpc } from '../rpc/pool.js'
 import { StepWithoutChainError } from '../run/run.js'
 import type { RpcPool } from '../sdk/index.js'
@@ -8,10 +9,7 @@ export function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>)
   let lane: Promise<RpcPool> | undefined
   const get = (): Promise<RpcPool> => {
     if (step.chain === undefined) throw new StepWithoutChainError(step.id)
-    const { attempts, waitMs, maxWaitMs } = step.retry
-    const batch = batchOf(step)
-    lane ??= open(step.chain).then((rpc) => rpc.lane({ id: step.id, parallel: step.parallel, batch, attempts, waitMs, maxWaitMs }))
-    return lane
+    return (lane ??= open(step.chain).then((rpc) => rpc.lane(optionsOf(step))))
   }
   return {
     batch: async (calls, options) => (await get()).batch(calls, options),
@@ -20,7 +18,9 @@ export function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>)
   }
 }
 
-function batchOf(step: Step): number | undefined {
-  const batch = typeof step.with === 'object' && step.with !== null && 'batch' in step.with ? Number(step.with.batch) : undefined
-  return Number.isNaN(batch) ? undefined : batch
+function optionsOf({ id, parallel, retry, definition, with: config }: Step): LaneOptions {
+  const { attempts, waitMs, maxWaitMs } = retry
+  // `with` was checked against the schema that the definition's `rpc` has its type from.
+  const { batch } = definition.rpc?.(config as never) ?? {}
+  return { id, parallel, batch, attempts, waitMs, maxWaitMs }
 }
