@@ -2,13 +2,13 @@ import { RESET_FINGERPRINT } from '../ledger/fingerprints.js'
 import { resetRows } from '../ledger/reset.js'
 import { didYouMean, micros } from '../sdk/index.js'
 import { withLedger } from './amend.js'
-import { Exit, type Io } from './io.js'
+import type { Io } from './io.js'
 import type { ResetOptions } from './options.js'
 import { UsageError } from './usage-error.js'
 
 /** Marks units as not done, split where the range begins and ends. Deletes nothing: the next run replaces what they wrote. */
 export async function resetCommand(file: string, { step, range, state, demo }: ResetOptions, io: Io): Promise<number> {
-  const code = await withLedger(file, { state, demo, verb: 'reset' }, io, async (pipeline, warehouse) => {
+  return withLedger(file, { state, demo, verb: 'reset' }, io, async (pipeline, warehouse) => {
     const ids = pipeline.steps.map(({ id }) => id)
     const found = pipeline.steps.find(({ id }) => id === step)
     if (!found) throw new UsageError(`--step ${step}: no such step`, didYouMean(step, ids) ?? `it has ${ids.join(', ')}`)
@@ -18,7 +18,7 @@ export async function resetCommand(file: string, { step, range, state, demo }: R
     await warehouse.amend(
       pipeline.name,
       { ...change, ...(range === undefined ? { release: [{ step }] } : {}) },
-      BigInt(Math.round(io.clock.now())) * 1000n,
+      micros(io.clock),
     )
     for (const unit of change.names) io.stdout.write(`${step} ${unit}: will be done again\n`)
     io.stdout.write(
@@ -26,7 +26,5 @@ export async function resetCommand(file: string, { step, range, state, demo }: R
         ? `nothing of ${step} is done${range === undefined ? '' : ` in ${range}`} (${warehouse.display})\n`
         : `${change.names.length} units in ${warehouse.display} will be replaced by: pipe run ${file}${demo ? ' --demo' : ''}\n`,
     )
-    return Exit.done
   })
-  return code ?? Exit.notStarted
 }

@@ -125,7 +125,7 @@ function announce(services: RunServices, plan: StepPlan): void {
     done: plan.done,
     requests: plan.requests ?? 0,
     reasons,
-    unit: plan.word,
+    word: plan.word,
     time: plan.time,
   })
 }
