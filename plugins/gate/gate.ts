@@ -58,6 +58,7 @@ const DEFAULT_TIMEOUT_MS = 600_000
 export const gate = defineStep({
   type: 'gate',
   summary: 'Stays closed until its queries give what is expected.',
+  closes: true,
   config,
   example: `name: checked
 warehouse: duckdb:data/checked.duckdb

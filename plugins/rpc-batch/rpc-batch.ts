@@ -62,6 +62,7 @@ steps:
 `,
 
   check: checkConfig,
+  rpc: ({ batch }) => ({ batch: typeof batch === 'number' ? batch : undefined }),
   outputs: outputsOf,
 
   async *plan(ctx): AsyncIterable<Wanted> {

@@ -275,11 +275,18 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
   readonly requires?: readonly ('chain' | 'source' | 'into')[]
   /** How many units of one such step may be open at once. Default 4. */
   readonly units?: number
+  /** Its units only look: what needs the step waits until all its checks pass, and nothing of it is ever done for good. */
+  readonly closes?: true
   /** What `parallel` in the file bounds: units (days, statements; the default) or requests in flight, which `lane` gets. */
   readonly parallel?: 'units' | 'requests'
   check?(ctx: CheckContext<Static<C>>): Iterable<ConfigProblem>
   /** Tables that its rows are computed from inside the warehouse: commits to them say which of its units are due. */
   inputs?(ctx: CheckContext<Static<C>>): readonly StepInput[]
+  /**
+   * What its `with` says of JSON-RPC requests, for the lane of the step. `batch`: the most calls that one request may hold;
+   * without it, as many as the endpoint takes. Asked before any value is known: a field may still be a `$name`.
+   */
+  rpc?(config: Static<C>): { readonly batch?: number }
   /** Where rows go. Default: all columns into `into`. */
   outputs?(ctx: CheckContext<Static<C>>): readonly Output[]
   plan(ctx: PlanContext<Static<C>>): Iterable<Wanted> | AsyncIterable<Wanted>
