@@ -32,6 +32,7 @@ const blocks = Type.Object(
 const query = Type.Object(
   {
     sql: Type.Union([Type.String(), Type.Record(Type.String(), Type.String())], {
+      references: 'sql',
       description: 'Which rows should exist. Those whose key and copied columns the table has are skipped. A map gives a text a warehouse.',
     }),
     key: Type.Array(Type.String(), { minItems: 1, description: 'Columns of the query that name a row.' }),

@@ -12,7 +12,7 @@ import {
   type Wanted,
 } from '../../src/sdk/index.js'
 import { abiProblem, mentionedNames } from './calls.js'
-import { checkConfig, isBlocks, outputsOf } from './check.js'
+import { checkConfig, isBlocks, outputsOf, namesOf } from './check.js'
 import { config, type Config } from './config.js'
 import { readUnit } from './read.js'
 
@@ -61,6 +61,7 @@ steps:
       row: { number: block.number, hash: block.hash, timestamp: block.timestamp }
 `,
 
+  names: namesOf,
   check: checkConfig,
   rpc: ({ batch }) => ({ batch: typeof batch === 'number' ? batch : undefined }),
   outputs: outputsOf,

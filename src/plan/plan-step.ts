@@ -12,7 +12,8 @@ import {
 import { fingerprint as fingerprintOf } from '../pipeline/steps/fingerprint.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { keptPaths, urlPaths } from '../pipeline/schema/tuning.js'
-import { referenceName, substitute, substituteText } from '../sdk/references.js'
+import { referenceName } from '../sdk/names.js'
+import { substitute, substituteText } from '../sdk/references.js'
 import { checkConfig } from './config.js'
 import { count } from './intervals.js'
 import {

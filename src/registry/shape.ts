@@ -65,7 +65,7 @@ async function mistakesOf(value: unknown): Promise<readonly string[]> {
   )
   for (const name of ['plan', 'run'] as const)
     need(typeof value[name] === 'function', `${name} must be a function (is ${show(value[name])})`)
-  for (const name of ['check', 'outputs'] as const)
+  for (const name of ['names', 'check', 'inputs', 'outputs', 'rpc'] as const)
     need(value[name] === undefined || typeof value[name] === 'function', `${name} must be a function (is ${show(value[name])})`)
   wrong.push(...(await schemaMistakes('config', config)))
   if (cursor !== undefined) wrong.push(...(await schemaMistakes('cursor', cursor)))
