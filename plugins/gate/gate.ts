@@ -10,7 +10,7 @@ import {
   type Statement,
   Type,
   type Wanted,
-} from '../../src/sdk/index.js'
+} from '../../src/sdk/authors.js'
 import { meets, parseExpectation } from './expectation.js'
 
 const config = Type.Object(

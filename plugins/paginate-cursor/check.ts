@@ -14,7 +14,7 @@ import {
   rowsOf,
   type Table,
   textReferences,
-} from '../../src/sdk/index.js'
+} from '../../src/sdk/authors.js'
 import type { Config } from './config.js'
 
 /** What `request` may name beside params: they change from page to page. */

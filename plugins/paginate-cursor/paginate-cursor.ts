@@ -1,4 +1,4 @@
-import { defineStep, parseDuration, type Wanted } from '../../src/sdk/index.js'
+import { defineStep, parseDuration, type Wanted } from '../../src/sdk/authors.js'
 import { checkConfig, namesOf, kindOf, outputsOf } from './check.js'
 import { config, type Config, cursorSchema } from './config.js'
 import { readUnit } from './read.js'

@@ -10,7 +10,7 @@ import {
   type RowsConfig,
   rowsOf,
   type Table,
-} from '../../src/sdk/index.js'
+} from '../../src/sdk/authors.js'
 import { mentionedNames } from './calls.js'
 import type { Config } from './config.js'
 

@@ -1,4 +1,4 @@
-import { computeSchema, rowSchema, rowsSchema, type Static, Type } from '../../src/sdk/index.js'
+import { computeSchema, rowSchema, rowsSchema, type Static, Type } from '../../src/sdk/authors.js'
 
 const order = Type.Optional(
   Type.Union([Type.Literal('newest-first'), Type.Literal('oldest-first')], {

@@ -10,7 +10,7 @@ import {
   sqlFor,
   type Statement,
   type Wanted,
-} from '../../src/sdk/index.js'
+} from '../../src/sdk/authors.js'
 import { abiProblem, mentionedNames } from './calls.js'
 import { checkConfig, isBlocks, outputsOf, namesOf } from './check.js'
 import { config, type Config } from './config.js'

@@ -12,7 +12,7 @@ import {
   type StepInput,
   type Table,
   tablesIn,
-} from '../../src/sdk/index.js'
+} from '../../src/sdk/authors.js'
 import type { Config } from './config.js'
 
 const DAY_MS = 86_400_000

@@ -1,4 +1,4 @@
-import { type Static, Type } from '../../src/sdk/index.js'
+import { type Static, Type } from '../../src/sdk/authors.js'
 
 export const config = Type.Object(
   {

@@ -13,7 +13,7 @@ import {
   sqlReferences,
   type Statement,
   type Wanted,
-} from '../../src/sdk/index.js'
+} from '../../src/sdk/authors.js'
 import { checkConfig, inputsOf, spanOf, namesOf } from './check.js'
 import { config, type Config } from './config.js'
 

@@ -74,7 +74,7 @@ async function mistakesOf(value: unknown): Promise<readonly string[]> {
 
 async function schemaMistakes(name: string, schema: unknown): Promise<readonly string[]> {
   if (!isObject(schema)) return [`${name} must be a JSON Schema (is ${show(schema)})`]
-  const { Ajv2020 } = await import('../pipeline/schema/ajv.js')
+  const { Ajv2020 } = await import('./ajv.js')
   const ajv = new Ajv2020({ strict: false, allErrors: true, logger: false, validateFormats: false })
   if (!ajv.validateSchema(schema)) return [`${name} is no JSON Schema: ${ajv.errorsText(ajv.errors, { dataVar: name })}`]
   try {
