@@ -7,7 +7,7 @@ const clock = 'time is passed in (ARCHITECTURE, decision 11): take a Clock'
 const adapters = ['src/sandbox/clock.ts', 'src/sandbox/main.ts', 'src/postgres/pause.ts']
 
 export default tseslint.config(
-  { ignores: ['dist/', 'coverage/', 'node_modules/', 'data/', '.pipe/'] },
+  { ignores: ['dist/', 'dist-bench/', 'coverage/', 'node_modules/', 'data/', '.pipe/'] },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommended],

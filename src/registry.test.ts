@@ -213,7 +213,7 @@ test('a registry knows its types and what was meant by others', () => {
 
 describe('in a process of its own', () => {
   const registryFile = fileURLToPath(new URL('registry.ts', import.meta.url))
-  const sdkFile = fileURLToPath(new URL('sdk/index.ts', import.meta.url))
+  const sdkFile = fileURLToPath(new URL('sdk/authors.ts', import.meta.url))
   const tsx = fileURLToPath(import.meta.resolve('tsx'))
 
   async function loadApart(root: string, specs: readonly string[]): Promise<unknown> {

@@ -41,7 +41,10 @@ describe('rooms', () => {
         file: 'src/rpc/pool.ts',
         text: "import type { Run } from '../run/run.js'\nexport { x } from '../sdk/index'\nconst y = await import('../warehouse/open.js')",
       },
-      { file: 'plugins/gate/gate.ts', text: "import { z } from '../rpc-batch/check.js'\nimport { s } from '../../src/sdk/index.js'" },
+      {
+        file: 'plugins/gate/gate.ts',
+        text: "import { z } from '../rpc-batch/check.js'\nimport { s } from '../../src/sdk/authors.js'\nimport { w } from '../../src/sdk/index.js'",
+      },
       {
         file: 'src/run/unit.ts',
         text: "import { setTimeout } from 'node:timers/promises'\nconst at = [Date.now(), new Date(), Math.random()]\nprocess.exit()\nawait fetch(url)",
@@ -59,6 +62,7 @@ describe('rooms', () => {
     ])
     expect(pluginProblems(bad).map((problem) => problem.split(', but')[0])).toEqual([
       'plugins/gate/gate.ts:1 imports ../rpc-batch/check.js',
+      'plugins/gate/gate.ts:3 imports ../../src/sdk/index.js',
     ])
     expect(outsideProblems(bad, {}).map((problem) => problem.split(', which')[0])).toEqual([
       'src/run/unit.ts:2 uses Date.now',

@@ -3,16 +3,14 @@ import {
   type CheckResult,
   type ConfigProblem,
   defineStep,
-  didYouMean,
   isPipeError,
   parseDuration,
-  sqlReferences,
   type RunContext,
   type Static,
   type Statement,
   Type,
   type Wanted,
-} from '../../src/sdk/index.js'
+} from '../../src/sdk/authors.js'
 import { meets, parseExpectation } from './expectation.js'
 
 const config = Type.Object(
@@ -21,7 +19,10 @@ const config = Type.Object(
       Type.Object(
         {
           name: Type.String({ minLength: 1, description: 'What holds when the check passes, in words.' }),
-          sql: Type.Union([Type.String(), Type.Record(Type.String(), Type.String())], { description: 'Query that gives one number.' }),
+          sql: Type.Union([Type.String(), Type.Record(Type.String(), Type.String())], {
+            references: 'sql',
+            description: 'Query that gives one number.',
+          }),
           expect: Type.Union([Type.Number(), Type.String()], {
             description: 'What the number must be: `0`, `">= 80"`, `"between 1 and 5"`.',
           }),
@@ -58,8 +59,8 @@ const DEFAULT_TIMEOUT_MS = 600_000
 export const gate = defineStep({
   type: 'gate',
   summary: 'Stays closed until its queries give what is expected.',
-  config,
   closes: true,
+  config,
   example: `name: checked
 warehouse: duckdb:data/checked.duckdb
 tables:
@@ -72,18 +73,8 @@ steps:
         - { name: no negative numbers, sql: SELECT count(*) FROM numbers WHERE n < 0, expect: 0 }
 `,
 
-  *check({ config, names }): Iterable<ConfigProblem> {
+  *check({ config }): Iterable<ConfigProblem> {
     for (const [i, check] of config.checks.entries()) {
-      for (const text of typeof check.sql === 'string' ? [check.sql] : Object.values(check.sql)) {
-        for (const { name } of sqlReferences(text)) {
-          if (!names.has(name) && !names.has(name.split('.', 1)[0] ?? ''))
-            yield {
-              path: ['checks', i, 'sql'],
-              message: `$${name} is not defined`,
-              hint: didYouMean(name, names) ?? 'params and $now are known here',
-            }
-        }
-      }
       for (const field of ['expect', 'while_running'] as const) {
         const wanted = check[field]
         if (wanted !== undefined && parseExpectation(wanted) === undefined)

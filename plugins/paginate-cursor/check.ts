@@ -3,18 +3,18 @@ import {
   checkRow,
   checkRowsPart,
   type ConfigProblem,
-  didYouMean,
-  type Json,
+  type KnownNames,
   type Output,
   parseDuration,
   parseInstant,
   referenceName,
+  rowNames,
   rowOutputs,
   type RowsConfig,
   rowsOf,
   type Table,
   textReferences,
-} from '../../src/sdk/index.js'
+} from '../../src/sdk/authors.js'
 import type { Config } from './config.js'
 
 /** What `request` may name beside params: they change from page to page. */
@@ -62,29 +62,22 @@ export function isTimestamp(table: Table | undefined, column: string): boolean {
 /** `item.block.time` is `block.time`. */
 export const samePath = (path: string) => path.replace(/^item\./, '')
 
+export function* namesOf({ config, into }: CheckContext<Config>): Iterable<KnownNames> {
+  yield { path: ['request'], names: PAGE_NAMES }
+  for (const rows of rowsOf(config, into)) yield rowNames(rows, [])
+}
+
 /** What can be said of `with` before any value is known. */
 export function* checkConfig({ config, into, tables, names }: CheckContext<Config>): Iterable<ConfigProblem> {
   yield* checkRowsPart(config, into, '{ id: id, time: time }')
-  for (const rows of rowsOf(config, into)) yield* checkRow(rows, { tables, roots: undefined, names })
-  yield* checkNames(config, names)
+  for (const rows of rowsOf(config, into)) yield* checkRow(rows, { tables, roots: undefined })
+  yield* checkParams(config, names)
   yield* checkCover(config, into, tables)
   yield* checkCursor(config)
   for (const field of ['overlap'] as const) yield* checkDuration(config[field], [field])
 }
 
-function* checkNames({ request }: Config, names: ReadonlySet<string>): Iterable<ConfigProblem> {
-  const known = [...PAGE_NAMES, ...names]
-  const unknown = (name: string) => !known.includes(name) && !names.has(name.split('.', 1)[0] ?? '')
-  const problem = (path: readonly string[], name: string): ConfigProblem => ({
-    path,
-    message: `$${name} is not defined`,
-    hint: didYouMean(name, known)?.replace('"', '"$') ?? `known here: ${known.map((each) => `$${each}`).join(', ')}`,
-  })
-  for (const { name } of textReferences(request.path)) if (unknown(name)) yield problem(['request', 'path'], name)
-  for (const [key, value] of Object.entries(request.query ?? {})) {
-    const name = referenceName(value as Json)
-    if (name !== undefined && unknown(name)) yield problem(['request', 'query', key], name)
-  }
+function* checkParams({ request }: Config, names: ReadonlySet<string>): Iterable<ConfigProblem> {
   for (const name of namesIn(request)) {
     if (PAGE_NAMES.includes(name as PageName) && names.has(name))
       yield { path: ['request'], message: `uses $${name}, which is also a param`, hint: 'give the param another name' }

@@ -1,4 +1,4 @@
-import { computeSchema, rowSchema, rowsSchema, type Static, Type } from '../../src/sdk/index.js'
+import { computeSchema, rowSchema, rowsSchema, type Static, Type } from '../../src/sdk/authors.js'
 
 const unit = Type.Union([Type.Literal('s'), Type.Literal('ms'), Type.Literal('iso')])
 

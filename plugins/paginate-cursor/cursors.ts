@@ -1,4 +1,4 @@
-import { compilePath, type Json } from '../../src/sdk/index.js'
+import { compilePath, type Json } from '../../src/sdk/authors.js'
 import type { Config } from './config.js'
 import { CursorNotUniqueError, CursorStuckError, PageShapeError } from './errors.js'
 import { fieldOf, type Page, pointerOf } from './page.js'

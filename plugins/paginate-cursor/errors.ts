@@ -1,4 +1,4 @@
-import { PipeError } from '../../src/sdk/index.js'
+import { PipeError } from '../../src/sdk/authors.js'
 
 /** A page is not what the step expects of it. Names the place in the reply as a JSON pointer. */
 export class PageShapeError extends PipeError {

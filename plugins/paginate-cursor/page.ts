@@ -16,7 +16,7 @@ import {
   type RunContext,
   type Table,
   type Value,
-} from '../../src/sdk/index.js'
+} from '../../src/sdk/authors.js'
 import { isTimestamp, samePath } from './check.js'
 import type { Config, StoredCursor } from './config.js'
 import { PageErrorError, PageShapeError } from './errors.js'

@@ -1,4 +1,4 @@
-import type { Json } from '../../src/sdk/index.js'
+import type { Json } from '../../src/sdk/authors.js'
 import type { PageName } from './check.js'
 import type { Page, PageRow } from './page.js'
 

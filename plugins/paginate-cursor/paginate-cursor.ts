@@ -1,5 +1,5 @@
-import { defineStep, parseDuration, timeAxis, type Wanted } from '../../src/sdk/index.js'
-import { checkConfig, kindOf, outputsOf } from './check.js'
+import { defineStep, parseDuration, timeAxis, type Wanted } from '../../src/sdk/authors.js'
+import { checkConfig, namesOf, kindOf, outputsOf } from './check.js'
 import { config, type Config, cursorSchema } from './config.js'
 import { readUnit } from './read.js'
 import { target } from './target.js'
@@ -29,6 +29,7 @@ steps:
       row: { id: id, time: time, sender: sender, fee: fee }
 `,
 
+  names: namesOf,
   check: checkConfig,
   outputs: outputsOf,
 

@@ -9,7 +9,7 @@ import {
   type Row,
   sql,
   type Value,
-} from '../../src/sdk/index.js'
+} from '../../src/sdk/authors.js'
 import { kindOf, namesIn } from './check.js'
 import type { StoredCursor } from './config.js'
 import { KeyPager, NextPager } from './cursors.js'

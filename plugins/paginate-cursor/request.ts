@@ -1,4 +1,4 @@
-import { type HttpRequest, type Json, referenceName, type Scope, substituteText } from '../../src/sdk/index.js'
+import { type HttpRequest, type Json, referenceName, type Scope, substituteText } from '../../src/sdk/authors.js'
 import type { PageName } from './check.js'
 import type { Config } from './config.js'
 

@@ -1,4 +1,4 @@
-import { parseDuration, parseInstant, type PlanContext } from '../../src/sdk/index.js'
+import { parseDuration, parseInstant, type PlanContext } from '../../src/sdk/authors.js'
 import type { Config } from './config.js'
 import { CoverError } from './errors.js'
 

@@ -1,4 +1,4 @@
-import { formatInstant, parseInstant } from '../../src/sdk/index.js'
+import { formatInstant, parseInstant } from '../../src/sdk/authors.js'
 import type { TimeUnit } from './config.js'
 import { PageTimeError } from './errors.js'
 

@@ -1,4 +1,4 @@
-import { compilePath, formatInstant } from '../../src/sdk/index.js'
+import { compilePath, formatInstant } from '../../src/sdk/authors.js'
 import type { Config, TimeUnit } from './config.js'
 import { ListOrderError, PageOutsideError, PageShapeError, SecondTooFullError } from './errors.js'
 import { type Page, type PageRow, pointerOf } from './page.js'

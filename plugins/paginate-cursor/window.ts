@@ -1,4 +1,4 @@
-import { formatInstant, parseDuration } from '../../src/sdk/index.js'
+import { formatInstant, parseDuration } from '../../src/sdk/authors.js'
 import { PageOutsideError, SecondTooFullError } from './errors.js'
 import type { Context } from './page.js'
 import { boundsOf, createAsk, type PageBatch, serverNow, tableRows } from './read.js'

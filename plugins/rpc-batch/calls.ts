@@ -9,7 +9,7 @@ import {
   referenceName,
   type RpcCall,
   type Scope,
-} from '../../src/sdk/index.js'
+} from '../../src/sdk/authors.js'
 import type { CallConfig } from './config.js'
 
 /** A contract answered with something that its ABI text does not describe. */

@@ -3,16 +3,14 @@ import {
   checkRow,
   checkRowsPart,
   type ConfigProblem,
-  didYouMean,
-  type Json,
+  type KnownNames,
   type Output,
-  referencesIn,
+  rowNames,
   rowOutputs,
   type RowsConfig,
   rowsOf,
-  sqlReferences,
   type Table,
-} from '../../src/sdk/index.js'
+} from '../../src/sdk/authors.js'
 import { mentionedNames } from './calls.js'
 import type { Config } from './config.js'
 
@@ -38,8 +36,16 @@ function blockColumn(row: RowsConfig['row'], table: Table | undefined): string |
   return (inKey ?? numbers[0])?.[0]
 }
 
+/** A call may use the number of its block, or the columns of the query, which `plan` checks, and results of other calls. */
+export function* namesOf({ config, into }: CheckContext<Config>): Iterable<KnownNames> {
+  const known = ['number', ...Object.keys(config.calls)]
+  const blocks = isBlocks(config.over)
+  yield { path: ['calls'], names: blocks ? known : 'any' }
+  for (const rows of rowsOf(config, into)) yield rowNames(rows, blocks ? known : [])
+}
+
 /** What can be said of `with` before any value is known. Columns of `over.sql` are known to `plan` only. */
-export function* checkConfig({ config, into, tables, names }: CheckContext<Config>): Iterable<ConfigProblem> {
+export function* checkConfig({ config, into, tables }: CheckContext<Config>): Iterable<ConfigProblem> {
   const calls = Object.keys(config.calls)
   yield* checkRowsPart(config, into, '{ number: block.number }')
   const blocks = isBlocks(config.over)
@@ -48,53 +54,24 @@ export function* checkConfig({ config, into, tables, names }: CheckContext<Confi
     if (typeof from === 'number' && typeof to === 'number' && from > to)
       yield { path: ['over', 'blocks', 'from'], message: `is ${from}, after \`to\` (${to})`, hint: 'swap them' }
   }
-  yield* checkOver(config.over, names)
   const known = new Set([...(blocks ? ['number'] : []), ...calls])
-  yield* checkCalls(config, calls, known, names, blocks)
+  yield* checkCalls(config, calls, blocks)
   for (const rows of rowsOf(config, into)) {
-    yield* checkRow(rows, { tables, roots: blocks ? known : undefined, names })
+    yield* checkRow(rows, { tables, roots: blocks ? known : undefined })
     yield* checkCopied(rows, config)
   }
 }
 
-/** Every `$name` of `over` is a param or built in: nothing else is known when the step is planned. */
-function* checkOver(over: Config['over'], names: ReadonlySet<string>): Iterable<ConfigProblem> {
-  const unknown = (name: string) => !names.has(name) && !names.has(name.split('.', 1)[0] ?? '')
-  const problem = (path: readonly (string | number)[], name: string): ConfigProblem => ({
-    path,
-    message: `$${name} is not defined`,
-    hint: didYouMean(name, names)?.replace('"', '"$') ?? `known here: ${[...names].map((known) => `$${known}`).join(', ')}`,
-  })
-  for (const { name, path } of referencesIn(over as Json)) if (unknown(name)) yield problem(['over', ...path], name)
-  if (isBlocks(over)) return
-  const texts = typeof over.sql === 'string' ? [over.sql] : Object.values(over.sql)
-  for (const text of texts) for (const { name } of sqlReferences(text)) if (unknown(name)) yield problem(['over', 'sql'], name)
-}
-
-function* checkCalls(
-  config: Config,
-  calls: readonly string[],
-  known: ReadonlySet<string>,
-  names: ReadonlySet<string>,
-  blocks: boolean,
-): Iterable<ConfigProblem> {
+function* checkCalls(config: Config, calls: readonly string[], blocks: boolean): Iterable<ConfigProblem> {
   for (const [i, [name, call]] of Object.entries(config.calls).entries()) {
     if (blocks && name === 'number') yield { path: ['calls', name], message: 'has the name of the block number', hint: 'use another name' }
     for (const mentioned of mentionedNames(call)) {
-      const root = mentioned.split('.', 1)[0] ?? ''
-      const at = calls.indexOf(root)
+      const at = calls.indexOf(mentioned.split('.', 1)[0] ?? '')
       if (at >= i)
         yield {
           path: ['calls', name],
           message: `uses $${mentioned}, which is ${at === i ? 'itself' : 'asked after it'}`,
           hint: 'a call may use results of calls above it',
-        }
-      // Fields of a query are known when the warehouse has looked at it.
-      else if (blocks && at < 0 && !known.has(root) && !names.has(mentioned) && !names.has(root))
-        yield {
-          path: ['calls', name],
-          message: `$${mentioned} is not defined`,
-          hint: didYouMean(root, [...known, ...names]) ?? `known here: ${[...known].map((n) => `$${n}`).join(', ')}`,
         }
     }
   }

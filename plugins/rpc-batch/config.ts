@@ -1,4 +1,4 @@
-import { computeSchema, rowSchema, rowsSchema, type Static, Type } from '../../src/sdk/index.js'
+import { computeSchema, rowSchema, rowsSchema, type Static, Type } from '../../src/sdk/authors.js'
 
 const order = Type.Optional(
   Type.Union([Type.Literal('newest-first'), Type.Literal('oldest-first')], {
@@ -32,6 +32,7 @@ const blocks = Type.Object(
 const query = Type.Object(
   {
     sql: Type.Union([Type.String(), Type.Record(Type.String(), Type.String())], {
+      references: 'sql',
       description: 'Which rows should exist. Those whose key and copied columns the table has are skipped. A map gives a text a warehouse.',
     }),
     key: Type.Array(Type.String(), { minItems: 1, description: 'Columns of the query that name a row.' }),

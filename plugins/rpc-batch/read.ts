@@ -8,7 +8,7 @@ import {
   type RunContext,
   rowMakers,
   rowsOf,
-} from '../../src/sdk/index.js'
+} from '../../src/sdk/authors.js'
 import { compileCalls, type CompiledCall, type Highest } from './calls.js'
 import { isBlocks } from './check.js'
 import type { Config } from './config.js'

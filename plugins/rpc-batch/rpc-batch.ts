@@ -11,9 +11,9 @@ import {
   sqlFor,
   type Statement,
   type Wanted,
-} from '../../src/sdk/index.js'
+} from '../../src/sdk/authors.js'
 import { abiProblem, mentionedNames } from './calls.js'
-import { checkConfig, isBlocks, outputsOf } from './check.js'
+import { checkConfig, isBlocks, outputsOf, namesOf } from './check.js'
 import { config, type Config } from './config.js'
 import { readUnit } from './read.js'
 
@@ -62,6 +62,7 @@ steps:
       row: { number: block.number, hash: block.hash, timestamp: block.timestamp }
 `,
 
+  names: namesOf,
   check: checkConfig,
   rpc: ({ batch }) => ({ batch: typeof batch === 'number' ? batch : undefined }),
   outputs: outputsOf,

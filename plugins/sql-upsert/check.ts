@@ -2,9 +2,9 @@ import {
   type CheckContext,
   type ConfigProblem,
   didYouMean,
+  type KnownNames,
   parseDuration,
   queryProblem,
-  referenceName,
   type SqlByWarehouse,
   sqlProblem,
   sqlReferences,
@@ -12,7 +12,7 @@ import {
   type StepInput,
   type Table,
   tablesIn,
-} from '../../src/sdk/index.js'
+} from '../../src/sdk/authors.js'
 import type { Config } from './config.js'
 
 const DAY_MS = 86_400_000
@@ -20,6 +20,17 @@ const BOUNDS = ['start', 'end']
 const TEXTS: ReadonlySet<string> = new Set(['text', 'address', 'hash', 'bytes'])
 
 type Path = readonly (string | number)[]
+
+/** `$start` and `$end` are the borders of an interval. */
+export function* namesOf({ config }: CheckContext<Config>): Iterable<KnownNames> {
+  if (config.interval) yield { path: ['sql'], names: BOUNDS }
+  else
+    yield {
+      path: ['sql'],
+      names: [],
+      hint: (name) => (BOUNDS.includes(name) ? 'it is the border of an interval: interval: { by: 1d, of: { TABLE: COLUMN } }' : undefined),
+    }
+}
 
 /** What can be said of `with` before any value is known. The columns of the SELECT are known to `plan` only. */
 export function* checkConfig(context: CheckContext<Config>): Iterable<ConfigProblem> {
@@ -57,30 +68,13 @@ function textsOf(sql: SqlByWarehouse): readonly { readonly text: string; readonl
     : Object.entries(sql).map(([kind, text]) => ({ text, path: ['sql', kind] }))
 }
 
-function* checkText(text: string, path: Path, { config, names }: CheckContext<Config>): Iterable<ConfigProblem> {
+function* checkText(text: string, path: Path, { config }: CheckContext<Config>): Iterable<ConfigProblem> {
   const problem = sqlProblem(text) ?? queryProblem(text)
   if (problem) {
     yield { path, message: problem.message, hint: problem.hint }
     return
   }
   const used = sqlReferences(text).map(({ name }) => name)
-  for (const name of new Set(used)) {
-    if (BOUNDS.includes(name)) {
-      if (!config.interval)
-        yield {
-          path,
-          message: `$${name} is not defined`,
-          hint: 'it is the border of an interval: interval: { by: 1d, of: { TABLE: COLUMN } }',
-        }
-    } else if (!names.has(name) && !names.has(name.split('.', 1)[0] ?? '')) {
-      const known = [...names, ...(config.interval ? BOUNDS : [])]
-      yield {
-        path,
-        message: `$${name} is not defined`,
-        hint: didYouMean(name, known)?.replace('"', '"$') ?? `known here: ${known.map((each) => `$${each}`).join(', ')}`,
-      }
-    }
-  }
   if (config.interval && !used.some((name) => BOUNDS.includes(name)))
     yield {
       path,
@@ -174,11 +168,10 @@ function* checkRange(into: Table, wholeDays: boolean, path: Path): Iterable<Conf
   }
 }
 
-function* checkConstants({ config, into, names }: CheckContext<Config>): Iterable<ConfigProblem> {
-  for (const [name, text] of Object.entries(config.constants ?? {})) {
+function* checkConstants({ config, into }: CheckContext<Config>): Iterable<ConfigProblem> {
+  for (const name of Object.keys(config.constants ?? {})) {
     const path = ['constants', name]
     const column = into?.columns.find((candidate) => candidate.name === name)
-    const reference = referenceName(text)
     if (into && !column)
       yield {
         path,
@@ -191,12 +184,6 @@ function* checkConstants({ config, into, names }: CheckContext<Config>): Iterabl
       }
     if (column && !TEXTS.has(column.type.kind))
       yield { path, message: `is ${column.type.kind}, and a constant is a text`, hint: 'use a text column' }
-    if (reference !== undefined && !names.has(reference))
-      yield {
-        path,
-        message: `$${reference} is not defined`,
-        hint: didYouMean(reference, names)?.replace('"', '"$') ?? 'for example $chain.name',
-      }
   }
 }
 

@@ -1,8 +1,9 @@
-import { type Static, Type } from '../../src/sdk/index.js'
+import { type Static, Type } from '../../src/sdk/authors.js'
 
 export const config = Type.Object(
   {
     sql: Type.Union([Type.String({ minLength: 1 }), Type.Record(Type.String(), Type.String({ minLength: 1 }), { minProperties: 1 })], {
+      references: 'sql',
       description:
         'One SELECT. Its columns go by their names into those of the table; one that may be null may be left out. `$name` is a bound value: a param, `$now`, `$chain.name`, and `$start` and `$end` of an interval. A map by warehouse with `default` where one text does not do for all. The declared tables that it names after FROM and JOIN, but for the one that it fills, are its inputs: it is computed again when one of them changed. What a view reads is not seen.',
     }),

@@ -55,7 +55,7 @@ describe('validate', () => {
     [
       'a name that nothing defines',
       byDay + sql(GOOD.replace('count(*)', '$leats')),
-      'with.sql: $leats is not defined (did you mean "$least"?)',
+      'with.sql: `$leats` is not defined (did you mean `$least`?)',
     ],
     [
       'an interval of which the SQL takes no notice',
@@ -65,7 +65,7 @@ describe('validate', () => {
     [
       'a border without an interval',
       sql('SELECT 1 FROM moves WHERE time > $start'),
-      'with.sql: $start is not defined (it is the border of an interval: interval: { by: 1d, of: { TABLE: COLUMN } })',
+      'with.sql: `$start` is not defined (it is the border of an interval: interval: { by: 1d, of: { TABLE: COLUMN } })',
     ],
     [
       'what is no SELECT',
@@ -138,7 +138,7 @@ describe('validate', () => {
     [
       'a constant that nothing defines',
       byDay + sql(GOOD) + '      constants: { chain: $chain.name }\n',
-      'with.constants.chain: $chain.name is not defined (for example $chain.name)',
+      'with.constants.chain: `$chain.name` is not defined (known here: $least, $now)',
     ],
     [
       'a param as a constant',

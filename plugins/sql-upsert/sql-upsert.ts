@@ -14,8 +14,8 @@ import {
   sqlReferences,
   type Statement,
   type Wanted,
-} from '../../src/sdk/index.js'
-import { checkConfig, inputsOf, spanOf } from './check.js'
+} from '../../src/sdk/authors.js'
+import { checkConfig, inputsOf, spanOf, namesOf } from './check.js'
 import { config, type Config } from './config.js'
 
 /** The columns of a SELECT do not fit the table that it fills. Found before anything is fetched. */
@@ -61,6 +61,7 @@ steps:
         FROM headers WHERE timestamp >= $start AND timestamp < $end GROUP BY 1, 2
 `,
 
+  names: namesOf,
   check: checkConfig,
   inputs: inputsOf,
   outputs: outputsOf,

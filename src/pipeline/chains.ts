@@ -87,7 +87,9 @@ export function suggestChain(name: string): string | undefined {
 function index(): Index {
   if (loaded) return loaded
   // Written by our own generator, checked by its test.
-  const rows = JSON.parse(readFileSync(new URL('known-chains.json', import.meta.url), 'utf8')) as typeof chains as unknown as readonly Row[]
+  const rows = JSON.parse(
+    readFileSync(new URL('../pipeline/known-chains.json', import.meta.url), 'utf8'),
+  ) as typeof chains as unknown as readonly Row[]
   loaded = { names: rows.map(([key]) => nameOf(key)).sort(), byName: new Map(rows.map((row) => [plainName(row[0]), row])) }
   return loaded
 }

@@ -321,6 +321,11 @@ describe('steps', () => {
       ],
     ],
     [
+      'a $name that nothing defines, in a type with a check of its own',
+      'params: { from: { type: int, default: 1 } }\nsteps: [{ id: a, type: look, with: { at: $form } }]\n',
+      ['7:42  steps[0].with.at: `$form` is not defined (did you mean `$from`?)'],
+    ],
+    [
       'when on a param that is none, or a value that it never has',
       'params: { api: { type: text, default: a, one_of: [a, b] } }\nsteps: [{ id: x, type: look, when: { apy: a } }, { id: y, type: look, when: { api: c } }]\n',
       ['7:38  steps[0].when.apy: there is no param `apy` (did you mean `api`?)', '7:84  steps[1].when.api: must be one of a, b (is "c")'],

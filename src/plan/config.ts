@@ -25,8 +25,9 @@ export async function checkConfig(step: Step, config: Json): Promise<Json> {
 async function compile(schema: object): Promise<ValidateFunction> {
   const known = compiled.get(schema)
   if (known) return known
-  const { Ajv2020 } = await import('ajv/dist/2020.js')
-  const validate = new Ajv2020({ allErrors: true, useDefaults: true, strict: false }).compile(schema)
+  const { Ajv2020 } = await import('../registry/ajv.js')
+  // The schema of a plugin was validated when it was loaded, ours by a test.
+  const validate = new Ajv2020({ allErrors: true, useDefaults: true, strict: false, validateSchema: false, meta: false }).compile(schema)
   compiled.set(schema, validate)
   return validate
 }

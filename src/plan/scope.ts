@@ -2,6 +2,7 @@ import { type Json, numberAxis, type Param, PipeError, type Scope, type Value } 
 import { type Ledger, standing } from '../ledger/standing.js'
 import type { ParamDefinition, Pipeline, Step } from '../pipeline/pipeline.js'
 import { resolveParams } from '../pipeline/params/params.js'
+import { mentions } from '../pipeline/schema/mentions.js'
 
 /** What moves, resolved once a round: the clock and the chains' heads. */
 export interface Moment {
@@ -28,7 +29,7 @@ export async function stepScope(
   moment: Moment,
   ledger: Ledger | undefined,
 ): Promise<Scope> {
-  const used = mentioned(step.with, pipeline.params, given)
+  const used = mentioned(step, pipeline.params, given)
   const chain = step.chain === undefined ? onlyChain(pipeline) : step.chain
   const head = () => {
     if (chain === undefined) throw new ParamError(step.id, ['a block param needs a step with a `chain`'])
@@ -59,19 +60,18 @@ export function builtIns(pipeline: Pipeline, step: Step, moment: Pick<Moment, 'n
 }
 
 function mentioned(
-  config: Json,
+  { with: config, definition }: Step,
   params: ReadonlyMap<string, ParamDefinition>,
   given: Readonly<Record<string, string>>,
 ): Map<string, ParamDefinition> {
-  const text = JSON.stringify(config)
   const found = new Map<string, ParamDefinition>()
   const add = (name: string) => {
-    const definition = params.get(name)
-    if (!definition || found.has(name)) return
-    found.set(name, definition)
-    for (const match of (given[name] ?? JSON.stringify(definition.default ?? null)).matchAll(/[A-Za-z_]\w*/g)) add(match[0])
+    const param = params.get(name)
+    if (!param || found.has(name)) return
+    found.set(name, param)
+    for (const match of (given[name] ?? JSON.stringify(param.default ?? null)).matchAll(/[A-Za-z_]\w*/g)) add(match[0])
   }
-  for (const match of text.matchAll(/\$([A-Za-z_]\w*)/g)) add(match[1] ?? '')
+  for (const { name } of mentions(definition.config, config, 'inside')) add(name.split('.', 1)[0] ?? '')
   return found
 }
 

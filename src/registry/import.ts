@@ -53,7 +53,7 @@ export async function importPlugin(
 
 const LATE = Symbol('late')
 
-const SDK = new URL(`../sdk/index.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url)
+const SDK = new URL(`../sdk/authors.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url)
 
 /** Whether Node finds our own SDK from there: pipe is installed in the project, or this is its repository. */
 function findsOurSdk(path: string): boolean {
@@ -69,7 +69,7 @@ function findsOurSdk(path: string): boolean {
 function hookSdk(): void {
   if (sdkHooked) return
   sdkHooked = true
-  const data = { 'pipe/sdk': SDK.href, 'pipe/sdk/testing': SDK.href.replace('/sdk/index.', '/sandbox/index.') }
+  const data = { 'pipe/sdk': SDK.href, 'pipe/sdk/testing': SDK.href.replace('/sdk/authors.', '/sandbox/index.') }
   register(`data:text/javascript,${encodeURIComponent(HOOKS)}`, { data })
 }
 

@@ -65,7 +65,7 @@ async function mistakesOf(value: unknown): Promise<readonly string[]> {
   )
   for (const name of ['plan', 'run'] as const)
     need(typeof value[name] === 'function', `${name} must be a function (is ${show(value[name])})`)
-  for (const name of ['check', 'outputs'] as const)
+  for (const name of ['names', 'check', 'inputs', 'outputs', 'rpc'] as const)
     need(value[name] === undefined || typeof value[name] === 'function', `${name} must be a function (is ${show(value[name])})`)
   wrong.push(...(await schemaMistakes('config', config)))
   if (cursor !== undefined) wrong.push(...(await schemaMistakes('cursor', cursor)))
@@ -74,7 +74,7 @@ async function mistakesOf(value: unknown): Promise<readonly string[]> {
 
 async function schemaMistakes(name: string, schema: unknown): Promise<readonly string[]> {
   if (!isObject(schema)) return [`${name} must be a JSON Schema (is ${show(schema)})`]
-  const { Ajv2020 } = await import('ajv/dist/2020.js')
+  const { Ajv2020 } = await import('./ajv.js')
   const ajv = new Ajv2020({ strict: false, allErrors: true, logger: false, validateFormats: false })
   if (!ajv.validateSchema(schema)) return [`${name} is no JSON Schema: ${ajv.errorsText(ajv.errors, { dataVar: name })}`]
   try {

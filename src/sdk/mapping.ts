@@ -1,5 +1,6 @@
 import { coercer } from './columns.js'
-import { lookUp, referenceName } from './references.js'
+import { referenceName } from './names.js'
+import { lookUp } from './references.js'
 import type { Scope } from './scope.js'
 import type { Output } from './step.js'
 import type { Column, Json, Row, Table, Value } from './values.js'

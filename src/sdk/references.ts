@@ -1,22 +1,10 @@
 import { formatInstant } from './calendar.js'
 import { PipeError } from './errors.js'
+import { referenceName, replaceReferences, type TextReference } from './names.js'
 import type { Scope } from './scope.js'
 import { didYouMean } from './suggest.js'
 import type { ColumnType, Json, Param, Statement, Value } from './values.js'
-import { type SqlReference, scanSql } from './sql-scan.js'
-
-/** A `$name` found in a JSON value, and where. */
-export interface Reference {
-  /** Without the `$`: `from`, `chain.about.coingecko`. */
-  readonly name: string
-  readonly path: readonly (string | number)[]
-}
-
-/** A `$name` inside a text. `offset` is that of the `$`. */
-export interface TextReference {
-  readonly name: string
-  readonly offset: number
-}
+import { scanSql } from './sql-scan.js'
 
 /** A `$name` that nothing defines, or a path that its value does not have. */
 export class UnknownReferenceError extends PipeError {
@@ -49,26 +37,6 @@ export interface SqlProblem {
   readonly message: string
   readonly hint: string
   readonly offset: number
-}
-
-const WHOLE = /^\$([A-Za-z_]\w*(?:\.\w+)*)$/
-const EMBEDDED = /\$([A-Za-z_]\w*(?:\.\w+)*)/g
-
-/** The name when the whole of a value is `$name`; undefined for all other values. */
-export function referenceName(value: Json | undefined): string | undefined {
-  return typeof value === 'string' ? WHOLE.exec(value)?.[1] : undefined
-}
-
-/** Every value in it that is a reference, in order. Keys are never references, nor is `$name` inside a longer text. */
-export function referencesIn(value: Json): readonly Reference[] {
-  const found: Reference[] = []
-  collect(value, [], found)
-  return found
-}
-
-/** The references inside a text, for the fields that allow them there: request paths and file names. */
-export function textReferences(text: string): readonly TextReference[] {
-  return [...text.matchAll(EMBEDDED)].map((match) => ({ name: match[1] ?? '', offset: match.index }))
 }
 
 /**
@@ -122,7 +90,7 @@ export function substituteText(
   encode: (text: string) => string = (plain) => plain,
   unknown: 'refuse' | 'keep' = 'refuse',
 ): string {
-  return text.replaceAll(EMBEDDED, (whole: string, name: string) => {
+  return replaceReferences(text, (whole, name) => {
     const found = longestPrefix(scope, name)
     if (!found && unknown === 'keep') return whole
     if (!found) throw new UnknownReferenceError(name, JSON.stringify(text), [...scope.keys()])
@@ -142,7 +110,7 @@ export function paramText(param: Param): string {
 }
 
 /** Every `$name` in a SQL text that is not quoted, in a comment or in a `$$` text. Never throws: see `sqlProblem`. */
-export function sqlReferences(sql: string): readonly SqlReference[] {
+export function sqlReferences(sql: string): readonly TextReference[] {
   return scanSql(sql).references
 }
 
@@ -185,14 +153,6 @@ export function bindSql(sql: string, scope: Scope): Statement {
   }
   parts.push(sql.slice(from))
   return { parts, params }
-}
-
-function collect(value: Json, path: readonly (string | number)[], found: Reference[]): void {
-  const name = referenceName(value)
-  if (name !== undefined) found.push({ name, path })
-  else if (Array.isArray(value)) value.forEach((item: Json, i) => collect(item, [...path, i], found))
-  else if (value !== null && typeof value === 'object')
-    for (const [key, item] of Object.entries(value)) collect(item, [...path, key], found)
 }
 
 function longestPrefix(

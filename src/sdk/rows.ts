@@ -1,8 +1,8 @@
 import { Type } from '@sinclair/typebox'
 import { compileEach, compileRow, pathRoot, type Records } from './mapping.js'
-import { referenceName } from './references.js'
+import { referenceName } from './names.js'
 import type { Scope } from './scope.js'
-import type { ChainInfo, ConfigProblem, Output } from './step.js'
+import type { ChainInfo, ConfigProblem, KnownNames, Output } from './step.js'
 import { didYouMean } from './suggest.js'
 import type { Row, Table } from './values.js'
 
@@ -101,16 +101,24 @@ export function* checkRowsPart(config: RowsPart, into: Table | undefined, exampl
     yield { path: ['compute'], message: 'stands beside `rows`', hint: 'put it into the entry of `rows` that it belongs to' }
 }
 
+/** That a field of a record is written without `$`, for `names` of a step type with rows. */
+export function rowNames({ path, each }: RowsConfig, records: readonly string[]): KnownNames {
+  const known = new Set([...records, ...Object.keys(each ?? {}), ...(each ? ['index'] : [])])
+  return {
+    path: [...path, 'row'],
+    names: [],
+    hint: (name) => (known.has(pathRoot(name)) ? `a field of the record is a path: ${name}` : undefined),
+  }
+}
+
 export interface CheckRowOptions {
   readonly tables: ReadonlyMap<string, Table>
   /** What paths may begin with; undefined where nobody knows before records have come. */
   readonly roots: ReadonlySet<string> | undefined
-  /** What `$` may name. */
-  readonly names: ReadonlySet<string>
 }
 
 /** Whether one entry of `rows` fills its table from what is there. */
-export function* checkRow(rows: RowsConfig, { tables, roots, names }: CheckRowOptions): Iterable<ConfigProblem> {
+export function* checkRow(rows: RowsConfig, { tables, roots }: CheckRowOptions): Iterable<ConfigProblem> {
   const table = tables.get(rows.into)
   if (!table) {
     yield {
@@ -147,17 +155,7 @@ export function* checkRow(rows: RowsConfig, { tables, roots, names }: CheckRowOp
   const records = new Set([...(roots ?? []), ...Object.keys(rows.each ?? {}), ...(rows.each ? ['index'] : [])])
   for (const [column, field] of Object.entries(rows.row)) {
     if (typeof field !== 'string') continue
-    const reference = referenceName(field)
-    if (reference !== undefined) {
-      if (!names.has(reference) && !names.has(reference.split('.', 1)[0] ?? ''))
-        yield {
-          path: [...rows.path, 'row', column],
-          message: `$${reference} is not defined`,
-          hint: records.has(pathRoot(reference))
-            ? `a field of the record is a path: ${reference}`
-            : (didYouMean(reference, names) ?? 'params and $chain are known here'),
-        }
-    } else if (roots && !records.has(pathRoot(field))) {
+    if (referenceName(field) === undefined && roots && !records.has(pathRoot(field))) {
       yield {
         path: [...rows.path, 'row', column],
         message: `${field} begins with no call or field`,

@@ -1,8 +1,4 @@
-/** A `$name` in a SQL text. `offset` is that of the `$`. */
-export interface SqlReference {
-  readonly name: string
-  readonly offset: number
-}
+import { NAME, type TextReference } from './names.js'
 
 /** A name, or one of `( ) , ; .` outside of quotes and comments. `quoted`: it was written in `"…"` or backticks. */
 export interface SqlToken {
@@ -14,7 +10,7 @@ export interface SqlToken {
 export interface SqlScan {
   /** Names and separators in order. Texts, numbers, operators and `$name`s are left out. */
   readonly tokens: readonly SqlToken[]
-  readonly references: readonly SqlReference[]
+  readonly references: readonly TextReference[]
   /** Offsets of `$1`, `$2`, … */
   readonly positional: readonly number[]
   /** A quote or comment that runs to the end of the text; what follows it was read as quoted. */
@@ -23,7 +19,7 @@ export interface SqlScan {
 
 // Letters as the lexers of Postgres and DuckDB see them: everything beyond ASCII is one.
 const WORD = /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*/y
-const REFERENCE = /\$([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*(?:\.[\w\u0080-\uffff]+)*)/y
+const REFERENCE = new RegExp(`\\$(${NAME})`, 'y')
 const DOLLAR_QUOTE = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y
 const POSITIONAL = /\$\d+/y
 const NUMBER = /\d[\w.]*/y
@@ -35,7 +31,7 @@ const SEPARATORS = '(),;.'
  */
 export function scanSql(sql: string): SqlScan {
   const tokens: SqlToken[] = []
-  const references: SqlReference[] = []
+  const references: TextReference[] = []
   const positional: number[] = []
   let at = 0
   const unclosed = (what: string, offset: number): SqlScan => ({ tokens, references, positional, unclosed: { what, offset } })

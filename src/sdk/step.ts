@@ -217,6 +217,16 @@ export interface ConfigProblem {
   readonly hint?: string
 }
 
+/** What `$` may stand for in a part of `with`, beside params, `$now`, the axes of the matrix and the facts of the chain. */
+export interface KnownNames {
+  /** The part, with all that lies in it. `[]` is all of `with`. */
+  readonly path: readonly (string | number)[]
+  /** `any`: they are known to `plan` only, such as the columns of a query, and `plan` refuses those that are none. */
+  readonly names: readonly string[] | 'any'
+  /** What to say of a name that is not known there, where that is more than which name is near. */
+  hint?(name: string): string | undefined
+}
+
 /** The chain of a step, as `$chain` sees it. */
 export interface ChainInfo {
   readonly name: string
@@ -284,8 +294,9 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
   /**
    * JSON Schema of `with`. Descriptions are the reference documentation. A field marked `tuning: true` changes how the
    * work is done, never which rows it gives, so it is no part of the fingerprint. In a text marked `references: 'url'`
-   * a `$name` may stand inside other text; its value is URL-encoded. In what is marked
-   * `references: 'kept'` it stays, and the step looks it up in `scope`.
+   * a `$name` may stand inside other text; its value is URL-encoded. A text marked `references: 'sql'` is SQL, for `bindSql`:
+   * a `$name` in quotes or a comment is none. In what is marked `references: 'kept'` it stays, and the step looks it up in
+   * `scope`.
    */
   readonly config: C
   /** JSON Schema of the cursor. A stored one that no longer fits is dropped and the unit starts over. */
@@ -303,6 +314,9 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
   readonly units?: number
   /** What `parallel` in the file bounds: units (days, statements; the default) or requests in flight, which `lane` gets. */
   readonly parallel?: 'units' | 'requests'
+  /** Names of its own: of its units, of what it read before. The core checks every `$name` of `with` against them. */
+  names?(ctx: CheckContext<Static<C>>): Iterable<KnownNames>
+  /** What is wrong with `with` beyond its schema and its `$name`s. */
   check?(ctx: CheckContext<Static<C>>): Iterable<ConfigProblem>
   /** Tables that its rows are computed from inside the warehouse: commits to them say which of its units are due. */
   inputs?(ctx: CheckContext<Static<C>>): readonly StepInput[]

@@ -61,7 +61,7 @@ function compiled(): void {
   }
   const ran = spawnSync(
     process.execPath,
-    [...process.execArgv.filter((arg) => arg.startsWith('--cpu-prof')), 'dist/test/bench/bench.js', ...process.argv.slice(2)],
+    [...process.execArgv.filter((arg) => arg.startsWith('--cpu-prof')), 'dist-bench/test/bench/bench.js', ...process.argv.slice(2)],
     { cwd: root, stdio: 'inherit' },
   )
   process.exitCode = ran.status ?? 1

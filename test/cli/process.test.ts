@@ -95,6 +95,40 @@ describe('bin/pipe.js', () => {
       err: 'error: the process ended before the command did: a plugin left it, or waits for something that never comes\n',
     })
   })
+
+  test('gives a TypeScript plugin the error classes and the sandbox that the core itself uses', async () => {
+    const folder = temporaryFolder()
+    await writeFile(join(folder, 'package.json'), '{}')
+    await writeFile(join(folder, 'p.yaml'), 'name: p\nplugins: [./plugin.ts]\nwarehouse: duckdb:p.duckdb\nsteps: [{ id: a, type: mine }]\n')
+    await writeFile(
+      join(folder, 'plugin.ts'),
+      `import { defineStep, PipeError, Type } from 'pipe/sdk'
+import { fakeChain } from 'pipe/sdk/testing'
+
+class MineError extends PipeError {
+  readonly code: string = 'MINE'
+}
+
+export default defineStep({
+  type: 'mine', summary: 's', example: 'e', config: Type.Object({}),
+  *plan() { yield { kind: 'once' } },
+  async *run({ rpc }) {
+    fakeChain({ seed: 7 }).add(1)
+    try {
+      await rpc.request('eth_chainId', [])
+    } catch (error) {
+      throw new MineError(error instanceof PipeError ? 'the error of the core is a PipeError' : \`\${String(error)} of another class\`)
+    }
+  },
+})
+`,
+    )
+    const { code, out } = await run(process.execPath, [join(root, 'bin', 'pipe.js'), 'run', 'p.yaml'], folder).ended
+    expect({ code, out }).toEqual({
+      code: 1,
+      out: expect.stringContaining('code=MINE error="the error of the core is a PipeError"') as string,
+    })
+  })
 })
 
 interface Running extends ChildProcess {

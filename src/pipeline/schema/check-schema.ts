@@ -69,6 +69,7 @@ function newAjv(): Ajv2020 {
     strict: false,
     logger: false,
     validateSchema: false,
+    meta: false,
     code: { optimize: false },
   })
   formats.default(ajv, { mode: 'fast' })

@@ -5,7 +5,7 @@ import { parse } from 'yaml'
 import { defineStep, type StepDefinition, Type } from '../../sdk/index.js'
 import { fillDefaults } from './fill-defaults.js'
 import { pipelineSchema } from './schema.js'
-import { tolerant } from './tolerant.js'
+import { referencePattern, tolerant } from './tolerant.js'
 
 const nothing = { summary: 'Does nothing.', example: 'none', *plan() {}, async *run() {} } as const
 const load = defineStep({ ...nothing, type: 'load', config: Type.Object({ rows: Type.Integer({ minimum: 1 }) }) })
@@ -90,7 +90,7 @@ describe('a tolerant schema', () => {
         n: {
           description: 'How many.',
           default: 5,
-          if: { type: 'string', pattern: '^\\$[A-Za-z_]\\w*(\\.\\w+)*$' },
+          if: { type: 'string', pattern: referencePattern },
           else: { type: 'integer', description: 'How many.', default: 5 },
         },
       },

@@ -1,8 +1,10 @@
+import { NAME } from '../../sdk/index.js'
+
 /** A JSON Schema as plain data. */
 export type JsonSchema = { readonly [keyword: string]: unknown }
 
 /** What a `$name` looks like where it stands for a whole value. */
-export const referencePattern = '^\\$[A-Za-z_]\\w*(\\.\\w+)*$'
+export const referencePattern = `^\\$${NAME}$`
 
 /**
  * The schema of a step's `with` as a pipeline file is checked by it: every field that is no plain text also takes a `$name`

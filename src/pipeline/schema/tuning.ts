@@ -22,13 +22,18 @@ export function keptPaths(schema: unknown, value: Json): readonly Path[] {
   return new Walk(schema, 'kept').paths(schema, value, [])
 }
 
+/** The fields of a value that its JSON Schema marks `references: 'sql'`: texts of SQL, in which `$name` is a bound value. */
+export function sqlPaths(schema: unknown, value: Json): readonly Path[] {
+  return new Walk(schema, 'sql').paths(schema, value, [])
+}
+
 class Walk {
   readonly #root: unknown
   #named: ReadonlyMap<string, Schema> | undefined
 
-  readonly #wanted: 'tuning' | 'url' | 'kept'
+  readonly #wanted: 'tuning' | 'url' | 'kept' | 'sql'
 
-  constructor(root: unknown, wanted: 'tuning' | 'url' | 'kept') {
+  constructor(root: unknown, wanted: 'tuning' | 'url' | 'kept' | 'sql') {
     this.#root = root
     this.#wanted = wanted
   }

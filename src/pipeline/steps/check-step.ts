@@ -4,12 +4,12 @@ import {
   defaultOutputs,
   type Json,
   type Output,
-  referencesIn,
   type StepDefinition,
   type StepInput,
   type Table,
 } from '../../sdk/index.js'
 import { chainNames } from '../connections.js'
+import { undefinedNames } from './check-names.js'
 import { type Field, locate, type Path } from '../yaml/node.js'
 import type { ParamDefinition } from '../pipeline.js'
 import type { Problems } from '../yaml/problems.js'
@@ -27,30 +27,23 @@ export interface StepContext {
   readonly chain: ChainInfo | undefined
 }
 
-/** Whether a `with` that fits its schema also makes sense to its step type. A type without a check of its own knows no names but the common ones. */
+/** Whether a `with` that fits its schema also makes sense: every `$name` stands for something, and its step type finds nothing wrong. */
 export function checkWith(definition: StepDefinition, context: StepContext, problems: Problems): boolean {
   let sound = true
   const say = (path: Path, message: string, hint: string | undefined): void => {
     sound = false
     problems.error(whereIn(context.field, path), message, hint)
   }
-  const names = namesOf(context)
-  if (definition.check) {
-    try {
-      for (const { path, message, hint } of definition.check(checkContext(context, names))) say(path, message, hint)
-    } catch (error) {
-      say(
-        [],
-        `the check of step type \`${definition.type}\` failed: ${reason(error)}`,
-        'this is a mistake in the step type, not in this file',
-      )
-    }
-    return sound
-  }
-  for (const { name, path } of referencesIn(context.config)) {
-    const parts = name.split('.')
-    const known = names.has(name) || (parts[0] !== 'chain' && names.has(parts[0] ?? ''))
-    if (!known) say(path, `\`$${name}\` is not defined`, suggestReference(name, names))
+  const given = checkContext(context, namesOf(context))
+  try {
+    for (const { path, message, hint } of undefinedNames(definition, given)) say(path, message, hint)
+    for (const { path, message, hint } of definition.check?.(given) ?? []) say(path, message, hint)
+  } catch (error) {
+    say(
+      [],
+      `the check of step type \`${definition.type}\` failed: ${reason(error)}`,
+      'this is a mistake in the step type, not in this file',
+    )
   }
   return sound
 }
@@ -138,17 +131,6 @@ function checkContext({ config, into, tables, chain }: StepContext, names: Reado
 /** What `$` may name whatever the step type: params, the axes of the matrix, `now`, the facts of the chain. */
 function namesOf({ params, matrix, chain }: StepContext): ReadonlySet<string> {
   return new Set([...params.keys(), ...Object.keys(matrix), 'now', ...(chain ? chainNames(chain).keys() : [])])
-}
-
-function suggestReference(name: string, names: ReadonlySet<string>): string | undefined {
-  const near = suggestion(name, names)
-  return (
-    near?.replace('`', '`$') ??
-    listing(
-      'known here',
-      [...names].map((each) => `$${each}`),
-    )
-  )
 }
 
 /** The place of a path below `with`, or of what is there of it. */

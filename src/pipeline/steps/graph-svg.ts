@@ -44,7 +44,7 @@ function placed({ steps }: Pick<Pipeline, 'steps'>) {
       const lines = labels(step)
       const longest = Math.max(...lines.map((line) => Array.from(line).length))
       const size = { width: Math.ceil(longest * LETTER) + 2 * PAD, height: lines.length * LINE + PAD }
-      return [{ id, lines, gate: step.definition.type === 'gate', ...size }]
+      return [{ id, lines, gate: step.definition.closes ?? false, ...size }]
     }),
   )
   const widthOf = (row: (typeof rows)[number]) => row.reduce((sum, box) => sum + box.width, (row.length - 1) * ACROSS)

@@ -185,5 +185,12 @@ function drawn({
 }): Step {
   const outputs = tables.map((table): Output => ({ id: table, table, columns: [], compute: {}, constants: {} }))
   // The drawings read nothing else of a step.
-  return { id, title, definition: { type }, chain, needs, outputs } as unknown as Pipeline['steps'][number]
+  return {
+    id,
+    title,
+    definition: { type, closes: type === 'gate' || undefined },
+    chain,
+    needs,
+    outputs,
+  } as unknown as Pipeline['steps'][number]
 }

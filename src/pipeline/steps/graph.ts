@@ -1,5 +1,3 @@
-import { DirectedGraph } from 'graphology'
-import { hasCycle, topologicalGenerations } from 'graphology-dag'
 import type { Pipeline, Step } from '../pipeline.js'
 
 /** A step as the graph sees it. */
@@ -13,7 +11,8 @@ export interface GraphNode {
  * begins (`a, b, a`: a needs b, b needs a). Needs that are no step are not looked at.
  */
 export function orderSteps(steps: readonly GraphNode[]): { readonly order: string[] } | { readonly cycle: string[] } {
-  if (hasCycle(graphOf(steps))) return { cycle: findCycle(steps) }
+  const cycle = findCycle(steps)
+  if (cycle) return { cycle }
   const needs = new Map(steps.map((step) => [step.id, step.needs]))
   const order = new Set<string>()
   for (const { id } of steps) addWithNeeds(id, needs, order)
@@ -22,9 +21,17 @@ export function orderSteps(steps: readonly GraphNode[]): { readonly order: strin
 
 /** The steps by distance from the start: all of a level can run at the same time. The steps must have no cycle. */
 export function levels(steps: readonly GraphNode[]): string[][] {
-  const graph = graphOf(steps)
-  const placed = topologicalGenerations(graph).map((level) => level.map((key) => Number(key)).sort((a, b) => a - b))
-  return placed.map((level) => level.map((place) => steps[place]?.id ?? ''))
+  const ordered = orderSteps(steps)
+  const needs = new Map(steps.map((step) => [step.id, step.needs]))
+  const depths = new Map<string, number>()
+  for (const id of 'order' in ordered ? ordered.order : [])
+    depths.set(
+      id,
+      (needs.get(id) ?? []).reduce((depth, need) => Math.max(depth, (depths.get(need) ?? -1) + 1), 0),
+    )
+  const rows: string[][] = []
+  for (const { id } of steps) (rows[depths.get(id) ?? 0] ??= []).push(id)
+  return rows
 }
 
 /** The DAG as a Mermaid flowchart, as GitHub and most Markdown viewers draw it. */
@@ -32,7 +39,7 @@ export function toMermaid(pipeline: Pick<Pipeline, 'steps'>): string {
   const names = new Map(pipeline.steps.map(({ id }, i) => [id, `s${i}`]))
   const lines = ['flowchart TD']
   for (const step of pipeline.steps) {
-    const [open, close] = step.definition.type === 'gate' ? ['{{', '}}'] : ['[', ']']
+    const [open, close] = step.definition.closes ? ['{{', '}}'] : ['[', ']']
     lines.push(`  ${names.get(step.id)}${open}"${labels(step).map(mermaidText).join('<br/>')}"${close}`)
   }
   for (const [from, to] of edges(pipeline.steps)) lines.push(`  ${names.get(from)} --> ${names.get(to)}`)
@@ -43,22 +50,11 @@ export function toMermaid(pipeline: Pick<Pipeline, 'steps'>): string {
 export function toDot(pipeline: Pick<Pipeline, 'name' | 'steps'>): string {
   const lines = [`digraph ${dotText(pipeline.name)} {`, '  rankdir = TB', '  node [shape = box, style = rounded, fontname = "sans-serif"]']
   for (const step of pipeline.steps) {
-    const shape = step.definition.type === 'gate' ? ', shape = hexagon' : ''
+    const shape = step.definition.closes ? ', shape = hexagon' : ''
     lines.push(`  ${dotText(step.id)} [label = ${dotText(labels(step).join('\n'))}${shape}]`)
   }
   for (const [from, to] of edges(pipeline.steps)) lines.push(`  ${dotText(from)} -> ${dotText(to)}`)
   return `${[...lines, '}'].join('\n')}\n`
-}
-
-/** Nodes are named by their place in the file: graphology keeps names in plain objects, where `__proto__` would be lost. */
-function graphOf(steps: readonly GraphNode[]): DirectedGraph {
-  const graph = new DirectedGraph()
-  const places = new Map(steps.map(({ id }, place) => [id, String(place)]))
-  for (const place of places.values()) graph.addNode(place)
-  for (const { id, needs } of steps) {
-    for (const need of needs) if (places.has(need)) graph.mergeEdge(places.get(need), places.get(id))
-  }
-  return graph
 }
 
 /** Adds what a step needs, then the step. Without recursion: a file may chain thousands of steps. */
@@ -74,8 +70,8 @@ function addWithNeeds(id: string, needs: ReadonlyMap<string, readonly string[]>,
   }
 }
 
-/** The first cycle met when following needs in the order of the file. */
-function findCycle(steps: readonly GraphNode[]): string[] {
+/** The first cycle met when following needs in the order of the file, or undefined when there is none. */
+function findCycle(steps: readonly GraphNode[]): string[] | undefined {
   const needs = new Map(steps.map((step) => [step.id, step.needs]))
   const finished = new Set<string>()
   for (const { id } of steps) {
@@ -95,7 +91,7 @@ function findCycle(steps: readonly GraphNode[]): string[] {
       }
     }
   }
-  return []
+  return undefined
 }
 
 export function edges(steps: readonly Pick<Step, 'id' | 'needs'>[]): readonly (readonly [string, string])[] {

@@ -1,0 +1,76 @@
+/**
+ * `pipe/sdk`: what the author of a step type needs, by name. The built-in step types import nothing else of the core. What
+ * is not here may change at any time; what is here is kept.
+ */
+export { Type, type Static, type TSchema } from '@sinclair/typebox'
+
+// A step type, and what it is given.
+export { dayAxis, intervalAxis, numberAxis, timeAxis } from './axis.js'
+export type { Axis, Interval } from './axis.js'
+export { defineStep } from './step.js'
+export type {
+  Batch,
+  ChainInfo,
+  CheckContext,
+  CheckResult,
+  ConfigProblem,
+  InputPage,
+  KnownNames,
+  Order,
+  Output,
+  Piece,
+  PlanContext,
+  Price,
+  RunContext,
+  StepDefinition,
+  StepInput,
+  Unit,
+  Wanted,
+} from './step.js'
+export type { HttpClient, HttpReply, HttpRequest } from './http.js'
+export type { RpcAnswers, RpcCall, RpcOptions, RpcPool } from './rpc.js'
+export type { ResultColumn, WarehouseReader } from './stores.js'
+export type { Column, ColumnType, Json, Param, Row, Statement, Table, Value } from './values.js'
+
+// Errors: those of a step type extend PipeError.
+export { isPipeError, PipeError, UnitIncompleteError, UnitTakenError, ValueError, WarehouseOpenError } from './errors.js'
+export { closest, didYouMean } from './suggest.js'
+
+// `$name`s and SQL.
+export { referenceName, referencesIn, textReferences, type Reference, type TextReference } from './names.js'
+export {
+  bindSql,
+  lookUp,
+  paramText,
+  SqlTextError,
+  sqlProblem,
+  type SqlProblem,
+  sqlReferences,
+  substitute,
+  substituteText,
+  UnknownReferenceError,
+} from './references.js'
+export type { Scope } from './scope.js'
+export { identifier, sql } from './values.js'
+export { DialectError, type SqlByWarehouse, sqlFor, sqlTexts } from './dialect.js'
+export { queryColumnProblems } from './query-columns.js'
+export { queryProblem, tablesIn } from './sql-tables.js'
+
+// Records of a reply as rows: `row`, `rows` and `compute`.
+export {
+  checkRow,
+  checkRowsPart,
+  computeSchema,
+  rowMakers,
+  rowNames,
+  rowOutputs,
+  rowSchema,
+  type RowsConfig,
+  rowsOf,
+  rowsSchema,
+} from './rows.js'
+export { compileEach, compileField, compilePath, compileRow, type Getter, pathRoot, type Records } from './mapping.js'
+
+// Time.
+export { formatDay, formatInstant, parseDay, parseInstant } from './calendar.js'
+export { formatDuration, parseDuration } from './duration.js'
