@@ -236,7 +236,7 @@ export function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>)
     if (step.chain === undefined) throw new StepWithoutChainError(step.id)
     const batch = typeof step.with === 'object' && step.with !== null && 'batch' in step.with ? Number(step.with.batch) : undefined
     lane ??= open(step.chain).then((rpc) =>
-      rpc.lane({
+      rpc.forStep({
         id: step.id,
         parallel: step.parallel,
         ...(batch === undefined || Number.isNaN(batch) ? {} : { batch }),

@@ -2,14 +2,15 @@ import type { RpcCall } from '../sdk/index.js'
 import { at } from '../net/at.js'
 import type { Endpoint } from './endpoint.js'
 import { Exchange, type Outcome } from '../net/exchange.js'
-import type { Lane, Segment } from './lane.js'
+import type { Segment } from './segment.js'
+import type { StepQueue } from './step-queue.js'
 
 /** Calls on their way to an endpoint in one request: `segments[i].calls[indexes[i]]` has the id `base + i`. */
 export class CallRequest extends Exchange {
   constructor(
     maxBytes: number,
     readonly endpoint: Endpoint,
-    readonly lane: Lane,
+    readonly queue: StepQueue,
     readonly segments: readonly Segment[],
     readonly indexes: readonly number[],
     readonly base: number,
