@@ -16,6 +16,7 @@ export interface EndpointConfig {
   /** Lower is asked first. */
   readonly priority: number
   readonly requestsPerSecond: number | undefined
+  /** Most blocks of one call for logs. A call that asks for more goes to another endpoint. */
   readonly maxBlockRange: number | undefined
   readonly headers: Readonly<Record<string, string>>
 }
@@ -56,7 +57,7 @@ export class Endpoint {
   readonly limits: Limits
   readonly pace: Pace
   readonly priority: number
-  readonly refusals = new Refusals()
+  readonly refusals: Refusals
   health: Health = 'unchecked'
   reason = 'not asked yet'
   head: bigint | undefined
@@ -88,6 +89,7 @@ export class Endpoint {
   ) {
     this.#around = around
     this.#connection = new Connection(config.url, config.headers)
+    this.refusals = new Refusals(config.maxBlockRange)
     this.priority = config.priority
     this.limits = new Limits({ ...learned, parallelCeiling: config.maxWorkers })
     this.pace = new Pace(config.requestsPerSecond)

@@ -76,6 +76,38 @@ const slow = (node: FakeNode, ms: number): void => {
   }
 }
 
+describe('max_block_range', () => {
+  const logs = (toBlock: string) => ({ method: 'eth_getLogs', params: [{ fromBlock: '0x1', toBlock }] })
+  const methods = (node: FakeNode) => node.requests.flatMap((request) => request.calls.map((call) => JSON.stringify(call.params)))
+
+  test('a longer range goes to an endpoint that takes it, and the rest to the one asked first', async () => {
+    const { clock, all } = await nodes(2)
+    const [short, long] = all as [FakeNode, FakeNode]
+    for (const node of all) node.answer = (call) => (call.method === 'eth_getLogs' ? { result: [] } : honest(call))
+    const { rpc } = pool([endpoint(short, { maxBlockRange: 10 }), endpoint(long, { priority: 2, maxBlockRange: 20 })], clock)
+    const { values, errors } = await rpc.forStep(STEP).batch([logs('0xa'), logs('0x14'), logs('latest')], { signal })
+    expect({ values, errors }).toEqual({ values: [[], [], []], errors: undefined })
+    expect(methods(long)).toContain('[{"fromBlock":"0x1","toBlock":"0x14"}]')
+    expect(methods(short)).toEqual(['[{"fromBlock":"0x1","toBlock":"0xa"}]', '[{"fromBlock":"0x1","toBlock":"latest"}]'])
+  })
+
+  test('a range that no endpoint takes is never sent, and fails with the limits', async () => {
+    const { clock, all } = await nodes(2)
+    const [short, long] = all as [FakeNode, FakeNode]
+    for (const node of all) node.answer = (call) => (call.method === 'eth_getLogs' ? { result: [] } : honest(call))
+    const { rpc } = pool([endpoint(short, { maxBlockRange: 10 }), endpoint(long, { maxBlockRange: 20 })], clock)
+    const { values, errors } = await rpc.forStep(STEP).batch([logs('0x15'), logs('0xa')], { signal })
+    expect(values[1]).toEqual([])
+    expect([...errors!.keys()]).toEqual([0])
+    expect(errors!.get(0)).toMatchObject({
+      code: 'RPC_RANGE_TOO_LONG',
+      blame: 'own',
+      message: `eth_getLogs({"fromBlock":"0x1","toBlock":"0x15"}) asks for too many blocks: ${short.host} takes 10, ${long.host} takes 20`,
+    })
+    expect([...methods(short), ...methods(long)]).toEqual(['[{"fromBlock":"0x1","toBlock":"0xa"}]'])
+  })
+})
+
 describe('before its first answer counts', () => {
   test('an endpoint of another chain is refused by name, and none of its answers is used', async () => {
     const { clock, all } = await nodes(2)

@@ -1,4 +1,8 @@
-/** What one endpoint has shown that it does not answer, for as long as that is believed. */
+import type { RpcCall } from '../sdk/index.js'
+import { isLogs } from './classify.js'
+import { rangeOf } from './methods.js'
+
+/** What one endpoint does not answer: what the file says of it, and what it has shown, for as long as that is believed. */
 export class Refusals {
   /** Methods that it does not have, with its words. */
   readonly unsupported = new Map<string, string>()
@@ -6,9 +10,19 @@ export class Refusals {
   #lackHits = 0
   #lackMs = 60_000
 
+  /** @param maxBlockRange Most blocks that one call for logs may ask for; undefined where the file does not say. */
+  constructor(readonly maxBlockRange: number | undefined) {}
+
   /** Whether any call needs a closer look before it is sent. */
   get any(): boolean {
-    return this.unsupported.size > 0 || this.#lacking !== undefined
+    return this.unsupported.size > 0 || this.#lacking !== undefined || this.maxBlockRange !== undefined
+  }
+
+  /** Whether a call for logs asks for more blocks than `maxBlockRange`. Without two numbers nobody knows, and it is sent. */
+  tooLong(call: RpcCall): boolean {
+    if (this.maxBlockRange === undefined || !isLogs(call.method)) return false
+    const range = rangeOf(call)
+    return range !== undefined && range.to - range.from >= BigInt(this.maxBlockRange)
   }
 
   /** It lacks the state of blocks up to this one, as its words say. */

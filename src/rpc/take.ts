@@ -1,7 +1,7 @@
 import type { PipeError } from '../sdk/index.js'
 import { at } from '../net/at.js'
 import type { Endpoint } from './endpoint.js'
-import { RpcMethodError, RpcStateError } from './errors.js'
+import { RpcMethodError, RpcRangeTooLongError, RpcStateError } from './errors.js'
 import { blockOf } from './methods.js'
 import type { Segment } from './segment.js'
 import { showCall } from './show-call.js'
@@ -18,7 +18,7 @@ export function take(queue: StepQueue, endpoint: Endpoint, endpoints: readonly E
   const choose = (segment: Segment, index: number): Choice => {
     if (may(endpoint, segment, index)) return (segment.states.get(index)?.drops ?? 0) >= ALONE_AFTER ? 'alone' : 'take'
     if (endpoints.some((other) => hopeful(other) && may(other, segment, index))) return 'leave'
-    return whyNobody(endpoint, segment, index)
+    return whyNobody(endpoint, endpoints, segment, index)
   }
   const has = (block: bigint): boolean => endpoint.head === undefined || block <= endpoint.head
   return queue.take({ most, takesAny: !endpoint.refusals.any, has, choose }, now)
@@ -29,25 +29,31 @@ function hopeful(endpoint: Endpoint): boolean {
   return endpoint.health === 'up' || endpoint.health === 'unchecked'
 }
 
-/** Whether this endpoint may get the call, as far as its refusals have shown. */
+/** Whether this endpoint may get the call, as far as is known of it. */
 function may(endpoint: Endpoint, segment: Segment, index: number): boolean {
   const { refusals } = endpoint
   const state = segment.states.get(index)
   if (state?.avoid?.has(endpoint)) return false
   if (!refusals.any) return true
   const call = at(segment.calls, index)
-  if (refusals.unsupported.has(call.method)) return false
+  if (refusals.unsupported.has(call.method) || refusals.tooLong(call)) return false
   if (!refusals.lacking) return true
   const block = blockOf(call)
   // One that was refused once may ask once more: nodes are known to say so by mistake.
   return block === undefined || block > refusals.lacking.block || state?.lacking?.get(endpoint) === 1
 }
 
-function whyNobody(endpoint: Endpoint, segment: Segment, index: number): PipeError {
+function whyNobody(endpoint: Endpoint, endpoints: readonly Endpoint[], segment: Segment, index: number): PipeError {
   const call = at(segment.calls, index)
   const { unsupported, lacking } = endpoint.refusals
   const missing = unsupported.get(call.method)
   if (missing !== undefined) return new RpcMethodError(showCall(call), endpoint.name, missing)
+  if (endpoint.refusals.tooLong(call)) {
+    const limits = endpoints.flatMap(({ name, refusals }) =>
+      refusals.tooLong(call) ? [{ endpoint: name, blocks: refusals.maxBlockRange }] : [],
+    )
+    return new RpcRangeTooLongError(showCall(call), limits)
+  }
   const last = segment.states.get(index)?.last
   return new RpcStateError(
     showCall(call),
