@@ -95,7 +95,10 @@ export async function abiProblem(text: string): Promise<string | undefined> {
 export type Names = CheckContext<unknown>['names']
 
 function compileMethod(name: string, call: Extract<CallConfig, { method: string }>, names: readonly string[], scope: Scope): CompiledCall {
-  const params = (call.params ?? []).map((param) => compileValue(param as Json, scope))
+  const params = (call.params ?? []).map((param) =>
+    // A text that names nothing is the same for every item, and sent as it is.
+    typeof param === 'string' && referenceName(param) === undefined ? param : compileValue(param as Json, scope),
+  )
   const blockAt = BLOCK_PARAMETER[call.method] ?? -1
   return {
     name,
@@ -103,7 +106,12 @@ function compileMethod(name: string, call: Extract<CallConfig, { method: string 
     build: (records, highest) => {
       const values: unknown[] = []
       for (let i = 0; i < params.length; i++) {
-        const value = params[i]?.(records)
+        const param = params[i]
+        if (typeof param !== 'function') {
+          values.push(param)
+          continue
+        }
+        const value = param(records)
         if (i === blockAt && typeof value === 'bigint') raise(highest, value)
         values.push(toRpc(value))
       }

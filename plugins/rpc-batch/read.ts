@@ -38,8 +38,9 @@ const GROUP = 200
 const GROUPS_AT_ONCE = 32
 
 interface Group {
-  readonly inputs: readonly Records[]
-  /** Names an input in errors and quarantine. */
+  /** Of each item: its fields, to which the results of its calls are added. */
+  readonly records: readonly Record<string, unknown>[]
+  /** Names an item in errors and quarantine. */
   key(i: number): string
   readonly covers: readonly [bigint, bigint] | undefined
 }
@@ -86,11 +87,16 @@ async function* groups(ctx: RunContext<Config, never>): AsyncIterable<Group> {
     const size = BigInt(GROUP)
     const newest = piece.order === 'newest-first'
     for (let first = newest ? piece.to : piece.from; newest ? first >= piece.from : first <= piece.to; first += newest ? -size : size) {
-      const inputs: { number: bigint }[] = []
-      for (let number = first; inputs.length < GROUP && number >= piece.from && number <= piece.to; newest ? number-- : number++)
-        inputs.push({ number })
-      const last = inputs.at(-1)?.number ?? first
-      yield { inputs, key: (i) => String(inputs[i]?.number), covers: first < last ? [first, last] : [last, first] }
+      const records: Record<string, unknown>[] = []
+      let last = first
+      for (let number = first; records.length < GROUP && number >= piece.from && number <= piece.to; newest ? number-- : number++) {
+        // Empty at first: V8 leaves room for the results of the calls then.
+        const record: Record<string, unknown> = {}
+        record.number = last = number
+        records.push(record)
+      }
+      const key = (i: number) => String(newest ? first - BigInt(i) : first + BigInt(i))
+      yield { records, key, covers: first < last ? [first, last] : [last, first] }
     }
     return
   }
@@ -98,16 +104,16 @@ async function* groups(ctx: RunContext<Config, never>): AsyncIterable<Group> {
     const integers = piece.kind === 'rows' && piece.keys !== undefined
     let edge = integers ? (piece.order === 'newest-first' ? piece.keys[1] : piece.keys[0]) : 0n
     for (let from = 0; from < page.rows.length; from += GROUP) {
-      const inputs = page.rows.slice(from, from + GROUP)
+      const records = page.rows.slice(from, from + GROUP).map(copy)
       const key = (i: number) => page.keys[from + i] ?? ''
       if (!integers) {
-        yield { inputs, key, covers: undefined }
+        yield { records, key, covers: undefined }
         continue
       }
       // The last one also covers the numbers behind it, which the query does not have.
       const end = piece.order === 'newest-first' ? piece.keys[0] : piece.keys[1]
-      const last = from + GROUP >= page.rows.length ? end : BigInt(key(inputs.length - 1))
-      yield { inputs, key, covers: piece.order === 'newest-first' ? [last, edge] : [edge, last] }
+      const last = from + GROUP >= page.rows.length ? end : BigInt(key(records.length - 1))
+      yield { records, key, covers: piece.order === 'newest-first' ? [last, edge] : [edge, last] }
       edge = piece.order === 'newest-first' ? last - 1n : last + 1n
     }
   }
@@ -116,8 +122,6 @@ async function* groups(ctx: RunContext<Config, never>): AsyncIterable<Group> {
 /** One group on its way through the levels of calls. */
 interface Reading {
   readonly group: Group
-  /** Of each input: its fields, then the results of its calls. */
-  readonly records: readonly Record<string, unknown>[]
   readonly errors: Map<number, PipeError>
   readonly hosts: Set<string>
   readonly signal: AbortSignal
@@ -136,16 +140,16 @@ async function createReader(ctx: RunContext<Config, never>) {
     : undefined
 
   const read = async (group: Group, signal: AbortSignal): Promise<Batch<never>> => {
-    const { inputs, covers } = group
-    const reading: Reading = { group, records: inputs.map(copy), errors: new Map(), hosts: new Set(), signal }
-    const { records, errors, hosts } = reading
+    const { records, covers } = group
+    const reading: Reading = { group, errors: new Map(), hosts: new Set(), signal }
+    const { errors, hosts } = reading
     for (const level of stages) await askLevel(level, reading)
     const rows = makeRows(reading)
-    const link = header === undefined ? {} : checkChain(group, records, errors, header, unit.piece)
+    const link = header === undefined ? {} : checkChain(group, errors, header, unit.piece)
     const failed = [...errors].map(([i, error]) => ({ key: group.key(i), error }))
     return {
       rows,
-      progress: { done: inputs.length - failed.length },
+      progress: { done: records.length - failed.length },
       endpoints: [...hosts],
       ...(covers
         ? { covers: unit.piece.kind === 'stretch' || (unit.piece.kind === 'rows' && unit.piece.redo) ? without(covers, failed) : [covers] }
@@ -155,7 +159,7 @@ async function createReader(ctx: RunContext<Config, never>) {
     }
   }
 
-  const askLevel = async (level: readonly CompiledCall[], { records, errors, hosts, signal }: Reading): Promise<void> => {
+  const askLevel = async (level: readonly CompiledCall[], { group: { records }, errors, hosts, signal }: Reading): Promise<void> => {
     const asked: RpcCall[] = []
     const highest: Highest = { block: undefined }
     // Of each wanted answer: item, call, and where the answer will be. Side by side, since there are very many.
@@ -201,9 +205,10 @@ async function createReader(ctx: RunContext<Config, never>) {
   }
 
   /** All rows of an item, or none and an error. */
-  const makeRows = ({ group, records, errors }: Reading): Record<string, Row[]> => {
+  const makeRows = ({ group, errors }: Reading): Record<string, Row[]> => {
     const lists = makers.map((): Row[] => [])
     const before = makers.map(() => 0)
+    const { records } = group
     for (let i = 0; i < records.length; i++) {
       if (errors.has(i)) continue
       for (let m = 0; m < lists.length; m++) before[m] = (lists[m] as Row[]).length
@@ -300,17 +305,16 @@ function levels(calls: readonly CompiledCall[]): CompiledCall[][] {
 /** Refuses blocks that are not the asked ones or do not follow each other, and gives the links to the unit's neighbours. */
 function checkChain(
   group: Group,
-  records: readonly Records[],
   errors: ReadonlyMap<number, unknown>,
   header: string,
   piece: RunContext<Config, never>['unit']['piece'],
 ): { parentHash?: string; lastHash?: string } {
   if (piece.kind !== 'stretch') return {}
   const byNumber = new Map<bigint, { hash?: unknown; parentHash?: unknown }>()
-  group.inputs.forEach((input, i) => {
-    const block = records[i]?.[header] as { number?: unknown; hash?: unknown; parentHash?: unknown } | undefined
+  group.records.forEach((record, i) => {
+    const block = record[header] as { number?: unknown; hash?: unknown; parentHash?: unknown } | undefined
     if (errors.has(i) || !block) return
-    const number = input.number as bigint
+    const number = BigInt(group.key(i))
     if (typeof block.number === 'string' && BigInt(block.number) !== number)
       throw new ForkedAnswerError(`asked for block ${number} and got ${BigInt(block.number)}`)
     byNumber.set(number, block)

@@ -1,12 +1,14 @@
-import { Pool } from 'undici'
 import type { Clock, Random, RunFact } from '../sdk/index.js'
-import { classify, type Classified } from './classify.js'
+import type { Classified } from './classify.js'
+import { Connection } from './connection.js'
 import type { EndpointTrouble } from './errors.js'
-import { Exchange, type Outcome } from '../net/exchange.js'
+import type { Exchange, Outcome } from '../net/exchange.js'
 import { Limits } from './limits.js'
 import { Pace } from '../net/pace.js'
-import { providerError, readReply } from './reply.js'
-import { type Scrub, scrubber, showText } from '../net/text.js'
+import { type Ask, AskError, askChainId, askGenesis, askHead, Question, readQuestion } from './questions.js'
+import { Refusals } from './refusals.js'
+import type { CallRequest } from './request.js'
+import { showText } from '../net/text.js'
 
 export interface EndpointConfig {
   readonly url: string
@@ -14,6 +16,7 @@ export interface EndpointConfig {
   /** Lower is asked first. */
   readonly priority: number
   readonly requestsPerSecond: number | undefined
+  /** Most blocks of one call for logs. A call that asks for more goes to another endpoint. */
   readonly maxBlockRange: number | undefined
   readonly headers: Readonly<Record<string, string>>
 }
@@ -49,31 +52,23 @@ const MAX_PROBE_MS = 60_000
 const RATE_WAIT_MS = 30_000
 const QUOTA_MS = 3_600_000
 
-/** One endpoint: its connections, its limits, its health. Shown by host only. */
+/** One endpoint: its health, and what it may be asked when. Shown by host only. */
 export class Endpoint {
   readonly limits: Limits
   readonly pace: Pace
   readonly priority: number
-  readonly scrub: Scrub
+  readonly refusals: Refusals
   health: Health = 'unchecked'
   reason = 'not asked yet'
   head: bigint | undefined
   headAt = -Infinity
   /** Nothing is sent before. */
   waitUntil = 0
-  /** Requests under way, without checks. */
-  under = 0
   lastSuccess = -Infinity
-  /** Methods that it does not have, with its words. */
-  readonly unsupported = new Map<string, string>()
-  /** It lacks the state of blocks up to here, as its words say, until some time. */
-  lacking: { readonly block: bigint; readonly text: string; readonly until: number } | undefined
 
-  readonly #url: URL
-  readonly #headers: Record<string, string>
+  readonly #connection: Connection
   readonly #around: Surroundings
-  #path: string
-  #pool: Pool | undefined
+  #under = 0
   #checking: Promise<void> | undefined
   #checkedAt = -Infinity
   #refreshing: Promise<void> | undefined
@@ -84,8 +79,6 @@ export class Endpoint {
   #outUntil = Infinity
   #rates = 0
   #ratedAt = -Infinity
-  #lackHits = 0
-  #lackMs = 60_000
   #why: 'login' | 'quota' | 'chain' | undefined
 
   constructor(
@@ -95,15 +88,8 @@ export class Endpoint {
     learned: { readonly batch?: number; readonly maxBatch?: number; readonly parallel?: number },
   ) {
     this.#around = around
-    this.#url = new URL(config.url)
-    this.#path = this.#url.pathname + this.#url.search
-    this.#headers = { 'content-type': 'application/json', ...(this.#url.protocol === 'https:' ? { 'accept-encoding': 'gzip' } : {}) }
-    if (this.#url.username || this.#url.password) {
-      this.#headers['authorization'] =
-        `Basic ${Buffer.from(`${decodeURIComponent(this.#url.username)}:${decodeURIComponent(this.#url.password)}`).toString('base64')}`
-    }
-    for (const [header, value] of Object.entries(config.headers)) if (value !== '') this.#headers[header.toLowerCase()] = value
-    this.scrub = scrubber(this.#url, config.headers)
+    this.#connection = new Connection(config.url, config.headers)
+    this.refusals = new Refusals(config.maxBlockRange)
     this.priority = config.priority
     this.limits = new Limits({ ...learned, parallelCeiling: config.maxWorkers })
     this.pace = new Pace(config.requestsPerSecond)
@@ -119,9 +105,9 @@ export class Endpoint {
     return this.#checking !== undefined
   }
 
-  /** Whether any call needs a closer look before it is sent here. */
-  get restricted(): boolean {
-    return this.unsupported.size > 0 || this.lacking !== undefined
+  /** Requests with calls of steps that are under way; questions of our own do not count. */
+  get under(): number {
+    return this.#under
   }
 
   get why(): 'login' | 'quota' | 'chain' | undefined {
@@ -144,24 +130,17 @@ export class Endpoint {
 
   /** Text of the provider, fit to be shown. */
   show(text: string): string {
-    return showText(text, this.scrub) || 'no message'
+    return showText(text, this.#connection.scrub) || 'no message'
   }
 
-  /** Sends a body. The exchange ends with exactly one outcome. */
-  send(exchange: Exchange, body: string): void {
-    this.pace.take(this.#around.clock.monotonic(), this.limits.trying)
-    this.#around.started(exchange)
-    try {
-      this.#pool ??= new Pool(this.#url.origin, {
-        pipelining: 1,
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        connect: { timeout: 10_000, rejectUnauthorized: true },
-      })
-      this.#pool.dispatch({ path: this.#path, method: 'POST', headers: this.#headers, body }, exchange)
-    } catch (error) {
-      exchange.onResponseError(undefined, error instanceof Error ? error : new Error(String(error)))
-    }
+  /** Sends the calls of a step. `ended` is to be called when the request has its outcome. */
+  send(request: CallRequest, body: string): void {
+    this.#under++
+    this.#send(request, body)
+  }
+
+  ended(): void {
+    this.#under--
   }
 
   /**
@@ -193,7 +172,7 @@ export class Endpoint {
   /** Asks for the head again unless that was done just now. Never throws. */
   refreshHead(maxAgeMs: number): Promise<void> {
     if (this.#around.clock.monotonic() - this.headAt < maxAgeMs) return Promise.resolve()
-    this.#refreshing ??= this.#ask('eth_blockNumber', [])
+    this.#refreshing ??= askHead(this.#ask)
       .then((head) => this.#setHead(head))
       .catch((error: unknown) => this.#checkFailed(error))
       .finally(() => {
@@ -263,70 +242,34 @@ export class Endpoint {
     }
   }
 
-  /** It said that it lacks the state of a block; twice is enough to believe it for a while. */
-  lacks(now: number, block: bigint, text: string): void {
-    if (++this.#lackHits < 2) return
-    const block_ = this.lacking && this.lacking.block > block ? this.lacking.block : block
-    if (!this.lacking) this.#lackMs = Math.min(600_000, this.#lackMs * 2)
-    this.lacking = { block: block_, text, until: now + this.#lackMs }
-  }
-
-  /** Forgets what it lacked when that is long ago. */
-  refreshLacking(now: number): void {
-    if (!this.lacking || now < this.lacking.until) return
-    this.lacking = undefined
-    this.#lackHits = 0
-  }
-
   redirected(location: string): void {
-    const to = URL.canParse(location, this.#url.href) ? new URL(location, this.#url) : undefined
-    if (to && to.origin === this.#url.origin && to.pathname + to.search !== this.#path) {
-      this.#path = to.pathname + to.search
-    } else {
-      this.leave('login', `redirects to ${to ? to.host : 'nowhere'}, which is not followed: put that address into the file`)
-    }
+    const refused = this.#connection.redirect(location)
+    if (refused !== undefined) this.leave('login', `redirects to ${refused}, which is not followed: put that address into the file`)
   }
 
-  async close(): Promise<void> {
-    await this.#pool?.destroy()
+  close(): Promise<void> {
+    return this.#connection.close()
   }
 
   async #check(): Promise<void> {
     const { chain, genesis } = this.#around
     try {
-      const id = quantity(await this.#ask('eth_chainId', []))
-      if (id === undefined) throw new AskError({ class: 'SERVER' }, 'eth_chainId gave no number')
+      const id = await askChainId(this.#ask)
       if (id !== BigInt(chain.id)) return this.leave('chain', `chain id ${id}, expected ${chain.id} (${chain.name})`)
       if (genesis.hash !== undefined || genesis.found) {
-        const hash = await this.#genesis()
+        const hash = await askGenesis(this.#ask)
         if (hash !== undefined && genesis.hash === undefined) {
           genesis.hash = hash
           await genesis.found?.(hash)
         }
         if (hash !== undefined && hash !== genesis.hash) return this.leave('chain', `genesis ${hash}, expected ${genesis.hash}`)
       }
-      this.#setHead(await this.#ask('eth_blockNumber', []))
+      this.#setHead(await askHead(this.#ask))
       this.#failures = 0
       this.#probes = 0
       this.#set('up', 'up')
     } catch (error) {
       this.#checkFailed(error)
-    }
-  }
-
-  /** Hash of block 0, or undefined where the node has pruned it. */
-  async #genesis(): Promise<string | undefined> {
-    try {
-      const block = await this.#ask('eth_getBlockByNumber', ['0x0', false])
-      const hash = typeof block === 'object' && block !== null ? (block as { hash?: unknown }).hash : undefined
-      return typeof hash === 'string' ? hash.toLowerCase() : undefined
-    } catch (error) {
-      if (
-        error instanceof AskError &&
-        (error.classified.class === 'STATE' || error.classified.class === 'LAG' || error.classified.class === 'BUG')
-      )
-        return undefined
-      throw error
     }
   }
 
@@ -355,47 +298,33 @@ export class Endpoint {
     this.#set('down', reason)
   }
 
-  #setHead(head: unknown): void {
-    const number = quantity(head)
-    if (number === undefined) throw new AskError({ class: 'SERVER' }, 'eth_blockNumber gave no number')
-    this.head = number
+  #setHead(head: bigint): void {
+    this.head = head
     this.headAt = this.#around.clock.monotonic()
   }
 
-  async #ask(method: string, params: readonly unknown[]): Promise<unknown> {
+  readonly #ask: Ask = async (method, params) => {
     const { clock, closed, maxBytes, emit, chain } = this.#around
     const wait = Math.max(this.pace.next(), this.waitUntil) - clock.monotonic()
     if (wait > 0) await clock.sleep(wait, closed)
     const sentAt = clock.monotonic()
     const outcome = await new Promise<Outcome>((resolve) => {
-      this.send(
-        new Question(maxBytes, resolve, this.#around.ended),
-        `{"jsonrpc":"2.0","id":1,"method":"${method}","params":${JSON.stringify(params)}}`,
-      )
+      const question = new Question(maxBytes, resolve, this.#around.ended)
+      this.#send(question, `{"jsonrpc":"2.0","id":1,"method":"${method}","params":${JSON.stringify(params)}}`)
     })
     emit({
       type: 'request',
       from: { chain: chain.name },
       figures: { endpoint: this.name, calls: 1, bytes: outcome.bytes, ms: clock.monotonic() - sentAt },
     })
-    if (outcome.kind === 'failed') throw new AskError({ class: 'SERVER' }, this.show(outcome.text))
-    this.pace.answered(clock.monotonic())
-    const reply = readReply(outcome, 1, 1, clock.now())
-    switch (reply.kind) {
-      case 'items': {
-        const item = reply.items[0]
-        if (item?.error === undefined || item.error === null) return item?.result
-        const error = { ...providerError(item.error, outcome.status), method }
-        throw new AskError(classify(error), this.show(error.message))
-      }
-      case 'refused':
-        throw new AskError(reply.classified, this.show(reply.error.message))
-      case 'broken':
-        throw new AskError({ class: 'SERVER' }, this.show(reply.text))
-      case 'redirected':
-        this.redirected(reply.location)
-        throw new AskError({ class: 'SERVER' }, this.health === 'out' ? this.reason : 'redirected')
-    }
+    if (outcome.kind === 'reply') this.pace.answered(clock.monotonic())
+    return readQuestion(outcome, method, clock.now(), this)
+  }
+
+  #send(exchange: Exchange, body: string): void {
+    this.pace.take(this.#around.clock.monotonic(), this.limits.trying)
+    this.#around.started(exchange)
+    this.#connection.send(exchange, body)
   }
 
   #wait(now: number, ms: number): number {
@@ -428,32 +357,4 @@ export class Endpoint {
       ...(health === 'up' ? {} : { reason: this.reason }),
     })
   }
-}
-
-/** A question of our own failed. */
-class AskError extends Error {
-  constructor(
-    readonly classified: Classified,
-    message: string,
-  ) {
-    super(message)
-  }
-}
-
-class Question extends Exchange {
-  readonly #resolve: (outcome: Outcome) => void
-  readonly #ended: (exchange: Exchange) => void
-  constructor(maxBytes: number, resolve: (outcome: Outcome) => void, ended: (exchange: Exchange) => void) {
-    super(maxBytes)
-    this.#resolve = resolve
-    this.#ended = ended
-  }
-  protected override done(outcome: Outcome): void {
-    this.#ended(this)
-    this.#resolve(outcome)
-  }
-}
-
-function quantity(value: unknown): bigint | undefined {
-  return typeof value === 'string' && /^0x[\da-f]{1,64}$/i.test(value) ? BigInt(value) : undefined
 }

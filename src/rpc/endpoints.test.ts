@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { RpcCall, RunFact } from '../sdk/index.js'
 import { endpoint, type FakeNode, fastClock, honest, openPool, respond, startNode } from './fixtures/fake-node.js'
-import type { ChainRpc, ChainRpcOptions, EndpointConfig, LaneOptions } from './pool.js'
+import type { ChainRpc, ChainRpcOptions, EndpointConfig, StepQueueOptions } from './pool.js'
 
 /** Self-signed, of no use elsewhere. */
 const TEST_KEY = `-----BEGIN PRIVATE KEY-----
@@ -23,7 +23,7 @@ pIODYNFVSb970ajHpb6sH8ACIG3gnM9+Dq5O4uY3c+dWV0R6Xsn+QNtveBWO8r/L
 eEV1
 -----END CERTIFICATE-----`
 
-const STEP: LaneOptions = { id: 'step', attempts: 5, waitMs: 500, maxWaitMs: 8_000 }
+const STEP: StepQueueOptions = { id: 'step', attempts: 5, waitMs: 500, maxWaitMs: 8_000 }
 const signal = new AbortController().signal
 const calls = (count: number, from = 0): RpcCall[] =>
   Array.from({ length: count }, (_, i) => ({ method: 'eth_getBalance', params: ['0xaa', `0x${(from + i).toString(16)}`] }))
@@ -76,13 +76,45 @@ const slow = (node: FakeNode, ms: number): void => {
   }
 }
 
+describe('max_block_range', () => {
+  const logs = (toBlock: string) => ({ method: 'eth_getLogs', params: [{ fromBlock: '0x1', toBlock }] })
+  const methods = (node: FakeNode) => node.requests.flatMap((request) => request.calls.map((call) => JSON.stringify(call.params)))
+
+  test('a longer range goes to an endpoint that takes it, and the rest to the one asked first', async () => {
+    const { clock, all } = await nodes(2)
+    const [short, long] = all as [FakeNode, FakeNode]
+    for (const node of all) node.answer = (call) => (call.method === 'eth_getLogs' ? { result: [] } : honest(call))
+    const { rpc } = pool([endpoint(short, { maxBlockRange: 10 }), endpoint(long, { priority: 2, maxBlockRange: 20 })], clock)
+    const { values, errors } = await rpc.forStep(STEP).batch([logs('0xa'), logs('0x14'), logs('latest')], { signal })
+    expect({ values, errors }).toEqual({ values: [[], [], []], errors: undefined })
+    expect(methods(long)).toContain('[{"fromBlock":"0x1","toBlock":"0x14"}]')
+    expect(methods(short)).toEqual(['[{"fromBlock":"0x1","toBlock":"0xa"}]', '[{"fromBlock":"0x1","toBlock":"latest"}]'])
+  })
+
+  test('a range that no endpoint takes is never sent, and fails with the limits', async () => {
+    const { clock, all } = await nodes(2)
+    const [short, long] = all as [FakeNode, FakeNode]
+    for (const node of all) node.answer = (call) => (call.method === 'eth_getLogs' ? { result: [] } : honest(call))
+    const { rpc } = pool([endpoint(short, { maxBlockRange: 10 }), endpoint(long, { maxBlockRange: 20 })], clock)
+    const { values, errors } = await rpc.forStep(STEP).batch([logs('0x15'), logs('0xa')], { signal })
+    expect(values[1]).toEqual([])
+    expect([...errors!.keys()]).toEqual([0])
+    expect(errors!.get(0)).toMatchObject({
+      code: 'RPC_RANGE_TOO_LONG',
+      blame: 'own',
+      message: `eth_getLogs({"fromBlock":"0x1","toBlock":"0x15"}) asks for too many blocks: ${short.host} takes 10, ${long.host} takes 20`,
+    })
+    expect([...methods(short), ...methods(long)]).toEqual(['[{"fromBlock":"0x1","toBlock":"0xa"}]'])
+  })
+})
+
 describe('before its first answer counts', () => {
   test('an endpoint of another chain is refused by name, and none of its answers is used', async () => {
     const { clock, all } = await nodes(2)
     const [good, bad] = all as [FakeNode, FakeNode]
     bad.chainId = 137
     const { rpc, facts } = pool([endpoint(bad), endpoint(good)], clock)
-    expect((await rpc.lane(STEP).batch(calls(100), { signal })).endpoints).toEqual([good.host])
+    expect((await rpc.forStep(STEP).batch(calls(100), { signal })).endpoints).toEqual([good.host])
     expect(bad.requests).toEqual([])
     expect(facts.filter((fact) => fact.type === 'endpoint' && fact.health === 'down')).toEqual([
       { type: 'endpoint', from: { chain: 'ethereum' }, endpoint: bad.host, health: 'down', reason: 'chain id 137, expected 1 (ethereum)' },
@@ -99,7 +131,7 @@ describe('before its first answer counts', () => {
       blame: 'outage',
       message: `chain ethereum: refused ${all[0]!.host} (chain id 137, expected 1 (ethereum))`,
     })
-    expect(await message(rpc.lane(STEP).batch(calls(1), { signal }))).toMatchObject({ code: 'RPC_WRONG_CHAIN' })
+    expect(await message(rpc.forStep(STEP).batch(calls(1), { signal }))).toMatchObject({ code: 'RPC_WRONG_CHAIN' })
   })
 
   test('an endpoint with another genesis is refused by name', async () => {
@@ -110,7 +142,7 @@ describe('before its first answer counts', () => {
     good.answer = block0('0xAB')
     bad.answer = block0('0xcd')
     const { rpc, facts } = pool([endpoint(bad), endpoint(good)], clock, { genesis: '0xab' })
-    expect((await rpc.lane(STEP).batch(calls(10), { signal })).endpoints).toEqual([good.host])
+    expect((await rpc.forStep(STEP).batch(calls(10), { signal })).endpoints).toEqual([good.host])
     expect(facts).toContainEqual({
       type: 'endpoint',
       from: { chain: 'ethereum' },
@@ -131,7 +163,7 @@ describe('before its first answer counts', () => {
         return Promise.resolve()
       },
     })
-    await rpc.lane(STEP).batch(calls(10), { signal })
+    await rpc.forStep(STEP).batch(calls(10), { signal })
     await rpc.head(signal)
     expect(found).toEqual(['0xab after 0'])
   })
@@ -141,7 +173,7 @@ describe('before its first answer counts', () => {
     all[0]!.answer = (call) => (call.method === 'eth_getBlockByNumber' ? { result: { hash: '0xAB' } } : honest(call))
     const { rpc } = pool([endpoint(all[0]!)], clock, { onGenesis: () => Promise.reject(new Error('disk full')) })
     expect((await message(rpc.head(signal))).message).toBe('disk full')
-    expect((await message(rpc.lane(STEP).batch(calls(1), { signal }))).message).toBe('disk full')
+    expect((await message(rpc.forStep(STEP).batch(calls(1), { signal }))).message).toBe('disk full')
   })
 
   test('head is the highest of those that answer', async () => {
@@ -182,16 +214,16 @@ describe('endpoints that can not be reached', () => {
     const { clock, all } = await nodes(1, 200)
     const node = all[0]!
     const { rpc, facts } = pool([endpoint(node)], clock)
-    const lane = rpc.lane(STEP)
-    await lane.batch(calls(10), { signal })
+    const step = rpc.forStep(STEP)
+    await step.batch(calls(10), { signal })
     const port = Number(node.host.split(':')[1])
     await node.close()
-    expect(await message(lane.batch(calls(100), { signal }))).toMatchObject({ code: 'RPC_UNREACHABLE', blame: 'outage' })
+    expect(await message(step.batch(calls(100), { signal }))).toMatchObject({ code: 'RPC_UNREACHABLE', blame: 'outage' })
     expect(health(facts, node.host)).toEqual(['up', 'down'])
     const again = await startNode(clock, port)
     open.push(again)
     await clock.sleep(3_000)
-    expect((await lane.batch(calls(100), { signal })).values).toEqual(expected(calls(100)))
+    expect((await step.batch(calls(100), { signal })).values).toEqual(expected(calls(100)))
     expect(health(facts, node.host)).toEqual(['up', 'down', 'up'])
   })
 
@@ -199,16 +231,16 @@ describe('endpoints that can not be reached', () => {
     const { clock, all } = await nodes(1, 200)
     const node = all[0]!
     const { rpc } = pool([endpoint(node)], clock)
-    const lane = rpc.lane(STEP)
-    await lane.batch(calls(10), { signal })
+    const step = rpc.forStep(STEP)
+    await step.batch(calls(10), { signal })
     const port = Number(node.host.split(':')[1])
     await node.close()
-    await message(lane.batch(calls(10), { signal }))
+    await message(step.batch(calls(10), { signal }))
     const other = await startNode(clock, port)
     other.chainId = 5
     open.push(other)
     await clock.sleep(3_000)
-    expect(await message(lane.batch(calls(10), { signal }))).toMatchObject({ code: 'RPC_WRONG_CHAIN' })
+    expect(await message(step.batch(calls(10), { signal }))).toMatchObject({ code: 'RPC_WRONG_CHAIN' })
     expect(other.requests).toEqual([])
   })
 
@@ -216,7 +248,7 @@ describe('endpoints that can not be reached', () => {
     const { clock, all } = await nodes(1, 1_000)
     all[0]!.intercept = (_, response) => respond(response, 'Service Unavailable', 503)
     const { rpc } = pool([endpoint(all[0]!)], clock)
-    expect(await message(rpc.lane({ ...STEP, attempts: 2 }).batch(calls(20), { signal }))).toMatchObject({
+    expect(await message(rpc.forStep({ ...STEP, attempts: 2 }).batch(calls(20), { signal }))).toMatchObject({
       code: 'RPC_UNREACHABLE',
       blame: 'outage',
     })
@@ -227,7 +259,7 @@ describe('endpoints that can not be reached', () => {
     all[0]!.intercept = (request, response) =>
       request.calls.some((call) => call.params[1] === '0x21') ? void response.socket?.destroy() : false
     const { rpc } = pool([endpoint(all[0]!)], clock)
-    const { values, errors } = await rpc.lane({ ...STEP, attempts: 2 }).batch(calls(200), { signal })
+    const { values, errors } = await rpc.forStep({ ...STEP, attempts: 2 }).batch(calls(200), { signal })
     expect([...errors!.keys()]).toEqual([0x21])
     expect(values.toSpliced(0x21, 1)).toEqual(expected(calls(200)).toSpliced(0x21, 1))
   })
@@ -245,7 +277,7 @@ describe('endpoints that can not be reached', () => {
       all.map((node) => endpoint(node)),
       clock,
     )
-    const answers = await rpc.lane({ ...STEP, batch: 10 }).batch(calls(2_000), { signal })
+    const answers = await rpc.forStep({ ...STEP, batch: 10 }).batch(calls(2_000), { signal })
     expect(answers.errors).toBeUndefined()
     expect(answers.values).toEqual(expected(calls(2_000)))
   })
@@ -257,11 +289,11 @@ describe('several endpoints share the work', () => {
     const [first, second] = all as [FakeNode, FakeNode]
     slow(first, 10)
     const { rpc } = pool([endpoint(second, { priority: 2 }), endpoint(first, { priority: 1, maxWorkers: 2 })], clock)
-    const lane = rpc.lane({ ...STEP, batch: 5 })
+    const step = rpc.forStep({ ...STEP, batch: 5 })
     await rpc.head(signal)
-    await lane.batch(calls(10), { signal })
+    await step.batch(calls(10), { signal })
     expect([asked(first), asked(second)]).toEqual([10, 0])
-    await lane.batch(calls(100), { signal })
+    await step.batch(calls(100), { signal })
     expect(asked(second)).toBeGreaterThan(0)
   })
 
@@ -271,7 +303,7 @@ describe('several endpoints share the work', () => {
     first.intercept = (_, response) => respond(response, 'slow down', 429, { 'retry-after': '300' })
     const { rpc, facts } = pool([endpoint(first), endpoint(second, { priority: 1 })], clock)
     await rpc.head(signal)
-    expect((await rpc.lane(STEP).batch(calls(300), { signal })).values).toEqual(expected(calls(300)))
+    expect((await rpc.forStep(STEP).batch(calls(300), { signal })).values).toEqual(expected(calls(300)))
     expect(first.requests.length).toBeLessThanOrEqual(5)
     expect(facts.flatMap((fact) => (fact.type === 'endpoint' && fact.endpoint === first.host ? [fact.health] : []))).toEqual([
       'up',
@@ -288,12 +320,12 @@ describe('several endpoints share the work', () => {
       broken && !(request.check && first.requests.length === 0) ? void response.socket?.destroy() : false
     slow(second, 2)
     const { rpc, facts } = pool([endpoint(first), endpoint(second, { priority: 1 })], clock)
-    const lane = rpc.lane({ ...STEP, batch: 5 })
+    const step = rpc.forStep({ ...STEP, batch: 5 })
     await rpc.head(signal)
-    expect((await lane.batch(calls(1_000), { signal })).values).toEqual(expected(calls(1_000)))
+    expect((await step.batch(calls(1_000), { signal })).values).toEqual(expected(calls(1_000)))
     expect(health(facts, first.host)).toEqual(['up', 'down'])
     broken = false
-    while (health(facts, first.host).length < 3) await lane.batch(calls(50), { signal })
+    while (health(facts, first.host).length < 3) await step.batch(calls(50), { signal })
     expect(health(facts, first.host)).toEqual(['up', 'down', 'up'])
   })
 
@@ -309,7 +341,7 @@ describe('several endpoints share the work', () => {
     first.answer = () => refusal
     const { rpc } = pool([endpoint(first), endpoint(second, { priority: 1 })], clock)
     await rpc.head(signal)
-    expect(await rpc.lane(STEP).batch(calls(30), { signal })).toEqual({
+    expect(await rpc.forStep(STEP).batch(calls(30), { signal })).toEqual({
       values: expected(calls(30)),
       errors: undefined,
       endpoints: [second.host],
@@ -322,7 +354,7 @@ describe('several endpoints share the work', () => {
     first.answer = () => ({ result: null })
     const { rpc } = pool([endpoint(first), endpoint(second, { priority: 1 })], clock)
     await rpc.head(signal)
-    const { values } = await rpc.lane(STEP).batch([{ method: 'eth_getBlockByNumber', params: ['0x5', false] }], { signal, block: 5n })
+    const { values } = await rpc.forStep(STEP).batch([{ method: 'eth_getBlockByNumber', params: ['0x5', false] }], { signal, block: 5n })
     expect(values).toEqual(['eth_getBlockByNumber:0x5,false'])
   })
 
@@ -333,10 +365,10 @@ describe('several endpoints share the work', () => {
     ahead.head = 100n
     const { rpc } = pool([endpoint(behind), endpoint(ahead, { priority: 1 })], clock)
     await rpc.head(signal)
-    const lane = rpc.lane(STEP)
-    await lane.batch(calls(40), { signal, block: 90n })
+    const step = rpc.forStep(STEP)
+    await step.batch(calls(40), { signal, block: 90n })
     expect([asked(behind), asked(ahead)]).toEqual([0, 40])
-    await lane.batch(calls(5), { signal, block: 50n })
+    await step.batch(calls(5), { signal, block: 50n })
     expect(asked(behind)).toBe(5)
   })
 
@@ -357,8 +389,8 @@ describe('several endpoints share the work', () => {
     }
     const { rpc } = pool([endpoint(node, { maxWorkers: 2 })], clock)
     await Promise.all([
-      rpc.lane({ ...STEP, id: 'a' }).batch(calls(400), { signal }),
-      rpc.lane({ ...STEP, id: 'b' }).batch(calls(400), { signal }),
+      rpc.forStep({ ...STEP, id: 'a' }).batch(calls(400), { signal }),
+      rpc.forStep({ ...STEP, id: 'b' }).batch(calls(400), { signal }),
     ])
     expect(most).toBe(2)
   })
@@ -367,7 +399,7 @@ describe('several endpoints share the work', () => {
     const { clock, all } = await nodes(1, 5)
     const node = all[0]!
     const { rpc } = pool([endpoint(node, { requestsPerSecond: 10 })], clock)
-    await rpc.lane({ ...STEP, batch: 2 }).batch(calls(60), { signal })
+    await rpc.forStep({ ...STEP, batch: 2 }).batch(calls(60), { signal })
     const times = [...node.checks, ...node.requests].map((request) => request.at).sort((a, b) => a - b)
     for (let i = 0; i + 11 < times.length; i++) expect(times[i + 11]! - times[i]!).toBeGreaterThan(900)
     expect(times.at(-1)! - times[0]!).toBeLessThan(15_000)
@@ -379,7 +411,7 @@ describe('several endpoints share the work', () => {
     const order: string[] = []
     const work = (id: string, count: number) =>
       rpc
-        .lane({ ...STEP, id, batch: 5 })
+        .forStep({ ...STEP, id, batch: 5 })
         .batch(calls(count), { signal })
         .then(() => order.push(id))
     await Promise.all([work('long', 500), work('short', 10)])
@@ -414,8 +446,8 @@ describe('secrets and the way to the endpoint', () => {
       )
     }
     const { rpc, facts } = pool([endpoint({ url }, { headers: { 'x-api-key': 'header-key', 'x-empty': '' } })], clock)
-    const lane = rpc.lane({ ...STEP, attempts: 2 })
-    const { errors } = await lane.batch(calls(20), { signal })
+    const step = rpc.forStep({ ...STEP, attempts: 2 })
+    const { errors } = await step.batch(calls(20), { signal })
     expect(errors!.size).toBe(20)
     expect(new Set(seen.map((each) => JSON.stringify(each)))).toEqual(
       new Set([
@@ -444,7 +476,7 @@ describe('secrets and the way to the endpoint', () => {
     node.interceptChecks = true
     node.intercept = (request, response) => (request.path === '/' ? respond(response, '', 308, { location: '/rpc' }) : false)
     const { rpc } = pool([endpoint(node)], clock)
-    expect((await rpc.lane(STEP).batch(calls(10), { signal })).values).toEqual(expected(calls(10)))
+    expect((await rpc.forStep(STEP).batch(calls(10), { signal })).values).toEqual(expected(calls(10)))
   })
 
   test('a certificate that nobody vouches for is refused, whatever the environment says', async () => {

@@ -180,6 +180,19 @@ export class RpcRangeError extends PipeError {
   }
 }
 
+/** A call for logs asks for more blocks than any endpoint takes that could answer it. It was not sent. */
+export class RpcRangeTooLongError extends PipeError {
+  readonly code = 'RPC_RANGE_TOO_LONG'
+  override readonly hint = 'ask for fewer blocks at once, or raise `max_block_range` of an endpoint that takes more'
+  constructor(
+    readonly call: string,
+    /** What the file allows, by endpoint. */
+    readonly limits: readonly { readonly endpoint: string; readonly blocks: number | undefined }[],
+  ) {
+    super(`${call} asks for too many blocks: ${limits.map(({ endpoint, blocks }) => `${endpoint} takes ${blocks}`).join(', ')}`)
+  }
+}
+
 /** One answer alone is larger than may be held. */
 export class RpcTooLargeError extends PipeError {
   readonly code = 'RPC_RESPONSE_TOO_LARGE'

@@ -2,9 +2,9 @@ import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Clock, RpcAnswers, RpcCall, RunFact } from '../sdk/index.js'
 import { endpoint, type FakeNode, fastClock, honest, openPool, respond, startNode } from './fixtures/fake-node.js'
-import type { ChainRpc, ChainRpcOptions, LaneOptions } from './pool.js'
+import type { ChainRpc, ChainRpcOptions, StepQueueOptions } from './pool.js'
 
-const STEP: LaneOptions = { id: 'step', attempts: 5, waitMs: 500, maxWaitMs: 8_000 }
+const STEP: StepQueueOptions = { id: 'step', attempts: 5, waitMs: 500, maxWaitMs: 8_000 }
 const signal = new AbortController().signal
 const calls = (count: number, from = 0): RpcCall[] =>
   Array.from({ length: count }, (_, i) => ({ method: 'eth_getBalance', params: ['0xaa', `0x${(from + i).toString(16)}`] }))
@@ -29,8 +29,8 @@ async function world(
   return { node, rpc, facts, clock }
 }
 
-const ask = (rpc: ChainRpc, count: number, lane: Partial<LaneOptions> = {}, block?: bigint): Promise<RpcAnswers> =>
-  rpc.lane({ ...STEP, ...lane }).batch(calls(count), { signal, ...(block === undefined ? {} : { block }) })
+const ask = (rpc: ChainRpc, count: number, step: Partial<StepQueueOptions> = {}, block?: bigint): Promise<RpcAnswers> =>
+  rpc.forStep({ ...STEP, ...step }).batch(calls(count), { signal, ...(block === undefined ? {} : { block }) })
 
 const retries = (facts: readonly RunFact[]) => facts.flatMap((fact) => (fact.type === 'retry' ? [fact.class] : []))
 const message = (work: Promise<unknown>): Promise<Error> =>
@@ -395,7 +395,7 @@ describe('errors of single calls', () => {
   test('request throws the error of its call', async () => {
     const { node, rpc } = await world()
     node.answer = () => error(3, 'execution reverted')
-    expect(await message(rpc.lane(STEP).request('eth_call', [{ to: '0xaa' }, '0x1'], { signal }))).toMatchObject({
+    expect(await message(rpc.forStep(STEP).request('eth_call', [{ to: '0xaa' }, '0x1'], { signal }))).toMatchObject({
       code: 'RPC_CALL_FAILED',
       message: `eth_call({"to":"0xaa"}, "0x1") at ${node.host}: execution reverted`,
     })
@@ -404,7 +404,9 @@ describe('errors of single calls', () => {
   test('a refused range of logs comes back with what the provider suggests', async () => {
     const { node, rpc } = await world()
     node.answer = () => error(-32602, 'query exceeds max results 20000, retry with the range 16-31')
-    const { errors } = await rpc.lane(STEP).batch([{ method: 'eth_getLogs', params: [{ fromBlock: '0x10', toBlock: '0xff' }] }], { signal })
+    const { errors } = await rpc
+      .forStep(STEP)
+      .batch([{ method: 'eth_getLogs', params: [{ fromBlock: '0x10', toBlock: '0xff' }] }], { signal })
     expect(errors!.get(0)).toMatchObject({ code: 'RPC_RANGE_REFUSED', next: { from: 16n, to: 31n } })
   })
 })
@@ -513,10 +515,10 @@ describe('state and head', () => {
   test('older blocks are not asked for once the state is known to be missing', async () => {
     const { node, rpc } = await world()
     node.answer = (call) => (Number(call.params[1]) < 50 ? error(4444, 'pruned history unavailable') : honest(call))
-    const lane = rpc.lane({ ...STEP, batch: 10, parallel: 1 })
-    await lane.batch(calls(10, 40), { signal })
+    const step = rpc.forStep({ ...STEP, batch: 10, parallel: 1 })
+    await step.batch(calls(10, 40), { signal })
     const before = node.requests.length
-    const { errors } = await lane.batch(calls(10, 30), { signal })
+    const { errors } = await step.batch(calls(10, 30), { signal })
     expect(errors!.size).toBe(10)
     expect(node.requests).toHaveLength(before)
   })
@@ -525,7 +527,7 @@ describe('state and head', () => {
     const { node, rpc, facts } = await world({}, 200)
     node.answer = (call) => ({ result: call.params[0] === '0x7b' ? null : { number: call.params[0] } })
     const blocks = [122, 123, 124].map((n) => ({ method: 'eth_getBlockByNumber', params: [`0x${n.toString(16)}`, false] }))
-    const { values, errors } = await rpc.lane(STEP).batch(blocks, { signal, block: 124n })
+    const { values, errors } = await rpc.forStep(STEP).batch(blocks, { signal, block: 124n })
     expect(values).toEqual([{ number: '0x7a' }, undefined, { number: '0x7c' }])
     expect([...errors!].map(([index, failed]) => [index, failed.code, failed.message.split(' (')[0]])).toEqual([
       [1, 'RPC_NULL_RESULT', 'block 123: null'],
@@ -568,9 +570,9 @@ describe('the end', () => {
   test('an aborted signal ends its batch at once and leaves the others', async () => {
     const { node, rpc } = await world()
     const controller = new AbortController()
-    const lane = rpc.lane({ ...STEP, parallel: 1, batch: 5 })
-    const aborted = message(lane.batch(calls(500), { signal: controller.signal }))
-    const other = lane.batch(calls(20, 9_000), { signal })
+    const step = rpc.forStep({ ...STEP, parallel: 1, batch: 5 })
+    const aborted = message(step.batch(calls(500), { signal: controller.signal }))
+    const other = step.batch(calls(20, 9_000), { signal })
     setTimeout(() => controller.abort(new Error('Ctrl-C')), 10)
     expect((await aborted).message).toBe('Ctrl-C')
     expect((await other).values).toEqual(expected(calls(20, 9_000)))
@@ -599,11 +601,11 @@ describe('the end', () => {
         ),
       )
     }
-    const lane = rpc.lane({ ...STEP, parallel: 2, batch: 10 })
-    await lane.ready(signal)
-    const work = lane.batch(calls(61), { signal })
+    const step = rpc.forStep({ ...STEP, parallel: 2, batch: 10 })
+    await step.ready(signal)
+    const work = step.batch(calls(61), { signal })
     let ready = false
-    const waiting = lane.ready(signal).then(() => (ready = true))
+    const waiting = step.ready(signal).then(() => (ready = true))
     await new Promise((resolve) => setTimeout(resolve, 50))
     // 20 under way, 41 queued: one more than twice 20.
     expect(ready).toBe(false)

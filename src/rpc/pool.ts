@@ -12,14 +12,14 @@ import {
   WrongChainError,
 } from './errors.js'
 import type { Exchange, Outcome } from '../net/exchange.js'
-import { Lane, type LaneOptions, Segment } from './lane.js'
 import { CallRequest } from './request.js'
 import { settle } from './settle.js'
+import { StepQueue, type StepQueueOptions } from './step-queue.js'
 import { Stops } from './stops.js'
 import { take } from './take.js'
 
 export type { EndpointConfig } from './endpoint.js'
-export type { LaneOptions } from './lane.js'
+export type { StepQueueOptions } from './step-queue.js'
 
 export interface ChainRpcOptions {
   readonly chain: { readonly name: string; readonly id: number }
@@ -61,7 +61,7 @@ export interface ChainRpc {
    */
   head(signal: AbortSignal): Promise<bigint>
   /** The pool as one step sees it, with its ceilings. */
-  lane(step: LaneOptions): RpcPool
+  forStep(step: StepQueueOptions): RpcPool
   learned(): readonly LearnedEndpoint[]
   /** Rejects what is still open and closes all connections. */
   close(): Promise<void>
@@ -94,7 +94,7 @@ class ChainPool implements ChainRpc {
   readonly #options: ChainRpcOptions
   readonly #around: Surroundings
   readonly #endpoints: readonly Endpoint[]
-  readonly #lanes: Lane[] = []
+  readonly #queues: StepQueue[] = []
   readonly #closing = new AbortController()
   readonly #stops = new Stops()
   readonly #under = new Map<Exchange, number>()
@@ -164,10 +164,10 @@ class ChainPool implements ChainRpc {
     }
   }
 
-  lane(step: LaneOptions): RpcPool {
-    const lane = new Lane(step)
-    this.#lanes.push(lane)
-    const batch = (calls: readonly RpcCall[], options: RpcOptions): Promise<RpcAnswers> => this.#batch(lane, calls, options)
+  forStep(step: StepQueueOptions): RpcPool {
+    const queue = new StepQueue(step)
+    this.#queues.push(queue)
+    const batch = (calls: readonly RpcCall[], options: RpcOptions): Promise<RpcAnswers> => this.#batch(queue, calls, options)
     return {
       batch,
       request: async (method, params, options) => {
@@ -176,7 +176,7 @@ class ChainPool implements ChainRpc {
         if (error) throw error
         return values[0]
       },
-      ready: (signal) => this.#ready(lane, signal),
+      ready: (signal) => this.#ready(queue, signal),
     }
   }
 
@@ -197,59 +197,57 @@ class ChainPool implements ChainRpc {
     const error = new RpcClosedError(this.#options.chain.name)
     this.#closing.abort(error)
     this.#rejectAll(error)
-    for (const lane of this.#lanes) for (const go of [...lane.roomWaiters]) go()
+    for (const queue of this.#queues) for (const go of [...queue.roomWaiters]) go()
     await Promise.all(this.#endpoints.map((endpoint) => endpoint.close()))
   }
 
-  #batch(lane: Lane, calls: readonly RpcCall[], { signal, block }: RpcOptions): Promise<RpcAnswers> {
+  #batch(queue: StepQueue, calls: readonly RpcCall[], { signal, block }: RpcOptions): Promise<RpcAnswers> {
     if (calls.length === 0) return Promise.resolve({ values: [], errors: undefined, endpoints: [] })
     return new Promise<RpcAnswers>((resolve, reject) => {
       this.#mayGoOn(signal)
       const stop = (): void => {
-        lane.reject(segment, signal.reason as Error)
+        queue.reject(segment, signal.reason as Error)
         this.#pumpSoon()
       }
-      const segment = new Segment(calls, block, (outcome) => {
-        lane.open.delete(segment)
+      if (!this.#busy()) this.#answeredAt = this.#options.clock.monotonic()
+      const segment = queue.add(calls, block, (outcome) => {
         this.#stops.remove(signal, stop)
         if (outcome instanceof Error) reject(outcome)
         else resolve(outcome)
       })
       this.#stops.add(signal, stop)
-      if (!this.#busy()) this.#answeredAt = this.#options.clock.monotonic()
-      lane.add(segment)
       this.#pumpSoon()
     })
   }
 
-  async #ready(lane: Lane, signal: AbortSignal): Promise<void> {
+  async #ready(queue: StepQueue, signal: AbortSignal): Promise<void> {
     this.#mayGoOn(signal)
-    while (!this.#hasRoom(lane)) {
+    while (!this.#hasRoom(queue)) {
       await new Promise<void>((resolve) => {
         const go = (): void => {
           this.#stops.remove(signal, go)
-          lane.roomWaiters.delete(go)
+          queue.roomWaiters.delete(go)
           resolve()
         }
         this.#stops.add(signal, go)
-        lane.roomWaiters.add(go)
+        queue.roomWaiters.add(go)
       })
       this.#mayGoOn(signal)
     }
   }
 
   /** Twice what may be under way: the next requests are ready when the last end. */
-  #hasRoom(lane: Lane): boolean {
+  #hasRoom(queue: StepQueue): boolean {
     let places = 0
     let calls = 0
     for (const { health, limits } of this.#endpoints) {
       if (health === 'out') continue
-      const parallel = Math.min(limits.parallel, lane.parallel - places)
+      const parallel = Math.min(limits.parallel, queue.parallel - places)
       if (parallel <= 0) break
       places += parallel
-      calls += parallel * Math.min(limits.batch, lane.batch)
+      calls += parallel * Math.min(limits.batch, queue.batch)
     }
-    return lane.waiting === 0 || lane.waiting < calls * 2
+    return queue.waiting === 0 || queue.waiting < calls * 2
   }
 
   /** Once after everything that is queued at this moment, so that calls asked for together go together. */
@@ -267,19 +265,19 @@ class ChainPool implements ChainRpc {
     if (this.#closing.signal.aborted) return
     const now = this.#options.clock.monotonic()
     let wakeAt = Infinity
-    for (const lane of this.#lanes) wakeAt = Math.min(wakeAt, lane.wake(now))
+    for (const queue of this.#queues) wakeAt = Math.min(wakeAt, queue.wake(now))
     if (this.#broken) this.#rejectAll(this.#broken)
     if (this.#busy()) {
       wakeAt = Math.min(wakeAt, this.#tend(now), this.#send(now))
       wakeAt = Math.min(wakeAt, this.#behind(now))
     }
-    for (const lane of this.#lanes) if (lane.roomWaiters.size > 0 && this.#hasRoom(lane)) for (const go of [...lane.roomWaiters]) go()
+    for (const queue of this.#queues) if (queue.roomWaiters.size > 0 && this.#hasRoom(queue)) for (const go of [...queue.roomWaiters]) go()
     if (wakeAt < Infinity) this.#wake(wakeAt, now)
   }
 
   /** Whether any call waits. */
   #busy(): boolean {
-    for (const lane of this.#lanes) if (lane.waiting > 0) return true
+    for (const queue of this.#queues) if (queue.waiting > 0) return true
     return false
   }
 
@@ -290,7 +288,7 @@ class ChainPool implements ChainRpc {
     for (const endpoint of this.#endpoints) if (endpoint.health === 'up') up = true
     let wakeAt = Infinity
     for (const endpoint of this.#endpoints) {
-      if (endpoint.lacking) endpoint.refreshLacking(now)
+      endpoint.refusals.refresh(now)
       wakeAt = Math.min(wakeAt, endpoint.tend(now, !up))
       if (endpoint.health === 'up' || endpoint.health === 'unchecked' || endpoint.checking) hope = true
     }
@@ -325,17 +323,16 @@ class ChainPool implements ChainRpc {
   }
 
   #sendTo(endpoint: Endpoint, now: number): boolean {
-    const lanes = this.#lanes
-    for (let i = 0; i < lanes.length; i++) {
-      const lane = at(lanes, (this.#turn + i) % lanes.length)
-      if (lane.queue.length === 0 || lane.under >= lane.parallel) continue
-      const { segments, indexes } = take(lane, endpoint, this.#endpoints, Math.min(endpoint.limits.batch, lane.batch), now)
+    const queues = this.#queues
+    for (let i = 0; i < queues.length; i++) {
+      const queue = at(queues, (this.#turn + i) % queues.length)
+      if (!queue.ready) continue
+      const { segments, indexes } = take(queue, endpoint, this.#endpoints, Math.min(endpoint.limits.batch, queue.batch), now)
       if (segments.length === 0) continue
-      this.#turn = (this.#turn + i + 1) % lanes.length
-      const request = new CallRequest(this.#around.maxBytes, endpoint, lane, segments, indexes, this.#nextId, now, this.#ended)
+      this.#turn = (this.#turn + i + 1) % queues.length
+      const request = new CallRequest(this.#around.maxBytes, endpoint, queue, segments, indexes, this.#nextId, now, this.#ended)
       this.#nextId += segments.length
-      endpoint.under++
-      lane.under++
+      queue.sent()
       endpoint.send(request, request.body(this.#prefixes))
       return true
     }
@@ -343,11 +340,11 @@ class ChainPool implements ChainRpc {
   }
 
   readonly #ended = (request: CallRequest, outcome: Outcome): void => {
-    const { endpoint, lane } = request
+    const { endpoint, queue } = request
     const { clock, chain, random, emit } = this.#options
     this.#around.ended(request)
-    endpoint.under--
-    lane.under--
+    endpoint.ended()
+    queue.ended()
     if (this.#closing.signal.aborted) return
     const now = clock.monotonic()
     // A long answer takes a while to read; until then the endpoint has work already. A short one may be a refusal.
@@ -387,18 +384,14 @@ class ChainPool implements ChainRpc {
   /** Calls above every head: asks for the heads again, and gives up after as long as attempts would take. */
   #behind(now: number): number {
     let wakeAt = Infinity
-    for (const lane of this.#lanes) {
-      // Backwards, since those that give up leave the queue.
-      for (let i = lane.queue.length - 1; i >= 0; i--) {
-        const segment = at(lane.queue, i)
-        const { block } = segment
-        if (segment.behindSince === undefined || block === undefined) continue
+    for (const queue of this.#queues) {
+      for (const { segment, block, since } of queue.behind()) {
         const up = this.#endpoints.filter((endpoint) => endpoint.health === 'up')
         if (up.some((endpoint) => endpoint.head !== undefined && endpoint.head >= block)) continue
-        const { attempts, maxWaitMs } = lane.options
-        if (now - segment.behindSince > attempts * maxWaitMs) {
+        const { attempts, maxWaitMs } = queue.options
+        if (now - since > attempts * maxWaitMs) {
           const heads = up.map((endpoint) => ({ endpoint: endpoint.name, reason: `head ${endpoint.head ?? 'unknown'}` }))
-          lane.reject(segment, new RpcBehindError(this.#options.chain.name, block, heads.length > 0 ? heads : this.#troubles()))
+          queue.reject(segment, new RpcBehindError(this.#options.chain.name, block, heads.length > 0 ? heads : this.#troubles()))
           continue
         }
         for (const endpoint of up) void endpoint.refreshHead(HEAD_AGE_MS)
@@ -461,7 +454,7 @@ class ChainPool implements ChainRpc {
   }
 
   #rejectAll(error: Error): void {
-    for (const lane of this.#lanes) for (const segment of [...lane.open]) lane.reject(segment, error)
+    for (const queue of this.#queues) for (const segment of queue.open) queue.reject(segment, error)
   }
 
   #mayGoOn(signal: AbortSignal): void {

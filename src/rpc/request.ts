@@ -2,14 +2,15 @@ import type { RpcCall } from '../sdk/index.js'
 import { at } from '../net/at.js'
 import type { Endpoint } from './endpoint.js'
 import { Exchange, type Outcome } from '../net/exchange.js'
-import type { Lane, Segment } from './lane.js'
+import type { Segment } from './segment.js'
+import type { StepQueue } from './step-queue.js'
 
 /** Calls on their way to an endpoint in one request: `segments[i].calls[indexes[i]]` has the id `base + i`. */
 export class CallRequest extends Exchange {
   constructor(
     maxBytes: number,
     readonly endpoint: Endpoint,
-    readonly lane: Lane,
+    readonly queue: StepQueue,
     readonly segments: readonly Segment[],
     readonly indexes: readonly number[],
     readonly base: number,
@@ -46,7 +47,22 @@ export class CallRequest extends Exchange {
   }
 }
 
+/** Texts that are the same in JSON: quantities, addresses, hashes, tags. */
+const PLAIN = /^\w*$/
+
+/** `JSON.stringify`, which takes longer for a short list than to write it down. */
 function paramsText(params: readonly unknown[]): string {
+  let text = '['
+  for (let i = 0; i < params.length; i++) {
+    const param = params[i]
+    if (typeof param === 'string' && PLAIN.test(param)) text += i === 0 ? `"${param}"` : `,"${param}"`
+    else if (typeof param === 'boolean') text += i === 0 ? String(param) : `,${param}`
+    else return anyText(params)
+  }
+  return `${text}]`
+}
+
+function anyText(params: readonly unknown[]): string {
   try {
     return JSON.stringify(params)
   } catch {

@@ -1,7 +1,6 @@
-import type { PipeError, Random, RpcErrorClass, RunFact } from '../sdk/index.js'
+import { type PipeError, type Random, type RpcErrorClass, type RunFact } from '../sdk/index.js'
 import { at } from '../net/at.js'
 import { classify, type Classified, isLogs, type ProviderError } from './classify.js'
-import type { Item } from './demux.js'
 import type { Endpoint } from './endpoint.js'
 import {
   RpcBehindError,
@@ -15,11 +14,13 @@ import {
 } from './errors.js'
 import type { Outcome } from '../net/exchange.js'
 import { unsafeNumber } from '../net/json-numbers.js'
-import type { CallState } from './lane.js'
 import { blockOf, mustExist, rangeOf } from './methods.js'
 import { providerError, readReply, type Reply } from './reply.js'
 import type { CallRequest } from './request.js'
+import type { CallState, Segment } from './segment.js'
 import { showCall } from './show-call.js'
+import type { Taken } from './step-queue.js'
+import { dropVerdict, type Failure, type Lesson, type Nothing, requestVerdict, type RequestVerdict, type Said, verdict } from './verdict.js'
 
 export interface SettleContext {
   readonly chain: string
@@ -34,440 +35,299 @@ export interface SettleContext {
 
 /** Deeper below the head than this, a block that is not there has been pruned. */
 const NEAR_HEAD = 256n
-/** A call whose requests come to nothing has so many tries an attempt: mostly it is the line, not the call. */
-const DROPS_AN_ATTEMPT = 3
-
-/** What became of a call that was not answered. */
-type Next = 'again' | 'later' | PipeError
-
-/** Calls of one request to be asked again. */
-interface Group {
-  readonly segments: CallRequest['segments'][number][]
-  readonly indexes: number[]
-}
 
 /**
- * Gives every call of an ended request its answer, its final error, or its place in the queue again. Tells the endpoint
- * what it showed of itself. Returns the answers that came.
+ * Gives every call of an ended request its answer, its final error, or its place in the queue again, as `verdict` says.
+ * Tells the endpoint what it showed of itself. Returns the answers that came.
  */
 export function settle(request: CallRequest, outcome: Outcome, context: SettleContext): number {
   const { endpoint } = request
-  const count = request.segments.length
   if (outcome.kind === 'failed') {
-    settleFailed(request, outcome, context)
+    settleWhole(request, { came: outcome.cause }, endpoint.show(outcome.text), undefined, context)
     return 0
   }
-  const reply = readReply(outcome, request.base, count, context.utc)
+  const reply = readReply(outcome, request.base, request.segments.length, context.utc)
   switch (reply.kind) {
     case 'items':
-      return new Settling(request, context, outcome).items(reply)
-    case 'refused':
-      settleRefused(request, reply.error, reply.classified, context)
+      return settleItems(request, reply, outcome, context)
+    case 'refused': {
+      const { error, classified } = reply
+      const wordless = !/batch|too (large|big)|size/i.test(error.message)
+      settleWhole(request, { came: 'refused', class: classified.class, wordless }, endpoint.show(error.message), reply, context)
       return 0
+    }
     case 'broken':
-      if (reply.suspicious) endpoint.limits.dropped(context.now, count)
-      settleDropped(request, 'SERVER', endpoint.show(reply.text), 1, context)
+      settleWhole(request, { came: reply.suspicious ? 'broken' : 'garbled' }, endpoint.show(reply.text), undefined, context)
       return 0
     case 'redirected':
       endpoint.redirected(reply.location)
-      request.lane.giveBack(request.segments, request.indexes)
+      request.queue.giveBack(request)
       return 0
   }
 }
 
-function settleFailed(request: CallRequest, outcome: Outcome & { readonly kind: 'failed' }, context: SettleContext): void {
-  const { endpoint, lane } = request
-  const count = request.segments.length
-  const text = endpoint.show(outcome.text)
-  switch (outcome.cause) {
-    case 'too-large':
-      if (count === 1) {
-        at(request.segments, 0).fail(
-          at(request.indexes, 0),
-          new RpcTooLargeError(showCall(request.call(0)), endpoint.name, context.maxBytes),
-        )
-        report(context, endpoint, 'BATCH', 1, 0, text)
-        return
-      }
-      endpoint.limits.tooMany(context.now, count)
-      report(context, endpoint, 'BATCH', count, 0, text)
-      lane.giveBack(request.segments, request.indexes)
-      return
-    case 'timeout':
-      // Too much for it at once, or a call that it never finishes: either way smaller requests tell.
-      if (count > 1) endpoint.limits.tooMany(context.now, count)
-      endpoint.limits.tooSlow(context.now, request.sentAt)
-      return settleDropped(request, 'SERVER', text, DROPS_AN_ATTEMPT, context)
-    case 'broken':
-      endpoint.limits.dropped(context.now, count)
-      return settleDropped(request, 'SERVER', text, 1, context)
-    case 'connect':
-      return settleDropped(request, 'SERVER', text, 0, context)
-  }
-}
-
-function settleRefused(request: CallRequest, error: ProviderError, classified: Classified, context: SettleContext): void {
-  const { endpoint, lane } = request
+/** A request that brought no answers. */
+function settleWhole(
+  request: CallRequest,
+  nothing: Nothing,
+  text: string,
+  refused: { readonly error: ProviderError; readonly classified: Classified } | undefined,
+  context: SettleContext,
+): void {
+  const { endpoint, queue, sentAt } = request
   const { now } = context
   const count = request.segments.length
-  const text = endpoint.show(error.message)
-  switch (classified.class) {
-    case 'RATE':
-    case 'QUOTA':
-    case 'AUTH': {
-      const waitMs = endpoint.refused(now, request.sentAt, classified, text)
-      report(context, endpoint, classified.class, count, waitMs, text)
-      return lane.giveBack(request.segments, request.indexes)
+  const decided = requestVerdict(nothing, count)
+  if (decided.limit) learnLimit(request, decided.limit, refused?.classified.maxBatch, now)
+  switch (decided.next) {
+    case 'one': {
+      // Only a refusal is one call's own answer.
+      const { error, classified } = refused as NonNullable<typeof refused>
+      const settling = new Settling(request, context)
+      settling.failed(0, { ...error, method: request.call(0).method }, classified)
+      return settling.finish()
     }
-    case 'SERVER':
-      return settleDropped(request, 'SERVER', text, 1, context)
-    default:
-      if (count === 1) return void new Settling(request, context, undefined).one(error, classified)
-      if (classified.class === 'BATCH' || classified.class === 'SPLIT') {
-        // 400 and 405 without a word about it mean batches as such, sooner or later.
-        if (!/batch|too (large|big)|size/i.test(error.message)) endpoint.limits.dropped(now, count)
-        else endpoint.limits.tooMany(now, count, classified.maxBatch)
-        report(context, endpoint, 'BATCH', count, 0, text)
-        return giveBackCounted(request, text, 0.5, context)
-      }
-      // One bad call may spoil a whole request; alone each gets its own answer.
-      endpoint.limits.dropped(now, count)
-      report(context, endpoint, classified.class, count, 0, text)
-      return giveBackCounted(request, text, 1, context)
+    case 'too-large':
+      report(context, endpoint, decided.as, 1, 0, text)
+      return at(request.segments, 0).fail(
+        at(request.indexes, 0),
+        new RpcTooLargeError(showCall(request.call(0)), endpoint.name, context.maxBytes),
+      )
+    case 'again': {
+      const waitMs = decided.refused && refused ? endpoint.refused(now, sentAt, refused.classified, text) : 0
+      report(context, endpoint, decided.as, count, waitMs, text)
+      return queue.giveBack(request)
+    }
+    case 'counted': {
+      const waitMs = decided.failed ? endpoint.failed(now, sentAt, text) : 0
+      report(context, endpoint, decided.as, count, waitMs, text)
+      return giveBackCounted(request, text, decided.weight, context)
+    }
   }
 }
 
-/** The request brought nothing. The endpoint is to blame until it turns out to be the call. */
-function settleDropped(request: CallRequest, kind: RpcErrorClass, text: string, weight: number, context: SettleContext): void {
-  const waitMs = request.endpoint.failed(context.now, request.sentAt, text)
-  report(context, request.endpoint, kind, request.segments.length, waitMs, text)
-  giveBackCounted(request, text, weight, context)
+function learnLimit({ endpoint, segments, sentAt }: CallRequest, limit: RequestVerdict['limit'], stated: number | undefined, now: number) {
+  const { limits } = endpoint
+  if (limit === 'dropped') limits.dropped(now, segments.length)
+  if (limit === 'too-many' || limit === 'too-many-and-slow') limits.tooMany(now, segments.length, stated)
+  if (limit === 'too-slow' || limit === 'too-many-and-slow') limits.tooSlow(now, sentAt)
 }
 
 function giveBackCounted(request: CallRequest, text: string, weight: number, context: SettleContext): void {
-  const { endpoint, lane } = request
-  const group: Group = { segments: [], indexes: [] }
+  const { endpoint, queue } = request
+  const again: Taken = { segments: [], indexes: [] }
   for (let i = 0; i < request.segments.length; i++) {
     const segment = at(request.segments, i)
     const index = at(request.indexes, i)
-    const state = stateOf(request, i, context.now)
+    const state = stateOf(segment, index, context.now)
     state.drops += weight
     state.last = { endpoint: endpoint.name, text }
-    // While nothing else goes well either, it is not the call.
-    const own = context.endpoints.some((other) => other.lastSuccess >= state.since)
-    if (state.drops <= lane.options.attempts * DROPS_AN_ATTEMPT) {
-      group.segments.push(segment)
-      group.indexes.push(index)
-    } else if (own) {
-      segment.fail(index, new RpcCallError(showCall(request.call(i)), endpoint.name, text, Math.ceil(state.drops)))
-    } else {
-      lane.reject(segment, new RpcUnreachableError(context.chain, [{ endpoint: endpoint.name, reason: text }]))
+    const answered = context.endpoints.some((other) => other.lastSuccess >= state.since)
+    switch (dropVerdict(state.drops, queue.options.attempts, answered)) {
+      case 'again':
+        again.segments.push(segment)
+        again.indexes.push(index)
+        break
+      case 'failed':
+        segment.fail(index, new RpcCallError(showCall(request.call(i)), endpoint.name, text, Math.ceil(state.drops)))
+        break
+      case 'unreachable':
+        queue.reject(segment, new RpcUnreachableError(context.chain, [{ endpoint: endpoint.name, reason: text }]))
     }
   }
-  lane.giveBack(group.segments, group.indexes)
+  queue.giveBack(again)
 }
 
-/** A reply that speaks of single calls. */
+/** A reply that speaks of single calls. Returns the number of answers. */
+function settleItems(
+  request: CallRequest,
+  reply: Reply & { readonly kind: 'items' },
+  outcome: Outcome & { readonly kind: 'reply' },
+  context: SettleContext,
+): number {
+  const { segments, indexes, endpoint } = request
+  const { now } = context
+  const settling = new Settling(request, context)
+  const missing: number[] = []
+  let answered = 0
+  for (let i = 0; i < segments.length; i++) {
+    const item = reply.items[i]
+    const segment = at(segments, i)
+    const result = item?.result
+    const error = item?.error
+    if (error !== undefined && error !== null) {
+      settling.failed(i, { ...providerError(error, outcome.status), method: request.call(i).method })
+    } else if (result === undefined) {
+      missing.push(i)
+    } else if (result === null && segment.block !== undefined && mustExist(request.call(i), segment.block)) {
+      settling.judge(i, 'NULL', 'null')
+    } else if (typeof result !== 'string' && unsafeNumber(result)) {
+      settling.judge(i, 'ROUNDED', 'a JSON number above 2^53, which may have been rounded')
+    } else {
+      segment.answer(at(indexes, i), result, endpoint.name)
+      answered++
+    }
+  }
+  if (answered > 0) {
+    endpoint.succeeded(now)
+    endpoint.limits.answered(now, segments.length, outcome.bytes, endpoint.under, request.queue.waiting > 0 && !endpoint.pace.searching)
+  }
+  for (const i of missing) {
+    if (reply.loose !== undefined) settling.failed(i, { ...providerError(reply.loose), method: request.call(i).method })
+    else if (settling.shrunk) settling.judge(i, 'LEFT_OUT', '')
+    else settling.judge(i, 'MISSING', 'no answer to this call in the reply')
+  }
+  settling.finish()
+  return answered
+}
+
+/** Carries out what `verdict` says of the calls of one request. */
 class Settling {
   readonly #request: CallRequest
   readonly #context: SettleContext
-  readonly #outcome: (Outcome & { readonly kind: 'reply' }) | undefined
-  readonly #again: Group = { segments: [], indexes: [] }
-  readonly #later: Group = { segments: [], indexes: [] }
+  readonly #again: Taken = { segments: [], indexes: [] }
+  readonly #later: Taken = { segments: [], indexes: [] }
   readonly #causes = new Map<RpcErrorClass, { calls: number; text: string }>()
   #rounds = 0
   #waitMs = 0
   #shrunk = false
 
-  constructor(request: CallRequest, context: SettleContext, outcome: (Outcome & { readonly kind: 'reply' }) | undefined) {
+  constructor(request: CallRequest, context: SettleContext) {
     this.#request = request
     this.#context = context
-    this.#outcome = outcome
   }
 
-  /** Returns the number of answers. */
-  items(reply: Reply & { readonly kind: 'items' }): number {
-    const { segments, indexes, endpoint } = this.#request
-    const host = endpoint.name
-    let answered = 0
-    let missing = 0
-    for (let i = 0; i < segments.length; i++) {
-      const item: Item | undefined = reply.items[i]
-      const segment = at(segments, i)
-      if (item === undefined) {
-        missing++
-        continue
-      }
-      const { result, error } = item
-      if (error !== undefined && error !== null) {
-        this.#failed(i, { ...providerError(error, this.#outcome?.status), method: this.#request.call(i).method })
-      } else if (result === undefined) {
-        missing++
-      } else if (result === null && segment.block !== undefined && mustExist(this.#request.call(i), segment.block)) {
-        this.#place(i, 'LAG', this.#nothing(i), 'null')
-      } else if (typeof result !== 'string' && unsafeNumber(result)) {
-        const text = 'a JSON number above 2^53, which may have been rounded'
-        this.#place(
-          i,
-          'SERVER',
-          this.#attempt(i, text, () => this.#callError(i, text), true),
-          text,
-        )
-      } else {
-        segment.answer(at(indexes, i), result, host)
-        answered++
-      }
-    }
-    if (answered > 0) {
-      endpoint.succeeded(this.#context.now)
-      endpoint.limits.answered(
-        this.#context.now,
-        segments.length,
-        this.#outcome?.bytes ?? 0,
-        endpoint.under,
-        this.#request.lane.waiting > 0 && !endpoint.pace.searching,
-      )
-    }
-    if (missing > 0) this.#missing(reply)
-    this.#finish()
-    return answered
+  /** Whether the reply said that it was for too many calls. */
+  get shrunk(): boolean {
+    return this.#shrunk
   }
 
-  /** The request had one call and an error. */
-  one(error: ProviderError, classified: Classified): void {
-    const call = this.#request.call(0)
-    this.#failed(0, { ...error, method: call.method }, classified)
-    this.#finish()
-  }
-
-  /** Calls that the reply says nothing about. */
-  #missing(reply: Reply & { readonly kind: 'items' }): void {
-    const { segments } = this.#request
-    const loose = reply.loose === undefined ? undefined : { ...providerError(reply.loose), calls: segments.length }
-    for (let i = 0; i < segments.length; i++) {
-      const item = reply.items[i]
-      if (item !== undefined && (item.result !== undefined || (item.error !== undefined && item.error !== null))) continue
-      if (loose) {
-        this.#failed(i, { ...loose, method: this.#request.call(i).method })
-      } else if (this.#shrunk) {
-        // Left out because the answer was getting too large: not its fault.
-        this.#place(i, 'BATCH', 'again', '')
-      } else {
-        const text = 'no answer to this call in the reply'
-        this.#place(
-          i,
-          'SERVER',
-          this.#attempt(i, text, () => this.#callError(i, text), false),
-          text,
-        )
-      }
-    }
-  }
-
-  #failed(i: number, error: ProviderError, known?: Classified): void {
-    const { endpoint, segments, lane } = this.#request
-    const { now, endpoints } = this.#context
-    const count = segments.length
+  /** The endpoint answered a call with an error. */
+  failed(i: number, error: ProviderError, known?: Classified): void {
     const call = this.#request.call(i)
     const range = isLogs(call.method) ? rangeOf(call) : undefined
-    const classified = known ?? classify({ ...error, calls: count, ...(range ? { range } : {}) })
-    const text = endpoint.show(error.message)
-    switch (classified.class) {
-      case 'RATE':
-      case 'QUOTA':
-        this.#waitMs = Math.max(this.#waitMs, endpoint.refused(now, this.#request.sentAt, classified, text))
-        return this.#place(i, classified.class, 'again', text)
-      case 'AUTH':
-        // Said of one call among answered ones it is about this call.
-        if (count === 1 || endpoint.lastSuccess < this.#request.sentAt) {
-          endpoint.refused(now, this.#request.sentAt, classified, text)
-          return this.#place(i, 'AUTH', 'again', text)
-        }
-        return this.#place(
-          i,
-          'AUTH',
-          this.#elsewhere(i, text, () => this.#callError(i, text)),
-          text,
-        )
-      case 'SPLIT':
-        if (isLogs(call.method))
-          return this.#place(
-            i,
-            'SPLIT',
-            new RpcRangeError(showCall(call), endpoint.name, text, classified.next, classified.maxBlocks),
-            text,
-          )
-        return this.#tooMany(i, text, undefined)
-      case 'BATCH':
-        return this.#tooMany(i, text, classified.maxBatch)
-      case 'STATE':
-        return this.#place(i, 'STATE', this.#stateMissing(i, text), text)
-      case 'LAG': {
-        const block = blockOf(call) ?? at(segments, i).block
-        if (block !== undefined && endpoint.head !== undefined && block + NEAR_HEAD <= endpoint.head)
-          return this.#place(i, 'STATE', this.#stateMissing(i, text), text)
-        return this.#place(
-          i,
-          'LAG',
-          this.#behind(
-            i,
-            text,
-            () => new RpcBehindError(this.#context.chain, block ?? endpoint.head ?? 0n, [{ endpoint: endpoint.name, reason: text }]),
-          ),
-          text,
-        )
-      }
-      case 'UNSUP':
-        endpoint.unsupported.set(call.method, text)
-        if (endpoints.some((other) => other !== endpoint && other.health !== 'out' && !other.unsupported.has(call.method)))
-          return this.#place(i, 'UNSUP', 'again', text)
-        return this.#place(i, 'UNSUP', new RpcMethodError(showCall(call), endpoint.name, text), text)
-      case 'SERVER':
-        return this.#place(
-          i,
-          'SERVER',
-          this.#attempt(i, text, () => this.#callError(i, text), lane.options.attempts > 1),
-          text,
-        )
-      case 'BUG':
-        return this.#place(i, 'BUG', new RpcCallError(showCall(call), endpoint.name, text, 1), text)
-    }
+    const classified = known ?? classify({ ...error, calls: this.#request.segments.length, range })
+    this.judge(i, classified.class, this.#request.endpoint.show(error.message), classified)
   }
 
-  #tooMany(i: number, text: string, stated: number | undefined): void {
-    const { endpoint, segments } = this.#request
-    if (segments.length === 1)
-      return this.#place(
-        i,
-        'BATCH',
-        this.#attempt(i, text, () => this.#callError(i, text), true),
-        text,
-      )
-    if (!this.#shrunk) endpoint.limits.tooMany(this.#context.now, segments.length, stated)
-    this.#shrunk = true
-    this.#place(i, 'BATCH', 'again', text)
-  }
-
-  /** One more attempt, bounded. `move`: preferably at another endpoint. */
-  #attempt(i: number, text: string, error: () => PipeError, move: boolean): Next {
-    const { endpoint, lane } = this.#request
-    const state = stateOf(this.#request, i, this.#context.now)
-    state.attempts++
-    state.last = { endpoint: endpoint.name, text }
-    this.#rounds = Math.max(this.#rounds, state.attempts)
-    if (state.attempts >= lane.options.attempts) return error()
-    if (move) this.#avoid(state, true)
-    return 'later'
-  }
-
-  #nothing(i: number): Next {
-    const { endpoint, segments } = this.#request
+  judge(i: number, said: Said, text: string, classified?: Classified): void {
+    const { endpoint, queue, segments, indexes, sentAt } = this.#request
+    const { now, endpoints } = this.#context
     const call = this.#request.call(i)
-    return this.#behind(
-      i,
-      'null',
-      () =>
-        new RpcNullError(
-          showCall(call),
-          endpoint.name,
-          blockOf(call) ?? at(segments, i).block,
-          stateOf(this.#request, i, this.#context.now).attempts,
-        ),
-    )
-  }
-
-  /** The node lags: another one, or this one a little later. */
-  #behind(i: number, text: string, error: () => PipeError): Next {
-    return this.#attempt(i, text, error, true)
-  }
-
-  #stateMissing(i: number, text: string): Next {
-    const { endpoint, segments } = this.#request
-    const { now } = this.#context
-    const call = this.#request.call(i)
-    const block = blockOf(call) ?? at(segments, i).block
-    const state = stateOf(this.#request, i, now)
-    state.last = { endpoint: endpoint.name, text }
-    const times = (state.lacking?.get(endpoint) ?? 0) + 1
-    state.lacking ??= new Map()
-    state.lacking.set(endpoint, times)
-    this.#rounds = Math.max(this.#rounds, times)
-    if (block !== undefined) endpoint.lacks(now, block, text)
-    const error = (): PipeError => new RpcStateError(showCall(call), endpoint.name, block, text)
-    const others = this.#others(state)
-    if (others.length === 0) {
-      if (times < 2) return 'later'
-      return error()
+    const segment = at(segments, i)
+    const index = at(indexes, i)
+    const block = blockOf(call) ?? segment.block
+    const before = segment.states.get(index)
+    const decided = verdict({
+      said,
+      logs: isLogs(call.method),
+      calls: segments.length,
+      attempts: before?.attempts ?? 0,
+      maxAttempts: queue.options.attempts,
+      lacks: before?.lacking?.get(endpoint) ?? 0,
+      old: block !== undefined && endpoint.head !== undefined && block + NEAR_HEAD <= endpoint.head,
+      answers: endpoint.lastSuccess >= sentAt,
+      others: this.#others(before),
+      known: endpoints.some((other) => other !== endpoint && other.health !== 'out' && !other.refusals.unsupported.has(call.method)),
+    })
+    const { counts } = decided
+    if (decided.lesson) this.#learn(decided.lesson, call.method, block, text, classified)
+    let attempts = 1
+    if (counts !== undefined || decided.next === 'elsewhere') {
+      const state = stateOf(segment, index, now)
+      state.last = { endpoint: endpoint.name, text }
+      if (counts === 'attempt') this.#rounds = Math.max(this.#rounds, ++state.attempts)
+      if (counts === 'state') this.#rounds = Math.max(this.#rounds, countLack(state, endpoint))
+      if (decided.next === 'elsewhere' || (decided.next === 'later' && decided.move)) (state.avoid ??= new Set()).add(endpoint)
+      // When all were avoided, all may be asked again.
+      if (decided.next === 'later' && decided.move && !this.#others(state)) state.avoid?.clear()
+      attempts = state.attempts
     }
-    this.#avoid(state, false)
-    return 'again'
-  }
-
-  /** Another endpoint, or the error. */
-  #elsewhere(i: number, text: string, error: () => PipeError): Next {
-    const state = stateOf(this.#request, i, this.#context.now)
-    state.last = { endpoint: this.#request.endpoint.name, text }
-    if (this.#others(state).length === 0) return error()
-    this.#avoid(state, false)
-    return 'again'
-  }
-
-  /** `again`: when all were avoided, all may be asked again. */
-  #avoid(state: CallState, again: boolean): void {
-    state.avoid ??= new Set()
-    state.avoid.add(this.#request.endpoint)
-    if (again && this.#others(state).length === 0) state.avoid.clear()
-  }
-
-  #others(state: CallState): readonly Endpoint[] {
-    return this.#context.endpoints.filter(
-      (other) => other !== this.#request.endpoint && (other.health === 'up' || other.health === 'unchecked') && !state.avoid?.has(other),
-    )
-  }
-
-  #callError(i: number, text: string): PipeError {
-    return new RpcCallError(
-      showCall(this.#request.call(i)),
-      this.#request.endpoint.name,
-      text,
-      stateOf(this.#request, i, this.#context.now).attempts,
-    )
-  }
-
-  #place(i: number, kind: RpcErrorClass, next: Next, text: string): void {
-    const segment = at(this.#request.segments, i)
-    const index = at(this.#request.indexes, i)
-    if (next !== 'again' && next !== 'later') {
-      segment.fail(index, next)
+    if (decided.next === 'failed') {
+      segment.fail(index, this.#error(decided.error, i, text, attempts, classified))
     } else {
-      const group = next === 'again' ? this.#again : this.#later
+      const group = decided.next === 'later' ? this.#later : this.#again
       group.segments.push(segment)
       group.indexes.push(index)
     }
-    const cause = this.#causes.get(kind)
+    const cause = this.#causes.get(decided.as)
     if (cause) cause.calls++
-    else this.#causes.set(kind, { calls: 1, text })
+    else this.#causes.set(decided.as, { calls: 1, text })
   }
 
-  #finish(): void {
-    const { lane } = this.#request
+  /** Puts back what is to be asked again, and reports each class once. */
+  finish(): void {
+    const { queue, endpoint } = this.#request
     const { random, now } = this.#context
-    if (this.#again.segments.length > 0) lane.giveBack(this.#again.segments, this.#again.indexes)
+    queue.giveBack(this.#again)
     let waitMs = this.#waitMs
     if (this.#later.segments.length > 0) {
-      const most = Math.min(lane.options.maxWaitMs, lane.options.waitMs * 2 ** Math.max(0, this.#rounds - 1))
+      const { maxWaitMs, waitMs: first } = queue.options
+      const most = Math.min(maxWaitMs, first * 2 ** Math.max(0, this.#rounds - 1))
       waitMs = Math.max(waitMs, random() * most)
-      lane.giveBackAt(now + waitMs, this.#later.segments, this.#later.indexes)
+      queue.giveBackAt(now + waitMs, this.#later)
     }
-    for (const [kind, { calls, text }] of this.#causes) report(this.#context, this.#request.endpoint, kind, calls, waitMs, text)
+    for (const [kind, { calls, text }] of this.#causes) report(this.#context, endpoint, kind, calls, waitMs, text)
+  }
+
+  #learn(lesson: Lesson, method: string, block: bigint | undefined, text: string, classified: Classified | undefined): void {
+    const { endpoint, segments, sentAt } = this.#request
+    const { now } = this.#context
+    switch (lesson) {
+      case 'refused':
+        if (classified) this.#waitMs = Math.max(this.#waitMs, endpoint.refused(now, sentAt, classified, text))
+        return
+      case 'unsupported':
+        endpoint.refusals.unsupported.set(method, text)
+        return
+      case 'lacks-state':
+        if (block !== undefined) endpoint.refusals.lacks(now, block, text)
+        return
+      case 'too-many':
+        if (!this.#shrunk) endpoint.limits.tooMany(now, segments.length, classified?.maxBatch)
+        this.#shrunk = true
+    }
+  }
+
+  /** Whether another endpoint may get the call. */
+  #others(state: CallState | undefined): boolean {
+    return this.#context.endpoints.some(
+      (other) => other !== this.#request.endpoint && (other.health === 'up' || other.health === 'unchecked') && !state?.avoid?.has(other),
+    )
+  }
+
+  #error(failure: Failure, i: number, text: string, attempts: number, classified: Classified | undefined): PipeError {
+    const { endpoint, segments } = this.#request
+    const call = this.#request.call(i)
+    const block = blockOf(call) ?? at(segments, i).block
+    switch (failure) {
+      case 'call':
+        return new RpcCallError(showCall(call), endpoint.name, text, attempts)
+      case 'range':
+        return new RpcRangeError(showCall(call), endpoint.name, text, classified?.next, classified?.maxBlocks)
+      case 'method':
+        return new RpcMethodError(showCall(call), endpoint.name, text)
+      case 'state':
+        return new RpcStateError(showCall(call), endpoint.name, block, text)
+      case 'behind':
+        return new RpcBehindError(this.#context.chain, block ?? endpoint.head ?? 0n, [{ endpoint: endpoint.name, reason: text }])
+      case 'null':
+        return new RpcNullError(showCall(call), endpoint.name, block, attempts)
+    }
   }
 }
 
-function stateOf(request: CallRequest, i: number, now: number): CallState {
-  const { states } = at(request.segments, i)
-  const index = at(request.indexes, i)
-  let state = states.get(index)
-  if (!state) states.set(index, (state = { attempts: 0, drops: 0, since: now, avoid: undefined, lacking: undefined, last: undefined }))
+function countLack(state: CallState, endpoint: Endpoint): number {
+  const times = (state.lacking?.get(endpoint) ?? 0) + 1
+  state.lacking ??= new Map()
+  state.lacking.set(endpoint, times)
+  return times
+}
+
+function stateOf(segment: Segment, index: number, now: number): CallState {
+  let state = segment.states.get(index)
+  if (!state)
+    segment.states.set(index, (state = { attempts: 0, drops: 0, since: now, avoid: undefined, lacking: undefined, last: undefined }))
   return state
 }
 

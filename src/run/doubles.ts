@@ -1,4 +1,7 @@
+import { Runs } from './runs.js'
 import { coercer, type LedgerChange, type Output, type Row, type Table, type UnitWrite, type Value } from '../sdk/index.js'
+
+const NONE: ReadonlySet<number> = new Set()
 
 /** Numbers of rows by table. */
 export type RowCounts = Readonly<Record<string, number>>
@@ -21,7 +24,7 @@ export class Doubles {
 
   /** The writes of one commit with each key once: the later row is kept, on every warehouse. */
   resolve(writes: readonly UnitWrite[]): readonly WithoutDoubles[] {
-    const earlier = this.#earlier(writes)
+    const earlier = this.#distinct(writes) ? NONE : this.#earlier(writes)
     if (earlier.size === 0) return writes.map((write) => ({ write, dropped: {} }))
     let number = 0
     return writes.map((write) => {
@@ -33,6 +36,21 @@ export class Doubles {
       })
       return { write: { ...write, rows }, dropped }
     })
+  }
+
+  /** Whether integer keys that come in order show at once that none comes twice. What they don't show is looked at row by row. */
+  #distinct(writes: readonly UnitWrite[]): boolean {
+    const tables = new Map<string, Runs>()
+    for (const { rows: parts } of writes) {
+      for (const { output, rows } of parts) {
+        const keyOf = this.#keyOf(output)
+        let runs = tables.get(output.table)
+        if (!runs) tables.set(output.table, (runs = new Runs()))
+        runs.begin()
+        for (const row of rows) if (!runs.add(keyOf(row))) return false
+      }
+    }
+    return [...tables.values()].every((runs) => runs.apart())
   }
 
   /** The rows, counted through all writes, whose key comes again. */

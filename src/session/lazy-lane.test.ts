@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { rpcBatch } from '../../plugins/rpc-batch/rpc-batch.js'
 import type { Step } from '../pipeline/pipeline.js'
-import type { LaneOptions } from '../rpc/lane.js'
+import type { StepQueueOptions } from '../rpc/step-queue.js'
 import type { ChainRpc } from '../rpc/pool.js'
 import type { Json, RpcPool } from '../sdk/index.js'
 import { lazyLane } from './lazy-lane.js'
@@ -12,9 +12,9 @@ const ready: RpcPool = {
   ready: () => Promise.resolve(),
 }
 
-async function laneOf(config: Json, definition: Partial<Step['definition']>): Promise<LaneOptions[]> {
-  const lanes: LaneOptions[] = []
-  const rpc = { lane: (options: LaneOptions) => (lanes.push(options), ready) } as Partial<ChainRpc> as ChainRpc
+async function laneOf(config: Json, definition: Partial<Step['definition']>): Promise<StepQueueOptions[]> {
+  const lanes: StepQueueOptions[] = []
+  const rpc = { forStep: (options: StepQueueOptions) => (lanes.push(options), ready) } as Partial<ChainRpc> as ChainRpc
   const step = { id: 's', chain: 'c', parallel: 3, retry: { attempts: 2, waitMs: 5, maxWaitMs: 9 }, with: config, definition }
   const lane = lazyLane(step as Partial<Step> as Step, () => Promise.resolve(rpc))
   await lane.ready(new AbortController().signal)

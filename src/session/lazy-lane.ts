@@ -1,5 +1,5 @@
 import type { Step } from '../pipeline/pipeline.js'
-import type { LaneOptions } from '../rpc/lane.js'
+import type { StepQueueOptions } from '../rpc/step-queue.js'
 import type { ChainRpc } from '../rpc/pool.js'
 import { StepWithoutChainError } from '../run/run.js'
 import type { RpcPool } from '../sdk/index.js'
@@ -9,7 +9,7 @@ export function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>)
   let lane: Promise<RpcPool> | undefined
   const get = (): Promise<RpcPool> => {
     if (step.chain === undefined) throw new StepWithoutChainError(step.id)
-    return (lane ??= open(step.chain).then((rpc) => rpc.lane(optionsOf(step))))
+    return (lane ??= open(step.chain).then((rpc) => rpc.forStep(optionsOf(step))))
   }
   return {
     batch: async (calls, options) => (await get()).batch(calls, options),
@@ -18,7 +18,7 @@ export function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>)
   }
 }
 
-function optionsOf({ id, parallel, retry, definition, with: config }: Step): LaneOptions {
+function optionsOf({ id, parallel, retry, definition, with: config }: Step): StepQueueOptions {
   const { attempts, waitMs, maxWaitMs } = retry
   // `with` was checked against the schema that the definition's `rpc` has its type from.
   const { batch } = definition.rpc?.(config as never) ?? {}

@@ -158,7 +158,7 @@ export function openPool(
     limits: fixed ? [{ endpoint: host, ...fixed }] : [],
   })
   return {
-    lane: rpc.lane({ id: 'bench', ...RETRY, ...fixed }),
+    lane: rpc.forStep({ id: 'bench', ...RETRY, ...fixed }),
     limits: () =>
       rpc
         .learned()

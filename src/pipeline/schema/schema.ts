@@ -141,7 +141,11 @@ function chain(): JsonSchema {
       max_workers: { type: 'integer', minimum: 1, description: 'Requests in flight, at most. Left out, it is found.' },
       priority: { type: 'integer', description: 'Lower is asked first. Default 1.' },
       requests_per_second: { type: 'number', exclusiveMinimum: 0, description: 'Requests a second, at most.' },
-      max_block_range: { type: 'integer', minimum: 1, description: 'Blocks that one eth_getLogs may ask for.' },
+      max_block_range: {
+        type: 'integer',
+        minimum: 1,
+        description: 'Blocks that one eth_getLogs may ask for. A longer one goes to another endpoint.',
+      },
       headers: headers(),
     },
     ['url'],

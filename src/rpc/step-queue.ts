@@ -1,0 +1,257 @@
+import type { PipeError, RpcAnswers, RpcCall } from '../sdk/index.js'
+import { at } from '../net/at.js'
+import { Segment } from './segment.js'
+
+export interface StepQueueOptions {
+  readonly id: string
+  readonly parallel?: number
+  readonly batch?: number
+  readonly attempts: number
+  readonly waitMs: number
+  readonly maxWaitMs: number
+}
+
+/** Calls side by side: `segments[i].calls[indexes[i]]`. */
+export interface Taken {
+  readonly segments: Segment[]
+  readonly indexes: number[]
+}
+
+/** What becomes of a waiting call when an endpoint asks for work. The error ends it. */
+export type Choice = 'take' | 'alone' | 'leave' | PipeError
+
+/** An endpoint that asks for work, as the queue sees it. */
+export interface Taker {
+  /** Most calls of one request. */
+  readonly most: number
+  /** Whether it takes any call that was never sent, so that nobody has to look at each. */
+  readonly takesAny: boolean
+  /** Whether it has the block that a segment depends on. */
+  has(block: bigint): boolean
+  choose(segment: Segment, index: number): Choice
+}
+
+/** Where the waiting calls of a segment are. */
+interface Place {
+  /** First call that was never taken. */
+  next: number
+  /** Calls to be sent again now. */
+  again: number[]
+  queued: boolean
+  /** Since when it was passed over for its block. */
+  behindSince: number | undefined
+}
+
+/** Calls to be asked again when their wait is over. */
+interface Delayed extends Taken {
+  readonly at: number
+}
+
+/**
+ * What one step has asked for and not yet got.
+ *
+ * Every call of an open segment is in exactly one place: never taken, to be sent again, delayed, or on its way (taken and
+ * neither answered nor given back). `waiting` counts the first three. A segment is queued exactly while it has calls that
+ * were never taken or are to be sent again; a segment with an end has none in any place. Only the methods of this class
+ * move a call or a counter, so whoever takes calls must give back, answer or fail each of them.
+ */
+export class StepQueue {
+  readonly parallel: number
+  readonly batch: number
+  readonly roomWaiters = new Set<() => void>()
+  /** Segments without an end. */
+  readonly #places = new Map<Segment, Place>()
+  /** Segments with calls to be sent, in order. */
+  readonly #queue: Segment[] = []
+  #delayed: Delayed[] = []
+  #waiting = 0
+  #under = 0
+
+  constructor(readonly options: StepQueueOptions) {
+    this.parallel = Math.max(1, options.parallel ?? Infinity)
+    this.batch = Math.max(1, options.batch ?? Infinity)
+  }
+
+  /** Calls that are queued or delayed. */
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  /** Requests under way. */
+  get under(): number {
+    return this.#under
+  }
+
+  /** Whether a request may be made now. */
+  get ready(): boolean {
+    return this.#queue.length > 0 && this.#under < this.parallel
+  }
+
+  /** Segments without an end. */
+  get open(): readonly Segment[] {
+    return [...this.#places.keys()]
+  }
+
+  /** Queues calls behind all others. `end` is called once, with all answers or with the reason why there are none. */
+  add(calls: readonly RpcCall[], block: bigint | undefined, end: (outcome: RpcAnswers | Error) => void): Segment {
+    const segment = new Segment(calls, block, (outcome) => {
+      this.#places.delete(segment)
+      end(outcome)
+    })
+    this.#places.set(segment, { next: 0, again: [], queued: true, behindSince: undefined })
+    this.#queue.push(segment)
+    this.#waiting += calls.length
+    return segment
+  }
+
+  /** Takes calls that go to one endpoint in one request, first those to be sent again. The calls are on their way then. */
+  take(taker: Taker, now: number): Taken {
+    const taken: Taken = { segments: [], indexes: [] }
+    let i = 0
+    while (i < this.#queue.length && taken.segments.length < taker.most) {
+      const segment = at(this.#queue, i)
+      const place = this.#place(segment)
+      if (segment.block !== undefined && !taker.has(segment.block)) {
+        place.behindSince ??= now
+        i++
+        continue
+      }
+      place.behindSince = undefined
+      const alone = place.again.length > 0 && this.#takeAgain(segment, place, taker, taken)
+      if (!alone) this.#takeFresh(segment, place, taker, taken)
+      if (place.next === segment.calls.length && place.again.length === 0) {
+        place.queued = false
+        this.#queue.splice(i, 1)
+      } else {
+        i++
+      }
+      if (alone) break
+    }
+    this.#waiting -= taken.segments.length
+    return taken
+  }
+
+  /** A request with calls of this queue was sent. */
+  sent(): void {
+    this.#under++
+  }
+
+  /** The request has ended. What becomes of its calls is said for each. */
+  ended(): void {
+    this.#under--
+  }
+
+  /** Puts calls that were taken before the others: those behind them would otherwise overtake for ever. */
+  giveBack({ segments, indexes }: Readonly<{ segments: readonly Segment[]; indexes: readonly number[] }>): void {
+    for (let i = 0; i < segments.length; i++) {
+      const segment = at(segments, i)
+      const place = this.#places.get(segment)
+      if (!place) continue
+      place.again.push(at(indexes, i))
+      this.#waiting++
+      if (place.queued) continue
+      place.queued = true
+      this.#queue.unshift(segment)
+    }
+  }
+
+  /** Keeps calls that were taken until `at`, then puts them before the others. */
+  giveBackAt(at: number, calls: Readonly<{ segments: readonly Segment[]; indexes: readonly number[] }>): void {
+    const delayed = only({ at, segments: [...calls.segments], indexes: [...calls.indexes] }, (segment) => this.#places.has(segment))
+    this.#waiting += delayed.segments.length
+    if (delayed.segments.length > 0) this.#delayed.push(delayed)
+  }
+
+  /** Puts back what is due. Returns when the next is due. */
+  wake(now: number): number {
+    if (this.#delayed.length === 0) return Infinity
+    const due = this.#delayed.filter((delayed) => delayed.at <= now)
+    this.#delayed = this.#delayed.filter((delayed) => delayed.at > now)
+    for (const delayed of due) {
+      this.#waiting -= delayed.segments.length
+      this.giveBack(delayed)
+    }
+    return Math.min(Infinity, ...this.#delayed.map((delayed) => delayed.at))
+  }
+
+  /** Queued segments that were passed over for their block, with the time since then. */
+  behind(): readonly { readonly segment: Segment; readonly block: bigint; readonly since: number }[] {
+    return this.#queue.flatMap((segment) => {
+      const since = this.#place(segment).behindSince
+      return since === undefined || segment.block === undefined ? [] : [{ segment, block: segment.block, since }]
+    })
+  }
+
+  /** Ends a segment before all of its calls are answered. Its calls are in no place any more. */
+  reject(segment: Segment, error: Error): void {
+    const place = this.#places.get(segment)
+    if (!place) return
+    if (place.queued) {
+      this.#queue.splice(this.#queue.indexOf(segment), 1)
+      this.#waiting -= segment.calls.length - place.next + place.again.length
+    }
+    this.#delayed = this.#delayed.flatMap((delayed) => {
+      const rest = only(delayed, (other) => other !== segment)
+      this.#waiting -= delayed.segments.length - rest.segments.length
+      return rest.segments.length > 0 ? [rest] : []
+    })
+    segment.reject(error)
+  }
+
+  #takeFresh(segment: Segment, place: Place, taker: Taker, { segments, indexes }: Taken): void {
+    if (taker.takesAny) {
+      const end = Math.min(segment.calls.length, place.next + taker.most - segments.length)
+      for (let index = place.next; index < end; index++) {
+        segments.push(segment)
+        indexes.push(index)
+      }
+      place.next = end
+      return
+    }
+    while (place.next < segment.calls.length && segments.length < taker.most) {
+      const index = place.next++
+      const choice = taker.choose(segment, index)
+      if (choice === 'take' || choice === 'alone') {
+        segments.push(segment)
+        indexes.push(index)
+      } else if (choice === 'leave') {
+        place.again.push(index)
+      } else {
+        this.#waiting--
+        segment.fail(index, choice)
+      }
+    }
+  }
+
+  /** Returns true when it took a call that must go alone. */
+  #takeAgain(segment: Segment, place: Place, taker: Taker, { segments, indexes }: Taken): boolean {
+    const rest: number[] = []
+    let alone = false
+    for (const index of place.again) {
+      const choice: Choice = alone || segments.length >= taker.most ? 'leave' : taker.choose(segment, index)
+      if (choice === 'leave' || (choice === 'alone' && segments.length > 0)) {
+        rest.push(index)
+      } else if (choice === 'take' || choice === 'alone') {
+        segments.push(segment)
+        indexes.push(index)
+        alone = choice === 'alone'
+      } else {
+        this.#waiting--
+        segment.fail(index, choice)
+      }
+    }
+    place.again = rest
+    return alone
+  }
+
+  #place(segment: Segment): Place {
+    // Whatever is in the queue is open: `reject` takes a segment out of both, and its last answer comes when none waits.
+    return this.#places.get(segment) as Place
+  }
+}
+
+function only(delayed: Delayed, keep: (segment: Segment) => boolean): Delayed {
+  const kept = delayed.segments.map(keep)
+  if (kept.every(Boolean)) return delayed
+  return { at: delayed.at, segments: delayed.segments.filter((_, i) => kept[i]), indexes: delayed.indexes.filter((_, i) => kept[i]) }
+}
