@@ -237,7 +237,7 @@ describe('in a process of its own', () => {
     export default { ...defineStep({
       type: 'mine', summary: 's', example: 'e',
       config: Type.Object({ n: Type.Integer({ maximum: limit as number, minimum: Kind.One }) }),
-      *plan() { yield { kind: 'once' } }, async *run() {},
+      *plan() { yield { kind: 'task', due: 'once' } }, async *run() {},
     }), same: UnitTakenError }`
 
   test('a TypeScript plugin is loaded, and its pipe/sdk is ours, though another copy is installed beside it', async () => {

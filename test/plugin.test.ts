@@ -9,14 +9,14 @@ import { readDuckdb } from './support/read-duckdb.js'
 /** A pipeline of one step a type. Each wants the numbers 0 to 4, and is given the body of its `run` (or all of its members). */
 async function runSteps(
   types: Readonly<Record<string, string>>,
-  more = '',
+  more: string | Readonly<Record<string, string>> = '',
 ): Promise<Answer & { events: readonly RunEvent[]; cwd: string }> {
   const cwd = temporaryFolder()
-  const wanted = `{ kind: 'range', from: 0n, to: 4n, chunk: 5, order: 'oldest-first', requests: 1 }`
+  const wanted = `{ kind: 'stretches', axis: { of: 'numbers', cut: 5n, word: 'blocks', each: 1n }, domain: [0n, 4n], due: 'uncovered', order: 'oldest-first' }`
   const definitions = Object.entries(types).map(
     ([type, text]) => `{
       type: '${type}', summary: 'Goes mad.', example: 'none', config: { type: 'object' },
-      ${text.includes('plan()') ? text : `*plan() { yield ${wanted} }, ${text}`}
+      ${/\bplan\(\)/.test(text) ? text : `*plan() { yield ${wanted} }, ${text}`}
       ${text.includes('run(') ? '' : ', async *run() {}'}
     }`,
   )
@@ -30,7 +30,7 @@ warehouse: duckdb:p.duckdb
 defaults: { retry: { attempts: 2, wait: 1ms } }
 steps:
 ${Object.keys(types)
-  .map((type) => `  - { id: ${type}, type: ${type}, with: {}${more} }`)
+  .map((type) => `  - { id: ${type}, type: ${type}, with: {}${typeof more === 'string' ? more : (more[type] ?? '')} }`)
   .join('\n')}
 `,
   )
@@ -114,6 +114,126 @@ describe('a step type of somebody else', () => {
         '  nothing was fetched; mend the file and run again',
         '',
       ],
+    ])
+  })
+})
+
+const check = (passed: boolean, severity = 'error') =>
+  `{ name: 'sum', passed: ${String(passed)}, severity: '${severity}', value: '3', expect: '5', sql: 'SELECT 3' }`
+const gate = (body: string) => `closes: true, *plan() { yield { kind: 'task', due: 'always' } }, ${body}`
+
+const ends = (events: readonly RunEvent[]) =>
+  Object.fromEntries(
+    events.flatMap((event) =>
+      event.type === 'step:ended' ? [[event.step, event.outcome + (event.reason === undefined ? '' : `: ${event.reason}`)]] : [],
+    ),
+  )
+
+describe('a gate of somebody else', () => {
+  it('opens when its checks pass, stays closed when one does not, and has nothing in the ledger', async () => {
+    const { code, events, cwd } = await runSteps({
+      open: gate(`async *run() { yield { checks: [${check(true)}] }; yield { checks: [${check(false, 'warn')}] } }`),
+      shut: gate(`async *run() { yield { checks: [${check(false)}] } }`),
+      silent: gate(`async *run() {}`),
+      asks: gate(`async *run({ rpc }) { await rpc.batch([], {}) }`),
+      stores: gate(`async *run() { yield { rows: {}, checks: [${check(true)}] } }`),
+      untold: gate(`async *run() { yield { checks: [{ name: 'sum', passed: false }] } }`),
+    })
+    expect(code).toBe(1)
+    expect(ends(events)).toEqual({
+      open: 'complete',
+      shut: 'closed: sum: is 3, expected 5',
+      silent: 'closed: it gave no checks',
+      asks: 'closed: its checks could not be evaluated',
+      stores: 'closed: its checks could not be evaluated',
+      untold: 'closed: its checks could not be evaluated',
+    })
+    expect(errors(events)).toEqual({
+      asks: 'STEP_WITHOUT_CHAIN: step asks asks an RPC endpoint and has no chain',
+      stores: 'BATCH_SHAPE: step stores: run yielded `rows`, and a step that closes yields `checks` only',
+      untold: 'BATCH_SHAPE: step untold: `checks` of a batch must be a list of { name, passed, severity, value, expect, sql }',
+    })
+    const { _pipe_units: units } = await readDuckdb(join(cwd, 'p.duckdb'))
+    expect(units?.rows).toEqual([])
+  })
+
+  it('keeps those closed that need it', async () => {
+    const shut = gate(`async *run() { yield { checks: [${check(false)}] } }`)
+    const { events } = await runSteps({ shut, after: `async *run() {}` }, { after: ', needs: [shut]' })
+    expect(ends(events)).toEqual({ shut: 'closed: sum: is 3, expected 5', after: 'blocked: needs shut' })
+  })
+
+  it('that wants it is evaluated while its needs run, and that closes nothing', async () => {
+    const { events } = await runSteps(
+      {
+        slow: `async *run({ unit }) { await new Promise((resolve) => setTimeout(resolve, 400)); yield { covers: [[0n, 4n]] } }`,
+        watch: `closes: true, *plan() { yield { kind: 'task', due: 'always', everyMs: 50 } },
+          async *run({ unit }) { yield { checks: [{ ...${check(true)}, passed: !unit.piece.early }] } }`,
+      },
+      { watch: ', needs: [slow]' },
+    )
+    expect(ends(events)).toEqual({ slow: 'complete', watch: 'complete' })
+    const checks = events.flatMap((event) => (event.type === 'check:evaluated' ? [[event.final, event.result.passed]] : []))
+    expect(checks.length).toBeGreaterThan(1)
+    expect([checks[0], checks.at(-1)]).toEqual([
+      [false, false],
+      [true, true],
+    ])
+  })
+})
+
+describe('a step that wants what nothing can be', () => {
+  it.each([
+    [
+      'a kind of before',
+      `*plan() { yield { kind: 'range', from: 0n, to: 4n } }`,
+      'kind "range", which is none of "stretches", "rows", "task"',
+    ],
+    ['no axis', `*plan() { yield { kind: 'stretches', domain: [0n, 4n] } }`, 'stretches of no axis'],
+    [
+      'numbers for bigints',
+      `*plan() { yield { kind: 'stretches', axis: { of: 'numbers', cut: 5, each: 1n }, domain: [0n, 4n] } }`,
+      'an axis whose `cut` is no bigint',
+    ],
+    ['no checks', `closes: true, async *run() {}`, 'stretches, and a step that closes wants a task'],
+  ])('is refused before anything runs: %s', async (_, body, problem) => {
+    const { code, err } = await runSteps({ odd: body, fine: `async *run() {}` })
+    expect([code, err.includes(`step odd: plan gave ${problem}`)]).toEqual([2, true])
+  })
+})
+
+describe('checks of a unit that stores', () => {
+  it('decide about their batch: what one keeps out is not stored, and the step stays closed until it passes', async () => {
+    const { events, cwd } = await runSteps({
+      fine: `async *run() { yield { covers: [[0n, 4n]], checks: [${check(true)}, ${check(false, 'warn')}] } }`,
+      wrong: `async *run({ unit }) { if (unit.piece.from === 0n) yield { covers: [[0n, 1n]], checks: [${check(true)}] }; yield { covers: [[2n, 4n]], checks: [${check(false)}] } }`,
+    })
+    expect(ends(events)).toEqual({ fine: 'complete', wrong: 'closed: unit 0-4: sum: is 3, expected 5' })
+    expect(errors(events)).toEqual({ wrong: 'CHECK_FAILED: sum: is 3, expected 5' })
+    const again = await pipe(['run', 'p.yaml', '--output', 'json'], { cwd })
+    const later = again.out.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as RunEvent] : []))
+    expect(ends(later)).toEqual({ fine: 'complete', wrong: 'closed: unit 2-4: sum: is 3, expected 5' })
+  })
+
+  it('and `swap`, which is not there yet, is refused by name', async () => {
+    const { events } = await runSteps({ swaps: `async *run() { yield { swap: [{ table: 't', shadow: 't__next' }] } }` })
+    expect(errors(events)).toEqual({ swaps: 'SWAP_NOT_YET: step swaps asks to exchange tables (`swap`), which is not there yet' })
+  })
+})
+
+describe('a unit that takes long', () => {
+  it('shows how far it is, of what only its step knows', async () => {
+    const { events } = await runSteps({
+      file: `*plan() { yield { kind: 'task', due: 'once' } },
+        async *run() { for (let i = 0; i < 3; i++) yield { progress: { done: 10, of: 40 } } }`,
+    })
+    const told = events.flatMap((event) => (event.type === 'batch:committed' ? [[event.pieces, event.of]] : []))
+    expect(told).toEqual([
+      [10, 40],
+      [10, 40],
+      [10, 40],
+      // What no batch spoke of comes with the end.
+      [10, undefined],
     ])
   })
 })

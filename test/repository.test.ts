@@ -46,12 +46,16 @@ describe('rooms', () => {
         file: 'src/run/unit.ts',
         text: "import { setTimeout } from 'node:timers/promises'\nconst at = [Date.now(), new Date(), Math.random()]\nprocess.exit()\nawait fetch(url)",
       },
+      { file: 'src/session/session.ts', text: "import { Exit } from '../cli/io.js'\nimport { run } from '../run/run.js'" },
+      { file: 'src/report/words.ts', text: "import { openSession } from '../session/session.js'" },
       { file: 'src/plan/fine.ts', text: 'const process = { fetch: pool.fetch }; new Date(0); step.process' },
     ]
     expect(importProblems(bad).map((problem) => problem.split(', but')[0])).toEqual([
       'src/rpc/pool.ts:1 imports ../run/run.js',
       'src/rpc/pool.ts:2 imports ../sdk/index',
       'src/rpc/pool.ts:3 imports ../warehouse/open.js',
+      'src/session/session.ts:1 imports ../cli/io.js',
+      'src/report/words.ts:1 imports ../session/session.js',
     ])
     expect(pluginProblems(bad).map((problem) => problem.split(', but')[0])).toEqual([
       'plugins/gate/gate.ts:1 imports ../rpc-batch/check.js',

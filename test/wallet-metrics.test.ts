@@ -192,7 +192,7 @@ describe('pipelines/wallet-metrics.yaml', () => {
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line) as { type: string })
-    expect(events.filter(({ type }) => type === 'http:request').length).toBeLessThanOrEqual(5)
+    expect(events.filter(({ type }) => type === 'request').length).toBeLessThanOrEqual(5)
     expect(await read()).toEqual(tables)
   }, 60_000)
 

@@ -1,4 +1,4 @@
-import { defineStep, type Row, Type } from 'pipe/sdk'
+import { defineStep, numberAxis, type Row, Type } from 'pipe/sdk'
 
 /** A step type of one's own: the gas used in each block of a range. This is all it takes. */
 export const gasUsed = defineStep({
@@ -13,12 +13,19 @@ export const gasUsed = defineStep({
 
   // What should exist. The core subtracts what is done and cuts units.
   *plan({ config }) {
-    yield { kind: 'range', from: BigInt(config.from), to: BigInt(config.to), chunk: 100, order: 'oldest-first', requests: 1 }
+    yield {
+      kind: 'stretches',
+      axis: numberAxis(100),
+      domain: [BigInt(config.from), BigInt(config.to)],
+      due: 'uncovered',
+      order: 'oldest-first',
+      price: { perPiece: 1 },
+    }
   },
 
   // How one unit is read. Rows and checkpoint are committed together; `covers` says what is complete.
   async *run({ unit, into, rpc, signal }) {
-    if (unit.piece.kind !== 'range' || !into) return
+    if (unit.piece.kind !== 'stretch' || !into) return
     const { from, to } = unit.piece
     const numbers = Array.from({ length: Number(to - from) + 1 }, (_, i) => from + BigInt(i))
     const calls = numbers.map((number) => ({ method: 'eth_getBlockByNumber', params: [`0x${number.toString(16)}`, false] }))

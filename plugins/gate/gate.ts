@@ -59,6 +59,7 @@ export const gate = defineStep({
   type: 'gate',
   summary: 'Stays closed until its queries give what is expected.',
   config,
+  closes: true,
   example: `name: checked
 warehouse: duckdb:data/checked.duckdb
 tables:
@@ -103,11 +104,11 @@ steps:
     // Every query is prepared before anything is fetched: a typo must not wait for the end of a backfill.
     for (const check of ctx.config.checks) await ctx.warehouse.describe(statementOf(check, ctx))
     const everyMs = ctx.config.every === undefined ? undefined : parseDuration(ctx.config.every)
-    yield { kind: 'check', everyMs, allowGaps: ctx.config.allow_gaps ?? false }
+    yield { kind: 'task', due: 'always', everyMs, allowGaps: ctx.config.allow_gaps ?? false }
   },
 
   async *run(ctx) {
-    const early = ctx.unit.piece.kind === 'check' && ctx.unit.piece.early
+    const early = ctx.unit.piece.kind === 'task' && ctx.unit.piece.early === true
     const checks: CheckResult[] = []
     for (const check of ctx.config.checks) checks.push(await evaluate(check, ctx, early))
     yield { checks }

@@ -1,4 +1,4 @@
-import { defineStep, parseDuration, type Wanted } from '../../src/sdk/index.js'
+import { defineStep, parseDuration, timeAxis, type Wanted } from '../../src/sdk/index.js'
 import { checkConfig, kindOf, outputsOf } from './check.js'
 import { config, type Config, cursorSchema } from './config.js'
 import { readUnit } from './read.js'
@@ -36,18 +36,23 @@ steps:
     const { cursor, max_pages: maxPages } = ctx.config
     const wanted = target(ctx)
     if (!wanted) {
-      yield { kind: 'once', maxRequests: maxPages }
+      yield { kind: 'task', due: 'once', maxRequests: maxPages }
       return
     }
     const window = cursor.window === undefined ? undefined : BigInt(parseDuration(cursor.window) ?? 0) * 1000n
     const kind = kindOf(ctx.config)
+    const rows = kind === 'window' ? undefined : rowsPerRequest(ctx.config)
     yield {
-      kind: 'time',
-      ...wanted,
-      windowUs: window,
+      kind: 'stretches',
+      axis: timeAxis(window),
+      domain: [wanted.from, wanted.to],
+      due: 'uncovered',
+      order: 'newest-first',
+      mustCover: true,
       seeks: kind === 'time' || window !== undefined,
-      rowsPerRequest: kind === 'window' ? undefined : rowsPerRequest(ctx.config),
+      price: rows === undefined && window !== undefined ? { perUnit: 1 } : { rowsPerRequest: rows },
       maxRequests: maxPages,
+      limitBy: 'requests',
     }
   },
 

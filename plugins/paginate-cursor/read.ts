@@ -93,7 +93,7 @@ class ListReader {
     this.#askPage = createAsk(ctx)
     this.#outputs = ctx.outputs.map(({ id }) => id)
     this.#now = (scope.get('now')?.value ?? 0n) as bigint
-    this.#unit = unit.piece.kind === 'time' ? [unit.piece.from, unit.piece.to] : undefined
+    this.#unit = unit.piece.kind === 'stretch' ? [unit.piece.from, unit.piece.to] : undefined
     const asked = target(ctx)
     this.#head = this.#unit !== undefined && asked !== undefined && this.#unit[1] === asked.to
     this.#window = config.cursor.window !== undefined
@@ -111,7 +111,7 @@ class ListReader {
     let expired = false
     this.#places = [{ place, low: this.#memory.low }]
     for (;;) {
-      if (!this.#ctx.turn()) return
+      if (!this.#ctx.budget.take()) return
       let page: Page
       this.#pages++
       try {
@@ -311,7 +311,7 @@ class ListReader {
     let barren = 0
     this.#memory = { known: new Map(), low: undefined }
     while (place) {
-      if (!this.#ctx.turn()) return
+      if (!this.#ctx.budget.take()) return
       const page = await this.#ask(place)
       const { take, next } = pager.judge(place, page, this.#memory)
       const met = take.some(({ rows }) => rows.some(({ key }) => key === first))

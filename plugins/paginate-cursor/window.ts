@@ -10,7 +10,7 @@ import { STEP_US } from './time.js'
  */
 export async function* readWindow(ctx: Context): AsyncIterable<PageBatch> {
   const { config, unit, outputs } = ctx
-  if (unit.piece.kind !== 'time') throw new Error(`unit ${unit.key} is no stretch of time`)
+  if (unit.piece.kind !== 'stretch') throw new Error(`unit ${unit.key} is no stretch of time`)
   const ask = createAsk(ctx)
   const ids = outputs.map(({ id }) => id)
   const step = STEP_US[config.cursor.time ?? config.cover?.unit ?? 's']
@@ -18,7 +18,7 @@ export async function* readWindow(ctx: Context): AsyncIterable<PageBatch> {
   const now = (ctx.scope.get('now')?.value ?? 0n) as bigint
   const open: (readonly [bigint, bigint])[] = [[unit.piece.from, unit.piece.to]]
   for (let stretch = open.pop(); stretch; stretch = open.pop()) {
-    if (!ctx.turn()) return
+    if (!ctx.budget.take()) return
     const [from, to] = stretch
     const page = await ask(boundsOf(stretch, config))
     const rows = page.rows.filter(({ time }) => time !== undefined && time >= from && time <= to)

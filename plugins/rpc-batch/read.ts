@@ -82,7 +82,7 @@ export async function* readUnit(ctx: RunContext<Config, never>): AsyncIterable<B
 
 async function* groups(ctx: RunContext<Config, never>): AsyncIterable<Group> {
   const { piece } = ctx.unit
-  if (piece.kind === 'range') {
+  if (piece.kind === 'stretch') {
     const size = BigInt(GROUP)
     const newest = piece.order === 'newest-first'
     for (let first = newest ? piece.to : piece.from; newest ? first >= piece.from : first <= piece.to; first += newest ? -size : size) {
@@ -145,10 +145,10 @@ async function createReader(ctx: RunContext<Config, never>) {
     const failed = [...errors].map(([i, error]) => ({ key: group.key(i), error }))
     return {
       rows,
-      pieces: inputs.length - failed.length,
+      progress: { done: inputs.length - failed.length },
       endpoints: [...hosts],
       ...(covers
-        ? { covers: unit.piece.kind === 'range' || (unit.piece.kind === 'rows' && unit.piece.redo) ? without(covers, failed) : [covers] }
+        ? { covers: unit.piece.kind === 'stretch' || (unit.piece.kind === 'rows' && unit.piece.redo) ? without(covers, failed) : [covers] }
         : {}),
       ...(failed.length > 0 ? { failed } : {}),
       ...link,
@@ -305,7 +305,7 @@ function checkChain(
   header: string,
   piece: RunContext<Config, never>['unit']['piece'],
 ): { parentHash?: string; lastHash?: string } {
-  if (piece.kind !== 'range') return {}
+  if (piece.kind !== 'stretch') return {}
   const byNumber = new Map<bigint, { hash?: unknown; parentHash?: unknown }>()
   group.inputs.forEach((input, i) => {
     const block = records[i]?.[header] as { number?: unknown; hash?: unknown; parentHash?: unknown } | undefined

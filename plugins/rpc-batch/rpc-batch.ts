@@ -2,6 +2,7 @@ import {
   bindSql,
   defineStep,
   didYouMean,
+  numberAxis,
   PipeError,
   pathRoot,
   type PlanContext,
@@ -62,6 +63,7 @@ steps:
 `,
 
   check: checkConfig,
+  rpc: ({ batch }) => ({ batch: typeof batch === 'number' ? batch : undefined }),
   outputs: outputsOf,
 
   async *plan(ctx): AsyncIterable<Wanted> {
@@ -75,7 +77,14 @@ steps:
     if (isBlocks(over)) {
       const { from, to } = over.blocks
       if (from > to + 1) throw new ReversedRangeError(from, to)
-      yield { kind: 'range', from: BigInt(from), to: BigInt(to), chunk: over.chunk ?? 1000, order: over.order ?? 'oldest-first', requests }
+      yield {
+        kind: 'stretches',
+        axis: numberAxis(over.chunk ?? 1000),
+        domain: [BigInt(from), BigInt(to)],
+        due: 'uncovered',
+        order: over.order ?? 'oldest-first',
+        price: { perPiece: requests },
+      }
       return
     }
     const sql = bindSql(sqlFor(over.sql, ctx.warehouse.kind, 'over.sql'), ctx.scope)
@@ -93,7 +102,7 @@ steps:
       constants: output.constants,
       chunk: over.chunk ?? 10_000,
       order: over.order ?? 'oldest-first',
-      requests,
+      price: { perPiece: requests },
     }
   },
 

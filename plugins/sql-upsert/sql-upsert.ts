@@ -2,6 +2,7 @@ import {
   bindSql,
   type CheckContext,
   defineStep,
+  intervalAxis,
   type Output,
   type Param,
   parseDuration,
@@ -70,8 +71,10 @@ steps:
     const columns = await ctx.warehouse.describe(statement(ctx, { start: 0n, end: 0n }))
     const problems = ctx.into ? queryColumnProblems(columns, ctx.into, Object.keys(ctx.config.constants ?? {})) : []
     if (problems.length > 0) throw new SelectColumnsError(problems)
-    const always = sqlReferences(text).some(({ name }) => name === 'now')
-    yield interval ? { kind: 'intervals', everyUs: spanOf(interval).everyUs, always } : { kind: 'whole', always }
+    const due = sqlReferences(text).some(({ name }) => name === 'now') ? 'always' : 'touched'
+    yield interval
+      ? { kind: 'stretches', axis: intervalAxis(spanOf(interval).everyUs), domain: 'inputs', due, order: 'newest-first' }
+      : { kind: 'task', due }
   },
 
   async *run(ctx) {
@@ -83,7 +86,7 @@ steps:
       selects: [
         {
           output: output.id,
-          sql: statement(ctx, piece.kind === 'interval' ? piece : undefined),
+          sql: statement(ctx, piece.kind === 'stretch' ? { start: piece.from, end: piece.to + 1n } : undefined),
           replace: ctx.config.mode !== 'upsert',
           timeoutMs,
         },

@@ -1,7 +1,9 @@
 import { formatInstant, identifier, joinSql, PipeError, type Row, sql, sqlText, type Table } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
+import { warehouseUrl } from '../session/places.js'
+import type { World } from '../session/surroundings.js'
+import { inDemo } from './demo-warehouse.js'
 import { type Io } from './io.js'
-import { inDemo, warehouseUrl } from './wire.js'
 
 /** The demo can't stand in for what this pipeline reads. */
 export class NoDemoError extends PipeError {
@@ -12,20 +14,10 @@ export class NoDemoError extends PipeError {
   }
 }
 
-/** What stands in for the world outside, by kind. */
-export interface StandIn {
-  /** URL of a node, for every chain. */
-  readonly chain?: string
-  /** URL of a REST API, for every source. */
-  readonly source?: string
-}
-
 export interface Demo {
   /** With a warehouse of its own, unless WAREHOUSE_URL is set: a demo never mixes with real data. */
   readonly pipeline: Pipeline
-  readonly standIn: StandIn
-  /** What `now` is in the demo, in milliseconds UTC, where its world has an end: a second run then finds nothing new. */
-  readonly now: number | undefined
+  readonly world: World
   /** Prints the first rows of what was made. */
   show(io: Io): Promise<void>
   close(): Promise<void>
@@ -49,8 +41,7 @@ export async function startDemo(pipeline: Pipeline, io: Io): Promise<Demo> {
     const own = inDemo(pipeline, io)
     return {
       pipeline: own,
-      standIn: { ...(node && { chain: node.url }), ...(api && { source: api.url }) },
-      now: api && apiWorld.now,
+      world: { chain: node?.url, source: api?.url, now: api && apiWorld.now },
       show: (out) => showRows(own, out),
       close,
     }

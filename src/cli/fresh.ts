@@ -1,11 +1,11 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { RESET_FINGERPRINT } from '../plan/plan.js'
+import { RESET_FINGERPRINT } from '../ledger/fingerprints.js'
+import { resetRows } from '../ledger/reset.js'
 import { isSelected } from '../plan/select.js'
 import { whenHolds } from '../plan/when.js'
-import type { Warehouse } from '../sdk/index.js'
+import { micros, type Warehouse } from '../sdk/index.js'
 import type { Io } from './io.js'
 import type { RunCommandOptions } from './options.js'
-import { resetRows } from './reset.js'
 
 /** `--fresh`: marks everything that the chosen steps have done as not done, as `pipe reset` does. Deletes no row. */
 export async function forgetDone(pipeline: Pipeline, { select, params }: RunCommandOptions, warehouse: Warehouse, io: Io): Promise<void> {
@@ -14,6 +14,6 @@ export async function forgetDone(pipeline: Pipeline, { select, params }: RunComm
     if (!isSelected(step, select) || !whenHolds(step, { pipeline, given: params })) continue
     const rows = await warehouse.units(pipeline.name, step.id)
     const change = resetRows({ pipeline: pipeline.name, step: step.id, fingerprint: RESET_FINGERPRINT }, rows, undefined)
-    await warehouse.amend(pipeline.name, { ...change, release: [{ step: step.id }] }, BigInt(Math.round(io.clock.now())) * 1000n)
+    await warehouse.amend(pipeline.name, { ...change, release: [{ step: step.id }] }, micros(io.clock))
   }
 }

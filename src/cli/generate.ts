@@ -4,15 +4,15 @@ import { fileURLToPath } from 'node:url'
 import { builtIn } from '../../plugins/index.js'
 import { pipelineSchema } from '../pipeline/schema/schema.js'
 import { documentedErrors, errorsPage, type SourceText } from './generate/error-docs.js'
-import { pluginsReadme } from './steps.js'
+import { pluginsReadme } from '../report/step-types.js'
 import { typeSchemas, type SchemaSource } from './generate/type-schema.js'
 
 /** The types behind `--json`, `--output json` and `--format json`, by the file that documents them. */
 const outputs: Readonly<Record<string, SchemaSource>> = {
   'schemas/plan.schema.json': { file: 'src/plan/report.ts', type: 'PlanReport', title: 'pipe plan --json' },
   'schemas/run-event.schema.json': { file: 'src/sdk/events.ts', type: 'RunEvent', title: 'One line of pipe run --output json' },
-  'schemas/status.schema.json': { file: 'src/cli/status.ts', type: 'StatusReport', title: 'pipe status --json' },
-  'schemas/migrate.schema.json': { file: 'src/cli/migrate.ts', type: 'MigrateReport', title: 'pipe migrate --json' },
+  'schemas/status.schema.json': { file: 'src/report/status.ts', type: 'StatusReport', title: 'pipe status --json' },
+  'schemas/migrate.schema.json': { file: 'src/session/migrate.ts', type: 'MigrateReport', title: 'pipe migrate --json' },
   'schemas/validate.schema.json': { file: 'src/cli/validate.ts', type: 'ValidateReport', title: 'pipe validate --format json' },
   'schemas/verify.schema.json': { file: 'src/verify/report.ts', type: 'VerifyReport', title: 'pipe verify --json' },
 }

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { CommanderError } from 'commander'
 import { isPipeError } from '../sdk/errors.js'
-import { Exit, exitCodeOf, StopSignal, type Io } from './io.js'
+import { StopSignal } from '../session/surroundings.js'
+import { Exit, exitCodeOf, type Io } from './io.js'
 import { flushed, processIo } from './process-io.js'
 import { program, type Commands } from './program.js'
 
@@ -64,13 +65,13 @@ function commandsOf(io: Io): Commands {
     validate: async (files, options) => (await import('./validate.js')).validateCommand(files, options, io),
     plan: async (file, options) => (await import('./plan.js')).planCommand(file, options, io),
     run: async (file, options) => (await import('./run.js')).runCommand(file, options, io),
-    status: async (file, options) => (await import('./status-command.js')).statusCommand(file, options, io),
+    status: async (file, options) => (await import('./status.js')).statusCommand(file, options, io),
     retry: async (file, options) => (await import('./retry.js')).retryCommand(file, options, io),
     reset: async (file, options) => (await import('./reset.js')).resetCommand(file, options, io),
     verify: async (file, options) => (await import('./verify.js')).verifyCommand(file, options, io),
     migrate: async (file, options) => (await import('./migrate.js')).migrateCommand(file, options, io),
-    graph: async (file, options) => (await import('./graph-command.js')).graphCommand(file, options, io),
-    steps: async (type) => (await import('./steps-command.js')).stepsCommand(type, io),
+    graph: async (file, options) => (await import('./graph.js')).graphCommand(file, options, io),
+    steps: async (type) => (await import('./steps.js')).stepsCommand(type, io),
     init: async (folder) => (await import('./init.js')).initCommand(folder, io),
   }
 }

@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Pipeline } from '../pipeline/pipeline.js'
+import { warehouseUrl } from '../session/places.js'
+import { demoFile } from './demo-warehouse.js'
 import type { Io } from './io.js'
 import { UsageError } from './usage-error.js'
-import { warehouseUrl } from './wire.js'
 
 /** A command that looks at what a run made, and there was none. Names the demo's file where that is all there is. */
 export function nothingRun(pipeline: Pipeline, display: string, verb: string, io: Io): UsageError {
-  const demo = `data/${pipeline.name}-demo.duckdb`
+  const demo = demoFile(pipeline)
   const own = pipeline.warehouse === `duckdb:${demo}`
   const beside = !own && existsSync(resolve(io.cwd, demo)) ? `; a demo was run into ${demo}: ${verb} it with --demo` : ''
   return new UsageError(

@@ -1,129 +1,28 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { hasWork, type PlanReport, planPipeline, type StepReport } from '../plan/report.js'
-import { count, counted, duration } from '../report/words.js'
+import type { PlanReport } from '../plan/report.js'
+import { renderPlan } from '../report/render-plan.js'
+import { openLook } from '../session/look.js'
 import { againOf } from './again.js'
 import { Exit, type Io } from './io.js'
+import { openPipeline } from './open-pipeline.js'
 import type { PlanCommandOptions } from './options.js'
-import { createMoment, OfflineError, openChains, openState, pipelineFor, refuseDrift, refusePending, warehouseUrl } from './wire.js'
 
 /** Prints what `run` would do. Changes nothing: not even an empty database is made. */
 export async function planCommand(file: string, options: PlanCommandOptions, io: Io): Promise<number> {
-  const pipeline = await pipelineFor(file, options, io, options.offline ? 'warn' : 'require')
+  const { params, select } = options
+  const pipeline = await openPipeline(file, { environment: options.offline ? 'warn' : 'require', params, select }, io)
   if (!pipeline) return Exit.notStarted
   const report = await makePlan(pipeline, options, io)
-  io.stdout.write(
-    options.json
-      ? `${JSON.stringify(report, null, 2)}\n`
-      : renderPlan(report, againOf(report.file, options) + (options.limit === undefined ? '' : ` --limit ${options.limit}`)),
-  )
+  const again = againOf(report.file, options) + (options.limit === undefined ? '' : ` --limit ${options.limit}`)
+  io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : renderPlan(report, again))
   return options.detailedExitcode && report.work ? Exit.workToDo : Exit.done
 }
 
 async function makePlan(pipeline: Pipeline, options: PlanCommandOptions, io: Io): Promise<PlanReport> {
-  const { openWarehouse } = await import('../warehouse/open.js')
-  const warehouse = await openWarehouse(warehouseUrl(pipeline.warehouse, io), { mode: 'plan' })
-  const state = await openState(options.state, io, true)
-  const chains = openChains({ pipeline, warehouse, state, io, signal: io.signal, emit: () => undefined, remember: false })
+  const look = await openLook(pipeline, io, options)
   try {
-    await warehouse.pretend([])
-    await refusePending(warehouse, pipeline)
-    await refuseDrift(warehouse, pipeline)
-    await warehouse.pretend([...pipeline.tables.values()])
-    const batches = new Map<string, number>()
-    for (const name of pipeline.chains.keys()) {
-      const sizes = (await state.limits(name)).flatMap(({ batch }) => batch ?? [])
-      if (sizes.length > 0) batches.set(name, Math.max(...sizes))
-    }
-    const rates = new Map((await state.rates(pipeline.name)).map((rate) => [rate.step, rate.piecesPerSecond]))
-    const moment = createMoment(io.clock.now(), (chain) => (options.offline ? Promise.reject(new OfflineError(chain)) : chains.head(chain)))
-    const steps = await planPipeline({
-      pipeline,
-      warehouse,
-      moment,
-      given: options.params,
-      select: options.select,
-      limit: options.limit,
-      history: { batch: (chain) => batches.get(chain), piecesPerSecond: (step) => rates.get(step) },
-    })
-    return {
-      pipeline: pipeline.name,
-      warehouse: warehouse.display,
-      file: pipeline.file,
-      heads: chains.heads(),
-      work: hasWork(steps),
-      steps,
-    }
+    return await look.plan(options)
   } finally {
-    await chains.close()
-    await state.close()
-    await warehouse.close()
+    await look.close()
   }
 }
-
-const UNITS_SHOWN = 5
-
-/** The plan as people read it. `again` stands behind `pipe run` to do it. */
-export function renderPlan(report: PlanReport, again: string): string {
-  const lines = [`plan for ${report.pipeline} into ${report.warehouse}`]
-  for (const [chain, head] of Object.entries(report.heads)) lines.push(`  head of ${chain}: ${head}`)
-  lines.push('')
-  for (const step of report.steps) lines.push(...renderStep(step), '')
-  const requests = report.steps.reduce((sum, step) => sum + (step.requests ?? 0), 0)
-  const unknown = report.steps.filter((step) => step.pieces > 0 && step.requests === null).map(({ id }) => id)
-  const seconds = report.steps.reduce((sum, step) => sum + (step.estimate.seconds ?? 0), 0)
-  const bytes = report.steps.reduce((sum, step) => sum + step.estimate.diskBytes, 0)
-  const open = report.steps.filter((step) => step.open).length
-  if (open > 0) lines.push(`can't say what is left: ${open} ${open === 1 ? 'step needs' : 'steps need'} a head (leave out --offline)`)
-  else if (!report.work) lines.push('nothing to do: no missing blocks, rows or days')
-  else
-    lines.push(
-      unknown.length > 0
-        ? `in all not known yet: ${unknown.join(', ')} ${unknown.length === 1 ? 'has' : 'have'} not run${requests > 0 ? `; the rest takes about ${requestsText(requests)}` : ''}`
-        : `in all about ${requestsText(requests)}, ${duration(seconds * 1000)}, ${megabytes(bytes)} on disk`,
-      `do it with: pipe run ${again}`,
-    )
-  return `${lines.join('\n')}\n`
-}
-
-function renderStep(step: StepReport): string[] {
-  const head = `${step.id}  (${step.type}${step.needs.length > 0 ? `, after ${step.needs.join(', ')}` : ''})`
-  if (step.unknown !== null) return [head, `  ${step.unknown}`]
-  const later = laterOf(step)
-  const lines = [head, `  ${step.piece} to do: ${count(step.pieces)} now${later}; ${count(step.done)} done`]
-  if (step.kept.length > 0) lines.push(`  ${count(step.kept.length)} kept: inputs expired`)
-  if (step.leftOut > 0) lines.push(`  ${count(step.leftOut)} left out by --limit`)
-  if (step.quarantined.length > 0)
-    lines.push(
-      `  ${count(step.quarantined.length)} in quarantine: ${step.quarantined
-        .slice(0, 3)
-        .map(({ key }) => key)
-        .join(', ')}${step.quarantined.length > 3 ? ', …' : ''} (pipe retry FILE tries them again)`,
-    )
-  for (const [reason, pieces] of Object.entries(step.reasons)) lines.push(`  ${reason}: ${counted(pieces, step.piece)}`)
-  if (step.units.length > 0) {
-    const shown = step.units
-      .slice(0, UNITS_SHOWN)
-      .map(({ unit, againDays }) => (againDays === undefined ? unit : `${unit} (reads ${count(againDays)} days above it again)`))
-    lines.push(
-      `  ${count(step.units.length)} ${step.units.length === 1 ? 'unit' : 'units'}: ${shown.join(', ')}${step.units.length > UNITS_SHOWN ? ', …' : ''}`,
-    )
-  }
-  if (step.calls === null) lines.push('  requests: unknown before its first run')
-  else if (step.calls > 0)
-    lines.push(
-      `  ${count(step.calls)} calls, about ${requestsText(step.requests ?? 0)}, ${duration((step.estimate.seconds ?? 0) * 1000)}${step.estimate.basis === 'guess' ? ' (a guess: no run yet)' : ''}`,
-    )
-  return lines
-}
-
-/** What steps before it may bring: rows, or changes of what it is computed from. */
-function laterOf({ piece, pieces: now, upTo }: StepReport): string {
-  const steps = upTo.map(({ step }) => step).join(' and ')
-  if (upTo.length > 0 && piece === 'intervals') return ` + the intervals that ${steps} ${upTo.length === 1 ? 'touches' : 'touch'}`
-  if (upTo.length > 0 && piece === 'units')
-    return now > 0 ? '' : ` + all of it again when ${steps} ${upTo.length === 1 ? 'changes' : 'change'} its input`
-  return upTo.map(({ step, pieces, piece: word }) => ` + up to ${count(pieces)} from ${step}${word === piece ? '' : ` (${word})`}`).join('')
-}
-const requestsText = (requests: number) => `${count(requests)} ${requests === 1 ? 'request' : 'requests'}`
-
-const megabytes = (bytes: number) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`)

@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { hostname } from 'node:os'
-import { StopSignal, type Io, type StopName } from './io.js'
+import { StopSignal, type StopName } from '../session/surroundings.js'
+import type { Io } from './io.js'
 import { systemClock } from './system-clock.js'
 
 /** How long a process that was asked to stop may take for its last commits, in milliseconds. */
@@ -42,6 +44,7 @@ export function processIo(grace = graceMs, lost: () => void = () => undefined): 
     alive,
     clock: systemClock,
     random: Math.random,
+    newId: () => randomUUID(),
     atExit: (cleanup) => {
       cleanups.add(cleanup)
       return () => cleanups.delete(cleanup)

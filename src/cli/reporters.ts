@@ -1,11 +1,10 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
-import type { RunEvent } from '../sdk/index.js'
 import { follow, type Reporter } from '../report/reporter.js'
-import { initialView, type RunView } from '../report/view.js'
-import type { Io } from './io.js'
+import type { Session } from '../session/session.js'
+import { exitCodeOf, type Io } from './io.js'
 
 export interface ReportersOptions {
-  readonly bus: { subscribe(listener: (event: RunEvent) => void): () => void }
+  readonly session: Session
   readonly io: Io
   readonly output: 'auto' | 'plain' | 'json'
   readonly statusFile: string | undefined
@@ -16,45 +15,48 @@ export interface ReportersOptions {
 
 /** What people and machines see of a run: live on a terminal, else lines, or one JSON line an event; and the status file. */
 export async function openReporters({
-  bus,
+  session,
   io,
   output,
   statusFile,
   pipeline,
   again,
-}: ReportersOptions): Promise<{ readonly view: RunView; close(): Promise<void> }> {
-  const view = initialView()
+}: ReportersOptions): Promise<{ close(): Promise<void> }> {
+  const { view } = session
+  const { clock, columns, color } = io
   const reporters: Reporter[] = []
   if (output === 'json') {
     const { jsonReporter } = await import('../report/json.js')
     reporters.push(jsonReporter({ out: io.stdout }))
   } else if (output === 'auto' && io.isTTY) {
     const { terminalReporter } = await import('../report/terminal.js')
-    reporters.push(terminalReporter({ out: io.stdout, view, clock: io.clock, columns: io.columns, color: io.color }))
+    reporters.push(terminalReporter({ out: io.stdout, view, clock, columns, color }))
   } else {
     const { lineReporter } = await import('../report/lines.js')
-    reporters.push(lineReporter({ out: io.stdout, view, clock: io.clock }))
+    reporters.push(lineReporter({ out: io.stdout, view, clock }))
   }
   if (statusFile !== undefined) {
     const { statusFileReporter } = await import('../report/status-file.js')
-    reporters.push(
-      statusFileReporter({
-        path: statusFile,
-        view,
-        clock: io.clock,
-        warn: (text: string) => void io.stderr.write(`${text}\n`),
-        pid: io.pid,
-      }),
-    )
+    reporters.push(statusFileReporter({ path: statusFile, view, clock, warn: warnOn(io), pid: io.pid }))
   }
-  const following = follow((listener) => bus.subscribe(listener), view, reporters)
+  const following = follow((listener) => session.subscribe(listener), reporters)
   return {
-    view,
     close: async () => {
       await following.close()
-      if (output === 'json') return
+      if (output === 'json' || view.at === null) return
       const { renderSummary } = await import('../report/summary.js')
-      io.stdout.write(renderSummary(view, { file: pipeline.file, again, columns: io.columns }))
+      io.stdout.write(renderSummary(view, { file: pipeline.file, again, columns }))
     },
   }
 }
+
+/** The status file of a run that could not begin. */
+export async function tellFailedStart(path: string, pipeline: Pipeline, error: unknown, io: Io): Promise<void> {
+  const [{ statusFileReporter }, { initialView }] = await Promise.all([import('../report/status-file.js'), import('../report/view.js')])
+  const exitCode = exitCodeOf(io.signal.aborted ? io.signal.reason : error)
+  const at = Math.round(io.clock.now())
+  const view = { ...initialView(), pipeline: pipeline.name, state: 'ended' as const, outcome: 'error' as const, exitCode, at }
+  await statusFileReporter({ path, view, clock: io.clock, warn: warnOn(io), pid: io.pid }).close()
+}
+
+const warnOn = (io: Io) => (text: string) => void io.stderr.write(`${text}\n`)

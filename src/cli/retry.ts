@@ -1,12 +1,12 @@
-import { didYouMean } from '../sdk/index.js'
+import { didYouMean, micros } from '../sdk/index.js'
 import { withLedger } from './amend.js'
-import { Exit, type Io } from './io.js'
+import type { Io } from './io.js'
 import type { RetryOptions } from './options.js'
 import { UsageError } from './usage-error.js'
 
 /** Lets units and keys out of quarantine. Only marks: the next run does them. */
 export async function retryCommand(file: string, { step, state, demo }: RetryOptions, io: Io): Promise<number> {
-  const code = await withLedger(file, { state, demo, verb: 'retry' }, io, async (pipeline, warehouse) => {
+  return withLedger(file, { state, demo, verb: 'retry' }, io, async (pipeline, warehouse) => {
     const ids = pipeline.steps.map(({ id }) => id)
     if (step !== undefined && !ids.includes(step))
       throw new UsageError(`--step ${step}: no such step`, didYouMean(step, ids) ?? `it has ${ids.join(', ')}`)
@@ -24,7 +24,7 @@ export async function retryCommand(file: string, { step, state, demo }: RetryOpt
         })),
         release: [...new Set(keys.map((key) => key.step))].map((id) => ({ step: id })),
       },
-      BigInt(Math.round(io.clock.now())) * 1000n,
+      micros(io.clock),
     )
     for (const id of ids) {
       const [u, k] = [units.filter((row) => row.step === id), keys.filter((row) => row.step === id)]
@@ -38,9 +38,7 @@ export async function retryCommand(file: string, { step, state, demo }: RetryOpt
         ? `nothing is in quarantine in ${warehouse.display}\n`
         : `${all} will be tried again in ${warehouse.display} by: pipe run ${file}${demo ? ' --demo' : ''}\n`,
     )
-    return Exit.done
   })
-  return code ?? Exit.notStarted
 }
 
 const firstLine = (text: string) => text.split('\n', 1)[0] ?? ''

@@ -1,248 +1,40 @@
-import type { CheckResult } from '../sdk/index.js'
-import { tidy } from '../plan/tidy.js'
-import { escapeText } from '../report/escape.js'
-import {
-  elapsedOf,
-  etaOf,
-  rateOf,
-  type EndpointView,
-  initialView,
-  type QuarantinedView,
-  type RunView,
-  type StepView,
-  sum,
-} from '../report/view.js'
-import { checkLine, checksOf, count, counted, duration, endpointLine, stepLine, took } from '../report/words.js'
-import type { RunRecord } from '../state/store.js'
+import { openState } from '../session/open-state.js'
+import { Exit, type Io } from './io.js'
+import { openPipeline } from './open-pipeline.js'
+import type { StatusOptions } from './options.js'
+import { renderStatus, statusReport, type StatusInput } from '../report/status.js'
 
-/** What `pipe status --json` prints. Times are ISO 8601 in UTC. */
-export interface StatusReport {
-  readonly pipeline: string
-  readonly file: string
-  /** The running run, else the last one. Null when the state store knows of none. */
-  readonly run: StatusRun | null
-  readonly steps: readonly StatusStep[]
-  /** The newest result of every check of that run. */
-  readonly checks: readonly StatusCheck[]
-  /** Keys that failed for good in that run: how many, and the first ones. */
-  readonly quarantined: { readonly count: number; readonly first: readonly QuarantinedView[] }
-  readonly endpoints: readonly EndpointView[]
-  readonly warnings: readonly { readonly step: string | null; readonly message: string; readonly count: number }[]
-  /** The last five runs, newest first. */
-  readonly history: readonly StatusRun[]
-}
+const watchMs = 2_000
+const shownRuns = 5
 
-export interface StatusRun {
-  readonly id: string
-  /** `crashed`: its process is gone and it did not say how it ended. */
-  readonly outcome: RunRecord['outcome']
-  readonly exitCode: number | null
-  readonly error: string | null
-  readonly warehouse: string
-  readonly pid: number
-  readonly host: string
-  readonly startedAt: string
-  readonly endedAt: string | null
-  /** When it was last heard of. */
-  readonly updatedAt: string
-  readonly elapsedMs: number
-  /** Rows committed, by table. */
-  readonly rows: Readonly<Record<string, number>>
-}
-
-export interface StatusStep {
-  readonly id: string
-  readonly title: string
-  readonly state: StepView['state']
-  readonly reason: string | null
-  /** What done and total count. */
-  readonly unit: StepView['unit']
-  /** In this run. */
-  readonly done: number
-  readonly total: number | null
-  /** Done before this run. */
-  readonly before: number
-  readonly failed: number
-  readonly missing: number
-  readonly quarantined: number
-  readonly rows: Readonly<Record<string, number>>
-  readonly perSecond: number | null
-  readonly elapsedMs: number | null
-  readonly etaMs: number | null
-  readonly retries: number
-}
-
-export interface StatusCheck extends CheckResult {
-  readonly step: string
-  readonly at: string
-}
-
-export interface StatusInput {
-  readonly pipeline: string
-  readonly file: string
-  /** Newest first, as the state store gives them. */
-  readonly runs: readonly RunRecord[]
-  /** Of the newest run, oldest first. */
-  readonly checks: readonly { readonly step: string; readonly result: CheckResult; readonly at: number }[]
-  /** Milliseconds UTC. */
-  readonly now: number
-}
-
-/** What the state store tells of a pipeline. Asks no warehouse and no chain. */
-export function statusReport({ pipeline, file, runs, checks, now }: StatusInput): StatusReport {
-  const [last] = runs
-  const view = last ? viewOf(last) : initialView()
-  const at = last ? lastHeard(last, now) : now
-  const newest = new Map(checks.map((check) => [JSON.stringify([check.step, check.result.name]), check]))
-  return {
-    pipeline,
-    file,
-    run: last ? runOf(last, now) : null,
-    steps: view.steps.map((step) => stepOf(step, at)),
-    checks: [...newest.values()].map((check) => ({ ...check.result, step: check.step, at: iso(check.at) })),
-    quarantined: view.quarantined,
-    endpoints: view.endpoints,
-    warnings: view.warnings.map(({ step, message, count }) => ({ step, message, count })),
-    history: runs.slice(0, 5).map((run) => runOf(run, now)),
+/**
+ * Prints what the state store knows of the last run of a pipeline. Opens no warehouse, so it works while another process
+ * runs. With `watch`, prints again every two seconds until that run has ended.
+ */
+export async function statusCommand(file: string, options: StatusOptions, io: Io): Promise<number> {
+  const pipeline = await openPipeline(file, { environment: 'warn' }, io)
+  if (!pipeline) return Exit.notStarted
+  for (;;) {
+    const input = await lookUp(pipeline.name, file, options.state, io)
+    io.stdout.write(print(input, options, io))
+    if (!options.watch || input.runs[0]?.outcome !== 'running') return Exit.done
+    await io.clock.sleep(watchMs, io.signal)
   }
 }
 
-/** The same as text for people, ending in a newline. */
-export function renderStatus(input: StatusInput): string {
-  const report = statusReport(input)
-  const [last] = input.runs
-  if (!last || !report.run) {
-    return `${escapeText(input.pipeline)} has not run yet, as far as this state store knows\n  pipe run ${escapeText(input.file)}\n`
-  }
-  const view = viewOf(last)
-  const sections = [
-    [`${escapeText(input.pipeline)}: ${headline(report.run, last, input.now)}`, `  warehouse ${escapeText(last.warehouse)}`],
-    stepLines(view, lastHeard(last, input.now)),
-    view.endpoints.map((endpoint) => `  ${endpointLine(endpoint)}`),
-    titled(
-      'Checks:',
-      report.checks.map(
-        (check) =>
-          `  ${check.passed ? 'passed' : check.severity === 'warn' ? 'warning' : 'not passed'}  ${escapeText(check.step)}: ${checkLine({ ...check, final: true, at: 0 })}`,
-      ),
-    ),
-    titled('In quarantine:', quarantineLines(view)),
-    titled('Last runs:', historyLines(report.history)),
-  ]
-  return `${sections
-    .filter((lines) => lines.length > 0)
-    .map((lines) => lines.join('\n'))
-    .join('\n\n')}\n`
-}
-
-/** A run that is silent for longer may be on another machine that is gone; nobody here can tell. */
-const silentMs = 60_000
-
-function viewOf(run: RunRecord): RunView {
-  // What the run wrote: a RunView, or that of an older version with fewer fields.
-  const view = { ...initialView(), ...(run.view as Partial<RunView> | undefined) }
-  if (run.outcome !== 'crashed') return view
-  const steps = view.steps.map((step) =>
-    step.state === 'running' ? { ...step, state: 'stopped' as const, reason: 'its process is gone', endedAt: run.updatedAt } : step,
-  )
-  return { ...view, steps }
-}
-
-function lastHeard(run: RunRecord, now: number): number {
-  return run.outcome === 'running' ? now : (run.endedAt ?? run.updatedAt)
-}
-
-function runOf(run: RunRecord, now: number): StatusRun {
-  const view = viewOf(run)
-  const rows: Record<string, number> = {}
-  for (const [table, number] of view.steps.flatMap((step) => Object.entries(step.rows))) rows[table] = (rows[table] ?? 0) + number
-  return {
-    id: run.id,
-    outcome: run.outcome,
-    exitCode: run.exitCode ?? null,
-    error: view.error,
-    warehouse: run.warehouse,
-    pid: run.pid,
-    host: run.host,
-    startedAt: iso(run.startedAt),
-    endedAt: run.endedAt === undefined ? null : iso(run.endedAt),
-    updatedAt: iso(run.updatedAt),
-    elapsedMs: Math.max(0, lastHeard(run, now) - run.startedAt),
-    rows,
+async function lookUp(pipeline: string, file: string, state: string, io: Io): Promise<StatusInput> {
+  const store = await openState(state, io, { readOnly: true })
+  try {
+    const runs = await store.runs(pipeline, { limit: shownRuns })
+    const [last] = runs
+    return { pipeline, file, runs, checks: last ? await store.checks(last.id) : [], now: Math.round(io.clock.now()) }
+  } finally {
+    await store.close()
   }
 }
 
-function stepOf(step: StepView, now: number): StatusStep {
-  const { id, title, state, reason, unit, done, total, before, failed, missing, quarantined, rows } = step
-  return {
-    id,
-    title,
-    state,
-    reason,
-    unit,
-    done: tidy(done),
-    total: total === null ? null : tidy(total),
-    before: tidy(before),
-    failed: tidy(failed),
-    missing: tidy(missing),
-    quarantined,
-    rows,
-    perSecond: rateOf(step, now),
-    elapsedMs: elapsedOf(step, now),
-    etaMs: etaOf(step, now),
-    retries: sum(step.retries),
-  }
-}
-
-function headline(run: StatusRun, record: RunRecord, now: number): string {
-  const started = `started ${moment(run.startedAt)}`
-  switch (run.outcome) {
-    case 'running': {
-      const silent = now - record.updatedAt
-      const heard = silent > silentMs ? `, not heard of for ${duration(silent)}` : ''
-      return `running for ${duration(run.elapsedMs)} (pid ${run.pid} on ${escapeText(run.host)}, ${started})${heard}`
-    }
-    case 'crashed':
-      return `crashed: pid ${run.pid} on ${escapeText(run.host)} is gone (${started}, last heard of ${moment(run.updatedAt)}); the next run goes on where it ended`
-    case 'error':
-      return `ended by an error after ${took(run.elapsedMs)}${run.error === null ? '' : `: ${escapeText(run.error)}`} (${started})`
-    default:
-      return `${run.outcome} after ${took(run.elapsedMs)}${run.exitCode === null ? '' : `, exit code ${run.exitCode}`} (${started})`
-  }
-}
-
-function stepLines(view: RunView, now: number): string[] {
-  const width = Math.max(0, ...view.steps.map((step) => escapeText(step.id).length))
-  return view.steps.map((step) => `  ${stepLine(step, checksOf(view, step.id), now, width)}`)
-}
-
-function quarantineLines(view: RunView): string[] {
-  const { count: keys, first } = view.quarantined
-  const bySteps = view.steps.filter((step) => step.quarantined > 0).map((step) => `  ${escapeText(step.id)}: ${count(step.quarantined)}`)
-  const lines = [
-    ...bySteps,
-    ...first.slice(0, 5).map(({ step, key, error }) => `    ${escapeText(step)} ${escapeText(key)}: ${escapeText(error)}`),
-  ]
-  if (keys > 5) lines.push(`    and ${count(keys - 5)} more`)
-  return lines
-}
-
-function historyLines(history: readonly StatusRun[]): string[] {
-  return history.map((run) => {
-    const exit = run.exitCode === null ? '' : `exit ${run.exitCode}`
-    return `  ${moment(run.startedAt)}  ${run.outcome.padEnd(10)}  ${exit.padEnd(8)}  ${duration(run.elapsedMs).padStart(7)}  ${counted(sum(run.rows), 'rows')}`.trimEnd()
-  })
-}
-
-function titled(title: string, lines: readonly string[]): readonly string[] {
-  return lines.length === 0 ? [] : [title, ...lines]
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString()
-}
-
-/** `2026-11-22 06:28:01 UTC`. */
-function moment(text: string): string {
-  return `${text.slice(0, 10)} ${text.slice(11, 19)} UTC`
+/** Watched on a terminal, the text takes the place of the one before; watched as JSON, it is one line each time. */
+function print(input: StatusInput, { json, watch }: StatusOptions, io: Io): string {
+  if (json) return `${JSON.stringify(statusReport(input), null, watch ? undefined : 2)}\n`
+  return watch && io.isTTY ? `\u001b[2J\u001b[H${renderStatus(input)}` : renderStatus(input)
 }

@@ -109,7 +109,7 @@ describe('what may pass on another try is tried again', () => {
     const { source: client, facts } = source(url)
     const { body } = await client.get(page, { signal })
     expect((body as { items: unknown[] }).items.length).toBe(3)
-    expect(facts.filter(({ type }) => type === 'http:retry').length).toBeGreaterThan(0)
+    expect(facts.filter(({ type }) => type === 'retry').length).toBeGreaterThan(0)
   })
 
   it('gzip, brotli, a byte order mark and lines of JSON are read', async () => {
@@ -140,7 +140,7 @@ describe('what may pass on another try is tried again', () => {
       message: 'source api: HTTP 502: Bad *** (5 attempts)',
     })
     expect(JSON.stringify(facts)).not.toContain('key-123456789')
-    expect(facts.at(-1)).toMatchObject({ type: 'http:endpoint', health: 'down' })
+    expect(facts.at(-1)).toMatchObject({ type: 'endpoint', health: 'down' })
   })
 
   it('waits grow with full jitter up to the longest', async () => {
@@ -183,7 +183,7 @@ describe('what the source asks for is heeded by all who ask', () => {
     const limited = await server([{ kind: 'rate-limit', times: 12 }])
     const { source: client, facts } = source(limited.url)
     await client.get(page, { signal })
-    expect(facts.filter((fact) => fact.type === 'http:retry' && fact.class === 'RATE').length).toBe(12)
+    expect(facts.filter((fact) => fact.type === 'retry' && fact.class === 'RATE').length).toBe(12)
     const used = await server([{ kind: 'rate-limit', retryAfter: 86_400 }])
     await expect(source(used.url).source.get(page, { signal })).rejects.toMatchObject({ code: 'HTTP_QUOTA_USED_UP', blame: 'outage' })
     expect(used.count()).toBe(1)

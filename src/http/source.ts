@@ -182,7 +182,11 @@ class RestSource implements Source {
       this.#pace.take(sentAt)
       const outcome = await this.#send(path, signal)
       const ms = this.#clock.monotonic() - sentAt
-      this.#emit({ type: 'http:request', source: this.#config.name, figures: { endpoint: this.#host, calls: 1, bytes: outcome.bytes, ms } })
+      this.#emit({
+        type: 'request',
+        from: { source: this.#config.name },
+        figures: { endpoint: this.#host, calls: 1, bytes: outcome.bytes, ms },
+      })
       if (outcome.kind === 'failed' || outcome.status < 300 || outcome.status >= 400) return { outcome, sentAt }
       const location = header(outcome, 'location')
       const to =
@@ -329,8 +333,8 @@ class RestSource implements Source {
     if (this.#health === health) return
     this.#health = health
     this.#emit({
-      type: 'http:endpoint',
-      source: this.#config.name,
+      type: 'endpoint',
+      from: { source: this.#config.name },
       endpoint: this.#host,
       health,
       reason,
@@ -339,7 +343,7 @@ class RestSource implements Source {
 
   #retried(kind: RpcErrorClass, waitMs: number, message: string): void {
     const source = this.#config.name
-    this.#emit({ type: 'http:retry', source, endpoint: this.#host, class: kind, calls: 1, waitMs: Math.round(waitMs), message })
+    this.#emit({ type: 'retry', from: { source }, endpoint: this.#host, class: kind, calls: 1, waitMs: Math.round(waitMs), message })
   }
 
   async #sleep(ms: number, signal: AbortSignal): Promise<void> {

@@ -29,7 +29,7 @@ const wanted: RowsWanted = {
   constants: { chain: "o'pt" },
   chunk: 10,
   order: 'newest-first',
-  requests: 1,
+  price: { perPiece: 1 },
 }
 const days: RowsWanted = {
   ...wanted,

@@ -1,5 +1,5 @@
 import { identifier, joinSql, type Param, sql, sqlText, type Statement, type Table, type Wanted } from '../sdk/index.js'
-import type { Interval } from './intervals.js'
+import type { Interval } from '../ledger/intervals.js'
 
 /** Name of the column that carries the text of a row's key. */
 export const KEY_COLUMN = '_pipe_key'

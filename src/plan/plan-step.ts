@@ -1,7 +1,9 @@
 import {
+  type Axis,
   formatColumnType,
   isPipeError,
   type Json,
+  type LedgerRow,
   PipeError,
   type PlanContext,
   type Scope,
@@ -14,23 +16,14 @@ import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { keptPaths, urlPaths } from '../pipeline/schema/tuning.js'
 import { referenceName, substitute, substituteText } from '../sdk/references.js'
 import { checkConfig } from './config.js'
-import { count } from './intervals.js'
-import {
-  coveredBy,
-  daysBetween,
-  daysOf,
-  type Ledger,
-  namedUnits,
-  type PieceWord,
-  type PlannedUnit,
-  type Quarantined,
-  rangeUnits,
-  timeUnits,
-  type StepPlan,
-} from './plan.js'
-import { intervalUnits, wholeUnits } from './interval-units.js'
+import { axisOf, rowStretch } from '../ledger/axis.js'
+import { count } from '../ledger/intervals.js'
+import { coveredBy, type Ledger, type Quarantined } from '../ledger/standing.js'
+import type { PlannedUnit, StepPlan } from './plan.js'
 import { rowsUnits } from './rows-units.js'
 import { type Moment, stepScope } from './scope.js'
+import { pieces as piecesOf, stretchUnits, timeCoverage } from './stretch-units.js'
+import { taskUnits, touchedUnits } from './touched-units.js'
 
 export interface PlanStepOptions {
   readonly pipeline: Pipeline
@@ -39,6 +32,8 @@ export interface PlanStepOptions {
   /** `--param`. */
   readonly given: Readonly<Record<string, string>>
   readonly warehouse: Warehouse
+  /** What the ledger says of the step, where somebody looked already. Left out: it is looked at. */
+  readonly rows?: readonly LedgerRow[]
   /** `--limit`: at most so many blocks, rows or days. */
   readonly limit: number | undefined
   /** Plans of the steps before it that are not carried out yet, and whose rows it takes. */
@@ -51,6 +46,15 @@ export class WantedError extends PipeError {
   override readonly hint = 'a step yields one `Wanted`; use two steps'
   constructor(step: string, found: number) {
     super(`step ${step} wants ${found} things at once`)
+  }
+}
+
+/** What the `plan` of a step type gave is nothing that can be wanted. */
+export class WantedShapeError extends PipeError {
+  readonly code = 'WANTED_SHAPE'
+  override readonly hint = 'this is a mistake in the step type; `Wanted` of pipe/sdk says what may be wanted'
+  constructor(step: string, problem: string) {
+    super(`step ${step}: plan gave ${problem}`)
   }
 }
 
@@ -71,7 +75,7 @@ export interface AskedStep {
   readonly ledger: Ledger
 }
 
-export type AskStepOptions = Pick<PlanStepOptions, 'pipeline' | 'step' | 'moment' | 'given' | 'warehouse'>
+export type AskStepOptions = Pick<PlanStepOptions, 'pipeline' | 'step' | 'moment' | 'given' | 'warehouse' | 'rows'>
 
 /** What the step and its surroundings are to its definition. */
 export function planContext(
@@ -102,7 +106,7 @@ export function planContext(
 export async function askStep(options: AskStepOptions): Promise<AskedStep> {
   const { pipeline, step, moment, given, warehouse } = options
   const { definition } = step
-  const rows = await warehouse.units(pipeline.name, step.id)
+  const rows = options.rows ?? (await warehouse.units(pipeline.name, step.id))
   // `covered` depends on the ledger, and so on the fingerprint, which leaves out the fields where it is used.
   const base = await stepScope(pipeline, step, given, moment, undefined)
   const chainId = step.chain === undefined ? undefined : pipeline.chains.get(step.chain)?.id
@@ -128,7 +132,24 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
   }
   const [wanted, ...more] = all
   if (!wanted || more.length > 0) throw new WantedError(step.id, all.length)
+  checkWanted(step, wanted)
   return { config, scope, wanted, ledger }
+}
+
+/** A step type of somebody else may give anything. @throws {WantedShapeError} */
+function checkWanted({ id, definition }: Step, wanted: Wanted): void {
+  const { kind } = wanted as { readonly kind: unknown }
+  if (kind !== 'stretches' && kind !== 'rows' && kind !== 'task')
+    throw new WantedShapeError(id, `kind ${JSON.stringify(kind)}, which is none of "stretches", "rows", "task"`)
+  if (definition.closes === true && kind !== 'task') throw new WantedShapeError(id, `${kind}, and a step that closes wants a task`)
+  if (wanted.kind !== 'stretches') return
+  const { axis, domain } = wanted as { readonly axis: Partial<Axis> | undefined; readonly domain: unknown }
+  if (!axis || (axis.of !== 'numbers' && axis.of !== 'time') || typeof axis.each !== 'bigint' || axis.each <= 0n)
+    throw new WantedShapeError(id, 'stretches of no axis: one has `of`, `cut`, `word` and `each`')
+  if (axis.cut !== undefined && (typeof axis.cut !== 'bigint' || axis.cut <= 0n))
+    throw new WantedShapeError(id, 'an axis whose `cut` is no bigint above 0')
+  const ends = Array.isArray(domain) && domain.length === 2 && domain.every((end) => typeof end === 'bigint')
+  if (domain !== 'inputs' && !ends) throw new WantedShapeError(id, 'a domain that is neither "inputs" nor [from, to], both bigint')
 }
 
 /** `with` with every known value put in, also inside the texts whose schema says that they are of a URL. */
@@ -157,14 +178,25 @@ function changed(value: Json, [key, ...rest]: readonly string[], change: (value:
 
 /** What the step would do: what it wants less what is done. Reads only. */
 export async function planStep(options: PlanStepOptions): Promise<StepPlan> {
+  return planAsked(options, await askStep(options))
+}
+
+/** The same plan over what the ledger says now: what a step wants is the same all through a round. */
+export async function planAgain(options: PlanStepOptions, { config, scope, wanted, ledger }: StepPlan): Promise<StepPlan> {
+  const { pipeline, step, warehouse } = options
+  const rows = options.rows ?? (await warehouse.units(pipeline.name, step.id))
+  return planAsked(options, { config, scope, wanted, ledger: { ...ledger, rows } })
+}
+
+async function planAsked(options: PlanStepOptions, { config, scope, wanted, ledger }: AskedStep): Promise<StepPlan> {
   const { step, upstream } = options
-  const { config, scope, wanted, ledger } = await askStep(options)
   const cut = await cutUnits({ ...options, wanted, ledger })
+  const axis = axisOf(wanted, cut.integerKey ?? false)
   const waitsFor = upstream
     .filter(
       (plan) => (wanted.kind === 'rows' && plan.pieces > 0) || (step.inputs.length > 0 && (plan.pieces > 0 || plan.waitsFor.length > 0)),
     )
-    .map((plan) => ({ step: plan.step.id, pieces: plan.pieces, word: plan.unitWord }))
+    .map((plan) => ({ step: plan.step.id, pieces: plan.pieces, word: plan.word }))
   const pieces = cut.units.reduce((sum, unit) => sum + unit.size, 0)
   return {
     step,
@@ -173,7 +205,9 @@ export async function planStep(options: PlanStepOptions): Promise<StepPlan> {
     wanted,
     outputs: step.outputs,
     fingerprint: ledger.fingerprint,
-    unitWord: WORDS[wanted.kind],
+    ledger,
+    axis,
+    word: wordOf(step, wanted),
     units: cut.units,
     pieces,
     done: cut.done,
@@ -186,38 +220,34 @@ export async function planStep(options: PlanStepOptions): Promise<StepPlan> {
   }
 }
 
-/** Calls that the units take, by what they are and what earlier ones brought. */
+function wordOf({ definition }: Step, wanted: Wanted): string {
+  if (wanted.kind === 'stretches') return wanted.axis.word
+  if (wanted.kind === 'rows') return 'rows'
+  return definition.closes === true ? 'checks' : 'units'
+}
+
+/** Calls that the units take, by what they are and what earlier ones brought. Undefined when nobody knows. */
 function requestsOf(wanted: Wanted, { units }: Cut, pieces: number, ledger: Ledger): number | undefined {
-  if ('requests' in wanted) return pieces * wanted.requests
-  if (wanted.kind !== 'time') return 0
-  if (wanted.rowsPerRequest === undefined && wanted.windowUs !== undefined) return units.length
-  const perDay = rowsPerDay(ledger)
-  if (units.length === 0) return 0
-  if (wanted.rowsPerRequest === undefined || perDay === undefined) return undefined
-  const pages = units.reduce((sum, { size, againDays }) => sum + ((size + (againDays ?? 0)) * perDay) / (wanted.rowsPerRequest ?? 1), 0)
+  const price = wanted.kind === 'task' ? undefined : wanted.price
+  if (price === undefined || units.length === 0) return 0
+  if ('perPiece' in price) return pieces * price.perPiece
+  if ('perUnit' in price) return units.length * price.perUnit
+  const perDay = wanted.kind === 'stretches' ? rowsPerPiece(wanted.axis, ledger) : undefined
+  const { rowsPerRequest } = price
+  if (rowsPerRequest === undefined || perDay === undefined) return undefined
+  const pages = units.reduce((sum, { size, againDays }) => sum + ((size + (againDays ?? 0)) * perDay) / rowsPerRequest, 0)
   return Math.ceil(pages) + units.length
 }
 
-/** Rows that a covered day brought, by the ledger; undefined before there is enough to tell. */
-function rowsPerDay({ rows }: Ledger): number | undefined {
-  let days = 0
+/** Rows that a covered piece brought, by the ledger; undefined before there is enough to tell. */
+function rowsPerPiece(axis: Axis, { rows }: Ledger): number | undefined {
+  let covered = 0
   let written = 0
   for (const row of rows) {
-    days += daysOf(count(coveredBy(row)))
+    covered += piecesOf(count(coveredBy(row, rowStretch(axis, row))), axis.each)
     for (const number of Object.values(row.rows)) written += number
   }
-  return days >= 0.01 ? written / days : undefined
-}
-
-const WORDS: Record<Wanted['kind'], PieceWord> = {
-  range: 'blocks',
-  rows: 'rows',
-  days: 'days',
-  once: 'units',
-  intervals: 'intervals',
-  whole: 'units',
-  time: 'days',
-  check: 'checks',
+  return covered >= 0.01 ? written / covered : undefined
 }
 
 interface CutOptions {
@@ -237,44 +267,36 @@ export interface Cut {
   quarantined: Quarantined[]
   kept?: string[]
   time?: TimeCoverage
+  /** Of `rows`: whether its key is one integer, so that its units are stretches of it. */
+  integerKey?: boolean
 }
 
 async function cutUnits(options: CutOptions): Promise<Cut> {
   const { wanted, ledger, limit, step, moment } = options
   switch (wanted.kind) {
-    case 'range': {
-      const cut = rangeUnits(step.id, wanted, ledger, limit)
-      return { ...cut, done: Number(cut.done), leftOut: Number(cut.leftOut) }
-    }
-    case 'days': {
-      const today = new Date(Number(moment.now / 1000n)).toISOString().slice(0, 10)
-      // A day is a unit when it is over.
-      const days = [...daysBetween(wanted.from, wanted.to)].filter((day) => day < today)
-      if (wanted.order === 'newest-first') days.reverse()
-      return namedUnits(
-        days.map((day) => ({ key: day, piece: { kind: 'day' as const, day }, size: 1 })),
-        ledger,
-        limit,
-      )
-    }
-    case 'intervals':
-      return intervalUnits({ ...options, wanted })
-    case 'whole':
-      return wholeUnits({ ...options, wanted })
-    case 'time': {
-      const cut = timeUnits(step.id, wanted, ledger, moment.now)
-      return { ...cut, done: daysOf(cut.done), leftOut: 0 }
-    }
-    case 'once':
-      return namedUnits([{ key: 'all', piece: { kind: 'once' }, size: 1 }], ledger, undefined)
-    case 'check':
+    case 'stretches': {
+      const { axis, domain } = wanted
+      if (domain === 'inputs') return touchedUnits({ ...options, wanted })
+      const asked = { ...wanted, domain }
+      const cut = stretchUnits(asked, ledger, { step: step.id, limit: wanted.limitBy === 'requests' ? undefined : limit, now: moment.now })
       return {
-        units: [{ key: 'check', piece: { kind: 'check', early: false }, size: 1, reason: 'evaluated in every run', redo: false }],
-        done: 0,
-        leftOut: 0,
-        quarantined: [],
+        ...cut,
+        done: piecesOf(cut.done, axis.each),
+        leftOut: piecesOf(cut.leftOut, axis.each),
+        time: axis.of === 'time' ? timeCoverage(asked, ledger, moment.now) : undefined,
       }
+    }
     case 'rows':
       return rowsUnits({ ...options, wanted })
+    case 'task':
+      return step.definition.closes === true ? CHECK : taskUnits({ ...options, wanted })
   }
+}
+
+/** Checks are evaluated in every run and never done. */
+const CHECK: Cut = {
+  units: [{ key: 'check', piece: { kind: 'task', early: false }, size: 1, reason: 'evaluated in every run', redo: false }],
+  done: 0,
+  leftOut: 0,
+  quarantined: [],
 }

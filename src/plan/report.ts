@@ -1,6 +1,6 @@
 import { isPipeError, type Table, type Warehouse } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import type { PieceWord, StepPlan } from './plan.js'
+import type { StepPlan } from './plan.js'
 import { planStep } from './plan-step.js'
 import { preflight } from './preflight.js'
 import type { Moment } from './scope.js'
@@ -27,7 +27,7 @@ export interface StepReport {
   readonly type: string
   readonly needs: readonly string[]
   /** What is counted. */
-  readonly piece: PieceWord
+  readonly piece: string
   /** To do now. */
   readonly pieces: number
   /** Done already. */
@@ -47,7 +47,7 @@ export interface StepReport {
   /** Pieces by reason. */
   readonly reasons: Readonly<Record<string, number>>
   /** Input that steps before it may bring. */
-  readonly upTo: readonly { readonly step: string; readonly pieces: number; readonly piece: PieceWord }[]
+  readonly upTo: readonly { readonly step: string; readonly pieces: number; readonly piece: string }[]
   /** Calls to endpoints. Null when nobody can tell. */
   readonly calls: number | null
   /** Requests, at the batch size that is known or the one it starts with. Null when nobody can tell. */
@@ -131,12 +131,12 @@ function reportOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<Step
   const { step } = plan
   const batch = (step.chain === undefined ? undefined : history.batch(step.chain)) ?? START_BATCH
   const rate = history.piecesPerSecond(step.id)
-  const check = plan.wanted.kind === 'check'
+  const check = plan.step.definition.closes === true
   const requests = plan.requests === undefined ? null : step.source === undefined ? Math.ceil(plan.requests / batch) : plan.requests
   const perSecond = step.source === undefined ? START_CALLS_PER_SECOND : START_PAGES_PER_SECOND
   const seconds = check ? null : rate !== undefined ? plan.pieces / rate : plan.requests === undefined ? null : plan.requests / perSecond
   return {
-    piece: plan.unitWord,
+    piece: plan.word,
     pieces: check ? 0 : tidy(plan.pieces),
     done: tidy(plan.done),
     kept: plan.kept,
@@ -166,7 +166,8 @@ function reportOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<Step
 
 /** Rows that the plan may bring to a table, as far as anyone can tell. */
 function rowsOf({ wanted, pieces, requests }: StepPlan): number {
-  return wanted.kind === 'time' ? (requests ?? 0) * (wanted.rowsPerRequest ?? 0) : pieces
+  const price = wanted.kind === 'task' ? undefined : wanted.price
+  return price && 'rowsPerRequest' in price ? (requests ?? 0) * (price.rowsPerRequest ?? 0) : pieces
 }
 
 /** Bytes of a row before compression, by its column types. */

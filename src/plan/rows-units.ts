@@ -10,18 +10,12 @@ import {
   type WarehouseReader,
 } from '../sdk/index.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
-import { type Interval, intersect, intervalKey, parseIntervalKey, subtract } from './intervals.js'
+import { keyAxis, nameOf, rowStretch } from '../ledger/axis.js'
+import { redoReason } from '../ledger/fingerprints.js'
+import { type Interval, intersect, subtract } from '../ledger/intervals.js'
+import { type Ledger, type Quarantined, standing } from '../ledger/standing.js'
 import { KEY_COLUMN, missingCells, missingCount, missingStarts, queryCount, type RowsFilter, type RowsWanted } from './missing.js'
-import {
-  isCoveredCursor,
-  type Ledger,
-  MAX_UNITS,
-  type PlannedUnit,
-  type Quarantined,
-  rangeState,
-  redoReason,
-  TooManyUnitsError,
-} from './plan.js'
+import { MAX_UNITS, type PlannedUnit, TooManyUnitsError } from './plan.js'
 
 /** A query of `over.sql` gives something that can't name its rows. */
 export class QueryKeyError extends PipeError {
@@ -62,7 +56,7 @@ export async function rowsUnits(options: RowsUnitsOptions) {
   const missing = all.reduce((sum, unit) => sum + unit.size, 0)
   const total = Number(await single(warehouse, queryCount(wanted)))
   const { units, leftOut } = cutRows(all, limit)
-  return { units, done: Math.max(0, total - missing - quarantined.length), leftOut, quarantined }
+  return { units, done: Math.max(0, total - missing - quarantined.length), leftOut, quarantined, integerKey: integer }
 }
 
 /** The table that decides whether a row is done. */
@@ -83,11 +77,12 @@ interface Context {
 
 async function unitsByCell({ wanted, into, base, ledger, warehouse }: Context): Promise<PlannedUnit[]> {
   const size = BigInt(wanted.chunk)
-  const state = rangeState(ledger)
+  const axis = keyAxis(wanted.chunk)
+  const state = standing(axis, ledger)
   // Whatever its state, a cell under another fingerprint may hold rows of it: those that were missing when it was cut off are fewer than it has.
   const old = ledger.rows
     .filter((row) => row.fingerprint !== ledger.fingerprint)
-    .map((row) => parseIntervalKey(row.unit))
+    .map((row) => rowStretch(axis, row))
     .filter((key) => key !== undefined)
   const stale = subtract([...state.stale.map(({ interval }) => interval), ...old], state.done)
   const reasonOf = (part: Interval) =>
@@ -97,7 +92,7 @@ async function unitsByCell({ wanted, into, base, ledger, warehouse }: Context): 
     if (rows === 0) return
     const filter: RowsFilter = redo ? { ...base, keys, redo } : { ...base, keys }
     units.push({
-      key: intervalKey(keys),
+      key: nameOf(axis, keys),
       piece: { kind: 'rows', order: wanted.order, keys, redo },
       size: rows,
       reason,
@@ -128,8 +123,7 @@ async function unitsByCell({ wanted, into, base, ledger, warehouse }: Context): 
 /** For a key that is no integer: runs of `chunk` rows, each from its first key up to the first key of the next. */
 async function unitsByStart({ wanted, into, base, ledger, warehouse }: Context, types: readonly ColumnType[]): Promise<PlannedUnit[]> {
   const stale = ledger.rows.filter(
-    (row) =>
-      row.fingerprint !== ledger.fingerprint || (row.state !== 'done' && isCoveredCursor(row.cursor) && row.cursor.redo !== undefined),
+    (row) => row.fingerprint !== ledger.fingerprint || (row.state !== 'done' && row.coverage?.redo !== undefined),
   )
   const redo = stale.length > 0
   const [oldest] = stale

@@ -1,7 +1,7 @@
-import { PipeError, type Json, type LedgerRow, type Param, type Scope, type Value } from '../sdk/index.js'
+import { type Json, numberAxis, type Param, PipeError, type Scope, type Value } from '../sdk/index.js'
+import { type Ledger, standing } from '../ledger/standing.js'
 import type { ParamDefinition, Pipeline, Step } from '../pipeline/pipeline.js'
 import { resolveParams } from '../pipeline/params/params.js'
-import { rangeState } from './plan.js'
 
 /** What moves, resolved once a round: the clock and the chains' heads. */
 export interface Moment {
@@ -26,7 +26,7 @@ export async function stepScope(
   step: Step,
   given: Readonly<Record<string, string>>,
   moment: Moment,
-  ledger: { readonly rows: readonly LedgerRow[]; readonly fingerprint: string } | undefined,
+  ledger: Ledger | undefined,
 ): Promise<Scope> {
   const used = mentioned(step.with, pipeline.params, given)
   const chain = step.chain === undefined ? onlyChain(pipeline) : step.chain
@@ -80,8 +80,9 @@ function onlyChain(pipeline: Pipeline): string | undefined {
   return chains.size === 1 ? [...chains][0] : undefined
 }
 
-function firstAfter(ledger: { readonly rows: readonly LedgerRow[]; readonly fingerprint: string }): bigint | undefined {
-  const last = rangeState(ledger).done.at(-1)
+/** The block after the last one that is covered. */
+function firstAfter(ledger: Ledger): bigint | undefined {
+  const last = standing(numberAxis(1), ledger).done.at(-1)
   return last && last[1] + 1n
 }
 

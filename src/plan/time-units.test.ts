@@ -1,28 +1,34 @@
 import { describe, expect, it } from 'vitest'
-import { type LedgerRow, parseInstant, type UnitState } from '../sdk/index.js'
-import { timeKey } from './intervals.js'
-import { coveredCursor, timeUnits } from './plan.js'
+import { ledgerRow } from '../../test/support/ledger-row.js'
+import { nameOf } from '../ledger/axis.js'
+import { stored } from '../ledger/standing.js'
+import { type LedgerRow, parseInstant, timeAxis, type UnitState } from '../sdk/index.js'
+import { pieces, stretchUnits, timeCoverage } from './stretch-units.js'
 
 const at = (text: string) => parseInstant(text) ?? 0n
 const [FROM, NOW] = [at('2024-03-01'), at('2024-03-11')]
 const DAY = 86_400_000_000n
 
 function row(from: string, to: string, state: UnitState = 'done', change: Partial<LedgerRow> = {}): LedgerRow {
-  const unset = { endpoint: undefined, parentHash: undefined, lastHash: undefined, evidence: undefined, error: undefined }
-  const about = { step: 's', fingerprint: 'f', epoch: 1n, cursor: undefined, rows: {}, attempts: 0, startedAt: 0n, updatedAt: 0n }
-  const nowhere = { first: undefined, last: undefined, coverage: undefined }
-  return { ...about, ...unset, ...nowhere, unit: timeKey([at(from), at(to)]), state, ...change }
+  return ledgerRow(nameOf(timeAxis(), [at(from), at(to)]), { state, ...change })
 }
 
 const plan = (rows: readonly LedgerRow[], more: { readonly windowUs?: bigint; readonly seeks?: boolean; readonly round?: bigint } = {}) => {
-  const wanted = { kind: 'time', from: FROM, to: NOW, windowUs: more.windowUs, seeks: more.seeks ?? false } as const
-  const { units, time, done } = timeUnits(
-    's',
-    { ...wanted, rowsPerRequest: undefined, maxRequests: undefined },
-    { rows, fingerprint: 'f' },
-    more.round ?? NOW,
-  )
-  return { units: units.map(({ key, reason, near, againDays }) => ({ key, reason, near, againDays })), time, done }
+  const wanted = {
+    kind: 'stretches',
+    axis: timeAxis(more.windowUs),
+    domain: [FROM, NOW],
+    due: 'uncovered',
+    order: 'newest-first',
+    seeks: more.seeks ?? false,
+  } as const
+  const ledger = { rows, fingerprint: 'now' }
+  const { units, done } = stretchUnits(wanted, ledger, { step: 's', limit: undefined, now: more.round ?? NOW })
+  return {
+    units: units.map(({ key, reason, resumeFrom, againDays }) => ({ key, reason, resumeFrom, againDays })),
+    time: timeCoverage(wanted, ledger, more.round ?? NOW),
+    done: pieces(done, DAY),
+  }
 }
 
 describe('lanes', () => {
@@ -42,28 +48,29 @@ describe('lanes', () => {
   })
 
   it('of a list that can be entered at its head only begin at the nearest cursor above, and say how much that reads again', () => {
-    const stored = (place: string) => ({ cursor: coveredCursor([], undefined, { place }) })
+    const place = (name: string) => ({ cursor: { place: name } })
     const rows = [
-      row('2024-03-07', '2024-03-09', 'done', stored('high')),
-      row('2024-03-04', '2024-03-05', 'done', stored('low')),
+      row('2024-03-07', '2024-03-09', 'done', place('high')),
+      row('2024-03-04', '2024-03-05', 'done', place('low')),
       // One that was killed: what it covered has a cursor, what is above it has none.
       row('2024-03-02T12:00:00Z', '2024-03-03T12:00:00Z', 'running', {
-        cursor: coveredCursor([[at('2024-03-03'), at('2024-03-03T06:00:00Z')]], undefined, { place: 'killed' }),
+        coverage: { covered: stored([[at('2024-03-03'), at('2024-03-03T06:00:00Z')]]) },
+        cursor: { place: 'killed' },
       }),
     ]
-    expect(plan(rows).units.map(({ key, near, againDays }) => [key.slice(0, 10), near, againDays])).toEqual([
+    expect(plan(rows).units.map(({ key, resumeFrom, againDays }) => [key.slice(0, 10), resumeFrom, againDays])).toEqual([
       ['2024-03-09', undefined, undefined],
       ['2024-03-05', { place: 'high' }, undefined],
       ['2024-03-03', { place: 'low' }, undefined],
       ['2024-03-01', { place: 'killed' }, undefined],
     ])
     const [, hole] = plan([row('2024-03-07', '2024-03-09'), row('2024-03-04', '2024-03-05')]).units
-    expect([hole?.near, hole?.againDays]).toEqual([undefined, expect.closeTo(4, 6)])
+    expect([hole?.resumeFrom, hole?.againDays]).toEqual([undefined, expect.closeTo(4, 6)])
   })
 
   it('what was tentative is done in its own round, and wanted again in the next', () => {
     const tentative = { covered: [], tentative: String(NOW) }
-    const rows = [row('2024-03-01', '2024-03-10'), row('2024-03-10T00:00:00.000001Z', '2024-03-11', 'done', { cursor: tentative })]
+    const rows = [row('2024-03-01', '2024-03-10'), row('2024-03-10T00:00:00.000001Z', '2024-03-11', 'done', { coverage: tentative })]
     expect(plan(rows).units).toEqual([])
     expect(plan(rows, { round: NOW + 1n }).units.map(({ key, reason }) => [key, reason])).toEqual([
       ['2024-03-10T00:00:00.000001Z..2024-03-11T00:00:00Z', 'recent'],

@@ -2,7 +2,8 @@ import { Writable } from 'node:stream'
 import { expect, test } from 'vitest'
 import type { Clock, RunEvent, RunFact } from '../sdk/index.js'
 import { lineReporter } from './lines.js'
-import { initialView, reduce } from './view.js'
+import { reduce } from './reduce.js'
+import { initialView } from './view.js'
 
 /** A run whose time moves by hand, and what it printed. */
 function play() {
@@ -66,7 +67,7 @@ const planned: RunFact = {
   done: 20,
   requests: 200,
   reasons: { new: 3, retry: 1 },
-  unit: 'rows',
+  word: 'rows',
 }
 
 test('a running step gives a stats line every ten seconds, in blocks, rows or days', async () => {
@@ -74,7 +75,7 @@ test('a running step gives a stats line every ten seconds, in blocks, rows or da
   run.tell(started)
   run.tell(planned)
   run.tell({ type: 'step:started', step: 'balances' })
-  run.tell({ type: 'rpc:limits', chain: 'ethereum', endpoint: 'a.example', batch: 10, parallel: 8 })
+  run.tell({ type: 'limits', from: { chain: 'ethereum' }, endpoint: 'a.example', batch: 10, parallel: 8 })
   run.tell({ type: 'unit:started', step: 'balances', unit: 'a', resumed: false, size: 88 })
   await run.pass(5_000)
   run.tell({ type: 'batch:committed', step: 'balances', unit: 'a', pieces: 85, rows: { m: 85 }, doubles: 0 })
@@ -98,8 +99,8 @@ test('what repeats is printed once in ten seconds with how often it came, and th
   run.tell(started)
   for (let i = 0; i < 1_000; i++)
     run.tell({
-      type: 'rpc:retry',
-      chain: 'ethereum',
+      type: 'retry',
+      from: { chain: 'ethereum' },
       endpoint: 'a.example',
       class: 'RATE',
       calls: 10,
@@ -131,9 +132,11 @@ test('a failure is one line, and text of a provider can not make another', async
     hint: 'look',
     state: 'quarantined',
   })
+  run.tell({ type: 'key:failed', step: 'balances', unit: '0-9', key: '7', error: 'gone', code: 'GONE' })
   await run.reporter.close()
   expect(run.printed.slice(1)).toEqual([
     'failed pipeline=miners step=balances unit=a state=quarantined code=X error="bad\\nend pipeline=miners outcome=done \\"x\\" \\ \\x1b[2K" hint=look',
+    'failed pipeline=miners step=balances unit=0-9 key=7 code=GONE error=gone',
   ])
 })
 

@@ -2,7 +2,8 @@ import type { Writable } from 'node:stream'
 import type { Clock, RunEvent } from '../sdk/index.js'
 import { escapeText } from './escape.js'
 import { quietWriter, type Reporter } from './reporter.js'
-import { openPieces, rateOf, type RunView, type StepView, sum } from './view.js'
+import { openPieces, rateOf, sum } from './rates.js'
+import type { RunView, StepView } from './view.js'
 
 export interface LineOptions {
   readonly out: Writable
@@ -86,7 +87,7 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
       const reasons = Object.entries(event.reasons).map(([reason, units]) => `${reason}:${digits(units)}`)
       return line('plan', {
         step: event.step,
-        [event.unit]: digits(event.pieces),
+        [event.word]: digits(event.pieces),
         done_before: digits(event.done),
         units: event.units,
         calls: event.requests,
@@ -128,6 +129,12 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
         error: event.error,
         hint: event.hint,
       })
+    case 'key:failed':
+      return throttled(
+        'failed',
+        { step: event.step, unit: event.unit, key: event.key, code: event.code, error: event.error, hint: event.hint },
+        `${event.step} ${event.code}`,
+      )
     case 'key:quarantined':
       return throttled(
         'quarantined',
@@ -147,37 +154,18 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
         final: String(event.final),
       })
     }
-    case 'rpc:retry':
+    case 'retry': {
+      const { endpoint, from, calls, message: error } = event
       return throttled(
         'retry',
-        {
-          endpoint: event.endpoint,
-          chain: event.chain,
-          class: event.class,
-          calls: event.calls,
-          wait_ms: Math.round(event.waitMs),
-          error: event.message,
-        },
-        `${event.endpoint} ${event.class}`,
+        { endpoint, ...from, class: event.class, calls: 'chain' in from ? calls : undefined, wait_ms: Math.round(event.waitMs), error },
+        `${endpoint} ${event.class}`,
       )
-    case 'http:retry':
-      return throttled(
-        'retry',
-        { endpoint: event.endpoint, source: event.source, class: event.class, wait_ms: Math.round(event.waitMs), error: event.message },
-        `${event.endpoint} ${event.class}`,
-      )
-    case 'http:endpoint':
-      return throttled(
-        'endpoint',
-        { endpoint: event.endpoint, source: event.source, health: event.health, reason: event.reason },
-        `${event.endpoint} ${event.health} ${event.reason ?? ''}`,
-      )
-    case 'rpc:endpoint':
-      return throttled(
-        'endpoint',
-        { endpoint: event.endpoint, chain: event.chain, health: event.health, reason: event.reason },
-        `${event.endpoint} ${event.health} ${event.reason ?? ''}`,
-      )
+    }
+    case 'endpoint': {
+      const { endpoint, from, health, reason } = event
+      return throttled('endpoint', { endpoint, ...from, health, reason }, `${endpoint} ${health} ${reason ?? ''}`)
+    }
     case 'warning':
       return throttled('warning', { step: event.step, message: event.message }, `${event.step ?? ''} ${event.message}`)
     case 'round:started':
@@ -197,9 +185,8 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
     case 'unit:done':
     case 'batch:committed':
     case 'commit:done':
-    case 'rpc:request':
-    case 'http:request':
-    case 'rpc:limits':
+    case 'request':
+    case 'limits':
       return
     default:
       return event satisfies never

@@ -1,6 +1,7 @@
 import type { StepOutcome } from '../sdk/index.js'
 import { cause, nothingMissing } from './words.js'
-import { type CheckView, elapsedOf, type FailureView, type PieceWord, type RunView, type StepView, sum } from './view.js'
+import { elapsedOf, sum } from './rates.js'
+import type { CheckView, FailureView, PieceWord, RunView, StepView } from './view.js'
 
 /** What a run did and what is left, for its end report. Plain data. Times are milliseconds. */
 export interface RunReport {
@@ -44,7 +45,7 @@ export interface StepReport {
   readonly title: string
   readonly state: StepView['state']
   readonly reason: string | null
-  readonly unit: PieceWord | null
+  readonly word: PieceWord | null
   readonly done: number
   readonly total: number | null
   readonly before: number
@@ -60,7 +61,7 @@ export interface StepReport {
 export interface MissingReport {
   readonly step: string
   readonly state: StepOutcome | 'waiting' | 'planned' | 'running'
-  readonly unit: PieceWord | null
+  readonly word: PieceWord | null
   readonly missing: number
   readonly quarantined: number
   readonly reason: string | null
@@ -102,10 +103,10 @@ export function report(view: RunView, file: string, again = file): RunReport {
     plan: {
       calls: of((step) => step.planned?.calls ?? 0),
       callsMade: calls,
-      pieces: of((step) => (step.unit === 'checks' ? 0 : (step.planned?.pieces ?? 0))),
-      piecesDone: of((step) => (step.unit === 'checks' ? 0 : step.done)),
-      units: of((step) => (step.unit === 'checks' ? 0 : (step.planned?.units ?? 0))),
-      unitsDone: of((step) => (step.unit === 'checks' ? 0 : step.units.done)),
+      pieces: of((step) => (step.word === 'checks' ? 0 : (step.planned?.pieces ?? 0))),
+      piecesDone: of((step) => (step.word === 'checks' ? 0 : step.done)),
+      units: of((step) => (step.word === 'checks' ? 0 : (step.planned?.units ?? 0))),
+      unitsDone: of((step) => (step.word === 'checks' ? 0 : step.units.done)),
     },
     checks: view.checks,
     missing,
@@ -123,7 +124,7 @@ function missingOf(step: StepView): MissingReport {
   return {
     step: step.id,
     state: step.state,
-    unit: step.unit,
+    word: step.word,
     missing: step.missing,
     quarantined: step.quarantined,
     reason: step.reason,
@@ -133,18 +134,18 @@ function missingOf(step: StepView): MissingReport {
 
 /** The word of the first step that counts blocks, else rows or days. Null when something was done or is not well. */
 function nothingToDo(view: RunView): string | null {
-  const work = view.steps.filter((step) => step.unit !== null && step.unit !== 'checks')
+  const work = view.steps.filter((step) => step.word !== null && step.word !== 'checks')
   if (view.outcome !== 'done' || work.length === 0 || work.some((step) => step.done > 0 || step.units.done > 0 || step.total !== 0))
     return null
-  const words = work.map((step) => step.unit)
+  const words = work.map((step) => step.word)
   return nothingMissing((['blocks', 'rows', 'days'] as const).find((word) => words.includes(word)) ?? null)
 }
 
 function stepReport(step: StepView, now: number): StepReport {
   const elapsedMs = elapsedOf(step, now)
-  const { id, title, state, reason, unit, done, total, before, rows, counts } = step
+  const { id, title, state, reason, word, done, total, before, rows, counts } = step
   const perSecond = done > 0 && elapsedMs !== null && elapsedMs > 0 ? (done * 1_000) / elapsedMs : null
-  return { id, title, state, reason, unit, done, total, before, elapsedMs, perSecond, rows, counts, retries: sum(step.retries) }
+  return { id, title, state, reason, word, done, total, before, elapsedMs, perSecond, rows, counts, retries: sum(step.retries) }
 }
 
 function retriesByCause(view: RunView): RunReport['retries'] {

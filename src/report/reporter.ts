@@ -1,6 +1,5 @@
 import type { Writable } from 'node:stream'
 import type { RunEvent } from '../sdk/index.js'
-import { reduce, type RunView } from './view.js'
 
 /** Shows events to somebody. Reads the view, which already holds the event; keeps nothing that must not be lost. */
 export interface Reporter {
@@ -10,19 +9,12 @@ export interface Reporter {
   close(): Promise<void>
 }
 
-/**
- * Lets reporters follow a run: each event goes into the view first, then to each of them. Resolves `close` when all have
- * closed.
- */
+/** Lets reporters follow a run whose view holds each event before they are told of it. Resolves `close` when all have closed. */
 export function follow(
   subscribe: (listener: (event: RunEvent) => void) => () => void,
-  view: RunView,
   reporters: readonly Reporter[],
 ): { close(): Promise<void> } {
-  const leave = [
-    subscribe((event) => void reduce(view, event)),
-    ...reporters.map((reporter) => subscribe((event) => reporter.onEvent(event))),
-  ]
+  const leave = reporters.map((reporter) => subscribe((event) => reporter.onEvent(event)))
   return {
     async close() {
       for (const unsubscribe of leave.splice(0)) unsubscribe()

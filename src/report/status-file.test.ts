@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Clock, RunEvent, RunFact } from '../sdk/index.js'
 import { statusFileReporter, type StatusFile } from './status-file.js'
-import { initialView, reduce } from './view.js'
+import { reduce } from './reduce.js'
+import { initialView } from './view.js'
 
 let folder = ''
 beforeEach(() => {
@@ -20,7 +21,7 @@ const started: RunFact = {
   host: 'here',
   steps: [{ id: 'blocks', title: 'b', type: 'rpc-batch', needs: [] }],
 }
-const planned: RunFact = { type: 'step:planned', step: 'blocks', units: 1, pieces: 10, done: 0, requests: 10, reasons: {}, unit: 'blocks' }
+const planned: RunFact = { type: 'step:planned', step: 'blocks', units: 1, pieces: 10, done: 0, requests: 10, reasons: {}, word: 'blocks' }
 const committed: RunFact = { type: 'batch:committed', step: 'blocks', unit: 'u', pieces: 4, rows: { a: 4, b: 8 }, doubles: 0 }
 
 function play(path: string) {
@@ -75,10 +76,10 @@ test('the file tells every stage, with null for what is not known', async () => 
     pipeline: 'miners',
     run: 'r1',
     exit_code: null,
-    steps: [{ id: 'blocks', state: 'waiting', unit: null, done: 0, total: null, rows: 0, missing: 0, quarantined: 0 }],
+    steps: [{ id: 'blocks', state: 'waiting', word: null, done: 0, total: null, rows: 0, missing: 0, quarantined: 0 }],
   })
   run.tell(planned)
-  await run.shows({ status: 'in_progress', steps: [{ state: 'planned', unit: 'blocks', total: 10 }] })
+  await run.shows({ status: 'in_progress', steps: [{ state: 'planned', word: 'blocks', total: 10 }] })
   run.tell(committed)
   run.tell(committed, 1_000)
   await run.shows({ rows: 24, timestamp: '2026-01-01T00:00:01.000Z', steps: [{ done: 8, rows: 24 }] })
@@ -95,11 +96,11 @@ test('days are told without the digits of a sum of microseconds', async () => {
   const path = join(folder, 'status.json')
   const run = play(path)
   run.tell(started)
-  run.tell({ ...planned, pieces: 180.00000000001157, unit: 'days' })
+  run.tell({ ...planned, pieces: 180.00000000001157, word: 'days' })
   run.tell({ ...committed, pieces: 0.1 })
   run.tell({ ...committed, pieces: 0.2 })
   await run.reporter.close()
-  await run.shows({ steps: [{ unit: 'days', done: 0.3, total: 180 }] })
+  await run.shows({ steps: [{ word: 'days', done: 0.3, total: 180 }] })
 })
 
 test.each([

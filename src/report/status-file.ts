@@ -3,7 +3,8 @@ import { dirname } from 'node:path'
 import type { Clock, RunEvent, TimeCoverage } from '../sdk/index.js'
 import { tidy } from '../plan/tidy.js'
 import type { Reporter } from './reporter.js'
-import { type RunView, type StepView, sum } from './view.js'
+import { sum } from './rates.js'
+import type { RunView, StepView } from './view.js'
 
 /** What the status file holds, as JSON. `null` where it is not known. */
 export interface StatusFile {
@@ -28,8 +29,8 @@ export interface StatusFile {
   readonly steps: readonly {
     readonly id: string
     readonly state: StepView['state']
-    /** Blocks, rows or days of this run. */
-    readonly unit: StepView['unit']
+    /** What done and total count in this run. */
+    readonly word: StepView['word']
     readonly done: number
     readonly total: number | null
     readonly rows: number
@@ -114,7 +115,7 @@ export function statusOf(view: RunView, now: number): StatusFile {
     steps: view.steps.map((step) => ({
       id: step.id,
       state: step.state,
-      unit: step.unit,
+      word: step.word,
       done: tidy(step.done),
       total: step.total === null ? null : tidy(step.total),
       rows: sum(step.rows),

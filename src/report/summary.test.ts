@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import type { RunFact } from '../sdk/index.js'
 import { renderSummary } from './summary.js'
-import { initialView, reduce } from './view.js'
+import { reduce } from './reduce.js'
+import { initialView } from './view.js'
 
 const started: RunFact = {
   type: 'run:started',
@@ -17,16 +18,16 @@ const started: RunFact = {
 }
 const check = { name: 'every block has a balance', passed: true, severity: 'error', value: '0', expect: '0', sql: 'SELECT 0' } as const
 
-function planned(step: string, pieces: number, unit: 'blocks' | 'rows' | 'checks', done = 0): RunFact {
+function planned(step: string, pieces: number, word: 'blocks' | 'rows' | 'checks', done = 0): RunFact {
   return {
     type: 'step:planned',
     step,
     units: pieces === 0 ? 0 : 1,
     pieces,
     done,
-    requests: unit === 'checks' ? 0 : pieces,
+    requests: word === 'checks' ? 0 : pieces,
     reasons: {},
-    unit,
+    word,
   }
 }
 
@@ -53,8 +54,11 @@ test('a run that did all says what it did and what it took', () => {
       [0, started],
       [0, planned('blocks', 1_000, 'blocks')],
       [0, { type: 'step:started', step: 'blocks' }],
-      [2_000, { type: 'rpc:request', chain: 'ethereum', figures: { endpoint: 'a.example', calls: 1_000, bytes: 640_000, ms: 52 } }],
-      [2_000, { type: 'rpc:retry', chain: 'ethereum', endpoint: 'a.example', class: 'RATE', calls: 4, waitMs: 10, message: 'slow down' }],
+      [2_000, { type: 'request', from: { chain: 'ethereum' }, figures: { endpoint: 'a.example', calls: 1_000, bytes: 640_000, ms: 52 } }],
+      [
+        2_000,
+        { type: 'retry', from: { chain: 'ethereum' }, endpoint: 'a.example', class: 'RATE', calls: 4, waitMs: 10, message: 'slow down' },
+      ],
       [2_000, { type: 'batch:committed', step: 'blocks', unit: '0-999', pieces: 1_000, rows: { blocks: 1_000 }, doubles: 0 }],
       [2_000, { type: 'commit:done', units: 1, rows: 1_000, ms: 29 }],
       [2_000, { type: 'unit:done', step: 'blocks', unit: '0-999' }],

@@ -68,7 +68,7 @@ function steps(of: RunReport): string[] {
 
 function stepText(step: StepReport, of: RunReport): string {
   const state = step.reason === null ? step.state : `${step.state}: ${escapeText(step.reason)}`
-  if (step.unit === 'checks') {
+  if (step.word === 'checks') {
     const own = of.checks.filter((check) => check.step === step.id)
     const passed = own.filter((check) => check.passed).length
     return own.length === 0
@@ -78,7 +78,7 @@ function stepText(step: StepReport, of: RunReport): string {
   if (step.total === null) return state
   const rows = Object.entries(step.rows).map(([table, number]) => `${counted(number, 'rows')} into ${escapeText(table)}`)
   const did =
-    step.total === 0 && step.done === 0 ? nothingMissing(step.unit) : `${count(step.done)} of ${counted(step.total, step.unit ?? 'units')}`
+    step.total === 0 && step.done === 0 ? nothingMissing(step.word) : `${count(step.done)} of ${counted(step.total, step.word ?? 'units')}`
   const parts = [
     did,
     step.before > 0 ? `${count(step.before)} done before` : '',
@@ -127,7 +127,7 @@ function figures(of: RunReport): string[] {
 function piecesText(of: RunReport, number: (step: StepReport) => number): string {
   const words = new Map<string, number>()
   for (const step of of.steps) {
-    if (step.unit !== null && step.unit !== 'checks') words.set(step.unit, (words.get(step.unit) ?? 0) + number(step))
+    if (step.word !== null && step.word !== 'checks') words.set(step.word, (words.get(step.word) ?? 0) + number(step))
   }
   const parts = [...words].filter(([, pieces]) => pieces > 0).map(([word, pieces]) => counted(pieces, word))
   return parts.length === 0 ? 'nothing' : parts.join(' + ')
@@ -157,7 +157,7 @@ function keyLines({ step }: MissingReport, of: RunReport): string[] {
 }
 
 function missingLines(step: MissingReport): string[] {
-  const word = step.unit === null || step.unit === 'checks' ? 'units' : step.unit
+  const word = step.word === null || step.word === 'checks' ? 'units' : step.word
   const parts = [
     step.missing > 0 ? `${counted(step.missing, word)} missing` : '',
     step.quarantined > 0 ? `${count(step.quarantined)} in quarantine (their attempts are used up)` : '',
@@ -168,7 +168,8 @@ function missingLines(step: MissingReport): string[] {
   const lines = [`  ${escapeText(step.step)}: ${text === '' ? step.state : text}`]
   for (const failure of step.failures) {
     if (failure.state === 'retrying') continue
-    lines.push(`    unit ${escapeText(failure.unit)} ${failure.state}: ${escapeText(failure.error)} (${escapeText(failure.code)})`)
+    const what = failure.key === null ? `unit ${escapeText(failure.unit)}` : `key ${escapeText(failure.key)}`
+    lines.push(`    ${what} ${failure.state}: ${escapeText(failure.error)} (${escapeText(failure.code)})`)
     if (failure.hint !== null) lines.push(`      ${escapeText(failure.hint)}`)
   }
   return lines

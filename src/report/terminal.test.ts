@@ -2,7 +2,8 @@ import { Writable } from 'node:stream'
 import { expect, test } from 'vitest'
 import type { Clock, RunEvent, RunFact } from '../sdk/index.js'
 import { terminalReporter } from './terminal.js'
-import { initialView, reduce } from './view.js'
+import { reduce } from './reduce.js'
+import { initialView } from './view.js'
 
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now(), sleep: () => Promise.resolve() }
 
@@ -50,7 +51,7 @@ test('every step ends as one line with its outcome, and the cursor comes back', 
   const run = play()
   run.tell(started(3))
   await pause(300)
-  run.tell({ type: 'step:planned', step: 'step-0', units: 1, pieces: 5, done: 0, requests: 5, reasons: {}, unit: 'blocks' })
+  run.tell({ type: 'step:planned', step: 'step-0', units: 1, pieces: 5, done: 0, requests: 5, reasons: {}, word: 'blocks' })
   run.tell({ type: 'step:started', step: 'step-0' })
   run.tell({ type: 'batch:committed', step: 'step-0', unit: 'u', pieces: 5, rows: {}, doubles: 0 })
   run.tell({ type: 'step:ended', step: 'step-0', outcome: 'complete', missing: 0, quarantined: 0 })
@@ -72,7 +73,7 @@ test('every step ends as one line with its outcome, and the cursor comes back', 
 test('it draws about ten times a second, however many events there are', async () => {
   const run = play()
   run.tell(started(2))
-  run.tell({ type: 'step:planned', step: 'step-0', units: 1, pieces: 1e6, done: 0, requests: 5, reasons: {}, unit: 'blocks' })
+  run.tell({ type: 'step:planned', step: 'step-0', units: 1, pieces: 1e6, done: 0, requests: 5, reasons: {}, word: 'blocks' })
   run.tell({ type: 'step:started', step: 'step-0' })
   await pause(500)
   const before = run.raw().split('step-0').length

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { RunFact } from '../sdk/index.js'
-import { initialView, reduce, type StepView } from './view.js'
+import { reduce } from './reduce.js'
+import { initialView, type StepView } from './view.js'
 import { bytes, cause, count, counted, duration, endpointLine, rate, retriesInWords, short, stepLine, took } from './words.js'
 
 /** The step `balances` after these facts, each at its time. */
@@ -28,7 +29,7 @@ const plan = (pieces: number, done = 0): RunFact => ({
   done,
   requests: pieces,
   reasons: {},
-  unit: 'rows',
+  word: 'rows',
 })
 const begin: RunFact = { type: 'step:started', step: 'balances' }
 const commit = (pieces: number): RunFact => ({ type: 'batch:committed', step: 'balances', unit: 'u', pieces, rows: {}, doubles: 0 })

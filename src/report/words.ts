@@ -1,5 +1,6 @@
 import { escapeText } from './escape.js'
-import { type CheckView, elapsedOf, type EndpointView, etaOf, type PieceWord, rateOf, type RunView, type StepView, sum } from './view.js'
+import { elapsedOf, etaOf, rateOf, sum } from './rates.js'
+import type { CheckView, EndpointView, PieceWord, RunView, StepView } from './view.js'
 
 /** `1,234,567`. Of a fraction below 10, one digit: `0.4` days. */
 export function count(number: number): string {
@@ -96,11 +97,11 @@ function stepFacts(step: StepView, checks: readonly CheckView[], now: number): s
     case 'planned':
       return [todo(step)]
     case 'running': {
-      if (step.unit === 'checks' || step.total === null) return ['checking', ...time]
+      if (step.word === 'checks' || step.total === null) return ['checking', ...time]
       const percent = step.total > 0 ? `${Math.min(100, Math.floor((step.done * 100) / step.total))} %` : ''
       const eta = etaOf(step, now)
       return [
-        `${short(step.done)}/${short(step.total)} ${step.unit ?? 'units'}`,
+        `${short(step.done)}/${short(step.total)} ${step.word ?? 'units'}`,
         percent,
         perSecond === null ? '' : rate(perSecond),
         ...time,
@@ -109,10 +110,10 @@ function stepFacts(step: StepView, checks: readonly CheckView[], now: number): s
       ]
     }
     case 'complete': {
-      if (step.unit === 'checks') return [checked(checks), ...time]
-      if (step.done === 0) return [nothingMissing(step.unit), before(step)]
+      if (step.word === 'checks') return [checked(checks), ...time]
+      if (step.done === 0) return [nothingMissing(step.word), before(step)]
       const whole = elapsed !== null && elapsed >= 1_000 ? rate((step.done * 1_000) / elapsed) : ''
-      return [`${counted(step.done, step.unit ?? 'units')} done`, whole, ...time, ...tail]
+      return [`${counted(step.done, step.word ?? 'units')} done`, whole, ...time, ...tail]
     }
     case 'closed':
       return [`closed: ${escapeText(step.reason ?? checked(checks))}`]
@@ -124,7 +125,7 @@ function stepFacts(step: StepView, checks: readonly CheckView[], now: number): s
     case 'incomplete':
     case 'failed':
     case 'stopped': {
-      const of = step.total === null ? '' : `${count(step.done)}/${counted(step.total, step.unit ?? 'units')}`
+      const of = step.total === null ? '' : `${count(step.done)}/${counted(step.total, step.word ?? 'units')}`
       const why = step.reason === null ? gaps(step) : [escapeText(step.reason)]
       return [step.state, of, ...why, ...time, ...(retries > 0 ? [`retries ${count(retries)}`] : [])]
     }
@@ -151,7 +152,7 @@ function before(step: StepView): string {
 }
 
 function todo(step: StepView): string {
-  return step.total === 0 ? nothingMissing(step.unit) : `${counted(step.total ?? 0, step.unit ?? 'units')} to do`
+  return step.total === 0 ? nothingMissing(step.word) : `${counted(step.total ?? 0, step.word ?? 'units')} to do`
 }
 
 function checked(checks: readonly CheckView[]): string {

@@ -374,8 +374,8 @@ export class Endpoint {
       )
     })
     emit({
-      type: 'rpc:request',
-      chain: chain.name,
+      type: 'request',
+      from: { chain: chain.name },
       figures: { endpoint: this.name, calls: 1, bytes: outcome.bytes, ms: clock.monotonic() - sentAt },
     })
     if (outcome.kind === 'failed') throw new AskError({ class: 'SERVER' }, this.show(outcome.text))
@@ -420,7 +420,13 @@ export class Endpoint {
     if (this.#announced === health) return
     this.#announced = health
     const { emit, chain } = this.#around
-    emit({ type: 'rpc:endpoint', chain: chain.name, endpoint: this.name, health, ...(health === 'up' ? {} : { reason: this.reason }) })
+    emit({
+      type: 'endpoint',
+      from: { chain: chain.name },
+      endpoint: this.name,
+      health,
+      ...(health === 'up' ? {} : { reason: this.reason }),
+    })
   }
 }
 

@@ -61,7 +61,7 @@ const asked = (node: FakeNode) => node.requests.reduce((sum, request) => sum + r
 /** Ups and downs, without the waits in between. */
 const health = (facts: readonly RunFact[], name: string) =>
   facts
-    .flatMap((fact) => (fact.type === 'rpc:endpoint' && fact.endpoint === name && fact.health !== 'waiting' ? [fact.health] : []))
+    .flatMap((fact) => (fact.type === 'endpoint' && fact.endpoint === name && fact.health !== 'waiting' ? [fact.health] : []))
     .filter((each, i, all) => each !== all[i - 1])
 const slow = (node: FakeNode, ms: number): void => {
   node.intercept = (request, response) => {
@@ -84,8 +84,8 @@ describe('before its first answer counts', () => {
     const { rpc, facts } = pool([endpoint(bad), endpoint(good)], clock)
     expect((await rpc.lane(STEP).batch(calls(100), { signal })).endpoints).toEqual([good.host])
     expect(bad.requests).toEqual([])
-    expect(facts.filter((fact) => fact.type === 'rpc:endpoint' && fact.health === 'down')).toEqual([
-      { type: 'rpc:endpoint', chain: 'ethereum', endpoint: bad.host, health: 'down', reason: 'chain id 137, expected 1 (ethereum)' },
+    expect(facts.filter((fact) => fact.type === 'endpoint' && fact.health === 'down')).toEqual([
+      { type: 'endpoint', from: { chain: 'ethereum' }, endpoint: bad.host, health: 'down', reason: 'chain id 137, expected 1 (ethereum)' },
     ])
   })
 
@@ -112,8 +112,8 @@ describe('before its first answer counts', () => {
     const { rpc, facts } = pool([endpoint(bad), endpoint(good)], clock, { genesis: '0xab' })
     expect((await rpc.lane(STEP).batch(calls(10), { signal })).endpoints).toEqual([good.host])
     expect(facts).toContainEqual({
-      type: 'rpc:endpoint',
-      chain: 'ethereum',
+      type: 'endpoint',
+      from: { chain: 'ethereum' },
       endpoint: bad.host,
       health: 'down',
       reason: 'genesis 0xcd, expected 0xab',
@@ -167,8 +167,8 @@ describe('endpoints that can not be reached', () => {
       message: 'chain ethereum: no endpoint answers: 127.0.0.1:1 (connect ECONNREFUSED 127.0.0.1:1 (5 tries))',
     })
     expect(clock.monotonic() - started).toBeGreaterThanOrEqual(500 + 1_000 + 2_000 + 4_000)
-    expect(facts.filter((fact) => fact.type === 'rpc:request')).toHaveLength(5)
-    expect(facts.filter((fact) => fact.type === 'rpc:endpoint')).toMatchObject([{ health: 'down' }])
+    expect(facts.filter((fact) => fact.type === 'request')).toHaveLength(5)
+    expect(facts.filter((fact) => fact.type === 'endpoint')).toMatchObject([{ health: 'down' }])
   })
 
   test('a host that does not exist is named', async () => {
@@ -273,7 +273,7 @@ describe('several endpoints share the work', () => {
     await rpc.head(signal)
     expect((await rpc.lane(STEP).batch(calls(300), { signal })).values).toEqual(expected(calls(300)))
     expect(first.requests.length).toBeLessThanOrEqual(5)
-    expect(facts.flatMap((fact) => (fact.type === 'rpc:endpoint' && fact.endpoint === first.host ? [fact.health] : []))).toEqual([
+    expect(facts.flatMap((fact) => (fact.type === 'endpoint' && fact.endpoint === first.host ? [fact.health] : []))).toEqual([
       'up',
       'waiting',
     ])
@@ -390,10 +390,7 @@ describe('several endpoints share the work', () => {
     const { clock, all } = await nodes(1)
     const { rpc, facts } = pool([endpoint(all[0]!), endpoint({ url: `${all[0]!.url}/other` })], clock)
     await rpc.head(signal)
-    expect(facts.flatMap((fact) => (fact.type === 'rpc:endpoint' ? [fact.endpoint] : [])).sort()).toEqual([
-      all[0]!.host,
-      `${all[0]!.host}#2`,
-    ])
+    expect(facts.flatMap((fact) => (fact.type === 'endpoint' ? [fact.endpoint] : [])).sort()).toEqual([all[0]!.host, `${all[0]!.host}#2`])
   })
 })
 

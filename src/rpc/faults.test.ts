@@ -32,7 +32,7 @@ async function world(
 const ask = (rpc: ChainRpc, count: number, lane: Partial<LaneOptions> = {}, block?: bigint): Promise<RpcAnswers> =>
   rpc.lane({ ...STEP, ...lane }).batch(calls(count), { signal, ...(block === undefined ? {} : { block }) })
 
-const retries = (facts: readonly RunFact[]) => facts.flatMap((fact) => (fact.type === 'rpc:retry' ? [fact.class] : []))
+const retries = (facts: readonly RunFact[]) => facts.flatMap((fact) => (fact.type === 'retry' ? [fact.class] : []))
 const message = (work: Promise<unknown>): Promise<Error> =>
   work.then(
     () => new Error('nothing was thrown'),
@@ -131,7 +131,7 @@ describe('answers that are none', () => {
     const { node, rpc, facts } = await world()
     node.intercept = (_, response, nth) => (nth === 1 ? respond(response, page, status) : false)
     expect((await ask(rpc, 5)).values).toEqual(expected(calls(5)))
-    expect(facts.filter((fact) => fact.type === 'rpc:retry')).toMatchObject([
+    expect(facts.filter((fact) => fact.type === 'retry')).toMatchObject([
       { class: 'SERVER', message: `HTTP ${status}: 502 502 Bad Gateway` },
     ])
   })
@@ -227,7 +227,7 @@ describe('answers that are none', () => {
     expect((await ask(rpc, 8)).values).toEqual(expected(calls(8)))
     // 5 s of the clock of the test are 100 ms.
     expect(performance.now() - started).toBeLessThan(1_000)
-    expect(facts.filter((fact) => fact.type === 'rpc:retry')[0]).toMatchObject({
+    expect(facts.filter((fact) => fact.type === 'retry')[0]).toMatchObject({
       class: 'SERVER',
       message: 'no complete answer in 5000 ms',
     })
@@ -319,7 +319,7 @@ describe('ids in answers', () => {
     node.intercept = reply((items) => [...items, { id: items[0]!.id, result: 'another' }])
     expect((await ask(rpc, 10)).values).toEqual(expected(calls(10)))
     expect(node.requests[1]!.calls).toHaveLength(10)
-    expect(facts.filter((fact) => fact.type === 'rpc:retry')).toMatchObject([
+    expect(facts.filter((fact) => fact.type === 'retry')).toMatchObject([
       { class: 'SERVER', calls: 10, message: 'two different answers with one id' },
     ])
   })

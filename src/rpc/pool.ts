@@ -360,8 +360,8 @@ class ChainPool implements ChainRpc {
       this.#pump()
     }
     emit({
-      type: 'rpc:request',
-      chain: chain.name,
+      type: 'request',
+      from: { chain: chain.name },
       figures: { endpoint: endpoint.name, calls: request.segments.length, bytes: outcome.bytes, ms: now - request.sentAt },
     })
     const answered = settle(request, outcome, {
@@ -442,7 +442,7 @@ class ChainPool implements ChainRpc {
     const shown = this.#shown.get(endpoint)
     if (shown && (now - shown.at < LIMITS_EVENT_MS || (shown.batch === batch && shown.parallel === parallel))) return
     this.#shown.set(endpoint, { at: now, batch, parallel })
-    this.#options.emit({ type: 'rpc:limits', chain: this.#options.chain.name, endpoint: endpoint.name, batch, parallel })
+    this.#options.emit({ type: 'limits', from: { chain: this.#options.chain.name }, endpoint: endpoint.name, batch, parallel })
   }
 
   #troubles(): readonly { endpoint: string; reason: string }[] {

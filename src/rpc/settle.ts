@@ -479,5 +479,5 @@ function report(
   waitMs: number,
   text: string,
 ): void {
-  emit({ type: 'rpc:retry', chain, endpoint: endpoint.name, class: kind, calls, waitMs: Math.round(waitMs), message: text })
+  emit({ type: 'retry', from: { chain }, endpoint: endpoint.name, class: kind, calls, waitMs: Math.round(waitMs), message: text })
 }

@@ -1,4 +1,4 @@
-import { type Batch, didYouMean, isPipeError, PipeError } from '../sdk/index.js'
+import { type Batch, type CheckResult, didYouMean, isPipeError, PipeError } from '../sdk/index.js'
 
 /** What a step's `run` gave is no batch. Nothing of it is written: a misspelt `rows` would count as "read, and there was nothing". */
 export class BatchShapeError extends PipeError {
@@ -7,6 +7,15 @@ export class BatchShapeError extends PipeError {
   constructor(step: string, problem: string, hint = '`run` is an async generator of batches; `Batch` of pipe/sdk says what one may hold') {
     super(`step ${step}: ${problem}`)
     this.hint = hint
+  }
+}
+
+/** A batch asks for what the contract reserves and no warehouse does yet. Nothing of it is written. */
+export class SwapNotYetError extends PipeError {
+  readonly code = 'SWAP_NOT_YET'
+  override readonly hint = 'leave `swap` out of the batch; until it comes, `selects` with `replace` renews a table in one commit'
+  constructor(step: string) {
+    super(`step ${step} asks to exchange tables (\`swap\`), which is not there yet`)
   }
 }
 
@@ -26,7 +35,21 @@ export function asBatch(step: string, given: unknown): Batch {
     const [fits, wanted] = fields[name as keyof Batch]
     if (!fits(value)) throw new BatchShapeError(step, `\`${name}\` of a batch must be ${wanted}`)
   }
+  if (given.swap !== undefined) throw new SwapNotYetError(step)
   return given
+}
+
+/** What a step that closes yielded, as the checks that it must be. @throws {BatchShapeError} */
+export function asChecks(step: string, given: unknown): readonly CheckResult[] {
+  const { checks = [], ...more } = asBatch(step, given)
+  const [other] = Object.entries(more).flatMap(([name, value]) => (value === undefined ? [] : [name]))
+  if (other !== undefined)
+    throw new BatchShapeError(
+      step,
+      `run yielded \`${other}\`, and a step that closes yields \`checks\` only`,
+      'it stores nothing: use two steps',
+    )
+  return checks
 }
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -35,6 +58,10 @@ const isText = (value: unknown) => typeof value === 'string'
 const isList = (value: unknown, each: (item: unknown) => boolean = () => true) => Array.isArray(value) && value.every(each)
 const isStretch = (value: unknown) => isList(value, (end) => typeof end === 'bigint') && (value as unknown[]).length === 2
 const isFailure = (value: unknown) => isRecord(value) && isText(value.key) && isPipeError(value.error)
+
+const isAmount = (value: unknown) => typeof value === 'number' && Number.isFinite(value) && value >= 0
+const isCheck = (value: unknown) =>
+  isRecord(value) && isText(value.name) && typeof value.passed === 'boolean' && (value.severity === 'error' || value.severity === 'warn')
 
 const stretches = [(value: unknown) => isList(value, isStretch), 'a list of [from, to], both bigint'] as const
 
@@ -48,13 +75,17 @@ const fields: { readonly [name in keyof Required<Batch>]: readonly [fits: (value
   tentative: stretches,
   clears: stretches,
   counts: [(value) => isRecord(value) && Object.values(value).every((count) => typeof count === 'number'), 'numbers by name'],
-  pieces: [(value) => typeof value === 'number', 'a number'],
+  progress: [
+    (value) => isRecord(value) && isAmount(value.done) && (value.of === undefined || isAmount(value.of)),
+    '{ done, of }, both numbers from 0',
+  ],
   failed: [(value) => isList(value, isFailure), 'a list of { key, error }, each error a PipeError'],
   endpoints: [(value) => isList(value, isText), 'a list of hosts'],
   parentHash: [isText, 'text'],
   lastHash: [isText, 'text'],
   evidence: [() => true, 'JSON'],
-  checks: [(value) => isList(value, isRecord), 'a list of check results'],
+  checks: [(value) => isList(value, isCheck), 'a list of { name, passed, severity, value, expect, sql }'],
+  swap: [(value) => isList(value, isRecord), 'a list of { table, shadow }'],
 }
 
 function kindOf(value: unknown): string {

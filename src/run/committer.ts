@@ -1,24 +1,12 @@
-import {
-  type Clock,
-  coercer,
-  isPipeError,
-  type LedgerChange,
-  type Output,
-  type Row,
-  type RunFact,
-  type Table,
-  type UnitWrite,
-  type Value,
-  type Warehouse,
-  type WriteOutcome,
-} from '../sdk/index.js'
+import { type Clock, isPipeError, type RunFact, type Table, type UnitWrite, type Warehouse, type WriteOutcome } from '../sdk/index.js'
+import { countedOnce, Doubles, type RowCounts, sumOf, type WithoutDoubles } from './doubles.js'
 import type { Heartbeat } from './heartbeat.js'
 
 /** One attempt at one unit. Once a write of it failed, none that follow count: their checkpoints speak of rows that are not there. */
 export interface Session {
   broken: boolean
   /** Of all its attempts: rows by table that were left out for a later one of the same key. They are taken off what the ledger says. */
-  doubles?: Readonly<Record<string, number>>
+  doubles?: RowCounts
 }
 
 export interface CommitterOptions {
@@ -48,7 +36,7 @@ export interface Committed {
   /** Rows whose key came again later in the same commit, so that the later one was written. */
   readonly doubles: number
   /** Of a write with queries: its rows by table, those that the queries gave included. */
-  readonly rows: Readonly<Record<string, number>>
+  readonly rows: RowCounts
   /** Texts in which NUL or half a character became U+FFFD. */
   readonly replaced: number
 }
@@ -74,10 +62,11 @@ export class Committer {
   #working: Promise<void> | undefined
   #producers = 0
   #blocked = 0
-  readonly #keys = new Map<Output, ((row: Row) => unknown)[]>()
+  readonly #doubles: Doubles
 
   constructor(options: CommitterOptions) {
     this.#options = options
+    this.#doubles = new Doubles(options.tables)
     this.#ageMs = options.maxAgeMs ?? MAX_AGE_MS
   }
 
@@ -137,7 +126,7 @@ export class Committer {
         await this.#commit(this.#take())
       }
     } finally {
-      // In the same breath as the last look: a write that is pushed a moment later must find nobody at work.
+      // Cleared before `push` can run again; otherwise a write that is queued now would wait for the next push.
       this.#working = undefined
     }
   }
@@ -189,8 +178,8 @@ export class Committer {
     if (!first) return
     const started = clock.monotonic()
     try {
-      const { writes: all, dropped } = this.#resolveDoubles(live)
-      const { writes, doubles } = withoutDoubles(live, all, dropped)
+      const resolved = this.#doubles.resolve(live.map(({ write }) => write))
+      const { writes, left } = counted(live, resolved)
       const worker = heartbeat?.due(first.write)
       const outcomes = await warehouse.commit(writes, worker)
       if (worker) heartbeat?.written()
@@ -207,11 +196,10 @@ export class Committer {
         const outcome = outcomes[i]
         const written = outcome?.written === true
         if (!written) queued.session.broken = true
-        const left = doubles[i]
-        if (left) queued.session.doubles = left
+        queued.session.doubles = left.get(queued.session) ?? queued.session.doubles
         queued.resolve({
           written,
-          doubles: total(dropped[i] ?? {}),
+          doubles: total(resolved[i]?.dropped ?? {}),
           rows: made[i] ?? {},
           replaced: written ? (outcome.replaced ?? 0) : 0,
         })
@@ -230,95 +218,25 @@ export class Committer {
       await this.#commit(live.slice(half))
     }
   }
-
-  /** The same key twice in one commit: the later row is kept, on every warehouse. */
-  #resolveDoubles(group: readonly Queued[]): { writes: UnitWrite[]; dropped: Record<string, number>[] } {
-    const last = new Map<string, Map<unknown, number>>()
-    const doubles = new Set<number>()
-    let number = 0
-    for (const { write } of group) {
-      for (const { output, rows } of write.rows) {
-        const keyOf = this.#keyOf(output)
-        let known = last.get(output.table)
-        if (!known) last.set(output.table, (known = new Map()))
-        for (const row of rows) {
-          const key = keyOf(row)
-          const before = key === undefined ? undefined : known.get(key)
-          if (before !== undefined) doubles.add(before)
-          if (key !== undefined) known.set(key, number)
-          number++
-        }
-      }
-    }
-    if (doubles.size === 0) return { writes: group.map(({ write }) => write), dropped: [] }
-    number = 0
-    const dropped: Record<string, number>[] = []
-    const writes = group.map(({ write }) => {
-      const lost: Record<string, number> = {}
-      const rows = write.rows.map(({ output, rows: all }) => {
-        const kept = all.filter(() => !doubles.has(number++))
-        if (kept.length < all.length) lost[output.table] = (lost[output.table] ?? 0) + all.length - kept.length
-        return { output, rows: kept }
-      })
-      dropped.push(lost)
-      return { ...write, rows }
-    })
-    return { writes, dropped }
-  }
-
-  /** A value that is equal for rows of equal key, or undefined when the key is computed by SQL. */
-  #keyOf(output: Output): (row: Row) => unknown {
-    let columns = this.#keys.get(output)
-    const definition = this.#options.tables.get(output.table)
-    if (!columns) {
-      columns = (definition?.key ?? []).map((name) => {
-        const column = definition?.columns.find((candidate) => candidate.name === name)
-        const exact = column ? coercer({ ...column, nullable: true }) : (value: unknown) => value as Value
-        const constant = output.constants[name]
-        if (constant !== undefined) return () => constant
-        return (row: Row) => (row[name] === undefined ? undefined : exact(row[name]))
-      })
-      this.#keys.set(output, columns)
-    }
-    const [first] = columns
-    if (columns.length === 1 && first) return first
-    const all = columns
-    return (row) => {
-      let text = ''
-      for (const column of all) {
-        const value = column(row)
-        if (value === undefined) return undefined
-        text += `${String(value)}\u0000`
-      }
-      return text
-    }
-  }
 }
 
-/** Writes whose ledger counts each key once, and the doubles of each session with them. */
-function withoutDoubles(
+/** The writes as they go to the warehouse: their ledger counts each key once. Each session is told what its commits left out so far. */
+function counted(
   group: readonly Queued[],
-  writes: readonly UnitWrite[],
-  dropped: readonly Readonly<Record<string, number>>[],
-): { writes: readonly UnitWrite[]; doubles: readonly Readonly<Record<string, number>>[] } {
-  if (dropped.length === 0 && group.every(({ session }) => session.doubles === undefined)) return { writes, doubles: [] }
-  const known = new Map<Session, Readonly<Record<string, number>>>()
-  const doubles: Readonly<Record<string, number>>[] = []
-  const counted = writes.map((write, i): UnitWrite => {
-    const session = group[i]?.session
-    if (!session) throw new Error('a write without its session')
-    const all = { ...(known.get(session) ?? session.doubles) }
-    for (const [table, n] of Object.entries(dropped[i] ?? {})) all[table] = (all[table] ?? 0) + n
-    known.set(session, all)
-    doubles.push(all)
-    const less = <T extends LedgerChange>(change: T): T =>
-      change.rows === undefined
-        ? change
-        : { ...change, rows: Object.fromEntries(Object.entries(change.rows).map(([table, n]) => [table, n - (all[table] ?? 0)])) }
-    return { ...write, ledger: less(write.ledger), ...(write.split ? { split: write.split.map(less) } : {}) }
+  resolved: readonly WithoutDoubles[],
+): { readonly writes: readonly UnitWrite[]; readonly left: ReadonlyMap<Session, RowCounts> } {
+  const left = new Map<Session, RowCounts>()
+  const writes = group.map(({ session }, i) => {
+    // There is one for each of the group.
+    const { write, dropped } = resolved[i] as WithoutDoubles
+    const before = left.get(session) ?? session.doubles
+    if (!before && total(dropped) === 0) return write
+    const all = sumOf(before ?? {}, dropped)
+    left.set(session, all)
+    return countedOnce(write, all)
   })
-  return { writes: counted, doubles }
+  return { writes, left }
 }
 
-const rowsOf = (outcome: WriteOutcome | undefined): Readonly<Record<string, number>> => (outcome?.written ? outcome.rows : {})
-const total = (rows: Readonly<Record<string, number>>): number => Object.values(rows).reduce((sum, n) => sum + n, 0)
+const rowsOf = (outcome: WriteOutcome | undefined): RowCounts => (outcome?.written ? outcome.rows : {})
+const total = (rows: RowCounts): number => Object.values(rows).reduce((sum, n) => sum + n, 0)

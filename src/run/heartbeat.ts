@@ -1,4 +1,4 @@
-import type { Clock, UnitWrite, WorkerRow } from '../sdk/index.js'
+import { type Clock, micros, type UnitWrite, type WorkerRow } from '../sdk/index.js'
 
 /** How often a worker shows itself beside the ledger, at most. */
 const BETWEEN_MS = 10_000
@@ -17,7 +17,7 @@ export class Heartbeat {
   /** The row to write with a commit that begins with `write`, or undefined while the last one is young. */
   due({ step, unit }: UnitWrite): WorkerRow | undefined {
     if (this.#clock.monotonic() - this.#writtenAt < BETWEEN_MS) return undefined
-    return { ...this.#worker, step: step.step, unit, heartbeatAt: BigInt(Math.round(this.#clock.now())) * 1_000n }
+    return { ...this.#worker, step: step.step, unit, heartbeatAt: micros(this.#clock) }
   }
 
   written(): void {

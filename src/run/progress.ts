@@ -1,7 +1,9 @@
 import {
   type Batch,
+  type Interval,
   type Json,
   type LedgerChange,
+  micros,
   type Output,
   PipeError,
   type Row,
@@ -10,8 +12,11 @@ import {
   UnitIncompleteError,
   type UnitWrite,
 } from '../sdk/index.js'
-import { count, type Interval, intersect, intervalKey, namedAs, subtract, timeKey, union } from '../plan/intervals.js'
-import { coveredBy, coveredCursor, daysOf, isCoveredCursor } from '../plan/plan.js'
+import { nameOf } from '../ledger/axis.js'
+import { add, begin, type Clearing, coverageOf, end, type End, type Reading } from '../ledger/coverage.js'
+import { appendEvidence } from '../ledger/evidence.js'
+import { count, subtract } from '../ledger/intervals.js'
+import { pieces } from '../plan/stretch-units.js'
 import type { Session } from './committer.js'
 import type { UnitTask } from './services.js'
 
@@ -33,6 +38,15 @@ export class CoversOutsideError extends PipeError {
   }
 }
 
+/** A unit is done again, and nothing tells which rows of its table it wrote before. */
+export class RedoColumnError extends PipeError {
+  readonly code = 'REDO_COLUMN'
+  override readonly hint = 'name the column that holds its place: `range:` of the table'
+  constructor(step: string, unit: string, table: string) {
+    super(`step ${step} does unit ${unit} again, and table ${table} has no column by which the rows of before can be found`)
+  }
+}
+
 /** A write with what is told of it when it is committed. */
 export interface ProgressWrite {
   readonly write: UnitWrite
@@ -43,11 +57,13 @@ export interface ProgressWrite {
   readonly time?: { readonly oldest: number; readonly newest: number }
 }
 
-/** How far a unit is: what its batches added up to, and what of it is committed. */
+/** How far a unit is: what its batches added up to, and what of it is committed. Makes a write of each batch. */
 export class Progress {
   readonly #task: UnitTask
-  readonly #range: Interval | undefined
   readonly #outputs: ReadonlyMap<string, Output>
+  /** The unit holds rows of an earlier reading for this reason. */
+  readonly #redo: string | undefined
+  readonly #clearing: Clearing
   #at: State
   #committed: State
   readonly #states = new WeakMap<UnitWrite, State>()
@@ -59,25 +75,22 @@ export class Progress {
     this.#task = task
     const { unit, opened, plan } = task
     this.#outputs = new Map(plan.outputs.map((output) => [output.id, output]))
-    this.#range =
-      unit.piece.kind === 'range' || unit.piece.kind === 'time'
-        ? [unit.piece.from, unit.piece.to]
-        : unit.piece.kind === 'rows'
-          ? unit.piece.keys && [unit.piece.keys[0], unit.piece.keys[1]]
-          : undefined
-    const current = opened.fingerprint === plan.fingerprint
-    const stretches = current && opened.state !== 'done' ? coveredBy(opened) : []
-    const kept = current ? (isCoveredCursor(opened.cursor) ? opened.cursor.at : opened.cursor) : undefined
-    // What stands in the ledger of a unit that is done speaks of an earlier round.
-    const cursor = opened.state === 'done' ? unit.near : (kept ?? unit.near)
+    const redo = unit.redo || (unit.piece.kind === 'rows' && unit.piece.redo)
+    this.#redo = redo ? unit.reason : undefined
+    this.#clearing = unit.redo ? clearingOf(task) : 'none'
+    // Of a unit that is done, the ledger speaks of an earlier round.
+    const kept = opened.fingerprint === plan.fingerprint && opened.state !== 'done' ? opened : undefined
     this.#at = {
-      covered: stretches,
-      tentative: [],
-      failed: [],
-      cursor,
-      rows: current ? opened.rows : {},
+      reading: begin(stretchOf(task), kept),
+      touchCleared: false,
+      cursor: kept?.cursor ?? unit.resumeFrom,
+      rows: kept?.rows ?? {},
       pieces: 0,
-      endpoints: opened.endpoint,
+      size: undefined,
+      endpoint: kept?.endpoint,
+      parentHash: kept?.parentHash,
+      lastHash: kept?.lastHash,
+      evidence: kept?.evidence,
     }
     this.#committed = this.#at
   }
@@ -111,82 +124,43 @@ export class Progress {
   write(batch: Batch, selects: readonly SelectWrite[] = []): ProgressWrite {
     const { plan, unit } = this.#task
     const parts = Object.entries(batch.rows ?? {}).map(([id, rows]) => ({ output: this.output(id), rows: rows as readonly Row[] }))
+    // A unit that `--limit` cut has no say about what it did not look at.
+    const said = unit.limit === undefined ? batch : { ...batch, covers: [] }
+    const { reading, fresh, clears, outside } = add(this.#at.reading, said, plan.axis, this.#clearing)
+    if (outside !== undefined) throw new CoversOutsideError(plan.step.id, unit.key, outside)
     const counts: Record<string, number> = {}
     for (const { output, rows } of parts) counts[output.table] = (counts[output.table] ?? 0) + rows.length
-    // A unit that `--limit` cut has no say about what it did not look at.
-    const covers = unit.limit === undefined ? (batch.covers ?? []) : []
     const failed = batch.failed ?? []
-    const within = (stretch: Interval) =>
-      this.#range !== undefined && stretch[0] <= stretch[1] && stretch[0] >= this.#range[0] && stretch[1] <= this.#range[1]
-    const tentative = batch.tentative ?? []
-    const clears = batch.clears ?? covers
-    const outside = [
-      ...covers,
-      ...tentative,
-      ...clears,
-      ...(unit.piece.kind === 'range'
-        ? failed.map(({ key }): Interval => (/^\d+$/.test(key) ? [BigInt(key), BigInt(key)] : [1n, 0n]))
-        : []),
-    ].find((stretch) => !within(stretch))
-    if (outside) throw new CoversOutsideError(plan.step.id, unit.key, namedAs(unit.key)(outside))
-    const rows = { ...this.#at.rows }
-    for (const [table, n] of Object.entries(counts)) rows[table] = (rows[table] ?? 0) + n
-    const fresh = subtract([...covers, ...tentative], [...this.#at.covered, ...this.#at.tentative])
-    const pieces =
-      unit.piece.kind === 'time'
-        ? daysOf(count(fresh))
-        : unit.piece.kind === 'range'
-          ? Number(count(covers)) + failed.length
-          : unit.piece.kind === 'rows'
-            ? (batch.pieces ?? parts[0]?.rows.length ?? 0) + failed.length
-            : 0
-    // What is computed is computed from what is there when it commits. Later batches of the unit saw no more than the first.
-    const inside = selects.length > 0 || (batch.sql ?? []).length > 0
-    const clearsTouch =
-      inside && plan.step.inputs.length > 0 && this.#at.cursor === undefined && !this.#at.cleared && unit.limit === undefined
+    const done = this.#piecesOf(batch, reading, fresh)
+    const touchCleared = this.#clearsTouch(batch, selects)
+    const before = this.#at
     this.#at = {
-      cleared: this.#at.cleared === true || clearsTouch,
-      covered: covers.length > 0 ? union([...this.#at.covered, ...covers]) : this.#at.covered,
-      tentative: tentative.length > 0 ? union([...this.#at.tentative, ...tentative]) : this.#at.tentative,
-      failed: failed.length > 0 ? [...this.#at.failed, ...failed] : this.#at.failed,
-      cursor: batch.cursor ?? this.#at.cursor,
-      rows,
-      pieces: this.#at.pieces + pieces,
-      endpoints: batch.endpoints ? mergeHosts(this.#at.endpoints, batch.endpoints) : this.#at.endpoints,
-      parentHash: batch.parentHash ?? this.#at.parentHash,
-      lastHash: batch.lastHash ?? this.#at.lastHash,
-      evidence: batch.evidence ?? this.#at.evidence,
+      reading,
+      touchCleared: before.touchCleared || touchCleared,
+      cursor: batch.cursor ?? before.cursor,
+      rows: summed(before.rows, counts),
+      size: batch.progress?.of ?? before.size,
+      pieces: before.pieces + done + (unit.piece.kind === 'task' ? 0 : failed.length),
+      endpoint: batch.endpoints ? mergeHosts(before.endpoint, batch.endpoints) : before.endpoint,
+      parentHash: batch.parentHash ?? before.parentHash,
+      lastHash: batch.lastHash ?? before.lastHash,
+      evidence: appendEvidence(before.evidence, batch.evidence),
     }
     // An outage is nobody's fault: the key stays open and is asked for again in the next run.
     const own = failed.filter(({ error }) => error.blame === 'own')
     this.quarantinedKeys += own.length
     const write: UnitWrite = {
-      deletes: unit.redo ? this.#stretches(clears) : [],
+      ...this.#base(),
+      deletes: this.#deletes(clears),
       rows: parts,
       sql: batch.sql ?? [],
-      ...(selects.length > 0 ? { selects } : {}),
-      ...(clearsTouch ? { clearsTouch } : {}),
+      selects: selects.length > 0 ? selects : undefined,
+      clearsTouch: touchCleared,
       ledger: { state: 'running', ...this.#ledger() },
-      ...this.#base(),
-      ...(own.length > 0 && unit.piece.kind !== 'range'
-        ? {
-            quarantine: own.map(({ key, error }) => ({
-              key,
-              error: this.#task.services.redact(error.message),
-              attempts: plan.step.retry.attempts,
-            })),
-          }
-        : {}),
+      quarantine: unit.piece.kind === 'stretch' ? undefined : this.#quarantine(own),
     }
     this.#states.set(write, this.#at)
-    return {
-      write,
-      // What failed was looked at, and is not done.
-      pieces: pieces - (unit.piece.kind === 'time' ? 0 : failed.length),
-      rows: counts,
-      ...(batch.counts ? { counts: batch.counts } : {}),
-      ...(unit.piece.kind === 'time' ? timeOf(fresh) : {}),
-    }
+    return { write, pieces: done, rows: counts, counts: batch.counts, time: plan.axis?.of === 'time' ? timeOf(fresh) : undefined }
   }
 
   /** The last write: done, or in parts. With it come the pieces that no batch spoke of. @throws {UnitIncompleteError} when something is missing. */
@@ -199,82 +173,104 @@ export class Progress {
     return { write: this.#only({ state: 'pending', error: null, ...this.#ledger() }), pieces: 0, rows: {} }
   }
 
-  /** Those of a step that says nothing but "done". */
-  #piecesLeft(): number {
-    return this.#task.unit.piece.kind === 'time' ? 0 : Math.max(0, this.#task.unit.size - this.#at.pieces)
-  }
-
-  #end(): UnitWrite {
-    const { unit, plan } = this.#task
-    if (unit.piece.kind === 'time') return this.#endTime(unit.piece)
-    const proven = unit.piece.kind === 'range' && (this.#at.covered.length > 0 || this.#at.failed.length > 0)
-    if (!proven || !this.#range) {
-      const open = unit.limit !== undefined
-      // The table can't tell a key that was not redone from one that was, so the ledger must.
-      const lacking = unit.piece.kind === 'rows' && unit.piece.redo === true && this.#at.failed.length > 0
-      return this.#only({ state: open ? 'pending' : lacking ? 'failed' : 'done', error: null, ...this.#ledger() })
-    }
-    const attempts = plan.step.retry.attempts
-    const failed = this.#at.failed.map(({ key, error }) => ({
-      interval: [BigInt(key), BigInt(key)] as Interval,
-      change: {
-        error: this.#task.services.redact(error.message),
-        ...(error.blame === 'own' ? { state: 'quarantined' as const, attempts } : { state: 'failed' as const }),
-      },
-    }))
-    const missing = subtract(
-      subtract([this.#range], this.#at.covered),
-      failed.map(({ interval }) => interval),
-    )
-    if (missing.length > 0) throw new UnitIncompleteError(unit.key, missing.map(intervalKey).join(', '))
-    if (failed.length === 0) return this.#only({ state: 'done', error: null, ...this.#ledger() })
-    // What failed still holds the rows of an earlier reading.
-    const left = unit.redo ? { cursor: coveredCursor([], unit.reason) } : {}
-    const whole = failed.find(({ interval }) => intervalKey(interval) === unit.key)
-    if (whole) return this.#only({ ...left, ...whole.change })
-    const done = intersect([this.#range], this.#at.covered)
-    return {
-      ...this.#only({ state: 'done' }),
-      replaces: [unit.key],
-      split: [
-        ...done.map((interval) => ({ unit: intervalKey(interval), state: 'done' as const, ...(done.length === 1 ? this.#ledger() : {}) })),
-        ...failed.map(({ interval, change }) => ({ unit: intervalKey(interval), ...left, ...change })),
-      ],
-    }
-  }
-
-  /** What is covered is done; what is tentative is done for this round. */
-  #endTime({ from, to }: { readonly from: bigint; readonly to: bigint }): UnitWrite {
-    const { unit, services } = this.#task
-    const { covered, tentative } = this.#at
-    const missing = subtract(subtract([[from, to]], covered), tentative)
-    if (missing.length > 0) throw new UnitIncompleteError(unit.key, missing.map(timeKey).join(', '))
-    const firm = intersect([[from, to]], covered)
-    if (tentative.length === 0) return this.#only({ state: 'done', error: null, ...this.#ledger() })
-    return {
-      ...this.#only({ state: 'done' }),
-      replaces: [unit.key],
-      split: [
-        ...firm.map((interval, i) => ({ unit: timeKey(interval), state: 'done' as const, ...(i === 0 ? this.#ledger() : {}) })),
-        ...subtract(tentative, covered).map((interval, i) => ({
-          unit: timeKey(interval),
-          state: 'done' as const,
-          ...(i === 0 && firm.length === 0 ? this.#ledger() : {}),
-          cursor: { covered: [], tentative: String(services.moment.now) },
-        })),
-      ],
-    }
-  }
-
   /** A write that changes nothing but the ledger. */
   mark(change: LedgerChange): UnitWrite {
     this.#at = this.#committed
     return this.#only({ ...this.#ledger(), ...change })
   }
 
-  // Here and above, what is spread comes last: V8 takes microseconds for each field that an object made by spreading gets afterwards.
+  #end(): UnitWrite {
+    const { unit, plan } = this.#task
+    const { reading } = this.#at
+    const ended = unit.piece.kind === 'stretch' ? end(reading) : undefined
+    if (ended && plan.axis) return this.#endParts(ended, plan.axis)
+    if (reading.stretch && plan.axis && plan.wanted.kind === 'stretches' && plan.wanted.mustCover === true)
+      throw new UnitIncompleteError(unit.key, nameOf(plan.axis, reading.stretch))
+    // The table can't tell a key that was not redone from one that was, so the ledger must.
+    const lacking = unit.piece.kind === 'rows' && unit.piece.redo && reading.failed.length > 0
+    const last = { ...this.#ledger(), state: lacking ? ('failed' as const) : ('done' as const), error: null }
+    if (unit.limit !== undefined) return this.#only({ ...last, state: 'pending' })
+    // A unit that is done again and gave no rows: those of before go with its last write.
+    const older = unit.redo && reading.stretch && !reading.stated ? subtract([reading.stretch], reading.cleared) : []
+    return { ...this.#only(last), deletes: this.#deletes(older) }
+  }
+
+  /** What is covered is done, what is tentative is done for this round, what failed is a unit of its own. */
+  #endParts({ done, tentative, failed, missing }: End, axis: NonNullable<UnitTask['plan']['axis']>): UnitWrite {
+    const { unit, services, plan } = this.#task
+    if (missing.length > 0) throw new UnitIncompleteError(unit.key, missing.map((part) => nameOf(axis, part)).join(', '))
+    const whole: LedgerChange = { ...this.#ledger(), state: 'done', error: null }
+    if (failed.length === 0 && tentative.length === 0) return this.#only(whole)
+    const named = (at: Interval) => ({ unit: nameOf(axis, at), first: at[0], last: at[1] })
+    // What failed still holds the rows of an earlier reading.
+    const left = unit.redo ? { coverage: { covered: [], redo: unit.reason } } : {}
+    const failures = failed.map(({ at, error }) => ({
+      ...named(at),
+      ...left,
+      error: services.redact(error.message),
+      state: error.blame === 'own' ? ('quarantined' as const) : ('failed' as const),
+      attempts: error.blame === 'own' ? plan.step.retry.attempts : undefined,
+    }))
+    const [only] = failures
+    if (only && only.unit === unit.key) {
+      const { unit: _, ...change } = only
+      return this.#only({ ...change, coverage: change.coverage ?? null })
+    }
+    const count = done.length + tentative.length
+    return {
+      ...this.#only({ state: 'done' }),
+      replaces: [unit.key],
+      split: [
+        ...done.map((at, i) => ({
+          ...(i === 0 && (count === 1 || tentative.length > 0) ? whole : {}),
+          ...named(at),
+          state: 'done' as const,
+        })),
+        ...tentative.map((at, i) => ({
+          ...(i === 0 && done.length === 0 ? whole : {}),
+          ...named(at),
+          state: 'done' as const,
+          coverage: { covered: [], tentative: String(services.moment.now) },
+        })),
+        ...failures,
+      ],
+    }
+  }
+
+  /** What is computed is computed from what is there when it commits. Later batches of the unit saw no more than the first. */
+  #clearsTouch({ sql = [] }: Batch, selects: readonly SelectWrite[]): boolean {
+    const { plan, unit } = this.#task
+    const inside = selects.length > 0 || sql.length > 0
+    return inside && plan.step.inputs.length > 0 && this.#at.cursor === undefined && !this.#at.touchCleared && unit.limit === undefined
+  }
+
+  /** Blocks, rows or days that a batch did. */
+  #piecesOf(batch: Batch, { stated }: Reading, fresh: readonly Interval[]): number {
+    const { unit, plan } = this.#task
+    switch (unit.piece.kind) {
+      case 'stretch':
+        return stated ? pieces(count(fresh), plan.axis?.each ?? 1n) : (batch.progress?.done ?? 0)
+      case 'rows':
+        return batch.progress?.done ?? Object.values(batch.rows ?? {})[0]?.length ?? 0
+      case 'task':
+        return batch.progress?.done ?? 0
+    }
+  }
+
+  /** Those of a step that says nothing but "done". */
+  #piecesLeft(): number {
+    const { unit } = this.#task
+    return unit.piece.kind === 'stretch' && this.#at.reading.stated ? 0 : Math.max(0, (this.#at.size ?? unit.size) - this.#at.pieces)
+  }
+
+  #quarantine(own: NonNullable<Batch['failed']>): UnitWrite['quarantine'] {
+    const { services, plan } = this.#task
+    if (own.length === 0) return undefined
+    return own.map(({ key, error }) => ({ key, error: services.redact(error.message), attempts: plan.step.retry.attempts }))
+  }
+
   #only(ledger: LedgerChange): UnitWrite {
-    return { deletes: [], rows: [], sql: [], ledger, ...this.#base() }
+    return { ...this.#base(), deletes: [], rows: [], sql: [], ledger }
   }
 
   #base() {
@@ -283,34 +279,60 @@ export class Progress {
       step: { pipeline: services.pipeline.name, step: plan.step.id, fingerprint: plan.fingerprint },
       unit: unit.key,
       epoch: opened.epoch,
-      at: BigInt(Math.round(services.clock.now() * 1000)),
+      at: micros(services.clock),
     }
   }
 
+  /** All that the ledger says of the unit but its state: nothing of an earlier reading stays. */
   #ledger(): Omit<LedgerChange, 'state'> {
-    const { covered, cursor, rows, endpoints, parentHash, lastHash, evidence } = this.#at
-    const redo =
-      this.#task.unit.redo || (this.#task.unit.piece.kind === 'rows' && this.#task.unit.piece.redo) ? this.#task.unit.reason : undefined
-    const time = this.#task.unit.piece.kind === 'time'
-    const at = covered.length > 0 || redo !== undefined || time ? coveredCursor(covered, redo, time ? cursor : undefined) : cursor
+    const { reading, cursor, rows, endpoint, parentHash, lastHash, evidence } = this.#at
     return {
+      first: reading.stretch?.[0],
+      last: reading.stretch?.[1],
+      coverage: coverageOf(reading, this.#redo),
+      cursor: cursor ?? null,
       rows,
-      cursor: at,
-      endpoint: endpoints,
+      endpoint,
       parentHash,
       lastHash,
       evidence,
     }
   }
 
-  #stretches(covers: readonly Interval[]): Stretch[] {
-    return this.#task.plan.outputs.flatMap((output) => {
-      const table = this.#task.services.pipeline.tables.get(output.table)
+  /** @throws {RedoColumnError} */
+  #deletes(stretches: readonly Interval[]): Stretch[] {
+    if (stretches.length === 0) return []
+    const { plan, unit, services } = this.#task
+    return plan.outputs.flatMap((output) => {
+      const table = services.pipeline.tables.get(output.table)
       const column = output.range ?? table?.range
-      if (column === undefined) return []
-      return covers.map(([from, to]) => ({ table: output.table, column, from, to, constants: output.constants }))
+      const type = table?.columns.find(({ name }) => name === column)?.type.kind
+      const timed = type === 'timestamp' || type === 'date'
+      if (column === undefined || timed !== (plan.axis?.of === 'time')) throw new RedoColumnError(plan.step.id, unit.key, output.table)
+      return stretches.map(([from, to]) => ({ table: output.table, column, from, to, constants: output.constants }))
     })
   }
+}
+
+/** The stretch that a unit is, where it lies on an axis. */
+function stretchOf({ unit }: UnitTask): Interval | undefined {
+  switch (unit.piece.kind) {
+    case 'stretch':
+      return [unit.piece.from, unit.piece.to]
+    case 'rows':
+      return unit.piece.keys
+    case 'task':
+      return undefined
+  }
+}
+
+/** A day does not tell which part of it a row was read with. */
+function clearingOf({ plan, services }: UnitTask): Clearing {
+  const byDay = plan.outputs.some(({ table: name, range }) => {
+    const table = services.pipeline.tables.get(name)
+    return table?.columns.find((column) => column.name === (range ?? table.range))?.type.kind === 'date'
+  })
+  return byDay ? 'whole' : 'said'
 }
 
 /** Of a table that a query filled, the rows of before were replaced or overwritten by it: they do not count again. */
@@ -318,26 +340,32 @@ function only(rows: Readonly<Record<string, number>>, tables: ReadonlySet<string
   return Object.fromEntries(Object.entries(rows).filter(([table]) => tables.has(table)))
 }
 
+function summed(before: Readonly<Record<string, number>>, counts: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  const rows = { ...before }
+  for (const [table, n] of Object.entries(counts)) rows[table] = (rows[table] ?? 0) + n
+  return rows
+}
+
 /** Ends of stretches of microseconds, in milliseconds. */
-function timeOf(stretches: readonly Interval[]): { time?: { oldest: number; newest: number } } {
+function timeOf(stretches: readonly Interval[]): { oldest: number; newest: number } | undefined {
   const first = stretches[0]
   const last = stretches.at(-1)
-  return first && last ? { time: { oldest: Number(first[0] / 1000n), newest: Number(last[1] / 1000n) } } : {}
+  return first && last ? { oldest: Number(first[0] / 1000n), newest: Number(last[1] / 1000n) } : undefined
 }
 
 interface State {
+  readonly reading: Reading
   /** Whether the unit's mark is taken away. */
-  readonly cleared?: boolean
-  readonly covered: readonly Interval[]
-  readonly tentative: readonly Interval[]
-  readonly failed: readonly { readonly key: string; readonly error: PipeError }[]
+  readonly touchCleared: boolean
   readonly cursor: Json | undefined
   readonly rows: Readonly<Record<string, number>>
   readonly pieces: number
-  readonly endpoints: string | undefined
-  readonly parentHash?: string | undefined
-  readonly lastHash?: string | undefined
-  readonly evidence?: Json | undefined
+  /** Of how many, where the step said so. */
+  readonly size: number | undefined
+  readonly endpoint: string | undefined
+  readonly parentHash: string | undefined
+  readonly lastHash: string | undefined
+  readonly evidence: Json | undefined
 }
 
 function mergeHosts(known: string | undefined, hosts: readonly string[]): string {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Clock, PipeError, type RunFact } from '../sdk/index.js'
 import { type RoundsEnd, type RoundsOptions, runRounds } from './rounds.js'
+import type { Moment } from '../plan/scope.js'
 import type { RunResult } from './run.js'
 import type { StepEnd } from './services.js'
 
@@ -23,6 +24,16 @@ describe('rounds until nothing is missing', () => {
       { type: 'round:started', round: 3 },
     ])
     expect(world.clock.monotonic()).toBe(2 * minute)
+  })
+
+  test('ask for a moment as each round begins, so that who runs them says whether it is kept', async () => {
+    const follow = start([left(5), left(2), done()], { waitMs: minute })
+    await follow.end
+    expect(follow.moments.map(({ now }) => now)).toEqual([0n, 60_000_000n, 120_000_000n])
+    const first = momentAt(7)
+    const keep = start([left(5), left(2), done()], { waitMs: minute, moment: () => first })
+    await keep.end
+    expect(keep.moments).toEqual([first, first, first])
   })
 
   test('go on after a run that an outage ended, and say so', async () => {
@@ -119,7 +130,9 @@ function start(rounds: readonly Round[], { moved = () => 0, onFact, jumpAt, jump
   const facts: RunFact[] = []
   let next = 0
   const limit = new AbortController()
-  const round = async (): Promise<RunResult> => {
+  const moments: Moment[] = []
+  const round = async (moment: Moment): Promise<RunResult> => {
+    moments.push(moment)
     const what = rounds[next++]
     if (what === undefined) throw new Error('a round too many')
     if (what instanceof Error) throw what
@@ -128,6 +141,7 @@ function start(rounds: readonly Round[], { moved = () => 0, onFact, jumpAt, jump
     return { outcome: 'stopped', steps: new Map() }
   }
   const end: Promise<RoundsEnd> = runRounds({
+    moment: () => momentAt(clock.now()),
     round,
     untilComplete: true,
     maxRuns: undefined,
@@ -145,7 +159,7 @@ function start(rounds: readonly Round[], { moved = () => 0, onFact, jumpAt, jump
     limit,
     ...given,
   })
-  return { clock, facts, end }
+  return { clock, facts, moments, end }
 }
 
 /** Time that goes on to the next who waits for it as soon as nothing else happens. */
@@ -183,6 +197,8 @@ function virtualClock(jumpAt = Infinity, jumpMs = 0): Clock {
       }),
   }
 }
+
+const momentAt = (ms: number): Moment => ({ now: BigInt(ms) * 1_000n, head: () => Promise.reject(new Error('no chain')) })
 
 function result(...ends: readonly StepEnd[]): RunResult {
   return { outcome: 'incomplete', steps: new Map(ends.map((end, i) => [`step${i}`, end])) }

@@ -1,4 +1,5 @@
 import { type Clock, formatDuration, isPipeError, PipeError, type RunFact } from '../sdk/index.js'
+import type { Moment } from '../plan/scope.js'
 import type { RunResult } from './run.js'
 
 /** The time that a run was given is over. */
@@ -22,8 +23,10 @@ export class RunStalledError extends PipeError {
 }
 
 export interface RoundsOptions {
+  /** What the round that begins now reads up to: the same one for every round, or a new one for each. */
+  moment(): Moment
   /** Carries out one round: plans and runs everything that is missing. */
-  round(): Promise<RunResult>
+  round(moment: Moment): Promise<RunResult>
   /** Goes on until nothing is missing. Without it there is one round. */
   readonly untilComplete: boolean
   /** At most so many rounds. */
@@ -99,7 +102,7 @@ async function runRound(
   const watched = new AbortController()
   if (options.stallMs !== undefined) void watchStall(options, options.stallMs, watched.signal, giveUp)
   try {
-    return { result: await options.round() }
+    return { result: await options.round(options.moment()) }
   } catch (error) {
     if (signal.aborted) return {}
     if (options.untilComplete && isPipeError(error) && error.blame === 'outage') return { failure: error.message }

@@ -1,98 +1,102 @@
-import type { InputPage, LedgerRow } from '../sdk/index.js'
+import type { CheckResult } from '../sdk/index.js'
+import { runContext } from '../sdk/run-context.js'
 import type { Step } from '../pipeline/pipeline.js'
 import type { PlannedUnit, StepPlan } from '../plan/plan.js'
 import { planStep } from '../plan/plan-step.js'
+import { asBatches, asChecks } from './batch-shape.js'
+import { failedChecks } from './checks.js'
+import { failureOf, unitFailed, waitToRetry } from './failure.js'
 import type { RunServices, StepEnd } from './services.js'
-import { Turns } from './turns.js'
-import { runUnit } from './unit.js'
+import { untilAborted } from './until-aborted.js'
 
-/** Evaluates a gate once what it needs has ended. */
+/** Evaluates a step that closes once what it needs has ended. Nothing of it is in the ledger: it is evaluated in every run. */
 export async function runCheck(services: RunServices, plan: StepPlan, signal: AbortSignal): Promise<StepEnd> {
+  const { step, wanted } = plan
   const [unit] = plan.units
-  const left = services.incompleteNeeds(plan.step)
-  const allowGaps = plan.wanted.kind === 'check' && plan.wanted.allowGaps === true
-  if (left !== undefined && !allowGaps) return { outcome: 'closed', missing: 0, quarantined: 0, reason: `not evaluated: ${left}` }
-  if (!unit) throw new Error(`gate ${plan.step.id} has no unit`)
-  services.emit({ type: 'step:started', step: plan.step.id })
-  const failed = services.collectChecks(plan.step.id)
-  const outcome = await runUnit({
-    services,
-    plan,
-    unit,
-    opened: noRow(plan, unit),
-    rpc: services.rpc(plan.step),
-    turns: NO_LIMIT,
-    room: 0,
-    signal,
-    input: noInput,
-  })
-  if (outcome === 'stopped') return { outcome: 'stopped', missing: 0, quarantined: 0 }
-  const closed = failed()
-  if (outcome !== 'done') return { outcome: 'closed', missing: 0, quarantined: 0, reason: 'its checks could not be evaluated' }
-  if (closed.length > 0) return { outcome: 'closed', missing: 0, quarantined: 0, reason: closed.join('; ') }
-  if (left !== undefined) return { outcome: 'closed', missing: 0, quarantined: 0, reason: `evaluated with gaps: ${left}` }
+  const left = services.incompleteNeeds(step)
+  const allowGaps = wanted.kind === 'task' && wanted.allowGaps === true
+  if (left !== undefined && !allowGaps) return closed(`not evaluated: ${left}`)
+  if (!unit) throw new Error(`step ${step.id} closes and has no unit`)
+  services.emit({ type: 'step:started', step: step.id })
+  const results = await evaluate(services, plan, unit, true, signal)
+  if (signal.aborted) return { outcome: 'stopped', missing: 0, quarantined: 0 }
+  if (!results) return closed('its checks could not be evaluated')
+  if (results.length === 0) return closed('it gave no checks')
+  services.emit({ type: 'unit:done', step: step.id, unit: unit.key })
+  const failed = failedChecks(results)
+  if (failed.length > 0) return closed(failed.join('; '))
+  if (left !== undefined) return closed(`evaluated with gaps: ${left}`)
   return { outcome: 'complete', missing: 0, quarantined: 0 }
 }
 
-/** Evaluates a gate with `every` at that distance for as long as its needs are open. */
+const closed = (reason: string): StepEnd => ({ outcome: 'closed', missing: 0, quarantined: 0, reason })
+
+/**
+ * Evaluates a step that closes at the distance that it wants (`everyMs`), for as long as its needs are open. One that can't
+ * be planned is not evaluated early: the evaluation after its needs meets the same error, and says it.
+ */
 export async function runEarlyChecks(services: RunServices, step: Step, signal: AbortSignal, open: () => boolean): Promise<void> {
-  if (typeof step.with !== 'object' || step.with === null || !('every' in step.with)) return
-  try {
-    const plan = await planStep({ ...services, step, limit: undefined, upstream: [] })
-    const everyMs = plan.wanted.kind === 'check' ? plan.wanted.everyMs : undefined
-    if (everyMs === undefined) return
-    for (;;) {
-      await services.clock.sleep(everyMs, signal)
-      if (!open()) return
-      const unit: PlannedUnit = { key: 'check', piece: { kind: 'check', early: true }, size: 1, reason: 'every', redo: false }
-      await runUnit({
-        services,
-        plan,
-        unit,
-        opened: noRow(plan, unit),
-        rpc: services.rpc(step),
-        turns: NO_LIMIT,
-        room: 0,
-        signal,
-        input: noInput,
-      })
+  const plan = await planStep({ ...services, step, limit: undefined, upstream: [] }).catch(() => undefined)
+  const everyMs = plan?.wanted.kind === 'task' ? plan.wanted.everyMs : undefined
+  if (!plan || everyMs === undefined) return
+  const unit: PlannedUnit = { key: 'check', piece: { kind: 'task', early: true }, size: 1, reason: 'every', redo: false }
+  for (;;) {
+    const woken = await services.clock.sleep(everyMs, signal).then(
+      () => true,
+      () => false,
+    )
+    if (!woken || !open()) return
+    await evaluate(services, plan, unit, false, signal)
+  }
+}
+
+/** The results of one evaluation, or undefined when it failed or was stopped. `final`: they open or close the step. */
+async function evaluate(
+  services: RunServices,
+  plan: StepPlan,
+  unit: PlannedUnit,
+  final: boolean,
+  signal: AbortSignal,
+): Promise<readonly CheckResult[] | undefined> {
+  const { step } = plan
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await runCheckUnit(services, plan, unit, final, signal)
+    } catch (error) {
+      if (signal.aborted) return undefined
+      const failure = failureOf(error)
+      if (failure.own && failure.retryable && attempt < step.retry.attempts) {
+        await waitToRetry(services, step, unit.key, failure, attempt, signal)
+        continue
+      }
+      services.emit(unitFailed(services, step.id, unit.key, failure, 'failed'))
+      return undefined
     }
-  } catch (error) {
-    // The evaluation after the needs will fail with the same error, and then it counts.
-    if (!signal.aborted)
-      services.emit({
-        type: 'warning',
-        step: step.id,
-        message: `not evaluated while its needs run: ${services.redact(error instanceof Error ? error.message : String(error))}`,
-      })
   }
 }
 
-const NO_LIMIT = new Turns(undefined)
-
-function noRow(plan: StepPlan, unit: PlannedUnit): LedgerRow {
-  return {
-    step: plan.step.id,
-    unit: unit.key,
-    state: 'running',
-    fingerprint: plan.fingerprint,
-    epoch: 0n,
-    first: undefined,
-    last: undefined,
-    coverage: undefined,
-    cursor: undefined,
-    rows: {},
-    attempts: 0,
-    endpoint: undefined,
-    parentHash: undefined,
-    lastHash: undefined,
-    evidence: undefined,
-    error: undefined,
-    startedAt: 0n,
-    updatedAt: 0n,
+async function runCheckUnit(
+  services: RunServices,
+  plan: StepPlan,
+  unit: PlannedUnit,
+  final: boolean,
+  signal: AbortSignal,
+): Promise<readonly CheckResult[]> {
+  const { step } = plan
+  const results: CheckResult[] = []
+  const context = runContext({
+    step: services.stepContext(plan),
+    unit,
+    ports: { rpc: services.rpc(step), http: services.http(step), head: () => services.head(step) },
+    signal,
+    user: `step ${step.id}, which closes,`,
+  })
+  for await (const given of untilAborted(asBatches(step.id, step.definition.run(context)), signal)) {
+    signal.throwIfAborted()
+    const checks = asChecks(step.id, given)
+    services.checks(step.id, checks, final)
+    results.push(...checks)
   }
-}
-
-async function* noInput(): AsyncIterable<InputPage> {
-  throw new Error('this unit has no input')
+  signal.throwIfAborted()
+  return results
 }

@@ -1,15 +1,16 @@
 import { setMaxListeners } from 'node:events'
-import { formatInstant, type InputPage, type LedgerRow, PipeError } from '../sdk/index.js'
+import { formatInstant, type InputPage, PipeError } from '../sdk/index.js'
 import type { Step } from '../pipeline/pipeline.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
 import type { PlannedUnit, StepPlan } from '../plan/plan.js'
-import { planStep } from '../plan/plan-step.js'
+import { planAgain, planStep } from '../plan/plan-step.js'
 import { outputTable } from '../plan/rows-units.js'
-import { Opener } from './opener.js'
+import { Budget } from './budget.js'
+import { closedBecause } from './checks.js'
 import { runCheck } from './run-check.js'
 import type { RunServices, StepEnd } from './services.js'
-import { forgetOld, settle } from './settle.js'
-import { Turns } from './turns.js'
+import { settle, tidy } from './settle.js'
+import { planSource, type TakenUnit } from './unit-source.js'
 import { runUnit, type UnitOutcome } from './unit.js'
 
 /** A step took longer than its `timeout`. Its units go on in the next run. */
@@ -30,10 +31,9 @@ const ROWS_WAITING = 6_400
 export async function runStep(services: RunServices, step: Step, signal: AbortSignal): Promise<StepEnd> {
   const plan = await planStep({ ...services, step, limit: services.limit, upstream: [] })
   announce(services, plan)
-  if (plan.wanted.kind === 'check') return runCheck(services, plan, signal)
-  const ledger = await services.warehouse.units(services.pipeline.name, step.id)
-  await settle(services, plan, ledger)
-  const turns = new Turns(mostRequests(plan, services.limit))
+  if (step.definition.closes === true) return runCheck(services, plan, signal)
+  await settle(services, plan)
+  const budget = new Budget(mostRequests(plan, services.limit))
   const timeout = new AbortController()
   const all = AbortSignal.any([signal, timeout.signal])
   // One for every unit that is open or waits for its commit.
@@ -51,18 +51,19 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
     if (plan.units.length > 0) {
       services.emit({ type: 'step:started', step: step.id })
       await services.warehouse.checkOutputs(plan.outputs, services.pipeline.tables)
-      computed = await runUnits(services, plan, turns, all)
+      computed = await runUnits(services, plan, budget, all)
     }
   } finally {
     timer.abort()
   }
-  return ended(services, plan, computed, turns, signal)
+  return ended(services, plan, computed, budget, signal)
 }
 
 /** Requests that a run may make for steps that ask page by page: for them, `--limit` counts pages. */
 function mostRequests({ wanted }: StepPlan, limit: number | undefined): number | undefined {
-  if (wanted.kind !== 'time' && wanted.kind !== 'once') return undefined
-  return Math.min(limit ?? Infinity, wanted.maxRequests ?? Infinity)
+  if (wanted.kind === 'rows') return undefined
+  const asks = wanted.kind === 'task' ? wanted.due === 'once' : wanted.limitBy === 'requests'
+  return Math.min((asks ? limit : undefined) ?? Infinity, wanted.maxRequests ?? Infinity)
 }
 
 /**
@@ -73,13 +74,13 @@ async function ended(
   services: RunServices,
   plan: StepPlan,
   computed: ReadonlySet<string>,
-  turns: Turns,
+  budget: Budget,
   signal: AbortSignal,
 ): Promise<StepEnd> {
   const { step } = plan
   const left =
     plan.units.length > 0
-      ? await planStep({ ...services, step, limit: undefined, upstream: [] })
+      ? await planAgain({ ...services, step, limit: undefined, upstream: [] }, plan)
       : { ...plan, pieces: plan.pieces + plan.leftOut }
   const planned = new Set(plan.units.map(({ key }) => key))
   const isNew = (key: string) => plan.leftOut === 0 && !planned.has(key)
@@ -88,24 +89,25 @@ async function ended(
   const quarantined = left.quarantined.length
   const rest = { missing, quarantined }
   if (signal.aborted) return { outcome: 'stopped', ...rest }
-  if (missing === 0 && quarantined === 0) {
-    await forgetOld(services, plan)
-    return { outcome: 'complete', ...rest }
-  }
-  if (turns.refused && quarantined === 0) {
-    const resume = `${turns.most} pages read; the next run goes on ${resumePoint(left.units)}`
-    return turns.most === services.limit
+  const closed = services.closedBy(step.id)
+  if (closed.length > 0) return { outcome: 'closed', ...rest, reason: closedBecause(closed) }
+  const complete = missing === 0 && quarantined === 0
+  await tidy(services, plan, left, complete)
+  if (complete) return { outcome: 'complete', ...rest }
+  if (budget.refused && quarantined === 0) {
+    const resume = `${budget.most} pages read; the next run goes on ${resumePoint(left.units)}`
+    return budget.most === services.limit
       ? { outcome: 'limited', ...rest, reason: `--limit: ${resume}` }
       : { outcome: 'incomplete', ...rest, reason: `max_pages reached: ${resume}` }
   }
   const limited = missing > 0 && quarantined === 0 && missing <= plan.leftOut
-  if (limited) return { outcome: 'limited', ...rest, reason: `--limit left ${amount(missing)} ${plan.unitWord} out` }
-  const parts = [missing > 0 ? `${amount(missing)} ${plan.unitWord} missing` : '', quarantined > 0 ? `${quarantined} in quarantine` : '']
+  if (limited) return { outcome: 'limited', ...rest, reason: `--limit left ${amount(missing)} ${plan.word} out` }
+  const parts = [missing > 0 ? `${amount(missing)} ${plan.word} missing` : '', quarantined > 0 ? `${quarantined} in quarantine` : '']
   return { outcome: 'incomplete', ...rest, reason: parts.filter(Boolean).join(', ') }
 }
 
 function resumePoint(units: readonly PlannedUnit[]): string {
-  const tops = units.flatMap(({ piece }) => (piece.kind === 'time' ? [formatInstant(piece.to)] : []))
+  const tops = units.flatMap(({ piece }) => (piece.kind === 'stretch' && piece.axis.of === 'time' ? [formatInstant(piece.to)] : []))
   return tops.length > 0 ? `from ${tops.slice(0, 3).join(' and from ')}${tops.length > 3 ? ', …' : ''}` : 'where this one ended'
 }
 
@@ -123,28 +125,26 @@ function announce(services: RunServices, plan: StepPlan): void {
     done: plan.done,
     requests: plan.requests ?? 0,
     reasons,
-    unit: plan.unitWord,
+    word: plan.word,
     time: plan.time,
   })
 }
 
 /** Does all units of a plan. Resolves to the names of those that are done. */
-async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, signal: AbortSignal): Promise<ReadonlySet<string>> {
+async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, signal: AbortSignal): Promise<ReadonlySet<string>> {
   const { step } = plan
   const { definition } = step
   const { committer, slots } = services
   const byRequests = definition.parallel === 'requests'
   const width = byRequests || step.parallel === undefined ? (definition.units ?? UNITS_AT_ONCE) : step.parallel
   const rpc = services.rpc(step)
-  const opener = new Opener(services, plan)
+  const source = planSource(services, plan)
   const outages = new OutageGuard()
   const ending = new Set<Promise<void>>()
   const done = new Set<string>()
-  let next = 0
   let failure: { readonly error: unknown } | undefined
   /** Does a unit up to its last batch. The commit of that one is waited for in `ending`, while the next unit begins. */
-  const begin = async (unit: PlannedUnit, opened: LedgerRow) => {
-    if (signal.aborted) return
+  const begin = async ({ unit, opened }: TakenUnit) => {
     services.emit({ type: 'unit:started', step: step.id, unit: unit.key, resumed: opened.cursor !== undefined, size: unit.size })
     let produced: () => void = () => undefined
     const given = new Promise<void>((resolve) => (produced = resolve))
@@ -154,7 +154,7 @@ async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, sig
       unit,
       opened,
       rpc,
-      turns,
+      budget,
       room: ROWS_WAITING / Math.min(width, plan.units.length),
       signal,
       input: () => input(services, plan, unit),
@@ -178,12 +178,16 @@ async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, sig
   const worker = async () => {
     const producer = committer.join()
     try {
-      while (!signal.aborted && !outages.tripped && !failure && !turns.refused) {
-        const index = next++
-        const unit = plan.units[index]
-        if (!unit) return
-        const opened = await opener.take(index)
-        await producer.wait(slots.use(() => begin(unit, opened)))
+      while (!signal.aborted && !outages.tripped && !failure && !budget.refused) {
+        // With its place in hand, so that what is taken is begun.
+        const begun = await producer.wait(
+          slots.use(async () => {
+            const taken = await source.next(signal)
+            if (taken) await begin(taken)
+            return taken !== undefined
+          }),
+        )
+        if (!begun) return
         await producer.wait(committer.room())
       }
     } finally {
@@ -192,6 +196,7 @@ async function runUnits(services: RunServices, plan: StepPlan, turns: Turns, sig
   }
   const workers = await Promise.allSettled(Array.from({ length: Math.min(width, plan.units.length) }, worker))
   await Promise.all(ending)
+  await source.close()
   for (const result of workers) if (result.status === 'rejected') throw result.reason
   if (failure) throw failure.error
   return done

@@ -1,4 +1,4 @@
-import { type CheckResult, isPipeError, PipeError } from '../sdk/index.js'
+import { isPipeError, PipeError } from '../sdk/index.js'
 import { consumersOf } from '../pipeline/steps/inputs.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { planContext, planStep } from '../plan/plan-step.js'
@@ -81,13 +81,13 @@ export async function run(options: RunOptions): Promise<RunResult> {
   return { outcome: outcomes.every((outcome) => outcome === 'complete' || outcome === 'skipped') ? 'done' : 'incomplete', steps: ends }
 }
 
-/** Gates with `every` are evaluated also while what they need still runs. That closes nothing: it is for people to see. */
+/** Gates that want it (`everyMs`) are evaluated also while what they need still runs. That closes nothing: it is for people to see. */
 function earlyGates(services: RunServices, acting: ReadonlySet<string>, states: ReadonlyMap<string, StepState>): { stop(): Promise<void> } {
   const stop = new AbortController()
   const signal = AbortSignal.any([services.signal, stop.signal])
   const open = (id: string) => states.get(id) === 'waiting' || states.get(id) === 'running'
   const loops = services.pipeline.steps
-    .filter((step) => acting.has(step.id) && isGate(step) && step.needs.length > 0)
+    .filter((step) => acting.has(step.id) && isGate(step) && step.needs.length > 0 && whenHolds(step, services))
     .map((step) => runEarlyChecks(services, step, signal, () => step.needs.some(open)))
   return {
     stop: async () => {
@@ -123,7 +123,7 @@ export function actingSteps(pipeline: Pipeline, select: readonly string[] | unde
   return acting
 }
 
-const isGate = (step: Step | undefined) => step?.definition.type === 'gate'
+const isGate = (step: Step | undefined) => step?.definition.closes === true
 
 /** Whether an unselected step is a need of an acting gate, so that its completeness matters. */
 function gateNeeds(pipeline: Pipeline, acting: ReadonlySet<string>, id: string): boolean {
@@ -134,7 +134,7 @@ function gateNeeds(pipeline: Pipeline, acting: ReadonlySet<string>, id: string):
 async function look(services: RunServices, step: Step): Promise<StepEnd> {
   if (!whenHolds(step, services) || isGate(step)) return { outcome: 'skipped', missing: 0, quarantined: 0 }
   const { units, pieces: due, quarantined } = await planStep({ ...services, step, limit: undefined, upstream: [] })
-  const pieces = due - units.filter(({ again }) => again).length
+  const pieces = due - units.filter(({ recompute }) => recompute).length
   return {
     outcome: pieces === 0 && quarantined.length === 0 ? 'complete' : 'incomplete',
     missing: pieces,
@@ -147,7 +147,7 @@ const toScheduled = (step: Step): ScheduledStep => ({ id: step.id, needs: step.n
 
 function createServices(options: RunOptions, ends: ReadonlyMap<string, StepEnd>): RunServices {
   const { pipeline, warehouse, clock, emit, onCheck } = options
-  const collected = new Map<string, CheckResult[]>()
+  const closed = new Map<string, readonly string[]>()
   return {
     ...options,
     committer: new Committer({
@@ -168,15 +168,9 @@ function createServices(options: RunOptions, ends: ReadonlyMap<string, StepEnd>)
         emit({ type: 'check:evaluated', step, result, final })
         onCheck(step, result)
       }
-      if (final) collected.set(step, [...(collected.get(step) ?? []), ...results])
     },
-    collectChecks: (step) => {
-      collected.set(step, [])
-      return () =>
-        (collected.get(step) ?? [])
-          .filter(({ passed, severity }) => !passed && severity === 'error')
-          .map(({ name, value, expect, problem }) => `${name}: ${problem ?? `is ${value ?? 'nothing'}, expected ${expect}`}`)
-    },
+    closes: (step, reasons) => void closed.set(step, [...(closed.get(step) ?? []), ...reasons]),
+    closedBy: (step) => closed.get(step) ?? [],
     incompleteNeeds: (step) => {
       for (const need of step.needs) {
         const end = ends.get(need)

@@ -32,8 +32,8 @@ ${query}
 }
 
 function replacedBy({ piece }: PlannedUnit, output: Output, table: Table | undefined): Stretch | 'all' {
-  if (piece.kind !== 'interval') return 'all'
+  if (piece.kind !== 'stretch') return 'all'
   const column = output.range ?? table?.range
   if (column === undefined) throw new Error(`table ${output.table} has no range column, and a unit of time replaces rows of it`)
-  return { table: output.table, column, from: piece.start, to: piece.end - 1n, constants: output.constants }
+  return { table: output.table, column, from: piece.from, to: piece.to, constants: output.constants }
 }

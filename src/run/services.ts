@@ -14,10 +14,10 @@ import type {
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import type { PlannedUnit, StepPlan } from '../plan/plan.js'
 import type { Moment } from '../plan/scope.js'
+import type { Budget } from './budget.js'
 import type { Committer } from './committer.js'
 import type { Heartbeat } from './heartbeat.js'
 import type { Slots } from './slots.js'
-import type { Turns } from './turns.js'
 
 /** What a run is given. */
 export interface RunOptions {
@@ -49,10 +49,12 @@ export interface RunServices extends RunOptions {
   readonly slots: Slots
   stepContext(plan: StepPlan): PlanContext<never>
   head(step: Step): Promise<bigint>
-  /** Takes the results of a gate's checks. */
+  /** Tells of results of a step's checks. `final`: they decide something. */
   checks(step: string, results: readonly CheckResult[], final: boolean): void
-  /** Starts to collect a gate's results; the function it gives names those that keep it closed. */
-  collectChecks(step: string): () => string[]
+  /** Keeps a step from ending complete in this round, for these reasons. */
+  closes(step: string, reasons: readonly string[]): void
+  /** The reasons that were given to `closes`. */
+  closedBy(step: string): readonly string[]
   /** Why a step's needs are not complete, or undefined when they are. */
   incompleteNeeds(step: Step): string | undefined
 }
@@ -76,7 +78,7 @@ export interface UnitTask {
   readonly opened: LedgerRow
   readonly rpc: RpcPool
   /** What its step may still ask in this run. */
-  readonly turns: Turns
+  readonly budget: Budget
   /** Rows that may wait for their commit before the step is asked for more. */
   readonly room: number
   readonly signal: AbortSignal

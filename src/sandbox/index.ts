@@ -27,6 +27,12 @@
  * server.log.map((request) => request.query.cursor)         // what was asked
  * ```
  *
+ * One step by itself, without a pipeline file:
+ *
+ * ```ts
+ * const { wanted, batches, rows } = await runStep(myStep, { config: { file }, tables: [lines], into: 'lines' })
+ * ```
+ *
  * An endpoint tells the truth except where a fault says otherwise, and everything random follows from a seed: a test
  * that fails fails again.
  */
@@ -53,6 +59,8 @@ export type {
 } from './fault.js'
 export { recordedChain } from './recorded.js'
 export type { RecordedChain, RecordedChainOptions } from './recorded.js'
+export { runStep } from './run-step.js'
+export type { StepRun, StepWorld } from './run-step.js'
 export type { ChainSource, ContractCall, Hex, LogFilter } from './source.js'
 export { dialects, wordings } from './wordings.js'
 export type { Client, Dialect, RpcError } from './wordings.js'

@@ -8,5 +8,8 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
+/** The time of the clock in microseconds UTC, as rows and the ledger hold it. Rounded down, so that it is never later than the clock. */
+export const micros = (clock: Pick<Clock, 'now'>): bigint => BigInt(Math.floor(clock.now() * 1_000))
+
 /** A number in [0, 1). */
 export type Random = () => number

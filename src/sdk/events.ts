@@ -8,6 +8,9 @@ export interface RequestFigures {
   readonly ms: number
 }
 
+/** What an endpoint serves: a chain, or a REST source. */
+export type Served = { readonly chain: string } | { readonly source: string }
+
 /** Why a request was sent again, or refused. */
 export type RpcErrorClass = 'RATE' | 'QUOTA' | 'AUTH' | 'SPLIT' | 'BATCH' | 'STATE' | 'LAG' | 'UNSUP' | 'SERVER' | 'BUG'
 
@@ -44,7 +47,8 @@ export type RunFact =
       readonly done: number
       readonly requests: number
       readonly reasons: Readonly<Record<string, number>>
-      readonly unit: 'blocks' | 'rows' | 'days' | 'intervals' | 'units' | 'checks'
+      /** What its pieces are called: `blocks`, `rows`, `days`. */
+      readonly word: string
       /** Of a step that walks through time. */
       readonly time?: TimeCoverage
     }
@@ -55,6 +59,8 @@ export type RunFact =
       readonly step: string
       readonly unit: string
       readonly pieces: number
+      /** How many pieces the unit holds, where its step says so only while it runs. */
+      readonly of?: number
       readonly rows: Readonly<Record<string, number>>
       readonly doubles: number
       /** What the step counted: late rows, changed ones. */
@@ -82,6 +88,17 @@ export type RunFact =
       readonly hint?: string
       readonly state: 'failed' | 'quarantined'
     }
+  /** A key of a unit was not done, by the fault of an endpoint: a later run asks for it again. */
+  | {
+      readonly type: 'key:failed'
+      readonly step: string
+      readonly unit: string
+      readonly key: string
+      readonly error: string
+      readonly code: string
+      readonly hint?: string
+    }
+  /** A key of a unit was not done, and is not asked for again before `pipe retry`. */
   | {
       readonly type: 'key:quarantined'
       readonly step: string
@@ -99,29 +116,11 @@ export type RunFact =
       readonly quarantined: number
       readonly reason?: string
     }
-  | { readonly type: 'rpc:request'; readonly chain: string; readonly figures: RequestFigures }
+  /** A request has ended. */
+  | { readonly type: 'request'; readonly from: Served; readonly figures: RequestFigures }
   | {
-      readonly type: 'rpc:retry'
-      readonly chain: string
-      readonly endpoint: string
-      readonly class: RpcErrorClass
-      readonly calls: number
-      readonly waitMs: number
-      readonly message: string
-    }
-  | { readonly type: 'rpc:limits'; readonly chain: string; readonly endpoint: string; readonly batch: number; readonly parallel: number }
-  | {
-      readonly type: 'rpc:endpoint'
-      readonly chain: string
-      readonly endpoint: string
-      readonly health: 'up' | 'waiting' | 'down'
-      readonly reason?: string
-    }
-  /** A request to a REST source has ended. */
-  | { readonly type: 'http:request'; readonly source: string; readonly figures: RequestFigures }
-  | {
-      readonly type: 'http:retry'
-      readonly source: string
+      readonly type: 'retry'
+      readonly from: Served
       readonly endpoint: string
       readonly class: RpcErrorClass
       readonly calls: number
@@ -129,12 +128,14 @@ export type RunFact =
       readonly message: string
     }
   | {
-      readonly type: 'http:endpoint'
-      readonly source: string
+      readonly type: 'endpoint'
+      readonly from: Served
       readonly endpoint: string
       readonly health: 'up' | 'waiting' | 'down'
       readonly reason?: string
     }
+  /** What an endpoint was found to take: calls a request, and requests in flight. */
+  | { readonly type: 'limits'; readonly from: Served; readonly endpoint: string; readonly batch: number; readonly parallel: number }
   /** Only with rounds: `--until-complete`. */
   | { readonly type: 'round:started'; readonly round: number }
   /** Something is still missing, and another round begins after the wait. `reason`: an outage that ended the round early. */
@@ -148,3 +149,37 @@ export type RunFact =
       /** What ended it, where the steps don't say it. */
       readonly error?: string
     }
+
+/** What holds for every event of a type. A new event does not compile without its line. */
+export const facts: { readonly [type in RunFact['type']]: FactKind } = {
+  'run:started': { quiet: false, moves: false },
+  'run:resolved': { quiet: false, moves: false },
+  'step:planned': { quiet: false, moves: true },
+  'step:started': { quiet: false, moves: true },
+  'unit:started': { quiet: true, moves: false },
+  'batch:committed': { quiet: true, moves: true },
+  'commit:done': { quiet: true, moves: false },
+  'unit:retrying': { quiet: false, moves: false },
+  'unit:done': { quiet: true, moves: true },
+  'unit:failed': { quiet: false, moves: true },
+  'key:failed': { quiet: false, moves: true },
+  'key:quarantined': { quiet: false, moves: false },
+  'check:evaluated': { quiet: false, moves: true },
+  'step:ended': { quiet: false, moves: true },
+  request: { quiet: true, moves: false },
+  retry: { quiet: false, moves: false },
+  endpoint: { quiet: false, moves: false },
+  limits: { quiet: true, moves: false },
+  'round:started': { quiet: false, moves: true },
+  'round:ended': { quiet: false, moves: false },
+  warning: { quiet: false, moves: false },
+  'run:stopping': { quiet: false, moves: false },
+  'run:ended': { quiet: false, moves: false },
+}
+
+export interface FactKind {
+  /** It carries no text of others, and comes often: no secret is looked for in it. */
+  readonly quiet: boolean
+  /** A run that gets on brings it about, sooner or later: without any of these for long, the run has stalled. */
+  readonly moves: boolean
+}

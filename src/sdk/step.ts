@@ -1,4 +1,5 @@
 import type { Static, TNever, TSchema } from '@sinclair/typebox'
+import type { Axis, Interval } from './axis.js'
 import type { PipeError } from './errors.js'
 import type { HttpClient } from './http.js'
 import type { RpcPool } from './rpc.js'
@@ -19,17 +20,12 @@ export interface Unit {
 }
 
 export type Piece =
-  | { readonly kind: 'range'; readonly from: bigint; readonly to: bigint; readonly order: Order }
+  /** A stretch of an axis, both ends included: whole numbers, or microseconds UTC. */
+  | { readonly kind: 'stretch'; readonly axis: Axis; readonly from: bigint; readonly to: bigint; readonly order: Order }
   /** `keys`: the stretch of an integer key, both ends included. `redo`: rows count as missing although the output has them. */
   | { readonly kind: 'rows'; readonly order: Order; readonly keys?: readonly [bigint, bigint]; readonly redo: boolean }
-  | { readonly kind: 'day'; readonly day: string }
-  /** `start <= time < end`, microseconds UTC. */
-  | { readonly kind: 'interval'; readonly start: bigint; readonly end: bigint }
-  /** A stretch of time to be read, both ends included, microseconds UTC. */
-  | { readonly kind: 'time'; readonly from: bigint; readonly to: bigint }
-  | { readonly kind: 'once' }
-  /** `early`: while the gate's needs still run, for people to see; it closes nothing. */
-  | { readonly kind: 'check'; readonly early: boolean }
+  /** All that the step does. `early`: a check while its needs still run, for people to see; it closes nothing. */
+  | { readonly kind: 'task'; readonly early?: boolean }
 
 export type Order = 'newest-first' | 'oldest-first'
 
@@ -38,14 +34,35 @@ export type Order = 'newest-first' | 'oldest-first'
  * units, so no step author writes any of that.
  */
 export type Wanted =
-  /** Every whole number from `from` to `to`. Done is the union of the stretches that batches covered. */
+  /**
+   * Stretches of an axis: every place of `domain`, or, with `inputs`, every unit in which the tables that `inputs` of the
+   * definition names have rows.
+   */
   | {
-      readonly kind: 'range'
-      readonly from: bigint
-      readonly to: bigint
-      readonly chunk: number
+      readonly kind: 'stretches'
+      readonly axis: Axis
+      readonly domain: Interval | 'inputs'
+      /**
+       * `uncovered`: what no batch has covered. `touched`: also what a commit to an input touched since it was computed.
+       * `always`: every unit in every run.
+       */
+      readonly due: 'uncovered' | 'touched' | 'always'
       readonly order: Order
-      readonly requests: number
+      /** A unit is wanted once all of it lies in the past. For days and other units of time. */
+      readonly whenOver?: boolean
+      /** A unit is done only when its batches said what they cover: that `run` ended proves nothing. */
+      readonly mustCover?: boolean
+      /**
+       * False: reading can't begin at any place. A unit then begins at the nearest cursor that was stored on the side from
+       * which it is read, and what lies between is read again.
+       */
+      readonly seeks?: boolean
+      /** What it costs, for estimates. */
+      readonly price?: Price
+      /** Requests that a run may make; see `RunContext.budget`. */
+      readonly maxRequests?: number
+      /** What `--limit` counts: pieces (the default), or requests of a step that asks page by page. */
+      readonly limitBy?: 'pieces' | 'requests'
     }
   /**
    * Every row of a query. A row is done when `output` has a row with equal `copied` columns; `key` says which of the
@@ -60,38 +77,27 @@ export type Wanted =
       readonly constants: Readonly<Record<string, string>>
       readonly chunk: number
       readonly order: Order
-      /** Calls a row takes. */
-      readonly requests: number
+      readonly price?: Price
     }
-  /** Every UTC day from `from` to `to`, both included, as `YYYY-MM-DD`. */
-  | { readonly kind: 'days'; readonly from: string; readonly to: string; readonly order: Order; readonly requests: number }
   /**
-   * Every stretch of time in which the inputs have rows, computed again when a commit touches it. Inputs are what
-   * `inputs` of the definition says.
-   */
-  | { readonly kind: 'intervals'; readonly everyUs: bigint; readonly always: boolean }
-  /** One unit `all`, computed again when a commit touches an input. `always`: due in every run. */
-  | { readonly kind: 'whole'; readonly always: boolean }
-  /**
-   * Every instant from `from` to `to`, microseconds UTC, both included: a lane for each stretch that is not covered, or,
-   * with `windowUs`, aligned windows. Done is the union of the stretches that batches covered. Newest first.
+   * One unit. `once`: done once under a fingerprint. `touched`: again when a commit touches an input. `always`: in every run;
+   * of a step that `closes`, its checks.
    */
   | {
-      readonly kind: 'time'
-      readonly from: bigint
-      readonly to: bigint
-      readonly windowUs: bigint | undefined
-      /** Whether reading can begin at any instant. Else a lane begins at the nearest cursor that was stored above it. */
-      readonly seeks: boolean
-      /** Rows that a request brings, for estimates. Undefined: a request a window, or nobody knows. */
-      readonly rowsPerRequest: number | undefined
-      /** Requests that a run may make; see `RunContext.turn`. */
-      readonly maxRequests: number | undefined
+      readonly kind: 'task'
+      readonly due: 'once' | 'touched' | 'always'
+      readonly maxRequests?: number
+      /** Of a step that closes: its checks are also evaluated while its needs run, so often. */
+      readonly everyMs?: number
+      /** Of a step that closes: its checks are evaluated although a need is incomplete. It stays closed. */
+      readonly allowGaps?: boolean
     }
-  /** One unit, done once under a fingerprint. */
-  | { readonly kind: 'once'; readonly maxRequests?: number }
-  /** Evaluated in every run and never done: a gate. With `everyMs` also while its needs run. */
-  | { readonly kind: 'check'; readonly everyMs?: number; readonly allowGaps?: boolean }
+
+/**
+ * Requests that work takes: so many for each block, row or day; so many for each unit; or as many as rows are expected by
+ * the days before (undefined: nobody knows how many a request brings). Left out: none.
+ */
+export type Price = { readonly perPiece: number } | { readonly perUnit: number } | { readonly rowsPerRequest: number | undefined }
 
 /** Rows of the query of a `rows` unit that are still missing, with the text that names each. */
 export interface InputPage {
@@ -99,7 +105,7 @@ export interface InputPage {
   readonly rows: readonly Row[]
 }
 
-/** What a gate found. */
+/** What a check found: of a gate, or about a batch. */
 export interface CheckResult {
   readonly name: string
   readonly passed: boolean
@@ -131,28 +137,33 @@ export interface Batch<Cursor = Json> {
   /** Passed back to `run` after a crash. Left out, the one before stands. */
   readonly cursor?: Cursor
   /**
-   * For a `range` or `time` unit, and a `rows` unit with `keys`: the stretches (both ends included) that this batch read
-   * completely. With it the order of batches is free, a killed unit goes on with what is left, and a range unit is done
+   * For a `stretch` unit, and a `rows` unit with `keys`: the stretches (both ends included) that this batch read
+   * completely. With it the order of batches is free, a killed unit goes on with what is left, and the unit is done
    * when its stretches and `failed` add up to all of it, not when `run` ends.
    */
   readonly covers?: readonly (readonly [bigint, bigint])[]
   /**
-   * For a `time` unit: stretches that were read to their end, where rows may still turn up. They count as done in this
+   * For a `stretch` unit: stretches that were read to their end, where rows may still turn up. They count as done in this
    * round and are read again in the next.
    */
   readonly tentative?: readonly (readonly [bigint, bigint])[]
   /**
-   * For a `time` unit that is redone: the stretches whose older rows this batch replaces, where they are not those of
-   * `covers`. Each instant once, before any row of it is written.
+   * For a `stretch` unit that is redone: the stretches whose older rows this batch replaces, where they are not those of
+   * `covers`. Each place once, before any row of it is written. A unit none of whose batches says `covers` or `clears`
+   * replaces all of its older rows with its first batch.
    */
   readonly clears?: readonly (readonly [bigint, bigint])[]
   /** What people should know of this batch, by name, added up over a run: `{ late: 2 }`. */
   readonly counts?: Readonly<Record<string, number>>
-  /** How many rows of a `rows` unit this batch read, for progress. Left out, the rows of its first output are counted. */
-  readonly pieces?: number
+  /**
+   * How much of its unit this batch did, for people to see; the ledger knows nothing of it. `of`: how much there is, in
+   * all of the unit, where only the step knows it (lines of a file). Of a unit whose batches say what they cover, that
+   * is counted; of a `rows` unit that says nothing, the rows of the first output.
+   */
+  readonly progress?: { readonly done: number; readonly of?: number }
   /**
    * Keys that failed for good; the rest of the unit goes on. Those whose error has the blame `own` are quarantined with
-   * it, the others stay open for the next run.
+   * it, the others stay open for the next run. Of a `stretch` unit a key is a number, or the name of a stretch.
    */
   readonly failed?: readonly { readonly key: string; readonly error: PipeError }[]
   /** Hosts that answered, for the ledger. */
@@ -160,10 +171,20 @@ export interface Batch<Cursor = Json> {
   /** Links of the unit's ends to its neighbours, for reorg checks: hash before its first block, hash of its last. */
   readonly parentHash?: string
   readonly lastHash?: string
-  /** Proof for an empty result, for the ledger. */
+  /** Proof for an empty result, for the ledger: it keeps a list with an entry for each batch that gave any. */
   readonly evidence?: Json
-  /** For a `check` unit. */
+  /**
+   * What was found about the rows of this batch. With a result of severity `error` that did not pass, nothing of the batch
+   * is written: its unit fails with the words of the check, what earlier batches stored stays, the step ends `closed`, and
+   * the next run does the unit again from there. A batch of a step that `closes` holds nothing else.
+   */
   readonly checks?: readonly CheckResult[]
+  /**
+   * Reserved, and refused by name until rebuilds come: tables of the pipeline, each with the shadow table (same columns and
+   * key, filled by earlier batches of the unit) that takes its place. The warehouse exchanges all of them in the commit of
+   * this batch or none, so that a reader sees the old rows or the new ones, and keeps the old tables to go back to.
+   */
+  readonly swap?: readonly { readonly table: string; readonly shadow: string }[]
 }
 
 /** One stream of rows into one table. A step has one (its `into`) unless `outputs` says more. */
@@ -177,9 +198,9 @@ export interface Output {
   readonly compute: Readonly<Record<string, string>>
   /** Columns with one fixed text (`$chain.name`), put in by the warehouse: what is this step's own in a shared table. */
   readonly constants: Readonly<Record<string, string>>
-  /** Column that holds the number a `range` unit counts, where it is not the table's `range`. */
+  /** Column that holds the place on the axis of a `stretch` unit, where it is not the table's `range`. */
   readonly range?: string
-  /** Every number of a `range` unit gives exactly one row: `pipe verify` can name the one that is missing. */
+  /** Every number of a `stretch` unit gives exactly one row: `pipe verify` can name the one that is missing. */
   readonly oneEach?: true
 }
 
@@ -232,8 +253,8 @@ export interface PlanContext<Config> {
 export interface RunContext<Config, Cursor> extends PlanContext<Config> {
   readonly unit: Unit
   /**
-   * The cursor of this unit's last commit; undefined at its beginning. A `time` unit that begins gets the nearest one that
-   * was stored for a stretch above it.
+   * The cursor of this unit's last commit; undefined at its beginning. A unit of stretches that can't be entered anywhere
+   * (`seeks: false`) begins with the nearest one that was stored on the side from which it is read.
    */
   readonly cursor: Cursor | undefined
   /** For a `rows` unit: what is still missing, in pages. No read is held open across a commit. */
@@ -243,10 +264,10 @@ export interface RunContext<Config, Cursor> extends PlanContext<Config> {
   /** The step's REST source. Throws when the step has no source. */
   readonly http: HttpClient
   /**
-   * Takes one of the requests that this run may make (`maxRequests`, `--limit`). False: none is left. `run` then returns,
-   * the unit stays open and goes on from its cursor in the next run.
+   * The requests that this run may make (`maxRequests`, `--limit`). `take` takes one of them; false: none is left. `run`
+   * then returns, the unit stays open and goes on from its cursor in the next run.
    */
-  turn(): boolean
+  readonly budget: { take(): boolean }
   /** The head of the step's chain in this round: the same number however often it is asked. */
   head(): Promise<bigint>
   /** Aborted on Ctrl-C, on a lost claim, at the step's timeout. */
@@ -273,6 +294,11 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
   readonly example: string
   /** Whether the step needs `chain`, `source` or `into`. Checked before anything runs. */
   readonly requires?: readonly ('chain' | 'source' | 'into')[]
+  /**
+   * A gate: its batches hold `checks` only, and steps that need it run when all of them pass. It is evaluated in every run,
+   * after its needs, and never done. It wants a `task` that is due `always`.
+   */
+  readonly closes?: true
   /** How many units of one such step may be open at once. Default 4. */
   readonly units?: number
   /** What `parallel` in the file bounds: units (days, statements; the default) or requests in flight, which `lane` gets. */
@@ -280,6 +306,11 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
   check?(ctx: CheckContext<Static<C>>): Iterable<ConfigProblem>
   /** Tables that its rows are computed from inside the warehouse: commits to them say which of its units are due. */
   inputs?(ctx: CheckContext<Static<C>>): readonly StepInput[]
+  /**
+   * What its `with` says of JSON-RPC requests, for the lane of the step. `batch`: the most calls that one request may hold;
+   * without it, as many as the endpoint takes. Asked before any value is known: a field may still be a `$name`.
+   */
+  rpc?(config: Static<C>): { readonly batch?: number }
   /** Where rows go. Default: all columns into `into`. */
   outputs?(ctx: CheckContext<Static<C>>): readonly Output[]
   plan(ctx: PlanContext<Static<C>>): Iterable<Wanted> | AsyncIterable<Wanted>

@@ -34,6 +34,8 @@ export interface Coverage {
   readonly covered?: readonly (readonly [first: string, last: string])[]
   /** Why the part of the unit that is not covered still holds rows of an earlier reading. Left out: it holds none. */
   readonly redo?: string
+  /** All rows of earlier readings in the unit were deleted, though not all of it is covered. */
+  readonly cleared?: true
   /** The round (when it began, microseconds UTC, decimal text) in which the unit counts as done. Later rounds read it again. */
   readonly tentative?: string
 }
@@ -72,7 +74,7 @@ export interface LedgerRow {
   readonly updatedAt: bigint
 }
 
-/** What a commit says about its unit; fields left out stay as they are. */
+/** What a commit says about its unit; fields left out stay as they are, null clears them. */
 export interface LedgerChange {
   readonly state: UnitState
   readonly first?: bigint

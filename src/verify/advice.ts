@@ -1,5 +1,4 @@
-import type { Wanted } from '../sdk/index.js'
-import { parseIntervalKey } from '../plan/intervals.js'
+import type { Axis, Wanted } from '../sdk/index.js'
 
 /** The commands that mend what was found in one step. */
 export interface Advice {
@@ -10,27 +9,38 @@ export interface Advice {
 }
 
 /** Commands as people type them: with the params that the last run had, since another range would not mend it. */
-export function createAdvice(file: string, step: string, params: Readonly<Record<string, string>>, demo = false): Advice {
+export function createAdvice(
+  file: string,
+  step: string,
+  /** Of its units, where they lie on one. */
+  axis: Axis | undefined,
+  params: Readonly<Record<string, string>>,
+  demo = false,
+): Advice {
   const name = `${quote(file)}${demo ? ' --demo' : ''}`
   const given = Object.entries(params).map(([name, value]) => ` --param ${quote(`${name}=${value}`)}`)
   const run = `pipe run ${name}${given.join('')}`
   return {
-    reset: (unit) => [`pipe reset ${name} --step ${quote(step)}${unit === undefined ? '' : ` --range ${quote(rangeOf(unit))}`}`, run],
+    reset: (unit) => [
+      `pipe reset ${name} --step ${quote(step)}${unit === undefined ? '' : ` --range ${quote(rangeOf(unit, axis?.of))}`}`,
+      run,
+    ],
     run: () => run,
     retry: () => `pipe retry ${name} --step ${quote(step)}`,
   }
 }
 
 /** What `--range` calls a unit. */
-function rangeOf(unit: string): string {
+function rangeOf(unit: string, of: Axis['of'] | undefined): string {
   if (unit.includes('..')) return unit
-  const numbers = parseIntervalKey(unit)
-  return numbers ? `${numbers[0]}..${numbers[1]}` : `${unit}..${unit}`
+  const numbers = of === 'numbers' ? /^(-?\d+)-(-?\d+)$/.exec(unit) : null
+  return numbers ? `${numbers[1]}..${numbers[2]}` : `${unit}..${unit}`
 }
 
 /** Whether a run asks for a number again after a reset: what lies outside of its range stays as it is. */
 export function isWanted(wanted: Wanted, place: bigint): boolean {
-  return wanted.kind !== 'range' || (wanted.from <= place && place <= wanted.to)
+  if (wanted.kind !== 'stretches' || wanted.axis.of !== 'numbers' || wanted.domain === 'inputs') return true
+  return wanted.domain[0] <= place && place <= wanted.domain[1]
 }
 
 function quote(text: string): string {

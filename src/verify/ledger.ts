@@ -1,20 +1,21 @@
 import type { LedgerRow } from '../sdk/index.js'
-import { type Interval, intervalKey, parseIntervalKey, union } from '../plan/intervals.js'
+import { stretchOf as stretchOfName } from '../ledger/axis.js'
+import { type Interval, union } from '../ledger/intervals.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
 import type { PlannedUnit } from '../plan/plan.js'
 import { outputTable } from '../plan/rows-units.js'
-import { countRows } from './stretches.js'
-import { all, type Findings, linesOf, named, rowsWord, type StepView } from './view.js'
+import { countRows, stretchOf } from './stretches.js'
+import { all, type Findings, linesOf, named, numbersOf, rowsWord, type StepView } from './view.js'
 
 /** Finds what the ledger itself says is not right: gaps, what is set aside, neighbours of different chains. */
 export async function checkLedger(view: StepView, findings: Findings): Promise<void> {
   const { plan, advice } = view
   for (const { key, error, attempts } of plan.quarantined) {
     const text = `in quarantine after ${attempts} attempts: ${error.split('\n', 1)[0] ?? ''}`
-    findings.add('quarantine', text, [advice.retry(), advice.run()], parseIntervalKey(key) ? { unit: key } : { key })
+    findings.add('quarantine', text, [advice.retry(), advice.run()], plan.axis && stretchOfName(plan.axis, key) ? { unit: key } : { key })
   }
   if (plan.wanted.kind === 'rows') await findMissingRows(view, findings)
-  else if (plan.wanted.kind !== 'check') await findGaps(view, findings)
+  else await findGaps(view, findings)
   findSeams(view, findings)
 }
 
@@ -42,16 +43,15 @@ async function findMissingRows(view: StepView, findings: Findings): Promise<void
 /** What a run would do, neighbours with one reason together. Rows that are in a gap already are deleted first. */
 async function findGaps(view: StepView, findings: Findings): Promise<void> {
   const { plan, warehouse, advice } = view
-  const { wanted } = plan
-  if (wanted.kind !== 'range') {
+  if (!numbersOf(plan.wanted)) {
     // What is done and due in every run is no gap.
-    for (const unit of plan.units.filter(({ again }) => again !== true))
+    for (const unit of plan.units.filter(({ recompute }) => recompute !== true))
       findings.add('gap', `not done (${unit.reason})`, [advice.run()], { unit: unit.key })
     return
   }
   const lines = linesOf(view)
   for (const { interval, reason, redo } of gapsOf(plan.units)) {
-    const unit = intervalKey(interval)
+    const unit = `${interval[0]}-${interval[1]}`
     const there: string[] = []
     for (const { line } of redo ? [] : lines) {
       const [n = 0n] = await countRows(warehouse, line, [interval])
@@ -60,7 +60,7 @@ async function findGaps(view: StepView, findings: Findings): Promise<void> {
     const why = reason === 'new' || reason === 'missing' ? 'asked for and not in the ledger' : `to do again: ${reason}`
     findings.add(
       'gap',
-      `${interval[0] === interval[1] ? plan.unitWord.replace(/s$/, '') : plan.unitWord} ${named(interval)} ${why}${there.length > 0 ? `, though ${there.join(' and ')}` : ''}`,
+      `${interval[0] === interval[1] ? plan.word.replace(/s$/, '') : plan.word} ${named(interval)} ${why}${there.length > 0 ? `, though ${there.join(' and ')}` : ''}`,
       there.length > 0 ? advice.reset(unit) : [advice.run()],
       { unit },
     )
@@ -70,7 +70,7 @@ async function findGaps(view: StepView, findings: Findings): Promise<void> {
 function gapsOf(units: readonly PlannedUnit[]): { interval: Interval; reason: string; redo: boolean }[] {
   const byReason = new Map<string, { intervals: Interval[]; redo: boolean }>()
   for (const { piece, reason, redo } of units) {
-    if (piece.kind !== 'range') continue
+    if (piece.kind !== 'stretch') continue
     const known = byReason.get(reason)
     if (known) known.intervals.push([piece.from, piece.to])
     else byReason.set(reason, { intervals: [[piece.from, piece.to]], redo })
@@ -79,21 +79,21 @@ function gapsOf(units: readonly PlannedUnit[]): { interval: Interval; reason: st
 }
 
 /** The hash that a unit ended with is the parent hash of the next one, or one of them is of another fork. */
-function findSeams({ done, advice }: StepView, findings: Findings): void {
+function findSeams({ plan, done, advice }: StepView, findings: Findings): void {
   const byStart = new Map<bigint, LedgerRow>()
   for (const row of done) {
-    const stretch = parseIntervalKey(row.unit)
+    const stretch = stretchOf(plan.wanted, row)
     if (stretch && row.parentHash !== undefined) byStart.set(stretch[0], row)
   }
   for (const row of done) {
-    const stretch = parseIntervalKey(row.unit)
+    const stretch = stretchOf(plan.wanted, row)
     const next = stretch && byStart.get(stretch[1] + 1n)
     if (!next || row.lastHash === undefined || row.lastHash === next.parentHash) continue
-    const both = parseIntervalKey(next.unit)
+    const both = stretchOf(plan.wanted, next)
     findings.add(
       'seam',
       `ends with ${row.lastHash}, and ${next.unit} goes on from ${next.parentHash ?? ''}: one of them is of another fork`,
-      advice.reset(intervalKey([stretch[0], both?.[1] ?? stretch[1]])),
+      advice.reset(`${stretch[0]}-${both?.[1] ?? stretch[1]}`),
       { unit: row.unit },
     )
   }

@@ -1,21 +1,21 @@
-import { identifier, type LedgerRow, type Output, quoteIdentifier, sql, type Table, type Wanted } from '../sdk/index.js'
-import { type Interval, intersect, intervalKey, subtract, union } from '../plan/intervals.js'
-import { isCoveredCursor } from '../plan/plan.js'
+import { identifier, type LedgerRow, numberAxis, type Output, quoteIdentifier, sql, type Table, type Wanted } from '../sdk/index.js'
+import { nameOf } from '../ledger/axis.js'
+import { type Interval, intersect, subtract, union } from '../ledger/intervals.js'
 import { isWanted } from './advice.js'
 import { along, between, claimed, countRows, type Line, lineOf, literal, placeOf, present, stretchesOf, stretchOf } from './stretches.js'
 import { literalOf } from './tables.js'
-import { all, type FilledLine, type Findings, linesOf, named, outputsOf, rowsWord, type StepView } from './view.js'
+import { all, type FilledLine, type Findings, isComputed, linesOf, named, numbersOf, outputsOf, rowsWord, type StepView } from './view.js'
 
 /** What other steps say of the same tables: their ledger, by step. */
 export type Others = (step: string) => Promise<readonly LedgerRow[]>
 
 /** Compares the ledger with what the tables hold, unit by unit. */
 export async function checkRows(view: StepView, others: Others, findings: Findings): Promise<void> {
-  const { kind } = view.plan.wanted
-  if (kind === 'whole') await checkWhole(view, findings)
+  const { wanted } = view.plan
+  if (wanted.kind === 'task' && isComputed(wanted)) await checkWhole(view, findings)
   for (const filled of linesOf(view)) {
     const { line } = filled
-    if (kind === 'time') {
+    if (meets(wanted)) {
       findings.notes.add(`${line.table.name}: its rows are not counted, since units that meet read the same ones`)
       continue
     }
@@ -27,7 +27,7 @@ export async function checkRows(view: StepView, others: Others, findings: Findin
     if (alive > FIRST) findings.notes.add(`${line.table.name}: what its retention lets go is left out`)
     if (filled.outputs.length === 1 && filled.outputs[0]?.oneEach === true) await checkNumbers(view, line, alive, findings)
     else await checkCounts(view, filled, alive, findings)
-    if (kind !== 'intervals' || isReplaced(view, filled.outputs)) await findOrphans(view, line, alive, others, findings)
+    if (!isComputed(wanted) || isReplaced(view, filled.outputs)) await findOrphans(view, line, alive, others, findings)
   }
 }
 
@@ -56,12 +56,7 @@ export async function unexpired({ warehouse, now }: StepView, line: Line): Promi
 /** Every number of a done stretch has its row: the ones that have none are named. */
 async function checkNumbers(view: StepView, line: Line, alive: bigint, findings: Findings): Promise<void> {
   const { warehouse, done, plan, advice } = view
-  const stretches = union(
-    stretchesOf(
-      plan.wanted,
-      done.map(({ unit }) => unit),
-    ),
-  )
+  const stretches = union(stretchesOf(plan.wanted, done))
   if (stretches.length === 0) return
   const here = await present(warehouse, line)
   const table = line.table.name
@@ -70,9 +65,9 @@ async function checkNumbers(view: StepView, line: Line, alive: bigint, findings:
       const many = part[1] > part[0]
       findings.add(
         'missing',
-        `${many ? plan.unitWord : plan.unitWord.replace(/s$/, '')} ${named(part)} ${many ? 'are' : 'is'} done by the ledger, and ${table} has no ${many ? 'rows' : 'row'} for ${many ? 'them' : 'it'}`,
+        `${many ? plan.word : plan.word.replace(/s$/, '')} ${named(part)} ${many ? 'are' : 'is'} done by the ledger, and ${table} has no ${many ? 'rows' : 'row'} for ${many ? 'them' : 'it'}`,
         again(view, part),
-        { table, unit: intervalKey(part) },
+        { table, unit: nameOf(numberAxis(1), part) },
       )
     }
   }
@@ -86,7 +81,7 @@ async function checkNumbers(view: StepView, line: Line, alive: bigint, findings:
   for (const row of doubled) {
     const place = placeOf(row.place)
     if (intersect([[place, place]], stretches).length === 0) continue
-    const unit = intervalKey([place, place])
+    const unit = nameOf(numberAxis(1), [place, place])
     findings.add('surplus', `${table} has ${rowsWord(placeOf(row.n))} for ${place}, and the step gives one`, advice.reset(unit), {
       table,
       unit,
@@ -102,7 +97,7 @@ async function checkCounts(view: StepView, { line, outputs }: FilledLine, alive:
   const counted: { row: LedgerRow; stretch: Interval; ledger: bigint; exact: boolean }[] = []
   let unknown = 0
   for (const row of done) {
-    const stretch = stretchOf(plan.wanted, row.unit)
+    const stretch = stretchOf(plan.wanted, row)
     const ledger = row.rows[table]
     if (!stretch || stretch[0] < alive) continue
     if (ledger === undefined || elsewhere) unknown++
@@ -121,7 +116,7 @@ async function checkCounts(view: StepView, { line, outputs }: FilledLine, alive:
     findings.add(
       lost ? 'missing' : 'surplus',
       `${table} has ${rowsWord(n)} of it, and the unit brought ${ledger}`,
-      again(view, plan.wanted.kind === 'range' ? stretch : row.unit, stretch[0]),
+      again(view, numbersOf(plan.wanted) ? stretch : row.unit, stretch[0]),
       { table, unit: row.unit },
     )
   })
@@ -132,10 +127,12 @@ async function checkCounts(view: StepView, { line, outputs }: FilledLine, alive:
  * was counted twice; and no other unit can have overwritten its rows, since their key holds the place.
  */
 function isExact(view: StepView, row: LedgerRow, line: Line, outputs: readonly Output[]): boolean {
-  const { kind } = view.plan.wanted
-  const counted = kind === 'range' ? isCoveredCursor(row.cursor) : kind === 'intervals' && isReplaced(view, outputs)
+  const counted = isComputed(view.plan.wanted) ? isReplaced(view, outputs) : row.coverage?.covered !== undefined
   return counted && line.table.key.includes(line.column)
 }
+
+/** Units that meet read the same rows: those of time whose ends are where the clock was. */
+const meets = (wanted: Wanted) => wanted.kind === 'stretches' && wanted.axis.of === 'time' && wanted.axis.names === 'ends'
 
 const isReplaced = ({ replaced }: StepView, outputs: readonly Output[]) => outputs.every(({ id }) => replaced.has(id))
 
@@ -169,13 +166,9 @@ async function findOrphans(view: StepView, line: Line, alive: bigint, others: Ot
   const { pipeline, step, plan, warehouse, ledger } = view
   const known = [...claimed(plan.wanted, ledger)]
   // What is wanted and not done is a gap, and said there.
-  if (plan.wanted.kind === 'range') known.push([plan.wanted.from, plan.wanted.to])
-  known.push(
-    ...stretchesOf(
-      plan.wanted,
-      plan.units.map(({ key }) => key),
-    ),
-  )
+  const asked = numbersOf(plan.wanted)
+  if (asked) known.push(asked)
+  for (const { piece } of plan.units) if (piece.kind === 'stretch') known.push([piece.from, piece.to])
   for (const other of pipeline.steps) {
     const shared = other.id === step.id ? [] : other.outputs.filter((output) => output.table === line.table.name && mayShare(output, line))
     if (shared.length === 0) continue
@@ -196,7 +189,7 @@ async function findOrphans(view: StepView, line: Line, alive: bigint, others: Ot
       sql`SELECT min(${identifier(line.column)}) AS first, max(${identifier(line.column)}) AS last FROM ${identifier(table)} WHERE ${along(line, gap)}`,
     )
     const [first, last] = [literal(line.type, edge?.first), literal(line.type, edge?.last)]
-    const unit = plan.wanted.kind === 'range' ? intervalKey([placeOf(edge?.first), placeOf(edge?.last)]) : undefined
+    const unit = asked && plan.axis ? nameOf(plan.axis, [placeOf(edge?.first), placeOf(edge?.last)]) : undefined
     const own = Object.entries(line.constants).map(([name, value]) => ` AND ${quoteIdentifier(name)} = ${literalOf(value)}`)
     const column = quoteIdentifier(line.column)
     findings.add(
@@ -221,8 +214,9 @@ function sameLine(output: Output, table: Table, line: Line, wanted: Wanted): boo
 
 /** The commands that have a stretch read again. Where no run asks for it any more, they say so. */
 function again({ plan, advice }: StepView, unit: Interval | string, place?: bigint): readonly string[] {
-  const commands = advice.reset(typeof unit === 'string' ? unit : intervalKey(unit))
+  const commands = advice.reset(typeof unit === 'string' ? unit : nameOf(numberAxis(1), unit))
   const ends = typeof unit === 'string' ? (place === undefined ? [] : [place]) : unit
-  if (plan.wanted.kind !== 'range' || ends.every((end) => isWanted(plan.wanted, end))) return commands
-  return [...commands, `# with params that ask for it: the last run asked for ${plan.wanted.from} to ${plan.wanted.to} only`]
+  const asked = numbersOf(plan.wanted)
+  if (!asked || ends.every((end) => isWanted(plan.wanted, end))) return commands
+  return [...commands, `# with params that ask for it: the last run asked for ${asked[0]} to ${asked[1]} only`]
 }

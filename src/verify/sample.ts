@@ -7,22 +7,23 @@ import {
   type Random,
   type Row,
   type RpcPool,
-  type RunContext,
   sql,
   sqlText,
 } from '../sdk/index.js'
+import { runContext } from '../sdk/run-context.js'
 import type { Step } from '../pipeline/pipeline.js'
-import { parseIntervalKey } from '../plan/intervals.js'
-import { oldestKept } from '../plan/interval-units.js'
+import { nameOf, rowStretch } from '../ledger/axis.js'
+import { type Interval, mod } from '../ledger/intervals.js'
 import { KEY_COLUMN, missingCount, missingPage } from '../plan/missing.js'
 import { outputTable, single } from '../plan/rows-units.js'
 import type { Moment } from '../plan/scope.js'
+import { oldestKept } from '../plan/touched-units.js'
 import { compareRows } from './compare.js'
 import type { VerifiedStep } from './report.js'
 import { unexpired } from './rows.js'
 import { selectsOf } from './selects.js'
 import { stretchOf } from './stretches.js'
-import { all, type Findings, linesOf, type StepView } from './view.js'
+import { all, type Findings, isComputed, linesOf, numbersOf, type StepView } from './view.js'
 
 /** One endpoint, asked by itself. */
 export interface Fetcher {
@@ -50,17 +51,11 @@ const WHOLE = 100_000
 
 /** Makes units again and compares what is stored. */
 export async function sample(options: SampleOptions, findings: Findings): Promise<VerifiedStep['sampled']> {
-  switch (options.view.plan.wanted.kind) {
-    case 'range':
-    case 'rows':
-      return fetchAgain(options, findings)
-    case 'intervals':
-    case 'whole':
-      return computeAgain(options, findings)
-    default:
-      findings.notes.add('not sampled: its rows come neither from calls for blocks or rows nor from SQL')
-      return { units: 0, rows: 0 }
-  }
+  const { wanted } = options.view.plan
+  if (isComputed(wanted)) return computeAgain(options, findings)
+  if (numbersOf(wanted) || wanted.kind === 'rows') return fetchAgain(options, findings)
+  findings.notes.add('not sampled: its rows come neither from calls for blocks or rows nor from SQL')
+  return { units: 0, rows: 0 }
 }
 
 /** What is fetched again as one: a unit, or a part of a large one. */
@@ -84,7 +79,7 @@ async function fetchAgain(options: SampleOptions, findings: Findings): Promise<V
     findings.notes.add('not sampled: it has no chain')
     return { units: 0, rows: 0 }
   }
-  const samples = plan.wanted.kind === 'range' ? await rangeSamples(view, number, random) : await rowsSamples(view, number, random)
+  const samples = plan.wanted.kind === 'stretches' ? await stretchSamples(view, number, random) : await rowsSamples(view, number, random)
   let rows = 0
   for (const chosen of samples) {
     const named = chosen.from?.split(', ') ?? []
@@ -96,49 +91,74 @@ async function fetchAgain(options: SampleOptions, findings: Findings): Promise<V
   return { units: samples.length, rows }
 }
 
-async function rangeSamples(view: StepView, number: number, random: Random): Promise<Sample[]> {
+async function stretchSamples(view: StepView, number: number, random: Random): Promise<Sample[]> {
   const { done, plan } = view
-  const order = 'order' in plan.wanted ? plan.wanted.order : 'oldest-first'
+  const { wanted, axis } = plan
+  if (wanted.kind !== 'stretches' || !axis) return []
   const alive: bigint[] = []
   for (const { line } of linesOf(view)) {
     const from = await unexpired(view, line)
     if (from === undefined) return []
     alive.push(from)
   }
-  const whole = done.filter(({ unit }) => {
-    const stretch = parseIntervalKey(unit)
-    return stretch !== undefined && alive.every((from) => from <= stretch[0])
+  const whole = done.flatMap((row) => {
+    const stretch = rowStretch(axis, row)
+    return stretch && alive.every((from) => from <= stretch[0]) ? [{ stretch, from: row.endpoint }] : []
   })
-  return pick(whole, number, random).flatMap((row) => {
-    const stretch = parseIntervalKey(row.unit)
-    if (!stretch) return []
-    const size = Number(stretch[1] - stretch[0] + 1n)
-    const from = stretch[0] + BigInt(Math.floor(random() * Math.max(1, size - PIECES + 1)))
-    const to = size <= PIECES ? stretch[1] : from + BigInt(PIECES) - 1n
-    const piece = { kind: 'range', from: size <= PIECES ? stretch[0] : from, to, order } as const
-    return [
-      {
-        unit: row.unit,
-        piece,
-        size: Number(piece.to - piece.from + 1n),
-        from: row.endpoint,
-        page: undefined,
-        within: [piece.from, piece.to] as const,
-      },
-    ]
+  return pickCells(whole, axis.cut ?? 1n, number, random).map(({ cell, from: host }) => {
+    const size = Number(cell[1] - cell[0] + 1n)
+    const start = cell[0] + BigInt(Math.floor(random() * Math.max(1, size - PIECES + 1)))
+    const [from, to] = size <= PIECES ? cell : [start, start + BigInt(PIECES) - 1n]
+    return {
+      unit: nameOf(axis, cell),
+      piece: { kind: 'stretch', axis, from, to, order: wanted.order },
+      size: Number(to - from + 1n),
+      from: host,
+      page: undefined,
+      within: [from, to],
+    }
+  })
+}
+
+/** So many units of done stretches, each at most once, by chance: what is joined in the ledger is cut again. */
+function pickCells(
+  stretches: readonly { readonly stretch: Interval; readonly from: string | undefined }[],
+  cut: bigint,
+  number: number,
+  random: Random,
+): { readonly cell: Interval; readonly from: string | undefined }[] {
+  const counts = stretches.map(({ stretch: [from, to] }) => Number((to - mod(to, cut) - (from - mod(from, cut))) / cut) + 1)
+  const total = counts.reduce((sum, n) => sum + n, 0)
+  const chosen = new Set<number>()
+  while (chosen.size < Math.min(number, total)) {
+    let index = Math.floor(random() * total)
+    // One that is chosen already gives way to the next that is not.
+    while (chosen.has(index)) index = (index + 1) % total
+    chosen.add(index)
+  }
+  return [...chosen].map((index) => {
+    let rest = index
+    const at = counts.findIndex((n) => (rest < n ? true : ((rest -= n), false)))
+    const { stretch, from } = stretches[at] as (typeof stretches)[number]
+    const start = stretch[0] - mod(stretch[0], cut) + BigInt(rest) * cut
+    const end = start + cut - 1n
+    return { cell: [start > stretch[0] ? start : stretch[0], end < stretch[1] ? end : stretch[1]], from }
   })
 }
 
 /** Parts of the query: of random units where their names say what they hold, else of random places in all of it. */
 async function rowsSamples({ done, plan, pipeline, warehouse, ledger }: StepView, number: number, random: Random): Promise<Sample[]> {
-  const { wanted } = plan
+  const { wanted, axis } = plan
   if (wanted.kind !== 'rows') return []
   const into = outputTable(pipeline, plan.outputs, wanted)
   const hosts = [...new Set(ledger.flatMap(({ endpoint }) => endpoint?.split(', ') ?? []))].join(', ')
-  const cells = done.filter(({ unit }) => parseIntervalKey(unit))
+  const cells = done.flatMap((row) => {
+    const keys = axis && rowStretch(axis, row)
+    return keys ? [{ unit: row.unit, from: row.endpoint, keys }] : []
+  })
   const places =
     cells.length > 0
-      ? pick(cells, number, random).map((row) => ({ unit: row.unit, from: row.endpoint, keys: parseIntervalKey(row.unit) }))
+      ? pick(cells, number, random)
       : Array.from({ length: done.length > 0 ? number : 0 }, () => ({ unit: undefined, from: hosts, keys: undefined }))
   const samples: Sample[] = []
   for (const { unit, from, keys } of places) {
@@ -168,19 +188,13 @@ async function rowsSamples({ done, plan, pipeline, warehouse, ledger }: StepView
 async function fetchOne(options: SampleOptions, chosen: Sample, { host, rpc }: Fetcher, findings: Findings): Promise<number> {
   const { view, moment, signal } = options
   const { step, advice } = view
-  const context: RunContext<never, never> = {
-    ...options.context(),
+  const context = runContext({
+    step: options.context(),
     unit: { key: chosen.unit, piece: chosen.piece, size: chosen.size },
-    cursor: undefined,
-    input: () => pages(chosen.page),
-    rpc,
-    get http(): never {
-      throw new Error('a sample asks endpoints of a chain only')
-    },
-    head: () => moment.head(step.chain ?? ''),
-    turn: () => true,
+    ports: { input: () => pages(chosen.page), rpc, head: () => moment.head(step.chain ?? '') },
     signal,
-  }
+    user: `step ${step.id}, fetched again by verify,`,
+  })
   const { unit, within, from } = chosen
   try {
     const rows = new Map<string, Row[]>()
@@ -211,28 +225,29 @@ async function computeAgain(options: SampleOptions, findings: Findings): Promise
   const { view, number, random, signal } = options
   const { plan, done, warehouse, pipeline, step } = view
   const { wanted } = plan
-  if (wanted.kind !== 'intervals' && wanted.kind !== 'whole') return { units: 0, rows: 0 }
-  if (wanted.always) {
+  if (wanted.kind !== 'rows' && wanted.due === 'always') {
     findings.notes.add('not computed again: it uses $now')
     return { units: 0, rows: 0 }
   }
   const inputs = step.inputs.flatMap(({ table, interval }) => (typeof interval === 'object' ? [{ table, input: interval }] : []))
   const oldest = oldestKept(inputs, pipeline, view.now)
   const due = new Set(plan.units.map(({ key }) => key))
-  const current = done.filter(({ unit, rows }) => {
-    const stretch = stretchOf(wanted, unit)
+  const current = done.filter((row) => {
+    const { unit, rows } = row
+    const stretch = stretchOf(wanted, row)
     const gone = oldest !== undefined && (stretch === undefined || stretch[0] < oldest)
-    const large = wanted.kind === 'whole' && Object.values(rows).some((n) => n > WHOLE)
+    const large = wanted.kind === 'task' && Object.values(rows).some((n) => n > WHOLE)
     if (gone) findings.notes.add('what is computed from expired inputs is not computed again')
     if (large) findings.notes.add(`not computed again: it has more than ${WHOLE} rows`)
     return !gone && !large && !due.has(unit)
   })
   let compared = 0
   const chosen = pick(current, number, random)
-  for (const { unit } of chosen) {
+  for (const row of chosen) {
+    const { unit } = row
     const rows = new Map<string, Row[]>()
-    const stretch = stretchOf(wanted, unit)
-    const selects = await selectsOf(view, options.context(), unit, signal)
+    const stretch = stretchOf(wanted, row)
+    const selects = await selectsOf(view, options.context(), row, signal)
     for (const select of selects) rows.set(select.output, [...(rows.get(select.output) ?? []), ...(await all(warehouse, select.sql))])
     const within = selects.every(({ replace }) => replace) ? (stretch ?? 'all') : undefined
     compared += await compareRows(

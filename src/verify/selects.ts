@@ -1,4 +1,5 @@
-import type { Batch, PlanContext, RunContext } from '../sdk/index.js'
+import type { Batch, LedgerRow, PlanContext } from '../sdk/index.js'
+import { runContext } from '../sdk/run-context.js'
 import { stretchOf } from './stretches.js'
 import type { StepView } from './view.js'
 
@@ -6,32 +7,24 @@ import type { StepView } from './view.js'
 export async function selectsOf(
   { step, plan }: StepView,
   context: PlanContext<never>,
-  unit: string,
+  row: LedgerRow,
   signal: AbortSignal,
 ): Promise<NonNullable<Batch['selects']>> {
-  const stretch = stretchOf(plan.wanted, unit)
-  const outside = (): never => {
-    throw new Error('what SQL makes asks the warehouse only')
-  }
-  const run: RunContext<never, never> = {
-    ...context,
+  const stretch = stretchOf(plan.wanted, row)
+  const run = runContext({
+    step: context,
     unit: {
-      key: unit,
-      piece: stretch ? { kind: 'interval', start: stretch[0], end: stretch[1] + 1n } : { kind: 'once' },
+      key: row.unit,
+      piece:
+        stretch && plan.axis
+          ? { kind: 'stretch', axis: plan.axis, from: stretch[0], to: stretch[1], order: 'newest-first' }
+          : { kind: 'task' },
       size: 1,
     },
-    cursor: undefined,
-    input: outside,
-    get rpc() {
-      return outside()
-    },
-    get http() {
-      return outside()
-    },
-    head: outside,
-    turn: () => true,
+    ports: {},
     signal,
-  }
+    user: `step ${step.id}, asked for its queries by verify,`,
+  })
   const selects = []
   for await (const batch of step.definition.run(run)) selects.push(...(batch.selects ?? []))
   return selects

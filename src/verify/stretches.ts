@@ -12,12 +12,12 @@ import {
   sqlText,
   type Statement,
   type Table,
-  timeUnitStart,
   type Value,
   type Wanted,
   type WarehouseReader,
 } from '../sdk/index.js'
-import { type Interval, parseIntervalKey, union } from '../plan/intervals.js'
+import { rowStretch } from '../ledger/axis.js'
+import { type Interval, union } from '../ledger/intervals.js'
 
 const DAY_US = 86_400_000_000n
 
@@ -29,56 +29,27 @@ export interface Line {
   readonly constants: Readonly<Record<string, string>>
 }
 
-/** What the units of a step are stretches of, where they are. */
-const LAID: ReadonlyMap<Wanted['kind'], 'numbers' | 'time'> = new Map([
-  ['range', 'numbers'],
-  ['days', 'time'],
-  ['intervals', 'time'],
-  ['time', 'time'],
-])
-
 /** Where the rows of an output lie by unit, or undefined when no column says. */
 export function lineOf(output: Output, table: Table, wanted: Wanted): Line | undefined {
   const name = output.range ?? table.range
   const type = table.columns.find((column) => column.name === name)?.type
-  if (name === undefined || !type) return undefined
+  if (name === undefined || !type || wanted.kind !== 'stretches') return undefined
   const timed = type.kind === 'timestamp' || type.kind === 'date'
-  if (LAID.get(wanted.kind) !== (timed ? 'time' : 'numbers')) return undefined
-  return { table, column: name, type, constants: output.constants }
+  return timed === (wanted.axis.of === 'time') ? { table, column: name, type, constants: output.constants } : undefined
 }
 
-/** What of a line a unit holds, by its name: numbers, or microseconds UTC. Both ends are included. */
-export function stretchOf(wanted: Wanted, unit: string): Interval | undefined {
-  switch (wanted.kind) {
-    case 'range':
-      return parseIntervalKey(unit)
-    case 'days': {
-      const day = parseDay(unit)
-      return day === undefined ? undefined : [BigInt(day) * DAY_US, BigInt(day + 1) * DAY_US - 1n]
-    }
-    case 'intervals': {
-      const start = timeUnitStart(unit, wanted.everyUs)
-      return start === undefined ? undefined : [start, start + wanted.everyUs - 1n]
-    }
-    case 'time':
-      return parseIntervalKey(unit)
-    default:
-      return undefined
-  }
+/** What of a line a unit holds: numbers, or microseconds UTC. Both ends are included. */
+export function stretchOf(wanted: Wanted, row: LedgerRow): Interval | undefined {
+  return wanted.kind === 'stretches' ? rowStretch(wanted.axis, row) : undefined
 }
 
-export function stretchesOf(wanted: Wanted, units: readonly string[]): Interval[] {
-  return units.map((unit) => stretchOf(wanted, unit)).filter((stretch) => stretch !== undefined)
+export function stretchesOf(wanted: Wanted, rows: readonly LedgerRow[]): Interval[] {
+  return rows.map((row) => stretchOf(wanted, row)).filter((stretch) => stretch !== undefined)
 }
 
 /** Stretches of all units that may have rows: done ones under whatever definition, and those under way. */
 export function claimed(wanted: Wanted, rows: readonly LedgerRow[]): Interval[] {
-  return union(
-    stretchesOf(
-      wanted,
-      rows.map(({ unit }) => unit),
-    ),
-  )
+  return union(stretchesOf(wanted, rows))
 }
 
 /** Conditions for the rows of a line; `within` narrows them to a stretch, whose ends may be open. */

@@ -3,6 +3,7 @@ import {
   identifier,
   isExactNumber,
   joinSql,
+  type LedgerRow,
   type Output,
   quoteIdentifier,
   type Row,
@@ -12,7 +13,7 @@ import {
   type Table,
   type Value,
 } from '../sdk/index.js'
-import { intervalKey, parseIntervalKey } from '../plan/intervals.js'
+import { rowStretch } from '../ledger/axis.js'
 import { along, lineOf, placeOf } from './stretches.js'
 import { all, type Findings, MOST, outputsOf, rowsWord, type StepView, unitAt } from './view.js'
 
@@ -123,11 +124,13 @@ export function unitOf(view: StepView, output: Output, table: Table, row: Row, w
     const [target] = Object.entries(wanted.copied).find(([, from]) => from === source) ?? []
     const value = target === undefined || wanted.key.length > 1 ? undefined : row[target]
     if (typeof value !== 'bigint') return undefined
-    const holds = (unit: string) => {
-      const cell = parseIntervalKey(unit)
+    const { axis } = view.plan
+    if (!axis) return undefined
+    const holds = (row: LedgerRow) => {
+      const cell = rowStretch(axis, row)
       return cell !== undefined && cell[0] <= value && value <= cell[1]
     }
-    return (whole ? view.ledger.find(({ unit }) => holds(unit))?.unit : undefined) ?? intervalKey([value, value])
+    return (whole ? view.ledger.find(holds)?.unit : undefined) ?? `${value}-${value}`
   }
   const line = lineOf(output, table, wanted)
   const value = line && row[line.column]

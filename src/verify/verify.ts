@@ -11,7 +11,7 @@ import { checkRows } from './rows.js'
 import { type Fetcher, sample } from './sample.js'
 import { selectsOf } from './selects.js'
 import { checkTables } from './tables.js'
-import { Findings, type StepView } from './view.js'
+import { Findings, isComputed, type StepView } from './view.js'
 
 export interface VerifyOptions {
   readonly pipeline: Pipeline
@@ -87,7 +87,7 @@ async function verifyStep(
   }
   try {
     const plan = await planStep({ ...options, step, limit: undefined, upstream: [] })
-    const ledger = await warehouse.units(pipeline.name, step.id)
+    const ledger = plan.ledger.rows
     const base: StepView = {
       pipeline,
       step,
@@ -96,12 +96,12 @@ async function verifyStep(
       ledger,
       done: ledger.filter((row) => row.state === 'done' && row.fingerprint === plan.fingerprint),
       replaced: new Set(),
-      advice: createAdvice(pipeline.file, step.id, given, options.demo),
+      advice: createAdvice(pipeline.file, step.id, plan.axis, given, options.demo),
       now,
     }
     const context = () => planContext({ pipeline, warehouse, step }, plan.config, plan.scope)
     const view = { ...base, replaced: await replacedOutputs(base, context(), options.signal) }
-    if (plan.wanted.kind === 'check') {
+    if (step.definition.closes === true) {
       const open = step.needs.filter((need) => about.wrong.has(need))
       if (open.length > 0) findings.notes.add(`not evaluated: there are findings in ${open.join(', ')}`)
       else await checkGate(view, context(), options.signal, findings)
@@ -123,10 +123,9 @@ async function verifyStep(
 }
 
 async function replacedOutputs(view: StepView, context: PlanContext<never>, signal: AbortSignal): Promise<ReadonlySet<string>> {
-  const { kind } = view.plan.wanted
   const [row] = view.done
-  if ((kind !== 'intervals' && kind !== 'whole') || !row) return new Set()
-  const selects = await selectsOf(view, context, row.unit, signal)
+  if (!isComputed(view.plan.wanted) || !row) return new Set()
+  const selects = await selectsOf(view, context, row, signal)
   const kept = new Set(selects.filter(({ replace }) => !replace).map(({ output }) => output))
   return new Set(selects.map(({ output }) => output).filter((output) => !kept.has(output)))
 }

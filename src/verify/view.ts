@@ -1,6 +1,7 @@
-import type { LedgerRow, Output, Row, Statement, Table, Warehouse } from '../sdk/index.js'
+import type { LedgerRow, Output, Row, Statement, Table, Wanted, Warehouse } from '../sdk/index.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
-import { type Interval, intervalKey } from '../plan/intervals.js'
+import { nameOf } from '../ledger/axis.js'
+import type { Interval } from '../ledger/intervals.js'
 import type { StepPlan } from '../plan/plan.js'
 import type { Advice } from './advice.js'
 import type { Check, Difference, Finding } from './report.js'
@@ -90,11 +91,11 @@ export function linesOf(view: StepView): FilledLine[] {
 /** The unit that holds a place of a line, or undefined. Of numbers just that one, unless all of the unit is asked for. */
 export function unitAt({ plan, ledger }: StepView, place: bigint, whole: boolean): string | undefined {
   const found = ledger.find((row) => {
-    const stretch = stretchOf(plan.wanted, row.unit)
+    const stretch = stretchOf(plan.wanted, row)
     return stretch !== undefined && stretch[0] <= place && place <= stretch[1]
   })
   if (!found) return undefined
-  return plan.wanted.kind === 'range' && !whole ? intervalKey([place, place]) : found.unit
+  return plan.axis?.of === 'numbers' && !whole ? nameOf(plan.axis, [place, place]) : found.unit
 }
 
 export async function all(warehouse: StepView['warehouse'], statement: Statement): Promise<Row[]> {
@@ -108,4 +109,15 @@ export function rowsWord(n: bigint | number): string {
   return `${n} ${String(n) === '1' ? 'row' : 'rows'}`
 }
 
-export const named = (interval: Interval) => (interval[0] === interval[1] ? String(interval[0]) : intervalKey(interval))
+/** A stretch of numbers in words: one number, or `first-last`. */
+export const named = ([from, to]: Interval) => (from === to ? String(from) : `${from}-${to}`)
+
+/** Whether SQL makes the rows from what is in the warehouse. */
+export function isComputed(wanted: Wanted): boolean {
+  return wanted.kind === 'stretches' ? wanted.domain === 'inputs' : wanted.kind === 'task' && wanted.due !== 'once'
+}
+
+/** The domain of stretches of numbers; undefined for other units. */
+export function numbersOf(wanted: Wanted): Interval | undefined {
+  return wanted.kind === 'stretches' && wanted.axis.of === 'numbers' && wanted.domain !== 'inputs' ? wanted.domain : undefined
+}

@@ -1,13 +1,15 @@
 import { builtIn } from '../../plugins/index.js'
 import { systemClock } from '../../src/cli/system-clock.js'
 import type { Chain, Pipeline, Step } from '../../src/pipeline/pipeline.js'
-import { initialView, reduce } from '../../src/report/view.js'
+import { reduce } from '../../src/report/reduce.js'
+import { initialView } from '../../src/report/view.js'
 import { openChainRpc } from '../../src/rpc/pool.js'
 import { createBus } from '../../src/run/bus.js'
 import { run } from '../../src/run/run.js'
 import {
   defaultOutputs,
   defineStep,
+  numberAxis,
   type Json,
   parseColumnType,
   type RpcPool,
@@ -196,7 +198,7 @@ export function idlePipeline(units: number): Pipeline {
     config: Type.Object({}),
     example: '',
     *plan() {
-      yield { kind: 'range', from: 0n, to: BigInt(units - 1), chunk: 1, order: 'oldest-first', requests: 0 }
+      yield { kind: 'stretches', axis: numberAxis(1), domain: [0n, BigInt(units - 1)], due: 'uncovered', order: 'oldest-first' }
     },
     async *run() {},
   })

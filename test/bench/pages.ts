@@ -132,7 +132,7 @@ steps:
     source: config,
     clock: systemClock,
     random: () => 0.5,
-    emit: (fact) => void (fact.type === 'http:request' && requests++),
+    emit: (fact) => void (fact.type === 'request' && requests++),
   })
   const started = performance.now()
   const { outcome } = await run({

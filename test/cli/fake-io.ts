@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { Writable } from 'node:stream'
 import { systemClock } from '../../src/cli/system-clock.js'
 import type { Io } from '../../src/cli/io.js'
@@ -21,6 +22,7 @@ export function fakeIo(given: Partial<Io> = {}): Io & { readonly out: () => stri
     alive: () => true,
     clock: systemClock,
     random: () => 0.5,
+    newId: () => randomUUID(),
     atExit: () => () => undefined,
     ...given,
     out: () => out.join(''),

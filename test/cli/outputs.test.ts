@@ -44,7 +44,7 @@ test('`pipe run --output json` prints one event a line, each of which fits its s
   const retried = await eventsOfRun([{ kind: 'rate-limit', retryAfter: 0, methods: ['eth_getBalance'], times: 1 }])
   expect(retried).toMatchObject({ wrong: [], first: 'run:started', last: 'run:ended' })
   const work = ['run:resolved', 'step:planned', 'step:started', 'unit:started', 'batch:committed', 'commit:done', 'unit:done', 'step:ended']
-  expect(retried.types).toEqual(expect.arrayContaining([...work, 'check:evaluated', 'rpc:request', 'rpc:retry', 'rpc:endpoint']))
+  expect(retried.types).toEqual(expect.arrayContaining([...work, 'check:evaluated', 'request', 'retry', 'endpoint']))
 
   const broken = await eventsOfRun([
     { kind: 'error', error: { code: 3, message: 'execution reverted' }, methods: ['eth_getBalance'], after: 500 },

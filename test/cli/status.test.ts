@@ -3,11 +3,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { StopSignal } from '../../src/cli/io.js'
+import { StopSignal } from '../../src/session/surroundings.js'
 import { runCli } from '../../src/cli/main.js'
-import type { StatusReport } from '../../src/cli/status.js'
+import type { StatusReport } from '../../src/report/status.js'
 import { systemClock } from '../../src/cli/system-clock.js'
-import { initialView, reduce } from '../../src/report/view.js'
+import { reduce } from '../../src/report/reduce.js'
+import { initialView } from '../../src/report/view.js'
 import type { Json, RunFact } from '../../src/sdk/index.js'
 import { openStateStore } from '../../src/state/open.js'
 import type { StateStore } from '../../src/state/store.js'
@@ -53,7 +54,7 @@ test('--json tells of the running run and fits its schema', async () => {
     startedAt: '2026-03-01T12:00:00.000Z',
     elapsedMs: 5_000,
   })
-  expect(report.steps).toMatchObject([{ id: 'check', state: 'running', unit: 'checks', done: 0, total: 1 }])
+  expect(report.steps).toMatchObject([{ id: 'check', state: 'running', word: 'checks', done: 0, total: 1 }])
 })
 
 test('--watch prints until the run has ended, and gives its lines one by one as JSON', async () => {
@@ -112,7 +113,7 @@ async function startRun(): Promise<StateStore> {
       host: 'here',
       steps: [{ id: 'check', title: 'check', type: 'gate', needs: [] }],
     },
-    { type: 'step:planned', step: 'check', units: 1, pieces: 1, done: 0, requests: 0, reasons: { new: 1 }, unit: 'checks' },
+    { type: 'step:planned', step: 'check', units: 1, pieces: 1, done: 0, requests: 0, reasons: { new: 1 }, word: 'checks' },
     { type: 'step:started', step: 'check' },
   ]
   const view = facts.reduce((seen, fact) => reduce(seen, { run: 'run-1', at: startedAt, ...fact }), initialView())

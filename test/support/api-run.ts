@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createRedactor } from '../../src/cli/redact.js'
+import { createRedactor } from '../../src/session/redact.js'
 import { systemClock } from '../../src/cli/system-clock.js'
-import { openSources } from '../../src/cli/wire.js'
+import { openSources } from '../../src/session/sources.js'
 import type { Pipeline } from '../../src/pipeline/pipeline.js'
 import { readPipeline } from '../../src/pipeline/read.js'
 import { run, type RunResult } from '../../src/run/run.js'
@@ -97,7 +97,7 @@ export async function runAt(pipeline: Pipeline, warehouse: Warehouse, { now, die
   const io = fakeIo({ random: () => 0 })
   const facts: RunFact[] = []
   const emit = (fact: RunFact) => void facts.push(fact)
-  const sources = openSources({ pipeline, io, emit })
+  const sources = openSources({ pipeline, surroundings: io, emit })
   try {
     const { outcome, steps } = await run({
       pipeline,
@@ -115,7 +115,9 @@ export async function runAt(pipeline: Pipeline, warehouse: Warehouse, { now, die
       redact: createRedactor(pipeline.secrets),
       onCheck: () => undefined,
     })
-    const failures = facts.flatMap((fact) => (fact.type === 'unit:failed' ? [`${fact.code}: ${fact.error}`] : []))
+    const failures = facts.flatMap((fact) =>
+      fact.type === 'unit:failed' || fact.type === 'key:failed' ? [`${fact.code}: ${fact.error}`] : [],
+    )
     return { outcome, reasons: [...[...steps.values()].flatMap(({ reason }) => reason ?? []), ...failures], facts }
   } finally {
     await sources.close()

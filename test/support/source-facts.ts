@@ -2,7 +2,7 @@ import { posix } from 'node:path'
 import ts from 'typescript'
 import type { SourceText } from '../../src/cli/generate/error-docs.js'
 
-const below = ['plan', 'pipeline', 'registry', 'sdk']
+const below = ['plan', 'ledger', 'pipeline', 'registry', 'sdk']
 
 /** What each room may import of ours. `cli` may import everything. */
 const rule: Readonly<Record<string, readonly string[]>> = {
@@ -12,15 +12,19 @@ const rule: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(['warehouse', 'state'].map((room) => [room, ['postgres', 'sdk']])),
   registry: ['plugins', 'sdk'],
   pipeline: ['registry', 'sdk'],
+  ledger: ['pipeline', 'sdk'],
   plan: below.slice(1),
   run: below,
   // Looks at what was planned and done, runs nothing of it: it needs what `run` needs.
   verify: below,
-  report: below,
+  // Renders what was planned, verified and kept, as well as what runs.
+  report: [...below, 'state', 'verify'],
+  // What a command, a server and a worker do with a pipeline: all that does work, and nothing of a terminal.
+  session: [...below, 'http', 'net', 'report', 'rpc', 'run', 'state', 'verify', 'warehouse'],
 }
 
 const sentence =
-  'cli -> everything; run -> plan -> pipeline -> registry; report, verify -> plan; rpc, http -> net; warehouse, state -> postgres; net, postgres, sandbox, plugins -> sdk only; sdk -> nothing of ours'
+  'cli -> everything; session -> run, report, state, verify, warehouse, rpc, http, net; run -> plan -> ledger -> pipeline -> registry; report -> verify, state, plan; verify -> plan; rpc, http -> net; warehouse, state -> postgres; net, postgres, sandbox, plugins -> sdk only; sdk -> nothing of ours'
 
 /** Imports that go up, or sideways: `file:line imports what, but <the rule>`. */
 export function importProblems(sources: readonly SourceText[]): readonly string[] {

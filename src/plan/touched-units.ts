@@ -5,28 +5,33 @@ import {
   type LedgerRow,
   sql,
   type Statement,
-  timeUnit,
   timeUnitStart,
   touchedBounds,
   touchedStarts,
   type Wanted,
   type Warehouse,
 } from '../sdk/index.js'
+import { nameOf } from '../ledger/axis.js'
+import { redoReason } from '../ledger/fingerprints.js'
+import type { Ledger, Quarantined } from '../ledger/standing.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
-import { type Ledger, MAX_UNITS, type PlannedUnit, type Quarantined, redoReason, TooManyUnitsError } from './plan.js'
+import { MAX_UNITS, type PlannedUnit, TooManyUnitsError } from './plan.js'
 import type { Moment } from './scope.js'
+import type { StretchesWanted } from './stretch-units.js'
 
-interface Options<Kind extends Wanted['kind']> {
+export type TaskWanted = Extract<Wanted, { kind: 'task' }>
+
+interface Options<W extends Wanted> {
   readonly pipeline: Pipeline
   readonly step: Step
-  readonly wanted: Extract<Wanted, { kind: Kind }>
+  readonly wanted: W
   readonly ledger: Ledger
   readonly warehouse: Warehouse
   readonly limit: number | undefined
   readonly moment: Moment
 }
 
-interface IntervalCut {
+interface TouchedCut {
   units: PlannedUnit[]
   done: number
   leftOut: number
@@ -39,9 +44,12 @@ interface IntervalCut {
  * whose inputs have rows, those done under another definition. One that looks back to rows is there once it has begun. One
  * that is not wholly inside the retention of its inputs is kept as it is: computed from what is left it would be wrong.
  */
-export async function intervalUnits(options: Options<'intervals'>): Promise<IntervalCut> {
+export async function touchedUnits(options: Options<StretchesWanted>): Promise<TouchedCut> {
   const { pipeline, step, wanted, ledger, warehouse, limit, moment } = options
-  const { everyUs } = wanted
+  const { axis } = wanted
+  const everyUs = axis.cut
+  if (everyUs === undefined || axis.of !== 'time')
+    throw new Error(`step ${step.id}: what is computed from inputs is cut into units of time`)
   const inputs = step.inputs.flatMap(({ table, interval }) => (typeof interval === 'object' ? [{ table, input: interval }] : []))
   const touched = new Set((await warehouse.touched(pipeline.name, step.id)).map(({ unit }) => unit))
   const rows = new Map(ledger.rows.map((row) => [row.unit, row]))
@@ -53,52 +61,57 @@ export async function intervalUnits(options: Options<'intervals'>): Promise<Inte
   for (const unit of [...rows.keys(), ...touched]) add(unit)
   for (const { table, input } of inputs) await addRows(starts, { table, input, now: moment.now }, warehouse)
   // Done in other stretches before: their rows lie where this definition may have nothing to compute from.
-  const otherwise = ledger.rows.some(
-    ({ unit, fingerprint }) => fingerprint !== ledger.fingerprint && timeUnitStart(unit, everyUs) === undefined,
-  )
+  const otherwise = ledger.rows.some((row) => row.fingerprint !== ledger.fingerprint && timeUnitStart(row.unit, everyUs) === undefined)
   if (otherwise) for (const output of ownRows(step, pipeline, everyUs)) await addRows(starts, { ...output, now: moment.now }, warehouse)
   if (BigInt(starts.size) > MAX_UNITS) throw new TooManyUnitsError(step.id, BigInt(starts.size))
 
   const oldest = oldestKept(inputs, pipeline, moment.now)
-  const cut: IntervalCut = { units: [], done: 0, leftOut: 0, quarantined: [], kept: [] }
+  const cut: TouchedCut = { units: [], done: 0, leftOut: 0, quarantined: [], kept: [] }
   for (const start of [...starts].sort((a, b) => (a < b ? 1 : -1))) {
-    const key = timeUnit(start, everyUs)
+    const key = nameOf(axis, [start, start + everyUs - 1n])
     const row = rows.get(key)
     const state = stateOf(row, ledger.fingerprint, touched.has(key))
     const expired = oldest !== undefined && start < oldest
     if (state.kind === 'quarantined') cut.quarantined.push({ key, error: row?.error ?? '', attempts: row?.attempts ?? 0 })
-    else if (state.kind === 'done' && (expired || !wanted.always)) cut.done++
+    else if (state.kind === 'done' && (expired || wanted.due !== 'always')) cut.done++
     else if (expired) cut.kept.push(key)
     else if (limit !== undefined && cut.units.length >= limit) cut.leftOut++
     else
       cut.units.push({
         key,
-        piece: { kind: 'interval', start, end: start + everyUs },
+        piece: { kind: 'stretch', axis, from: start, to: start + everyUs - 1n, order: wanted.order },
         size: 1,
         redo: false,
-        ...(state.kind === 'done' ? { reason: USES_NOW, again: true } : { reason: state.reason }),
+        reason: state.kind === 'done' ? USES_NOW : state.reason,
+        recompute: state.kind === 'done',
       })
   }
   return cut
 }
 
-/** The one unit of a step that is computed as a whole. With `--limit` it gives so many rows, and is not done. */
-export async function wholeUnits({ pipeline, step, wanted, ledger, warehouse, limit }: Options<'whole'>): Promise<IntervalCut> {
-  const touched = (await warehouse.touched(pipeline.name, step.id)).some(({ unit }) => unit === 'all')
+/**
+ * The one unit of a task. With `--limit` one that is computed from inputs gives so many rows, and is not done; one that asks
+ * page by page makes so many requests.
+ */
+export async function taskUnits({ pipeline, step, wanted, ledger, warehouse, limit }: Options<TaskWanted>): Promise<TouchedCut> {
+  const touched = wanted.due !== 'once' && (await warehouse.touched(pipeline.name, step.id)).some(({ unit }) => unit === 'all')
   const row = ledger.rows.find(({ unit }) => unit === 'all')
   const state = stateOf(row, ledger.fingerprint, touched)
   const none = { units: [], done: 0, leftOut: 0, quarantined: [], kept: [] }
   if (state.kind === 'quarantined') return { ...none, quarantined: [{ key: 'all', error: row?.error ?? '', attempts: row?.attempts ?? 0 }] }
-  if (state.kind === 'done' && !wanted.always) return { ...none, done: 1 }
+  if (state.kind === 'done' && wanted.due !== 'always') return { ...none, done: 1 }
+  const rows = wanted.due === 'once' ? undefined : limit
   const unit: PlannedUnit = {
     key: 'all',
-    piece: { kind: 'once' },
+    piece: { kind: 'task' },
     size: 1,
-    redo: false,
-    ...(state.kind === 'done' ? { reason: USES_NOW, again: true } : { reason: state.reason }),
-    limit,
+    // Of a task that is done once, what it did under another definition is done again; rows of a query are replaced by it.
+    redo: wanted.due === 'once' && row !== undefined && row.fingerprint !== ledger.fingerprint && row.state !== 'pending',
+    reason: state.kind === 'done' ? USES_NOW : state.reason,
+    recompute: state.kind === 'done',
+    limit: rows,
   }
-  return { ...none, units: [unit], leftOut: limit === undefined ? 0 : 1 }
+  return { ...none, units: [unit], leftOut: rows === undefined ? 0 : 1 }
 }
 
 const USES_NOW = 'uses $now'

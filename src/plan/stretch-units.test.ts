@@ -1,37 +1,23 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { LedgerRow, UnitState } from '../sdk/index.js'
-import { type Interval, intervalKey, parseIntervalKey } from './intervals.js'
-import { coveredCursor, namedUnits, outdated, rangeUnits, redoReason, RESET_FINGERPRINT } from './plan.js'
+import { dayAxis, type LedgerRow, numberAxis, parseInstant, type UnitState } from '../sdk/index.js'
+import { ledgerRow } from '../../test/support/ledger-row.js'
+import { nameOf, stretchOf } from '../ledger/axis.js'
+import { outdated, redoReason, RESET_FINGERPRINT } from '../ledger/fingerprints.js'
+import type { Interval } from '../ledger/intervals.js'
+import { type Ledger, stored } from '../ledger/standing.js'
+import { stretchUnits } from './stretch-units.js'
 
 const FP = 'now'
-
-function row(unit: string, state: UnitState, change: Partial<LedgerRow> = {}): LedgerRow {
-  return {
-    step: 's',
-    unit,
-    state,
-    fingerprint: FP,
-    epoch: 1n,
-    first: undefined,
-    last: undefined,
-    coverage: undefined,
-    cursor: undefined,
-    rows: {},
-    attempts: 0,
-    endpoint: undefined,
-    parentHash: undefined,
-    lastHash: undefined,
-    evidence: undefined,
-    error: undefined,
-    startedAt: 0n,
-    updatedAt: 0n,
-    ...change,
-  }
-}
+const axis = numberAxis(100)
+const row = (unit: string, state: UnitState, change: Partial<LedgerRow> = {}) => ledgerRow(unit, { state, ...change })
+const intervalKey = (interval: Interval) => nameOf(axis, interval)
+const parseIntervalKey = (name: string) => stretchOf(axis, name)
 
 const wanted = (from: bigint, to: bigint, chunk = 100, order: 'newest-first' | 'oldest-first' = 'oldest-first') =>
-  ({ kind: 'range', from, to, chunk, order, requests: 1 }) as const
+  ({ kind: 'stretches', axis: numberAxis(chunk), domain: [from, to], due: 'uncovered', order }) as const
+const rangeUnits = (step: string, what: ReturnType<typeof wanted>, ledger: Ledger, limit: number | undefined) =>
+  stretchUnits(what, ledger, { step, limit, now: 0n })
 
 const intervals = fc.array(
   fc
@@ -46,7 +32,7 @@ const numbers = (list: Iterable<Interval>) => {
   return set
 }
 
-describe('rangeUnits', () => {
+describe('units of blocks', () => {
   it('plans each number that is wanted and not done exactly once, in units that cross no border, whatever the ledger holds', () => {
     fc.assert(
       fc.property(
@@ -62,7 +48,7 @@ describe('rangeUnits', () => {
             ...done.map((interval) => row(intervalKey(interval), 'done')),
             ...stale.map((interval) => row(intervalKey(interval), 'done', { fingerprint: 'before' })),
             // A unit that a kill left: only what its commits covered counts.
-            ...partial.map(([a, b]) => row(intervalKey([a, b + 50n]), 'running', { cursor: coveredCursor([[a, b]], undefined) })),
+            ...partial.map(([a, b]) => row(intervalKey([a, b + 50n]), 'running', { coverage: { covered: stored([[a, b]]) } })),
           ]
           const all: Interval = [BigInt(from), BigInt(from + length)]
           const { units } = rangeUnits('s', wanted(...all, chunk, order), { rows, fingerprint: FP }, undefined)
@@ -124,7 +110,7 @@ describe('rangeUnits', () => {
   })
 
   it('a redo that was killed goes on with its rest, which still has old rows to delete', () => {
-    const rows = [row('0-99', 'running', { cursor: coveredCursor([[50n, 99n]], 'changed: row') })]
+    const rows = [row('0-99', 'running', { coverage: { covered: stored([[50n, 99n]]), redo: 'changed: row' } })]
     const { units } = rangeUnits('s', wanted(0n, 99n), { rows, fingerprint: FP }, undefined)
     expect(units.map(({ key, reason, redo }) => [key, reason, redo])).toEqual([['0-49', 'changed: row', true]])
   })
@@ -134,16 +120,35 @@ describe('rangeUnits', () => {
   })
 })
 
-describe('namedUnits', () => {
+describe('units of days', () => {
+  const at = (text: string) => parseInstant(text) ?? 0n
+  const days = (rows: readonly LedgerRow[], to = '2024-03-03T23:59:59.999999Z', now = '2024-04-01') =>
+    stretchUnits(
+      { kind: 'stretches', axis: dayAxis, domain: [at('2024-03-01'), at(to)], due: 'uncovered', order: 'oldest-first', whenOver: true },
+      { rows, fingerprint: FP },
+      { step: 's', limit: undefined, now: at(now) },
+    )
+
   it('a day is done once under a definition and done again under another', () => {
-    const days = ['2024-03-01', '2024-03-02', '2024-03-03'].map((day) => ({ key: day, piece: { kind: 'day' as const, day }, size: 1 }))
-    const rows = [row('2024-03-01', 'done'), row('2024-03-02', 'done', { fingerprint: 'a row:1' })]
-    const { units, done } = namedUnits(days, { rows, fingerprint: FP }, undefined)
-    expect(units.map(({ key, reason, redo }) => [key, reason, redo])).toEqual([
-      ['2024-03-02', 'changed: row', true],
-      ['2024-03-03', 'new', false],
+    const { units, done } = days([row('2024-03-01', 'done'), row('2024-03-02', 'done', { fingerprint: 'a row:1' })])
+    expect(units.map(({ key, reason, redo, size }) => [key, reason, redo, size])).toEqual([
+      ['2024-03-02', 'changed: row', true, 1],
+      ['2024-03-03', 'new', false, 1],
     ])
-    expect(done).toBe(1)
+    expect(done).toBe(dayAxis.each)
+  })
+
+  it('a day that was read half is cut at its hole, and the hole is named by both ends', () => {
+    const noon = at('2024-03-02T12:00:00Z')
+    const half = { first: at('2024-03-02'), last: at('2024-03-03') - 1n, coverage: { covered: stored([[at('2024-03-02'), noon - 1n]]) } }
+    const { units } = days([row('2024-03-01', 'done'), row('2024-03-02', 'running', half), row('2024-03-03', 'done')])
+    expect(units.map(({ key, size }) => [key, size])).toEqual([['2024-03-02T12:00:00Z..2024-03-02T23:59:59.999999Z', 0.5]])
+  })
+
+  it('a day is no unit before it is over', () => {
+    expect(days([], '2024-03-03T05:00:00Z', '2024-03-03T05:00:00Z').units.map(({ key }) => key)).toEqual(['2024-03-01', '2024-03-02'])
+    expect(days([], '2024-03-02T23:59:59.999999Z', '2024-03-03').units.map(({ key }) => key)).toEqual(['2024-03-01', '2024-03-02'])
+    expect(days([], '2024-03-02T23:59:59.999999Z', '2024-03-02T23:59:59Z').units.map(({ key }) => key)).toEqual(['2024-03-01'])
   })
 })
 

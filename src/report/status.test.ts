@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { initialView, reduce, type RunView } from '../report/view.js'
+import { reduce } from './reduce.js'
+import { initialView, type RunView } from './view.js'
 import type { Json, RunFact } from '../sdk/index.js'
 import type { RunRecord } from '../state/store.js'
 import { renderStatus, statusReport } from './status.js'
@@ -27,10 +28,10 @@ const running: readonly (readonly [number, RunFact])[] = [
       ],
     },
   ],
-  [0, { type: 'step:planned', step: 'blocks', units: 1, pieces: 1_000, done: 24, requests: 1_000, reasons: {}, unit: 'blocks' }],
+  [0, { type: 'step:planned', step: 'blocks', units: 1, pieces: 1_000, done: 24, requests: 1_000, reasons: {}, word: 'blocks' }],
   [0, { type: 'step:started', step: 'blocks' }],
   [2_000, { type: 'batch:committed', step: 'blocks', unit: 'u', pieces: 400, rows: { blocks: 400 }, doubles: 0 }],
-  [2_000, { type: 'rpc:request', chain: 'ethereum', figures: { endpoint: 'a.example', calls: 400, bytes: 1, ms: 50 } }],
+  [2_000, { type: 'request', from: { chain: 'ethereum' }, figures: { endpoint: 'a.example', calls: 400, bytes: 1, ms: 50 } }],
   [2_000, { type: 'key:quarantined', step: 'blocks', unit: 'u', key: '7', error: 'gone\x1b[2J', code: 'GONE' }],
 ]
 
@@ -109,7 +110,7 @@ test('the JSON says the same in plain fields', () => {
         id: 'blocks',
         title: 'Blocks',
         state: 'running',
-        unit: 'blocks',
+        word: 'blocks',
         done: 400,
         total: 1_000,
         before: 24,
@@ -120,7 +121,7 @@ test('the JSON says the same in plain fields', () => {
         elapsedMs: 4_000,
         etaMs: 6_000,
       },
-      { ...step, id: 'complete', title: 'complete', state: 'waiting', unit: null, done: 0, total: null, before: 0 },
+      { ...step, id: 'complete', title: 'complete', state: 'waiting', word: null, done: 0, total: null, before: 0 },
     ],
     checks: [{ ...check, step: 'complete', at: '2026-11-22T06:28:03.000Z' }],
     quarantined: { count: 1, first: [{ step: 'blocks', unit: 'u', key: '7', error: 'gone\x1b[2J', code: 'GONE' }] },
@@ -193,4 +194,10 @@ test('a pipeline that never ran says how to run it', () => {
 
 test('a run of which the view was never written is shown without steps', () => {
   expect(renderStatus({ ...input, runs: [record({ view: undefined })], checks: [] })).toContain('running for 0:04')
+})
+
+test('the view that an older version kept is shown with what it says', () => {
+  const view = JSON.parse(JSON.stringify(record({}).view).replaceAll('"word":"blocks"', '"unit":"blocks"')) as Json
+  const { steps } = statusReport({ ...input, runs: [record({ view })], checks: [] })
+  expect(steps[0]).toMatchObject({ id: 'blocks', word: null, done: 400 })
 })

@@ -1,5 +1,5 @@
 /** The requests that a step may make in one run. */
-export class Turns {
+export class Budget {
   readonly most: number
   #left: number
 
@@ -20,4 +20,22 @@ export class Turns {
 
   /** Whether someone wanted more than there were. */
   refused = false
+
+  /** The budget as one unit sees it: it takes from the same requests, and knows whether this unit was refused one. */
+  share(): BudgetShare {
+    const share = {
+      refused: false,
+      take: () => {
+        const granted = this.take()
+        share.refused ||= !granted
+        return granted
+      },
+    }
+    return share
+  }
+}
+
+export interface BudgetShare {
+  take(): boolean
+  readonly refused: boolean
 }

@@ -1,7 +1,6 @@
-import { formatInstant, parseInstant } from '../sdk/index.js'
+import type { Interval } from '../sdk/index.js'
 
-/** A stretch of whole numbers, both ends included. */
-export type Interval = readonly [from: bigint, to: bigint]
+export type { Interval }
 
 /** The same numbers as sorted stretches that neither touch nor overlap. */
 export function union(intervals: Iterable<Interval>): Interval[] {
@@ -76,33 +75,19 @@ export function take(intervals: readonly Interval[], limit: bigint, from: 'start
   return from === 'start' ? result : result.reverse()
 }
 
-/** `18000500-18000999`. */
-export function intervalKey([from, to]: Interval): string {
-  return `${from}-${to}`
+/** Whether a stretch shares a number with one of these. */
+export function overlaps(intervals: readonly Interval[], [from, to]: Interval): boolean {
+  return intervals.some((other) => other[0] <= to && other[1] >= from)
 }
 
-/** `2024-03-01T00:00:00Z..2024-03-01T23:59:59.999999Z`: microseconds UTC, both included. */
-export function timeKey([from, to]: Interval): string {
-  return `${formatInstant(from)}..${formatInstant(to)}`
+/** The first and the last number of sorted stretches; empty where there are none. */
+export function hull(intervals: readonly Interval[]): Interval | [] {
+  const first = intervals[0]
+  const last = intervals.at(-1)
+  return first && last ? [first[0], last[1]] : []
 }
 
-/** The stretch that a key names, in numbers or in microseconds UTC; undefined for another kind of key. */
-export function parseIntervalKey(key: string): Interval | undefined {
-  const match = /^(-?\d+)-(-?\d+)$/.exec(key)
-  if (match) return [BigInt(match[1] ?? ''), BigInt(match[2] ?? '')]
-  const [first, last, ...more] = key.split('..')
-  if (first === undefined || last === undefined || more.length > 0) return undefined
-  const [from, to] = [parseInstant(first), parseInstant(last)]
-  if (from === undefined || to === undefined) return undefined
-  // Names of other units hold two dots, too, and may look like times.
-  return timeKey([from, to]) === key ? [from, to] : undefined
-}
-
-/** Names stretches as `key` is named. */
-export function namedAs(key: string): (interval: Interval) => string {
-  return key.includes('..') ? timeKey : intervalKey
-}
-
-function mod(value: bigint, size: bigint): bigint {
+/** The remainder that is never negative. */
+export function mod(value: bigint, size: bigint): bigint {
   return ((value % size) + size) % size
 }

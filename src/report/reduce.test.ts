@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 import type { RunFact } from '../sdk/index.js'
-import { etaOf, initialView, openPieces, rateOf, reduce, type RunView, type StepView } from './view.js'
+import { etaOf, openPieces, rateOf } from './rates.js'
+import { reduce } from './reduce.js'
+import { initialView, type RunView, type StepView } from './view.js'
 
 const started: RunFact = {
   type: 'run:started',
@@ -15,7 +17,7 @@ const started: RunFact = {
 }
 
 function planned(pieces: number, done = 0, units = 2): RunFact {
-  return { type: 'step:planned', step: 'blocks', units, pieces, done, requests: pieces, reasons: { new: units }, unit: 'blocks' }
+  return { type: 'step:planned', step: 'blocks', units, pieces, done, requests: pieces, reasons: { new: units }, word: 'blocks' }
 }
 
 function committed(unit: string, pieces: number): RunFact {
@@ -44,10 +46,13 @@ test('a whole run folds into one plain value', () => {
     [1_200, { type: 'step:started', step: 'blocks' }],
     [1_200, { type: 'unit:started', step: 'blocks', unit: '1-6', resumed: false, size: 6 }],
     [1_200, { type: 'unit:started', step: 'blocks', unit: '7-10', resumed: true, size: 4 }],
-    [1_300, { type: 'rpc:request', chain: 'ethereum', figures: { endpoint: 'a.example', calls: 6, bytes: 600, ms: 40 } }],
-    [1_300, { type: 'rpc:retry', chain: 'ethereum', endpoint: 'a.example', class: 'RATE', calls: 4, waitMs: 10, message: 'slow down' }],
-    [1_300, { type: 'rpc:limits', chain: 'ethereum', endpoint: 'a.example', batch: 6, parallel: 2 }],
-    [1_300, { type: 'rpc:endpoint', chain: 'ethereum', endpoint: 'b.example', health: 'down', reason: 'wrong chain' }],
+    [1_300, { type: 'request', from: { chain: 'ethereum' }, figures: { endpoint: 'a.example', calls: 6, bytes: 600, ms: 40 } }],
+    [
+      1_300,
+      { type: 'retry', from: { chain: 'ethereum' }, endpoint: 'a.example', class: 'RATE', calls: 4, waitMs: 10, message: 'slow down' },
+    ],
+    [1_300, { type: 'limits', from: { chain: 'ethereum' }, endpoint: 'a.example', batch: 6, parallel: 2 }],
+    [1_300, { type: 'endpoint', from: { chain: 'ethereum' }, endpoint: 'b.example', health: 'down', reason: 'wrong chain' }],
     [2_200, committed('1-6', 6)],
     [2_200, { type: 'commit:done', units: 1, rows: 6, ms: 12 }],
     [2_200, { type: 'unit:done', step: 'blocks', unit: '1-6' }],
@@ -86,7 +91,7 @@ test('a whole run folds into one plain value', () => {
         needs: [],
         state: 'incomplete',
         reason: '4 blocks missing',
-        unit: 'blocks',
+        word: 'blocks',
         total: 10,
         done: 6,
         before: 5,
@@ -106,7 +111,7 @@ test('a whole run folds into one plain value', () => {
           [2_200, 6],
         ],
         retries: { TIMEOUT: 1 },
-        failures: [{ unit: '7-10', error: 'no endpoint', code: 'DOWN', hint: 'look', state: 'failed', at: 2_500 }],
+        failures: [{ unit: '7-10', key: null, error: 'no endpoint', code: 'DOWN', hint: 'look', state: 'failed', at: 2_500 }],
         missing: 4,
         quarantined: 1,
       },
@@ -228,6 +233,23 @@ test('what failed and was done later is no failure', () => {
   )
   expect(blocksOf(view).failures).toEqual([])
   expect(blocksOf(view).retries).toEqual({ TIMEOUT: 1 })
+})
+
+test('a key that failed is no failed unit, and stays a failure when its unit ends', () => {
+  const key = { type: 'key:failed', step: 'blocks', unit: 'u', error: 'gone', code: 'GONE' } as const
+  const view = fold(
+    [0, started],
+    [1, { type: 'unit:started', step: 'blocks', unit: 'u', resumed: false, size: 9 }],
+    [2, { ...key, key: '7', hint: 'look' }],
+    [3, { ...key, key: '8' }],
+    [4, { type: 'unit:done', step: 'blocks', unit: 'u' }],
+  )
+  expect([blocksOf(view).units, blocksOf(view).failed]).toEqual([{ done: 1, failed: 0, quarantined: 0 }, 2])
+  const failure = { unit: 'u', error: 'gone', code: 'GONE', state: 'failed' } as const
+  expect(blocksOf(view).failures).toEqual([
+    { ...failure, key: '7', hint: 'look', at: 2 },
+    { ...failure, key: '8', hint: null, at: 3 },
+  ])
 })
 
 test('the view stays small whatever goes wrong, and the counts stay right', () => {

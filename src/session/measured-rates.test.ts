@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { measuredRates } from './rates.js'
+import { measuredRates } from './measured-rates.js'
 
 it('a step measures its rate when it took a second or more; one that was over in a moment tells nothing of a long run', () => {
   const steps = [

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { count, cutAligned, intersect, type Interval, intervalKey, parseIntervalKey, subtract, take, union } from './intervals.js'
+import { count, cutAligned, intersect, type Interval, subtract, take, union } from './intervals.js'
 
 const intervals = fc.array(
   fc
@@ -69,11 +69,5 @@ describe('intervals', () => {
         expect(numbers(take(sorted, BigInt(limit), end))).toEqual(kept)
       }),
     )
-  })
-
-  it('a key names its stretch exactly', () => {
-    expect(parseIntervalKey(intervalKey([18_000_500n, 18_000_999n]))).toEqual([18_000_500n, 18_000_999n])
-    expect(parseIntervalKey('2024-03-01')).toBeUndefined()
-    expect(parseIntervalKey('all')).toBeUndefined()
   })
 })

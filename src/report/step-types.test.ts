@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { defineStep, type StepDefinition, Type } from '../sdk/index.js'
 import { fieldsOf } from './schema-fields.js'
-import { pluginsReadme, stepList, stepReference } from './steps.js'
+import { pluginsReadme, stepList, stepReference } from './step-types.js'
 
 const Call = Type.Object({ method: Type.String({ description: 'JSON-RPC method.' }), params: Type.Array(Type.Any()) })
 

@@ -1,0 +1,133 @@
+import type { Axis, Batch, Coverage, Interval, LedgerRow, PipeError } from '../sdk/index.js'
+import { nameOf, stretchOf } from './axis.js'
+import { intersect, subtract, union } from './intervals.js'
+import { restored, stored } from './standing.js'
+
+/** A place of a unit that failed for good. */
+export interface Failed {
+  readonly key: string
+  readonly error: PipeError
+  /** The place on the unit's axis; undefined for a unit that lies on none. */
+  readonly at: Interval | undefined
+}
+
+/** What the batches of one unit add up to. A pure fold: a state and a batch give the next state. */
+export interface Reading {
+  /** The stretch of the unit; undefined for one that lies on no axis. */
+  readonly stretch: Interval | undefined
+  readonly covered: readonly Interval[]
+  readonly tentative: readonly Interval[]
+  readonly failed: readonly Failed[]
+  /** Where older rows were deleted. */
+  readonly cleared: readonly Interval[]
+  /** Whether a batch said what it covers, or what failed. Then the unit is done when they add up to all of it. */
+  readonly stated: boolean
+}
+
+/** What a batch adds. */
+export interface Added {
+  readonly reading: Reading
+  /** What it covers that no batch covered before. */
+  readonly fresh: readonly Interval[]
+  /** Where a unit that is redone deletes older rows before those of the batch are written. */
+  readonly clears: readonly Interval[]
+  /** What it says of places that its unit does not hold. */
+  readonly outside: string | undefined
+}
+
+/** A unit as it begins. `row`: what the ledger knows of it from an earlier run, under the definition that counts now. */
+export function begin(stretch: Interval | undefined, row: Pick<LedgerRow, 'coverage' | 'state'> | undefined): Reading {
+  const coverage = row === undefined || row.state === 'done' ? undefined : row.coverage
+  const covered = restored(coverage)
+  return {
+    stretch,
+    covered,
+    tentative: [],
+    failed: [],
+    cleared: coverage?.cleared === true && stretch ? [stretch] : covered,
+    stated: covered.length > 0,
+  }
+}
+
+type Said = Pick<Batch, 'covers' | 'tentative' | 'clears' | 'failed' | 'rows'>
+
+/**
+ * How older rows go: not at all; where the batches say that they replace them; or all of the unit's with its first batch,
+ * where the rows do not tell which part of the unit they belong to.
+ */
+export type Clearing = 'none' | 'said' | 'whole'
+
+/** Adds a batch. `axis`: of the unit, where it lies on one. */
+export function add(reading: Reading, batch: Said, axis: Axis | undefined, clearing: Clearing): Added {
+  const { stretch } = reading
+  const covers = batch.covers ?? []
+  const tentative = batch.tentative ?? []
+  const failed = (batch.failed ?? []).map(({ key, error }): Failed => ({ key, error, at: axis && placeOf(axis, key) }))
+  const named = axis === undefined ? [] : failed.map(({ key, at }) => ({ name: key, at }))
+  const said = [...covers, ...tentative, ...(batch.clears ?? [])].map((at) => ({ name: axis ? nameOf(axis, at) : at.join('-'), at }))
+  const outside = [...said, ...named].find(({ at }) => !at || !within(at, stretch))
+  const stated = reading.stated || covers.length > 0 || tentative.length > 0 || (axis !== undefined && failed.length > 0)
+  const clears = subtract(clearedBy(reading, batch, { clearing, stated }), reading.cleared)
+  return {
+    reading: {
+      stretch,
+      covered: covers.length > 0 ? union([...reading.covered, ...covers]) : reading.covered,
+      tentative: tentative.length > 0 ? union([...reading.tentative, ...tentative]) : reading.tentative,
+      failed: failed.length > 0 ? [...reading.failed, ...failed] : reading.failed,
+      cleared: clears.length > 0 ? union([...reading.cleared, ...clears]) : reading.cleared,
+      stated,
+    },
+    fresh: subtract([...covers, ...tentative], [...reading.covered, ...reading.tentative]),
+    clears,
+    outside: outside?.name,
+  }
+}
+
+/** What a batch replaces: what it says; else what it covers; else, where no batch says anything, the whole unit at once. */
+function clearedBy(
+  { stretch }: Reading,
+  { clears, covers, rows }: Said,
+  { clearing, stated }: { readonly clearing: Clearing; readonly stated: boolean },
+): readonly Interval[] {
+  if (clearing === 'none') return []
+  if (clearing === 'whole') return stretch ? [stretch] : []
+  if (clears) return clears
+  if (covers && covers.length > 0) return covers
+  return stated || !stretch || rows === undefined ? [] : [stretch]
+}
+
+/** How a unit ends, by what its batches said. */
+export interface End {
+  readonly done: readonly Interval[]
+  /** Done in this round only. */
+  readonly tentative: readonly Interval[]
+  readonly failed: readonly (Failed & { readonly at: Interval })[]
+  /** What no batch spoke of. */
+  readonly missing: readonly Interval[]
+}
+
+/** Undefined for a unit whose batches said nothing of places: that `run` ended is all there is. */
+export function end({ stretch, covered, tentative, failed, stated }: Reading): End | undefined {
+  if (!stated || !stretch) return undefined
+  const places = failed.flatMap((each) => (each.at ? [{ ...each, at: each.at }] : []))
+  const done = intersect([stretch], covered)
+  const spoken = [...covered, ...tentative, ...places.map(({ at }) => at)]
+  return { done, tentative: subtract(intersect([stretch], tentative), done), failed: places, missing: subtract([stretch], spoken) }
+}
+
+/** What the ledger keeps of a unit under way. `redo`: why the unit is done again, while older rows are left in it. */
+export function coverageOf({ stretch, covered, cleared }: Reading, redo: string | undefined): Coverage | null {
+  const all = stretch !== undefined && subtract([stretch], cleared).length === 0
+  if (redo !== undefined && !all) return { covered: stored(covered), redo }
+  if (redo !== undefined && subtract([stretch as Interval], covered).length > 0) return { covered: stored(covered), cleared: true }
+  return covered.length > 0 ? { covered: stored(covered) } : null
+}
+
+function placeOf(axis: Axis, key: string): Interval | undefined {
+  if (axis.of === 'numbers' && /^-?\d+$/.test(key)) return [BigInt(key), BigInt(key)]
+  return stretchOf(axis, key)
+}
+
+function within([from, to]: Interval, stretch: Interval | undefined): boolean {
+  return stretch !== undefined && from <= to && from >= stretch[0] && to <= stretch[1]
+}

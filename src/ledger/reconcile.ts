@@ -1,0 +1,98 @@
+import type { Axis, Interval, LedgerChange, LedgerRow, LedgerStep } from '../sdk/index.js'
+import { nameOf, rowStretch } from './axis.js'
+import { outdated, RESET_FINGERPRINT } from './fingerprints.js'
+import { subtract } from './intervals.js'
+import { coveredBy, type Ledger, stored, tentativeRound } from './standing.js'
+
+/** A ledger row that is written by hand, not by the unit's own commits. */
+export type Amendment = LedgerChange & { readonly step: LedgerStep; readonly unit: string }
+
+/** Rows of one step's ledger to write and to drop. */
+export interface Amendments {
+  readonly put: readonly Amendment[]
+  readonly drop: readonly { readonly step: string; readonly unit: string }[]
+}
+
+/** What the ledger is brought in line with. */
+export interface Target {
+  readonly step: LedgerStep
+  /** Of the units; undefined where they are known by name only. */
+  readonly axis: Axis | undefined
+  /** Names of the units that are about to be done. */
+  readonly planned: ReadonlySet<string>
+  /** Rows of an older definition are about to be overwritten. */
+  readonly redoes: boolean
+  /** What is open is named by the clock, so that its name of an earlier run means nothing. */
+  readonly moves: boolean
+  /** When this round began, microseconds UTC. */
+  readonly round: bigint
+}
+
+/**
+ * Brings the ledger into the shape that the plan speaks of: a unit that an earlier run left half done becomes done parts
+ * and open parts, and rows of an older definition lose their fingerprint before the first of them is overwritten. Only the
+ * one who plans does this.
+ */
+export function reconcile({ rows, fingerprint }: Ledger, target: Target): Amendments {
+  const { axis, step } = target
+  const put: Amendment[] = []
+  const drop: { step: string; unit: string }[] = []
+  for (const row of rows) {
+    if (row.fingerprint !== fingerprint) {
+      if (target.redoes && row.fingerprint !== outdated(row.fingerprint))
+        put.push({ step: { ...step, fingerprint: outdated(row.fingerprint) }, unit: row.unit, state: row.state })
+      continue
+    }
+    const all = axis && rowStretch(axis, row)
+    if (!axis || !all) continue
+    const tentative = tentativeRound(row)
+    if (tentative !== undefined && tentative !== target.round) drop.push({ step: step.step, unit: row.unit })
+    if (row.state === 'done') continue
+    const parts = partsOf(row, all, axis, target)
+    if (!parts) continue
+    if (parts.gone) drop.push({ step: step.step, unit: row.unit })
+    put.push(...parts.put)
+  }
+  return { put, drop }
+}
+
+/** What becomes of a unit that is not done; undefined: it stays as it is. */
+function partsOf(row: LedgerRow, all: Interval, axis: Axis, target: Target): { put: Amendment[]; gone: boolean } | undefined {
+  const { step, planned, moves } = target
+  const covered = coveredBy(row, all)
+  const redo = row.coverage?.redo
+  const renamed = moves && row.state !== 'quarantined' && !planned.has(row.unit)
+  if (covered.length === 0 && !renamed) return undefined
+  const named = ([from, to]: Interval) => ({ unit: nameOf(axis, [from, to]), first: from, last: to })
+  const done = covered.map((at, i): Amendment => ({
+    step,
+    ...named(at),
+    state: 'done',
+    // It was read by batches that said what they cover, so its count is what the table holds.
+    coverage: moves ? null : { covered: stored([at]) },
+    // Where the reading stood at the end of what it covered.
+    cursor: i === (moves ? 0 : covered.length - 1) ? row.cursor : undefined,
+    rows: covered.length === 1 ? row.rows : undefined,
+    endpoint: row.endpoint,
+    evidence: i === 0 ? row.evidence : undefined,
+  }))
+  const open = subtract([all], covered).flatMap((at): Amendment[] => {
+    // Older rows are left there: nothing of it counts as read under any definition.
+    if (redo !== undefined) {
+      const fingerprint = redo === 'reset' ? RESET_FINGERPRINT : outdated('')
+      return [{ step: { ...step, fingerprint }, ...named(at), state: 'done' }]
+    }
+    if (renamed) return []
+    return [
+      {
+        step,
+        ...named(at),
+        state: row.state === 'running' ? 'pending' : row.state,
+        coverage: row.coverage?.cleared === true ? { cleared: true } : null,
+        attempts: row.attempts,
+        error: row.error ?? null,
+      },
+    ]
+  })
+  return { put: [...done, ...open], gone: covered.length > 0 || redo === undefined }
+}

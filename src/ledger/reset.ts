@@ -1,0 +1,125 @@
+import { type Axis, type Interval, type LedgerRow, type LedgerStep, numberAxis, parseInstant, PipeError, timeAxis } from '../sdk/index.js'
+import { nameOf, rowStretch } from './axis.js'
+import { intersect, subtract, union } from './intervals.js'
+import type { Amendment, Amendments } from './reconcile.js'
+import { coveredBy } from './standing.js'
+
+/** A `--range` that means nothing for the step. */
+export class ResetRangeError extends PipeError {
+  readonly code = 'RESET_RANGE'
+  constructor(
+    range: string,
+    problem: string,
+    override readonly hint: string,
+  ) {
+    super(`--range ${range}${problem}`)
+  }
+}
+
+/** What to change in the ledger so that units are done again. */
+export interface ResetChange extends Amendments {
+  /** Units that will be done again. */
+  readonly names: readonly string[]
+}
+
+/**
+ * Marks units as not done. One that lies only partly in the range is split; the rest of it stays as it was. Numbers of the
+ * range that no unit speaks of are marked, too: what lies there is replaced. `counts`: the step's units are numbers.
+ *
+ * @throws {ResetRangeError}
+ */
+export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: string | undefined, counts = false): ResetChange {
+  const put: Amendment[] = []
+  const drop: { step: string; unit: string }[] = []
+  const names: string[] = []
+  const stretch = range === undefined ? undefined : parseRange(range, rows, counts)
+  if (range !== undefined && rows.length > 0 && rows.every(({ unit }) => unit === 'all'))
+    throw new ResetRangeError(range, ': this step is done as a whole', 'leave out --range')
+  const done = (row: Pick<LedgerRow, 'fingerprint'> | undefined, axis: Axis, at: Interval): Amendment => ({
+    step: row ? { ...step, fingerprint: row.fingerprint } : step,
+    unit: nameOf(axis, at),
+    first: at[0],
+    last: at[1],
+    state: 'done',
+  })
+  for (const row of rows) {
+    const axis = splitAxis(row)
+    const all = axis && rowStretch(axis, row)
+    const covered = coveredBy(row, all)
+    if (axis && all && stretch) {
+      const hit = intersect(covered, [stretch])
+      const rest = subtract(covered, hit)
+      const open = intersect(subtract([all], covered), [stretch])
+      if (hit.length === 0 && open.length === 0) continue
+      drop.push({ step: row.step, unit: row.unit })
+      for (const at of hit) put.push(done(undefined, axis, at))
+      // A list goes on from where it was read to.
+      for (const at of rest) put.push({ ...done(row, axis, at), cursor: keepsCursor(row, axis, at, covered) ? row.cursor : undefined })
+      // The rest of a redo that was cut off holds rows of an older definition.
+      if (redoes(row)) for (const at of subtract([all], covered)) put.push(done(undefined, axis, at))
+      names.push(...union([...hit, ...open]).map((at) => nameOf(axis, at)))
+      continue
+    }
+    if (range !== undefined && !inRange(row.unit, range)) continue
+    if (redoes(row)) put.push({ step, unit: row.unit, state: 'done', attempts: 0, error: null })
+    else if (row.state === 'done' || covered.length === 0 || !axis)
+      put.push({ step, unit: row.unit, state: row.state === 'done' ? 'done' : 'pending', attempts: 0, error: null })
+    else {
+      drop.push({ step: row.step, unit: row.unit })
+      for (const at of covered) put.push(done(undefined, axis, at))
+    }
+    names.push(row.unit)
+  }
+  // Of time nothing is known before the source is asked.
+  if (stretch && !rows.some((row) => splitAxis(row)?.of === 'time')) {
+    const axis = numberAxis(1)
+    const known = rows.flatMap((row) => (splitAxis(row) ? [rowStretch(axis, row)] : [])).filter((at) => at !== undefined)
+    for (const at of subtract([stretch], known)) {
+      put.push(done(undefined, axis, at))
+      names.push(nameOf(axis, at))
+    }
+  }
+  return { put, drop: drop.filter(({ unit }) => !put.some((entry) => entry.unit === unit)), names }
+}
+
+/** The axis along which a unit can be split; undefined for one that is done as a whole, as `all` and what is named by its start. */
+function splitAxis({ first, last, unit }: LedgerRow): Axis | undefined {
+  if (first === undefined || last === undefined) return undefined
+  if (unit === nameOf(numberAxis(1), [first, last])) return numberAxis(1)
+  return unit === nameOf(timeAxis(), [first, last]) ? timeAxis() : undefined
+}
+
+function keepsCursor(row: LedgerRow, axis: Axis, at: Interval, covered: readonly Interval[]): boolean {
+  if (row.state !== 'done') return false
+  return axis.of === 'time' ? at[0] === covered[0]?.[0] : at[1] === covered.at(-1)?.[1]
+}
+
+const redoes = ({ state, coverage }: LedgerRow) => state !== 'done' && coverage?.redo !== undefined
+
+function parseRange(range: string, rows: readonly LedgerRow[], counts: boolean): Interval | undefined {
+  const axis = rows.map(splitAxis).find((found) => found !== undefined)
+  if (!axis && !counts) return undefined
+  if (axis?.of === 'time') return parseTimes(range)
+  const match = /^(\d+)\.\.(\d+)$/.exec(range)
+  if (!match) throw new ResetRangeError(range, ': this step counts blocks or keys', 'write two whole numbers: 18000000..18000999')
+  const [from, to] = [BigInt(match[1] ?? ''), BigInt(match[2] ?? '')]
+  if (from > to) throw new ResetRangeError(range, ' ends before it begins', `write ${to}..${from}`)
+  return [from, to]
+}
+
+/** Instants or days, both included: a day as the last one up to its end. */
+function parseTimes(range: string): Interval {
+  const [first = '', last = '', ...more] = range.split('..')
+  const [from, to] = [parseInstant(first), parseInstant(last)]
+  if (from === undefined || to === undefined || more.length > 0)
+    throw new ResetRangeError(range, ': this step walks through time', 'write two days or times: 2024-03-01..2024-03-02')
+  const end = /^\d{4}-\d\d-\d\d$/.test(last) ? to + 86_400_000_000n - 1n : to
+  if (from > end) throw new ResetRangeError(range, ' ends before it begins', `write ${last}..${first}`)
+  return [from, end]
+}
+
+/** Days and other names, compared as text; what begins with the end is before it: `2024-03-02` ends with its last hour. */
+function inRange(unit: string, range: string): boolean {
+  const [from = '', to = ''] = range.split('..')
+  return unit >= from && (unit <= to || unit.startsWith(to))
+}

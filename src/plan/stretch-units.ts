@@ -1,0 +1,150 @@
+import type { Interval, Json, Order, Piece, TimeCoverage, Wanted } from '../sdk/index.js'
+import { nameOf, rowStretch } from '../ledger/axis.js'
+import { count, cutAligned, hull, intersect, mod, overlaps, subtract, take } from '../ledger/intervals.js'
+import { coveredBy, type Ledger, type Quarantined, type Standing, standing } from '../ledger/standing.js'
+import { MAX_UNITS, type PlannedUnit, TooManyUnitsError } from './plan.js'
+
+export type StretchesWanted = Extract<Wanted, { kind: 'stretches' }>
+
+/** Units of stretches, with how many places are done and left out. */
+export interface StretchCut {
+  readonly units: PlannedUnit[]
+  readonly done: bigint
+  readonly leftOut: bigint
+  readonly quarantined: Quarantined[]
+}
+
+/** What the cutting goes by. */
+export interface CutOptions {
+  readonly step: string
+  /** At most so many pieces; undefined: all. */
+  readonly limit: number | undefined
+  /** When the round began, microseconds UTC. */
+  readonly now: bigint
+}
+
+/** Cuts what is wanted of an axis, less what is done, into units with their reasons. One function for blocks, days, windows and lanes. */
+export function stretchUnits(wanted: StretchesWanted & { readonly domain: Interval }, ledger: Ledger, options: CutOptions): StretchCut {
+  const { axis, domain, order, whenOver } = wanted
+  const { step, now } = options
+  const limit = options.limit === undefined ? undefined : BigInt(options.limit) * axis.each
+  const state = standing(axis, ledger, now)
+  const all: Interval[] = domain[0] <= domain[1] ? [domain] : []
+  const held = state.quarantined.filter(({ interval }) => count(intersect(all, [interval])) > 0n)
+  const closed = whenOver === true && axis.cut !== undefined ? over(all, axis.cut, now) : all
+  const open = subtract(
+    subtract(closed, state.done),
+    held.map(({ interval }) => interval),
+  )
+  const kept = limit === undefined ? open : take(open, limit, order === 'newest-first' ? 'end' : 'start')
+  const number = count(kept)
+  if (axis.cut !== undefined && number / axis.cut > MAX_UNITS) throw new TooManyUnitsError(step, number / axis.cut)
+
+  const units: PlannedUnit[] = []
+  for (const { intervals, reason } of layers(kept, state.stale)) {
+    for (const interval of intervals) {
+      for (const at of axis.cut === undefined ? [interval] : cutAligned(interval, axis.cut)) {
+        const known = reason ?? (overlaps(state.failed, at) ? 'retry' : reasonOf(at, wanted, state))
+        units.push({ ...unitOf(at, wanted, ledger), reason: known, redo: reason !== undefined })
+      }
+    }
+  }
+  const sign = order === 'newest-first' ? -1 : 1
+  units.sort((a, b) => (start(a) < start(b) ? -sign : sign))
+  return {
+    units,
+    done: count(intersect(all, state.done)),
+    leftOut: count(open) - number,
+    quarantined: held.map(({ key, error, attempts }) => ({ key, error, attempts })),
+  }
+}
+
+/** Stale and fresh stretches are cut apart, so that a unit has one reason and deletes only where something may be. */
+function layers(kept: readonly Interval[], stale: Standing['stale']): { intervals: Interval[]; reason: string | undefined }[] {
+  const byReason = new Map<string, Interval[]>()
+  for (const { interval, reason } of stale) {
+    const known = byReason.get(reason)
+    if (known) known.push(interval)
+    else byReason.set(reason, [interval])
+  }
+  const found: { intervals: Interval[]; reason: string | undefined }[] = []
+  let rest: Interval[] = [...kept]
+  for (const [reason, intervals] of byReason) {
+    found.push({ intervals: intersect(rest, intervals), reason })
+    rest = subtract(rest, intervals)
+  }
+  found.push({ intervals: rest, reason: undefined })
+  return found
+}
+
+/** What of stretches lies in units that are over. */
+function over(all: readonly Interval[], cut: bigint, now: bigint): Interval[] {
+  const last = now - mod(now, cut) - 1n
+  return all.flatMap(([from, to]): Interval[] => (from > last ? [] : [[from, to < last ? to : last]]))
+}
+
+function unitOf(at: Interval, { axis, order, seeks, domain }: StretchesWanted & { readonly domain: Interval }, ledger: Ledger) {
+  const beside = seeks === false ? nearestCursor(ledger, axis, order, at) : undefined
+  return {
+    key: nameOf(axis, at),
+    piece: { kind: 'stretch', axis, from: at[0], to: at[1], order } satisfies Piece,
+    size: pieces(at[1] - at[0] + 1n, axis.each),
+    resumeFrom: beside?.cursor,
+    againDays: seeks === false ? pieces(distance(beside?.edge, order, at, domain), axis.each) || undefined : undefined,
+  }
+}
+
+/** Numbers of blocks, lines or days in so many places. Days may be parts of one. */
+export function pieces(places: bigint, each: bigint): number {
+  return each === 1n ? Number(places) : Number(places) / Number(each)
+}
+
+/** Why a unit is due that was never read. */
+function reasonOf([from, to]: Interval, { axis, domain }: StretchesWanted, { done }: Standing): string {
+  const [first, last] = hull(done)
+  if (first === undefined || last === undefined) return 'new'
+  // What grows at its end with the clock is recent there, and lacks its history.
+  const walks = axis.of === 'time' && axis.names === 'ends'
+  if (!walks) return from > first && to < last ? 'missing' : 'new'
+  if (domain !== 'inputs' && to === domain[1]) return 'recent'
+  return to < first ? 'history' : 'hole'
+}
+
+/** The cursor that was stored nearest on the side from which a unit is read, and where its stretch ends there. */
+function nearestCursor(
+  { rows, fingerprint }: Ledger,
+  axis: StretchesWanted['axis'],
+  order: Order,
+  [from, to]: Interval,
+): { readonly cursor: Json; readonly edge: bigint } | undefined {
+  let nearest: { cursor: Json; edge: bigint } | undefined
+  for (const row of rows) {
+    if (row.fingerprint !== fingerprint || row.cursor === undefined) continue
+    const covered = coveredBy(row, rowStretch(axis, row))
+    const edge = order === 'newest-first' ? covered[0]?.[0] : covered.at(-1)?.[1]
+    if (edge === undefined) continue
+    if (order === 'newest-first' && edge > to && (!nearest || edge < nearest.edge)) nearest = { cursor: row.cursor, edge }
+    if (order === 'oldest-first' && edge < from && (!nearest || edge > nearest.edge)) nearest = { cursor: row.cursor, edge }
+  }
+  return nearest
+}
+
+/** Places between where a reading begins and where its unit does. */
+function distance(edge: bigint | undefined, order: Order, [from, to]: Interval, domain: Interval): bigint {
+  const between = order === 'newest-first' ? (edge ?? domain[1] + 1n) - 1n - to : from - (edge ?? domain[0] - 1n) - 1n
+  return between > 0n ? between : 0n
+}
+
+/** What is covered of the time that is wanted. */
+export function timeCoverage({ axis, domain }: StretchesWanted & { readonly domain: Interval }, ledger: Ledger, now: bigint): TimeCoverage {
+  const covered = intersect([domain], standing(axis, ledger, now).done)
+  const [oldest, newest] = hull(covered)
+  return {
+    oldest: oldest === undefined ? null : Number(oldest / 1000n),
+    newest: newest === undefined ? null : Number(newest / 1000n),
+    coveredDays: pieces(count(covered), axis.each),
+    targetDays: pieces(domain[1] - domain[0] + 1n, axis.each),
+  }
+}
+
+const start = ({ piece }: PlannedUnit) => (piece.kind === 'stretch' ? piece.from : 0n)

@@ -1,0 +1,278 @@
+import type { RunEvent, Served } from '../sdk/index.js'
+import { sample } from './rates.js'
+import { type EndpointView, type FailureView, newStep, type RunningUnit, type RunView, type StepView } from './view.js'
+
+/**
+ * The one place where events become what people see. Changes the view in place and gives it back: whoever keeps one must
+ * copy it. Steps and endpoints that it has not heard of before are added.
+ */
+export function reduce(view: RunView, event: RunEvent): RunView {
+  view.at = event.at
+  switch (event.type) {
+    case 'run:started':
+      view.run = event.run
+      view.pipeline = event.pipeline
+      view.warehouse = event.warehouse
+      view.pid = event.pid
+      view.host = event.host
+      view.startedAt = event.at
+      for (const { id, title, type, needs } of event.steps) Object.assign(stepOf(view, id), { title, type, needs: [...needs] })
+      return view
+    case 'run:resolved':
+      view.heads = { ...event.heads }
+      view.params = { ...event.params }
+      return view
+    case 'step:planned':
+      planned(stepOf(view, event.step), event)
+      if (view.state === 'starting') view.state = 'running'
+      return view
+    case 'step:started': {
+      const step = stepOf(view, event.step)
+      step.state = 'running'
+      step.startedAt ??= event.at
+      step.endedAt = null
+      step.samples = [[event.at, step.done]]
+      if (view.state === 'starting') view.state = 'running'
+      return view
+    }
+    case 'unit:started': {
+      const step = stepOf(view, event.step)
+      closeUnit(step, event.unit)
+      step.running.push({ unit: event.unit, size: event.size ?? null, done: 0 })
+      return view
+    }
+    case 'batch:committed': {
+      const step = stepOf(view, event.step)
+      step.done += event.pieces
+      step.doubles += event.doubles
+      for (const [name, number] of Object.entries(event.counts ?? {})) step.counts[name] = (step.counts[name] ?? 0) + number
+      if (event.time && step.time) {
+        const { oldest, newest, coveredDays, targetDays } = step.time
+        step.time = {
+          oldest: Math.min(oldest ?? Infinity, event.time.oldest),
+          newest: Math.max(newest ?? -Infinity, event.time.newest),
+          coveredDays: coveredDays + event.pieces,
+          targetDays,
+        }
+      }
+      for (const [table, rows] of Object.entries(event.rows)) step.rows[table] = (step.rows[table] ?? 0) + rows
+      const unit = step.running.find((running) => running.unit === event.unit)
+      if (unit) {
+        if (event.of !== undefined) resize(step, unit, event.of)
+        unit.done += event.pieces
+      }
+      sample(step, event.at)
+      return view
+    }
+    case 'commit:done':
+      view.commits.count++
+      view.commits.units += event.units
+      view.commits.rows += event.rows
+      view.commits.ms += event.ms
+      view.commits.maxMs = Math.max(view.commits.maxMs, event.ms)
+      return view
+    case 'unit:retrying': {
+      const step = stepOf(view, event.step)
+      step.retries[event.code] = (step.retries[event.code] ?? 0) + 1
+      addFailure(step, event, 'retrying', event.at)
+      return view
+    }
+    case 'unit:done': {
+      const step = stepOf(view, event.step)
+      closeUnit(step, event.unit)
+      step.units.done++
+      step.failures = step.failures.filter(({ unit, key }) => unit !== event.unit || key !== null)
+      return view
+    }
+    case 'unit:failed': {
+      const step = stepOf(view, event.step)
+      const unit = closeUnit(step, event.unit)
+      step.units[event.state]++
+      step.failed += Math.max(1, (unit?.size ?? 1) - (unit?.done ?? 0))
+      if (event.state === 'quarantined') step.quarantined++
+      addFailure(step, event, event.state, event.at)
+      return view
+    }
+    case 'key:failed': {
+      const step = stepOf(view, event.step)
+      step.failed++
+      addFailure(step, event, 'failed', event.at)
+      return view
+    }
+    case 'key:quarantined': {
+      const step = stepOf(view, event.step)
+      step.failed++
+      step.quarantined++
+      view.quarantined.count++
+      const { unit, key, error, code } = event
+      if (view.quarantined.first.length < kept.quarantined) view.quarantined.first.push({ step: step.id, unit, key, error, code })
+      return view
+    }
+    case 'check:evaluated': {
+      const check = { ...event.result, step: event.step, final: event.final, at: event.at }
+      const at = view.checks.findIndex(({ step, name }) => step === event.step && name === event.result.name)
+      if (at === -1) view.checks.push(check)
+      else view.checks[at] = check
+      return view
+    }
+    case 'step:ended': {
+      const step = stepOf(view, event.step)
+      step.state = event.outcome
+      step.reason = event.reason ?? null
+      step.endedAt = event.at
+      step.missing = event.missing
+      step.quarantined = event.quarantined
+      step.running = []
+      return view
+    }
+    case 'request': {
+      const endpoint = endpointOf(view, event.from, event.figures.endpoint)
+      endpoint.requests++
+      endpoint.calls += event.figures.calls
+      endpoint.bytes += event.figures.bytes
+      endpoint.ms += event.figures.ms
+      return view
+    }
+    case 'retry': {
+      const endpoint = endpointOf(view, event.from, event.endpoint)
+      endpoint.retries[event.class] = (endpoint.retries[event.class] ?? 0) + 1
+      endpoint.lastError = event.message
+      return view
+    }
+    case 'limits': {
+      const endpoint = endpointOf(view, event.from, event.endpoint)
+      endpoint.batch = event.batch
+      endpoint.parallel = event.parallel
+      return view
+    }
+    case 'endpoint': {
+      const endpoint = endpointOf(view, event.from, event.endpoint)
+      endpoint.health = event.health
+      endpoint.reason = event.reason ?? null
+      return view
+    }
+    case 'round:started':
+      view.round = { number: event.round, nextAt: null }
+      return view
+    case 'round:ended':
+      view.round = { number: event.round, nextAt: event.at + event.waitMs }
+      if (view.state === 'starting') view.state = 'running'
+      if (event.reason !== undefined) warn(view, null, `run ${event.round} was ended by an outage: ${event.reason}`, event.at)
+      return view
+    case 'warning':
+      warn(view, event.step ?? null, event.message, event.at)
+      return view
+    case 'run:stopping':
+      view.state = 'stopping'
+      view.stopping = event.signal
+      return view
+    case 'run:ended':
+      view.state = 'ended'
+      view.outcome = event.outcome
+      view.exitCode = event.exitCode
+      view.error = event.error ?? null
+      view.endedAt = event.at
+      return view
+    default:
+      return never(event)
+  }
+}
+
+/** How many quarantined keys, kinds of warnings and failures of a step the view holds. The counts go on. */
+const kept = { quarantined: 20, warnings: 50, failures: 5 } as const
+
+function planned(step: StepView, event: Extract<RunEvent, { type: 'step:planned' }>): void {
+  // A plan after the step did something is that of a new round: its work comes on top.
+  const earlier = step.done > 0 && step.planned ? step.planned : { units: 0, pieces: 0, calls: 0, reasons: {} as Record<string, number> }
+  const reasons = { ...earlier.reasons }
+  for (const [reason, units] of Object.entries(event.reasons)) reasons[reason] = (reasons[reason] ?? 0) + units
+  step.planned = {
+    units: earlier.units + event.units,
+    pieces: earlier.pieces + event.pieces,
+    calls: earlier.calls + event.requests,
+    reasons,
+  }
+  step.word = event.word
+  step.total = step.done + event.pieces
+  step.before = Math.max(0, event.done - step.done)
+  step.time = event.time ?? null
+  // An earlier round's end is no longer how it stands.
+  if (step.state !== 'running') Object.assign(step, { state: 'planned', reason: null, missing: 0, endedAt: null })
+}
+
+function closeUnit(step: StepView, unit: string): RunningUnit | undefined {
+  const at = step.running.findIndex((running) => running.unit === unit)
+  return at === -1 ? undefined : step.running.splice(at, 1)[0]
+}
+
+interface Failure {
+  readonly unit: string
+  readonly key?: string
+  readonly error: string
+  readonly code: string
+  readonly hint?: string
+}
+
+/** The newest failure of a unit, or of a key, takes the place of the one before. */
+/** Takes note of how large a unit is, which only its step knew. */
+function resize(step: StepView, unit: StepView['running'][number], size: number): void {
+  if (step.total !== null) step.total += size - (unit.size ?? 0)
+  unit.size = size
+}
+
+function addFailure(step: StepView, failure: Failure, state: FailureView['state'], at: number): void {
+  const { unit, error, code } = failure
+  const [key, hint] = [failure.key ?? null, failure.hint ?? null]
+  const others = step.failures.filter((other) => other.unit !== unit || other.key !== key)
+  step.failures = [...others, { unit, key, error, code, hint, state, at }].slice(-kept.failures)
+}
+
+function warn(view: RunView, step: string | null, message: string, at: number): void {
+  const known = view.warnings.find((warning) => warning.step === step && warning.message === message)
+  if (known) {
+    known.count++
+    known.at = at
+  } else if (view.warnings.length < kept.warnings) view.warnings.push({ step, message, count: 1, at })
+  else view.moreWarnings++
+}
+
+/** Finds steps by id without a search: runs have up to a thousand steps and a million events. */
+const stepIndex = new WeakMap<RunView, Map<string, StepView>>()
+
+function stepOf(view: RunView, id: string): StepView {
+  let index = stepIndex.get(view)
+  if (!index) stepIndex.set(view, (index = new Map(view.steps.map((step) => [step.id, step]))))
+  let step = index.get(id)
+  if (!step) {
+    step = newStep(id)
+    index.set(id, step)
+    view.steps.push(step)
+  }
+  return step
+}
+
+function endpointOf(view: RunView, from: Served, endpoint: string): EndpointView {
+  const chain = 'chain' in from ? from.chain : from.source
+  const known = view.endpoints.find((candidate) => candidate.endpoint === endpoint && candidate.chain === chain)
+  if (known) return known
+  const fresh: EndpointView = {
+    chain,
+    endpoint,
+    health: 'up',
+    reason: null,
+    requests: 0,
+    calls: 0,
+    bytes: 0,
+    ms: 0,
+    batch: null,
+    parallel: null,
+    retries: {},
+    lastError: null,
+  }
+  view.endpoints.push(fresh)
+  return fresh
+}
+
+function never(event: never): never {
+  throw new Error(`no case for the event ${JSON.stringify(event)}`)
+}

@@ -1,0 +1,88 @@
+import { type UnitWrite, UnitTakenError } from '../sdk/index.js'
+import type { Session } from './committer.js'
+import type { Progress, ProgressWrite } from './progress.js'
+import type { UnitTask } from './services.js'
+
+/** A write on its way into the warehouse. */
+interface Waiting {
+  readonly rows: number
+  readonly done: Promise<void>
+}
+
+/** Writes that may wait although they have no rows: small, and yet not for nothing. */
+const WRITES_WAITING = 256
+
+/** What one attempt at a unit wrote: handed to the committer in order, and told of when it is committed. */
+export class UnitWrites {
+  readonly #task: UnitTask
+  readonly #progress: Progress
+  readonly #session: Session
+  readonly #producer: ReturnType<UnitTask['services']['committer']['join']>
+  #waiting: Waiting[] = []
+  #rows = 0
+
+  constructor(task: UnitTask, progress: Progress) {
+    this.#task = task
+    this.#progress = progress
+    this.#session = { broken: false, ...progress.doubles }
+    this.#producer = task.services.committer.join()
+  }
+
+  /** Hands a write over. Its failure is met by the next `room` or `committed`. `of`: how much the unit holds, when its step said so. */
+  push(write: ProgressWrite, of?: number): void {
+    const done = this.#commit(write, of)
+    // Without a handler of its own, node would end the process for a rejection that `room` or `committed` meets only later.
+    done.catch(() => undefined)
+    const rows = Object.values(write.rows).reduce((sum, n) => sum + n, 0)
+    this.#rows += rows
+    this.#waiting.push({ rows, done })
+  }
+
+  /** Resolves when another batch may come: two may always wait for their commit, and of small ones as many as the unit has room for. */
+  async room(): Promise<void> {
+    while (this.#waiting.length >= 2 && (this.#rows >= this.#task.room || this.#waiting.length >= WRITES_WAITING)) {
+      const { rows, done } = this.#waiting.shift() as Waiting
+      this.#rows -= rows
+      await this.#producer.wait(done)
+    }
+  }
+
+  /** Resolves when all that was pushed is committed. @throws what kept a write from it. */
+  async committed(): Promise<void> {
+    await this.#producer.wait(Promise.all(this.#waiting.map(({ done }) => done)))
+    this.#waiting = []
+    this.#rows = 0
+  }
+
+  /** Resolves when nothing is queued any more, so that the unit may be tried again or recorded as failed. Never throws. */
+  async close(): Promise<void> {
+    this.#producer.leave()
+    await Promise.allSettled(this.#waiting.map(({ done }) => done))
+  }
+
+  async #commit({ write, pieces, rows, ...facts }: ProgressWrite, of: number | undefined): Promise<void> {
+    const { services, plan, unit } = this.#task
+    const { written, doubles, replaced, rows: made } = await services.committer.push(write, this.#session)
+    if (!written) throw new UnitTakenError(unit.key)
+    this.#progress.committed(write, made, this.#session)
+    const step = plan.step.id
+    services.emit({ type: 'batch:committed', step, unit: unit.key, pieces, of, rows: { ...rows, ...made }, doubles, ...facts })
+    if (replaced > 0)
+      services.emit({
+        type: 'warning',
+        step,
+        message: `U+FFFD is in place of NUL or half a character, which not every warehouse stores, in ${replaced === 1 ? 'one text' : `${replaced} texts`}`,
+      })
+  }
+}
+
+/** Commits one write by itself. Resolves to whether it was written: not when the unit was taken over. */
+export async function writeOnce({ services }: UnitTask, write: UnitWrite, { doubles }: Progress): Promise<boolean> {
+  const producer = services.committer.join()
+  try {
+    const { written } = await producer.wait(services.committer.push(write, { broken: false, ...doubles }))
+    return written
+  } finally {
+    producer.leave()
+  }
+}

@@ -1,0 +1,86 @@
+import type { Endpoint, Pipeline, Step } from '../pipeline/pipeline.js'
+import type { ChainRpc } from '../rpc/pool.js'
+import type { RpcPool, RunFact, Warehouse } from '../sdk/index.js'
+import type { StateStore } from '../state/store.js'
+import { lazyLane } from './lazy-lane.js'
+import type { Surroundings } from './surroundings.js'
+
+/** The endpoints of every chain in use, opened when a step or a head first needs them. */
+export interface Chains {
+  /** Asks for the head each time: `createMoment` keeps it for a round. */
+  head(chain: string): Promise<bigint>
+  lane(step: Step): RpcPool
+  /** Writes down what was found out about the endpoints. */
+  remember(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface ChainsOptions {
+  readonly pipeline: Pipeline
+  readonly warehouse: Warehouse
+  readonly state: StateStore
+  readonly surroundings: Pick<Surroundings, 'clock' | 'random'>
+  /** Ends the wait for a head. */
+  readonly signal: AbortSignal
+  readonly emit: (fact: RunFact) => void
+  /** Stands in for the endpoints of every chain. */
+  readonly standIn?: string | undefined
+  /** Whether the genesis hash of a new chain is written down. Not when planning, which changes nothing. */
+  readonly remember: boolean
+}
+
+export function openChains({ pipeline, warehouse, state, surroundings, signal, emit, standIn, remember }: ChainsOptions): Chains {
+  const { clock, random } = surroundings
+  const opened = new Map<string, ChainRpc>()
+  const opening = new Map<string, Promise<ChainRpc>>()
+  const open = (name: string): Promise<ChainRpc> => {
+    let promise = opening.get(name)
+    if (!promise) opening.set(name, (promise = openChain(name)))
+    return promise
+  }
+  const openChain = async (name: string): Promise<ChainRpc> => {
+    const chain = pipeline.chains.get(name)
+    if (!chain) throw new Error(`no chain ${name}`)
+    if (standIn === undefined && chain.endpoints.length === 0) {
+      const { RpcUnreachableError } = await import('../rpc/errors.js')
+      throw new RpcUnreachableError(name, [], chain.unset)
+    }
+    const { openChainRpc } = await import('../rpc/pool.js')
+    const rpc = openChainRpc({
+      chain: { name, id: chain.id },
+      endpoints: standIn === undefined ? chain.endpoints : [endpointAt(standIn)],
+      clock,
+      random,
+      emit,
+      limits: standIn === undefined ? await state.limits(name) : [],
+      genesis: await warehouse.genesis(chain.id),
+      onGenesis: remember ? (hash: string) => warehouse.rememberGenesis(chain.id, hash) : undefined,
+    })
+    opened.set(name, rpc)
+    return rpc
+  }
+  return {
+    head: async (name) => (await open(name)).head(signal),
+    lane: (step) => lazyLane(step, open),
+    remember: async () => {
+      if (standIn !== undefined) return
+      const at = clock.now()
+      const limits = [...opened].flatMap(([chain, rpc]) =>
+        rpc.learned().map((learned) => ({ chain, ...learned, maxBlockRange: undefined, at })),
+      )
+      if (limits.length > 0) await state.rememberLimits(limits)
+    },
+    close: async () => {
+      await Promise.all([...opened.values()].map((rpc) => rpc.close()))
+    },
+  }
+}
+
+const endpointAt = (url: string): Endpoint => ({
+  url,
+  maxWorkers: undefined,
+  priority: 0,
+  requestsPerSecond: undefined,
+  maxBlockRange: undefined,
+  headers: {},
+})

@@ -1,0 +1,45 @@
+import type { Pipeline, Step } from '../pipeline/pipeline.js'
+import type { ChainRpc } from '../rpc/pool.js'
+import type { Warehouse } from '../sdk/index.js'
+import type { Fetcher } from '../verify/sample.js'
+import { lazyLane } from './lazy-lane.js'
+import type { Surroundings } from './surroundings.js'
+
+/** Each endpoint of each chain as a pool of one, so that it is known who answers. */
+export class EachEndpoint {
+  readonly #pipeline: Pipeline
+  readonly #warehouse: Warehouse
+  readonly #surroundings: Pick<Surroundings, 'clock' | 'random'>
+  readonly #chains = new Map<string, { readonly host: string; readonly rpc: ChainRpc }[]>()
+
+  constructor(pipeline: Pipeline, warehouse: Warehouse, surroundings: Pick<Surroundings, 'clock' | 'random'>) {
+    this.#pipeline = pipeline
+    this.#warehouse = warehouse
+    this.#surroundings = surroundings
+  }
+
+  /** Makes the pools. Asks nothing yet. */
+  async ready(): Promise<void> {
+    const { endpointNames, openChainRpc } = await import('../rpc/pool.js')
+    const { clock, random } = this.#surroundings
+    for (const [name, chain] of this.#pipeline.chains) {
+      const genesis = await this.#warehouse.genesis(chain.id)
+      const names = endpointNames(chain.endpoints)
+      const about = { chain: { name, id: chain.id }, clock, random, emit: () => undefined, limits: [], genesis }
+      const pools = chain.endpoints.map((endpoint, i) => ({
+        host: names[i] ?? '',
+        rpc: openChainRpc({ ...about, endpoints: [endpoint] }),
+      }))
+      this.#chains.set(name, pools)
+    }
+  }
+
+  of(step: Step): Fetcher[] {
+    const pools = this.#chains.get(step.chain ?? '') ?? []
+    return pools.map(({ host, rpc }) => ({ host, rpc: lazyLane(step, () => Promise.resolve(rpc)) }))
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#chains.values()].flat().map(({ rpc }) => rpc.close()))
+  }
+}

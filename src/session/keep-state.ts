@@ -1,0 +1,40 @@
+import type { RunView } from '../report/view.js'
+import type { Clock, Json } from '../sdk/index.js'
+import type { StateStore } from '../state/store.js'
+
+const KEEP_MS = 1_000
+
+/**
+ * Writes the view into the state store about once a second, for `pipe status` of other processes. `failed` is told of the
+ * first time that it can't be written: others see less, and the run goes on.
+ */
+export function keepState(
+  { state, run, view, clock }: { readonly state: StateStore; readonly run: string; readonly view: RunView; readonly clock: Clock },
+  failed: (error: unknown) => void,
+): { close(): Promise<void> } {
+  const stop = new AbortController()
+  let told = false
+  const work = (async () => {
+    while (!stop.signal.aborted) {
+      await clock.sleep(KEEP_MS, stop.signal).catch(() => undefined)
+      if (stop.signal.aborted) return
+      try {
+        await state.updateRun(run, { view: asJson(view) }, Math.round(clock.now()))
+      } catch (error) {
+        if (!told) failed(error)
+        told = true
+      }
+    }
+  })()
+  return {
+    close: async () => {
+      stop.abort()
+      await work
+    },
+  }
+}
+
+/** A copy as it is now. A view is plain data, which its type can't say to `Json`: it is changed in place. */
+export function asJson(view: RunView): Json {
+  return JSON.parse(JSON.stringify(view)) as Json
+}

@@ -1,0 +1,35 @@
+import type { Pipeline } from '../pipeline/pipeline.js'
+import type { Json } from '../sdk/index.js'
+import type { Holder, StateStore } from '../state/store.js'
+
+/** What the last run was asked for. */
+export interface LastRun {
+  /** Whether there was one. */
+  readonly any: boolean
+  /** Who runs it now. */
+  readonly running: Pick<Holder, 'pid' | 'host'> | undefined
+  readonly params: Readonly<Record<string, string>>
+  readonly heads: Readonly<Record<string, string>>
+  /** Microseconds UTC, as text. */
+  readonly now: string | undefined
+}
+
+const RUNS_LOOKED_AT = 20
+
+/** Looks the last run into a warehouse up. A run that ended before it knew its moment says nothing of it. */
+export async function lastRun(state: StateStore, pipeline: Pipeline, warehouse: string): Promise<LastRun> {
+  const runs = await state.runs(pipeline.name, { warehouse, limit: RUNS_LOOKED_AT })
+  const [latest] = runs
+  const found = runs.find(({ resolved }) => resolved !== undefined && resolved !== null)?.resolved
+  const texts = (value: Json | undefined): [string, string][] =>
+    typeof value === 'object' && value !== null ? Object.entries(value).map(([name, item]) => [name, String(item)]) : []
+  const { params, heads, now } = (typeof found === 'object' ? found : {}) as { readonly [key: string]: Json }
+  return {
+    any: runs.length > 0,
+    running: latest?.outcome === 'running' ? { pid: latest.pid, host: latest.host } : undefined,
+    // A param that the file no longer has says nothing.
+    params: Object.fromEntries(texts(params).filter(([name]) => pipeline.params.has(name))),
+    heads: Object.fromEntries(texts(heads)),
+    now: typeof now === 'string' ? now : undefined,
+  }
+}

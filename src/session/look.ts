@@ -1,0 +1,73 @@
+import type { Pipeline } from '../pipeline/pipeline.js'
+import type { PlanReport } from '../plan/report.js'
+import type { Warehouse } from '../sdk/index.js'
+import type { StateStore } from '../state/store.js'
+import type { VerifyReport } from '../verify/report.js'
+import { openChains } from './chains.js'
+import { type LastRun, lastRun } from './last-run.js'
+import { createMoment } from './moment.js'
+import { openState } from './open-state.js'
+import { warehouseUrl } from './places.js'
+import { headFor, makePlan, type PlanRequest } from './plan.js'
+import { refuseDrift, refusePending } from './ready.js'
+import type { Surroundings } from './surroundings.js'
+import type { VerifyRequest } from './verify.js'
+
+/** A pipeline that is looked at and not changed: not even an empty database is made. Others may run it meanwhile. */
+export interface Look {
+  readonly warehouse: Warehouse
+  readonly state: StateStore
+  /** What the last run into this warehouse was asked for. */
+  lastRun(): Promise<LastRun>
+  /** What a run would do now, and why. @throws {MigrationsPendingError} @throws {SchemaDriftError} */
+  plan(request: PlanRequest): Promise<PlanReport>
+  /** What is not as the ledger says, with what mends it. @throws {MigrationsPendingError} */
+  verify(request: VerifyRequest): Promise<VerifyReport>
+  close(): Promise<void>
+}
+
+/** Opens the pipeline's warehouse and the state store, both for reading. */
+export async function openLook(pipeline: Pipeline, surroundings: Surroundings, options: { readonly state: string }): Promise<Look> {
+  const { openWarehouse } = await import('../warehouse/open.js')
+  const warehouse = await openWarehouse(warehouseUrl(pipeline.warehouse, surroundings), { mode: 'plan' })
+  let state: StateStore
+  try {
+    state = await openState(options.state, surroundings, { readOnly: true })
+  } catch (error) {
+    await warehouse.close()
+    throw error
+  }
+  const chainsOf = (of: Pipeline) =>
+    openChains({ pipeline: of, warehouse, state, surroundings, signal: surroundings.signal, emit: () => undefined, remember: false })
+  return {
+    warehouse,
+    state,
+    lastRun: () => lastRun(state, pipeline, warehouse.display),
+    async plan(request) {
+      const chains = chainsOf(pipeline)
+      try {
+        await warehouse.pretend([])
+        await refusePending(warehouse, pipeline)
+        await refuseDrift(warehouse, pipeline)
+        await warehouse.pretend([...pipeline.tables.values()])
+        const moment = createMoment(surroundings.clock.now(), headFor(chains, request))
+        return await makePlan({ pipeline, warehouse, state, moment }, request)
+      } finally {
+        await chains.close()
+      }
+    },
+    async verify(request) {
+      const { verify } = await import('./verify.js')
+      const chains = chainsOf(request.pipeline)
+      try {
+        return await verify({ warehouse, chains, surroundings }, request)
+      } finally {
+        await chains.close()
+      }
+    },
+    async close() {
+      await state.close()
+      await warehouse.close()
+    },
+  }
+}

@@ -1,0 +1,19 @@
+import { dirname, join, resolve } from 'node:path'
+import type { Surroundings } from './surroundings.js'
+
+/** Where the state store is, as an absolute URL. */
+export function stateUrl(state: string, { cwd }: Pick<Surroundings, 'cwd'>): string {
+  return state.startsWith('sqlite:') ? `sqlite:${resolve(cwd, state.slice('sqlite:'.length))}` : state
+}
+
+/** The folder for locks and other small files of runs. */
+export function stateFolder(state: string, { cwd }: Pick<Surroundings, 'cwd'>): string {
+  const url = stateUrl(state, { cwd })
+  return url.startsWith('sqlite:') ? dirname(url.slice('sqlite:'.length)) : join(cwd, '.pipe')
+}
+
+/** A warehouse URL with the path of a file made absolute. */
+export function warehouseUrl(url: string, { cwd }: Pick<Surroundings, 'cwd'>): string {
+  const match = /^(duckdb|chdb):(.+)$/.exec(url)
+  return match && match[2] !== ':memory:' ? `${match[1]}:${resolve(cwd, match[2] ?? '')}` : url
+}

@@ -1,0 +1,201 @@
+import type { Pipeline, Step } from '../pipeline/pipeline.js'
+import type { Moment } from '../plan/scope.js'
+import type { RunView } from '../report/view.js'
+import { waitsFor } from '../report/words.js'
+import type { Bus } from '../run/bus.js'
+import { Heartbeat } from '../run/heartbeat.js'
+import { type RoundsEnd, runRounds } from '../run/rounds.js'
+import { actingSteps, run } from '../run/run.js'
+import { isPipeError, type RunFact, type Warehouse } from '../sdk/index.js'
+import type { StateStore } from '../state/store.js'
+import { openChains } from './chains.js'
+import type { Held } from './hold.js'
+import { asJson, keepState } from './keep-state.js'
+import { measuredRates } from './measured-rates.js'
+import { createMoment } from './moment.js'
+import type { PartRequest } from './plan.js'
+import { redactDeep } from './redact.js'
+import { openSources } from './sources.js'
+import { StopSignal, type Surroundings, type World } from './surroundings.js'
+import { createTelling, type Telling } from './telling.js'
+
+export interface RunRequest extends PartRequest {
+  /** Done before the first round is planned, while nobody else can change the ledger. */
+  readonly before?: (warehouse: Warehouse) => Promise<void>
+  /** Rounds until nothing is missing. */
+  readonly untilComplete?: boolean
+  /** At most so many rounds. */
+  readonly maxRuns?: number
+  /** Milliseconds between rounds. */
+  readonly waitMs?: number
+  /** Milliseconds of the whole run. */
+  readonly timeoutMs?: number
+  /** Milliseconds in which nothing may move; 0 switches it off. */
+  readonly stallMs?: number
+}
+
+export interface RunEnd extends RoundsEnd {
+  /** As `run:ended` says it: 0 done, 1 incomplete, 2 ended by an error, 128 and more stopped by a signal. */
+  readonly exitCode: number
+}
+
+/** A pipeline that is held, and who is told of its run. */
+export interface Running {
+  readonly id: string
+  readonly pipeline: Pipeline
+  readonly surroundings: Surroundings
+  /** Stops the run: that of the surroundings, or the session's own. */
+  readonly signal: AbortSignal
+  readonly world: World
+  readonly held: Held
+  readonly state: StateStore
+  readonly bus: Bus
+  readonly view: RunView
+}
+
+const WAIT_MS = 60_000
+const STALL_MS = 300_000
+
+/** Runs a pipeline that is held, from its first event to the entry of its end in the state store. */
+export async function runHeld(running: Running, request: RunRequest): Promise<RunEnd> {
+  const { id, pipeline, surroundings, signal, held, state, view } = running
+  const { clock, pid, host } = surroundings
+  const { warehouse, lockFile, since } = held
+  const telling = createTelling(running.bus, pipeline)
+  const { name, file, hash } = pipeline
+  await state.startRun({ id, pipeline: name, warehouse: warehouse.display, file, hash, pid, host, startedAt: since, lockFile })
+  const keeper = keepState({ state, run: id, view, clock }, (error) =>
+    telling.emit({ type: 'warning', message: `the state store can't be written: ${telling.redact(wordsOf(error))}` }),
+  )
+  const onStop = () => telling.emit({ type: 'run:stopping', signal: stopOf(signal).signal })
+  signal.addEventListener('abort', onStop, { once: true })
+  let exitCode = EXIT.error
+  const end = (outcome: RunEnd['outcome'] | 'error', error?: string) => {
+    exitCode = outcome === 'stopped' ? stopOf(signal).exitCode : EXIT[outcome]
+    telling.emit({ type: 'run:ended', outcome, exitCode, error })
+  }
+  try {
+    const { outcome, reason } = await runConnected(running, telling, request, ({ outcome: how, reason: why }) => end(how, why))
+    return { outcome, reason, exitCode }
+  } catch (error) {
+    end(signal.aborted ? 'stopped' : 'error', wordsOf(error))
+    if (signal.aborted) return { outcome: 'stopped', exitCode }
+    throw isPipeError(error) ? error : new Error(telling.redact(wordsOf(error)), { cause: error })
+  } finally {
+    signal.removeEventListener('abort', onStop)
+    await keeper.close()
+    const at = Math.round(clock.now())
+    await state.updateRun(id, { endedAt: at, outcome: view.outcome ?? 'error', exitCode, view: asJson(view) }, at).catch((error: unknown) =>
+      telling.emit({
+        type: 'warning',
+        message: `the end of the run was not kept in the state store: ${telling.redact(String(error))}`,
+      }),
+    )
+  }
+}
+
+/** Runs the rounds with connections to chains and sources, and keeps what was learned of them. `ended` is told first. */
+async function runConnected(
+  { id, pipeline, surroundings, signal: stop, world, held, state, view }: Running,
+  { emit, redact, moved }: Telling,
+  request: RunRequest,
+  ended: (end: RoundsEnd) => void,
+): Promise<RoundsEnd> {
+  const { clock, random, pid, host } = surroundings
+  const { warehouse } = held
+  const limit = new AbortController()
+  const signal = AbortSignal.any([stop, limit.signal])
+  const chains = openChains({ pipeline, warehouse, state, surroundings, signal, emit, standIn: world.chain, remember: true })
+  const sources = openSources({ pipeline, surroundings, emit, standIn: world.source })
+  try {
+    emit(startedFact(pipeline, actingSteps(pipeline, request.select), { warehouse: warehouse.display, pid, host }))
+    const resolved = (moment: Moment, heads: Record<string, string>) =>
+      state.updateRun(id, { resolved: { heads, params: request.params, now: String(moment.now) } }, Math.round(clock.now()))
+    const moment = createMoment(
+      world.now ?? clock.now(),
+      (chain) => chains.head(chain),
+      async (heads) => {
+        emit({ type: 'run:resolved', heads, params: request.params })
+        await resolved(moment, heads)
+      },
+    )
+    // Also where no head is asked for: `pipe verify` looks at what this run was asked for.
+    await resolved(moment, {})
+    await request.before?.(warehouse)
+    const heartbeat = new Heartbeat(
+      { worker: `${pipeline.name}@${host}`, pipeline: pipeline.name, host, pid, startedAt: BigInt(held.since) * 1_000n },
+      clock,
+    )
+    const untilComplete = request.untilComplete ?? false
+    const end = await runRounds({
+      // Every round reads up to what the first one did: complete is what was missing when the run began.
+      moment: () => moment,
+      round: (of) =>
+        run({
+          pipeline,
+          warehouse,
+          moment: of,
+          clock,
+          random,
+          emit,
+          signal,
+          given: request.params,
+          select: request.select,
+          limit: request.limit,
+          rpc: (step) => chains.lane(step),
+          http: (step) => sources.client(step),
+          redact,
+          heartbeat,
+          onCheck: (step, check) =>
+            void state
+              .recordCheck(id, step, redactDeep(check, redact), Math.round(clock.now()))
+              .catch((error: unknown) =>
+                emit({ type: 'warning', step, message: `the result of a check was not kept: ${redact(String(error))}` }),
+              ),
+        }),
+      untilComplete,
+      maxRuns: request.maxRuns,
+      waitMs: request.waitMs ?? WAIT_MS,
+      timeoutMs: request.timeoutMs,
+      stallMs: (request.stallMs ?? (untilComplete ? STALL_MS : 0)) || undefined,
+      moved: () => (waitsForOthers(view, pipeline) ? moved() : undefined),
+      waitsFor: () => waitsFor(view),
+      clock,
+      emit,
+      signal: stop,
+      limit,
+    })
+    ended(end)
+    await chains.remember()
+    await state.rememberRates(measuredRates(pipeline.name, view.steps, clock.now()))
+    return end
+  } finally {
+    await Promise.all([chains.close(), sources.close()])
+  }
+}
+
+function startedFact(
+  pipeline: Pipeline,
+  acting: ReadonlySet<string>,
+  about: { readonly warehouse: string; readonly pid: number; readonly host: string },
+): RunFact {
+  const stepOf = ({ id, title, definition, needs }: Step) => ({
+    id,
+    title,
+    type: definition.type,
+    needs: needs.filter((need) => acting.has(need)),
+  })
+  return { type: 'run:started', pipeline: pipeline.name, ...about, steps: pipeline.steps.filter(({ id }) => acting.has(id)).map(stepOf) }
+}
+
+/** Whether every step that runs reads from outside: a long SQL statement or program moves nothing, and has a timeout of its own. */
+function waitsForOthers(view: RunView, pipeline: Pipeline): boolean {
+  const running = view.steps.filter(({ state }) => state === 'running')
+  return running.every(({ id }) => pipeline.steps.some((step) => step.id === id && (step.chain !== undefined || step.source !== undefined)))
+}
+
+const EXIT: Readonly<Record<'done' | 'incomplete' | 'error', number>> = { done: 0, incomplete: 1, error: 2 }
+
+const stopOf = (signal: AbortSignal) => (signal.reason instanceof StopSignal ? signal.reason : new StopSignal('SIGINT'))
+
+const wordsOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

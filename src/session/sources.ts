@@ -1,0 +1,56 @@
+import type { Source } from '../http/source.js'
+import type { Pipeline, Step } from '../pipeline/pipeline.js'
+import { type HttpClient, PipeError, type RunFact } from '../sdk/index.js'
+import type { Surroundings } from './surroundings.js'
+
+/** A step asks a REST source and names none. */
+export class StepWithoutSourceError extends PipeError {
+  readonly code = 'STEP_WITHOUT_SOURCE'
+  override readonly hint = 'name a source of `sources` in the step: source: NAME'
+  constructor(step: string) {
+    super(`step ${step} asks a REST source and has none`)
+  }
+}
+
+/** The REST sources in use, opened with the first request to each. */
+export interface Sources {
+  /** The source of a step. */
+  client(step: Step): HttpClient
+  close(): Promise<void>
+}
+
+export interface SourcesOptions {
+  readonly pipeline: Pipeline
+  readonly surroundings: Pick<Surroundings, 'clock' | 'random'>
+  readonly emit: (fact: RunFact) => void
+  /** URL that stands in for every source. */
+  readonly standIn?: string | undefined
+}
+
+export function openSources({ pipeline, surroundings, emit, standIn }: SourcesOptions): Sources {
+  const opened = new Map<string, Promise<Source>>()
+  const open = (name: string): Promise<Source> => {
+    let source = opened.get(name)
+    if (!source) opened.set(name, (source = openOne(name)))
+    return source
+  }
+  const openOne = async (name: string): Promise<Source> => {
+    const source = pipeline.sources.get(name)
+    if (!source) throw new Error(`no source ${name}`)
+    const { openSource } = await import('../http/source.js')
+    // The keys of the real one are not for the one that stands in.
+    const config = standIn === undefined ? source : { ...source, url: standIn, headers: {}, requestsPerSecond: undefined }
+    return openSource({ source: config, clock: surroundings.clock, random: surroundings.random, emit })
+  }
+  return {
+    client: (step) => ({
+      get: async (request, options) => {
+        if (step.source === undefined) throw new StepWithoutSourceError(step.id)
+        return (await open(step.source)).get(request, options)
+      },
+    }),
+    close: async () => {
+      await Promise.all([...opened.values()].map(async (source) => (await source).close()))
+    },
+  }
+}

@@ -1,0 +1,42 @@
+import type { Clock, Random } from '../sdk/index.js'
+
+/** The outside world as a session sees it. The command line, a server and a worker each bring theirs; tests make their own. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** The working folder, absolute. Relative paths of a user are relative to it. */
+  readonly cwd: string
+  /** Aborted when the work is to end, with a `StopSignal` as its reason where a signal asked for it. */
+  readonly signal: AbortSignal
+  readonly pid: number
+  readonly host: string
+  /** Whether a process of this machine lives. */
+  alive(pid: number): boolean
+  readonly clock: Clock
+  readonly random: Random
+  /** A name that nothing else has, for a run. */
+  newId(): string
+}
+
+/** What takes the place of the world outside, for a demo. */
+export interface World {
+  /** URL of a node, for every chain. */
+  readonly chain?: string
+  /** URL of a REST API, for every source. */
+  readonly source?: string
+  /** What `now` is, in milliseconds UTC, where this world has an end: a second run then finds nothing new. */
+  readonly now?: number
+}
+
+export type StopName = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
+
+/** Why `Surroundings.signal` is aborted: somebody asked the process to stop. */
+export class StopSignal extends Error {
+  override readonly name = 'StopSignal'
+  constructor(readonly signal: StopName) {
+    super(`stopped by ${signal}`)
+  }
+  /** What the shell expects of a process that was stopped so. */
+  get exitCode(): number {
+    return { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }[this.signal]
+  }
+}

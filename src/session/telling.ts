@@ -1,0 +1,25 @@
+import type { Pipeline } from '../pipeline/pipeline.js'
+import type { Bus } from '../run/bus.js'
+import { facts } from '../sdk/events.js'
+import type { RunFact } from '../sdk/index.js'
+import { createRedactor, redactDeep } from './redact.js'
+
+/** How a run tells what happens. */
+export interface Telling {
+  /** Tells everyone who listens, without secrets. */
+  emit(fact: RunFact): void
+  redact(text: string): string
+  /** How many facts said that the run gets on. */
+  moved(): number
+}
+
+export function createTelling(bus: Bus, pipeline: Pipeline): Telling {
+  const redact = createRedactor(pipeline.secrets)
+  let moved = 0
+  const emit = (fact: RunFact) => {
+    const { moves, quiet } = facts[fact.type]
+    if (moves) moved++
+    bus.emit(quiet ? fact : redactDeep(fact, redact))
+  }
+  return { emit, redact, moved: () => moved }
+}

@@ -1,0 +1,64 @@
+import type { Pipeline } from '../pipeline/pipeline.js'
+import type { Warehouse } from '../sdk/index.js'
+import type { VerifyReport } from '../verify/report.js'
+import { verifyPipeline } from '../verify/verify.js'
+import type { Chains } from './chains.js'
+import { EachEndpoint } from './each-endpoint.js'
+import type { LastRun } from './last-run.js'
+import { createMoment } from './moment.js'
+import { refusePending } from './ready.js'
+import { createRedactor, redactDeep } from './redact.js'
+import type { Surroundings } from './surroundings.js'
+
+export interface VerifyRequest {
+  /** Read with the params of the last run. */
+  readonly pipeline: Pipeline
+  readonly params: Readonly<Record<string, string>>
+  /** What is wanted is what the last run wanted. */
+  readonly last: LastRun
+  /** One step; undefined means all. */
+  readonly step: string | undefined
+  /** Units of each step that are fetched again. */
+  readonly sample: number | undefined
+  /** Whether the commands that mend say `--demo`. */
+  readonly demo: boolean
+}
+
+export interface VerifyWith {
+  readonly warehouse: Warehouse
+  readonly chains: Chains
+  readonly surroundings: Surroundings
+}
+
+/** Compares the warehouse with its ledger. The report holds no secret. */
+export async function verify({ warehouse, chains, surroundings }: VerifyWith, request: VerifyRequest): Promise<VerifyReport> {
+  const { pipeline, last } = request
+  const { clock, random, signal } = surroundings
+  const endpoints = new EachEndpoint(pipeline, warehouse, surroundings)
+  try {
+    await warehouse.pretend([])
+    await refusePending(warehouse, pipeline)
+    await warehouse.pretend([...pipeline.tables.values()])
+    if (request.sample !== undefined) await endpoints.ready()
+    const present = createMoment(clock.now(), (chain) => {
+      const known = last.heads[chain]
+      return known === undefined ? chains.head(chain) : Promise.resolve(BigInt(known))
+    })
+    const report = await verifyPipeline({
+      pipeline,
+      warehouse,
+      moment: { now: last.now === undefined ? present.now : BigInt(last.now), head: (chain) => present.head(chain) },
+      given: request.params,
+      demo: request.demo,
+      now: present.now,
+      step: request.step,
+      sample: request.sample,
+      fetchers: (step) => endpoints.of(step),
+      random,
+      signal,
+    })
+    return redactDeep(report, createRedactor(pipeline.secrets))
+  } finally {
+    await endpoints.close()
+  }
+}

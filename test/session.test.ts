@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { systemClock } from '../src/cli/system-clock.js'
+import { readPipeline } from '../src/pipeline/read.js'
+import type { Pipeline } from '../src/pipeline/pipeline.js'
+import { fakeChain, type FakeEndpoint } from '../src/sandbox/index.js'
+import type { RunEvent } from '../src/sdk/index.js'
+import { openLook } from '../src/session/look.js'
+import { openSession } from '../src/session/session.js'
+import type { Surroundings } from '../src/session/surroundings.js'
+import { minersFile } from './support/cli.js'
+import { temporaryFolder } from './support/folder.js'
+
+let node: FakeEndpoint
+
+beforeAll(async () => {
+  node = await fakeChain({ seed: 7, blocks: 120 }).serve()
+})
+afterAll(() => node.close())
+
+const state = 'sqlite:.pipe/state.db'
+const part = { params: {}, select: undefined, limit: undefined }
+
+/** A process without a terminal, and the pipeline as it reads it. */
+async function world(): Promise<{ here: Surroundings; pipeline: Pipeline }> {
+  const here: Surroundings = {
+    env: { ETH_RPC_URL: node.url },
+    cwd: temporaryFolder(),
+    signal: new AbortController().signal,
+    pid: process.pid,
+    host: 'here',
+    alive: () => true,
+    clock: systemClock,
+    random: Math.random,
+    newId: () => randomUUID(),
+  }
+  const { pipeline } = await readPipeline(minersFile, { cwd: here.cwd, env: here.env, environment: 'require' })
+  if (!pipeline) throw new Error('no pipeline')
+  return { here, pipeline }
+}
+
+describe('a session', () => {
+  it('plans, runs and shows a run without a terminal, and holds the pipeline until it is closed', async () => {
+    const { here, pipeline } = await world()
+    const session = await openSession(pipeline, here, { state })
+    const events: RunEvent['type'][] = []
+    session.subscribe(({ type }) => events.push(type))
+    const plan = await session.plan(part)
+    expect([plan.heads, plan.steps[0]?.pieces]).toEqual([{ ethereum: '120' }, 111])
+    await expect(openSession(pipeline, here, { state })).rejects.toMatchObject({ code: 'PIPELINE_HELD' })
+    expect(await session.run(part)).toEqual({ outcome: 'done', exitCode: 0 })
+    expect(session.view).toMatchObject({ state: 'ended', outcome: 'done', exitCode: 0, heads: { ethereum: '120' } })
+    expect([events[0], events.at(-1)]).toEqual(['run:started', 'run:ended'])
+    await expect(session.run(part)).rejects.toThrow('a session runs once')
+    await session.close()
+    const again = await openSession(pipeline, here, { state })
+    expect((await again.plan(part)).work).toBe(false)
+    await again.close()
+  })
+
+  it('that is stopped ends after its commits, and the next one goes on', async () => {
+    const { here, pipeline } = await world()
+    const session = await openSession(pipeline, here, { state })
+    session.subscribe(({ type }) => type === 'step:started' && session.stop())
+    expect(await session.run(part)).toEqual({ outcome: 'stopped', exitCode: 143 })
+    expect(session.view).toMatchObject({ stopping: 'SIGTERM', outcome: 'stopped' })
+    await session.close()
+    const next = await openSession(pipeline, here, { state })
+    expect((await next.run(part)).outcome).toBe('done')
+    await next.close()
+  })
+
+  it('that can not go on says so in its last event, and throws it', async () => {
+    const { here, pipeline } = await world()
+    const session = await openSession({ ...pipeline, secrets: ['sesame-7'] }, here, { state })
+    const before = () => Promise.reject(new Error('no door for sesame-7'))
+    await expect(session.run({ ...part, before })).rejects.toThrow('no door for ***')
+    expect(session.view).toMatchObject({ state: 'ended', outcome: 'error', exitCode: 2, error: 'no door for ***' })
+    await session.close()
+  })
+
+  it('is looked at by others: a look makes nothing, and knows what the last run was asked for', async () => {
+    const { here, pipeline } = await world()
+    const before = await openLook(pipeline, here, { state })
+    expect([await before.lastRun(), (await before.plan(part)).work]).toMatchObject([{ any: false }, true])
+    await before.close()
+    const session = await openSession(pipeline, here, { state })
+    await session.run({ ...part, params: { from: '100' } })
+    await session.close()
+    const look = await openLook(pipeline, here, { state })
+    const last = await look.lastRun()
+    expect(last).toMatchObject({ any: true, running: undefined, params: { from: '100' }, heads: { ethereum: '120' } })
+    const report = await look.verify({ pipeline, params: last.params, last, step: undefined, sample: 1, demo: false })
+    expect([report.ok, report.findings]).toEqual([true, []])
+    await look.close()
+  })
+})
