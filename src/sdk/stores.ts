@@ -225,26 +225,33 @@ export interface Migration {
   readonly statements: readonly { readonly text: string; readonly line: number }[]
 }
 
-/** The database that is filled, with the ledger beside the rows. Only `commit` writes rows. */
-export interface Warehouse extends WarehouseReader {
-  /** Whether rows and ledger are written in one transaction. */
-  readonly transactional: boolean
+/** What a planner may ask of a warehouse and its ledger. Nothing of it changes the database. */
+export interface LedgerReader extends WarehouseReader {
   /** For people: no user, no password. */
   readonly display: string
   /** What differs between the declared tables and those that are there. Missing tables are no drift. */
   drift(tables: readonly Table[]): Promise<readonly Drift[]>
-  /** Creates the ledger and the tables that are missing, and brings a ledger of an earlier version to this one. */
-  prepare(tables: readonly Table[]): Promise<void>
   /** Makes missing tables known to this connection only (temporary, empty), so that plans can read and describe. */
   pretend(tables: readonly Table[]): Promise<void>
-  /** Runs before the first commit with these outputs: checks `compute` and refuses a float for an exact column. */
-  checkOutputs(outputs: readonly Output[], tables: ReadonlyMap<string, Table>): Promise<void>
-  /** From now on, commits mark what they touch for these. Replaces those of an earlier call. */
-  watch(consumers: readonly Consumer[]): void
   /** Units of a consumer that were touched since they were computed. */
   touched(pipeline: string, step: string): Promise<readonly TouchedRow[]>
   units(pipeline: string, step?: string): Promise<readonly LedgerRow[]>
   quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]>
+  /** The genesis hash stored for a chain, or undefined. */
+  genesis(chainId: number): Promise<string | undefined>
+  close(): Promise<void>
+}
+
+/** The database that is filled, with the ledger beside the rows. Only `commit` writes rows. */
+export interface Warehouse extends LedgerReader {
+  /** Whether rows and ledger are written in one transaction. */
+  readonly transactional: boolean
+  /** Creates the ledger and the tables that are missing, and brings a ledger of an earlier version to this one. */
+  prepare(tables: readonly Table[]): Promise<void>
+  /** Runs before the first commit with these outputs: checks `compute` and refuses a float for an exact column. */
+  checkOutputs(outputs: readonly Output[], tables: ReadonlyMap<string, Table>): Promise<void>
+  /** From now on, commits mark what they touch for these. Replaces those of an earlier call. */
+  watch(consumers: readonly Consumer[]): void
   /** Takes units over: gives them a new epoch, creates those that are new as `running`. Any earlier writer is fenced off. */
   open(step: LedgerStep, units: readonly string[], at: bigint): Promise<ReadonlyMap<string, LedgerRow>>
   /**
@@ -274,8 +281,5 @@ export interface Warehouse extends WarehouseReader {
    * @throws {StatementError} naming the statement that failed.
    */
   execute(statements: readonly Statement[]): Promise<void>
-  /** The genesis hash stored for a chain, or undefined. */
-  genesis(chainId: number): Promise<string | undefined>
   rememberGenesis(chainId: number, hash: string): Promise<void>
-  close(): Promise<void>
 }

@@ -1,7 +1,8 @@
 import { formatInstant, identifier, type Json, parseInstant, type Row, type Statement, sql, sqlText, type Table } from '../sdk/index.js'
 import { LEDGER, LEDGER_VERSION, unitColumns, UNITS } from './ledger.js'
 import { text } from './ledger-where.js'
-import { sqlType } from './types.js'
+import type { Transaction } from './transaction.js'
+import { sqlType, type WarehouseKind } from './types.js'
 
 /** Columns that came with a version. */
 const ADDED: Readonly<Record<number, readonly (readonly [table: Table, columns: readonly string[]])[]>> = {
@@ -14,32 +15,23 @@ const ADDED: Readonly<Record<number, readonly (readonly [table: Table, columns: 
 /** What makes a row of one version a row of the next. Each must leave a row alone that it was given before. */
 const UPGRADES: Readonly<Record<number, (row: Row) => Row>> = { 1: toVersion2 }
 
-/** What an upgrade runs on: an open transaction. */
-export interface UpgradePort {
-  readonly kind: 'duckdb' | 'postgres'
-  rows(statement: Statement): Promise<readonly Row[]>
-  run(statement: Statement): Promise<unknown>
-  /** Writes rows of `_pipe_units` (JSON as text) over those that are there. */
-  update(rows: readonly Row[]): Promise<void>
-}
-
 /**
  * Brings the ledger to this version, and says so in `_pipe_ledger`. What no row says the version of is of version 1,
  * unless it is `fresh`: made in this very transaction.
  */
-export async function upgradeLedger(port: UpgradePort, fresh: boolean): Promise<void> {
-  const [found] = await port.rows(sqlText('SELECT version FROM _pipe_ledger WHERE id = 1'))
+export async function upgradeLedger(kind: WarehouseKind, tx: Transaction, fresh: boolean): Promise<void> {
+  const [found] = await tx.rows(sqlText('SELECT version FROM _pipe_ledger WHERE id = 1'))
   const version = Number(found?.version ?? (fresh ? LEDGER_VERSION : 1))
   if (found && version >= LEDGER_VERSION) return
   for (const { table, column } of addedSince(version))
-    await port.run(
-      sql`ALTER TABLE ${identifier(table.name)} ADD COLUMN IF NOT EXISTS ${identifier(column.name)} ${sqlText(sqlType(column.type, port.kind))}`,
+    await tx.run(
+      sql`ALTER TABLE ${identifier(table.name)} ADD COLUMN IF NOT EXISTS ${identifier(column.name)} ${sqlText(sqlType(column.type, kind))}`,
     )
-  if (!fresh) for await (const rows of upgradedRows(version, port.rows)) await port.update(rows)
+  if (!fresh) for await (const rows of upgradedRows(version, (statement) => tx.rows(statement))) await tx.updateUnits(rows)
   const highest = sqlText('(SELECT coalesce(max(epoch), 0) FROM _pipe_units)')
   const current = sqlText(String(LEDGER_VERSION))
-  if (found) await port.run(sql`UPDATE _pipe_ledger SET version = ${current}, epoch = ${highest} WHERE id = 1`)
-  else await port.run(sql`INSERT INTO _pipe_ledger (id, version, epoch) SELECT 1, ${current}, ${highest}`)
+  if (found) await tx.run(sql`UPDATE _pipe_ledger SET version = ${current}, epoch = ${highest} WHERE id = 1`)
+  else await tx.run(sql`INSERT INTO _pipe_ledger (id, version, epoch) SELECT 1, ${current}, ${highest}`)
 }
 
 /** The columns that a ledger of that version lacks. */

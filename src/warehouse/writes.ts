@@ -43,15 +43,15 @@ export function stretches(writes: readonly UnitWrite[], tables: ReadonlyMap<stri
   return [...found.values()]
 }
 
-/** The rows of all writes by the way that they go. */
-export function byLane<L>(writes: readonly UnitWrite[], lanes: ReadonlyMap<Output, L>): Map<L, Row[]> {
+/** The rows of all writes by the loader that they go through. */
+export function byLoader<L>(writes: readonly UnitWrite[], loaders: ReadonlyMap<Output, L>): Map<L, Row[]> {
   const grouped = new Map<L, Row[]>()
   for (const { output, rows } of writes.flatMap((write) => write.rows)) {
-    const lane = lanes.get(output)
-    if (!lane || rows.length === 0) continue
-    const all = grouped.get(lane)
+    const loader = loaders.get(output)
+    if (!loader || rows.length === 0) continue
+    const all = grouped.get(loader)
     if (all) for (const row of rows) all.push(row)
-    else grouped.set(lane, [...rows])
+    else grouped.set(loader, [...rows])
   }
   return grouped
 }

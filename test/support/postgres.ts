@@ -64,6 +64,6 @@ export const postgresEngine: Engine = {
   kind: 'postgres',
   place: async () => {
     const url = withParams(await (places ??= postgresDatabase()), { schema: `place ${schemas++}` })
-    return () => openPostgres({ url, mode: 'write' })
+    return (mode = 'write') => openPostgres({ url, mode })
   },
 }

@@ -12,13 +12,14 @@ import {
 } from '../../src/sdk/index.js'
 import { applyMigration, pendingMigrations } from '../../src/warehouse/migrate.js'
 import { sqlType } from '../../src/warehouse/types.js'
+import { restoreVersion1, type Version1 } from './version-1.js'
 import { all, output, step, table, write } from './warehouse.js'
 
 /** A kind of warehouse that the specification is run on. */
 export interface Engine {
   readonly kind: Warehouse['kind']
   /** A new empty place for tables. Each call of what it gives opens that same place. */
-  place(): Promise<() => Promise<Warehouse>>
+  place(): Promise<(mode?: 'write' | 'plan') => Promise<Warehouse>>
   /** First and last day that it holds. Default: all of four-digit years. */
   readonly days?: readonly [first: string, last: string]
 }
@@ -859,6 +860,131 @@ export function ledgerSpec(engine: Engine): void {
     })
   })
 
+  describe('a ledger of version 1', () => {
+    const restored = async (name: Version1) => {
+      const place = await engine.place()
+      const old = await place()
+      await restoreVersion1(old, name)
+      await old.close()
+      const use = async <T>(mode: 'write' | 'plan', work: (warehouse: Warehouse) => Promise<T>) => {
+        const warehouse = await place(mode)
+        return work(warehouse).finally(() => warehouse.close())
+      }
+      return use
+    }
+    const shown = ({ step: of, unit: key, state, first, last, coverage, cursor, error }: LedgerRow) => ({
+      unit: `${of} ${key} ${state}`,
+      ...(first === undefined && last === undefined ? {} : { on: [first, last] }),
+      ...(coverage ? { coverage } : {}),
+      ...(cursor === undefined ? {} : { cursor: typeof cursor }),
+      ...(error === undefined ? {} : { error: true }),
+    })
+    const counted = (unit: string, first: bigint, last: bigint) => ({
+      unit,
+      on: [first, last],
+      coverage: { covered: [[String(first), String(last)]] },
+    })
+    const DAY = 1_709_740_800_000_000n
+
+    test.each<[Version1, string, readonly object[]]>([
+      [
+        'chained',
+        'chained',
+        [
+          counted('balances 0-15 done', 0n, 15n),
+          counted('balances 16-31 done', 16n, 31n),
+          counted('balances 32-47 done', 32n, 47n),
+          ...['13', '14', '15', '16', '17', '18'].map((day) => ({ unit: `daily 2020-09-${day} done` })),
+          ...[0n, 24n, 48n, 72n, 96n, 120n].map((from) => counted(`headers ${from}-${from + 23n} done`, from, from + 23n)),
+        ],
+      ],
+      [
+        'quarantined',
+        'chained',
+        [
+          counted('headers 0-23 done', 0n, 23n),
+          counted('headers 24-47 done', 24n, 47n),
+          counted('headers 48-71 done', 48n, 71n),
+          counted('headers 72-95 done', 72n, 95n),
+          { unit: 'headers 96-99 done', on: [96n, 99n] },
+          { unit: 'headers 100-100 quarantined', on: [100n, 100n], error: true },
+          { unit: 'headers 101-119 done', on: [101n, 119n] },
+          counted('headers 120-143 done', 120n, 143n),
+        ],
+      ],
+      ['killed', 'chained', [{ unit: 'headers 0-1199 running', on: [0n, 1199n], coverage: { covered: [['0', '199']] } }]],
+      [
+        'paged',
+        'p',
+        [
+          {
+            unit: 't 2024-03-07T16:00:00Z..2024-03-09T08:25:39.999999Z done',
+            on: [DAY + 86_400_000_000n, 1_709_972_739_999_999n],
+            coverage: { covered: [['1709827200000000', '1709972739999999']] },
+            cursor: 'object',
+          },
+          {
+            unit: 't 2024-03-09T08:25:40Z..2024-03-09T16:15:00Z done',
+            on: [1_709_972_740_000_000n, 1_710_000_900_000_000n],
+            coverage: { covered: [], tentative: '1710000900000000' },
+          },
+        ],
+      ],
+      [
+        'paged-killed',
+        'p',
+        [
+          {
+            unit: 't 2024-03-06T16:00:00Z..2024-03-08T15:45:39.999999Z done',
+            on: [DAY, 1_709_912_739_999_999n],
+            coverage: { covered: [['1709740800000000', '1709912739999999']] },
+            cursor: 'object',
+          },
+          {
+            unit: 't 2024-03-08T15:45:40Z..2024-03-09T16:00:00Z running',
+            on: [1_709_912_740_000_000n, 1_710_000_000_000_000n],
+            coverage: { covered: [['1709932800000001', '1709972739999999']] },
+            cursor: 'object',
+          },
+        ],
+      ],
+    ])('(%s) is read by a plan as what it is after the upgrade, and the upgrade may be done again', async (name, pipeline, expected) => {
+      const use = await restored(name)
+      const units = async (warehouse: Warehouse) => {
+        const rows = await warehouse.units(pipeline)
+        const at = ({ first, unit: key }: LedgerRow) => first ?? BigInt(key.replace(/\D/g, ''))
+        return [...rows].sort((a, b) => (a.step === b.step ? (at(a) < at(b) ? -1 : 1) : a.step < b.step ? -1 : 1))
+      }
+      const planned = await use('plan', units)
+      expect(planned.map(shown)).toEqual(expected)
+      const upgraded = await use('write', async (warehouse) => {
+        await warehouse.prepare([])
+        return units(warehouse)
+      })
+      expect(upgraded).toEqual(planned)
+      expect(await use('plan', units)).toEqual(planned)
+      // As a kill leaves it where nothing rolls back: the rows are upgraded, and the version does not say so yet.
+      await use('write', (warehouse) => warehouse.execute([sqlText(asVersion1(engine.kind))]))
+      const again = await use('write', async (warehouse) => {
+        await warehouse.prepare([])
+        return units(warehouse)
+      })
+      expect(again).toEqual(planned)
+      const [version] = await use('write', (warehouse) => all(warehouse, 'SELECT version FROM _pipe_ledger'))
+      expect(version).toEqual({ version: 2n })
+    })
+
+    test('gives epochs above all that it has', async () => {
+      const use = await restored('paged')
+      const [before, after] = await use('write', async (warehouse) => {
+        await warehouse.prepare([])
+        const highest = (await warehouse.units('p')).reduce((most, { epoch }) => (epoch > most ? epoch : most), 0n)
+        return [highest, (await warehouse.open(step, ['u'], 1n)).get('u')?.epoch ?? 0n]
+      })
+      expect([before, after > before]).toEqual([2n, true])
+    })
+  })
+
   test('quarantined keys are counted once, with their last error', async () => {
     const warehouse = await opened()
     const entry = (error: string) => ({ key: '7', error, attempts: 5 })
@@ -889,4 +1015,11 @@ export function ledgerSpec(engine: Engine): void {
     expect((await warehouse.units('p')).length).toBe(2)
     expect(await all(warehouse, sqlText('SELECT rows FROM _pipe_units LIMIT 1'))).toEqual([{ rows: {} }])
   })
+}
+
+/** Makes the ledger say that it is of version 1. */
+function asVersion1(kind: Warehouse['kind']): string {
+  return kind === 'clickhouse'
+    ? 'INSERT INTO _pipe_ledger (id, version, epoch, _pipe_version) SELECT id, 1, epoch, _pipe_version FROM _pipe_ledger'
+    : 'UPDATE _pipe_ledger SET version = 1'
 }

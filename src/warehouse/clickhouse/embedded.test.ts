@@ -14,7 +14,7 @@ describe.skipIf(missing !== undefined)('ClickHouse inside of the process', () =>
     days: ['1900-01-01', '2299-12-31'] as const,
     place: () => {
       const path = join(temporaryFolder(), 'ch')
-      return Promise.resolve(() => openClickhouse({ url: `chdb:${path}`, mode: 'write' }))
+      return Promise.resolve((mode: 'write' | 'plan' = 'write') => openClickhouse({ url: `chdb:${path}`, mode }))
     },
   }
   warehouseSpec(engine)

@@ -51,7 +51,7 @@ describe.skipIf(missing !== undefined)('ClickHouse by HTTP', () => {
     days: ['1900-01-01', '2299-12-31'],
     place: async () => {
       const url = await server.database()
-      return () => openClickhouse({ url, mode: 'write', waitsMs: WAITS })
+      return (mode = 'write') => openClickhouse({ url, mode, waitsMs: WAITS })
     },
   }
   warehouseSpec(engine)

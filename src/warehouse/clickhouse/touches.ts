@@ -13,7 +13,7 @@ import {
 import { TOUCHED } from '../ledger.js'
 import { anyChanged, type Changes, changedValues, changesOf } from './changes.js'
 import { DELETED, VERSION } from './ddl.js'
-import type { Encoded } from './lanes.js'
+import type { Encoded } from './loader.js'
 import { keyOf, ledgerInsert, named } from './ledger-rows.js'
 import type { Sql } from './sql.js'
 
@@ -43,8 +43,8 @@ export class Touches {
 
   /** What rows touch that are about to be written: those that differ from what is there, by their own time and by that of what they overwrite. */
   async seeRows(encoded: Encoded): Promise<void> {
-    const { lane, rows } = encoded
-    if (rows.length > 0) await this.seeChanges(changesOf(lane.table, lane.filled(encoded)))
+    const { loader, rows } = encoded
+    if (rows.length > 0) await this.seeChanges(changesOf(loader.table, loader.filled(encoded)))
   }
 
   seeChanges(changes: Changes): Promise<void> {

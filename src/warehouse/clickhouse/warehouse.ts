@@ -138,7 +138,7 @@ export class ClickhouseWarehouse implements Warehouse {
       if (!table) throw new Error(`output ${output.id} names the table ${output.table}, which is not declared`)
       checkFilling(output, table)
       await checkCompute(output, table, this, 'clickhouse')
-      await this.#writer.lane(output, table)
+      await this.#writer.loader(output, table)
     }
   }
 

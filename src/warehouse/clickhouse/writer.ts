@@ -15,7 +15,7 @@ import { workerRow } from '../workers.js'
 import { replacedIn } from '../outcome.js'
 import type { Place } from './ddl.js'
 import { ServerUnreachableError } from './errors.js'
-import { type Encoded, Lane, type Versioned } from './lanes.js'
+import { type Encoded, TableLoader, type Versioned } from './loader.js'
 import { keyOf } from './ledger-rows.js'
 import { Orphans } from './orphans.js'
 import { writeSelect } from './selects.js'
@@ -51,8 +51,8 @@ export class Writer {
   readonly #place: Place
   readonly #orphans: Orphans
   readonly #opened = new Map<string, Opened>()
-  readonly #lanes = new WeakMap<Output, Lane>()
-  readonly #lanesByContent = new Map<string, Lane>()
+  readonly #loaders = new WeakMap<Output, TableLoader>()
+  readonly #loadersByContent = new Map<string, TableLoader>()
   #consumers: readonly Consumer[] = []
   #generation = 0n
   #sequence = 0n
@@ -126,14 +126,14 @@ export class Writer {
   }
 
   /** The way of an output's rows. @throws {OutputError} when it does not fit the table. */
-  async lane(output: Output, table: Table): Promise<Lane> {
-    const known = this.#lanes.get(output)
+  async loader(output: Output, table: Table): Promise<TableLoader> {
+    const known = this.#loaders.get(output)
     if (known?.table === table) return known
     const content = JSON.stringify([output, table])
-    let lane = this.#lanesByContent.get(content)
-    if (!lane) this.#lanesByContent.set(content, (lane = await Lane.make(output, table, (select) => this.#sql.typeOf(select))))
-    this.#lanes.set(output, lane)
-    return lane
+    let loader = this.#loadersByContent.get(content)
+    if (!loader) this.#loadersByContent.set(content, (loader = await TableLoader.make(output, table, (select) => this.#sql.typeOf(select))))
+    this.#loaders.set(output, loader)
+    return loader
   }
 
   /** Writes of many units: fences, marks, deletes, rows, statements, queries and checkpoints, in this order. */
@@ -142,7 +142,7 @@ export class Writer {
       const changes = changesOf(writes)
       const reading = this.units.read(changes.keys)
       reading.catch(() => undefined)
-      for (const { output } of writes.flatMap((write) => write.rows)) await this.lane(output, declared(output.table, tables))
+      for (const { output } of writes.flatMap((write) => write.rows)) await this.loader(output, declared(output.table, tables))
       let sequence = ++this.#sequence
       // While the database looks who owns the units. The rows of those that are someone else's are left out below.
       const early = writes.every((write) => this.#generationOf(write) !== undefined) ? this.#encoded(writes, sequence, tables) : undefined
@@ -200,7 +200,7 @@ export class Writer {
       const from = sql`FROM ${identifier(table.name)} WHERE ${inStretch(stretch, table)}`
       await touches.see(table, sql`SELECT 1 AS one ${from} LIMIT 1`, (column) => sql`SELECT ${identifier(column)} AS pipe_time ${from}`)
     }
-    for (const part of encoded) if (touches.watched(part.lane.table.name)) await touches.seeRows(part)
+    for (const part of encoded) if (touches.watched(part.loader.table.name)) await touches.seeRows(part)
     const mark = () => touches.write(highest, at)
     await mark()
     try {
@@ -248,12 +248,12 @@ export class Writer {
 
   async #insert(encoded: Encoded): Promise<void> {
     if (encoded.rows.length === 0) return
-    const { text, token } = encoded.lane.insert(encoded)
+    const { text, token } = encoded.loader.insert(encoded)
     try {
       await this.#sql.write(text, { token })
     } catch (error) {
-      if (encoded.lane.computed.length === 0) throw error
-      throw (await encoded.lane.diagnose(encoded, (query) => this.#sql.all(query))) ?? error
+      if (encoded.loader.computed.length === 0) throw error
+      throw (await encoded.loader.diagnose(encoded, (query) => this.#sql.all(query))) ?? error
     }
   }
 
@@ -296,18 +296,18 @@ export class Writer {
   }
 
   #encoded(writes: readonly UnitWrite[], sequence: bigint, tables: ReadonlyMap<string, Table>): EncodedWrites {
-    const byLane = new Map<Lane, Versioned[]>()
+    const byLoader = new Map<TableLoader, Versioned[]>()
     for (const write of writes) {
       for (const { output, rows } of write.rows) {
-        const lane = this.#lanes.get(output)
-        if (!lane || lane.table !== declared(output.table, tables) || rows.length === 0) continue
-        const parts = byLane.get(lane) ?? []
-        if (parts.length === 0) byLane.set(lane, parts)
+        const loader = this.#loaders.get(output)
+        if (!loader || loader.table !== declared(output.table, tables) || rows.length === 0) continue
+        const parts = byLoader.get(loader) ?? []
+        if (parts.length === 0) byLoader.set(loader, parts)
         parts.push({ rows, version: this.#versionOf(write, sequence) })
       }
     }
     try {
-      return { sequence, parts: [...byLane].map(([lane, parts]) => lane.encode(parts)), error: undefined }
+      return { sequence, parts: [...byLoader].map(([loader, parts]) => loader.encode(parts)), error: undefined }
     } catch (error) {
       return { sequence, parts: [], error: error instanceof Error ? error : new Error(String(error)) }
     }

@@ -5,7 +5,8 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { Warehouse } from '../../sdk/index.js'
 import { WarehouseOpenError } from '../errors.js'
 import { openError } from './errors.js'
-import { DuckdbWarehouse } from './warehouse.js'
+import { TransactionalWarehouse } from '../transactional.js'
+import { DuckdbEngine } from './engine.js'
 
 export interface DuckdbOptions {
   /** A file, or `:memory:`. */
@@ -52,7 +53,7 @@ export async function openDuckdb({ path, mode, threads = 2, memoryLimit = '256MB
     instance?.closeSync()
     throw openError(display, error)
   }
-  const warehouse = new DuckdbWarehouse({ instance, connection, display, mode })
+  const warehouse = new TransactionalWarehouse(new DuckdbEngine({ instance, connection, display }), mode)
   try {
     await warehouse.checkVersion()
     return warehouse

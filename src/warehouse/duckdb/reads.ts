@@ -7,13 +7,9 @@ import {
 } from '@duckdb/node-api'
 import type { ResultColumn, Row, Statement } from '../../sdk/index.js'
 import { SqlError, SqlTimeoutError } from '../errors.js'
+import type { QueryOptions } from '../transactional-engine.js'
 import { statementError } from './errors.js'
 import { portableType, prepare, reader } from './values.js'
-
-export interface QueryOptions {
-  readonly signal?: AbortSignal
-  readonly timeoutMs?: number
-}
 
 const INTERRUPT_AGAIN_MS = 20
 

@@ -1,4 +1,4 @@
-import { type Row, sqlText } from '../../sdk/index.js'
+import { type Output, type Row, sqlText, type Table } from '../../sdk/index.js'
 import {
   dropUnits,
   insertUnits,
@@ -8,39 +8,42 @@ import {
   STAGED_KEYS,
   STAGED_UNITS,
   stagedUnits,
+  TOUCHED,
   updateUnits,
 } from '../ledger.js'
 import { type LedgerChanges, unitKey } from '../ledger-changes.js'
 import { rowName } from '../row-name.js'
-import type { Lane, Lanes } from './lanes.js'
+import type { TableLoader, TableLoaders } from './loader.js'
 import { readRows } from './reads.js'
 import { Stage } from './stage.js'
 import type { Transactions } from './transactions.js'
 
 const name = rowName('_pipe_units', ['pipeline', 'step', 'unit'])
-const quarantineOutput = {
-  id: QUARANTINE.name,
-  table: QUARANTINE.name,
-  columns: QUARANTINE.columns.map((column) => column.name),
+/** All columns of a table of the ledger. */
+const outputOf = ({ name: table, columns }: Table): Output => ({
+  id: table,
+  table,
+  columns: columns.map((column) => column.name),
   compute: {},
   constants: {},
-}
+})
 
 interface Stages {
   readonly keys: Stage
   readonly units: Stage
-  readonly quarantine: Lane
+  readonly quarantine: TableLoader
+  readonly touched: TableLoader
 }
 
 /** Reads and writes the ledger inside a transaction, many units at once. */
 export class Units {
   readonly #transactions: Transactions
-  readonly #lanes: Lanes
+  readonly #loaders: TableLoaders
   #stages: Stages | undefined
 
-  constructor(transactions: Transactions, lanes: Lanes) {
+  constructor(transactions: Transactions, loaders: TableLoaders) {
     this.#transactions = transactions
-    this.#lanes = lanes
+    this.#loaders = loaders
   }
 
   /** Outside of a transaction, before the others. */
@@ -49,7 +52,8 @@ export class Units {
     this.#stages ??= {
       keys: await Stage.create(connection, '_pipe_stage_keys', STAGED_KEYS),
       units: await Stage.create(connection, '_pipe_stage_units', STAGED_UNITS),
-      quarantine: await this.#lanes.of(quarantineOutput, QUARANTINE),
+      quarantine: await this.#loaders.of(outputOf(QUARANTINE), QUARANTINE),
+      touched: await this.#loaders.of(outputOf(TOUCHED), TOUCHED),
     }
     return this.#stages
   }
@@ -85,7 +89,7 @@ export class Units {
       if (put.some((row) => row.is_new === true)) await connection.run(insertUnits(units.rows))
       await this.#transactions.clear(units)
     }
-    if (changes.quarantine.length > 0) await this.#lanes.write(quarantine, changes.quarantine)
+    if (changes.quarantine.length > 0) await this.#loaders.write(quarantine, changes.quarantine)
     return { put, dropped: drop.length }
   }
 
@@ -98,6 +102,11 @@ export class Units {
     )
     await this.#transactions.connection.run(updateUnits(units.rows))
     await this.#transactions.clear(units)
+  }
+
+  /** Adds rows to `_pipe_touched`: those that are there stay. */
+  async touch(rows: readonly Row[]): Promise<void> {
+    await this.#loaders.insert((await this.ready()).touched, rows)
   }
 
   async #raise(): Promise<bigint> {

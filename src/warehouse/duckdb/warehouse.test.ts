@@ -25,7 +25,7 @@ warehouseSpec({
   kind: 'duckdb',
   place: () => {
     const path = join(temporaryFolder(), 'a', 'b.duckdb')
-    return Promise.resolve(() => openDuckdb({ path, mode: 'write' }))
+    return Promise.resolve((mode = 'write') => openDuckdb({ path, mode }))
   },
 })
 

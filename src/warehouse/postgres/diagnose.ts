@@ -3,15 +3,16 @@ import { type Column, type Output, quoteIdentifier, type Row, type Table, typeLa
 import { outside } from '../ddl.js'
 import { broughtColumns, constantColumns } from '../fill.js'
 import { rowName } from '../row-name.js'
-import { exactly, isDoubleKey, type LaneError } from './lanes.js'
+import type { LoadError } from '../transaction.js'
+import { exactly, isDoubleKey, type TableLoader } from './loader.js'
 import { ORDER, Stage } from './stage.js'
 
 /**
  * The row that SQL failed on, by name, or undefined when no single row is to blame. Inside a transaction that is rolled
  * back afterwards.
  */
-export async function diagnose(session: PostgresSession, { lane, rows, cause }: LaneError): Promise<Error | undefined> {
-  const { output, table } = lane
+export async function diagnose(session: PostgresSession, { loader, rows, cause }: LoadError<TableLoader>): Promise<Error | undefined> {
+  const { output, table } = loader
   const stage = new Stage('_pipe_stage_diagnosis', broughtColumns(output, table), { extra: constantColumns(output), ordered: true })
   await session.query('DROP TABLE IF EXISTS pg_temp._pipe_stage_diagnosis')
   await stage.create(session)

@@ -2,8 +2,10 @@ import { postgresAddress } from '../../postgres/address.js'
 import { PostgresSession, refusePooler } from '../../postgres/session.js'
 import type { Warehouse } from '../../sdk/index.js'
 import { WarehouseOpenError } from '../errors.js'
+import { TransactionalWarehouse } from '../transactional.js'
 import { openError } from './errors.js'
-import { PostgresWarehouse } from './warehouse.js'
+import { PostgresEngine } from './engine.js'
+import type { TableLoader } from './loader.js'
 
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database?schema=…`; see `postgresAddress`. */
@@ -23,7 +25,7 @@ export interface PostgresOptions {
 export async function openPostgres({ url, mode }: PostgresOptions): Promise<Warehouse> {
   const address = postgresAddress(url)
   let session: PostgresSession | undefined
-  let warehouse: PostgresWarehouse | undefined
+  let warehouse: TransactionalWarehouse<TableLoader> | undefined
   try {
     session = await PostgresSession.open(address)
     await refusePooler(address, session)
@@ -42,7 +44,10 @@ export async function openPostgres({ url, mode }: PostgresOptions): Promise<Ware
         'add ?schema=NAME to the warehouse URL',
       )
     if (mode === 'plan') await session.close()
-    warehouse = new PostgresWarehouse({ address, schema, session: mode === 'write' ? session : undefined })
+    warehouse = new TransactionalWarehouse<TableLoader>(
+      new PostgresEngine({ address, schema, session: mode === 'write' ? session : undefined }),
+      mode,
+    )
     await warehouse.checkVersion()
     return warehouse
   } catch (error) {

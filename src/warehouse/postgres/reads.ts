@@ -4,14 +4,10 @@ import { PostgresSession, type TextRow } from '../../postgres/session.js'
 import type { ResultColumn, Row, Statement } from '../../sdk/index.js'
 import { SqlError, SqlTimeoutError } from '../errors.js'
 import { render } from '../statement.js'
+import type { QueryOptions } from '../transactional-engine.js'
 import { milliseconds } from './duration.js'
 import { openError, statementError } from './errors.js'
 import { type Field, paramText, portableType, reader } from './values.js'
-
-export interface QueryOptions {
-  readonly signal?: AbortSignal
-  readonly timeoutMs?: number
-}
 
 /** Rows of one round trip. */
 const PAGE = 2_000

@@ -22,7 +22,7 @@ export class Transactions {
   #session: PostgresSession | undefined
   #tail: Promise<unknown> = Promise.resolve()
 
-  constructor(address: PostgresAddress, session: PostgresSession) {
+  constructor(address: PostgresAddress, session: PostgresSession | undefined) {
     this.#address = address
     this.#session = session
   }

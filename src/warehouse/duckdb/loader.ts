@@ -19,10 +19,11 @@ import { sqlType } from '../types.js'
 import { statementError } from './errors.js'
 import { Stage } from './stage.js'
 import { boundsOf, type Marks, type Watched } from '../touches.js'
+import { Loaders, LoadError } from '../transaction.js'
 import type { Transactions } from './transactions.js'
 
 /** An output with its table and the stage that its rows pass through. */
-export interface Lane {
+export interface TableLoader {
   readonly output: Output
   readonly table: Table
   readonly stage: Stage
@@ -33,57 +34,39 @@ export interface Lane {
   readonly computesKey: boolean
 }
 
-/** Rows that SQL refused on their way from a stage to their table. */
-export class LaneError extends Error {
-  constructor(
-    readonly lane: Lane,
-    readonly rows: readonly Row[],
-    cause: unknown,
-  ) {
-    super('a lane failed', { cause })
-  }
-}
-
-/** The ways of rows into tables, one an output, made when first used. */
-export class Lanes {
+/** Makes loaders and moves rows through them. */
+export class TableLoaders {
   readonly #transactions: Transactions
-  readonly #byOutput = new WeakMap<Output, Lane>()
-  readonly #byContent = new Map<string, Lane>()
+  readonly #known = new Loaders<TableLoader>((output, table, index) => this.#make(output, table, index))
 
   constructor(transactions: Transactions) {
     this.#transactions = transactions
   }
 
   /** Outside of a transaction. @throws {OutputError} when the output does not fit the table. */
-  async of(output: Output, table: Table): Promise<Lane> {
-    const known = this.#byOutput.get(output)
-    if (known?.table === table) return known
-    const content = JSON.stringify([output, table])
-    let lane = this.#byContent.get(content)
-    if (!lane) this.#byContent.set(content, (lane = await this.#make(output, table)))
-    this.#byOutput.set(output, lane)
-    return lane
+  of(output: Output, table: Table): Promise<TableLoader> {
+    return this.#known.of(output, table)
   }
 
   /**
    * Stages rows and moves them into their table. Resolves to the row of each text in which U+FFFD took a place.
    *
    * @throws {ValueError} for a value that does not fit, before any SQL.
-   * @throws {LaneError} when SQL refuses: `diagnose` may know more after the rollback.
+   * @throws {LoadError} when SQL refuses: `diagnose` may know more after the rollback.
    */
-  async write(lane: Lane, rows: readonly Row[], marks?: Marks): Promise<readonly Row[]> {
-    const { table, stage, computesKey } = lane
+  async write(loader: TableLoader, rows: readonly Row[], marks?: Marks): Promise<readonly Row[]> {
+    const { table, stage, computesKey } = loader
     const replaced = await stage.append(rows, rowName(table.name, table.key))
     const watched = marks?.of(table.name)
     const refused = (error: unknown): never => {
       // A full disk or a conflict is nobody's row.
-      throw statementError(table.name, error) instanceof SqlError ? new LaneError(lane, rows, error) : error
+      throw statementError(table.name, error) instanceof SqlError ? new LoadError(loader, rows, error) : error
     }
-    if (marks && watched && (await this.#insertMarked(lane, rows, marks, watched).catch(refused))) {
+    if (marks && watched && (await this.#insertMarked(loader, rows, marks, watched).catch(refused))) {
       await this.#transactions.clear(stage)
       return replaced
     }
-    const { rowsChanged } = await this.#transactions.connection.run(lane.sql).catch(refused)
+    const { rowsChanged } = await this.#transactions.connection.run(loader.sql).catch(refused)
     const overwrites = table.columns.length > table.key.length
     // DuckDB would keep the first of two rows with one key and say nothing.
     if (overwrites && !computesKey && rowsChanged !== rows.length) {
@@ -94,10 +77,10 @@ export class Lanes {
   }
 
   /** Stages rows and adds those whose key is not there yet. */
-  async insert(lane: Lane, rows: readonly Row[]): Promise<void> {
-    await lane.stage.append(rows, rowName(lane.table.name, lane.table.key))
-    await this.#transactions.connection.run(insertSelected(lane.table, lane.filled, 'keep'))
-    await this.#transactions.clear(lane.stage)
+  async insert(loader: TableLoader, rows: readonly Row[]): Promise<void> {
+    await loader.stage.append(rows, rowName(loader.table.name, loader.table.key))
+    await this.#transactions.connection.run(insertSelected(loader.table, loader.filled, 'keep'))
+    await this.#transactions.clear(loader.stage)
   }
 
   /**
@@ -105,7 +88,7 @@ export class Lanes {
    * from what is there, by their old time and by their new one. Resolves to whether nothing is left to overwrite. Looking
    * for what differs reads the table; rows that are all new, as most are, never come to that.
    */
-  async #insertMarked({ table, filled: select }: Lane, rows: readonly Row[], marks: Marks, watched: Watched): Promise<boolean> {
+  async #insertMarked({ table, filled: select }: TableLoader, rows: readonly Row[], marks: Marks, watched: Watched): Promise<boolean> {
     const insert = insertSelected(table, select, 'keep')
     const added = marks.seeRows(
       watched,
@@ -117,7 +100,7 @@ export class Lanes {
   }
 
   /** The row that SQL failed on, by name, or undefined when no single row is to blame. Changes nothing. */
-  async diagnose({ output, table, stage }: Lane, rows: readonly Row[]): Promise<ValueError | undefined> {
+  async diagnose({ output, table, stage }: TableLoader, rows: readonly Row[]): Promise<ValueError | undefined> {
     await stage.append(rows, rowName(table.name, table.key))
     const keys = output.columns.filter((name) => table.key.includes(name))
     for (const [name, expression] of Object.entries(output.compute)) {
@@ -141,11 +124,11 @@ export class Lanes {
     return undefined
   }
 
-  async #make(output: Output, table: Table): Promise<Lane> {
+  async #make(output: Output, table: Table, index: number): Promise<TableLoader> {
     checkFilling(output, table)
     const computesKey = table.key.some((name) => name in output.compute)
     const extra = [...constantColumns(output), ...(computesKey ? ['rowid AS pipe_order'] : [])]
-    const name = `_pipe_stage_${this.#byContent.size}`
+    const name = `_pipe_stage_${index}`
     const stage = await Stage.create(this.#transactions.connection, name, broughtColumns(output, table), extra)
     const only = computesKey ? lastOfKey : undefined
     const exact = { ...output, compute: exactly(output, table) }

@@ -16,13 +16,14 @@ import { SqlError } from '../errors.js'
 import { broughtColumns, checkFilling, constantColumns, differ, filled, insertSelected, sameKey, typed } from '../fill.js'
 import { rowName } from '../row-name.js'
 import { boundNames, boundsOf, type Marks, type Watched } from '../touches.js'
+import { LoadError } from '../transaction.js'
 import { sqlType } from '../types.js'
 import { statementError } from './errors.js'
 import { ORDER, Stage } from './stage.js'
 import { select } from './statements.js'
 
 /** An output with its table and the stage that its rows pass through. */
-export interface Lane {
+export interface TableLoader {
   readonly output: Output
   readonly table: Table
   readonly stage: Stage
@@ -32,50 +33,22 @@ export interface Lane {
   readonly computesKey: boolean
 }
 
-/** Rows that SQL refused on their way from a stage to their table. */
-export class LaneError extends Error {
-  constructor(
-    readonly lane: Lane,
-    readonly rows: readonly Row[],
-    cause: unknown,
-  ) {
-    super('a lane failed', { cause })
-  }
-}
-
-/** The ways of rows into tables, one an output, made when first used. */
-export class Lanes {
-  readonly #byOutput = new WeakMap<Output, Lane>()
-  readonly #byContent = new Map<string, Lane>()
-
-  /** @throws {OutputError} when the output does not fit the table. */
-  of(output: Output, table: Table): Lane {
-    const known = this.#byOutput.get(output)
-    if (known?.table === table) return known
-    const content = JSON.stringify([output, table])
-    let lane = this.#byContent.get(content)
-    if (!lane) this.#byContent.set(content, (lane = makeLane(output, table, `_pipe_stage_${this.#byContent.size}`)))
-    this.#byOutput.set(output, lane)
-    return lane
-  }
-}
-
 /**
  * Stages rows and moves them into their table. Resolves to the row of each text in which U+FFFD took a place.
  *
  * @throws {ValueError} for a value that does not fit, before any SQL.
- * @throws {LaneError} when SQL refuses: `diagnose` may know more after the rollback.
+ * @throws {LoadError} when SQL refuses: `diagnose` may know more after the rollback.
  */
-export async function writeLane(session: PostgresSession, lane: Lane, rows: readonly Row[], marks: Marks): Promise<readonly Row[]> {
-  const { table, stage, computesKey } = lane
+export async function load(session: PostgresSession, loader: TableLoader, rows: readonly Row[], marks: Marks): Promise<readonly Row[]> {
+  const { table, stage, computesKey } = loader
   const replaced = await stage.append(session, rows, rowName(table.name, table.key))
   const watched = marks.of(table.name)
   const refused = (error: unknown): never => {
     // A full disk or a deadlock is nobody's row.
-    throw statementError(table.name, error) instanceof SqlError ? new LaneError(lane, rows, causeOf(error)) : error
+    throw statementError(table.name, error) instanceof SqlError ? new LoadError(loader, rows, causeOf(error)) : error
   }
-  if (watched && (await insertMarked(session, lane, rows, marks, watched).catch(refused))) return replaced
-  const { rowCount } = await session.query(insertSelected(table, lane.filled)).catch(refused)
+  if (watched && (await insertMarked(session, loader, rows, marks, watched).catch(refused))) return replaced
+  const { rowCount } = await session.query(insertSelected(table, loader.filled)).catch(refused)
   const overwrites = table.columns.length > table.key.length
   if (overwrites && !computesKey && rowCount !== rows.length)
     throw new Error(`${rows.length} rows for ${table.name} became ${rowCount}: a computation gives several rows or none`)
@@ -88,7 +61,7 @@ export async function writeLane(session: PostgresSession, lane: Lane, rows: read
  */
 async function insertMarked(
   session: PostgresSession,
-  { table, filled: rows }: Lane,
+  { table, filled: rows }: TableLoader,
   { length }: readonly Row[],
   marks: Marks,
   watched: Watched,
@@ -112,10 +85,11 @@ export function isDoubleKey(error: unknown): boolean {
   return codeOf(error) === '21000'
 }
 
-function makeLane(output: Output, table: Table, name: string): Lane {
+/** How rows of an output get into its table. @throws {OutputError} when it does not fit. */
+export function makeLoader(output: Output, table: Table, index: number): TableLoader {
   checkFilling(output, table)
   const computesKey = table.key.some((column) => column in output.compute)
-  const stage = new Stage(name, broughtColumns(output, table), { extra: constantColumns(output), ordered: computesKey })
+  const stage = new Stage(`_pipe_stage_${index}`, broughtColumns(output, table), { extra: constantColumns(output), ordered: computesKey })
   const computed = computedColumns(output, table)
   const rows = computed.length === 0 ? stage.source : `SELECT *, ${computed.join(', ')} FROM (${stage.source}) AS pipe_row`
   const key = identifiers(table.key)

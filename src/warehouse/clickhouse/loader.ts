@@ -28,7 +28,7 @@ export interface Versioned {
 
 /** Rows as text, made once and sent as they are, however often. */
 export interface Encoded {
-  readonly lane: Lane
+  readonly loader: TableLoader
   /** Lines of tab-separated values. */
   readonly data: string
   readonly rows: readonly Row[]
@@ -46,7 +46,7 @@ interface Cell {
  * The way of one output's rows into its table. Rows without computed columns go straight from their lines into the
  * table; others pass through a SELECT, which costs ClickHouse twice as much.
  */
-export class Lane {
+export class TableLoader {
   readonly output: Output
   readonly table: Table
   readonly computed: readonly Computed[]
@@ -85,9 +85,9 @@ export class Lane {
   }
 
   /** @throws {OutputError} when the output does not fit the table. */
-  static async make(output: Output, table: Table, typeOf: TypeOf): Promise<Lane> {
+  static async make(output: Output, table: Table, typeOf: TypeOf): Promise<TableLoader> {
     checkFilling(output, table)
-    return new Lane(output, table, await computedColumns(output, table, typeOf))
+    return new TableLoader(output, table, await computedColumns(output, table, typeOf))
   }
 
   /** @throws {ValueError} for a value that does not fit, a required one that is missing, a column that is not known, a key that comes twice. */
@@ -120,7 +120,7 @@ export class Lane {
     if (seen && keys.length > 0 && seen.size !== all.length)
       throw new Error(`${all.length - seen.size} rows for ${this.table.name} share a key with another of the same commit`)
     // At once: a text that grows cell by cell is a tree of pieces, and all of them garbage.
-    return { lane: this, data: lines.length === 0 ? '' : `${lines.join('\n')}\n`, rows: all, replaced }
+    return { loader: this, data: lines.length === 0 ? '' : `${lines.join('\n')}\n`, rows: all, replaced }
   }
 
   /** `INSERT` of the rows, checked. With the token that names them: the same rows, the same token. */

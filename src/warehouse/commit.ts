@@ -1,0 +1,77 @@
+import { identifier, type Row, sql, type Stretch, type Table, type UnitWrite, type WorkerRow, type WriteOutcome } from '../sdk/index.js'
+import { deleteStretch, inStretch } from './fill.js'
+import { replacedIn } from './outcome.js'
+import { writeSelect } from './selects.js'
+import { boundsOf, clearMarks, Marks, type Watched } from './touches.js'
+import type { Transaction } from './transaction.js'
+import { putWorker } from './workers.js'
+import { byLoader, changesOf, counts, declared, fenced, latest, stretches } from './writes.js'
+
+export interface CommitOptions {
+  readonly tables: ReadonlyMap<string, Table>
+  /** Who is to know of changes, by table. */
+  readonly watched: ReadonlyMap<string, Watched>
+  readonly worker: WorkerRow | undefined
+}
+
+/**
+ * Writes of many units in one transaction. The fence comes first, so that a stale writer finds out before it has written.
+ * Then, in this order: deletes, rows, statements, queries, what they touched, the checkpoints and the worker. A swap of
+ * tables belongs behind the queries: what was computed is complete then, and the ledger does not speak of it yet. The
+ * checkpoints come last but one, since all who raise an epoch wait for each other from there on.
+ */
+export async function commit<Loader>(
+  tx: Transaction<Loader>,
+  writes: readonly UnitWrite[],
+  { tables, watched, worker }: CommitOptions,
+): Promise<readonly WriteOutcome[]> {
+  const all = changesOf(writes)
+  const { kept, taken, there, changes } = fenced(writes, await tx.lockUnits(all.keys), all)
+  const cleared = kept.filter(({ clearsTouch }) => clearsTouch).map(({ step, unit }) => ({ ...step, unit }))
+  if (cleared.length > 0) await tx.run(clearMarks(cleared))
+  const marks = new Marks(watched, (statement) => tx.bounds(statement))
+  for (const { stretch, table } of stretches(kept, tables)) await remove(tx, stretch, table, marks)
+  const replaced: Row[] = []
+  for (const [loader, rows] of byLoader(kept, tx.loaders)) replaced.push(...(await tx.load(loader, rows, marks)))
+  for (const statement of kept.flatMap((write) => write.sql)) await tx.run(statement, 'step')
+  const given = new Map<UnitWrite, Record<string, number>>()
+  for (const write of kept) given.set(write, await select(tx, write, tables, marks))
+  if (watched.size > 0) await mark(tx, marks, latest(writes))
+  await tx.writeUnits(changes, there)
+  if (worker) await tx.run(putWorker(worker))
+  return writes.map((write): WriteOutcome =>
+    taken.has(write)
+      ? { written: false, reason: 'taken' }
+      : { written: true, rows: given.get(write) ?? {}, ...replacedIn(write, replaced) },
+  )
+}
+
+async function remove(tx: Transaction, stretch: Stretch, table: Table, marks: Marks): Promise<void> {
+  const watched = marks.of(table.name)
+  if (watched) {
+    const rows = sql`FROM ${identifier(table.name)} WHERE ${inStretch(stretch, table)}`
+    await marks.see(watched, sql`SELECT DISTINCT ${boundsOf(watched, undefined)} ${rows}`)
+  }
+  await tx.run(deleteStretch(stretch, table))
+}
+
+/** Runs the queries of a write. Resolves to all rows that the write brought or made, by table. */
+async function select(
+  tx: Transaction,
+  write: UnitWrite,
+  tables: ReadonlyMap<string, Table>,
+  marks: Marks,
+): Promise<Record<string, number>> {
+  const rows = counts(write)
+  for (const each of write.selects ?? []) {
+    const { table } = each.output
+    rows[table] = (rows[table] ?? 0) + (await writeSelect(each, declared(table, tables), tx.selects, marks))
+  }
+  return rows
+}
+
+async function mark(tx: Transaction, marks: Marks, at: bigint): Promise<void> {
+  const { rows, more } = marks.rows(at)
+  if (rows.length > 0) await tx.touch(rows)
+  for (const statement of more) await tx.run(statement)
+}

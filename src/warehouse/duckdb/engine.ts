@@ -1,0 +1,128 @@
+import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import { type Output, type Row, sql, sqlText, type Statement, type Table, type ValueError } from '../../sdk/index.js'
+import { identifiers } from '../ddl.js'
+import type { Existing } from '../drift.js'
+import { text } from '../ledger-where.js'
+import type { LoadError, Transaction } from '../transaction.js'
+import type { QueryOptions, TransactionalEngine } from '../transactional-engine.js'
+import { statementError } from './errors.js'
+import { type TableLoader, TableLoaders } from './loader.js'
+import { Reads } from './reads.js'
+import { CATALOG, DUCKDB_CATALOG, UNIQUE_SETS } from './schema.js'
+import { selectEngine } from './select-engine.js'
+import { Transactions } from './transactions.js'
+import { Units } from './units.js'
+
+/** A DuckDB file: one connection that writes, and others that read. */
+export class DuckdbEngine implements TransactionalEngine<TableLoader> {
+  readonly kind = 'duckdb'
+  readonly catalog = DUCKDB_CATALOG
+  readonly display: string
+  readonly #instance: DuckDBInstance
+  readonly #reads: Reads
+  readonly #transactions: Transactions
+  readonly #loaders: TableLoaders
+  readonly #units: Units
+
+  constructor({ instance, connection, display }: { instance: DuckDBInstance; connection: DuckDBConnection; display: string }) {
+    this.display = display
+    this.#instance = instance
+    this.#reads = new Reads(instance, display)
+    this.#transactions = new Transactions(connection, display)
+    this.#loaders = new TableLoaders(this.#transactions)
+    this.#units = new Units(this.#transactions, this.#loaders)
+  }
+
+  query<R extends Row>(statement: Statement, options?: QueryOptions): AsyncIterable<readonly R[]> {
+    return this.#reads.query<R>(statement, options)
+  }
+
+  describe(statement: Statement) {
+    return this.#reads.describe(statement)
+  }
+
+  setup(statements: readonly string[]): void {
+    this.#reads.setup(statements)
+  }
+
+  async existing(): Promise<ReadonlyMap<string, Existing>> {
+    const tables = new Map<
+      string,
+      { view: boolean; columns: Map<string, { name: string; type: string; required: boolean }>; unique: string[][] }
+    >()
+    for (const row of await this.#all(sqlText(CATALOG))) {
+      const name = String(row.table_name)
+      let table = tables.get(name)
+      if (!table) tables.set(name, (table = { view: row.is_view === true, columns: new Map(), unique: [] }))
+      const column = String(row.column_name)
+      table.columns.set(column.toLowerCase(), { name: column, type: String(row.data_type), required: row.required === true })
+    }
+    for (const row of await this.#all(sqlText(UNIQUE_SETS))) tables.get(String(row.table_name))?.unique.push(row.names as string[])
+    return tables
+  }
+
+  async ledgerTable({ name }: Table): Promise<string | undefined> {
+    const [there] = await this.#all(
+      sql`SELECT count(*) AS n FROM duckdb_tables()
+      WHERE database_name = current_database() AND NOT temporary AND table_name = ${text(name)}`,
+    )
+    return there?.n === 0n ? undefined : `main.${identifiers([name])}`
+  }
+
+  transaction<T>(work: (tx: Transaction<TableLoader>) => Promise<T>, outputs: ReadonlyMap<Output, Table> = new Map()): Promise<T> {
+    const [transactions, units] = [this.#transactions, this.#units]
+    const loaders = new Map<Output, TableLoader>()
+    const tx: Transaction<TableLoader> = {
+      loaders,
+      selects: selectEngine(transactions),
+      lockUnits: (keys) => units.read(keys),
+      writeUnits: (changes, there) => units.write(changes, there),
+      updateUnits: (rows) => units.update(rows),
+      touch: (rows) => units.touch(rows),
+      load: (loader, rows, marks) => this.#loaders.write(loader, rows, marks),
+      run: (statement, of) =>
+        transactions.execute(statement, of === 'migration' ? of : 'step').catch((error: unknown) => {
+          throw statementError(this.display, error)
+        }),
+      rows: (statement) => transactions.rows(statement),
+      bounds: (statement) => transactions.select(statement),
+    }
+    return transactions.run(
+      () => work(tx),
+      async () => {
+        await units.ready()
+        for (const [output, table] of outputs) loaders.set(output, await this.#loaders.of(output, table))
+      },
+    )
+  }
+
+  async alone(): Promise<ReadonlySet<string>> {
+    // No other process has the file.
+    return new Set((await this.existing()).keys())
+  }
+
+  async explain({ loader, rows, cause }: LoadError<TableLoader>): Promise<Error> {
+    let found: ValueError | undefined
+    const undo = new Error('nothing of this is kept')
+    await this.#transactions
+      .run(async () => {
+        found = await this.#loaders.diagnose(loader, rows)
+        throw undo
+      })
+      .catch(() => undefined)
+    return found ?? statementError(this.display, cause)
+  }
+
+  async close(): Promise<void> {
+    await this.#transactions.settled()
+    this.#reads.close()
+    this.#transactions.close()
+    this.#instance.closeSync()
+  }
+
+  async #all(statement: Statement): Promise<Row[]> {
+    const rows: Row[] = []
+    for await (const page of this.query(statement)) for (const row of page) rows.push(row)
+    return rows
+  }
+}

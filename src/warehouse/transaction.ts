@@ -1,0 +1,65 @@
+import type { Output, Row, Statement, Table } from '../sdk/index.js'
+import type { LedgerChanges } from './ledger-changes.js'
+import type { SelectEngine } from './selects.js'
+import type { Bounds, Marks } from './touches.js'
+
+/** A transaction that is open. All of what it does is kept, or nothing of it. */
+export interface Transaction<Loader = unknown> {
+  /** How rows of the outputs that the transaction was opened for get into their tables. */
+  readonly loaders: ReadonlyMap<Output, Loader>
+  readonly selects: SelectEngine
+  /** The rows of units as they are, by `unitKey`. Nobody else changes them until the transaction ends. */
+  lockUnits(keys: readonly Row[]): Promise<ReadonlyMap<string, Row>>
+  /** Writes changes, given the rows as they are. Resolves to the rows as they will be, and how many were dropped. */
+  writeUnits(changes: LedgerChanges, there: ReadonlyMap<string, Row>): Promise<{ readonly put: readonly Row[]; readonly dropped: number }>
+  /** Writes whole rows of units over those that are there. */
+  updateUnits(rows: readonly Row[]): Promise<void>
+  /** Adds rows to `_pipe_touched`. */
+  touch(rows: readonly Row[]): Promise<void>
+  /**
+   * Moves rows into the table of a loader. Resolves to the row of each text in which U+FFFD took a place.
+   *
+   * @throws {ValueError} for a value that does not fit, before any SQL.
+   * @throws {LoadError} when SQL refuses: `TransactionalEngine.explain` may know more after the rollback.
+   */
+  load(loader: Loader, rows: readonly Row[], marks: Marks): Promise<readonly Row[]>
+  /** Runs one statement. Resolves to the rows it changed. @throws {SqlError} for one that a step or a migration may not run. */
+  run(statement: Statement, of?: 'us' | 'step' | 'migration'): Promise<number>
+  /** Runs a query of ours, whose result is small. */
+  rows(statement: Statement): Promise<readonly Row[]>
+  /** The same for one whose columns are bounds (see `boundsOf`). */
+  bounds(statement: Statement): Promise<Bounds>
+}
+
+/** Rows that SQL refused on their way into their table. */
+export class LoadError<Loader = unknown> extends Error {
+  constructor(
+    readonly loader: Loader,
+    readonly rows: readonly Row[],
+    cause: unknown,
+  ) {
+    super('rows were refused', { cause })
+  }
+}
+
+/** The loaders of a warehouse, one an output, made when first used. */
+export class Loaders<Loader extends { readonly table: Table }> {
+  readonly #make: (output: Output, table: Table, index: number) => Loader | Promise<Loader>
+  readonly #byOutput = new WeakMap<Output, Loader>()
+  readonly #byContent = new Map<string, Loader>()
+
+  constructor(make: (output: Output, table: Table, index: number) => Loader | Promise<Loader>) {
+    this.#make = make
+  }
+
+  /** @throws {OutputError} when the output does not fit the table. */
+  async of(output: Output, table: Table): Promise<Loader> {
+    const known = this.#byOutput.get(output)
+    if (known?.table === table) return known
+    const content = JSON.stringify([output, table])
+    let loader = this.#byContent.get(content)
+    if (!loader) this.#byContent.set(content, (loader = await this.#make(output, table, this.#byContent.size)))
+    this.#byOutput.set(output, loader)
+    return loader
+  }
+}
