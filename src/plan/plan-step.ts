@@ -9,7 +9,7 @@ import {
   type Scope,
   type TimeCoverage,
   type Wanted,
-  type Warehouse,
+  type LedgerReader,
 } from '../sdk/index.js'
 import { fingerprint as fingerprintOf } from '../pipeline/steps/fingerprint.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
@@ -32,7 +32,7 @@ export interface PlanStepOptions {
   readonly moment: Moment
   /** `--param`. */
   readonly given: Readonly<Record<string, string>>
-  readonly warehouse: Warehouse
+  readonly warehouse: LedgerReader
   /** What the ledger says of the step, where somebody looked already. Left out: it is looked at. */
   readonly rows?: readonly LedgerRow[]
   /** `--limit`: at most so many blocks, rows or days. */
@@ -256,7 +256,7 @@ interface CutOptions {
   step: Step
   wanted: Wanted
   ledger: Ledger
-  warehouse: Warehouse
+  warehouse: LedgerReader
   limit: number | undefined
   moment: Moment
 }

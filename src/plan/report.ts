@@ -1,4 +1,4 @@
-import { isPipeError, type Table, type Warehouse } from '../sdk/index.js'
+import { isPipeError, type LedgerReader, type Table } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { StepPlan } from './plan.js'
 import { planStep } from './plan-step.js'
@@ -61,7 +61,7 @@ export interface StepReport {
 
 export interface PlanOptions {
   readonly pipeline: Pipeline
-  readonly warehouse: Warehouse
+  readonly warehouse: LedgerReader
   readonly moment: Moment
   readonly given: Readonly<Record<string, string>>
   readonly select: readonly string[] | undefined

@@ -6,7 +6,7 @@ import {
   type Row,
   type Table,
   type Value,
-  type Warehouse,
+  type LedgerReader,
   type WarehouseReader,
 } from '../sdk/index.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
@@ -31,7 +31,7 @@ export interface RowsUnitsOptions {
   readonly step: Step
   readonly wanted: RowsWanted
   readonly ledger: Ledger
-  readonly warehouse: Warehouse
+  readonly warehouse: LedgerReader
   readonly limit: number | undefined
 }
 

@@ -9,7 +9,7 @@ import {
   touchedBounds,
   touchedStarts,
   type Wanted,
-  type Warehouse,
+  type LedgerReader,
 } from '../sdk/index.js'
 import { nameOf } from '../ledger/axis.js'
 import { redoReason } from '../ledger/fingerprints.js'
@@ -26,7 +26,7 @@ interface Options<W extends Wanted> {
   readonly step: Step
   readonly wanted: W
   readonly ledger: Ledger
-  readonly warehouse: Warehouse
+  readonly warehouse: LedgerReader
   readonly limit: number | undefined
   readonly moment: Moment
 }
@@ -136,7 +136,7 @@ interface TimedRows {
 }
 
 /** Adds the stretches that rows of a table fall into, and of those that look back to them the ones that have begun. */
-async function addRows(starts: Set<bigint>, { table, input, constants = {}, now }: TimedRows, warehouse: Warehouse): Promise<void> {
+async function addRows(starts: Set<bigint>, { table, input, constants = {}, now }: TimedRows, warehouse: LedgerReader): Promise<void> {
   const column = identifier(input.column)
   const { first, last } = touchedBounds(column, input, warehouse.kind)
   const own: Statement[] = Object.entries(constants).map(([name, value]) => sql`${identifier(name)} = ${{ type: { kind: 'text' }, value }}`)

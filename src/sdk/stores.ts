@@ -233,6 +233,8 @@ export interface LedgerReader extends WarehouseReader {
   drift(tables: readonly Table[]): Promise<readonly Drift[]>
   /** Makes missing tables known to this connection only (temporary, empty), so that plans can read and describe. */
   pretend(tables: readonly Table[]): Promise<void>
+  /** Runs before the first commit with these outputs: checks `compute` and refuses a float for an exact column. */
+  checkOutputs(outputs: readonly Output[], tables: ReadonlyMap<string, Table>): Promise<void>
   /** Units of a consumer that were touched since they were computed. */
   touched(pipeline: string, step: string): Promise<readonly TouchedRow[]>
   units(pipeline: string, step?: string): Promise<readonly LedgerRow[]>
@@ -248,8 +250,6 @@ export interface Warehouse extends LedgerReader {
   readonly transactional: boolean
   /** Creates the ledger and the tables that are missing, and brings a ledger of an earlier version to this one. */
   prepare(tables: readonly Table[]): Promise<void>
-  /** Runs before the first commit with these outputs: checks `compute` and refuses a float for an exact column. */
-  checkOutputs(outputs: readonly Output[], tables: ReadonlyMap<string, Table>): Promise<void>
   /** From now on, commits mark what they touch for these. Replaces those of an earlier call. */
   watch(consumers: readonly Consumer[]): void
   /** Takes units over: gives them a new epoch, creates those that are new as `running`. Any earlier writer is fenced off. */

@@ -1,6 +1,6 @@
 import type { Endpoint, Pipeline, Step } from '../pipeline/pipeline.js'
 import type { ChainRpc } from '../rpc/pool.js'
-import type { RpcPool, RunFact, Warehouse } from '../sdk/index.js'
+import type { LedgerReader, RpcPool, RunFact, Warehouse } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import { lazyLane } from './lazy-lane.js'
 import type { Surroundings } from './surroundings.js'
@@ -17,7 +17,7 @@ export interface Chains {
 
 export interface ChainsOptions {
   readonly pipeline: Pipeline
-  readonly warehouse: Warehouse
+  readonly warehouse: LedgerReader
   readonly state: StateStore
   readonly surroundings: Pick<Surroundings, 'clock' | 'random'>
   /** Ends the wait for a head. */
@@ -25,8 +25,8 @@ export interface ChainsOptions {
   readonly emit: (fact: RunFact) => void
   /** Stands in for the endpoints of every chain. */
   readonly standIn?: string | undefined
-  /** Whether the genesis hash of a new chain is written down. Not when planning, which changes nothing. */
-  readonly remember: boolean
+  /** Where the genesis hash of a new chain is written down. Undefined when planning, which changes nothing. */
+  readonly remember: Warehouse | undefined
 }
 
 export function openChains({ pipeline, warehouse, state, surroundings, signal, emit, standIn, remember }: ChainsOptions): Chains {
@@ -54,7 +54,7 @@ export function openChains({ pipeline, warehouse, state, surroundings, signal, e
       emit,
       limits: standIn === undefined ? await state.limits(name) : [],
       genesis: await warehouse.genesis(chain.id),
-      onGenesis: remember ? (hash: string) => warehouse.rememberGenesis(chain.id, hash) : undefined,
+      onGenesis: remember && ((hash: string) => remember.rememberGenesis(chain.id, hash)),
     })
     opened.set(name, rpc)
     return rpc

@@ -1,6 +1,6 @@
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import type { ChainRpc } from '../rpc/pool.js'
-import type { Warehouse } from '../sdk/index.js'
+import type { LedgerReader } from '../sdk/index.js'
 import type { Fetcher } from '../verify/sample.js'
 import { lazyLane } from './lazy-lane.js'
 import type { Surroundings } from './surroundings.js'
@@ -8,11 +8,11 @@ import type { Surroundings } from './surroundings.js'
 /** Each endpoint of each chain as a pool of one, so that it is known who answers. */
 export class EachEndpoint {
   readonly #pipeline: Pipeline
-  readonly #warehouse: Warehouse
+  readonly #warehouse: LedgerReader
   readonly #surroundings: Pick<Surroundings, 'clock' | 'random'>
   readonly #chains = new Map<string, { readonly host: string; readonly rpc: ChainRpc }[]>()
 
-  constructor(pipeline: Pipeline, warehouse: Warehouse, surroundings: Pick<Surroundings, 'clock' | 'random'>) {
+  constructor(pipeline: Pipeline, warehouse: LedgerReader, surroundings: Pick<Surroundings, 'clock' | 'random'>) {
     this.#pipeline = pipeline
     this.#warehouse = warehouse
     this.#surroundings = surroundings

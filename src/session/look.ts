@@ -1,6 +1,6 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { PlanReport } from '../plan/report.js'
-import type { Warehouse } from '../sdk/index.js'
+import type { LedgerReader } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import type { VerifyReport } from '../verify/report.js'
 import { openChains } from './chains.js'
@@ -15,7 +15,7 @@ import type { VerifyRequest } from './verify.js'
 
 /** A pipeline that is looked at and not changed: not even an empty database is made. Others may run it meanwhile. */
 export interface Look {
-  readonly warehouse: Warehouse
+  readonly warehouse: LedgerReader
   readonly state: StateStore
   /** What the last run into this warehouse was asked for. */
   lastRun(): Promise<LastRun>
@@ -38,7 +38,7 @@ export async function openLook(pipeline: Pipeline, surroundings: Surroundings, o
     throw error
   }
   const chainsOf = (of: Pipeline) =>
-    openChains({ pipeline: of, warehouse, state, surroundings, signal: surroundings.signal, emit: () => undefined, remember: false })
+    openChains({ pipeline: of, warehouse, state, surroundings, signal: surroundings.signal, emit: () => undefined, remember: undefined })
   return {
     warehouse,
     state,

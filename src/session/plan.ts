@@ -1,6 +1,6 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { hasWork, type PlanReport, planPipeline } from '../plan/report.js'
-import { PipeError, type Warehouse } from '../sdk/index.js'
+import { type LedgerReader, PipeError } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import type { Chains } from './chains.js'
 import type { SessionMoment } from './moment.js'
@@ -32,7 +32,7 @@ export interface PlanRequest extends PartRequest {
 /** What a plan is made from. The warehouse has its tables, or pretends to. */
 export interface Planned {
   readonly pipeline: Pipeline
-  readonly warehouse: Warehouse
+  readonly warehouse: LedgerReader
   readonly state: StateStore
   readonly moment: SessionMoment
 }

@@ -1,5 +1,5 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { PipeError, type Warehouse } from '../sdk/index.js'
+import { type LedgerReader, PipeError } from '../sdk/index.js'
 
 /** Tables of the warehouse are not what the file declares. */
 export class SchemaDriftError extends PipeError {
@@ -29,7 +29,7 @@ export class MigrationsPendingError extends PipeError {
  *
  * @throws {MigrationsPendingError} @throws {MigrationHistoryError}
  */
-export async function refusePending(warehouse: Warehouse, pipeline: Pipeline): Promise<void> {
+export async function refusePending(warehouse: LedgerReader, pipeline: Pipeline): Promise<void> {
   if (pipeline.migrations === undefined) return
   const [{ readMigrations }, { pendingMigrations }] = await Promise.all([
     import('../pipeline/migrations.js'),
@@ -46,7 +46,7 @@ export async function refusePending(warehouse: Warehouse, pipeline: Pipeline): P
 }
 
 /** Stops with every difference between the declared tables and the real ones. @throws {SchemaDriftError} */
-export async function refuseDrift(warehouse: Warehouse, pipeline: Pipeline): Promise<void> {
+export async function refuseDrift(warehouse: LedgerReader, pipeline: Pipeline): Promise<void> {
   const drift = await warehouse.drift([...pipeline.tables.values()])
   if (drift.length > 0)
     throw new SchemaDriftError(

@@ -105,7 +105,7 @@ async function runConnected(
   const { warehouse } = held
   const limit = new AbortController()
   const signal = AbortSignal.any([stop, limit.signal])
-  const chains = openChains({ pipeline, warehouse, state, surroundings, signal, emit, standIn: world.chain, remember: true })
+  const chains = openChains({ pipeline, warehouse, state, surroundings, signal, emit, standIn: world.chain, remember: warehouse })
   const sources = openSources({ pipeline, surroundings, emit, standIn: world.source })
   try {
     emit(startedFact(pipeline, actingSteps(pipeline, request.select), { warehouse: warehouse.display, pid, host }))

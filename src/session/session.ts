@@ -99,7 +99,7 @@ function createSession({ pipeline, surroundings, world, held, state }: Parts): S
         signal,
         emit: () => undefined,
         standIn: world.chain,
-        remember: false,
+        remember: undefined,
       })
       try {
         const moment = createMoment(world.now ?? clock.now(), headFor(chains, request))

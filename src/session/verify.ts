@@ -1,5 +1,5 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
-import type { Warehouse } from '../sdk/index.js'
+import type { LedgerReader } from '../sdk/index.js'
 import type { VerifyReport } from '../verify/report.js'
 import { verifyPipeline } from '../verify/verify.js'
 import type { Chains } from './chains.js'
@@ -25,7 +25,7 @@ export interface VerifyRequest {
 }
 
 export interface VerifyWith {
-  readonly warehouse: Warehouse
+  readonly warehouse: LedgerReader
   readonly chains: Chains
   readonly surroundings: Surroundings
 }

@@ -1,4 +1,4 @@
-import { isPipeError, type PlanContext, type Random, type Warehouse } from '../sdk/index.js'
+import { isPipeError, type LedgerReader, type PlanContext, type Random } from '../sdk/index.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { planContext, planStep } from '../plan/plan-step.js'
 import type { Moment } from '../plan/scope.js'
@@ -16,7 +16,7 @@ import { Findings, isComputed, type StepView } from './view.js'
 export interface VerifyOptions {
   readonly pipeline: Pipeline
   /** With the pipeline's tables pretended where they are missing. */
-  readonly warehouse: Warehouse
+  readonly warehouse: LedgerReader
   /** Heads as the last run had them: what came after it is no gap. */
   readonly moment: Moment
   /** Of the last run, and `--param`. */

@@ -1,4 +1,4 @@
-import type { LedgerRow, Output, Row, Statement, Table, Wanted, Warehouse } from '../sdk/index.js'
+import type { LedgerReader, LedgerRow, Output, Row, Statement, Table, Wanted } from '../sdk/index.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { nameOf } from '../ledger/axis.js'
 import type { Interval } from '../ledger/intervals.js'
@@ -11,7 +11,7 @@ import { type Line, lineOf, stretchOf } from './stretches.js'
 export interface StepView {
   readonly pipeline: Pipeline
   readonly step: Step
-  readonly warehouse: Warehouse
+  readonly warehouse: LedgerReader
   readonly plan: StepPlan
   /** Of this step, all states. */
   readonly ledger: readonly LedgerRow[]

@@ -28,7 +28,8 @@ export class MigrationFailedError extends PipeError {
   }
 }
 
-type Migrated = Pick<Warehouse, 'display' | 'transactional' | 'query' | 'execute'>
+type Looked = Pick<Warehouse, 'display' | 'query'>
+type Migrated = Looked & Pick<Warehouse, 'transactional' | 'execute'>
 
 /**
  * The migrations that are not applied yet, in order. The ledger's tables must be there, at least as temporary ones.
@@ -36,7 +37,7 @@ type Migrated = Pick<Warehouse, 'display' | 'transactional' | 'query' | 'execute
  * @throws {MigrationHistoryError} when an applied one was changed or is gone.
  */
 export async function pendingMigrations(
-  warehouse: Migrated,
+  warehouse: Looked,
   pipeline: string,
   migrations: readonly Migration[],
 ): Promise<readonly Migration[]> {
@@ -124,7 +125,7 @@ interface Applied {
   readonly last: boolean
 }
 
-async function appliedStatements(warehouse: Migrated, pipeline: string): Promise<ReadonlyMap<string, Applied>> {
+async function appliedStatements(warehouse: Looked, pipeline: string): Promise<ReadonlyMap<string, Applied>> {
   const found = new Map<string, Applied>()
   const query = sql`SELECT name, statement, statements, checksum FROM _pipe_migrations WHERE pipeline = ${text(pipeline)} ORDER BY name, statement`
   for await (const page of warehouse.query(query)) {

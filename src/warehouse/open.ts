@@ -1,11 +1,13 @@
-import type { Warehouse } from '../sdk/index.js'
+import type { LedgerReader, Warehouse } from '../sdk/index.js'
 import { WarehouseUrlError } from './errors.js'
 
 /**
- * Opens the warehouse of a URL. With `plan` nothing is created or changed.
+ * Opens the warehouse of a URL. With `plan` nothing is created or changed: what is opened so can't write, by its type.
  *
  * @throws {WarehouseUrlError} for a scheme that is not known.
  */
+export function openWarehouse(url: string, options: { readonly mode: 'write' }): Promise<Warehouse>
+export function openWarehouse(url: string, options: { readonly mode: 'plan' }): Promise<LedgerReader>
 export async function openWarehouse(url: string, options: { readonly mode: 'write' | 'plan' }): Promise<Warehouse> {
   const { scheme, rest } = split(url)
   switch (scheme) {
