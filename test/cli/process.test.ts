@@ -111,7 +111,7 @@ class MineError extends PipeError {
 
 export default defineStep({
   type: 'mine', summary: 's', example: 'e', config: Type.Object({}),
-  *plan() { yield { kind: 'once' } },
+  *plan() { yield { kind: 'task', due: 'once' } },
   async *run({ rpc }) {
     fakeChain({ seed: 7 }).add(1)
     try {
