@@ -22,6 +22,13 @@ export async function checkConfig(step: Step, config: Json): Promise<Json> {
   return copy
 }
 
+/** A stored cursor that fits the schema of its step; undefined for one that no longer does, and where the step has none. */
+export async function fittingCursor({ definition }: Step, stored: Json | undefined): Promise<Json | undefined> {
+  if (definition.cursor === undefined || stored === undefined) return undefined
+  const copy = structuredClone(stored)
+  return (await compile(definition.cursor))(copy) ? copy : undefined
+}
+
 async function compile(schema: object): Promise<ValidateFunction> {
   const known = compiled.get(schema)
   if (known) return known

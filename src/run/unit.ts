@@ -1,7 +1,6 @@
-import type { TSchema } from '@sinclair/typebox'
-import { Value as Schema } from '@sinclair/typebox/value'
 import { type Batch, isPipeError, type Json, type LedgerChange, type RunContext, UnitTakenError } from '../sdk/index.js'
 import { runContext } from '../sdk/run-context.js'
+import { fittingCursor } from '../plan/config.js'
 import { asBatch, asBatches } from './batch-shape.js'
 import type { BudgetShare } from './budget.js'
 import { CheckFailedError, failedChecks } from './checks.js'
@@ -57,7 +56,7 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
   const budget = task.budget.share()
   const outputOf = (id: string) => progress.output(id)
   try {
-    const batches = asBatches(step.id, step.definition.run(contextOf(task, progress.cursor, budget)))
+    const batches = asBatches(step.id, step.definition.run(contextOf(task, await fittingCursor(step, progress.cursor), budget)))
     for await (const given of untilAborted(batches, signal)) {
       const batch = asBatch(step.id, given)
       signal.throwIfAborted()
@@ -81,14 +80,13 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
   }
 }
 
-function contextOf(task: UnitTask, stored: Json | undefined, budget: BudgetShare): RunContext<never, never> {
+function contextOf(task: UnitTask, cursor: Json | undefined, budget: BudgetShare): RunContext<never, never> {
   const { services, plan, unit, rpc, signal } = task
   const { step } = plan
-  const fits = step.definition.cursor !== undefined && Schema.Check(step.definition.cursor as TSchema, stored)
   return runContext({
     step: services.stepContext(plan),
     unit,
-    cursor: fits ? stored : undefined,
+    cursor,
     ports: { input: () => task.input(), rpc, http: services.http(step), head: () => services.head(step), budget },
     signal,
     user: `step ${step.id}`,

@@ -1,0 +1,236 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { describe, expect, it } from 'vitest'
+import { pipe } from './support/cli.js'
+import { temporaryFolder } from './support/folder.js'
+import { readDuckdb } from './support/read-duckdb.js'
+import { spawnPipe } from './support/spawn-pipe.js'
+
+/**
+ * A step type that nobody foresaw: the lines of a file, on an axis of their own. It reads 100 lines at a time, writes down
+ * which, and can be told to wait before each. `every`: only each so-manieth line gives a row.
+ */
+const STEP = `
+import { appendFile, readFile } from 'node:fs/promises'
+import { setTimeout } from 'node:timers/promises'
+const lines = { of: 'numbers', cut: 1000n, word: 'lines', each: 1n }
+export default {
+  type: 'lines', summary: 'One row a line of a file.', example: 'see the test', requires: ['into'], units: 1,
+  config: {
+    type: 'object',
+    properties: { file: { type: 'string' }, every: { type: 'integer' }, pause: { type: 'integer', tuning: true } },
+  },
+  async *plan({ config }) {
+    const count = (await readFile('FOLDER/' + config.file, 'utf8')).split('\\n').length - 1
+    yield { kind: 'stretches', axis: lines, domain: [1n, BigInt(count)], due: 'uncovered', order: 'oldest-first' }
+  },
+  async *run({ config, unit, into, signal }) {
+    const all = (await readFile('FOLDER/' + config.file, 'utf8')).split('\\n')
+    for (let from = unit.piece.from; from <= unit.piece.to; from += 100n) {
+      if (config.pause) await setTimeout(config.pause, undefined, { signal })
+      const to = from + 99n < unit.piece.to ? from + 99n : unit.piece.to
+      await appendFile('FOLDER/read.log', from + '-' + to + '\\n')
+      const rows = []
+      for (let n = from; n <= to; n++) if (n % BigInt(config.every) === 0n) rows.push({ n, text: all[Number(n) - 1] })
+      yield { rows: { [into.name]: rows }, covers: [[from, to]] }
+    }
+  },
+}
+`
+
+function folderOfLines(count: number): string {
+  const cwd = temporaryFolder()
+  writeFileSync(join(cwd, 'package.json'), '{}')
+  writeFileSync(join(cwd, 'lines.mjs'), STEP.replaceAll('FOLDER', cwd))
+  writeFileSync(join(cwd, 'read.log'), '')
+  writeFileSync(join(cwd, 'book.txt'), text(1, count))
+  writeFileSync(
+    join(cwd, 'p.yaml'),
+    `name: p
+plugins: [./lines.mjs]
+warehouse: duckdb:p.duckdb
+params:
+  every: { type: int, default: 1 }
+  pause: { type: int, default: 0 }
+tables:
+  lines: { columns: { n: bigint, text: text }, key: [n], range: n }
+steps:
+  - { id: lines, type: lines, into: lines, with: { file: book.txt, every: $every, pause: $pause } }
+`,
+  )
+  return cwd
+}
+
+const text = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => `line ${from + i}\n`).join('')
+const rowsOf = async (cwd: string) => (await readDuckdb(join(cwd, 'p.duckdb'), { tables: ['lines'] })).lines?.rows ?? []
+const expected = (count: number, every = 1) =>
+  Array.from({ length: count }, (_, i) => i + 1)
+    .filter((n) => n % every === 0)
+    .map((n) => ({ n: String(n), text: `line ${n}` }))
+const read = (cwd: string) =>
+  readFileSync(join(cwd, 'read.log'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => line.split('-').map(Number))
+
+describe('a step over the lines of a file', () => {
+  it('is counted in lines, reads what was appended and nothing twice, and leaves one ledger row', async () => {
+    const cwd = folderOfLines(2_500)
+    expect((await pipe(['plan', 'p.yaml'], { cwd })).out).toContain('lines to do: 2,500 now')
+    expect((await pipe(['run', 'p.yaml'], { cwd })).code).toBe(0)
+    expect(await rowsOf(cwd)).toEqual(expected(2_500))
+    writeFileSync(join(cwd, 'book.txt'), text(1, 2_600))
+    writeFileSync(join(cwd, 'read.log'), '')
+    const again = await pipe(['run', 'p.yaml'], { cwd })
+    expect([again.code, read(cwd), (await rowsOf(cwd)).length]).toEqual([0, [[2501, 2600]], 2_600])
+    const { _pipe_units: units } = await readDuckdb(join(cwd, 'p.duckdb'), { tables: ['_pipe_units'] })
+    expect(units?.rows.map(({ unit, state, first, last, rows }) => [unit, state, first, last, rows])).toEqual([
+      ['1-2600', 'done', '1', '2600', '{"lines":2600}'],
+    ])
+    expect((await pipe(['run', 'p.yaml'], { cwd })).code).toBe(0)
+    expect(read(cwd)).toEqual([[2501, 2600]])
+  })
+
+  it('goes on inside a unit after kill -9, and reads no line again that was committed', async () => {
+    const cwd = folderOfLines(1_500)
+    const child = spawnPipe(['run', 'p.yaml', '--param', 'pause=300', '--output', 'json'], { cwd })
+    for (let commits = 0; commits < 2; commits = child.stdout.split('"type":"commit:done"').length - 1)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    child.kill('SIGKILL')
+    await child.exit
+    const held = await rowsOf(cwd)
+    expect(held.length).toBeGreaterThanOrEqual(200)
+    expect(held.length).toBeLessThan(1_000)
+    writeFileSync(join(cwd, 'read.log'), '')
+    expect((await pipe(['run', 'p.yaml'], { cwd })).code).toBe(0)
+    expect(Math.min(...read(cwd).map(([from = 0]) => from))).toBe(held.length + 1)
+    expect(await rowsOf(cwd)).toEqual(expected(1_500))
+    expect((await pipe(['verify', 'p.yaml'], { cwd })).code).toBe(0)
+  })
+
+  it('redoes a changed definition: rows that it no longer gives are gone', async () => {
+    const cwd = folderOfLines(1_200)
+    expect((await pipe(['run', 'p.yaml'], { cwd })).code).toBe(0)
+    expect((await pipe(['plan', 'p.yaml', '--param', 'every=3'], { cwd })).out).toContain('changed: every: 1,200 lines')
+    expect((await pipe(['run', 'p.yaml', '--param', 'every=3'], { cwd })).code).toBe(0)
+    expect(await rowsOf(cwd)).toEqual(expected(1_200, 3))
+    expect((await pipe(['verify', 'p.yaml', '--param', 'every=3'], { cwd })).code).toBe(0)
+  })
+
+  it('is verified: a lost line is a finding, and its advice mends it', async () => {
+    const cwd = folderOfLines(1_200)
+    expect((await pipe(['run', 'p.yaml'], { cwd })).code).toBe(0)
+    const instance = await DuckDBInstance.create(join(cwd, 'p.duckdb'))
+    const connection = await instance.connect()
+    await connection.run('DELETE FROM lines WHERE n = 777')
+    connection.closeSync()
+    instance.closeSync()
+    const found = await pipe(['verify', 'p.yaml', '--json'], { cwd })
+    const report = JSON.parse(found.out) as { findings: { check: string; step: string; fix: string[] }[] }
+    expect([found.code, report.findings.map(({ check, step }) => [check, step])]).toEqual([1, [['missing', 'lines']]])
+    for (const command of report.findings[0]?.fix ?? []) expect((await pipe(command.split(' ').slice(1), { cwd })).code).toBe(0)
+    expect(await rowsOf(cwd)).toEqual(expected(1_200))
+    expect((await pipe(['verify', 'p.yaml'], { cwd })).code).toBe(0)
+  })
+})
+
+/** A pipeline of one step, given the members of its definition, over a table of days. */
+function folderOf(definition: string, more = ''): string {
+  const cwd = temporaryFolder()
+  writeFileSync(join(cwd, 'package.json'), '{}')
+  writeFileSync(
+    join(cwd, 'step.mjs'),
+    `import { appendFile } from 'node:fs/promises'
+export default { type: 'own', summary: 's', example: 'e', requires: ['into'], ${definition.replaceAll('FOLDER', cwd)} }`,
+  )
+  writeFileSync(
+    join(cwd, 'p.yaml'),
+    `name: p
+plugins: [./step.mjs]
+warehouse: duckdb:p.duckdb
+params: { rows: { type: int, default: 5 } }
+tables:
+  t: { columns: { day: date, n: bigint }, key: [day, n] }
+steps:
+  - { id: own, type: own, into: t, with: { rows: $rows }${more} }
+`,
+  )
+  return cwd
+}
+
+const DAYS = `
+  config: { type: 'object', properties: { rows: { type: 'integer' } } },
+  cursor: { type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] },
+  *plan() {
+    yield {
+      kind: 'stretches', axis: { of: 'time', cut: 86400000000n, word: 'days', each: 86400000000n }, due: 'uncovered',
+      domain: [1709251200000000n, 1709510399999999n], order: 'oldest-first', whenOver: true,
+    }
+  },`
+const DAY_OF = `const day = new Date(Number(unit.piece.from / 1000n)).toISOString().slice(0, 10)`
+
+describe('a step over days', () => {
+  it.each([
+    ['that says nothing of what it covers', `yield { rows: { t: [{ day, n: BigInt(n) }] }, cursor: { n: n + 1 } }`],
+    [
+      'that says what it covers, in microseconds',
+      `yield { rows: { t: [{ day, n: BigInt(n) }] }, covers: n + 1 < config.rows ? [] : [[unit.piece.from, unit.piece.to]] }`,
+    ],
+  ])('%s is redone when its definition changes: a day holds the rows of one definition only', async (_, batch) => {
+    const cwd = folderOf(
+      `${DAYS} async *run({ config, unit, cursor }) { ${DAY_OF}; for (let n = cursor?.n ?? 0; n < config.rows; n++) ${batch} },`,
+    )
+    const days = ['2024-03-01', '2024-03-02', '2024-03-03']
+    const of = (rows: number) => days.flatMap((day) => Array.from({ length: rows }, (_, n) => ({ day, n: String(n) })))
+    const held = async () => (await readDuckdb(join(cwd, 'p.duckdb'), { tables: ['t'] })).t?.rows
+    expect([(await pipe(['run', 'p.yaml'], { cwd })).code, await held()]).toEqual([0, of(5)])
+    expect([(await pipe(['run', 'p.yaml', '--param', 'rows=2'], { cwd })).code, await held()]).toEqual([0, of(2)])
+    expect((await pipe(['verify', 'p.yaml', '--param', 'rows=2'], { cwd })).code).toBe(0)
+    expect([(await pipe(['run', 'p.yaml', '--param', 'rows=5'], { cwd })).code, await held()]).toEqual([0, of(5)])
+  })
+
+  it('that is redone and killed half-way goes on: no row of before stays, none of after is lost', async () => {
+    const cwd = folderOf(
+      `${DAYS} units: 1, async *run({ config, unit, cursor, budget }) {
+        ${DAY_OF}
+        await appendFile('FOLDER/began.log', day + ' ' + (cursor?.n ?? 0) + '\\n')
+        for (let n = cursor?.n ?? 0; n < config.rows; n++) {
+          if (config.rows === 4 && n === 2) await new Promise((resolve) => setTimeout(resolve, 5000))
+          yield { rows: { t: [{ day, n: BigInt(100 + n) }] }, cursor: { n: n + 1 } }
+        }
+      },`,
+    )
+    expect((await pipe(['run', 'p.yaml'], { cwd })).code).toBe(0)
+    writeFileSync(join(cwd, 'began.log'), '')
+    const child = spawnPipe(['run', 'p.yaml', '--param', 'rows=4', '--output', 'json'], { cwd })
+    await child.saw('"type":"commit:done"')
+    await new Promise((resolve) => setTimeout(resolve, 800))
+    child.kill('SIGKILL')
+    await child.exit
+    const more = await pipe(['run', 'p.yaml', '--param', 'rows=3'], { cwd })
+    expect(more.code).toBe(0)
+    const { t } = await readDuckdb(join(cwd, 'p.duckdb'), { tables: ['t'] })
+    expect(t?.rows).toEqual(['2024-03-01', '2024-03-02', '2024-03-03'].flatMap((day) => ['100', '101', '102'].map((n) => ({ day, n }))))
+  })
+})
+
+describe('the cursor of a step', () => {
+  it.each([
+    ['covered: [5]', '{ next: 5, covered: [5] }'],
+    ['covered: []', '{ next: 5, covered: [] }'],
+  ])('is its own, also with a field that the core once used: %s', async (_, cursor) => {
+    const cwd = folderOf(`
+      config: { type: 'object' }, cursor: { type: 'object' },
+      *plan() { yield { kind: 'task', due: 'once' } },
+      async *run({ cursor }) {
+        await appendFile('FOLDER/began.log', JSON.stringify(cursor ?? null) + '\\n')
+        yield { cursor: ${cursor} }
+        if (!cursor) throw new Error('in the middle')
+      },`)
+    expect((await pipe(['run', 'p.yaml'], { cwd })).code).toBe(1)
+    expect((await pipe(['run', 'p.yaml'], { cwd })).code).toBe(0)
+    const [first, last] = [readFileSync(join(cwd, 'began.log'), 'utf8').trim().split('\n')].map((all) => [all[0], all.at(-1)])[0] ?? []
+    expect([first, JSON.parse(last ?? '')]).toEqual(['null', JSON.parse(JSON.stringify(eval(`(${cursor})`)))])
+  })
+})
