@@ -60,8 +60,7 @@ export type Clearing = 'none' | 'said' | 'whole'
 /** Adds a batch. `axis`: of the unit, where it lies on one. */
 export function add(reading: Reading, batch: Said, axis: Axis | undefined, clearing: Clearing): Added {
   const { stretch } = reading
-  const covers = batch.covers ?? []
-  const tentative = batch.tentative ?? []
+  const { covers = [], tentative = [] } = batch
   const failed = (batch.failed ?? []).map(({ key, error }): Failed => ({ key, error, at: axis && placeOf(axis, key) }))
   const named = axis === undefined ? [] : failed.map(({ key, at }) => ({ name: key, at }))
   const said = [...covers, ...tentative, ...(batch.clears ?? [])].map((at) => ({ name: axis ? nameOf(axis, at) : at.join('-'), at }))
@@ -77,7 +76,7 @@ export function add(reading: Reading, batch: Said, axis: Axis | undefined, clear
       cleared: clears.length > 0 ? union([...reading.cleared, ...clears]) : reading.cleared,
       stated,
     },
-    fresh: subtract([...covers, ...tentative], [...reading.covered, ...reading.tentative]),
+    fresh: stated ? subtract([...covers, ...tentative], [...reading.covered, ...reading.tentative]) : [],
     clears,
     outside: outside?.name,
   }
@@ -117,10 +116,9 @@ export function end({ stretch, covered, tentative, failed, stated }: Reading): E
 
 /** What the ledger keeps of a unit under way. `redo`: why the unit is done again, while older rows are left in it. */
 export function coverageOf({ stretch, covered, cleared }: Reading, redo: string | undefined): Coverage | null {
-  const all = stretch !== undefined && subtract([stretch], cleared).length === 0
-  if (redo !== undefined && !all) return { covered: stored(covered), redo }
-  if (redo !== undefined && subtract([stretch as Interval], covered).length > 0) return { covered: stored(covered), cleared: true }
-  return covered.length > 0 ? { covered: stored(covered) } : null
+  if (redo === undefined) return covered.length > 0 ? { covered: stored(covered) } : null
+  if (!stretch || subtract([stretch], cleared).length > 0) return { covered: stored(covered), redo }
+  return { covered: stored(covered), cleared: subtract([stretch], covered).length > 0 ? true : undefined }
 }
 
 function placeOf(axis: Axis, key: string): Interval | undefined {

@@ -37,7 +37,9 @@ export function reduce(view: RunView, event: RunEvent): RunView {
     }
     case 'unit:started': {
       const step = stepOf(view, event.step)
-      closeUnit(step, event.unit)
+      const names = runningNames(step)
+      if (names.has(event.unit)) closeUnit(step, event.unit)
+      names.add(event.unit)
       step.running.push({ unit: event.unit, size: event.size ?? null, done: 0 })
       return view
     }
@@ -200,9 +202,21 @@ function planned(step: StepView, event: Extract<RunEvent, { type: 'step:planned'
   if (step.state !== 'running') Object.assign(step, { state: 'planned', reason: null, missing: 0, endedAt: null })
 }
 
+/** Names of the units of `running`: thousands wait for their commit where units are small, and each start asks whether it is new. */
+const running = new WeakMap<RunningUnit[], Set<string>>()
+
+function runningNames({ running: units }: StepView): Set<string> {
+  let names = running.get(units)
+  if (!names) running.set(units, (names = new Set(units.map(({ unit }) => unit))))
+  return names
+}
+
 function closeUnit(step: StepView, unit: string): RunningUnit | undefined {
-  const at = step.running.findIndex((running) => running.unit === unit)
-  return at === -1 ? undefined : step.running.splice(at, 1)[0]
+  // Units end about in the order in which they began, so the one that is looked for is near the front.
+  const at = step.running.findIndex((each) => each.unit === unit)
+  if (at === -1) return undefined
+  runningNames(step).delete(unit)
+  return step.running.splice(at, 1)[0]
 }
 
 interface Failure {
@@ -213,13 +227,13 @@ interface Failure {
   readonly hint?: string
 }
 
-/** The newest failure of a unit, or of a key, takes the place of the one before. */
 /** Takes note of how large a unit is, which only its step knew. */
 function resize(step: StepView, unit: StepView['running'][number], size: number): void {
   if (step.total !== null) step.total += size - (unit.size ?? 0)
   unit.size = size
 }
 
+/** The newest failure of a unit, or of a key, takes the place of the one before. */
 function addFailure(step: StepView, failure: Failure, state: FailureView['state'], at: number): void {
   const { unit, error, code } = failure
   const [key, hint] = [failure.key ?? null, failure.hint ?? null]

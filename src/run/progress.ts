@@ -150,7 +150,6 @@ export class Progress {
     const own = failed.filter(({ error }) => error.blame === 'own')
     this.quarantinedKeys += own.length
     const write: UnitWrite = {
-      ...this.#base(),
       deletes: this.#deletes(clears),
       rows: parts,
       sql: batch.sql ?? [],
@@ -158,6 +157,7 @@ export class Progress {
       clearsTouch: touchCleared,
       ledger: { state: 'running', ...this.#ledger() },
       quarantine: unit.piece.kind === 'stretch' ? undefined : this.#quarantine(own),
+      ...this.#base(),
     }
     this.#states.set(write, this.#at)
     return { write, pieces: done, rows: counts, counts: batch.counts, time: plan.axis?.of === 'time' ? timeOf(fresh) : undefined }
@@ -270,7 +270,8 @@ export class Progress {
   }
 
   #only(ledger: LedgerChange): UnitWrite {
-    return { ...this.#base(), deletes: [], rows: [], sql: [], ledger }
+    // What is spread comes last: V8 takes microseconds for each field that an object made by spreading gets afterwards.
+    return { deletes: [], rows: [], sql: [], ledger, ...this.#base() }
   }
 
   #base() {

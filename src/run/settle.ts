@@ -37,7 +37,8 @@ export async function tidy(services: RunServices, plan: StepPlan, left: StepPlan
   const gone = complete
     ? forgotten(left.ledger, axis, { asked: domain === 'inputs' ? undefined : domain, redone: plan.units.length > 0, keeps })
     : []
-  const rest = gone.length === 0 ? left.ledger.rows : left.ledger.rows.filter((row) => !gone.includes(row))
+  const dropped = new Set(gone)
+  const rest = gone.length === 0 ? left.ledger.rows : left.ledger.rows.filter((row) => !dropped.has(row))
   // What is computed from inputs is computed again by its name.
   const joins = axis !== undefined && domain !== undefined && domain !== 'inputs'
   const { put, drop } = joins ? joined(rest, ledgerStep(services, plan), axis, horizonOf(services, plan, rest)) : { put: [], drop: [] }
