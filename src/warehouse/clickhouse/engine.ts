@@ -44,6 +44,8 @@ const STANDARD_SQL = {
   cast_keep_nullable: '1',
   group_by_use_nulls: '1',
   date_time_overflow_behavior: 'throw',
+  // Times are seconds with a fraction, or a date with a time of day.
+  date_time_input_format: 'basic',
   precise_float_parsing: '1',
 } as const
 

@@ -1,21 +1,12 @@
 import { createHash } from 'node:crypto'
-import {
-  type Column,
-  formatDay,
-  type Output,
-  quoteIdentifier,
-  type Row,
-  type Table,
-  typeLabel,
-  type Value,
-  ValueError,
-} from '../../sdk/index.js'
+import { type Column, type Output, quoteIdentifier, type Row, type Table, typeLabel, type Value, ValueError } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
 import { SqlError } from '../errors.js'
 import { broughtColumns, checkFilling } from '../fill.js'
 import { sqlType } from '../types.js'
 import { type Computed, computedColumns, type TypeOf, widens } from './compute.js'
 import { DELETED, VERSION } from './ddl.js'
+import { instantText } from './instant-text.js'
 import { rowName } from '../row-name.js'
 import { escape, table } from './tsv.js'
 import { held } from './values.js'
@@ -99,10 +90,12 @@ export class TableLoader {
     const all: Row[] = []
     const lines: string[] = []
     const texts: string[] = []
+    let current: Row = {}
+    this.#replaced = () => replaced.push(current)
     for (const { rows, version } of parts) {
       const end = `${this.#constants}${version}`
       for (const row of rows) {
-        this.#replaced = () => replaced.push(row)
+        current = row
         for (const column in row) {
           if (!this.#known.has(column))
             throw new ValueError(`${name(row)}, column ${column}`, `no such column; rows bring ${[...this.#known].join(', ')}`)
@@ -231,8 +224,10 @@ function cellText({ type }: Column): (value: Value) => string {
       return (value) => escape(value as string)
     case 'json':
       return (value) => escape(JSON.stringify(value))
-    case 'timestamp':
-      return instantText()
+    case 'timestamp': {
+      const text = instantText()
+      return (value) => text(value as bigint)
+    }
     default:
       return String
   }
@@ -248,22 +243,4 @@ function stagedType({ type, nullable }: Column): string {
 function staged({ type }: Column, name: string, wide: boolean): string {
   if (type.kind === 'timestamp') return `CAST(${name} AS ${sqlType(type, 'clickhouse')})`
   return wide && (type.kind === 'int' || type.kind === 'bigint') ? `toInt256(${name})` : name
-}
-
-const TWO = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, '0'))
-
-/** Microseconds UTC as ClickHouse reads them: `2024-03-01 00:00:00.000000`. Rows of one day tend to come together. */
-function instantText(): (value: Value) => string {
-  let day = NaN
-  let dayText = ''
-  return (value) => {
-    const us = value as bigint
-    const fraction = Number(((us % 1_000_000n) + 1_000_000n) % 1_000_000n)
-    const seconds = Number((us - BigInt(fraction)) / 1_000_000n)
-    const days = Math.floor(seconds / 86_400)
-    if (days !== day) dayText = formatDay((day = days))
-    const rest = seconds - days * 86_400
-    const time = `${TWO[Math.floor(rest / 3_600)]}:${TWO[Math.floor(rest / 60) % 60]}:${TWO[rest % 60]}`
-    return `${dayText} ${time}.${String(fraction).padStart(6, '0')}`
-  }
 }

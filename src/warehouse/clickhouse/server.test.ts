@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { sqlText, type Table, type UnitWrite, type Warehouse } from '../../sdk/index.js'
+import { parseInstant, sqlText, type Table, type UnitWrite, type Warehouse } from '../../sdk/index.js'
 import { chdbMissing, type ClickhouseServer, startClickhouse } from '../../../test/support/clickhouse-server.js'
 import { all, output, step, table, write } from '../../../test/support/warehouse.js'
 import { selectsSpec } from '../../../test/support/selects-spec.js'
@@ -189,6 +189,33 @@ describe.skipIf(missing !== undefined)('ClickHouse by HTTP', () => {
       expect(await warehouse.units('p')).toMatchObject([{ epoch: 2n, state: 'done' }])
     })
 
+    test('writes nothing that stays when another takes it over after its last commit and its next look', async () => {
+      const { warehouse: other, url, admin } = await opened()
+      const writer = await openClickhouse({ url, mode: 'write', waitsMs: [2_000] })
+      open.push(writer)
+      await writer.prepare([blocks, notes])
+      const { epoch = 0n } = (await writer.open(step, ['u'], 1n)).get('u') ?? {}
+      await writer.commit([write(rows(blocks, block(1, 'first')), { epoch, ledger: { cursor: 1 } })])
+      let takeover: Promise<unknown> | undefined
+      server.fault({
+        kind: 'refuse',
+        times: 1,
+        // The takeover is over when the rows are sent once more, and when the ledger is looked at behind them.
+        when: ({ query }) => {
+          if (!query.startsWith('INSERT INTO "blocks"')) return false
+          takeover ??= other.open(step, ['u'], 2n)
+          return true
+        },
+      })
+      const late = () => writer.commit([write(rows(blocks, block(2, 'zombie')), { epoch, ledger: { cursor: 2 } })])
+      expect(await late()).toEqual([{ written: false, reason: 'taken' }])
+      await takeover
+      expect(await admin('SELECT number FROM blocks')).toBe('1')
+      expect(await other.units('p')).toMatchObject([{ epoch: epoch + 1n, cursor: 1 }])
+      expect(await late()).toEqual([{ written: false, reason: 'taken' }])
+      expect(await admin('SELECT number FROM blocks')).toBe('1')
+    })
+
     test('leaves nothing behind when it was killed between rows and ledger: the next owner takes away what it does not write itself', async () => {
       const { warehouse, url } = await opened()
       await warehouse.commit([write(rows(blocks, block(1, 'first')))])
@@ -244,6 +271,20 @@ describe.skipIf(missing !== undefined)('ClickHouse by HTTP', () => {
     expect(row?.epoch).toBeGreaterThan(4n)
     await next.commit([write(rows(blocks, block(1, 'new')), { epoch: row?.epoch ?? 0n })])
     expect(await numbers(next)).toEqual([{ number: 1n, note: 'new' }])
+  })
+
+  test('times come back to the microsecond, whatever their number of digits', async () => {
+    const times = table('times', { at: 'timestamp', seen: 'timestamp?' }, ['at'])
+    const edges = ['1900-01-01T00:00:00', '1969-12-31T23:59:59', '1970-01-01T00:00:00', '2001-09-09T01:46:39', '2001-09-09T01:46:40']
+    const late = ['2024-02-29T12:00:00', '2286-11-20T17:46:39', '2286-11-20T17:46:40', '2299-12-31T23:59:59']
+    const texts = [...edges, ...late].flatMap((second) => [`${second}.000000Z`, `${second}.000001Z`, `${second}.999999Z`])
+    const given = texts.map((text) => parseInstant(text) ?? 0n)
+    const { warehouse } = await opened([times])
+    await warehouse.commit([write(rows(times, ...given.map((at) => ({ at, seen: at }))))])
+    const found = await all(warehouse, 'SELECT at, seen, toString(at) AS shown FROM times ORDER BY at')
+    expect(found.map(({ at }) => at)).toEqual(given)
+    expect(found.map(({ seen }) => seen)).toEqual(given)
+    expect(found.map(({ shown }) => shown)).toEqual(texts.map((text) => text.replace('T', ' ').replace('Z', '')))
   })
 
   test('people read the tables with FINAL or by a setting, and SELECT * shows their own columns only', async () => {
