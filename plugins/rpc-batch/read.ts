@@ -77,7 +77,8 @@ export async function* readUnit(ctx: RunContext<Config, never>): AsyncIterable<B
       while (finished.length > 0) yield finished.shift() as Batch<never>
     }
   } finally {
-    stop.abort()
+    // An abort makes an error with its stack, which takes as long as a dozen calls.
+    if (active.size > 0) stop.abort()
   }
 }
 
