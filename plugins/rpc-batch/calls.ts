@@ -104,16 +104,14 @@ function compileMethod(name: string, call: Extract<CallConfig, { method: string 
     name,
     after: usedCalls(call, names),
     build: (records, highest) => {
-      const values: unknown[] = []
-      for (let i = 0; i < params.length; i++) {
+      // Copied and not pushed to: a list that grows has room for 17, and very many calls wait at once.
+      const values: unknown[] = params.slice()
+      for (let i = 0; i < values.length; i++) {
         const param = params[i]
-        if (typeof param !== 'function') {
-          values.push(param)
-          continue
-        }
+        if (typeof param !== 'function') continue
         const value = param(records)
         if (i === blockAt && typeof value === 'bigint') raise(highest, value)
-        values.push(toRpc(value))
+        values[i] = toRpc(value)
       }
       return { method: call.method, params: values }
     },

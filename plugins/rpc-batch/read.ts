@@ -37,9 +37,13 @@ const GROUP = 200
 /** Batches under way at once in a unit, whatever the pool would take. */
 const GROUPS_AT_ONCE = 32
 
+/**
+ * Items that are asked for together. It makes their records and does not hold them: the loop that gives the groups keeps
+ * the last one until there is room for the next, and with it every answer that its records were given.
+ */
 interface Group {
   /** Of each item: its fields, to which the results of its calls are added. */
-  readonly records: readonly Record<string, unknown>[]
+  readonly records: () => Record<string, unknown>[]
   /** Names an item in errors and quarantine. */
   key(i: number): string
   readonly covers: readonly [bigint, bigint] | undefined
@@ -77,7 +81,8 @@ export async function* readUnit(ctx: RunContext<Config, never>): AsyncIterable<B
       while (finished.length > 0) yield finished.shift() as Batch<never>
     }
   } finally {
-    stop.abort()
+    // An abort makes an error with its stack, which takes as long as a dozen calls.
+    if (active.size > 0) stop.abort()
   }
 }
 
@@ -87,16 +92,10 @@ async function* groups(ctx: RunContext<Config, never>): AsyncIterable<Group> {
     const size = BigInt(GROUP)
     const newest = piece.order === 'newest-first'
     for (let first = newest ? piece.to : piece.from; newest ? first >= piece.from : first <= piece.to; first += newest ? -size : size) {
-      const records: Record<string, unknown>[] = []
-      let last = first
-      for (let number = first; records.length < GROUP && number >= piece.from && number <= piece.to; newest ? number-- : number++) {
-        // Empty at first: V8 leaves room for the results of the calls then.
-        const record: Record<string, unknown> = {}
-        record.number = last = number
-        records.push(record)
-      }
+      const edge = newest ? first - size + 1n : first + size - 1n
+      const last = newest ? larger(edge, piece.from) : smaller(edge, piece.to)
       const key = (i: number) => String(newest ? first - BigInt(i) : first + BigInt(i))
-      yield { records, key, covers: first < last ? [first, last] : [last, first] }
+      yield { records: () => numbered(first, last), key, covers: newest ? [last, first] : [first, last] }
     }
     return
   }
@@ -104,7 +103,7 @@ async function* groups(ctx: RunContext<Config, never>): AsyncIterable<Group> {
     const integers = piece.kind === 'rows' && piece.keys !== undefined
     let edge = integers ? (piece.order === 'newest-first' ? piece.keys[1] : piece.keys[0]) : 0n
     for (let from = 0; from < page.rows.length; from += GROUP) {
-      const records = page.rows.slice(from, from + GROUP).map(copy)
+      const records = () => page.rows.slice(from, from + GROUP).map(copy)
       const key = (i: number) => page.keys[from + i] ?? ''
       if (!integers) {
         yield { records, key, covers: undefined }
@@ -112,16 +111,33 @@ async function* groups(ctx: RunContext<Config, never>): AsyncIterable<Group> {
       }
       // The last one also covers the numbers behind it, which the query does not have.
       const end = piece.order === 'newest-first' ? piece.keys[0] : piece.keys[1]
-      const last = from + GROUP >= page.rows.length ? end : BigInt(key(records.length - 1))
+      const last = from + GROUP >= page.rows.length ? end : BigInt(key(GROUP - 1))
       yield { records, key, covers: piece.order === 'newest-first' ? [last, edge] : [edge, last] }
       edge = piece.order === 'newest-first' ? last - 1n : last + 1n
     }
   }
 }
 
+const smaller = (a: bigint, b: bigint) => (a < b ? a : b)
+const larger = (a: bigint, b: bigint) => (a > b ? a : b)
+
+/** A record for each number from `first` to `last`, whichever is larger. */
+function numbered(first: bigint, last: bigint): Record<string, unknown>[] {
+  const records: Record<string, unknown>[] = []
+  const step = first <= last ? 1n : -1n
+  for (let number = first; number !== last + step; number += step) {
+    // Empty at first: V8 leaves room for the results of the calls then.
+    const record: Record<string, unknown> = {}
+    record.number = number
+    records.push(record)
+  }
+  return records
+}
+
 /** One group on its way through the levels of calls. */
 interface Reading {
   readonly group: Group
+  readonly records: readonly Record<string, unknown>[]
   readonly errors: Map<number, PipeError>
   readonly hosts: Set<string>
   readonly signal: AbortSignal
@@ -140,12 +156,13 @@ async function createReader(ctx: RunContext<Config, never>) {
     : undefined
 
   const read = async (group: Group, signal: AbortSignal): Promise<Batch<never>> => {
-    const { records, covers } = group
-    const reading: Reading = { group, errors: new Map(), hosts: new Set(), signal }
+    const { covers } = group
+    const records = group.records()
+    const reading: Reading = { group, records, errors: new Map(), hosts: new Set(), signal }
     const { errors, hosts } = reading
     for (const level of stages) await askLevel(level, reading)
     const rows = makeRows(reading)
-    const link = header === undefined ? {} : checkChain(group, errors, header, unit.piece)
+    const link = header === undefined ? {} : checkChain(reading, header, unit.piece)
     const failed = [...errors].map(([i, error]) => ({ key: group.key(i), error }))
     return {
       rows,
@@ -159,7 +176,7 @@ async function createReader(ctx: RunContext<Config, never>) {
     }
   }
 
-  const askLevel = async (level: readonly CompiledCall[], { group: { records }, errors, hosts, signal }: Reading): Promise<void> => {
+  const askLevel = async (level: readonly CompiledCall[], { records, errors, hosts, signal }: Reading): Promise<void> => {
     const asked: RpcCall[] = []
     const highest: Highest = { block: undefined }
     // Of each wanted answer: item, call, and where the answer will be. Side by side, since there are very many.
@@ -205,10 +222,9 @@ async function createReader(ctx: RunContext<Config, never>) {
   }
 
   /** All rows of an item, or none and an error. */
-  const makeRows = ({ group, errors }: Reading): Record<string, Row[]> => {
+  const makeRows = ({ group, records, errors }: Reading): Record<string, Row[]> => {
     const lists = makers.map((): Row[] => [])
     const before = makers.map(() => 0)
-    const { records } = group
     for (let i = 0; i < records.length; i++) {
       if (errors.has(i)) continue
       for (let m = 0; m < lists.length; m++) before[m] = (lists[m] as Row[]).length
@@ -304,14 +320,13 @@ function levels(calls: readonly CompiledCall[]): CompiledCall[][] {
 
 /** Refuses blocks that are not the asked ones or do not follow each other, and gives the links to the unit's neighbours. */
 function checkChain(
-  group: Group,
-  errors: ReadonlyMap<number, unknown>,
+  { group, records, errors }: Reading,
   header: string,
   piece: RunContext<Config, never>['unit']['piece'],
 ): { parentHash?: string; lastHash?: string } {
   if (piece.kind !== 'stretch') return {}
   const byNumber = new Map<bigint, { hash?: unknown; parentHash?: unknown }>()
-  group.records.forEach((record, i) => {
+  records.forEach((record, i) => {
     const block = record[header] as { number?: unknown; hash?: unknown; parentHash?: unknown } | undefined
     if (errors.has(i) || !block) return
     const number = BigInt(group.key(i))
