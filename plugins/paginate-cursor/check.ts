@@ -18,7 +18,7 @@ import {
 import type { Config } from './config.js'
 
 /** What `request` may name beside params: they change from page to page. */
-export const PAGE_NAMES = ['cursor', 'offset', 'page', 'tie', 'start', 'end', 'size'] as const
+const PAGE_NAMES = ['cursor', 'offset', 'page', 'tie', 'start', 'end', 'size'] as const
 export type PageName = (typeof PAGE_NAMES)[number]
 
 const KINDS = ['next', 'link', 'time', 'offset', 'page', 'key'] as const
@@ -48,7 +48,7 @@ export function outputsOf({ config, into, tables, chain }: Pick<CheckContext<Con
 }
 
 /** The timestamp column that gets the time which `cover` goes by. */
-export function timeColumn({ cover }: Pick<Config, 'cover'>, row: RowsConfig['row'], table: Table | undefined): string | undefined {
+function timeColumn({ cover }: Pick<Config, 'cover'>, row: RowsConfig['row'], table: Table | undefined): string | undefined {
   const time = cover && samePath(cover.time)
   return Object.entries(row).find(
     ([column, field]) => typeof field === 'string' && samePath(field) === time && isTimestamp(table, column),

@@ -76,7 +76,7 @@ export class NextPager implements Pager {
 }
 
 /** The address with a relation in a `Link` header. */
-export function linkOf(header: string | undefined, rel: string): string | undefined {
+function linkOf(header: string | undefined, rel: string): string | undefined {
   for (const match of (header ?? '').matchAll(/<([^>]*)>((?:\s*;\s*[\w*]+\s*=\s*(?:"[^"]*"|[^\s,;"]+))*)/g)) {
     const relation = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s,;"]+))/i.exec(match[2] ?? '')
     if ((relation?.[1] ?? relation?.[2] ?? '').split(/\s+/).includes(rel)) return match[1]

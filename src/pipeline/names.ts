@@ -1,5 +1,4 @@
-import type { Place } from './pipeline.js'
-import type { Path } from './yaml/node.js'
+import type { Where } from './yaml/node.js'
 import type { Problems } from './yaml/problems.js'
 
 const KINDS = {
@@ -16,12 +15,9 @@ const KINDS = {
 export type NameKind = keyof typeof KINDS
 
 /** Checks names of one kind as they come: allowed signs, no names that objects have by themselves, none that differ only by case. */
-export function nameChecker(
-  kind: NameKind,
-  problems: Problems,
-): (name: string, where: { readonly place: Place; readonly path: Path }) => boolean {
+export function nameChecker(kind: NameKind, problems: Problems): (name: string, where: Where) => boolean {
   const { pattern, wants } = KINDS[kind]
-  const seen = new Map<string, { readonly name: string; readonly line: number }>()
+  const seen = new Map<string, { readonly name: string; readonly where: Where }>()
   return (name, where) => {
     const noun = kind === 'step' ? 'step id' : `${kind} name`
     if (!pattern.test(name)) {
@@ -36,10 +32,10 @@ export function nameChecker(
     if (other) {
       const message =
         other.name === name ? `${noun} \`${name}\` is there twice` : `${noun} \`${name}\` differs from \`${other.name}\` only by case`
-      problems.error(where, message, `the other is in line ${other.line}`)
+      problems.error(where, message, `the other is in line ${other.where.place.line}`)
       return false
     }
-    seen.set(name.toLowerCase(), { name, line: where.place.line })
+    seen.set(name.toLowerCase(), { name, where })
     return true
   }
 }

@@ -73,7 +73,7 @@ export async function readPipeline(file: string, options: ReadOptions): Promise<
     registry.all().filter(({ type }) => usedTypes.has(type)),
     ({ type }, reason) =>
       problems.error(
-        { ...top, path: [] },
+        top,
         `the schema of step type \`${type}\` is not valid: ${reason}`,
         'this is a mistake in the step type, not in this file',
       ),

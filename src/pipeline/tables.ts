@@ -1,6 +1,6 @@
 import { type Column, COLUMN_TYPES, parseColumnType, parseDuration, type Table } from '../sdk/index.js'
 import { type Declared } from './yaml/declared.js'
-import { entriesOf, type Field, fieldOf, itemsOf, textOf } from './yaml/node.js'
+import { entriesOf, type Field, fieldOf, itemsOf, textOf, type Where } from './yaml/node.js'
 import { nameChecker } from './names.js'
 import type { Problems } from './yaml/problems.js'
 import { listing, suggestion } from './schema/schema-problems.js'
@@ -21,12 +21,7 @@ export function readTables(declared: ReadonlyMap<string, Declared>, problems: Pr
   }
   for (const [name, { field }] of declared) {
     for (const index of entriesOf(fieldOf(field, 'indexes'))) {
-      if (tables.has(index.key))
-        problems.error(
-          { place: index.keyPlace, path: index.field.path },
-          `index \`${index.key}\` has the name of a table`,
-          `such as ${name}_${index.key}`,
-        )
+      if (tables.has(index.key)) problems.error(index, `index \`${index.key}\` has the name of a table`, `such as ${name}_${index.key}`)
     }
   }
   return tables
@@ -35,7 +30,7 @@ export function readTables(declared: ReadonlyMap<string, Declared>, problems: Pr
 function readTable(name: string, field: Field, problems: Problems, indexName: ReturnType<typeof nameChecker>): Table {
   const columns = readColumns(fieldOf(field, 'columns'), problems)
   const byName = new Map(columns.map((column) => [column.name, column]))
-  const unknown = (at: Field, column: string): void =>
+  const unknown = (at: Where, column: string): void =>
     problems.error(
       at,
       `table \`${name}\` has no column \`${column}\``,
@@ -56,7 +51,7 @@ function readTable(name: string, field: Field, problems: Problems, indexName: Re
   const key = readKey(fieldOf(field, 'key'), columnsOf, byName, problems)
   const indexes: Record<string, readonly string[]> = {}
   for (const index of entriesOf(fieldOf(field, 'indexes'))) {
-    if (indexName(index.key, { place: index.keyPlace, path: index.field.path })) indexes[index.key] = columnsOf(index.field, 'the index')
+    if (indexName(index.key, index)) indexes[index.key] = columnsOf(index.field, 'the index')
   }
   return {
     name,
@@ -73,7 +68,7 @@ function readColumns(field: Field, problems: Problems): readonly Column[] {
   const columnName = nameChecker('column', problems)
   for (const entry of entriesOf(field)) {
     const text = textOf(entry.field)
-    columnName(entry.key, { place: entry.keyPlace, path: entry.field.path })
+    columnName(entry.key, entry)
     const parsed = text === undefined ? undefined : parseColumnType(text)
     if (text !== undefined && !parsed) {
       const plain = text.replace(/[?\s]+$/, '')
@@ -119,7 +114,7 @@ function readRange(
   key: readonly string[],
   byName: ReadonlyMap<string, Column>,
   problems: Problems,
-  unknown: (at: Field, column: string) => void,
+  unknown: (at: Where, column: string) => void,
 ): string | undefined {
   const name = textOf(field)
   if (name === undefined) return key.find((column) => RANGES.has(byName.get(column)?.type.kind ?? ''))
@@ -134,16 +129,15 @@ function readRetention(
   field: Field,
   byName: ReadonlyMap<string, Column>,
   problems: Problems,
-  unknown: (at: Field, column: string) => void,
+  unknown: (at: Where, column: string) => void,
 ): Table['retention'] {
   const [entry] = entriesOf(field)
   if (!entry) return undefined
   const ms = parseDuration(textOf(entry.field) ?? '')
   const column = byName.get(entry.key)
-  const at = { ...entry.field, place: entry.keyPlace }
-  if (!column) unknown(at, entry.key)
+  if (!column) unknown(entry, entry.key)
   else if (column.type.kind !== 'timestamp' && column.type.kind !== 'date')
-    problems.error(at, `retention goes by a timestamp or date column (\`${entry.key}\` is ${column.type.kind})`)
+    problems.error(entry, `retention goes by a timestamp or date column (\`${entry.key}\` is ${column.type.kind})`)
   if (ms === 0) problems.error(entry.field, 'a retention of nothing keeps nothing', 'leave it out to keep all rows')
   return column && ms !== undefined ? { column: entry.key, ms } : undefined
 }

@@ -23,7 +23,7 @@ export interface RowsFilter {
 }
 
 /** A row's key as text, made by the database so that it is the same wherever it is compared. */
-export function keyText(key: readonly string[]): Statement {
+function keyText(key: readonly string[]): Statement {
   return joinSql(
     key.map((column) => sql`CAST(q.${identifier(column)} AS VARCHAR)`),
     ` || ',' || `,
@@ -31,7 +31,7 @@ export function keyText(key: readonly string[]): Statement {
 }
 
 /** The rows of `wanted` that should exist in `into` and don't: no row there has equal copied columns and constants. */
-export function missingRows(wanted: RowsWanted, into: Table, filter: RowsFilter): Statement {
+function missingRows(wanted: RowsWanted, into: Table, filter: RowsFilter): Statement {
   const conditions: Statement[] = []
   const column = (name: string) => sql`q.${identifier(name)}`
   if (filter.keys) {

@@ -47,7 +47,7 @@ export async function stepScope(
 }
 
 /** `$now` and `$chain`. */
-export function builtIns(pipeline: Pipeline, step: Step, moment: Pick<Moment, 'now'>): Map<string, Param> {
+function builtIns(pipeline: Pipeline, step: Step, moment: Pick<Moment, 'now'>): Map<string, Param> {
   const scope = new Map<string, Param>([['now', { type: { kind: 'timestamp' }, value: moment.now }]])
   for (const [axis, value] of Object.entries(step.matrix)) scope.set(axis, { type: { kind: 'text' }, value })
   const chain = step.chain === undefined ? undefined : pipeline.chains.get(step.chain)

@@ -8,7 +8,7 @@ export function renderVerify(report: VerifyReport, demo = false): string {
     const { units, rows } = step.sampled
     const found = report.findings.filter((finding) => finding.step === step.id).length + step.more
     const looked = [
-      step.type === 'gate' ? '' : counted(step.units, 'units'),
+      step.closes ? '' : counted(step.units, 'units'),
       units > 0 ? `${counted(units, 'units')} fetched again, ${counted(rows, 'rows')} compared` : '',
       found > 0 ? counted(found, 'findings') : 'nothing found',
     ]

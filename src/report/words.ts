@@ -135,7 +135,7 @@ function stepFacts(step: StepView, checks: readonly CheckView[], now: number): s
 }
 
 /** `2 missing`, `1 quarantined`, as the step said when it ended. */
-export function gaps(step: Pick<StepView, 'missing' | 'quarantined'>): string[] {
+function gaps(step: Pick<StepView, 'missing' | 'quarantined'>): string[] {
   return [
     ...(step.missing > 0 ? [`${count(step.missing)} missing`] : []),
     ...(step.quarantined > 0 ? [`${count(step.quarantined)} quarantined`] : []),

@@ -36,7 +36,7 @@ export interface Classified {
 }
 
 /** Longer than this is no rate limit any more. */
-export const QUOTA_AFTER_MS = 600_000
+const QUOTA_AFTER_MS = 600_000
 
 /**
  * What an error means. Message and data decide together; status and code only where no wording is known, since every
@@ -71,7 +71,7 @@ export function isLogs(method: string | undefined): boolean {
 }
 
 /** Message and data as one text; Nethermind and Ronin keep the whole text in `data` behind "invalid params". */
-export function wholeText(error: ProviderError): string {
+function wholeText(error: ProviderError): string {
   const data = dataText(error.data)
   return data && data !== error.message ? `${error.message} ${data}` : error.message
 }

@@ -134,7 +134,7 @@ export type RequestVerdict = {
   )
 
 /** A call whose requests come to nothing has so many tries an attempt: mostly it is the line, not the call. */
-export const DROPS_AN_ATTEMPT = 3
+const DROPS_AN_ATTEMPT = 3
 
 /** Decides on a request that brought no answers. Pure: `settle` carries it out. */
 export function requestVerdict(nothing: Nothing, calls: number): RequestVerdict {

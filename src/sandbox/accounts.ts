@@ -1,6 +1,6 @@
 import type { Hex } from './source.js'
 
-export const maxBalance = 2n ** 256n - 1n
+const maxBalance = 2n ** 256n - 1n
 
 /** Balances after every block, kept as the changes of each account. */
 export class Accounts {

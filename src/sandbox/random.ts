@@ -1,5 +1,5 @@
 /** One round of a 32-bit mixer. For a fixed `state` it is a bijection of `value`, so different values never collide. */
-export function mix(state: number, value: number): number {
+function mix(state: number, value: number): number {
   let h = state ^ value
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)

@@ -24,7 +24,7 @@ export function numberAxis(cut: number | bigint, word = 'blocks'): Axis {
 }
 
 /** Microseconds of a UTC day. */
-export const DAY_US = 86_400_000_000n
+const DAY_US = 86_400_000_000n
 
 /** UTC days, each a unit: `2024-03-01`. */
 export const dayAxis: Axis = { of: 'time', cut: DAY_US, word: 'days', each: DAY_US }

@@ -39,7 +39,7 @@ export function touchedBounds(
 }
 
 /** SQL of a timestamp or a date as microseconds UTC, exact. */
-export function microseconds(time: Statement, kind: WarehouseReader['kind']): Statement {
+function microseconds(time: Statement, kind: WarehouseReader['kind']): Statement {
   switch (kind) {
     case 'duckdb':
       return sql`epoch_us(CAST(${time} AS TIMESTAMP))`

@@ -41,6 +41,8 @@ export interface VerifiedStep {
   readonly id: string
   readonly title: string
   readonly type: string
+  /** It judges other steps and has no units of its own to verify. */
+  readonly closes: boolean
   /** Units that the ledger says are done. */
   readonly units: number
   /** Units that were fetched again, and the rows of them that were compared. */

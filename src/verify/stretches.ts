@@ -67,7 +67,7 @@ export function along(
 }
 
 /** A place on a line as the column's own type: comparing in a wider one reads the whole table. */
-export function at(type: ColumnType, value: bigint): Param {
+function at(type: ColumnType, value: bigint): Param {
   switch (type.kind) {
     case 'timestamp':
       return { type: { kind: 'timestamp' }, value }

@@ -66,7 +66,8 @@ export async function verifyPipeline(options: VerifyOptions): Promise<VerifyRepo
     const result = await verifyStep(options, step, { tables, wrong }, found)
     if (found.list.length > 0) wrong.add(step.id)
     findings.push(...found.list)
-    steps.push({ id: step.id, title: step.title, type: step.definition.type, ...result, more: found.more, notes: [...found.notes] })
+    const { type, closes = false } = step.definition
+    steps.push({ id: step.id, title: step.title, type, closes, ...result, more: found.more, notes: [...found.notes] })
   }
   return { pipeline: pipeline.name, warehouse: warehouse.display, file: pipeline.file, ok: findings.length === 0, steps, findings }
 }

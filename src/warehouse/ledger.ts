@@ -73,7 +73,7 @@ export const WORKERS = table(
 )
 
 /** Statements of migrations that are done, by number from 1: a migration is applied when its last one (`statement = statements`) is. */
-export const MIGRATIONS = table(
+const MIGRATIONS = table(
   '_pipe_migrations',
   ['pipeline', 'name', 'statement'],
   columns(['pipeline', 'name'], 'text'),

@@ -55,7 +55,7 @@ function answer(body: string, id: number, at: number): string {
 }
 
 /** Answers a request, single or batch, in the order of its calls. */
-export function answerAll(body: string): string {
+function answerAll(body: string): string {
   const many = body.startsWith('[')
   let text = ''
   for (let at = body.indexOf('"id":'); at >= 0; at = body.indexOf('"id":', at + 5)) {

@@ -11,7 +11,7 @@ import { fakeIo } from '../cli/fake-io.js'
 import { temporaryFolder } from './folder.js'
 
 /** Ways to page through the lists of the sandbox: path, query and `cursor` of the step. */
-export const WAYS: Readonly<
+const WAYS: Readonly<
   Record<string, { readonly path: string; readonly query: string; readonly cursor: string; readonly records?: string }>
 > = {
   next: { path: '/lists/next', query: 'cursor: $cursor', cursor: 'next: next' },

@@ -18,14 +18,11 @@ export function readParamDefinitions(
   const definitions = new Map<string, ParamDefinition>()
   const unknown = new Set<string>()
   const paramName = nameChecker('param', problems)
-  for (const { key, keyPlace, field } of entriesOf(params)) {
-    if (!paramName(key, { place: keyPlace, path: field.path })) continue
+  for (const entry of entriesOf(params)) {
+    const { key, field } = entry
+    if (!paramName(key, entry)) continue
     if (RESERVED_PARAM_NAMES.includes(key)) {
-      problems.error(
-        { place: keyPlace, path: field.path },
-        `a param can't be called \`${key}\`, which means something by itself`,
-        'choose another name',
-      )
+      problems.error(entry, `a param can't be called \`${key}\`, which means something by itself`, 'choose another name')
       continue
     }
     const definition = readDefinition(key, field)

@@ -220,7 +220,7 @@ function count(limit: unknown, one: string, many: string): string {
 }
 
 /** A value as a message shows it. What came from the environment is never shown. */
-export function shown(node: Node): string {
+function shown(node: Node): string {
   if (node.kind === 'list') return 'a list'
   if (node.kind === 'map') return 'a map'
   if (node.env.length > 0) return `the value of ${[...new Set(node.env)].join(', ')}`

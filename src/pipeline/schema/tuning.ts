@@ -14,26 +14,49 @@ export function tuningPaths(schema: unknown, value: Json): readonly Path[] {
 
 /** The fields of a value that its JSON Schema marks `references: 'url'`: texts in which `$name` stands for an URL-encoded value. */
 export function urlPaths(schema: unknown, value: Json): readonly Path[] {
-  return new Walk(schema, 'url').paths(schema, value, [])
+  return marked(schema, 'url', value)
 }
 
 /** The fields of a value that its JSON Schema marks `references: 'kept'`: a bare text there means something else than `$name` does. */
 export function keptPaths(schema: unknown, value: Json): readonly Path[] {
-  return new Walk(schema, 'kept').paths(schema, value, [])
+  return marked(schema, 'kept', value)
 }
 
 /** The fields of a value that its JSON Schema marks `references: 'sql'`: texts of SQL, in which `$name` is a bound value. */
 export function sqlPaths(schema: unknown, value: Json): readonly Path[] {
-  return new Walk(schema, 'sql').paths(schema, value, [])
+  return marked(schema, 'sql', value)
+}
+
+type Reading = 'url' | 'kept' | 'sql'
+
+function marked(schema: unknown, reading: Reading, value: Json): readonly Path[] {
+  return readingsIn(schema).has(reading) ? new Walk(schema, reading).paths(schema, value, []) : []
+}
+
+const readings = new WeakMap<object, ReadonlySet<unknown>>()
+
+/** The values of `references` in a schema: most have one or none, and a value need not be walked for the others. */
+function readingsIn(schema: unknown): ReadonlySet<unknown> {
+  if (!isSchema(schema)) return new Set()
+  const known = readings.get(schema)
+  if (known) return known
+  const found = new Set<unknown>()
+  const visit = (part: unknown, key: string): void => {
+    if (key === 'references') found.add(part)
+    if (part !== null && typeof part === 'object') for (const [inner, value] of Object.entries(part)) visit(value, inner)
+  }
+  visit(schema, '')
+  readings.set(schema, found)
+  return found
 }
 
 class Walk {
   readonly #root: unknown
   #named: ReadonlyMap<string, Schema> | undefined
 
-  readonly #wanted: 'tuning' | 'url' | 'kept' | 'sql'
+  readonly #wanted: 'tuning' | Reading
 
-  constructor(root: unknown, wanted: 'tuning' | 'url' | 'kept' | 'sql') {
+  constructor(root: unknown, wanted: 'tuning' | Reading) {
     this.#root = root
     this.#wanted = wanted
   }

@@ -242,14 +242,11 @@ function namedBy(field: Field, params: ReadonlyMap<string, ParamDefinition>, sco
 
 function readWhen(field: Field, { params, problems }: StepsInput): Readonly<Record<string, Json>> {
   const when: Record<string, Json> = {}
-  for (const { key, keyPlace, field: value } of entriesOf(field)) {
+  for (const entry of entriesOf(field)) {
+    const { key, field: value } = entry
     const definition = params.get(key)
     if (!definition) {
-      problems.error(
-        { place: keyPlace, path: value.path },
-        `there is no param \`${key}\``,
-        suggestion(key, params.keys()) ?? listing('the params are', [...params.keys()]),
-      )
+      problems.error(entry, `there is no param \`${key}\``, suggestion(key, params.keys()) ?? listing('the params are', [...params.keys()]))
     } else if (value.node?.kind === 'scalar' && !value.node.unknown) {
       const parsed = parseParam({ ...definition, list: false }, value.node.value)
       if ('problem' in parsed) problems.error(value, parsed.problem)

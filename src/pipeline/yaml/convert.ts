@@ -9,9 +9,9 @@ const MAX_DEPTH = 200
 /** How far the end of a value that a comma cut is looked for. */
 const MAX_TEXT = 500
 
-interface Built {
-  readonly node: Node
-  /** How many values it is with every alias written out, and how deep. */
+/** What aliases make of a list or map. A scalar is always one value. */
+interface Extent {
+  /** How many values it is with every alias written out. */
   readonly size: number
   readonly depth: number
 }
@@ -24,12 +24,13 @@ export function convertDocument(
   masked: readonly (readonly [number, number])[],
 ): { readonly root: Node | undefined; readonly problems: readonly Problem[] } {
   const converter = new Converter(source, text, masked)
-  const built = converter.value(document.contents, undefined)
-  if (built.size > MAX_VALUES || built.depth > MAX_DEPTH) {
-    const message = built.depth > MAX_DEPTH ? `nested deeper than ${MAX_DEPTH} levels` : `its aliases come to more than 300,000 values`
+  const root = converter.value(document.contents, undefined)
+  const { size, depth } = converter.extent(root)
+  if (size > MAX_VALUES || depth > MAX_DEPTH) {
+    const message = depth > MAX_DEPTH ? `nested deeper than ${MAX_DEPTH} levels` : `its aliases come to more than 300,000 values`
     return { root: undefined, problems: [{ ...placeAt(source, 0), path: '', message, severity: 'error' }] }
   }
-  return { root: built.node, problems: converter.problems }
+  return { root, problems: converter.problems }
 }
 
 /** A path while it is walked: most are never written out. */
@@ -47,7 +48,8 @@ function pathOf(trail: Trail): Path {
 
 class Converter {
   readonly problems: Problem[] = []
-  readonly #anchors = new Map<string, Built | 'open'>()
+  readonly #anchors = new Map<string, Node | 'open'>()
+  readonly #extents = new Map<Node, Extent>()
 
   constructor(
     readonly source: Source,
@@ -55,7 +57,11 @@ class Converter {
     readonly masked: readonly (readonly [number, number])[],
   ) {}
 
-  value(node: unknown, path: Trail): Built {
+  extent(node: Node): Extent {
+    return (node.kind === 'scalar' ? undefined : this.#extents.get(node)) ?? ONE
+  }
+
+  value(node: unknown, path: Trail): Node {
     if (isAlias(node)) return this.#alias(node.source, node.range?.[0] ?? 0, path)
     const anchor = isScalar(node) || isMap(node) || isSeq(node) ? node.anchor : undefined
     if (anchor !== undefined) this.#anchors.set(anchor, 'open')
@@ -64,30 +70,30 @@ class Converter {
     return built
   }
 
-  #plain(node: unknown, path: Trail): Built {
-    if (isScalar(node)) return this.#tagged(node, path) ?? leaf(this.#scalar(node, path))
+  #plain(node: unknown, path: Trail): Node {
+    if (isScalar(node)) return this.#tagged(node, path) ?? this.#scalar(node, path)
     if (isMap(node)) return this.#tagged(node, path) ?? this.#map(node, path)
     if (isSeq(node)) return this.#tagged(node, path) ?? this.#list(node, path)
-    return leaf(this.#unknown(0))
+    return this.#unknown(0)
   }
 
-  #alias(name: string, offset: number, path: Trail): Built {
+  #alias(name: string, offset: number, path: Trail): Node {
     const target = this.#anchors.get(name)
     if (target && target !== 'open') return target
     if (target === 'open') this.#say(offset, path, `the alias \`*${name}\` stands inside what it stands for`)
     else this.#say(offset, path, `\`*${name}\` is an alias, and no anchor \`&${name}\` stands above it`, 'quote it when text is meant')
-    return leaf(this.#unknown(offset))
+    return this.#unknown(offset)
   }
 
   /** `expect: !=0`: a `!` at the start of a value is a tag. */
-  #tagged(node: Scalar | YAMLMap | YAMLSeq, path: Trail): Built | undefined {
+  #tagged(node: Scalar | YAMLMap | YAMLSeq, path: Trail): Node | undefined {
     if (node.tag === undefined || node.tag === '') return undefined
     const start = node.range?.[0] ?? 0
     const offset = this.#tagStart(start)
     const end = this.text.slice(offset, offset + 40).search(/[\r\n]|$/)
     const written = this.text.slice(offset, offset + end).trim()
     this.#say(offset, path, 'a value that begins with `!` is a tag in YAML', `quote it: "${written}"`)
-    return leaf(this.#unknown(offset))
+    return this.#unknown(offset)
   }
 
   /** Of the tag before a value, in the same line. */
@@ -97,7 +103,7 @@ class Converter {
     return sign === -1 ? value : value - before.length + sign
   }
 
-  #map(map: YAMLMap, path: Trail): Built {
+  #map(map: YAMLMap, path: Trail): Node {
     const entries = new Map<string, Entry>()
     const flow = map.flow === true
     let size = 1
@@ -113,24 +119,21 @@ class Converter {
         if (pair.value !== null) this.value(pair.value, path)
         continue
       }
-      const built = this.value(pair.value, below(path, key))
-      if (flow) splitUntil = this.#splitValue(pair.value, below(path, key))
+      const at = below(path, key)
+      const built = this.value(pair.value, at)
+      if (flow) splitUntil = this.#splitValue(pair.value, at)
       const first = entries.get(key)
       if (first) {
-        this.#say(
-          keyOffset,
-          below(path, key),
-          `key \`${key}\` is there twice`,
-          `the other is in line ${placeAt(this.source, first.keyOffset).line}`,
-        )
+        this.#say(keyOffset, at, `key \`${key}\` is there twice`, `the other is in line ${placeAt(this.source, first.keyOffset).line}`)
         continue
       }
-      size += built.size
-      depth = Math.max(depth, built.depth)
-      templated ||= isTemplated(built.node)
-      entries.set(key, { keyOffset, value: splitUntil === -1 ? built.node : this.#unknown(rangeStart(pair.value)) })
+      const extent = this.extent(built)
+      size += extent.size
+      depth = Math.max(depth, extent.depth)
+      templated ||= isTemplated(built)
+      entries.set(key, { keyOffset, value: splitUntil === -1 ? built : this.#unknown(rangeStart(pair.value)) })
     }
-    return { node: { kind: 'map', source: this.source, offset: map.range?.[0] ?? 0, templated, entries }, size, depth: depth + 1 }
+    return this.#measured({ kind: 'map', source: this.source, offset: map.range?.[0] ?? 0, templated, entries }, size, depth)
   }
 
   #key(pair: Pair, path: Trail, flow: boolean): string | undefined {
@@ -165,7 +168,7 @@ class Converter {
     return key
   }
 
-  #list(list: YAMLSeq, path: Trail): Built {
+  #list(list: YAMLSeq, path: Trail): Node {
     const items: Node[] = []
     const flow = list.flow === true
     let size = 1
@@ -174,14 +177,16 @@ class Converter {
     let splitUntil = -1
     for (const [i, item] of list.items.entries()) {
       if (rangeStart(item) < splitUntil) continue
-      const built = this.value(item, below(path, i))
-      if (flow) splitUntil = this.#splitValue(item, below(path, i))
-      size += built.size
-      depth = Math.max(depth, built.depth)
-      templated ||= isTemplated(built.node)
-      items.push(splitUntil === -1 ? built.node : this.#unknown(rangeStart(item)))
+      const at = below(path, i)
+      const built = this.value(item, at)
+      if (flow) splitUntil = this.#splitValue(item, at)
+      const extent = this.extent(built)
+      size += extent.size
+      depth = Math.max(depth, extent.depth)
+      templated ||= isTemplated(built)
+      items.push(splitUntil === -1 ? built : this.#unknown(rangeStart(item)))
     }
-    return { node: { kind: 'list', source: this.source, offset: list.range?.[0] ?? 0, templated, items }, size, depth: depth + 1 }
+    return this.#measured({ kind: 'list', source: this.source, offset: list.range?.[0] ?? 0, templated, items }, size, depth)
   }
 
   /** Reports `{ p: decimal(38,18) }`, where the comma ends the value. The offset where what was meant ends, or -1. */
@@ -207,14 +212,13 @@ class Converter {
   #scalar(scalar: Scalar, path: Trail): ScalarNode {
     const [offset, end] = scalar.range ?? [0, 0]
     const { value } = scalar
-    const unknown = this.#unknown(offset)
-    if (this.masked.length > 0 && this.#isMasked(offset, end)) return unknown
-    if (typeof value === 'string' && !value.includes('${')) return { ...unknown, unknown: false, value }
+    if (this.masked.length > 0 && this.#isMasked(offset, end)) return this.#unknown(offset)
+    if (typeof value === 'string' && !value.includes('${')) return this.#known(offset, value)
     const written = scalar.source ?? ''
-    const known = (plain: ScalarNode['value']): ScalarNode => ({ ...unknown, unknown: false, value: plain })
+    const known = (plain: ScalarNode['value']): ScalarNode => this.#known(offset, plain)
     const refuse = (message: string, hint = `quote it: "${short(written)}"`): ScalarNode => {
       this.#say(offset, path, message, hint)
-      return unknown
+      return this.#unknown(offset)
     }
     if (typeof value === 'bigint') {
       if (/^0x/i.test(written)) return refuse(`unquoted \`${short(written)}\` is a number to YAML`)
@@ -236,7 +240,16 @@ class Converter {
   }
 
   #unknown(offset: number): ScalarNode {
-    return { kind: 'scalar', source: this.source, offset, value: '', unknown: true, env: [], filled: false }
+    return { kind: 'scalar', source: this.source, offset, value: '', unknown: true, env: NO_VARIABLES, filled: false }
+  }
+
+  #known(offset: number, value: ScalarNode['value']): ScalarNode {
+    return { kind: 'scalar', source: this.source, offset, value, unknown: false, env: NO_VARIABLES, filled: false }
+  }
+
+  #measured(node: Node, size: number, depthBelow: number): Node {
+    this.#extents.set(node, { size, depth: depthBelow + 1 })
+    return node
   }
 
   #say(offset: number, path: Trail, message: string, hint?: string): undefined {
@@ -250,11 +263,10 @@ class Converter {
   }
 }
 
+const ONE: Extent = { size: 1, depth: 1 }
+// Shared: there is a scalar for almost every word of a file.
+const NO_VARIABLES: readonly string[] = []
 const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER)
-
-function leaf(node: ScalarNode): Built {
-  return { node, size: 1, depth: 1 }
-}
 
 function rangeStart(node: unknown): number {
   return isScalar(node) || isMap(node) || isSeq(node) || isAlias(node) ? (node.range?.[0] ?? 0) : 0

@@ -1,13 +1,12 @@
 import type { LoadedFile } from './files.js'
-import { entriesOf, type Field, fieldOf, type Path, rootField } from './node.js'
-import type { Place } from '../pipeline.js'
+import { entriesOf, type Field, fieldOf, rootField, type Where } from './node.js'
 import type { Problems } from './problems.js'
 
 /** Something with a name in `chains`, `sources` or `tables`, of the pipeline file or of one that it imports. */
 export interface Declared {
   readonly field: Field
   /** Where the name stands. */
-  readonly key: { readonly place: Place; readonly path: Path }
+  readonly key: Where
 }
 
 /** What all files declare in a section. The same name in two files is an error: nobody could tell which one holds. */
@@ -18,11 +17,11 @@ export function declaredIn(
 ): ReadonlyMap<string, Declared> {
   const found = new Map<string, Declared>()
   for (const { root } of files) {
-    for (const { key, keyPlace, field } of entriesOf(fieldOf(rootField(root), section))) {
-      const at = { place: keyPlace, path: field.path }
+    for (const entry of entriesOf(fieldOf(rootField(root), section))) {
+      const { key, field } = entry
       const other = found.get(key)
-      if (other) problems.error(at, `\`${key}\` is also in ${other.key.place.file}:${other.key.place.line}`, 'keep one of them')
-      else found.set(key, { field, key: at })
+      if (other) problems.error(entry, `\`${key}\` is also in ${other.key.place.file}:${other.key.place.line}`, 'keep one of them')
+      else found.set(key, { field, key: entry })
     }
   }
   return found

@@ -3,10 +3,10 @@ import { existsSync, realpathSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
 import { projectFolder } from '../../registry/locate.js'
-import { type Node, fieldOf, itemsOf, rootField, type Source, textOf } from './node.js'
+import { type Node, fieldOf, itemsOf, rootField, type Source, textOf, type Where } from './node.js'
 import { parseText } from './parse.js'
 import type { Place } from '../pipeline.js'
-import type { Problems, Where } from './problems.js'
+import type { Problems } from './problems.js'
 
 /** Bytes. Checked before anything is parsed. */
 const MAX_SIZE = 1024 * 1024

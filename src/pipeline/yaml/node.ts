@@ -54,12 +54,15 @@ export interface Entry {
 
 export type Path = readonly (string | number)[]
 
-/** A value at a path of a file. Without a node where the file says nothing. */
-export interface Field {
-  readonly node: Node | undefined
+/** Where something stands: what a problem shows. */
+export interface Where {
   readonly path: Path
-  /** Where it stands; where its holder stands when it is missing. */
   readonly place: Place
+}
+
+/** A value at a path of a file. Without a node where the file says nothing; its place is then that of its holder. */
+export interface Field extends Where {
+  readonly node: Node | undefined
 }
 
 export function placeAt(source: Source, offset: number): Place {
@@ -76,27 +79,72 @@ export function rootField(node: Node): Field {
   return { node, path: [], place: placeOf(node) }
 }
 
-/** The value of a key. */
-export function fieldOf(holder: Field, key: string): Field {
-  const node = holder.node?.kind === 'map' ? holder.node.entries.get(key)?.value : undefined
-  return { node, path: [...holder.path, key], place: node ? placeOf(node) : holder.place }
+/** What a holder has under a key. Path and place are made when they are asked for: only problems need them. */
+class Held implements Field {
+  readonly #holder: Field
+  readonly #key: string | number
+
+  constructor(
+    holder: Field,
+    key: string | number,
+    readonly node: Node | undefined,
+  ) {
+    this.#holder = holder
+    this.#key = key
+  }
+
+  get path(): Path {
+    return [...this.#holder.path, this.#key]
+  }
+
+  get place(): Place {
+    return this.node ? placeOf(this.node) : this.#holder.place
+  }
 }
 
-/** The keys of a map with their values and the places of the keys; none when it is no map. */
-export function entriesOf(holder: Field): readonly { readonly key: string; readonly keyPlace: Place; readonly field: Field }[] {
+/** The value of a key. */
+export function fieldOf(holder: Field, key: string): Field {
+  return new Held(holder, key, holder.node?.kind === 'map' ? holder.node.entries.get(key)?.value : undefined)
+}
+
+/** A key of a map, where it stands, and its value. */
+export class FieldEntry implements Where {
+  readonly #source: Source
+  readonly #offset: number
+
+  constructor(
+    readonly key: string,
+    readonly field: Field,
+    source: Source,
+    offset: number,
+  ) {
+    this.#source = source
+    this.#offset = offset
+  }
+
+  get path(): Path {
+    return this.field.path
+  }
+
+  get place(): Place {
+    return placeAt(this.#source, this.#offset)
+  }
+}
+
+/** The keys of a map with their values; none when it is no map. */
+export function entriesOf(holder: Field): readonly FieldEntry[] {
   const { node } = holder
   if (node?.kind !== 'map') return []
-  return [...node.entries].map(([key, entry]) => ({
-    key,
-    keyPlace: placeAt(node.source, entry.keyOffset),
-    field: { node: entry.value, path: [...holder.path, key], place: placeOf(entry.value) },
-  }))
+  return Array.from(
+    node.entries,
+    ([key, { value, keyOffset }]) => new FieldEntry(key, new Held(holder, key, value), node.source, keyOffset),
+  )
 }
 
 /** The items of a list; none when it is no list. */
 export function itemsOf(holder: Field): readonly Field[] {
   if (holder.node?.kind !== 'list') return []
-  return holder.node.items.map((node, i) => ({ node, path: [...holder.path, i], place: placeOf(node) }))
+  return holder.node.items.map((node, i) => new Held(holder, i, node))
 }
 
 /** The text of a field; undefined when it holds something else, or a text that nobody knows. */

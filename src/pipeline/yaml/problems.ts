@@ -1,9 +1,5 @@
-import type { Field, Path } from './node.js'
-import { pathText } from './node.js'
-import type { Place, Problem } from '../pipeline.js'
-
-/** Where a problem is: a field, or a place with the path that is shown. */
-export type Where = Field | { readonly place: Place; readonly path: Path }
+import { pathText, type Where } from './node.js'
+import type { Problem } from '../pipeline.js'
 
 /** Gathers all problems of a file, so that nobody has to mend them one by one. */
 export interface Problems {

@@ -26,7 +26,7 @@ const LIMITS: Record<string, readonly [least: bigint, most: bigint]> = {
 }
 
 /** Whether an expression adds, subtracts or multiplies. */
-export function calculates(expression: string): boolean {
+function calculates(expression: string): boolean {
   return /[-+*]/.test(bare(expression))
 }
 

@@ -9,7 +9,7 @@ export const VERSION = '_pipe_version'
 export const DELETED = '_pipe_deleted'
 
 /** Inserts whose tokens are remembered: more than are ever under way. */
-export const WINDOW = 1_000
+const WINDOW = 1_000
 
 /** Where tables are made. */
 export interface Place {

@@ -129,7 +129,7 @@ export function statementError(display: string, error: unknown, timeoutMs?: numb
 }
 
 /** The number of a ClickHouse error, of the HTTP client's and of chdb's. */
-export function numberOf(error: unknown): number | undefined {
+function numberOf(error: unknown): number | undefined {
   if (typeof error !== 'object' || error === null) return undefined
   const { code, clickhouseCode } = error as { code?: unknown; clickhouseCode?: unknown }
   if (typeof clickhouseCode === 'number' && clickhouseCode > 0) return clickhouseCode

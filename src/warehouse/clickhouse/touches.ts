@@ -18,7 +18,7 @@ import { keyOf, ledgerInsert, named } from './ledger-rows.js'
 import type { Sql } from './sql.js'
 
 /** Column of `_pipe_touched` that tells marks of one unit apart, so that what clears one never clears a later one. */
-export const MARK = '_pipe_mark'
+const MARK = '_pipe_mark'
 
 /** `_pipe_touched` as it is in ClickHouse: one row a mark. */
 export const MARKS: { readonly columns: readonly string[]; readonly key: readonly string[] } = {
