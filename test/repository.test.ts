@@ -152,7 +152,9 @@ interface LockEntry {
 }
 
 describe('documents', () => {
-  const pages = ['README.md', 'plugins/README.md', ...folder('docs'), ...folder('examples')].filter((name) => name.endsWith('.md'))
+  const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'plugins/README.md', ...folder('docs'), ...folder('examples')].filter(
+    (name) => name.endsWith('.md'),
+  )
 
   test.each(pages)('every command in %s is known to the command line', async (page) => {
     const lines = [...read(page).matchAll(/```(?:sh|bash|console|shell)\n([\s\S]*?)```/g)].flatMap(([, block = '']) => block.split('\n'))

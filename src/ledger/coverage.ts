@@ -105,7 +105,7 @@ export interface End {
   readonly missing: readonly Interval[]
 }
 
-/** Undefined for a unit whose batches said nothing of places: that `run` ended is all there is. */
+/** Undefined for a unit whose batches named no places: it is known of it only that `run` ended. */
 export function end({ stretch, covered, tentative, failed, stated }: Reading): End | undefined {
   if (!stated || !stretch) return undefined
   const places = failed.flatMap((each) => (each.at ? [{ ...each, at: each.at }] : []))

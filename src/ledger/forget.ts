@@ -4,8 +4,8 @@ import { subtract, union } from './intervals.js'
 import type { Ledger } from './standing.js'
 
 /**
- * Rows that nothing speaks of any more, once everything is read: those of older definitions, and of attempts that came to
- * nothing where other units have done the work since. `asked`: what was wanted of the axis; what lies outside stays.
+ * Ledger rows that no plan can need again once everything is read: those of older definitions, and those of units that never
+ * came to their end, where other units have covered the same stretch since. `asked`: what was wanted of the axis; what lies outside stays.
  * `redone`: units of this plan replaced rows of older definitions.
  */
 export function forgotten(

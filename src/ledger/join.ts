@@ -65,7 +65,7 @@ function joinedRow(group: readonly Piece[], step: LedgerStep, axis: Axis): Amend
   }
 }
 
-/** Tables that each of them counted. */
+/** Rows by table. A table that one of the units has no count for is left out: its sum would be too low. */
 function summed(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   const rows: Record<string, number> = { ...counts[0] }
   for (const each of counts.slice(1))

@@ -22,7 +22,7 @@ export interface Target {
   readonly planned: ReadonlySet<string>
   /** Rows of an older definition are about to be overwritten. */
   readonly redoes: boolean
-  /** What is open is named by the clock, so that its name of an earlier run means nothing. */
+  /** Names of open units change with the clock: a row that an earlier run left under such a name is dropped, unless it is planned again. */
   readonly moves: boolean
   /** When this round began, microseconds UTC. */
   readonly round: bigint
@@ -68,16 +68,16 @@ function partsOf(row: LedgerRow, all: Interval, axis: Axis, target: Target): { p
     step,
     ...named(at),
     state: 'done',
-    // It was read by batches that said what they cover, so its count is what the table holds.
+    // `covered` says that batches named what they read, so that `pipe verify` may compare `rows` with the table.
     coverage: moves ? null : { covered: stored([at]) },
-    // Where the reading stood at the end of what it covered.
+    // The cursor belongs to the place where the reading stopped: the lowest part of time, the highest part of numbers.
     cursor: i === (moves ? 0 : covered.length - 1) ? row.cursor : undefined,
     rows: covered.length === 1 ? row.rows : undefined,
     endpoint: row.endpoint,
     evidence: i === 0 ? row.evidence : undefined,
   }))
   const open = subtract([all], covered).flatMap((at): Amendment[] => {
-    // Older rows are left there: nothing of it counts as read under any definition.
+    // Older rows are still there, so the part gets a fingerprint that no definition has: it is redone, which deletes them.
     if (redo !== undefined) {
       const fingerprint = redo === 'reset' ? RESET_FINGERPRINT : outdated('')
       return [{ step: { ...step, fingerprint }, ...named(at), state: 'done' }]

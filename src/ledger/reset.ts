@@ -53,9 +53,9 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
       if (hit.length === 0 && open.length === 0) continue
       drop.push({ step: row.step, unit: row.unit })
       for (const at of hit) put.push(done(undefined, axis, at))
-      // A list goes on from where it was read to.
+      // The part at which the reading stopped keeps the cursor, so that a list goes on from there.
       for (const at of rest) put.push({ ...done(row, axis, at), cursor: keepsCursor(row, axis, at, covered) ? row.cursor : undefined })
-      // The rest of a redo that was cut off holds rows of an older definition.
+      // A redo that was cut off left rows of an older definition in its rest, so the rest is marked, too.
       if (redoes(row)) for (const at of subtract([all], covered)) put.push(done(undefined, axis, at))
       names.push(...union([...hit, ...open]).map((at) => nameOf(axis, at)))
       continue
@@ -70,7 +70,7 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
     }
     names.push(row.unit)
   }
-  // Of time nothing is known before the source is asked.
+  // On an axis of time nothing else is marked: what the source holds there is not known before it is asked.
   if (stretch && !rows.some((row) => splitAxis(row)?.of === 'time')) {
     const axis = numberAxis(1)
     const known = rows.flatMap((row) => (splitAxis(row) ? [rowStretch(axis, row)] : [])).filter((at) => at !== undefined)

@@ -75,7 +75,7 @@ export function standing(axis: Axis, { rows, fingerprint }: Ledger, round?: bigi
     const rest = subtract([all], covered)
     if (row.state !== 'done' && row.coverage?.redo !== undefined) outdated(rest, row.coverage.redo)
     if (!current) {
-      // What an unfinished unit wrote without saying what it covers lies anywhere in it.
+      // An unfinished unit that did not say what it covers may have written anywhere in its stretch.
       const wrote = covered.length === 0 && Object.keys(row.rows).length > 0
       outdated(wrote ? [all] : covered, redoReason(row.fingerprint, fingerprint))
       continue

@@ -65,13 +65,13 @@ function missingRows(wanted: RowsWanted, into: Table, filter: RowsFilter): State
 ) AS q${where}`
 }
 
-/** They in the wanted order, at most `limit`, with the text of each key. */
+/** The missing rows in the wanted order, at most `limit`, with the text of each key. */
 export function missingPage(wanted: RowsWanted, into: Table, filter: RowsFilter, limit: number | undefined): Statement {
   const end = sqlText(limit === undefined ? '' : ` LIMIT ${limit}`)
   return sql`SELECT q.*, ${keyText(wanted.key)} AS ${identifier(KEY_COLUMN)} ${missingRows(wanted, into, filter)} ORDER BY ${orderBy(wanted)}${end}`
 }
 
-/** How many there are. */
+/** How many rows are missing. */
 export function missingCount(wanted: RowsWanted, into: Table, filter: RowsFilter): Statement {
   return sql`SELECT count(*) AS n ${missingRows(wanted, into, filter)}`
 }
@@ -82,7 +82,7 @@ export function queryCount(wanted: RowsWanted): Statement {
 ) AS q`
 }
 
-/** How many there are in each aligned stretch of `chunk` numbers of an integer key, by the first number of the stretch. */
+/** How many rows are missing in each aligned stretch of `chunk` numbers of an integer key, by the first number of the stretch. */
 export function missingCells(wanted: RowsWanted, into: Table, filter: RowsFilter): Statement {
   const key = sql`CAST(q.${identifier(wanted.key[0] ?? '')} AS BIGINT)`
   const chunk = sqlText(String(wanted.chunk))
@@ -90,7 +90,7 @@ export function missingCells(wanted: RowsWanted, into: Table, filter: RowsFilter
   return sql`SELECT ${cell} AS cell, count(*) AS n ${missingRows(wanted, into, filter)} GROUP BY 1 ORDER BY 1`
 }
 
-/** The key of each `chunk`th of them in the wanted order: where units of a key that is no integer begin. */
+/** The key of each `chunk`th missing row in the wanted order: where units of a key that is no integer begin. */
 export function missingStarts(wanted: RowsWanted, into: Table, filter: RowsFilter): Statement {
   const keys = joinSql(
     wanted.key.map((column) => identifier(column)),

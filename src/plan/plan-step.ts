@@ -108,7 +108,7 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
   const { pipeline, step, moment, given, warehouse } = options
   const { definition } = step
   const rows = options.rows ?? (await warehouse.units(pipeline.name, step.id))
-  // `covered` depends on the ledger, and so on the fingerprint, which leaves out the fields where it is used.
+  // The value of `covered` is looked up in the ledger by the fingerprint, so the fingerprint is made without fields that use it.
   const base = await stepScope(pipeline, step, given, moment, undefined)
   const chainId = step.chain === undefined ? undefined : pipeline.chains.get(step.chain)?.id
   const outputs = step.outputs.map((output) => {

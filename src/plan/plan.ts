@@ -10,7 +10,7 @@ export interface PlannedUnit extends Unit {
   readonly redo: boolean
   /** It is done by the ledger, and computed again all the same: it uses `$now`. */
   readonly recompute?: boolean
-  /** For `rows`: which of them. */
+  /** For `rows`: which rows of the query. */
   readonly rows?: RowsFilter
   /** How many rows it may take or make, when `--limit` cut it. */
   readonly limit?: number

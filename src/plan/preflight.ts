@@ -14,7 +14,7 @@ export class PreflightError extends PipeError {
 
 /**
  * Looks at every step before the first of them fetches anything: its params, its SQL against the declared tables, the
- * types of what it computes. All problems at once. An endpoint that can't be reached is the run's matter, not this one's.
+ * types of what it computes. All problems at once. An endpoint that can't be reached is no problem here: the step that asks it reports it.
  *
  * @throws {PreflightError}
  */

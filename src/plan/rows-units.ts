@@ -79,7 +79,7 @@ async function unitsByCell({ wanted, into, base, ledger, warehouse }: Context): 
   const size = BigInt(wanted.chunk)
   const axis = keyAxis(wanted.chunk)
   const state = standing(axis, ledger)
-  // Whatever its state, a cell under another fingerprint may hold rows of it: those that were missing when it was cut off are fewer than it has.
+  // A cell under another fingerprint may hold rows of that definition whatever its state is, so all of it is read again.
   const old = ledger.rows
     .filter((row) => row.fingerprint !== ledger.fingerprint)
     .map((row) => rowStretch(axis, row))
@@ -148,7 +148,7 @@ async function unitsByStart({ wanted, into, base, ledger, warehouse }: Context, 
     const next = starts[i + 1]
     const bounds = { from: values, ...(next ? { until: next.values } : {}) }
     const size = Number((next?.n ?? total + 1n) - n)
-    // In a redo the name says both ends: a stretch that was cut otherwise is another one.
+    // A unit of a redo is named by both ends, so that one that is cut at other places does not count as done.
     const key = redo ? `${first}..${next?.key ?? ''}` : first
     if (!done.has(key)) {
       units.push({ key, piece: { kind: 'rows', order: wanted.order, redo }, size, reason, redo: false, rows: { ...filter, ...bounds } })

@@ -103,7 +103,7 @@ export function pieces(places: bigint, each: bigint): number {
 function reasonOf([from, to]: Interval, { axis, domain }: StretchesWanted, { done }: Standing): string {
   const [first, last] = hull(done)
   if (first === undefined || last === undefined) return 'new'
-  // What grows at its end with the clock is recent there, and lacks its history.
+  // A list that grows with the clock: its newest end is `recent`, what lies before all that was read is `history`.
   const walks = axis.of === 'time' && axis.names === 'ends'
   if (!walks) return from > first && to < last ? 'missing' : 'new'
   if (domain !== 'inputs' && to === domain[1]) return 'recent'

@@ -41,7 +41,7 @@ interface TouchedCut {
 
 /**
  * Stretches of time that are to be computed, newest first: those that a commit touched, those that were never computed and
- * whose inputs have rows, those done under another definition. One that looks back to rows is there once it has begun. One
+ * whose inputs have rows, those done under another definition. One that only looks back to rows is due once it has begun. One
  * that is not wholly inside the retention of its inputs is kept as it is: computed from what is left it would be wrong.
  */
 export async function touchedUnits(options: Options<StretchesWanted>): Promise<TouchedCut> {
@@ -60,7 +60,7 @@ export async function touchedUnits(options: Options<StretchesWanted>): Promise<T
   }
   for (const unit of [...rows.keys(), ...touched]) add(unit)
   for (const { table, input } of inputs) await addRows(starts, { table, input, now: moment.now }, warehouse)
-  // Done in other stretches before: their rows lie where this definition may have nothing to compute from.
+  // Units of another length were done before. Their rows may lie where this definition has no inputs, so intervals with rows are planned, too.
   const otherwise = ledger.rows.some((row) => row.fingerprint !== ledger.fingerprint && timeUnitStart(row.unit, everyUs) === undefined)
   if (otherwise) for (const output of ownRows(step, pipeline, everyUs)) await addRows(starts, { ...output, now: moment.now }, warehouse)
   if (BigInt(starts.size) > MAX_UNITS) throw new TooManyUnitsError(step.id, BigInt(starts.size))
@@ -105,7 +105,7 @@ export async function taskUnits({ pipeline, step, wanted, ledger, warehouse, lim
     key: 'all',
     piece: { kind: 'task' },
     size: 1,
-    // Of a task that is done once, what it did under another definition is done again; rows of a query are replaced by it.
+    // A task that is done once deletes what it wrote under another definition. A query replaces its rows by itself.
     redo: wanted.due === 'once' && row !== undefined && row.fingerprint !== ledger.fingerprint && row.state !== 'pending',
     reason: state.kind === 'done' ? USES_NOW : state.reason,
     recompute: state.kind === 'done',

@@ -32,7 +32,7 @@ export function pluginsReadme(definitions: readonly StepDefinition[]): string {
   return [
     '# Step types',
     '',
-    'Generated from the step definitions by `npm run generate`. The same text is in `pipe steps TYPE`.',
+    'Generated from the step definitions by `npm run generate`. The same text is in `pipe steps TYPE`. [CONTRIBUTING.md](../CONTRIBUTING.md) shows how to write a step type, [ARCHITECTURE.md](../ARCHITECTURE.md) what is done for it.',
     '',
     '| type | what it does |',
     '|---|---|',

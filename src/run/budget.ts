@@ -18,7 +18,7 @@ export class Budget {
     return true
   }
 
-  /** Whether someone wanted more than there were. */
+  /** Whether a unit asked for a request when none was left. */
   refused = false
 
   /** The budget as one unit sees it: it takes from the same requests, and knows whether this unit was refused one. */

@@ -2,10 +2,10 @@ import { type Clock, isPipeError, type RunFact, type Table, type UnitWrite, type
 import { countedOnce, Doubles, type RowCounts, sumOf, type WithoutDoubles } from './doubles.js'
 import type { Heartbeat } from './heartbeat.js'
 
-/** One attempt at one unit. Once a write of it failed, none that follow count: their checkpoints speak of rows that are not there. */
+/** One attempt at one unit. Once a write of it failed, all later ones are refused: their checkpoints count on rows that are not there. */
 export interface Session {
   broken: boolean
-  /** Of all its attempts: rows by table that were left out for a later one of the same key. They are taken off what the ledger says. */
+  /** Rows by table that all attempts left out, since a later row had the same key. The ledger's counts are lowered by them. */
   doubles?: RowCounts
 }
 
@@ -45,7 +45,7 @@ const MAX_ROWS = 10_000
 /** … or at so many writes: those of small units have few rows or none. */
 const MAX_WRITES = 2_048
 const MAX_AGE_MS = 250
-/** Where commits are slow, a kill may lose this much at most. */
+/** The longest that a write waits for others, however slow commits are: a kill loses what was queued in this time. */
 const SLOWEST_AGE_MS = 1_000
 
 /**
@@ -70,7 +70,7 @@ export class Committer {
     this.#ageMs = options.maxAgeMs ?? MAX_AGE_MS
   }
 
-  /** Counts one who may push. When all of them wait for a commit there is nothing to wait for, and it is made at once. */
+  /** Counts a producer. When every producer waits for a commit, no further write can come, so the commit is made at once. */
   join(): { wait<T>(promise: Promise<T>): Promise<T>; leave(): void } {
     this.#producers++
     let left = false
@@ -104,7 +104,7 @@ export class Committer {
     })
   }
 
-  /** Resolves when less is queued than two commits take: what is produced faster than it is written must wait somewhere. */
+  /** Resolves when less is queued than two commits take: a producer that is faster than the warehouse waits here. */
   async room(): Promise<void> {
     const { maxRows = MAX_ROWS } = this.#options
     while (this.#rows >= 2 * maxRows || this.#queue.length >= 2 * MAX_WRITES)
@@ -133,7 +133,7 @@ export class Committer {
 
   async #due(): Promise<void> {
     const { clock, maxRows = MAX_ROWS } = this.#options
-    // Lets pushes of the same turn come in first.
+    // Writes that are pushed in the same turn join this commit.
     await Promise.resolve()
     const full = () => this.#rows >= maxRows || this.#queue.length >= MAX_WRITES || this.#blocked >= this.#producers
     const left = (this.#queue[0]?.at ?? 0) + this.#ageMs - clock.monotonic()
@@ -227,7 +227,7 @@ function counted(
 ): { readonly writes: readonly UnitWrite[]; readonly left: ReadonlyMap<Session, RowCounts> } {
   const left = new Map<Session, RowCounts>()
   const writes = group.map(({ session }, i) => {
-    // There is one for each of the group.
+    // `resolved` has one entry for each write of the group.
     const { write, dropped } = resolved[i] as WithoutDoubles
     const before = left.get(session) ?? session.doubles
     if (!before && total(dropped) === 0) return write

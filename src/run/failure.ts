@@ -25,7 +25,7 @@ export function failureOf(error: unknown): Failure {
   return { message, code: 'UNEXPECTED', hint: undefined, own: true, retryable: false, text }
 }
 
-/** Says that `unit` is tried again, and resolves when it is time to. An abort ends the wait: the next attempt meets it. */
+/** Says that `unit` is tried again, and resolves when it is time to. An abort ends the wait early; the next attempt sees the aborted signal and stops. */
 export async function waitToRetry(
   { emit, clock, random }: Pick<RunServices, 'emit' | 'clock' | 'random'>,
   { id, retry }: Step,

@@ -61,14 +61,14 @@ export interface ProgressWrite {
 export class Progress {
   readonly #task: UnitTask
   readonly #outputs: ReadonlyMap<string, Output>
-  /** The unit holds rows of an earlier reading for this reason. */
+  /** Why the unit is done again, while its table holds rows of an earlier reading; undefined for one that is not. */
   readonly #redo: string | undefined
   readonly #clearing: Clearing
   #at: State
   #committed: State
   readonly #states = new WeakMap<UnitWrite, State>()
   quarantinedKeys = 0
-  /** What its commits left out so far, for the next session of the unit. */
+  /** Rows that its commits left out so far; the next attempt at the unit adds to them. */
   doubles: Pick<Session, 'doubles'> = {}
 
   constructor(task: UnitTask) {
@@ -78,7 +78,7 @@ export class Progress {
     const redo = unit.redo || (unit.piece.kind === 'rows' && unit.piece.redo)
     this.#redo = redo ? unit.reason : undefined
     this.#clearing = unit.redo ? clearingOf(task) : 'none'
-    // Of a unit that is done, the ledger speaks of an earlier round.
+    // A row that is `done` describes an earlier round: the unit is read anew, without its coverage and cursor.
     const kept = opened.fingerprint === plan.fingerprint && opened.state !== 'done' ? opened : undefined
     this.#at = {
       reading: begin(stretchOf(task), kept),
@@ -124,7 +124,7 @@ export class Progress {
   write(batch: Batch, selects: readonly SelectWrite[] = []): ProgressWrite {
     const { plan, unit } = this.#task
     const parts = Object.entries(batch.rows ?? {}).map(([id, rows]) => ({ output: this.output(id), rows: rows as readonly Row[] }))
-    // A unit that `--limit` cut has no say about what it did not look at.
+    // `--limit` cut the unit, so that its batches did not read all of what they would cover.
     const said = unit.limit === undefined ? batch : { ...batch, covers: [] }
     const { reading, fresh, clears, outside } = add(this.#at.reading, said, plan.axis, this.#clearing)
     if (outside !== undefined) throw new CoversOutsideError(plan.step.id, unit.key, outside)
@@ -146,7 +146,7 @@ export class Progress {
       lastHash: batch.lastHash ?? before.lastHash,
       evidence: appendEvidence(before.evidence, batch.evidence),
     }
-    // An outage is nobody's fault: the key stays open and is asked for again in the next run.
+    // Only a key that is itself to blame is quarantined. One that an outage kept away stays open, and the next run asks for it.
     const own = failed.filter(({ error }) => error.blame === 'own')
     this.quarantinedKeys += own.length
     const write: UnitWrite = {
@@ -186,11 +186,11 @@ export class Progress {
     if (ended && plan.axis) return this.#endParts(ended, plan.axis)
     if (reading.stretch && plan.axis && plan.wanted.kind === 'stretches' && plan.wanted.mustCover === true)
       throw new UnitIncompleteError(unit.key, nameOf(plan.axis, reading.stretch))
-    // The table can't tell a key that was not redone from one that was, so the ledger must.
+    // The table looks the same whether a key was redone or not, so the ledger keeps the unit open when some of its keys failed.
     const lacking = unit.piece.kind === 'rows' && unit.piece.redo && reading.failed.length > 0
     const last = { ...this.#ledger(), state: lacking ? ('failed' as const) : ('done' as const), error: null }
     if (unit.limit !== undefined) return this.#only({ ...last, state: 'pending' })
-    // A unit that is done again and gave no rows: those of before go with its last write.
+    // A redone unit that gave no rows has deleted none: its last write deletes those of before.
     const older = unit.redo && reading.stretch && !reading.stated ? subtract([reading.stretch], reading.cleared) : []
     return { ...this.#only(last), deletes: this.#deletes(older) }
   }
@@ -202,7 +202,7 @@ export class Progress {
     const whole: LedgerChange = { ...this.#ledger(), state: 'done', error: null }
     if (failed.length === 0 && tentative.length === 0) return this.#only(whole)
     const named = (at: Interval) => ({ unit: nameOf(axis, at), first: at[0], last: at[1] })
-    // What failed still holds the rows of an earlier reading.
+    // Older rows are still at the places that failed: `redo` makes the next attempt delete them.
     const left = unit.redo ? { coverage: { covered: [], redo: unit.reason } } : {}
     const failures = failed.map(({ at, error }) => ({
       ...named(at),
@@ -237,7 +237,10 @@ export class Progress {
     }
   }
 
-  /** What is computed is computed from what is there when it commits. Later batches of the unit saw no more than the first. */
+  /**
+   * Whether a write takes the unit's mark away, which says that inputs changed. The first query of the unit does, since it reads
+   * the inputs inside of its commit. A later one does not: it would take away a mark that was set after the first.
+   */
   #clearsTouch({ sql = [] }: Batch, selects: readonly SelectWrite[]): boolean {
     const { plan, unit } = this.#task
     const inside = selects.length > 0 || sql.length > 0
@@ -257,7 +260,7 @@ export class Progress {
     }
   }
 
-  /** Those of a step that says nothing but "done". */
+  /** Pieces that no batch spoke of. They count as done when the unit ends: a step may say nothing before. */
   #piecesLeft(): number {
     const { unit } = this.#task
     return unit.piece.kind === 'stretch' && this.#at.reading.stated ? 0 : Math.max(0, (this.#at.size ?? unit.size) - this.#at.pieces)
@@ -284,7 +287,7 @@ export class Progress {
     }
   }
 
-  /** All that the ledger says of the unit but its state: nothing of an earlier reading stays. */
+  /** Every field of the unit's ledger row but its state, so that no field of an earlier reading stays. */
   #ledger(): Omit<LedgerChange, 'state'> {
     const { reading, cursor, rows, endpoint, parentHash, lastHash, evidence } = this.#at
     return {
@@ -327,7 +330,7 @@ function stretchOf({ unit }: UnitTask): Interval | undefined {
   }
 }
 
-/** A day does not tell which part of it a row was read with. */
+/** A date column can't tell which part of its day a row was read with, so the first batch of a redo deletes all of the unit's rows. */
 function clearingOf({ plan, services }: UnitTask): Clearing {
   const byDay = plan.outputs.some(({ table: name, range }) => {
     const table = services.pipeline.tables.get(name)
@@ -356,7 +359,7 @@ function timeOf(stretches: readonly Interval[]): { oldest: number; newest: numbe
 
 interface State {
   readonly reading: Reading
-  /** Whether the unit's mark is taken away. */
+  /** Whether a write took the unit's mark away. */
   readonly touchCleared: boolean
   readonly cursor: Json | undefined
   readonly rows: Readonly<Record<string, number>>

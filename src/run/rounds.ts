@@ -93,7 +93,7 @@ export async function runRounds(options: RoundsOptions): Promise<RoundsEnd> {
   }
 }
 
-/** One round, and in words what kept it from coming to its end. With rounds to come, an outage is no reason to give up. */
+/** One round, and in words what kept it from coming to its end. An outage ends the round and not the run when more rounds may come. */
 async function runRound(
   options: RoundsOptions,
   signal: AbortSignal,
@@ -112,7 +112,7 @@ async function runRound(
   }
 }
 
-/** Parts of the time in which nothing may move. They are counted, so that a machine that slept has not stalled. */
+/** The stall time is waited for in so many parts, which are counted: a machine that slept has not waited them out. */
 const PARTS = 10
 
 async function watchStall(options: RoundsOptions, ms: number, signal: AbortSignal, giveUp: (error: PipeError) => void): Promise<void> {

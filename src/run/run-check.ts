@@ -33,7 +33,7 @@ const closed = (reason: string): StepEnd => ({ outcome: 'closed', missing: 0, qu
 
 /**
  * Evaluates a step that closes at the distance that it wants (`everyMs`), for as long as its needs are open. One that can't
- * be planned is not evaluated early: the evaluation after its needs meets the same error, and says it.
+ * be planned is not evaluated early: the evaluation after its needs throws the same error, and it is reported there.
  */
 export async function runEarlyChecks(services: RunServices, step: Step, signal: AbortSignal, open: () => boolean): Promise<void> {
   const plan = await planStep({ ...services, step, limit: undefined, upstream: [] }).catch(() => undefined)

@@ -36,7 +36,7 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
   const budget = new Budget(mostRequests(plan, services.limit))
   const timeout = new AbortController()
   const all = AbortSignal.any([signal, timeout.signal])
-  // One for every unit that is open or waits for its commit.
+  // Every unit that is open or waits for its commit listens to `all`, and Node warns at more than ten listeners.
   setMaxListeners(0, all)
   const timer = new AbortController()
   let computed: ReadonlySet<string> = new Set()
@@ -67,8 +67,9 @@ function mostRequests({ wanted }: StepPlan, limit: number | undefined): number |
 }
 
 /**
- * The outcome by what is left now, not by what the units said. What steps that this one does not wait for changed since it
- * was planned is the next run's: a unit that was computed, one that was not there, one that is due in every run.
+ * Plans the step again and takes its outcome from what is left: that its units ended proves nothing. Steps that this one does
+ * not wait for may have changed its inputs since it was planned. A unit that is due for that reason (it was computed in this
+ * run, or was not planned) is left to the next run and does not count as missing.
  */
 async function ended(
   services: RunServices,
@@ -111,7 +112,7 @@ function resumePoint(units: readonly PlannedUnit[]): string {
   return tops.length > 0 ? `from ${tops.slice(0, 3).join(' and from ')}${tops.length > 3 ? ', …' : ''}` : 'where this one ended'
 }
 
-/** Days may be parts of one: two digits say enough, and less than that is still something. */
+/** Pieces as people read them. Days have fractions: two digits are kept, and what would become 0 becomes 0.01. */
 const amount = (pieces: number) => Math.max(0.01, Math.round(pieces * 100) / 100)
 
 function announce(services: RunServices, plan: StepPlan): void {
@@ -143,7 +144,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
   const ending = new Set<Promise<void>>()
   const done = new Set<string>()
   let failure: { readonly error: unknown } | undefined
-  /** Does a unit up to its last batch. The commit of that one is waited for in `ending`, while the next unit begins. */
+  /** Resolves when the unit has yielded its last batch. `ending` waits for its commit, so the next unit can begin before that. */
   const begin = async ({ unit, opened }: TakenUnit) => {
     services.emit({ type: 'unit:started', step: step.id, unit: unit.key, resumed: opened.cursor !== undefined, size: unit.size })
     let produced: () => void = () => undefined
@@ -179,7 +180,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
     const producer = committer.join()
     try {
       while (!signal.aborted && !outages.tripped && !failure && !budget.refused) {
-        // With its place in hand, so that what is taken is begun.
+        // The slot comes before the unit: a unit that was taken and waited for a slot would be open and idle.
         const begun = await producer.wait(
           slots.use(async () => {
             const taken = await source.next(signal)
@@ -202,7 +203,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
   return done
 }
 
-/** Stops a step whose units fail one after the other: the outage is the same for the next thousand. */
+/** Stops a step when ten units in a row failed: the next thousand would meet the same outage. */
 class OutageGuard {
   #failures = 0
 

@@ -1,4 +1,4 @@
-/** More runs than this are no order. */
+/** With more runs than this the integers count as unordered. */
 const MOST = 1_000
 
 /** Integers as stretches in which they only rise or only fall. Much cheaper than to remember each of them. */

@@ -52,7 +52,7 @@ function stops(need: StepState, onError: 'fail' | 'continue', gate: boolean): bo
       return false
     case 'incomplete':
     case 'failed':
-      // A gate says itself why it stays closed.
+      // A gate starts although a need is incomplete, since it reports why it stays closed.
       return onError === 'fail' && !gate
     case 'closed':
       return onError === 'fail'

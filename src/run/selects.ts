@@ -3,7 +3,7 @@ import type { PlannedUnit } from '../plan/plan.js'
 
 /**
  * The queries of a batch as the warehouse takes them: with the columns that each gives, and the stretch of its table that it
- * replaces. What `--limit` cut takes so many rows and replaces nothing.
+ * replaces. A unit that `--limit` cut takes so many rows and replaces nothing.
  */
 export async function selectWrites(
   batch: Pick<Batch, 'selects'>,

@@ -26,13 +26,13 @@ export async function settle(services: RunServices, plan: StepPlan): Promise<voi
 }
 
 /**
- * Leaves behind as little as says the same: what is done joins, and, where everything is read, what nothing speaks of any
- * more goes. `left`: the plan over what the ledger says after the units of `plan` were done.
+ * Makes the ledger of a step small when it ends: done units that touch are joined, and, where the step is complete, rows that
+ * no plan can need again are dropped. `left`: the plan over what the ledger says after the units of `plan` were done.
  */
 export async function tidy(services: RunServices, plan: StepPlan, left: StepPlan, complete: boolean): Promise<void> {
   const { wanted, axis } = plan
   const domain = wanted.kind === 'stretches' ? wanted.domain : undefined
-  // What is kept because its inputs have expired stays as it was done.
+  // A unit whose inputs have expired can't be computed again, so its row is kept under the definition that it was done with.
   const keeps = ({ unit }: LedgerRow) => domain === 'inputs' && axis !== undefined && stretchOf(axis, unit) !== undefined
   const gone = complete
     ? forgotten(left.ledger, axis, { asked: domain === 'inputs' ? undefined : domain, redone: plan.units.length > 0, keeps })
@@ -45,7 +45,7 @@ export async function tidy(services: RunServices, plan: StepPlan, left: StepPlan
   await amend(services, { put, drop: [...gone.map(({ unit }) => ({ step: plan.step.id, unit })), ...drop] })
 }
 
-/** Below it, no reorg reaches. Undefined: nothing reorganizes the axis. */
+/** Reorgs reach down to this place and not below it. Undefined: nothing reorganizes the axis. */
 function horizonOf({ pipeline }: RunServices, { step, axis }: StepPlan, rows: readonly LedgerRow[]): bigint | undefined {
   const chain = step.chain === undefined ? undefined : pipeline.chains.get(step.chain)
   if (!chain || axis?.of !== 'numbers') return undefined

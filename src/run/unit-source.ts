@@ -48,7 +48,7 @@ export function planSource({ clock, warehouse, pipeline, committer, emit, redact
     next += some.length
     const keys = some.map(({ key }) => key)
     const rows = await warehouse.open(step, keys, micros(clock))
-    // What others have not taken yet comes first.
+    // Units that are open already are given before those that were opened now.
     ready = [...ready.slice(taken), ...some.map((unit) => ({ unit, opened: rowOf(rows, unit) }))]
     taken = 0
     openedAt = clock.monotonic()
@@ -83,7 +83,7 @@ export function planSource({ clock, warehouse, pipeline, committer, emit, redact
     async close() {
       next = units.length
       await opening
-      // Only these are running because of this run: `open` leaves a unit that is known in the state that it has.
+      // `open` makes only new units `running` and leaves the state of known ones, so only new ones have to become `pending` again.
       const unbegun = ready.slice(taken).filter(({ opened }) => opened.state === 'running' && opened.fingerprint === plan.fingerprint)
       ready = []
       const at = micros(clock)

@@ -9,7 +9,7 @@ interface Waiting {
   readonly done: Promise<void>
 }
 
-/** Writes that may wait although they have no rows: small, and yet not for nothing. */
+/** The most writes of a unit that may wait for their commit, however few rows they hold: each of them takes memory. */
 const WRITES_WAITING = 256
 
 /** What one attempt at a unit wrote: handed to the committer in order, and told of when it is committed. */
@@ -28,7 +28,7 @@ export class UnitWrites {
     this.#producer = task.services.committer.join()
   }
 
-  /** Hands a write over. Its failure is met by the next `room` or `committed`. `of`: how much the unit holds, when its step said so. */
+  /** Queues a write. When its commit fails, the next call of `room` or `committed` throws the error. `of`: how much the unit holds, when its step said so. */
   push(write: ProgressWrite, of?: number): void {
     const done = this.#commit(write, of)
     // Without a handler of its own, node would end the process for a rejection that `room` or `committed` meets only later.

@@ -48,7 +48,7 @@ export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
   }
 }
 
-/** Resolves to whether the unit came to its end; not when its step may ask no more in this run. */
+/** Resolves to true when the unit came to its end, to false when its step was refused a further request of this run. */
 async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean> {
   const { services, plan, unit, signal } = task
   const { step } = plan
@@ -69,7 +69,7 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
       // How many rows a query gave is known when it is committed, and belongs into the unit's last checkpoint.
       if (selects.length > 0) await writes.committed()
     }
-    // A step that was told to stop may just return.
+    // A step may answer an abort by returning early. Its unit is not done then.
     signal.throwIfAborted()
     writes.push(budget.refused ? progress.stop() : progress.end())
     task.produced?.()
@@ -114,7 +114,10 @@ function tellFailedKeys({ services, plan, unit }: UnitTask, { failed = [] }: Bat
   }
 }
 
-/** Writes how a unit ended, beside what its commits say. A ledger that can't be written changes nothing: the unit is open, and runs again. */
+/**
+ * Writes into the ledger how a unit ended. When that fails, the row stays as the last commit left it: the unit is open, and the
+ * next run does it again. So the failure is told and not thrown.
+ */
 async function record(task: UnitTask, progress: Progress, change: LedgerChange): Promise<void> {
   try {
     await writeOnce(task, progress.mark(change), progress)

@@ -30,7 +30,7 @@ export async function checkCompute(
     ...columns.map(({ name, type }) => `CAST(NULL AS ${nullableType(type, dialect)}) AS ${quoteIdentifier(name)}`),
     ...constantColumns(output, dialect),
   ]
-  // A column beside the expression: an aggregate over the batch, which means nothing for a row, is refused by it.
+  // A column is selected beside the expression, so that the database refuses an aggregate: it means nothing for a single row.
   const source = `(SELECT ${[...empty, '1 AS pipe_one'].join(', ')}) AS pipe_row`
   for (const [name, expression] of Object.entries(output.compute)) {
     const where = `compute of ${table.name}.${name}`

@@ -10,7 +10,10 @@ export interface Fenced {
   readonly changes: LedgerChanges
 }
 
-/** Given the ledger rows of the units as they are. */
+/**
+ * Keeps the writes whose unit still has the epoch that it was opened with. The others were taken over since, and nothing of them is
+ * written. `there`: the ledger rows as they are.
+ */
 export function fenced(writes: readonly UnitWrite[], there: ReadonlyMap<string, Row>, changes: LedgerChanges): Fenced {
   const kept = writes.filter(({ step, unit, epoch }) => epochOf(there.get(unitKey(step.pipeline, step.step, unit))) === epoch)
   if (kept.length === writes.length) return { kept, taken: new Set(), there, changes }

@@ -316,7 +316,7 @@ export class ClickhouseWarehouse implements Warehouse {
     return own ? `WITH${own[1] ?? ''} ${empty.join(', ')}, ${query.slice(own[0].length)}` : `WITH ${empty.join(', ')} ${query}`
   }
 
-  /** What a kill left of the results of queries. Those of a day are no one's any more. */
+  /** Drops results of queries that a kill left behind. After a day no process works with them any more. */
   async #dropStages(): Promise<void> {
     const left = await this.#sql.select(
       sql`SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, ${text(STAGE_PREFIX)}) AND metadata_modification_time < now() - INTERVAL 1 DAY`,

@@ -30,7 +30,7 @@ import { generationOf, sequenceOf, version } from './versions.js'
 interface Opened {
   readonly epoch: bigint
   readonly generation: bigint
-  /** Of the one who had it before and did not end it: what it wrote after its last checkpoint is no one's. */
+  /** The generation of an earlier owner that did not end the unit. Rows that it wrote after its last checkpoint are deleted. */
   readonly before: bigint | undefined
 }
 
@@ -41,9 +41,8 @@ interface Opened {
  * fails deletes them itself.
  *
  * A writer that lost its unit finds out before it writes. One that loses it between that look and its rows looks again
- * behind them and deletes them. What is left to chance: it is killed in that very moment, after its
- * rows came in and after the new owner ended; and two processes that open one unit in the same instant, which the lock
- * of a run and the claims of workers rule out.
+ * behind them and deletes them. Two cases are not covered: a writer that is killed between these two, after its rows came in
+ * and after the new owner ended; and two processes that open one unit at the same instant, which the lock of a run rules out.
  */
 export class Writer {
   readonly units: Units
@@ -144,7 +143,7 @@ export class Writer {
       reading.catch(() => undefined)
       for (const { output } of writes.flatMap((write) => write.rows)) await this.loader(output, declared(output.table, tables))
       let sequence = ++this.#sequence
-      // While the database looks who owns the units. The rows of those that are someone else's are left out below.
+      // Rows are made into text while the database answers who owns the units. When some are owned by others, it is done again without them.
       const early = writes.every((write) => this.#generationOf(write) !== undefined) ? this.#encoded(writes, sequence, tables) : undefined
       const there = await reading
       const kept = writes.filter((write) => epochOf(there.get(unitOf(write))?.row) === write.epoch)
@@ -222,12 +221,12 @@ export class Writer {
         counts.set(write, rows)
       }
     } catch (error) {
-      // A server that is away can't take back anything, either.
+      // A server that can't be reached can't undo anything. Whoever opens the units next deletes the rows.
       if (!(error instanceof ServerUnreachableError)) await this.#undo(kept, sequence, tables)
       throw error
     }
     await this.#sweepEnded(kept, tables)
-    // Side by side: what a writer that lost its unit says in the ledger counts less than what its owner says.
+    // Both run at once: a checkpoint of a writer that lost its unit has a lower version than its owner's, and does not replace it.
     const [after, owned] = await Promise.all([this.#checkpoint(changes, kept, there, sequence), this.units.epochs(kept.map(unitRow))])
     for (const write of kept) {
       const epoch = owned.get(unitOf(write))
@@ -318,12 +317,12 @@ export class Writer {
     return opened?.epoch === epoch ? opened.generation : undefined
   }
 
-  /** The version of what a write brings. What goes has the one before it. */
+  /** The version of the rows that a write brings. Rows that it deletes get the version before. */
   #versionOf(write: UnitWrite, sequence: bigint): bigint {
     return version(this.#generationOf(write) ?? 0n, 2n * sequence + 1n)
   }
 
-  /** Of what writes bring and of what goes for it. */
+  /** The versions of the rows that writes bring and of those that they delete. */
   #versionsOf(writes: readonly UnitWrite[], sequence: bigint): bigint[] {
     return [...new Set(writes.flatMap((write) => [this.#versionOf(write, sequence), this.#versionOf(write, sequence) - 1n]))]
   }
@@ -362,7 +361,7 @@ export class Writer {
 interface EncodedWrites {
   readonly sequence: bigint
   readonly parts: readonly Encoded[]
-  /** A value that does not fit: thrown once it is known whose it is. */
+  /** The error of a value that does not fit. It is thrown once it is known that its unit is still the writer's own. */
   readonly error: Error | undefined
 }
 

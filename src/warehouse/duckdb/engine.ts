@@ -97,7 +97,7 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
   }
 
   async alone(): Promise<ReadonlySet<string>> {
-    // No other process has the file.
+    // DuckDB lets one process open the file, so nobody else can make tables meanwhile.
     return new Set((await this.existing()).keys())
   }
 

@@ -59,7 +59,7 @@ export class TableLoaders {
     const replaced = await stage.append(rows, rowName(table.name, table.key))
     const watched = marks?.of(table.name)
     const refused = (error: unknown): never => {
-      // A full disk or a conflict is nobody's row.
+      // No row is to blame for a full disk or a conflict with another writer, so none is looked for.
       throw statementError(table.name, error) instanceof SqlError ? new LoadError(loader, rows, error) : error
     }
     if (marks && watched && (await this.#insertMarked(loader, rows, marks, watched).catch(refused))) {

@@ -36,7 +36,7 @@ export class Reads {
   async *query<R extends Row>(statement: Statement, { signal, timeoutMs }: QueryOptions = {}): AsyncGenerator<readonly R[]> {
     signal?.throwIfAborted()
     const result = await this.#with(statement, async (connection, prepared) => {
-      // The database runs in real time, so its limit does, too.
+      // The limit is real time and not the clock's, since the database works in real time.
       const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)
       try {
         return await interruptible(connection, prepared.run(), [signal, timeout])

@@ -13,7 +13,7 @@ import { prepare } from './values.js'
 export function selectEngine({ connection }: Transactions): SelectEngine {
   const run = async (statement: Statement, timeoutMs?: number): Promise<void> => {
     const prepared = await prepare(connection, statement)
-    // The database runs in real time, so its limit does, too.
+    // The limit is real time and not the clock's, since the database works in real time.
     const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)
     try {
       await interruptible(connection, prepared.run(), [timeout])

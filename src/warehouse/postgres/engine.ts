@@ -142,7 +142,7 @@ export class PostgresEngine implements TransactionalEngine<TableLoader> {
 
 /** Whether a ledger row carries the number of the transaction. Waits for whoever still holds the row. */
 const landed: Landed<Done<unknown>> = async (session, { xid, written }) => {
-  // It wrote no row that would tell; done once more it gives the same.
+  // The transaction wrote no ledger row that could tell. Running it again gives the same result.
   if (!written) return false
   const { rows } = await session.query(
     'SELECT xmin::text AS xid FROM _pipe_units WHERE pipeline = $1 AND step = $2 AND unit = $3 FOR UPDATE',

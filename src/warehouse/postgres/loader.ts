@@ -44,7 +44,7 @@ export async function load(session: PostgresSession, loader: TableLoader, rows: 
   const replaced = await stage.append(session, rows, rowName(table.name, table.key))
   const watched = marks.of(table.name)
   const refused = (error: unknown): never => {
-    // A full disk or a deadlock is nobody's row.
+    // No row is to blame for a full disk or a deadlock, so none is looked for.
     throw statementError(table.name, error) instanceof SqlError ? new LoadError(loader, rows, causeOf(error)) : error
   }
   if (watched && (await insertMarked(session, loader, rows, marks, watched).catch(refused))) return replaced

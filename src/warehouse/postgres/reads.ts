@@ -43,7 +43,7 @@ export class Reads {
 
   async *query<R extends Row>(statement: Statement, { signal, timeoutMs }: QueryOptions = {}): AsyncGenerator<readonly R[]> {
     signal?.throwIfAborted()
-    // The database runs in real time, so its limit does, too.
+    // The limit is real time and not the clock's, since the database works in real time.
     const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)
     const stops = [signal, timeout].filter((stop) => stop !== undefined)
     const explain = (error: unknown): unknown => {
@@ -56,7 +56,7 @@ export class Reads {
     try {
       for (let page = begun.first; ; page = await this.#stoppable(session, stops, fetchPage)) {
         const last = page.rows.length < PAGE
-        // Before it is looked at, so that a small result holds no connection.
+        // The session is given back before the caller works with the page: a small result keeps no connection busy.
         if (last && session) session = await this.#end(session)
         if (page.rows.length > 0) yield toRows<R>(page)
         if (last || !session) return
@@ -148,14 +148,14 @@ export class Reads {
     AbortSignal.timeout(STOP_WAIT_MS).addEventListener('abort', () => session.cut(), { once: true, signal: ended })
     try {
       const other = this.#idle.pop() ?? (await PostgresSession.open(this.#address))
-      // Before it has begun there is nothing to cancel, so it is told again until it has ended.
+      // Postgres ignores a cancel that comes before the statement has begun, so it is sent again until the statement has ended.
       while (!ended.aborted) {
         await other.query('SELECT pg_cancel_backend($1::int)', [String(session.pid)])
         await other.query('SELECT pg_sleep(0.02)')
       }
       await other.close()
     } catch {
-      // Nobody can tell it: cutting it is what is left.
+      // No other session could be opened to cancel the statement, so its own connection is cut.
       if (!ended.aborted) session.cut()
     }
   }
@@ -185,7 +185,7 @@ export class Reads {
   async #end(session: PostgresSession): Promise<undefined> {
     if (!this.#busy.delete(session)) return
     try {
-      // A lost one has rolled back by itself.
+      // The server rolls back by itself when a connection is lost.
       if (!session.lost) await session.query('ROLLBACK').catch(() => session.cut())
       if (session.lost || generationOf.get(session) !== this.#generation) await session.close()
       else this.#idle.push(session)
