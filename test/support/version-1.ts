@@ -40,7 +40,7 @@ export interface Version1Database {
 const read = (name: string): unknown => JSON.parse(readFileSync(join(projectFolder, 'test/fixtures/version-1', `${name}.json`), 'utf8'))
 
 // The files are captured by the released code and are not edited, so they have the shape that it wrote.
-const version1 = (name: Version1): Version1Database => read(name) as Version1Database
+export const version1 = (name: Version1): Version1Database => read(name) as Version1Database
 const ddlOf = (kind: Warehouse['kind']) => (read('ledger') as Record<string, Readonly<Record<string, string>>>)[kind] ?? {}
 
 /** Puts the ledger of such a database in the place of an empty one. With `all`, its other tables come, too: on DuckDB only. */
