@@ -37,10 +37,10 @@ export function reduce(view: RunView, event: RunEvent): RunView {
     }
     case 'unit:started': {
       const step = stepOf(view, event.step)
-      const names = runningNames(step)
-      if (names.has(event.unit)) closeUnit(step, event.unit)
-      names.add(event.unit)
-      step.running.push({ unit: event.unit, size: event.size ?? null, done: 0 })
+      closeUnit(step, event.unit)
+      const unit = { unit: event.unit, size: event.size ?? null, done: 0 }
+      runningByName(step).set(event.unit, unit)
+      step.running.push(unit)
       return view
     }
     case 'batch:committed': {
@@ -58,7 +58,7 @@ export function reduce(view: RunView, event: RunEvent): RunView {
         }
       }
       for (const [table, rows] of Object.entries(event.rows)) step.rows[table] = (step.rows[table] ?? 0) + rows
-      const unit = step.running.find((running) => running.unit === event.unit)
+      const unit = runningByName(step).get(event.unit)
       if (unit) {
         if (event.of !== undefined) resize(step, unit, event.of)
         unit.done += event.pieces
@@ -202,21 +202,23 @@ function planned(step: StepView, event: Extract<RunEvent, { type: 'step:planned'
   if (step.state !== 'running') Object.assign(step, { state: 'planned', reason: null, missing: 0, endedAt: null })
 }
 
-/** Names of the units of `running`: thousands wait for their commit where units are small, and each start asks whether it is new. */
-const running = new WeakMap<RunningUnit[], Set<string>>()
+/** The units of `running` by name: where units are small, thousands of them wait for their commit, and each event names one. */
+const byName = new WeakMap<RunningUnit[], Map<string, RunningUnit>>()
 
-function runningNames({ running: units }: StepView): Set<string> {
-  let names = running.get(units)
-  if (!names) running.set(units, (names = new Set(units.map(({ unit }) => unit))))
+function runningByName({ running }: StepView): Map<string, RunningUnit> {
+  let names = byName.get(running)
+  if (!names) byName.set(running, (names = new Map(running.map((unit) => [unit.unit, unit]))))
   return names
 }
 
-function closeUnit(step: StepView, unit: string): RunningUnit | undefined {
-  // Units end about in the order in which they began, so the one that is looked for is near the front.
-  const at = step.running.findIndex((each) => each.unit === unit)
-  if (at === -1) return undefined
-  runningNames(step).delete(unit)
-  return step.running.splice(at, 1)[0]
+function closeUnit(step: StepView, name: string): RunningUnit | undefined {
+  const names = runningByName(step)
+  const unit = names.get(name)
+  if (!unit) return undefined
+  names.delete(name)
+  // Units end about in the order in which they began, so it is found near the front.
+  step.running.splice(step.running.indexOf(unit), 1)
+  return unit
 }
 
 interface Failure {
