@@ -236,12 +236,8 @@ class ChainPool implements ChainRpc {
     }
   }
 
-  #hasRoom(queue: StepQueue): boolean {
-    return queue.waiting === 0 || queue.waiting < this.#mostWaiting(queue)
-  }
-
   /** Twice what may be under way: the next requests are ready when the last end. */
-  #mostWaiting(queue: StepQueue): number {
+  #hasRoom(queue: StepQueue): boolean {
     let places = 0
     let calls = 0
     for (const { health, limits } of this.#endpoints) {
@@ -251,23 +247,7 @@ class ChainPool implements ChainRpc {
       places += parallel
       calls += parallel * Math.min(limits.batch, queue.batch)
     }
-    return calls * 2
-  }
-
-  /**
-   * Lets go on who waits for room, as many as there is room for when each asks as much as was asked last: what is asked
-   * beyond that only waits, and what waits for long costs the garbage collector much.
-   */
-  #letGoOn(queue: StepQueue): void {
-    if (queue.roomWaiters.size === 0 || !this.#hasRoom(queue)) return
-    const most = Math.max(1, Math.ceil((this.#mostWaiting(queue) - queue.waiting) / queue.lastAsked))
-    let gone = 0
-    for (const go of queue.roomWaiters) {
-      if (gone++ === most) break
-      go()
-    }
-    // Those who went on may ask nothing, and without a request under way nothing else would let the others go.
-    if (queue.roomWaiters.size > 0 && queue.under === 0) setImmediate(this.#pumpSoon.bind(this))
+    return queue.waiting === 0 || queue.waiting < calls * 2
   }
 
   /** Once after everything that is queued at this moment, so that calls asked for together go together. */
@@ -291,7 +271,7 @@ class ChainPool implements ChainRpc {
       wakeAt = Math.min(wakeAt, this.#tend(now), this.#send(now))
       wakeAt = Math.min(wakeAt, this.#behind(now))
     }
-    for (const queue of this.#queues) this.#letGoOn(queue)
+    for (const queue of this.#queues) if (queue.roomWaiters.size > 0 && this.#hasRoom(queue)) for (const go of [...queue.roomWaiters]) go()
     if (wakeAt < Infinity) this.#wake(wakeAt, now)
   }
 

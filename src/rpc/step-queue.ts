@@ -66,7 +66,6 @@ export class StepQueue {
   #delayed: Delayed[] = []
   #waiting = 0
   #under = 0
-  #lastAsked = 1
 
   constructor(readonly options: StepQueueOptions) {
     this.parallel = Math.max(1, options.parallel ?? Infinity)
@@ -76,11 +75,6 @@ export class StepQueue {
   /** Calls that are queued or delayed. */
   get waiting(): number {
     return this.#waiting
-  }
-
-  /** Calls of the last batch that was asked for, one at least. */
-  get lastAsked(): number {
-    return this.#lastAsked
   }
 
   /** Requests under way. */
@@ -107,7 +101,6 @@ export class StepQueue {
     this.#places.set(segment, { next: 0, again: [], queued: true, behindSince: undefined })
     this.#queue.push(segment)
     this.#waiting += calls.length
-    this.#lastAsked = calls.length
     return segment
   }
 
@@ -183,12 +176,10 @@ export class StepQueue {
 
   /** Queued segments that were passed over for their block, with the time since then. */
   behind(): readonly { readonly segment: Segment; readonly block: bigint; readonly since: number }[] {
-    const found: { segment: Segment; block: bigint; since: number }[] = []
-    for (const segment of this.#queue) {
+    return this.#queue.flatMap((segment) => {
       const since = this.#place(segment).behindSince
-      if (since !== undefined && segment.block !== undefined) found.push({ segment, block: segment.block, since })
-    }
-    return found
+      return since === undefined || segment.block === undefined ? [] : [{ segment, block: segment.block, since }]
+    })
   }
 
   /** Ends a segment before all of its calls are answered. Its calls are in no place any more. */
