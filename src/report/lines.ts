@@ -206,7 +206,7 @@ function statsOf(step: StepView, view: RunView, now: number): Fields {
     done: digits(step.done),
     failed: digits(step.failed),
     per_sec: perSecond(rateOf(step, now) ?? 0),
-    workers: parallel > 0 ? parallel : step.running.length,
+    workers: parallel > 0 ? parallel : step.open.units,
   }
 }
 

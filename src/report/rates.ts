@@ -23,10 +23,9 @@ export function elapsedOf(step: Pick<StepView, 'startedAt' | 'endedAt'>, now: nu
   return step.startedAt === null ? null : Math.max(0, (step.endedAt ?? now) - step.startedAt)
 }
 
-/** Pieces in open units, and those that nobody has begun. Without sizes, units are taken to be of one size. */
+/** Pieces in open units, and those that nobody has begun. */
 export function openPieces(step: StepView): { processing: number; pending: number } {
-  const each = step.planned && step.planned.units > 0 ? step.planned.pieces / step.planned.units : 1
-  const processing = step.running.reduce((sum, unit) => sum + Math.max(0, Math.round(unit.size ?? each) - unit.done), 0)
+  const processing = Math.round(step.open.pieces)
   const left = Math.max(0, (step.total ?? 0) - step.done - step.failed)
   return { processing: Math.min(processing, left), pending: Math.max(0, left - processing) }
 }

@@ -97,7 +97,7 @@ test('a whole run folds into one plain value', () => {
         before: 5,
         planned: { units: 2, pieces: 10, calls: 10, reasons: { new: 2 } },
         units: { done: 1, failed: 1, quarantined: 0 },
-        running: [],
+        open: { units: 0, pieces: 0 },
         failed: 5,
         rows: { blocks: 6 },
         doubles: 0,

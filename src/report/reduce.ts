@@ -1,6 +1,6 @@
 import type { RunEvent, Served } from '../sdk/index.js'
 import { sample } from './rates.js'
-import { type EndpointView, type FailureView, newStep, type RunningUnit, type RunView, type StepView } from './view.js'
+import { type EndpointView, type FailureView, newStep, type RunView, type StepView } from './view.js'
 
 /**
  * The one place where events become what people see. Changes the view in place and gives it back: whoever keeps one must
@@ -38,9 +38,10 @@ export function reduce(view: RunView, event: RunEvent): RunView {
     case 'unit:started': {
       const step = stepOf(view, event.step)
       closeUnit(step, event.unit)
-      const unit = { unit: event.unit, size: event.size ?? null, done: 0 }
-      runningByName(step).set(event.unit, unit)
-      step.running.push(unit)
+      const unit = { size: event.size, done: 0 }
+      openUnits(step).set(event.unit, unit)
+      step.open.units++
+      step.open.pieces += piecesLeft(step, unit)
       return view
     }
     case 'batch:committed': {
@@ -58,10 +59,12 @@ export function reduce(view: RunView, event: RunEvent): RunView {
         }
       }
       for (const [table, rows] of Object.entries(event.rows)) step.rows[table] = (step.rows[table] ?? 0) + rows
-      const unit = runningByName(step).get(event.unit)
+      const unit = openUnits(step).get(event.unit)
       if (unit) {
+        const before = piecesLeft(step, unit)
         if (event.of !== undefined) resize(step, unit, event.of)
         unit.done += event.pieces
+        step.open.pieces += piecesLeft(step, unit) - before
       }
       sample(step, event.at)
       return view
@@ -83,7 +86,7 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       const step = stepOf(view, event.step)
       closeUnit(step, event.unit)
       step.units.done++
-      step.failures = step.failures.filter(({ unit, key }) => unit !== event.unit || key !== null)
+      if (step.failures.length > 0) step.failures = step.failures.filter(({ unit, key }) => unit !== event.unit || key !== null)
       return view
     }
     case 'unit:failed': {
@@ -124,7 +127,8 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       step.endedAt = event.at
       step.missing = event.missing
       step.quarantined = event.quarantined
-      step.running = []
+      units.delete(step)
+      step.open = { units: 0, pieces: 0 }
       return view
     }
     case 'request': {
@@ -202,22 +206,39 @@ function planned(step: StepView, event: Extract<RunEvent, { type: 'step:planned'
   if (step.state !== 'running') Object.assign(step, { state: 'planned', reason: null, missing: 0, endedAt: null })
 }
 
-/** The units of `running` by name: where units are small, thousands of them wait for their commit, and each event names one. */
-const byName = new WeakMap<RunningUnit[], Map<string, RunningUnit>>()
-
-function runningByName({ running }: StepView): Map<string, RunningUnit> {
-  let names = byName.get(running)
-  if (!names) byName.set(running, (names = new Map(running.map((unit) => [unit.unit, unit]))))
-  return names
+interface OpenUnit {
+  /** Pieces in it; undefined when nobody knows. */
+  size: number | undefined
+  done: number
 }
 
-function closeUnit(step: StepView, name: string): RunningUnit | undefined {
-  const names = runningByName(step)
-  const unit = names.get(name)
+/** What `open` of a step counts, by name. Not in the view: where units are small, thousands of them wait for their commit. */
+const units = new WeakMap<StepView, Map<string, OpenUnit>>()
+
+function openUnits(step: StepView): Map<string, OpenUnit> {
+  let open = units.get(step)
+  if (!open) units.set(step, (open = new Map()))
+  return open
+}
+
+/** The unit that was begun first of those that are open, of a view that this process folded. */
+export function oldestOpen(step: StepView): string | undefined {
+  return openUnits(step).keys().next().value
+}
+
+/** Units of no known size are taken to be as large as the planned ones are on average. */
+function piecesLeft({ planned }: StepView, { size, done }: OpenUnit): number {
+  const each = planned && planned.units > 0 ? planned.pieces / planned.units : 1
+  return Math.max(0, Math.round(size ?? each) - done)
+}
+
+function closeUnit(step: StepView, name: string): OpenUnit | undefined {
+  const open = openUnits(step)
+  const unit = open.get(name)
   if (!unit) return undefined
-  names.delete(name)
-  // Units end about in the order in which they began, so it is found near the front.
-  step.running.splice(step.running.indexOf(unit), 1)
+  open.delete(name)
+  step.open.units--
+  step.open.pieces -= piecesLeft(step, unit)
   return unit
 }
 
@@ -230,7 +251,7 @@ interface Failure {
 }
 
 /** Takes note of how large a unit is, which only its step knew. */
-function resize(step: StepView, unit: StepView['running'][number], size: number): void {
+function resize(step: StepView, unit: OpenUnit, size: number): void {
   if (step.total !== null) step.total += size - (unit.size ?? 0)
   unit.size = size
 }

@@ -53,7 +53,8 @@ export interface StepView {
   /** What the plan said: units, pieces and calls of this run, and units by reason. */
   planned: { units: number; pieces: number; calls: number; reasons: Record<string, number> } | null
   units: { done: number; failed: number; quarantined: number }
-  running: RunningUnit[]
+  /** Units that were begun and are not committed yet, and the pieces of them that are left. */
+  open: { units: number; pieces: number }
   /** Pieces of units and keys that failed in this run. */
   failed: number
   /** Rows committed, by table. */
@@ -78,13 +79,6 @@ export interface StepView {
   missing: number
   /** Quarantined keys and units, as the step said when it ended; before that, those of this run. */
   quarantined: number
-}
-
-export interface RunningUnit {
-  unit: string
-  /** Pieces in it; null when unknown. */
-  size: number | null
-  done: number
 }
 
 export interface FailureView {
@@ -181,7 +175,7 @@ export function newStep(id: string): StepView {
     before: 0,
     planned: null,
     units: { done: 0, failed: 0, quarantined: 0 },
-    running: [],
+    open: { units: 0, pieces: 0 },
     failed: 0,
     rows: {},
     doubles: 0,

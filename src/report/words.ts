@@ -1,5 +1,6 @@
 import { escapeText } from './escape.js'
 import { elapsedOf, etaOf, rateOf, sum } from './rates.js'
+import { oldestOpen } from './reduce.js'
 import type { CheckView, EndpointView, PieceWord, RunView, StepView } from './view.js'
 
 /** `1,234,567`. Of a fraction below 10, one digit: `0.4` days. */
@@ -181,7 +182,10 @@ export function endpointLine(endpoint: EndpointView): string {
 export function waitsFor(view: RunView): string {
   const steps = view.steps
     .filter(({ state }) => state === 'running')
-    .map(({ id, running }) => `${escapeText(id)}${running[0] === undefined ? '' : ` (unit ${escapeText(running[0].unit)})`}`)
+    .map((step) => {
+      const unit = oldestOpen(step)
+      return `${escapeText(step.id)}${unit === undefined ? '' : ` (unit ${escapeText(unit)})`}`
+    })
   const endpoints = view.endpoints.map(({ endpoint, health, reason, lastError, requests }) => {
     const why = reason ?? lastError
     return `${escapeText(endpoint)} is ${health}${why === null ? ` and has answered ${counted(requests, 'requests')}` : `: ${escapeText(why)}`}`

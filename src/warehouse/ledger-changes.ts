@@ -46,7 +46,12 @@ export class LedgerChanges {
 
   /** Names of all units that are changed. */
   get keys(): readonly Row[] {
-    return Array.from(this.#units.values(), ({ pipeline, step, unit }) => ({ pipeline, step, unit }))
+    return [...this.#units.values()].map(nameOf)
+  }
+
+  /** Names of the units whose rows stay: a row that is dropped need not be read. */
+  get staying(): readonly Row[] {
+    return [...this.#units.values()].filter(({ mode }) => mode !== 'drop').map(nameOf)
   }
 
   get quarantine(): readonly Row[] {
@@ -92,7 +97,8 @@ export class LedgerChanges {
   }
 
   /**
-   * The rows as they will be, given those that are there by `unitKey`.
+   * The rows as they will be, given those that are there by `unitKey`, and the names of those that are dropped, whether they
+   * are there or not.
    *
    * @param raised An epoch that was never given before in this database. Every row of this transaction that is taken from
    * whoever held it gets this one. It may be undefined when nothing `raises`.
@@ -101,9 +107,8 @@ export class LedgerChanges {
     const put: Row[] = []
     const drop: Row[] = []
     for (const [key, change] of this.#units) {
-      const old = there.get(key)
-      if (change.mode !== 'drop') put.push(resolved(change, old, raised))
-      else if (old) drop.push({ pipeline: change.pipeline, step: change.step, unit: change.unit })
+      if (change.mode === 'drop') drop.push(nameOf(change))
+      else put.push(resolved(change, there.get(key), raised))
     }
     return { put, drop }
   }
@@ -145,6 +150,8 @@ export class LedgerChanges {
     if (given.error !== undefined) fields.error = given.error === null ? null : storable(given.error)
   }
 }
+
+const nameOf = ({ pipeline, step, unit }: Change): Row => ({ pipeline, step, unit })
 
 /** The name of a unit in the whole ledger. */
 export function unitKey(pipeline: string, step: string, unit: string): string {

@@ -220,7 +220,7 @@ export class TransactionalWarehouse<Loader = unknown> implements Warehouse {
     also: (tx: Transaction) => Promise<number> = () => Promise.resolve(0),
   ): Promise<{ readonly put: readonly Row[]; readonly changed: number }> {
     return this.#engine.transaction(async (tx) => {
-      const there = await tx.lockUnits(changes.keys)
+      const there = await tx.lockUnits(changes.staying)
       const others = await also(tx)
       const { put, dropped } = await tx.writeUnits(changes, there)
       return { put, changed: put.length + dropped + others }

@@ -119,8 +119,9 @@ export class Writer {
       const generations = await this.#generations()
       const { put, drop } = changes.resolve(rowsOf(there), this.#epoch())
       await this.units.put(put.map((row) => [row, opening(generations())]))
-      await this.#drop(drop, generations)
-      return put.length + drop.length + (await also(version(generations(), ++this.#sequence)))
+      const gone = drop.filter((row) => there.has(keyOf(row)))
+      await this.#drop(gone, generations)
+      return put.length + gone.length + (await also(version(generations(), ++this.#sequence)))
     })
   }
 
@@ -288,7 +289,7 @@ export class Writer {
         return [row, write?.epoch === epochOf(row) && write ? this.#versionOf(write, sequence) : opening(generations?.() ?? 0n)]
       }),
     )
-    if (generations) await this.#drop(drop, generations)
+    if (generations) await this.#drop(drop.filter((row) => there.has(keyOf(row))), generations)
     const highest = kept.reduce((most, write) => (this.#versionOf(write, sequence) > most ? this.#versionOf(write, sequence) : most), 0n)
     await this.units.quarantine(changes, highest)
     return new Map(put.map((row) => [keyOf(row), epochOf(row)]))

@@ -60,10 +60,11 @@ export class Units {
 
   /** The rows of units as they are, by `unitKey`. */
   async read(keys: readonly Row[]): Promise<ReadonlyMap<string, Row>> {
+    const rows = new Map<string, Row>()
+    if (keys.length === 0) return rows
     const stage = (await this.ready()).keys
     await stage.append(keys, name)
     const found = await this.#transactions.connection.run(stagedUnits(stage.rows))
-    const rows = new Map<string, Row>()
     for await (const page of readRows(found))
       for (const row of page) rows.set(unitKey(String(row.pipeline), String(row.step), String(row.unit)), row)
     await this.#transactions.clear(stage)
@@ -78,9 +79,10 @@ export class Units {
     const { keys, units, quarantine } = await this.ready()
     const { connection } = this.#transactions
     const { put, drop } = changes.resolve(there, changes.raises ? await this.#raise() : undefined)
+    let dropped = 0
     if (drop.length > 0) {
       await keys.append(drop, name)
-      await connection.run(dropUnits(keys.rows))
+      dropped = (await connection.run(dropUnits(keys.rows))).rowsChanged
       await this.#transactions.clear(keys)
     }
     if (put.length > 0) {
@@ -90,7 +92,7 @@ export class Units {
       await this.#transactions.clear(units)
     }
     if (changes.quarantine.length > 0) await this.#loaders.write(quarantine, changes.quarantine)
-    return { put, dropped: drop.length }
+    return { put, dropped }
   }
 
   /** Writes whole rows over those that are there. */

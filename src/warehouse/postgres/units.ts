@@ -40,7 +40,7 @@ export async function writeUnits(
 ): Promise<{ readonly put: readonly Row[]; readonly dropped: number }> {
   const raised = changes.raises ? raisedEpoch(toRows(await session.query(RAISE_EPOCH))) : undefined
   const { put, drop } = changes.resolve(there, raised)
-  if (drop.length > 0) await run(session, STAGED_KEYS, drop, dropUnits)
+  const dropped = drop.length > 0 ? await run(session, STAGED_KEYS, drop, dropUnits) : 0
   const fresh = put.filter((row) => row.is_new === true).length
   if (put.length > fresh) await run(session, STAGED_UNITS, put, updateUnits, stored)
   if (fresh > 0) {
@@ -49,7 +49,7 @@ export async function writeUnits(
     if (inserted !== fresh) throw new WriteConflictError('the ledger', new Error('a unit was opened twice at the same time'))
   }
   if (changes.quarantine.length > 0) await upsert(session, QUARANTINE, changes.quarantine)
-  return { put, dropped: drop.length }
+  return { put, dropped }
 }
 
 /** Writes whole rows of units over those that are there. */
