@@ -1,6 +1,5 @@
-import type { Axis, Coverage, Interval, LedgerRow, LedgerStep } from '../sdk/index.js'
+import type { Amendment, Amendments, Axis, Coverage, Interval, LedgerRow, LedgerStep } from '../sdk/index.js'
 import { nameOf, rowStretch } from './axis.js'
-import type { Amendment, Amendments } from './reconcile.js'
 import { stored, tentativeRound } from './standing.js'
 
 /** A done stretch with what the ledger says of it. */

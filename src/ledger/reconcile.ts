@@ -1,17 +1,8 @@
-import type { Axis, Interval, LedgerChange, LedgerRow, LedgerStep } from '../sdk/index.js'
+import type { Amendment, Amendments, Axis, Interval, LedgerRow, LedgerStep } from '../sdk/index.js'
 import { nameOf, rowStretch } from './axis.js'
 import { outdated, RESET_FINGERPRINT } from './fingerprints.js'
 import { subtract } from './intervals.js'
 import { coveredBy, type Ledger, stored, tentativeRound } from './standing.js'
-
-/** A ledger row that is written by hand, not by the unit's own commits. */
-export type Amendment = LedgerChange & { readonly step: LedgerStep; readonly unit: string }
-
-/** Rows of one step's ledger to write and to drop. */
-export interface Amendments {
-  readonly put: readonly Amendment[]
-  readonly drop: readonly { readonly step: string; readonly unit: string }[]
-}
 
 /** What the ledger is brought in line with. */
 export interface Target {

@@ -1,7 +1,6 @@
-import { type Axis, type Interval, type LedgerRow, type LedgerStep, numberAxis, parseInstant, PipeError, timeAxis } from '../sdk/index.js'
+import { type Amendment, type Amendments, type Axis, type Interval, type LedgerRow, type LedgerStep, numberAxis, parseInstant, PipeError, timeAxis } from '../sdk/index.js'
 import { nameOf, rowStretch } from './axis.js'
 import { intersect, subtract, union } from './intervals.js'
-import type { Amendment, Amendments } from './reconcile.js'
 import { coveredBy } from './standing.js'
 
 /** A `--range` that means nothing for the step. */

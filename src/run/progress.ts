@@ -9,6 +9,7 @@ import {
   type Row,
   type SelectWrite,
   type Stretch,
+  type UnitState,
   UnitIncompleteError,
   type UnitWrite,
 } from '../sdk/index.js'
@@ -55,18 +56,18 @@ export interface ProgressWrite {
   readonly rows: Readonly<Record<string, number>>
   readonly counts?: Readonly<Record<string, number>>
   readonly time?: { readonly oldest: number; readonly newest: number }
+  /** Where the unit is when the write is committed; left out: where it was. */
+  readonly state?: State
 }
 
 /** How far a unit is: what its batches added up to, and what of it is committed. Makes a write of each batch. */
 export class Progress {
   readonly #task: UnitTask
-  readonly #outputs: ReadonlyMap<string, Output>
   /** Why the unit is done again, while its table holds rows of an earlier reading; undefined for one that is not. */
   readonly #redo: string | undefined
   readonly #clearing: Clearing
   #at: State
   #committed: State
-  readonly #states = new WeakMap<UnitWrite, State>()
   quarantinedKeys = 0
   /** Rows that its commits left out so far; the next attempt at the unit adds to them. */
   doubles: Pick<Session, 'doubles'> = {}
@@ -74,7 +75,6 @@ export class Progress {
   constructor(task: UnitTask) {
     this.#task = task
     const { unit, opened, plan } = task
-    this.#outputs = new Map(plan.outputs.map((output) => [output.id, output]))
     const redo = unit.redo || (unit.piece.kind === 'rows' && unit.piece.redo)
     this.#redo = redo ? unit.reason : undefined
     this.#clearing = unit.redo ? clearingOf(task) : 'none'
@@ -105,9 +105,8 @@ export class Progress {
   }
 
   /** Takes note of a commit. `rows`: how many rows of each table it wrote, which of a query only the warehouse knows. */
-  committed(write: UnitWrite, rows: Readonly<Record<string, number>>, { doubles }: Session): void {
+  committed({ write, state }: ProgressWrite, rows: Readonly<Record<string, number>>, { doubles }: Session): void {
     if (doubles) this.doubles = { doubles }
-    const state = this.#states.get(write)
     if (!state) return
     const made = new Set(write.selects?.map(({ output }) => output.table))
     this.#committed = made.size === 0 ? state : { ...state, rows: { ...state.rows, ...only(rows, made) } }
@@ -116,8 +115,14 @@ export class Progress {
 
   /** The output of that name. @throws {UnknownOutputError} */
   output(id: string): Output {
-    const output = this.#outputs.get(id)
-    if (!output) throw new UnknownOutputError(this.#task.plan.step.id, id, [...this.#outputs.keys()])
+    const { outputs, step } = this.#task.plan
+    const output = outputs.find((each) => each.id === id)
+    if (!output)
+      throw new UnknownOutputError(
+        step.id,
+        id,
+        outputs.map((each) => each.id),
+      )
     return output
   }
 
@@ -149,18 +154,16 @@ export class Progress {
     // Only a key that is itself to blame is quarantined. One that an outage kept away stays open, and the next run asks for it.
     const own = failed.filter(({ error }) => error.blame === 'own')
     this.quarantinedKeys += own.length
-    const write: UnitWrite = {
+    const write = this.#write(this.#ledger('running'), {
       deletes: this.#deletes(clears),
       rows: parts,
-      sql: batch.sql ?? [],
+      sql: batch.sql,
       selects: selects.length > 0 ? selects : undefined,
       clearsTouch: touchCleared,
-      ledger: { state: 'running', ...this.#ledger() },
       quarantine: unit.piece.kind === 'stretch' ? undefined : this.#quarantine(own),
-      ...this.#base(),
-    }
-    this.#states.set(write, this.#at)
-    return { write, pieces: done, rows: counts, counts: batch.counts, time: plan.axis?.of === 'time' ? timeOf(fresh) : undefined }
+    })
+    const time = plan.axis?.of === 'time' ? timeOf(fresh) : undefined
+    return { write, pieces: done, rows: counts, counts: batch.counts, time, state: this.#at }
   }
 
   /** The last write: done, or in parts. With it come the pieces that no batch spoke of. @throws {UnitIncompleteError} when something is missing. */
@@ -170,13 +173,13 @@ export class Progress {
 
   /** The last write of a unit that its step left before its end: it stays open and goes on from there. */
   stop(): ProgressWrite {
-    return { write: this.#only({ state: 'pending', error: null, ...this.#ledger() }), pieces: 0, rows: {} }
+    return { write: this.#write(this.#ledger('pending', null)), pieces: 0, rows: {} }
   }
 
   /** A write that changes nothing but the ledger. */
   mark(change: LedgerChange): UnitWrite {
     this.#at = this.#committed
-    return this.#only({ ...this.#ledger(), ...change })
+    return this.#write({ ...this.#ledger(change.state), ...change })
   }
 
   #end(): UnitWrite {
@@ -188,19 +191,19 @@ export class Progress {
       throw new UnitIncompleteError(unit.key, nameOf(plan.axis, reading.stretch))
     // The table looks the same whether a key was redone or not, so the ledger keeps the unit open when some of its keys failed.
     const lacking = unit.piece.kind === 'rows' && unit.piece.redo && reading.failed.length > 0
-    const last = { ...this.#ledger(), state: lacking ? ('failed' as const) : ('done' as const), error: null }
-    if (unit.limit !== undefined) return this.#only({ ...last, state: 'pending' })
+    if (unit.limit !== undefined) return this.#write(this.#ledger('pending', null))
+    const last = this.#ledger(lacking ? 'failed' : 'done', null)
     // A redone unit that gave no rows has deleted none: its last write deletes those of before.
     const older = unit.redo && reading.stretch && !reading.stated ? subtract([reading.stretch], reading.cleared) : []
-    return { ...this.#only(last), deletes: this.#deletes(older) }
+    return this.#write(last, { deletes: this.#deletes(older) })
   }
 
   /** What is covered is done, what is tentative is done for this round, what failed is a unit of its own. */
   #endParts({ done, tentative, failed, missing }: End, axis: NonNullable<UnitTask['plan']['axis']>): UnitWrite {
     const { unit, services, plan } = this.#task
     if (missing.length > 0) throw new UnitIncompleteError(unit.key, missing.map((part) => nameOf(axis, part)).join(', '))
-    const whole: LedgerChange = { ...this.#ledger(), state: 'done', error: null }
-    if (failed.length === 0 && tentative.length === 0) return this.#only(whole)
+    const whole = this.#ledger('done', null)
+    if (failed.length === 0 && tentative.length === 0) return this.#write(whole)
     const named = (at: Interval) => ({ unit: nameOf(axis, at), first: at[0], last: at[1] })
     // Older rows are still at the places that failed: `redo` makes the next attempt delete them.
     const left = unit.redo ? { coverage: { covered: [], redo: unit.reason } } : {}
@@ -214,27 +217,24 @@ export class Progress {
     const [only] = failures
     if (only && only.unit === unit.key) {
       const { unit: _, ...change } = only
-      return this.#only({ ...change, coverage: change.coverage ?? null })
+      return this.#write({ ...change, coverage: change.coverage ?? null })
     }
     const count = done.length + tentative.length
-    return {
-      ...this.#only({ state: 'done' }),
-      replaces: [unit.key],
-      split: [
-        ...done.map((at, i) => ({
-          ...(i === 0 && (count === 1 || tentative.length > 0) ? whole : {}),
-          ...named(at),
-          state: 'done' as const,
-        })),
-        ...tentative.map((at, i) => ({
-          ...(i === 0 && done.length === 0 ? whole : {}),
-          ...named(at),
-          state: 'done' as const,
-          coverage: { covered: [], tentative: String(services.moment.now) },
-        })),
-        ...failures,
-      ],
-    }
+    const split = [
+      ...done.map((at, i) => ({
+        ...(i === 0 && (count === 1 || tentative.length > 0) ? whole : {}),
+        ...named(at),
+        state: 'done' as const,
+      })),
+      ...tentative.map((at, i) => ({
+        ...(i === 0 && done.length === 0 ? whole : {}),
+        ...named(at),
+        state: 'done' as const,
+        coverage: { covered: [], tentative: String(services.moment.now) },
+      })),
+      ...failures,
+    ]
+    return this.#write({ state: 'done' }, { replaces: [unit.key], split })
   }
 
   /**
@@ -272,25 +272,32 @@ export class Progress {
     return own.map(({ key, error }) => ({ key, error: services.redact(error.message), attempts: plan.step.retry.attempts }))
   }
 
-  #only(ledger: LedgerChange): UnitWrite {
-    // What is spread comes last: V8 takes microseconds for each field that an object made by spreading gets afterwards.
-    return { deletes: [], rows: [], sql: [], ledger, ...this.#base() }
-  }
-
-  #base() {
-    const { plan, unit, opened, services } = this.#task
+  /** Every field is there in each write: one is made for every batch, and what reads them is fast when all are alike. */
+  #write(ledger: LedgerChange, more: Partial<UnitWrite> = {}): UnitWrite {
+    const { ledgerStep, unit, opened, services, join } = this.#task
     return {
-      step: { pipeline: services.pipeline.name, step: plan.step.id, fingerprint: plan.fingerprint },
+      step: ledgerStep,
       unit: unit.key,
       epoch: opened.epoch,
+      deletes: more.deletes ?? [],
+      rows: more.rows ?? [],
+      sql: more.sql ?? [],
+      selects: more.selects,
+      clearsTouch: more.clearsTouch,
+      ledger,
+      split: more.split,
+      replaces: more.replaces,
+      join,
+      quarantine: more.quarantine,
       at: micros(services.clock),
     }
   }
 
-  /** Every field of the unit's ledger row but its state, so that no field of an earlier reading stays. */
-  #ledger(): Omit<LedgerChange, 'state'> {
+  /** Every field of the unit's ledger row, so that none of an earlier reading stays. The error stays unless one is given. */
+  #ledger(state: UnitState, error?: null): LedgerChange {
     const { reading, cursor, rows, endpoint, parentHash, lastHash, evidence } = this.#at
     return {
+      state,
       first: reading.stretch?.[0],
       last: reading.stretch?.[1],
       coverage: coverageOf(reading, this.#redo),
@@ -300,6 +307,7 @@ export class Progress {
       parentHash,
       lastHash,
       evidence,
+      error,
     }
   }
 

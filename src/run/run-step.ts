@@ -9,7 +9,7 @@ import { Budget } from './budget.js'
 import { closedBecause } from './checks.js'
 import { runCheck } from './run-check.js'
 import type { RunServices, StepEnd } from './services.js'
-import { settle, tidy } from './settle.js'
+import { joinRule, ledgerStep, settle, tidy } from './settle.js'
 import { planSource, type TakenUnit } from './unit-source.js'
 import { runUnit, type UnitOutcome } from './unit.js'
 
@@ -140,6 +140,9 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
   const width = byRequests || step.parallel === undefined ? (definition.units ?? UNITS_AT_ONCE) : step.parallel
   const rpc = services.rpc(step)
   const source = planSource(services, plan)
+  const join = joinRule(services, plan)
+  const context = services.stepContext(plan)
+  const named = ledgerStep(services, plan)
   const outages = new OutageGuard()
   const ending = new Set<Promise<void>>()
   const done = new Set<string>()
@@ -155,6 +158,9 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
       unit,
       opened,
       rpc,
+      context,
+      ledgerStep: named,
+      join,
       budget,
       room: ROWS_WAITING / Math.min(width, plan.units.length),
       signal,

@@ -4,11 +4,13 @@ import type {
   HttpClient,
   InputPage,
   LedgerRow,
+  LedgerStep,
   PlanContext,
   Random,
   RpcPool,
   RunFact,
   StepOutcome,
+  UnitWrite,
   Warehouse,
 } from '../sdk/index.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
@@ -77,6 +79,11 @@ export interface UnitTask {
   /** The unit as it was opened. */
   readonly opened: LedgerRow
   readonly rpc: RpcPool
+  /** As `plan` of the step got it. */
+  readonly context: PlanContext<never>
+  readonly ledgerStep: LedgerStep
+  /** How the rows of done units are joined. */
+  readonly join: UnitWrite['join']
   /** What its step may still ask in this run. */
   readonly budget: Budget
   /** Rows that may wait for their commit before the step is asked for more. */

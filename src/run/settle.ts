@@ -1,8 +1,8 @@
-import { type LedgerRow, type LedgerStep, micros } from '../sdk/index.js'
+import { type Amendments, type LedgerRow, type LedgerStep, micros, type UnitWrite } from '../sdk/index.js'
 import { stretchOf } from '../ledger/axis.js'
 import { forgotten } from '../ledger/forget.js'
 import { joined } from '../ledger/join.js'
-import { type Amendments, reconcile } from '../ledger/reconcile.js'
+import { reconcile } from '../ledger/reconcile.js'
 import type { StepPlan } from '../plan/plan.js'
 import type { RunServices } from './services.js'
 
@@ -32,6 +32,7 @@ export async function settle(services: RunServices, plan: StepPlan): Promise<voi
 export async function tidy(services: RunServices, plan: StepPlan, left: StepPlan, complete: boolean): Promise<void> {
   const { wanted, axis } = plan
   const domain = wanted.kind === 'stretches' ? wanted.domain : undefined
+  const join = joinRule(services, plan)
   // A unit whose inputs have expired can't be computed again, so its row is kept under the definition that it was done with.
   const keeps = ({ unit }: LedgerRow) => domain === 'inputs' && axis !== undefined && stretchOf(axis, unit) !== undefined
   const gone = complete
@@ -39,10 +40,15 @@ export async function tidy(services: RunServices, plan: StepPlan, left: StepPlan
     : []
   const dropped = new Set(gone)
   const rest = gone.length === 0 ? left.ledger.rows : left.ledger.rows.filter((row) => !dropped.has(row))
-  // What is computed from inputs is computed again by its name.
-  const joins = axis !== undefined && domain !== undefined && domain !== 'inputs'
-  const { put, drop } = joins ? joined(rest, ledgerStep(services, plan), axis, horizonOf(services, plan, rest)) : { put: [], drop: [] }
+  const { put, drop } = join?.(rest) ?? { put: [], drop: [] }
   await amend(services, { put, drop: [...gone.map(({ unit }) => ({ step: plan.step.id, unit })), ...drop] })
+}
+
+/** How done units of a plan are joined; undefined where each keeps its row: what is computed from inputs is computed again by its name. */
+export function joinRule(services: RunServices, plan: StepPlan): UnitWrite['join'] {
+  const { wanted, axis } = plan
+  if (axis === undefined || wanted.kind !== 'stretches' || wanted.domain === 'inputs') return undefined
+  return (done) => joined(done, ledgerStep(services, plan), axis, horizonOf(services, plan, done))
 }
 
 /** Reorgs reach down to this place and not below it. Undefined: nothing reorganizes the axis. */
@@ -55,7 +61,8 @@ function horizonOf({ pipeline }: RunServices, { step, axis }: StepPlan, rows: re
 
 const computes = ({ wanted }: StepPlan) => wanted.kind === 'stretches' && wanted.domain === 'inputs'
 
-function ledgerStep({ pipeline }: RunServices, { step, fingerprint }: StepPlan): LedgerStep {
+/** A plan's step, as the ledger names it. */
+export function ledgerStep({ pipeline }: RunServices, { step, fingerprint }: StepPlan): LedgerStep {
   return { pipeline: pipeline.name, step: step.id, fingerprint }
 }
 

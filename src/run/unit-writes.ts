@@ -60,13 +60,15 @@ export class UnitWrites {
     await Promise.allSettled(this.#waiting.map(({ done }) => done))
   }
 
-  async #commit({ write, pieces, rows, ...facts }: ProgressWrite, of: number | undefined): Promise<void> {
+  async #commit(progress: ProgressWrite, of: number | undefined): Promise<void> {
     const { services, plan, unit } = this.#task
+    const { write, pieces, counts, time } = progress
     const { written, doubles, replaced, rows: made } = await services.committer.push(write, this.#session)
     if (!written) throw new UnitTakenError(unit.key)
-    this.#progress.committed(write, made, this.#session)
+    this.#progress.committed(progress, made, this.#session)
     const step = plan.step.id
-    services.emit({ type: 'batch:committed', step, unit: unit.key, pieces, of, rows: { ...rows, ...made }, doubles, ...facts })
+    const rows = write.selects ? { ...progress.rows, ...made } : progress.rows
+    services.emit({ type: 'batch:committed', step, unit: unit.key, pieces, of, rows, doubles, counts, time })
     if (replaced > 0)
       services.emit({
         type: 'warning',

@@ -81,10 +81,10 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
 }
 
 function contextOf(task: UnitTask, cursor: Json | undefined, budget: BudgetShare): RunContext<never, never> {
-  const { services, plan, unit, rpc, signal } = task
+  const { services, plan, unit, rpc, signal, context } = task
   const { step } = plan
   return runContext({
-    step: services.stepContext(plan),
+    step: context,
     unit,
     cursor,
     ports: { input: () => task.input(), rpc, http: services.http(step), head: () => services.head(step), budget },

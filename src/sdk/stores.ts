@@ -171,10 +171,24 @@ export interface UnitWrite {
   readonly split?: readonly (LedgerChange & { readonly unit: string })[]
   /** Ledger rows of the same step that this write makes void. */
   readonly replaces?: readonly string[]
+  /**
+   * Which rows may take the place of those that are done in one commit: each `put` of the answer that of the rows it is made of,
+   * all but one of which are in `drop`. One function a step. A warehouse may leave the rows apart.
+   */
+  readonly join?: (done: readonly LedgerRow[]) => Amendments
   readonly quarantine?: readonly { readonly key: string; readonly error: string; readonly attempts: number }[]
   /** Times by our clock, microseconds UTC. */
   readonly at: bigint
 }
+
+/** Rows of one step's ledger to write and to drop. */
+export interface Amendments {
+  readonly put: readonly Amendment[]
+  readonly drop: readonly { readonly step: string; readonly unit: string }[]
+}
+
+/** A ledger row that is not written by the unit's own checkpoints. */
+export type Amendment = LedgerChange & { readonly step: LedgerStep; readonly unit: string }
 
 /** What became of one write of a commit. `rows` by table: those it brought, and those that its queries gave. */
 export type WriteOutcome =
@@ -266,8 +280,8 @@ export interface Warehouse extends LedgerReader {
   amend(
     pipeline: string,
     changes: {
-      readonly put?: readonly (LedgerChange & { readonly step: LedgerStep; readonly unit: string })[]
-      readonly drop?: readonly { readonly step: string; readonly unit: string }[]
+      readonly put?: Amendments['put']
+      readonly drop?: Amendments['drop']
       readonly release?: readonly { readonly step: string; readonly keys?: readonly string[] }[]
       /** Marks these units of a consumer as touched. */
       readonly touch?: readonly { readonly step: string; readonly units: readonly string[] }[]

@@ -3,6 +3,8 @@ import { deleteStretch, inStretch } from './fill.js'
 import { replacedIn } from './outcome.js'
 import { writeSelect } from './selects.js'
 import { boundsOf, clearMarks, Marks, type Watched } from './touches.js'
+import { ledgerRow } from './ledger.js'
+import { type LedgerChanges, unitKey } from './ledger-changes.js'
 import type { Transaction } from './transaction.js'
 import { putWorker } from './workers.js'
 import { byLoader, changesOf, counts, declared, fenced, latest, stretches } from './writes.js'
@@ -37,6 +39,7 @@ export async function commit<Loader>(
   const given = new Map<UnitWrite, Record<string, number>>()
   for (const write of kept) given.set(write, await select(tx, write, tables, marks))
   if (watched.size > 0) await mark(tx, marks, latest(writes))
+  await join(tx, kept, changes, there)
   await tx.writeUnits(changes, there)
   if (worker) await tx.run(putWorker(worker))
   return writes.map((write): WriteOutcome =>
@@ -68,6 +71,37 @@ async function select(
     rows[table] = (rows[table] ?? 0) + (await writeSelect(each, declared(table, tables), tx.selects, marks))
   }
   return rows
+}
+
+/**
+ * Done units that touch become one row before they are written: a row that goes in and is taken away later costs more than all
+ * else that is done for a small unit. A row of the same name that is there already says something else, and both stay as they are.
+ */
+async function join(tx: Transaction, kept: readonly UnitWrite[], changes: LedgerChanges, there: ReadonlyMap<string, Row>): Promise<void> {
+  for (const [rule, writes] of joinable(kept)) {
+    const keys = new Set(writes.map(({ step, unit }) => unitKey(step.pipeline, step.step, unit)))
+    const rows = [...keys].map((key) => changes.row(key, there)).filter((row) => row !== undefined)
+    const amendments = rule(rows.map(ledgerRow))
+    const [first] = writes
+    if (!first || amendments.put.length === 0) continue
+    const { pipeline } = first.step
+    const names = amendments.put.map(({ step, unit }) => ({ pipeline, step: step.step, unit }))
+    if ((await tx.lockUnits(names)).size > 0) continue
+    const epoch = writes.reduce((highest, write) => (write.epoch > highest ? write.epoch : highest), 0n)
+    changes.join(amendments, pipeline, epoch, latest(writes))
+  }
+}
+
+/** The writes that end their unit, by the rule of their step. */
+function joinable(writes: readonly UnitWrite[]): Map<NonNullable<UnitWrite['join']>, UnitWrite[]> {
+  const found = new Map<NonNullable<UnitWrite['join']>, UnitWrite[]>()
+  for (const write of writes) {
+    if (!write.join || write.ledger.state !== 'done' || write.split || write.replaces) continue
+    const known = found.get(write.join)
+    if (known) known.push(write)
+    else found.set(write.join, [write])
+  }
+  return found
 }
 
 async function mark(tx: Transaction, marks: Marks, at: bigint): Promise<void> {

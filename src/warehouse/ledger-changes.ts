@@ -1,4 +1,4 @@
-import { type Json, type LedgerChange, type LedgerStep, type Row, storable, type UnitState, type UnitWrite } from '../sdk/index.js'
+import { type Amendments, type Json, type LedgerChange, type LedgerStep, type Row, storable, type UnitState, type UnitWrite } from '../sdk/index.js'
 
 /**
  * What a change does to a row: `open` takes it over, `change` is a writer's checkpoint, `mark` is by hand, `whole`
@@ -82,6 +82,21 @@ export class LedgerChanges {
   drop(pipeline: string, step: string, unit: string, at: bigint): void {
     const none = { state: 'pending' as const, fingerprint: '', epoch: undefined, fields: {} }
     this.#units.set(unitKey(pipeline, step, unit), { mode: 'drop', pipeline, step, unit, at, ...none })
+  }
+
+  /** The row of a unit as it will be, given those that are there; of one that gets a new epoch, nobody knows yet. */
+  row(key: string, there: ReadonlyMap<string, Row>): Row | undefined {
+    const change = this.#units.get(key)
+    return change && change.mode !== 'drop' && change.epoch !== undefined ? resolved(change, there.get(key), undefined) : undefined
+  }
+
+  /**
+   * Puts rows in the place of others of this transaction. They get the epoch of those: it was given for these stretches, and
+   * nobody ever held a unit of the new name with it.
+   */
+  join({ put, drop }: Amendments, pipeline: string, epoch: bigint, at: bigint): void {
+    for (const { step, unit } of drop) this.drop(pipeline, step, unit, at)
+    for (const { step, unit, ...change } of put) this.#put('whole', step, unit, at, change, epoch)
   }
 
   /** Whether `resolve` needs an epoch: all but a writer's own checkpoints and dropped rows do. */
