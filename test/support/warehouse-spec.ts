@@ -775,6 +775,58 @@ export function ledgerSpec(engine: Engine): void {
     })
   })
 
+  describe('done units of one commit that may be joined', () => {
+    // `0-1` and `2-3` make `0-3`; it says itself what its rows are, so nothing of theirs is looked up.
+    const join: NonNullable<UnitWrite['join']> = (done) =>
+      done.length < 2
+        ? { put: [], drop: [] }
+        : {
+            put: [
+              { step, unit: '0-3', first: 0n, last: 3n, state: 'done', rows: { t: done.reduce((n, { rows }) => n + (rows.t ?? 0), 0) } },
+            ],
+            drop: done.map(({ unit: key }) => ({ step: 's', unit: key })),
+          }
+    const done = (key: string, first: bigint) =>
+      write([], { unit: key, ledger: { state: 'done', first, last: first + 1n, rows: { t: 2 }, error: null }, join })
+    const stretches = async (warehouse: Warehouse) => {
+      const rows = (await warehouse.units('p')).filter(({ state }) => state === 'done')
+      const pieces = rows.flatMap(({ first = 0n, last = -1n }) =>
+        Array.from({ length: Number(last - first) + 1 }, (_, i) => Number(first) + i),
+      )
+      return { pieces: pieces.sort(), rows: rows.reduce((n, row) => n + (row.rows.t ?? 0), 0) }
+    }
+
+    test('cover what they covered and count what they counted, and nobody who holds one of them can commit', async () => {
+      const warehouse = await opened(['0-1', '2-3', 'other'])
+      const writes = [done('0-1', 0n), write([], { unit: 'other', join }), done('2-3', 2n)]
+      expect(await warehouse.commit(writes)).toMatchObject([{ written: true }, { written: true }, { written: true }])
+      expect(await stretches(warehouse)).toEqual({ pieces: [0, 1, 2, 3], rows: 4 })
+      expect((await warehouse.units('p')).find(({ unit: key }) => key === 'other')?.state).toBe('running')
+      if (warehouse.transactional) {
+        expect((await warehouse.units('p')).map(({ unit: key }) => key).sort()).toEqual(['0-3', 'other'])
+        expect(await warehouse.commit([write([], { unit: '0-1' })])).toEqual([taken])
+      }
+    })
+
+    test('leave out a unit that was taken over, and stay apart beside a row of the new name', async () => {
+      const warehouse = await opened(['0-1', '2-3'])
+      await warehouse.open(step, ['2-3'], 2n)
+      expect(await warehouse.commit([done('0-1', 0n), done('2-3', 2n)])).toEqual([{ written: true, rows: {} }, taken])
+      expect(await stretches(warehouse)).toEqual({ pieces: [0, 1], rows: 2 })
+      const epochs = await warehouse.open(step, ['0-1', '2-3', '0-3'], 3n)
+      const epoch = epochs.get('0-1')?.epoch ?? 0n
+      await warehouse.commit([
+        { ...done('0-1', 0n), epoch },
+        { ...done('2-3', 2n), epoch: epochs.get('2-3')?.epoch ?? 0n },
+      ])
+      expect((await warehouse.units('p')).map(({ unit: key, state }) => `${key} ${state}`).sort()).toEqual([
+        '0-1 done',
+        '0-3 running',
+        '2-3 done',
+      ])
+    })
+  })
+
   describe('an epoch never comes twice', () => {
     const epochOf = async (warehouse: Warehouse, key: string) => (await warehouse.open(step, [key], 3n)).get(key)?.epoch ?? 0n
 
