@@ -15,7 +15,7 @@ export interface CommitterOptions {
   readonly clock: Clock
   readonly emit: (fact: RunFact) => void
   /** Without one, commits do not say who makes them. */
-  readonly heartbeat?: Heartbeat
+  readonly heartbeat?: Heartbeat | undefined
   /** A commit is made at so many rows … */
   readonly maxRows?: number
   /** … or when its oldest write is so old, whichever is first. */

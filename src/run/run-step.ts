@@ -10,7 +10,7 @@ import { closedBecause } from './checks.js'
 import { runCheck } from './run-check.js'
 import type { RunServices, StepEnd } from './services.js'
 import { joinRule, ledgerStep, settle, tidy } from './settle.js'
-import { planSource, type TakenUnit } from './unit-source.js'
+import type { TakenUnit } from './unit-source.js'
 import { runUnit, type UnitOutcome } from './unit.js'
 
 /** A step took longer than its `timeout`. Its units go on in the next run. */
@@ -139,7 +139,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
   const byRequests = definition.parallel === 'requests'
   const width = byRequests || step.parallel === undefined ? (definition.units ?? UNITS_AT_ONCE) : step.parallel
   const rpc = services.rpc(step)
-  const source = planSource(services, plan)
+  const source = services.source(plan)
   const join = joinRule(services, plan)
   const context = services.stepContext(plan)
   const named = ledgerStep(services, plan)

@@ -11,6 +11,7 @@ import { runStep } from './run-step.js'
 import { decide, type ScheduledStep, type StepState } from './schedule.js'
 import type { RunOptions, RunServices, StepEnd } from './services.js'
 import { Slots } from './slots.js'
+import { planSource } from './unit-source.js'
 
 export interface RunResult {
   readonly outcome: 'done' | 'incomplete' | 'stopped'
@@ -148,15 +149,11 @@ const toScheduled = (step: Step): ScheduledStep => ({ id: step.id, needs: step.n
 function createServices(options: RunOptions, ends: ReadonlyMap<string, StepEnd>): RunServices {
   const { pipeline, warehouse, clock, emit, onCheck } = options
   const closed = new Map<string, readonly string[]>()
+  const committer = new Committer({ warehouse, tables: pipeline.tables, clock, emit, heartbeat: options.heartbeat })
   return {
     ...options,
-    committer: new Committer({
-      warehouse,
-      tables: pipeline.tables,
-      clock,
-      emit,
-      ...(options.heartbeat ? { heartbeat: options.heartbeat } : {}),
-    }),
+    committer,
+    source: (plan) => planSource({ ...options, committer }, plan),
     slots: new Slots(UNITS_AT_ONCE),
     stepContext: (plan) => planContext({ pipeline, warehouse, step: plan.step }, plan.config, plan.scope),
     head: (step) => {

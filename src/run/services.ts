@@ -20,6 +20,7 @@ import type { Budget } from './budget.js'
 import type { Committer } from './committer.js'
 import type { Heartbeat } from './heartbeat.js'
 import type { Slots } from './slots.js'
+import type { UnitSource } from './unit-source.js'
 
 /** What a run is given. */
 export interface RunOptions {
@@ -49,6 +50,8 @@ export interface RunOptions {
 export interface RunServices extends RunOptions {
   readonly committer: Committer
   readonly slots: Slots
+  /** Where the workers of a step get its units from. */
+  source(plan: StepPlan): UnitSource
   stepContext(plan: StepPlan): PlanContext<never>
   head(step: Step): Promise<bigint>
   /** Tells of results of a step's checks. `final`: they decide something. */

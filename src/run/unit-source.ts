@@ -29,7 +29,17 @@ const LASTS_MORE = 2_000
  * statement as the workers take in a second, so that a killed run leaves few of them open and unbegun. A run that stops
  * gives those back: they stay `pending`.
  */
-export function planSource({ clock, warehouse, pipeline, committer, emit, redact }: RunServices, plan: StepPlan): UnitSource {
+export function planSource(
+  {
+    clock,
+    warehouse,
+    pipeline,
+    committer,
+    emit,
+    redact,
+  }: Pick<RunServices, 'clock' | 'warehouse' | 'pipeline' | 'committer' | 'emit' | 'redact'>,
+  plan: StepPlan,
+): UnitSource {
   const { units } = plan
   const step = { pipeline: pipeline.name, step: plan.step.id, fingerprint: plan.fingerprint }
   let ready: TakenUnit[] = []
