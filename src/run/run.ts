@@ -155,7 +155,7 @@ function createServices(options: RunOptions, ends: ReadonlyMap<string, StepEnd>)
       tables: pipeline.tables,
       clock,
       emit,
-      ...(options.heartbeat ? { heartbeat: options.heartbeat } : {}),
+      heartbeat: options.heartbeat,
     }),
     slots: new Slots(UNITS_AT_ONCE),
     stepContext: (plan) => planContext({ pipeline, warehouse, step: plan.step }, plan.config, plan.scope),

@@ -35,7 +35,7 @@ async function findMissingRows(view: StepView, findings: Findings): Promise<void
     findings.add('gap', problem, [advice.run()], {
       table: into.name,
       unit: unit.key,
-      ...(keys.length === 1 && unit.size === 1 ? { key: keys[0] } : {}),
+      key: keys.length === 1 && unit.size === 1 ? keys[0] : undefined,
     })
   }
 }

@@ -94,7 +94,7 @@ function step(definitions: readonly StepDefinition[]): JsonSchema {
       },
       ['id', 'type'],
     ),
-    ...(definitions.length > 0 ? { allOf: definitions.map(withOf) } : {}),
+    allOf: definitions.length > 0 ? definitions.map(withOf) : undefined,
   }
 }
 
@@ -102,7 +102,7 @@ function step(definitions: readonly StepDefinition[]): JsonSchema {
 function withOf(definition: StepDefinition): JsonSchema {
   return {
     if: { properties: { type: { const: definition.type } }, required: ['type'] },
-    then: { properties: { with: tolerant(definition.config) }, ...(wantsWith(definition) ? { required: ['with'] } : {}) },
+    then: { properties: { with: tolerant(definition.config) }, required: wantsWith(definition) ? ['with'] : undefined },
   }
 }
 
@@ -275,5 +275,5 @@ function named(value: JsonSchema, description: string): JsonSchema {
 }
 
 function map(properties: Readonly<Record<string, JsonSchema>>, required: readonly string[] = []): JsonSchema {
-  return { type: 'object', additionalProperties: false, properties, ...(required.length > 0 ? { required } : {}) }
+  return { type: 'object', additionalProperties: false, properties, required: required.length > 0 ? required : undefined }
 }
