@@ -1,8 +1,7 @@
 import type { StepDefinition } from '../../sdk/index.js'
 import { COLUMN_TYPES } from '../../sdk/index.js'
-import { type JsonSchema, referencePattern, tolerant } from './tolerant.js'
-
-export type { JsonSchema } from './tolerant.js'
+import type { JsonSchema } from './schema-walk.js'
+import { referencePattern, tolerant } from './tolerant.js'
 
 /**
  * The JSON Schema (draft 2020-12) of a pipeline file and of a shared file for `imports`, with the `with` of these step
