@@ -76,7 +76,13 @@ async function checkNumbers(view: StepView, line: Line, alive: bigint, findings:
   const column = identifier(line.column)
   const doubled = await all(
     warehouse,
-    sql`SELECT ${column} AS place, count(*) AS n FROM ${identifier(table)} WHERE ${along(line)} GROUP BY ${column} HAVING count(*) > 1 ORDER BY ${column}`,
+    sql`
+      SELECT ${column} AS place, count(*) AS n
+      FROM ${identifier(table)}
+      WHERE ${along(line)}
+      GROUP BY ${column}
+      HAVING count(*) > 1
+      ORDER BY ${column}`,
   )
   for (const row of doubled) {
     const place = placeOf(row.place)
@@ -186,7 +192,10 @@ async function findOrphans(view: StepView, line: Line, alive: bigint, others: Ot
     const table = line.table.name
     const [edge] = await all(
       warehouse,
-      sql`SELECT min(${identifier(line.column)}) AS first, max(${identifier(line.column)}) AS last FROM ${identifier(table)} WHERE ${along(line, gap)}`,
+      sql`
+        SELECT min(${identifier(line.column)}) AS first, max(${identifier(line.column)}) AS last
+        FROM ${identifier(table)}
+        WHERE ${along(line, gap)}`,
     )
     const [first, last] = [literal(line.type, edge?.first), literal(line.type, edge?.last)]
     const unit = asked && plan.axis ? nameOf(plan.axis, [placeOf(edge?.first), placeOf(edge?.last)]) : undefined

@@ -56,7 +56,13 @@ async function findDuplicates(view: StepView, output: Output, table: Table, find
   const line = lineOf(output, table, view.plan.wanted)
   const place =
     line && !table.key.includes(line.column) ? sql`, min(${identifier(line.column)}) AS ${identifier(line.column)}` : sqlText('')
-  const query = sql`SELECT ${key}${place}, count(*) AS pipe_n FROM ${identifier(table.name)} WHERE ${along({ constants: output.constants })} GROUP BY ${key} HAVING count(*) > 1 LIMIT ${sqlText(String(MOST + 1))}`
+  const query = sql`
+    SELECT ${key}${place}, count(*) AS pipe_n
+    FROM ${identifier(table.name)}
+    WHERE ${along({ constants: output.constants })}
+    GROUP BY ${key}
+    HAVING count(*) > 1
+    LIMIT ${sqlText(String(MOST + 1))}`
   const rows = await all(view.warehouse, query)
   for (const row of rows) {
     findings.add(
@@ -108,7 +114,12 @@ async function rowsWhere(view: StepView, output: Output, table: Table, condition
   const names = [...new Set([...table.key, ...(line ? [line.column] : []), ...columns.map(({ name }) => name)])]
   return all(
     view.warehouse,
-    sql`SELECT ${joinSql(names.map(identifier), ', ')} FROM ${identifier(table.name)} WHERE ${along({ constants: output.constants })} AND (${condition}) ORDER BY ${joinSql(table.key.map(identifier), ', ')} LIMIT ${sqlText(String(MOST + 1))}`,
+    sql`
+      SELECT ${joinSql(names.map(identifier), ', ')}
+      FROM ${identifier(table.name)}
+      WHERE ${along({ constants: output.constants })} AND (${condition})
+      ORDER BY ${joinSql(table.key.map(identifier), ', ')}
+      LIMIT ${sqlText(String(MOST + 1))}`,
   )
 }
 
