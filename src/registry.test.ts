@@ -32,7 +32,7 @@ async function load(root: string, specs: readonly string[], clock?: Clock) {
     plugins: entries(...specs),
     file: 'pipelines/p.yaml',
     cwd: join(root, 'project'),
-    ...(clock ? { clock } : {}),
+    clock,
   })
   const known = new Set(builtIn.map(({ type }) => type))
   return {

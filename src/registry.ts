@@ -48,7 +48,7 @@ export async function loadRegistry({
     const project = projectFolder(cwd)
     for (const entry of plugins) {
       const refuse = (message: string, hint?: string) => {
-        problems.push({ ...entry.place, path: entry.path, message, severity: 'error', ...(hint === undefined ? {} : { hint }) })
+        problems.push({ ...entry.place, path: entry.path, message, severity: 'error', hint })
       }
       const located = locatePlugin(entry.spec, { file: entry.place.file || file, cwd, project })
       if ('problem' in located) {

@@ -43,7 +43,13 @@ it('plan tells the lanes before and after; the status file tells what is covered
   expect(await plan()).toMatchObject({
     piece: 'days',
     requests: null,
-    units: [{ unit: '2023-11-14T00:00:00Z..2023-11-16T00:00:00Z', reason: 'new' }],
+    units: [
+      {
+        unit: '2023-11-14T00:00:00Z..2023-11-16T00:00:00Z',
+        piece: { kind: 'stretch', of: 'time', from: '1699920000000000', to: '1700092800000000', order: 'newest-first' },
+        reason: 'new',
+      },
+    ],
   })
   expect((await call('plan')).out).toContain('requests: unknown before its first run')
   const status = join(cwd, 'status.json')

@@ -211,22 +211,23 @@ class ListReader {
   }
 
   #batch(rows: readonly PageRow[], page: Page, next: Place | undefined, done: boolean): PageBatch | undefined {
-    const covers = this.#unit ? this.#covers(this.#unit, page, done) : {}
-    const counts = this.#counts
+    const covers = this.#unit && this.#covers(this.#unit, page, done)
+    const counts = Object.keys(this.#counts).length > 0 ? this.#counts : undefined
     this.#counts = {}
     const cursor = this.#cursor(next)
-    const idle = rows.length === 0 && Object.keys(covers).length === 0 && Object.keys(counts).length === 0
+    const idle = rows.length === 0 && covers === undefined && counts === undefined
     // Half the way of a proof: the place before stands.
     if (idle && !done && this.#unit) return undefined
     return {
       rows: tableRows(rows, this.#outputs),
       ...covers,
-      ...(Object.keys(counts).length > 0 ? { counts } : {}),
-      ...(cursor ? { cursor } : {}),
+      counts,
+      cursor,
     }
   }
 
-  #covers([from, to]: Stretch, page: Page, done: boolean): Pick<PageBatch, 'covers' | 'tentative' | 'clears'> {
+  /** What the page adds to what is covered; undefined when it adds nothing. */
+  #covers([from, to]: Stretch, page: Page, done: boolean): Pick<PageBatch, 'covers' | 'tentative' | 'clears'> | undefined {
     const { low } = this.#memory
     this.#top ??= this.#topOf(to, page)
     const covers: Stretch[] = []
@@ -248,11 +249,9 @@ class ListReader {
     }
     const above = max(from, (this.#top ?? from - 1n) + 1n)
     if (done && above <= to) tentative.push([above, to])
-    return {
-      ...(covers.length > 0 ? { covers } : {}),
-      ...(clears.length > 0 ? { clears } : {}),
-      ...(tentative.length > 0 ? { tentative } : {}),
-    }
+    // Without `clears` a batch replaces what it covers; an empty list would say that it replaces nothing.
+    const said = { covers, clears: clears.length > 0 ? clears : undefined, tentative }
+    return covers.length + clears.length + tentative.length > 0 ? said : undefined
   }
 
   /** Where coverage ends: at the newest row less the overlap. A window is asked for as a whole, so there the clock decides. */

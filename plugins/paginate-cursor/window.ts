@@ -36,8 +36,8 @@ export async function* readWindow(ctx: Context): AsyncIterable<PageBatch> {
     const end = firm < to ? firm : to
     yield {
       rows: tableRows(rows, ids),
-      ...(end >= from ? { covers: [[from, end] as const] } : {}),
-      ...(end < to ? { tentative: [[end < from ? from : end + 1n, to] as const] } : {}),
+      covers: end >= from ? [[from, end]] : undefined,
+      tentative: end < to ? [[end < from ? from : end + 1n, to]] : undefined,
       clears: [stretch],
     }
   }

@@ -1,5 +1,5 @@
-import { toDot, toMermaid } from '../pipeline/steps/graph.js'
-import { toSvg } from '../pipeline/steps/graph-svg.js'
+import { toDot, toMermaid } from '../report/render-graph.js'
+import { toSvg } from '../report/render-graph-svg.js'
 import { openPipeline } from './open-pipeline.js'
 import { Exit, type Io } from './io.js'
 import type { GraphOptions } from './options.js'

@@ -15,7 +15,7 @@ export async function resetCommand(file: string, { step, range, state, demo }: R
     const rows = await warehouse.units(pipeline.name, step)
     const counts = found.outputs.some((output) => output.range !== undefined)
     const change = resetRows({ pipeline: pipeline.name, step, fingerprint: RESET_FINGERPRINT }, rows, range, counts)
-    await warehouse.amend(pipeline.name, { ...change, ...(range === undefined ? { release: [{ step }] } : {}) }, micros(io.clock))
+    await warehouse.amend(pipeline.name, { ...change, release: range === undefined ? [{ step }] : undefined }, micros(io.clock))
     for (const unit of change.names) io.stdout.write(`${step} ${unit}: will be done again\n`)
     io.stdout.write(
       change.names.length === 0

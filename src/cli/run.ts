@@ -4,7 +4,6 @@ import { isPipeError } from '../sdk/index.js'
 import { openSession, type Session } from '../session/session.js'
 import type { World } from '../session/surroundings.js'
 import { againOf } from './again.js'
-import { forgetDone } from './fresh.js'
 import { Exit, type Io } from './io.js'
 import { migrateTelling } from './migrate.js'
 import { openPipeline } from './open-pipeline.js'
@@ -29,7 +28,7 @@ export async function runCommand(file: string, options: RunCommandOptions, io: I
 }
 
 async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: Io, world?: World): Promise<number> {
-  const { state, params, select, limit, untilComplete, maxRuns, output } = options
+  const { state, params, select, limit, fresh, untilComplete, maxRuns, output } = options
   const statusFile = options.statusFile === undefined ? undefined : resolve(io.cwd, options.statusFile)
   let session: Session | undefined
   try {
@@ -41,8 +40,7 @@ async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: I
     const reporters = await openReporters({ session, io, output, statusFile, pipeline, again: againOf(pipeline.file, options) })
     try {
       const { exitCode } = await session.run({
-        ...{ params, select, limit, untilComplete, maxRuns },
-        before: options.fresh ? (warehouse) => forgetDone(pipeline, options, warehouse, io) : undefined,
+        ...{ params, select, limit, fresh, untilComplete, maxRuns },
         waitMs: options.wait,
         timeoutMs: options.timeout,
         stallMs: options.stall,

@@ -70,7 +70,7 @@ function quantity(value: bigint): string {
 async function ask(pool: Pool, calls: readonly Call[], signal: AbortSignal | undefined): Promise<readonly unknown[]> {
   const body = JSON.stringify(calls.map(([method, params], id) => ({ jsonrpc: '2.0', id, method, params })))
   const headers = { 'content-type': 'application/json' }
-  const response = await pool.request({ path: '/', method: 'POST', headers, body, ...(signal ? { signal } : {}) })
+  const response = await pool.request({ path: '/', method: 'POST', headers, body, signal })
   // The cast holds for a JSON-RPC server; anvil answers a batch in order.
   const replies = (await response.body.json()) as readonly {
     readonly id: number

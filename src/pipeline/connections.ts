@@ -40,7 +40,7 @@ export function readChains(
       multicall: textOf(fieldOf(field, 'multicall'))?.toLowerCase() ?? known?.multicall,
       about: about ? toJson(about) : {},
       endpoints: used.has(name) ? readEndpoints(name, fieldOf(field, 'rpc'), problems) : [],
-      ...(unset.length > 0 ? { unset } : {}),
+      unset: unset.length > 0 ? unset : undefined,
     })
   }
   return chains

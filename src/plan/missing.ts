@@ -57,7 +57,11 @@ function missingRows(wanted: RowsWanted, into: Table, filter: RowsFilter): State
   if (filter.notQuarantined) {
     const { pipeline, step } = filter.notQuarantined
     conditions.push(
-      sql`NOT EXISTS (SELECT 1 FROM _pipe_quarantine AS z WHERE z.pipeline = ${text(pipeline)} AND z.step = ${text(step)} AND z.key = ${keyText(wanted.key)})`,
+      sql`NOT EXISTS (
+        SELECT 1
+        FROM _pipe_quarantine AS z
+        WHERE z.pipeline = ${text(pipeline)} AND z.step = ${text(step)} AND z.key = ${keyText(wanted.key)}
+      )`,
     )
   }
   const where = conditions.length > 0 ? sql` WHERE ${joinSql(conditions, ' AND ')}` : sqlText('')
@@ -68,7 +72,8 @@ function missingRows(wanted: RowsWanted, into: Table, filter: RowsFilter): State
 /** The missing rows in the wanted order, at most `limit`, with the text of each key. */
 export function missingPage(wanted: RowsWanted, into: Table, filter: RowsFilter, limit: number | undefined): Statement {
   const end = sqlText(limit === undefined ? '' : ` LIMIT ${limit}`)
-  return sql`SELECT q.*, ${keyText(wanted.key)} AS ${identifier(KEY_COLUMN)} ${missingRows(wanted, into, filter)} ORDER BY ${orderBy(wanted)}${end}`
+  return sql`SELECT q.*, ${keyText(wanted.key)} AS ${identifier(KEY_COLUMN)} ${missingRows(wanted, into, filter)}
+    ORDER BY ${orderBy(wanted)}${end}`
 }
 
 /** How many rows are missing. */
@@ -87,7 +92,9 @@ export function missingCells(wanted: RowsWanted, into: Table, filter: RowsFilter
   const key = sql`CAST(q.${identifier(wanted.key[0] ?? '')} AS BIGINT)`
   const chunk = sqlText(String(wanted.chunk))
   const cell = sql`(${key} - ((${key} % ${chunk}) + ${chunk}) % ${chunk})`
-  return sql`SELECT ${cell} AS cell, count(*) AS n ${missingRows(wanted, into, filter)} GROUP BY 1 ORDER BY 1`
+  return sql`SELECT ${cell} AS cell, count(*) AS n ${missingRows(wanted, into, filter)}
+    GROUP BY 1
+    ORDER BY 1`
 }
 
 /** The key of each `chunk`th missing row in the wanted order: where units of a key that is no integer begin. */

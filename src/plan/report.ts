@@ -1,5 +1,6 @@
 import { isPipeError, type LedgerReader, type Table } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
+import { type PieceReport, pieceReport } from './piece-report.js'
 import type { StepPlan } from './plan.js'
 import { planStep } from './plan-step.js'
 import { preflight } from './preflight.js'
@@ -39,6 +40,7 @@ export interface StepReport {
   readonly quarantined: readonly { readonly key: string; readonly error: string; readonly attempts: number }[]
   readonly units: readonly {
     readonly unit: string
+    readonly piece: PieceReport
     readonly size: number
     readonly reason: string
     /** Days above it that are read again, since the list can't be entered where it begins. */
@@ -144,8 +146,9 @@ function reportOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<Step
     quarantined: plan.quarantined,
     units: check
       ? []
-      : plan.units.map(({ key, size, reason, againDays }) => ({
+      : plan.units.map(({ key, piece, size, reason, againDays }) => ({
           unit: key,
+          piece: pieceReport(piece),
           size: tidy(size),
           reason,
           againDays,

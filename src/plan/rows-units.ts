@@ -146,7 +146,7 @@ async function unitsByStart({ wanted, into, base, ledger, warehouse }: Context, 
   const units: PlannedUnit[] = []
   for (const [i, { key: first, values, n }] of starts.entries()) {
     const next = starts[i + 1]
-    const bounds = { from: values, ...(next ? { until: next.values } : {}) }
+    const bounds = { from: values, until: next?.values }
     const size = Number((next?.n ?? total + 1n) - n)
     // A unit of a redo is named by both ends, so that one that is cut at other places does not count as done.
     const key = redo ? `${first}..${next?.key ?? ''}` : first

@@ -141,7 +141,10 @@ async function addRows(starts: Set<bigint>, { table, input, constants = {}, now 
   const { first, last } = touchedBounds(column, input, warehouse.kind)
   const own: Statement[] = Object.entries(constants).map(([name, value]) => sql`${identifier(name)} = ${{ type: { kind: 'text' }, value }}`)
   const where = joinSql([sql`${column} IS NOT NULL`, ...own], ' AND ')
-  const query = sql`SELECT DISTINCT ${first} AS first_start, ${last} AS last_start FROM ${identifier(table)} WHERE ${where}`
+  const query = sql`
+    SELECT DISTINCT ${first} AS first_start, ${last} AS last_start
+    FROM ${identifier(table)}
+    WHERE ${where}`
   for await (const page of warehouse.query(query)) {
     for (const row of page) {
       // Both are integers by their own SQL.

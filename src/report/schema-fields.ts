@@ -1,3 +1,5 @@
+import { isSchema, type JsonSchema, listOf, SchemaWalk } from '../pipeline/schema/schema-walk.js'
+
 /** A field of a step's `with`, for people. */
 export interface Field {
   /** `over.blocks.from`; `calls.*` is any name, `rows[]` an element. */
@@ -13,8 +15,6 @@ export interface Field {
   readonly tuning: boolean
 }
 
-type Schema = { readonly [keyword: string]: unknown }
-
 /** The fields of a JSON Schema of an object, each followed by the fields inside it. Where a union has several shapes, those of all of them. */
 export function fieldsOf(schema: unknown): readonly Field[] {
   const fields: Field[] = []
@@ -23,17 +23,17 @@ export function fieldsOf(schema: unknown): readonly Field[] {
 }
 
 class Reader {
-  readonly #root: unknown
+  readonly #walk: SchemaWalk
   readonly #fields: Field[]
   readonly #known = new Set<string>()
 
   constructor(root: unknown, fields: Field[]) {
-    this.#root = root
+    this.#walk = new SchemaWalk(root)
     this.#fields = fields
   }
 
   /** Adds the fields below a schema. `seen` stops schemas that contain themselves. */
-  inside(given: unknown, path: string, depth: number, tuning: boolean, seen: readonly Schema[]): void {
+  inside(given: unknown, path: string, depth: number, tuning: boolean, seen: readonly JsonSchema[]): void {
     const schema = this.#follow(given)
     if (!schema || seen.includes(schema)) return
     const below = [...seen, schema]
@@ -50,7 +50,7 @@ class Reader {
     for (const branch of branchesOf(schema)) this.inside(branch, path, depth, tuning, below)
   }
 
-  #add(given: unknown, path: string, depth: number, required: boolean, tuning: boolean, seen: readonly Schema[]): void {
+  #add(given: unknown, path: string, depth: number, required: boolean, tuning: boolean, seen: readonly JsonSchema[]): void {
     const schema = this.#follow(given)
     if (!schema) return
     const outer = objectOf(given) ?? schema
@@ -73,7 +73,7 @@ class Reader {
     this.inside(schema, path, depth + 1, tuning || isTuning, seen)
   }
 
-  #type(given: unknown, seen: readonly Schema[]): string {
+  #type(given: unknown, seen: readonly JsonSchema[]): string {
     const schema = this.#follow(given)
     if (!schema || seen.includes(schema)) return 'anything'
     const below = [...seen, schema]
@@ -111,36 +111,19 @@ class Reader {
     }
   }
 
-  #follow(given: unknown): Schema | undefined {
-    let schema = objectOf(given)
-    for (let step = 0; step < 20 && schema && typeof schema['$ref'] === 'string'; step++) {
-      const reference = schema['$ref']
-      if (reference === '#') schema = objectOf(this.#root)
-      else if (reference.startsWith('#/')) {
-        schema = objectOf(
-          reference
-            .slice(2)
-            .split('/')
-            .reduce<unknown>((at, key) => objectOf(at)?.[decodeURIComponent(key)], this.#root),
-        )
-      } else schema = withId(this.#root, reference)
-    }
+  /** A schema with its references followed. */
+  #follow(given: unknown): JsonSchema | undefined {
+    let schema = isSchema(given) ? given : undefined
+    for (let step = 0; step < 20 && typeof schema?.['$ref'] === 'string'; step++) schema = this.#walk.resolve(schema['$ref'])
     return schema
   }
 }
 
-function branchesOf(schema: Schema): readonly unknown[] {
+function branchesOf(schema: JsonSchema): readonly unknown[] {
   return [...listOf(schema['anyOf']), ...listOf(schema['oneOf']), ...listOf(schema['allOf'])]
 }
 
-function withId(schema: unknown, id: string): Schema | undefined {
-  if (Array.isArray(schema)) return schema.map((item) => withId(item, id)).find((found) => found)
-  const object = objectOf(schema)
-  if (!object || object['$id'] === id) return object
-  return withId(Object.values(object), id)
-}
-
-function range(schema: Schema): string {
+function range(schema: JsonSchema): string {
   const [from, to, above, below] = ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum'].map((keyword) => schema[keyword])
   if (from !== undefined && to !== undefined) return ` (${plain(from)} to ${plain(to)})`
   const words = { 'at least': from, above, 'at most': to, below }
@@ -156,14 +139,10 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-function objectOf(value: unknown): Schema | undefined {
-  return value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as Schema) : undefined
+function objectOf(value: unknown): JsonSchema | undefined {
+  return value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as JsonSchema) : undefined
 }
 
 function entriesOf(value: unknown): readonly (readonly [string, unknown])[] {
   return Object.entries(objectOf(value) ?? {})
-}
-
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : []
 }

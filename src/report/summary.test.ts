@@ -38,13 +38,13 @@ function ended(
   quarantined = 0,
   reason?: string,
 ): RunFact {
-  return { type: 'step:ended', step, outcome, missing, quarantined, ...(reason === undefined ? {} : { reason }) }
+  return { type: 'step:ended', step, outcome, missing, quarantined, reason }
 }
 
 function text(columns: number | undefined, ...facts: readonly (readonly [number, RunFact])[]): string {
   const view = initialView()
   for (const [at, fact] of facts) reduce(view, { run: 'r', at, ...fact })
-  return renderSummary(view, { file: 'miners.yaml', ...(columns === undefined ? {} : { columns }) })
+  return renderSummary(view, { file: 'miners.yaml', columns })
 }
 
 test('a run that did all says what it did and what it took', () => {

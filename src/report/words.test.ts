@@ -40,7 +40,7 @@ const end = (outcome: Extract<RunFact, { type: 'step:ended' }>['outcome'], reaso
   outcome,
   missing: 0,
   quarantined: 0,
-  ...(reason === undefined ? {} : { reason }),
+  reason,
 })
 const line = (...facts: readonly (readonly [number, RunFact])[]) => stepLine(balances(...facts), [], 1_780, 8)
 

@@ -417,7 +417,7 @@ async function serve(
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body,
-      ...(signal ? { signal } : {}),
+      signal,
     })
     const bytes = Buffer.from(await response.body.arrayBuffer())
     return { status: response.statusCode, headers: response.headers, bytes, text: bytes.toString() }

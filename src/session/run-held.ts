@@ -6,9 +6,10 @@ import type { Bus } from '../run/bus.js'
 import { Heartbeat } from '../run/heartbeat.js'
 import { type RoundsEnd, runRounds } from '../run/rounds.js'
 import { actingSteps, run } from '../run/run.js'
-import { isPipeError, type RunFact, type Warehouse } from '../sdk/index.js'
+import { isPipeError, type RunFact } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import { openChains } from './chains.js'
+import { forgetDone } from './fresh.js'
 import type { Held } from './hold.js'
 import { asJson, keepState } from './keep-state.js'
 import { measuredRates } from './measured-rates.js'
@@ -20,8 +21,8 @@ import { StopSignal, type Surroundings, type World } from './surroundings.js'
 import { createTelling, type Telling } from './telling.js'
 
 export interface RunRequest extends PartRequest {
-  /** Done before the first round is planned, while nobody else can change the ledger. */
-  readonly before?: (warehouse: Warehouse) => Promise<void>
+  /** Marks what the steps have done as not done, before the first round is planned. */
+  readonly fresh?: boolean
   /** Rounds until nothing is missing. */
   readonly untilComplete?: boolean
   /** At most so many rounds. */
@@ -121,7 +122,7 @@ async function runConnected(
     )
     // Also where no head is asked for: `pipe verify` looks at what this run was asked for.
     await resolved(moment, {})
-    await request.before?.(warehouse)
+    if (request.fresh) await forgetDone(pipeline, request, warehouse, clock)
     const heartbeat = new Heartbeat(
       { worker: `${pipeline.name}@${host}`, pipeline: pipeline.name, host, pid, startedAt: BigInt(held.since) * 1_000n },
       clock,

@@ -225,7 +225,7 @@ function runRecord(row: RunRow): RunRecord {
     hash: row.hash,
     pid: row.pid,
     host: row.host,
-    ...(row.lock_file === null ? {} : { lockFile: row.lock_file }),
+    lockFile: row.lock_file ?? undefined,
     startedAt: Number(row.started_at),
     endedAt: row.ended_at === null ? undefined : Number(row.ended_at),
     outcome: row.outcome,

@@ -18,7 +18,7 @@ import {
 import { canonicalJson } from '../pipeline/steps/fingerprint.js'
 import { along, lineOf } from './stretches.js'
 import { FEW, fix, keyOf, unitOf } from './tables.js'
-import { all, type Findings, outputsOf, type StepView } from './view.js'
+import { all, type Findings, outputsOf, type StepLook } from './look.js'
 
 /** Rows made again, to be compared with those that are stored. */
 export interface Again {
@@ -38,17 +38,17 @@ export interface Again {
 }
 
 /** Compares row by row and column by column. Resolves to how many rows there were. */
-export async function compareRows(view: StepView, again: Again, findings: Findings): Promise<number> {
+export async function compareRows(look: StepLook, again: Again, findings: Findings): Promise<number> {
   let compared = 0
-  for (const { table, outputs } of groups(view)) {
+  for (const { table, outputs } of groups(look)) {
     const [first] = outputs
     if (!first) continue
     const expected = new Map<string, Row>()
     for (const output of outputs)
-      for (const row of await completed(view, again, output, table, again.rows.get(output.id) ?? [])) expected.set(keyOf(table, row), row)
+      for (const row of await completed(look, again, output, table, again.rows.get(output.id) ?? [])) expected.set(keyOf(table, row), row)
     const columns = comparable(outputs, table)
     const stored = new Map<string, Row>()
-    for (const found of await storedRows(view, again, first, table, columns, [...expected.values()])) {
+    for (const found of await storedRows(look, again, first, table, columns, [...expected.values()])) {
       const row = exact(found, columns, table)
       stored.set(keyOf(table, row), row)
     }
@@ -74,9 +74,9 @@ export async function compareRows(view: StepView, again: Again, findings: Findin
         : before === undefined
           ? `${by} gives a row that ${table.name} does not have`
           : `${table.name} has a row that ${by} does not give`
-      findings.add('sample', problem, fix(view, first, table, row, many), {
+      findings.add('sample', problem, fix(look, first, table, row, many), {
         table: table.name,
-        unit: unitOf(view, first, table, row) ?? again.unit,
+        unit: unitOf(look, first, table, row) ?? again.unit,
         key,
         difference: { column, stored: before ?? null, fetched: now ?? null, storedFrom: from ?? null, fetchedFrom: by },
       })
@@ -91,9 +91,9 @@ interface Group {
 }
 
 /** Outputs that fill the same rows of a table, together. */
-function groups(view: StepView): Group[] {
+function groups(look: StepLook): Group[] {
   const found = new Map<string, { table: Table; outputs: Output[] }>()
-  for (const { output, table } of outputsOf(view)) {
+  for (const { output, table } of outputsOf(look)) {
     const name = JSON.stringify([table.name, Object.entries(output.constants).sort()])
     const known = found.get(name)
     if (known) known.outputs.push(output)
@@ -116,7 +116,7 @@ function comparable(outputs: readonly Output[], table: Table): readonly Column[]
 const AT_ONCE = 50
 
 /** Rows as they would be stored: exact, with constants, and with what the warehouse computes. */
-async function completed({ warehouse }: StepView, again: Again, output: Output, table: Table, rows: readonly Row[]): Promise<Row[]> {
+async function completed({ warehouse }: StepLook, again: Again, output: Output, table: Table, rows: readonly Row[]): Promise<Row[]> {
   const brought = table.columns.filter(({ name }) => output.columns.includes(name))
   if (again.made) return rows.map((row) => ({ ...exact(row, brought, table), ...output.constants }))
   const exactly = brought.map((column) => [column, coercer(column, table.name)] as const)
@@ -153,16 +153,16 @@ async function completed({ warehouse }: StepView, again: Again, output: Output, 
 }
 
 async function storedRows(
-  view: StepView,
+  look: StepLook,
   { within }: Again,
   output: Output,
   table: Table,
   columns: readonly Column[],
   rows: readonly Row[],
 ): Promise<Row[]> {
-  const line = lineOf(output, table, view.plan.wanted)
-  if (within === 'all') return all(view.warehouse, select(columns, table, along({ constants: output.constants })))
-  if (within && line) return all(view.warehouse, select(columns, table, along(line, within)))
+  const line = lineOf(output, table, look.plan.wanted)
+  if (within === 'all') return all(look.warehouse, select(columns, table, along({ constants: output.constants })))
+  if (within && line) return all(look.warehouse, select(columns, table, along(line, within)))
   const key = table.columns.filter(({ name }) => table.key.includes(name))
   const found: Row[] = []
   for (let from = 0; from < rows.length; from += AT_ONCE) {
@@ -170,7 +170,7 @@ async function storedRows(
       const equal = key.map(({ name, type }) => sql`${identifier(name)} = ${{ type, value: row[name] ?? null }}`)
       return sql`(${joinSql(equal, ' AND ')})`
     })
-    found.push(...(await all(view.warehouse, select(columns, table, joinSql(some, ' OR ')))))
+    found.push(...(await all(look.warehouse, select(columns, table, joinSql(some, ' OR ')))))
   }
   return found
 }

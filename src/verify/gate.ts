@@ -1,10 +1,10 @@
 import type { PlanContext, Unit } from '../sdk/index.js'
 import { PortMissingError, runContext } from '../sdk/run-context.js'
-import type { Findings, StepView } from './view.js'
+import type { Findings, StepLook } from './look.js'
 
 /** Evaluates a gate as a run would at its end. */
 export async function checkGate(
-  { step, advice }: StepView,
+  { step, advice }: StepLook,
   context: PlanContext<never>,
   signal: AbortSignal,
   findings: Findings,

@@ -5,24 +5,24 @@ import { KEY_COLUMN, missingPage } from '../plan/missing.js'
 import type { PlannedUnit } from '../plan/plan.js'
 import { outputTable } from '../plan/rows-units.js'
 import { countRows, stretchOf } from './stretches.js'
-import { all, type Findings, linesOf, named, numbersOf, rowsWord, type StepView } from './view.js'
+import { all, type Findings, linesOf, named, numbersOf, rowsWord, type StepLook } from './look.js'
 
 /** Finds what the ledger itself says is not right: gaps, what is set aside, neighbours of different chains. */
-export async function checkLedger(view: StepView, findings: Findings): Promise<void> {
-  const { plan, advice } = view
+export async function checkLedger(look: StepLook, findings: Findings): Promise<void> {
+  const { plan, advice } = look
   for (const { key, error, attempts } of plan.quarantined) {
     const text = `in quarantine after ${attempts} attempts: ${error.split('\n', 1)[0] ?? ''}`
     findings.add('quarantine', text, [advice.retry(), advice.run()], plan.axis && stretchOfName(plan.axis, key) ? { unit: key } : { key })
   }
-  if (plan.wanted.kind === 'rows') await findMissingRows(view, findings)
-  else await findGaps(view, findings)
-  findSeams(view, findings)
+  if (plan.wanted.kind === 'rows') await findMissingRows(look, findings)
+  else await findGaps(look, findings)
+  findSeams(look, findings)
 }
 
 const KEYS_SHOWN = 3
 
-async function findMissingRows(view: StepView, findings: Findings): Promise<void> {
-  const { pipeline, plan, warehouse, advice } = view
+async function findMissingRows(look: StepLook, findings: Findings): Promise<void> {
+  const { pipeline, plan, warehouse, advice } = look
   if (plan.wanted.kind !== 'rows') return
   const into = outputTable(pipeline, plan.outputs, plan.wanted)
   for (const unit of plan.units) {
@@ -35,21 +35,21 @@ async function findMissingRows(view: StepView, findings: Findings): Promise<void
     findings.add('gap', problem, [advice.run()], {
       table: into.name,
       unit: unit.key,
-      ...(keys.length === 1 && unit.size === 1 ? { key: keys[0] } : {}),
+      key: keys.length === 1 && unit.size === 1 ? keys[0] : undefined,
     })
   }
 }
 
 /** What a run would do, neighbours with one reason together. Rows that are in a gap already are deleted first. */
-async function findGaps(view: StepView, findings: Findings): Promise<void> {
-  const { plan, warehouse, advice } = view
+async function findGaps(look: StepLook, findings: Findings): Promise<void> {
+  const { plan, warehouse, advice } = look
   if (!numbersOf(plan.wanted)) {
     // What is done and due in every run is no gap.
     for (const unit of plan.units.filter(({ recompute }) => recompute !== true))
       findings.add('gap', `not done (${unit.reason})`, [advice.run()], { unit: unit.key })
     return
   }
-  const lines = linesOf(view)
+  const lines = linesOf(look)
   for (const { interval, reason, redo } of gapsOf(plan.units)) {
     const unit = `${interval[0]}-${interval[1]}`
     const there: string[] = []
@@ -79,7 +79,7 @@ function gapsOf(units: readonly PlannedUnit[]): { interval: Interval; reason: st
 }
 
 /** The hash that a unit ended with is the parent hash of the next one, or one of them is of another fork. */
-function findSeams({ plan, done, advice }: StepView, findings: Findings): void {
+function findSeams({ plan, done, advice }: StepLook, findings: Findings): void {
   const byStart = new Map<bigint, LedgerRow>()
   for (const row of done) {
     const stretch = stretchOf(plan.wanted, row)

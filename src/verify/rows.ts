@@ -4,30 +4,30 @@ import { type Interval, intersect, subtract, union } from '../ledger/intervals.j
 import { isWanted } from './advice.js'
 import { along, between, claimed, countRows, type Line, lineOf, literal, placeOf, present, stretchesOf, stretchOf } from './stretches.js'
 import { literalOf } from './tables.js'
-import { all, type FilledLine, type Findings, isComputed, linesOf, named, numbersOf, outputsOf, rowsWord, type StepView } from './view.js'
+import { all, type FilledLine, type Findings, isComputed, linesOf, named, numbersOf, outputsOf, rowsWord, type StepLook } from './look.js'
 
 /** What other steps say of the same tables: their ledger, by step. */
 export type Others = (step: string) => Promise<readonly LedgerRow[]>
 
 /** Compares the ledger with what the tables hold, unit by unit. */
-export async function checkRows(view: StepView, others: Others, findings: Findings): Promise<void> {
-  const { wanted } = view.plan
-  if (wanted.kind === 'task' && isComputed(wanted)) await checkWhole(view, findings)
-  for (const filled of linesOf(view)) {
+export async function checkRows(look: StepLook, others: Others, findings: Findings): Promise<void> {
+  const { wanted } = look.plan
+  if (wanted.kind === 'task' && isComputed(wanted)) await checkWhole(look, findings)
+  for (const filled of linesOf(look)) {
     const { line } = filled
     if (meets(wanted)) {
       findings.notes.add(`${line.table.name}: its rows are not counted, since units that meet read the same ones`)
       continue
     }
-    const alive = await unexpired(view, line)
+    const alive = await unexpired(look, line)
     if (alive === undefined) {
       findings.notes.add(`${line.table.name}: all of it is older than its retention`)
       continue
     }
     if (alive > FIRST) findings.notes.add(`${line.table.name}: what its retention lets go is left out`)
-    if (filled.outputs.length === 1 && filled.outputs[0]?.oneEach === true) await checkNumbers(view, line, alive, findings)
-    else await checkCounts(view, filled, alive, findings)
-    if (!isComputed(wanted) || isReplaced(view, filled.outputs)) await findOrphans(view, line, alive, others, findings)
+    if (filled.outputs.length === 1 && filled.outputs[0]?.oneEach === true) await checkNumbers(look, line, alive, findings)
+    else await checkCounts(look, filled, alive, findings)
+    if (!isComputed(wanted) || isReplaced(look, filled.outputs)) await findOrphans(look, line, alive, others, findings)
   }
 }
 
@@ -37,7 +37,7 @@ const FIRST = -(2n ** 63n)
 /**
  * From where on a line's rows must be there: what is older than the table's retention may be gone or not. Undefined: nowhere.
  */
-export async function unexpired({ warehouse, now }: StepView, line: Line): Promise<bigint | undefined> {
+export async function unexpired({ warehouse, now }: StepLook, line: Line): Promise<bigint | undefined> {
   const { retention, columns, name } = line.table
   if (!retention) return FIRST
   const oldest = now - BigInt(retention.ms) * 1000n
@@ -54,8 +54,8 @@ export async function unexpired({ warehouse, now }: StepView, line: Line): Promi
 }
 
 /** Every number of a done stretch has its row: the ones that have none are named. */
-async function checkNumbers(view: StepView, line: Line, alive: bigint, findings: Findings): Promise<void> {
-  const { warehouse, done, plan, advice } = view
+async function checkNumbers(look: StepLook, line: Line, alive: bigint, findings: Findings): Promise<void> {
+  const { warehouse, done, plan, advice } = look
   const stretches = union(stretchesOf(plan.wanted, done))
   if (stretches.length === 0) return
   const here = await present(warehouse, line)
@@ -66,7 +66,7 @@ async function checkNumbers(view: StepView, line: Line, alive: bigint, findings:
       findings.add(
         'missing',
         `${many ? plan.word : plan.word.replace(/s$/, '')} ${named(part)} ${many ? 'are' : 'is'} done by the ledger, and ${table} has no ${many ? 'rows' : 'row'} for ${many ? 'them' : 'it'}`,
-        again(view, part),
+        again(look, part),
         { table, unit: nameOf(numberAxis(1), part) },
       )
     }
@@ -76,7 +76,13 @@ async function checkNumbers(view: StepView, line: Line, alive: bigint, findings:
   const column = identifier(line.column)
   const doubled = await all(
     warehouse,
-    sql`SELECT ${column} AS place, count(*) AS n FROM ${identifier(table)} WHERE ${along(line)} GROUP BY ${column} HAVING count(*) > 1 ORDER BY ${column}`,
+    sql`
+      SELECT ${column} AS place, count(*) AS n
+      FROM ${identifier(table)}
+      WHERE ${along(line)}
+      GROUP BY ${column}
+      HAVING count(*) > 1
+      ORDER BY ${column}`,
   )
   for (const row of doubled) {
     const place = placeOf(row.place)
@@ -90,8 +96,8 @@ async function checkNumbers(view: StepView, line: Line, alive: bigint, findings:
 }
 
 /** Units whose ledger row says how many rows they have, where it can be believed. */
-async function checkCounts(view: StepView, { line, outputs }: FilledLine, alive: bigint, findings: Findings): Promise<void> {
-  const { warehouse, done, plan } = view
+async function checkCounts(look: StepLook, { line, outputs }: FilledLine, alive: bigint, findings: Findings): Promise<void> {
+  const { warehouse, done, plan } = look
   const table = line.table.name
   const elsewhere = plan.outputs.some((output) => output.table === table && !outputs.includes(output))
   const counted: { row: LedgerRow; stretch: Interval; ledger: bigint; exact: boolean }[] = []
@@ -101,7 +107,7 @@ async function checkCounts(view: StepView, { line, outputs }: FilledLine, alive:
     const ledger = row.rows[table]
     if (!stretch || stretch[0] < alive) continue
     if (ledger === undefined || elsewhere) unknown++
-    else counted.push({ row, stretch, ledger: BigInt(ledger), exact: isExact(view, row, line, outputs) })
+    else counted.push({ row, stretch, ledger: BigInt(ledger), exact: isExact(look, row, line, outputs) })
   }
   if (unknown > 0) findings.notes.add(`${table}: the ledger does not say how many rows ${unknown} of ${done.length} units have`)
   const counts = await countRows(
@@ -116,7 +122,7 @@ async function checkCounts(view: StepView, { line, outputs }: FilledLine, alive:
     findings.add(
       lost ? 'missing' : 'surplus',
       `${table} has ${rowsWord(n)} of it, and the unit brought ${ledger}`,
-      again(view, numbersOf(plan.wanted) ? stretch : row.unit, stretch[0]),
+      again(look, numbersOf(plan.wanted) ? stretch : row.unit, stretch[0]),
       { table, unit: row.unit },
     )
   })
@@ -126,23 +132,23 @@ async function checkCounts(view: StepView, { line, outputs }: FilledLine, alive:
  * Whether a unit's count is what the table must hold: its batches said what they cover, or SQL made all of it at once, so none
  * was counted twice; and no other unit can have overwritten its rows, since their key holds the place.
  */
-function isExact(view: StepView, row: LedgerRow, line: Line, outputs: readonly Output[]): boolean {
-  const counted = isComputed(view.plan.wanted) ? isReplaced(view, outputs) : row.coverage?.covered !== undefined
+function isExact(look: StepLook, row: LedgerRow, line: Line, outputs: readonly Output[]): boolean {
+  const counted = isComputed(look.plan.wanted) ? isReplaced(look, outputs) : row.coverage?.covered !== undefined
   return counted && line.table.key.includes(line.column)
 }
 
 /** Units that meet read the same rows: those of time whose ends are where the clock was. */
 const meets = (wanted: Wanted) => wanted.kind === 'stretches' && wanted.axis.of === 'time' && wanted.axis.names === 'ends'
 
-const isReplaced = ({ replaced }: StepView, outputs: readonly Output[]) => outputs.every(({ id }) => replaced.has(id))
+const isReplaced = ({ replaced }: StepLook, outputs: readonly Output[]) => outputs.every(({ id }) => replaced.has(id))
 
 /** Tables that one query fills and replaces. */
-async function checkWhole(view: StepView, findings: Findings): Promise<void> {
-  const { warehouse, done, advice } = view
-  for (const { output, table } of outputsOf(view)) {
-    const alone = view.plan.outputs.filter((other) => other.table === table.name).length === 1
+async function checkWhole(look: StepLook, findings: Findings): Promise<void> {
+  const { warehouse, done, advice } = look
+  for (const { output, table } of outputsOf(look)) {
+    const alone = look.plan.outputs.filter((other) => other.table === table.name).length === 1
     const ledger = done.find(({ unit }) => unit === 'all')?.rows[table.name]
-    if (ledger === undefined || !alone || !view.replaced.has(output.id) || table.retention) continue
+    if (ledger === undefined || !alone || !look.replaced.has(output.id) || table.retention) continue
     const [row] = await all(
       warehouse,
       sql`SELECT count(*) AS n FROM ${identifier(table.name)} WHERE ${along({ constants: output.constants })}`,
@@ -162,8 +168,8 @@ async function checkWhole(view: StepView, findings: Findings): Promise<void> {
 }
 
 /** Rows of the step's own that lie where no unit of it, or of another step that fills the same rows, has been. */
-async function findOrphans(view: StepView, line: Line, alive: bigint, others: Others, findings: Findings): Promise<void> {
-  const { pipeline, step, plan, warehouse, ledger } = view
+async function findOrphans(look: StepLook, line: Line, alive: bigint, others: Others, findings: Findings): Promise<void> {
+  const { pipeline, step, plan, warehouse, ledger } = look
   const known = [...claimed(plan.wanted, ledger)]
   // What is wanted and not done is a gap, and said there.
   const asked = numbersOf(plan.wanted)
@@ -186,7 +192,10 @@ async function findOrphans(view: StepView, line: Line, alive: bigint, others: Ot
     const table = line.table.name
     const [edge] = await all(
       warehouse,
-      sql`SELECT min(${identifier(line.column)}) AS first, max(${identifier(line.column)}) AS last FROM ${identifier(table)} WHERE ${along(line, gap)}`,
+      sql`
+        SELECT min(${identifier(line.column)}) AS first, max(${identifier(line.column)}) AS last
+        FROM ${identifier(table)}
+        WHERE ${along(line, gap)}`,
     )
     const [first, last] = [literal(line.type, edge?.first), literal(line.type, edge?.last)]
     const unit = asked && plan.axis ? nameOf(plan.axis, [placeOf(edge?.first), placeOf(edge?.last)]) : undefined
@@ -213,7 +222,7 @@ function sameLine(output: Output, table: Table, line: Line, wanted: Wanted): boo
 }
 
 /** The commands that have a stretch read again. Where no run asks for it any more, they say so. */
-function again({ plan, advice }: StepView, unit: Interval | string, place?: bigint): readonly string[] {
+function again({ plan, advice }: StepLook, unit: Interval | string, place?: bigint): readonly string[] {
   const commands = advice.reset(typeof unit === 'string' ? unit : nameOf(numberAxis(1), unit))
   const ends = typeof unit === 'string' ? (place === undefined ? [] : [place]) : unit
   const asked = numbersOf(plan.wanted)

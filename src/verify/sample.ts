@@ -23,7 +23,7 @@ import type { VerifiedStep } from './report.js'
 import { unexpired } from './rows.js'
 import { selectsOf } from './selects.js'
 import { stretchOf } from './stretches.js'
-import { all, type Findings, isComputed, linesOf, numbersOf, type StepView } from './view.js'
+import { all, type Findings, isComputed, linesOf, numbersOf, type StepLook } from './look.js'
 
 /** One endpoint, asked by itself. */
 export interface Fetcher {
@@ -33,7 +33,7 @@ export interface Fetcher {
 }
 
 export interface SampleOptions {
-  readonly view: StepView
+  readonly look: StepLook
   readonly number: number
   readonly moment: Moment
   context(): PlanContext<never>
@@ -51,7 +51,7 @@ const WHOLE = 100_000
 
 /** Makes units again and compares what is stored. */
 export async function sample(options: SampleOptions, findings: Findings): Promise<VerifiedStep['sampled']> {
-  const { wanted } = options.view.plan
+  const { wanted } = options.look.plan
   if (isComputed(wanted)) return computeAgain(options, findings)
   if (numbersOf(wanted) || wanted.kind === 'rows') return fetchAgain(options, findings)
   findings.notes.add('not sampled: its rows come neither from calls for blocks or rows nor from SQL')
@@ -72,14 +72,14 @@ interface Sample {
 
 /** From an endpoint that did not give the unit where there is one. Where all endpoints gave it, each of them is asked. */
 async function fetchAgain(options: SampleOptions, findings: Findings): Promise<VerifiedStep['sampled']> {
-  const { view, number, random } = options
-  const { step, plan } = view
+  const { look, number, random } = options
+  const { step, plan } = look
   const fetchers = options.fetchers(step)
   if (fetchers.length === 0) {
     findings.notes.add('not sampled: it has no chain')
     return { units: 0, rows: 0 }
   }
-  const samples = plan.wanted.kind === 'stretches' ? await stretchSamples(view, number, random) : await rowsSamples(view, number, random)
+  const samples = plan.wanted.kind === 'stretches' ? await stretchSamples(look, number, random) : await rowsSamples(look, number, random)
   let rows = 0
   for (const chosen of samples) {
     const named = chosen.from?.split(', ') ?? []
@@ -91,13 +91,13 @@ async function fetchAgain(options: SampleOptions, findings: Findings): Promise<V
   return { units: samples.length, rows }
 }
 
-async function stretchSamples(view: StepView, number: number, random: Random): Promise<Sample[]> {
-  const { done, plan } = view
+async function stretchSamples(look: StepLook, number: number, random: Random): Promise<Sample[]> {
+  const { done, plan } = look
   const { wanted, axis } = plan
   if (wanted.kind !== 'stretches' || !axis) return []
   const alive: bigint[] = []
-  for (const { line } of linesOf(view)) {
-    const from = await unexpired(view, line)
+  for (const { line } of linesOf(look)) {
+    const from = await unexpired(look, line)
     if (from === undefined) return []
     alive.push(from)
   }
@@ -147,7 +147,7 @@ function pickCells(
 }
 
 /** Parts of the query: of random units where their names say what they hold, else of random places in all of it. */
-async function rowsSamples({ done, plan, pipeline, warehouse, ledger }: StepView, number: number, random: Random): Promise<Sample[]> {
+async function rowsSamples({ done, plan, pipeline, warehouse, ledger }: StepLook, number: number, random: Random): Promise<Sample[]> {
   const { wanted, axis } = plan
   if (wanted.kind !== 'rows') return []
   const into = outputTable(pipeline, plan.outputs, wanted)
@@ -186,8 +186,8 @@ async function rowsSamples({ done, plan, pipeline, warehouse, ledger }: StepView
 
 /** Runs the step for a sample and compares. Resolves to how many rows were. */
 async function fetchOne(options: SampleOptions, chosen: Sample, { host, rpc }: Fetcher, findings: Findings): Promise<number> {
-  const { view, moment, signal } = options
-  const { step, advice } = view
+  const { look, moment, signal } = options
+  const { step, advice } = look
   const context = runContext({
     step: options.context(),
     unit: { key: chosen.unit, piece: chosen.piece, size: chosen.size },
@@ -205,8 +205,8 @@ async function fetchOne(options: SampleOptions, chosen: Sample, { host, rpc }: F
         findings.add('sample', `could not be fetched again from ${host}: ${error.message}`, [advice.run()], { unit, key })
     }
     // What the table lacks is found where the ledger, or the query, is compared with it.
-    const lackIsTold = (outputs: StepView['plan']['outputs']) => !within || outputs.every(({ oneEach }) => oneEach === true)
-    return await compareRows(view, { unit, rows, within, lackIsTold, by: host, from }, findings)
+    const lackIsTold = (outputs: StepLook['plan']['outputs']) => !within || outputs.every(({ oneEach }) => oneEach === true)
+    return await compareRows(look, { unit, rows, within, lackIsTold, by: host, from }, findings)
   } catch (error) {
     signal.throwIfAborted()
     if (!isPipeError(error)) throw error
@@ -222,15 +222,15 @@ async function fetchOne(options: SampleOptions, chosen: Sample, { host, rpc }: F
 
 /** Units that SQL makes: their queries run again, and what they give is compared. */
 async function computeAgain(options: SampleOptions, findings: Findings): Promise<VerifiedStep['sampled']> {
-  const { view, number, random, signal } = options
-  const { plan, done, warehouse, pipeline, step } = view
+  const { look, number, random, signal } = options
+  const { plan, done, warehouse, pipeline, step } = look
   const { wanted } = plan
   if (wanted.kind !== 'rows' && wanted.due === 'always') {
     findings.notes.add('not computed again: it uses $now')
     return { units: 0, rows: 0 }
   }
   const inputs = step.inputs.flatMap(({ table, interval }) => (typeof interval === 'object' ? [{ table, input: interval }] : []))
-  const oldest = oldestKept(inputs, pipeline, view.now)
+  const oldest = oldestKept(inputs, pipeline, look.now)
   const due = new Set(plan.units.map(({ key }) => key))
   const current = done.filter((row) => {
     const { unit, rows } = row
@@ -247,11 +247,11 @@ async function computeAgain(options: SampleOptions, findings: Findings): Promise
     const { unit } = row
     const rows = new Map<string, Row[]>()
     const stretch = stretchOf(wanted, row)
-    const selects = await selectsOf(view, options.context(), row, signal)
+    const selects = await selectsOf(look, options.context(), row, signal)
     for (const select of selects) rows.set(select.output, [...(rows.get(select.output) ?? []), ...(await all(warehouse, select.sql))])
     const within = selects.every(({ replace }) => replace) ? (stretch ?? 'all') : undefined
     compared += await compareRows(
-      view,
+      look,
       { unit, rows, within, lackIsTold: () => false, made: true, by: 'its SQL', from: undefined },
       findings,
     )

@@ -1,11 +1,11 @@
 import type { Batch, LedgerRow, PlanContext } from '../sdk/index.js'
 import { runContext } from '../sdk/run-context.js'
 import { stretchOf } from './stretches.js'
-import type { StepView } from './view.js'
+import type { StepLook } from './look.js'
 
 /** The queries that a step would run inside the warehouse for a unit. Runs none of them. */
 export async function selectsOf(
-  { step, plan }: StepView,
+  { step, plan }: StepLook,
   context: PlanContext<never>,
   row: LedgerRow,
   signal: AbortSignal,

@@ -11,7 +11,7 @@ import { checkRows } from './rows.js'
 import { type Fetcher, sample } from './sample.js'
 import { selectsOf } from './selects.js'
 import { checkTables } from './tables.js'
-import { Findings, isComputed, type StepView } from './view.js'
+import { Findings, isComputed, type StepLook } from './look.js'
 
 export interface VerifyOptions {
   readonly pipeline: Pipeline
@@ -89,7 +89,7 @@ async function verifyStep(
   try {
     const plan = await planStep({ ...options, step, limit: undefined, upstream: [] })
     const ledger = plan.ledger.rows
-    const base: StepView = {
+    const base: StepLook = {
       pipeline,
       step,
       warehouse,
@@ -101,20 +101,20 @@ async function verifyStep(
       now,
     }
     const context = () => planContext({ pipeline, warehouse, step }, plan.config, plan.scope)
-    const view = { ...base, replaced: await replacedOutputs(base, context(), options.signal) }
+    const look = { ...base, replaced: await replacedOutputs(base, context(), options.signal) }
     if (step.definition.closes === true) {
       const open = step.needs.filter((need) => about.wrong.has(need))
       if (open.length > 0) findings.notes.add(`not evaluated: there are findings in ${open.join(', ')}`)
-      else await checkGate(view, context(), options.signal, findings)
+      else await checkGate(look, context(), options.signal, findings)
       return NOTHING
     }
-    await checkLedger(view, findings)
-    await checkRows(view, (other) => warehouse.units(pipeline.name, other), findings)
+    await checkLedger(look, findings)
+    await checkRows(look, (other) => warehouse.units(pipeline.name, other), findings)
     const unkeyed = new Set(warehouse.kind === 'clickhouse' ? step.outputs.map(({ table }) => table) : about.tables)
-    await checkTables(view, unkeyed, findings)
+    await checkTables(look, unkeyed, findings)
     const sampled =
-      options.sample === undefined ? NOTHING.sampled : await sample({ ...options, view, context, number: options.sample }, findings)
-    return { units: view.done.length, sampled }
+      options.sample === undefined ? NOTHING.sampled : await sample({ ...options, look, context, number: options.sample }, findings)
+    return { units: look.done.length, sampled }
   } catch (error) {
     // Columns that are not there are said by the schema.
     if (!isPipeError(error) || error.code !== 'SQL_REFUSED' || about.tables.size === 0) throw error
@@ -123,10 +123,10 @@ async function verifyStep(
   }
 }
 
-async function replacedOutputs(view: StepView, context: PlanContext<never>, signal: AbortSignal): Promise<ReadonlySet<string>> {
-  const [row] = view.done
-  if (!isComputed(view.plan.wanted) || !row) return new Set()
-  const selects = await selectsOf(view, context, row, signal)
+async function replacedOutputs(look: StepLook, context: PlanContext<never>, signal: AbortSignal): Promise<ReadonlySet<string>> {
+  const [row] = look.done
+  if (!isComputed(look.plan.wanted) || !row) return new Set()
+  const selects = await selectsOf(look, context, row, signal)
   const kept = new Set(selects.filter(({ replace }) => !replace).map(({ output }) => output))
   return new Set(selects.map(({ output }) => output).filter((output) => !kept.has(output)))
 }

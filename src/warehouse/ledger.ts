@@ -115,7 +115,10 @@ export function unitColumns(missing: ReadonlySet<string> = new Set()): string {
 export const UNIT_COLUMNS = unitColumns()
 
 export function stagedUnits(staged: string): string {
-  return `SELECT ${UNIT_COLUMNS} FROM _pipe_units AS u WHERE EXISTS (SELECT 1 FROM ${staged} AS s WHERE ${sameUnit})`
+  return `
+    SELECT ${UNIT_COLUMNS}
+    FROM _pipe_units AS u
+    WHERE EXISTS (SELECT 1 FROM ${staged} AS s WHERE ${sameUnit})`
 }
 
 export function dropUnits(staged: string): string {
@@ -125,11 +128,20 @@ export function dropUnits(staged: string): string {
 /** In place: rows deleted and written anew would pile up in the file with every checkpoint. */
 export function updateUnits(staged: string): string {
   const changed = names.filter((name) => !UNITS.key.includes(name)).map(quoteIdentifier)
-  return `UPDATE _pipe_units AS u SET ${changed.map((name) => `${name} = s.${name}`).join(', ')} FROM ${staged} AS s WHERE ${sameUnit} AND NOT s.is_new`
+  return `
+    UPDATE _pipe_units AS u
+    SET ${changed.map((name) => `${name} = s.${name}`).join(', ')}
+    FROM ${staged} AS s
+    WHERE ${sameUnit} AND NOT s.is_new`
 }
 
 export function insertUnits(staged: string): string {
-  return `INSERT INTO _pipe_units (${names.map(quoteIdentifier).join(', ')}) SELECT ${names.map(quoteIdentifier).join(', ')} FROM ${staged} AS s WHERE s.is_new`
+  const columns = names.map(quoteIdentifier).join(', ')
+  return `
+    INSERT INTO _pipe_units (${columns})
+    SELECT ${columns}
+    FROM ${staged} AS s
+    WHERE s.is_new`
 }
 
 /** Raises the epoch of the database, and gives the new one. Whoever else raises it waits until this transaction ends. */

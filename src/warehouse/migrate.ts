@@ -81,7 +81,9 @@ export async function applyMigration(warehouse: Migrated, pipeline: string, migr
     const [first, ...rest] = values
     if (!first) throw new Error('no values')
     const list = rest.reduce((all, value) => sql`${all}, ${value}`, sql`${first}`)
-    return sql`INSERT INTO _pipe_migrations (pipeline, name, statement, statements, checksum, applied_at) SELECT ${list}`
+    return sql`
+      INSERT INTO _pipe_migrations (pipeline, name, statement, statements, checksum, applied_at)
+      SELECT ${list}`
   }
   const failed = (error: unknown, index: number, kept: string): unknown => {
     if (!(error instanceof StatementError)) return error
@@ -127,7 +129,11 @@ interface Applied {
 
 async function appliedStatements(warehouse: Looked, pipeline: string): Promise<ReadonlyMap<string, Applied>> {
   const found = new Map<string, Applied>()
-  const query = sql`SELECT name, statement, statements, checksum FROM _pipe_migrations WHERE pipeline = ${text(pipeline)} ORDER BY name, statement`
+  const query = sql`
+    SELECT name, statement, statements, checksum
+    FROM _pipe_migrations
+    WHERE pipeline = ${text(pipeline)}
+    ORDER BY name, statement`
   for await (const page of warehouse.query(query)) {
     for (const row of page) {
       const done = Number(row.statement)

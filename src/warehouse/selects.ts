@@ -143,7 +143,12 @@ async function fillRows({ output }: SelectWrite, table: Table, given: readonly F
 
 async function refuseDoubles(table: Table, engine: SelectEngine): Promise<void> {
   const [row] = await engine.rows(
-    sqlText(`SELECT ${keyTexts(table)} FROM ${engine.temporary(ROWS)} GROUP BY ${identifiers(table.key)} HAVING count(*) > 1 LIMIT 1`),
+    sqlText(`
+      SELECT ${keyTexts(table)}
+      FROM ${engine.temporary(ROWS)}
+      GROUP BY ${identifiers(table.key)}
+      HAVING count(*) > 1
+      LIMIT 1`),
   )
   if (row) throw new ValueError(rowName(table.name, table.key)(row), 'is given more than once by the query')
 }
@@ -153,14 +158,21 @@ async function writeChanges({ replace, output }: SelectWrite, table: Table, engi
   const name = identifier(table.name)
   const watched = marks.of(table.name)
   const [rows, changed] = [engine.temporary(ROWS), engine.temporary(CHANGED)]
+  const before = watched ? sql`, ${boundsOf(watched, 'o', 'pipe_old')}` : sqlText('')
   await engine.fill(
     CHANGED,
-    sql`SELECT n.*${watched ? sql`, ${boundsOf(watched, 'o', 'pipe_old')}` : sqlText('')} FROM ${sqlText(rows)} AS n LEFT JOIN ${name} AS o ON ${sqlText(sameKey(table, 'o', 'n'))} WHERE o.${identifier(table.key[0] ?? '')} IS NULL OR ${sqlText(differ(table, 'o', 'n'))}`,
+    sql`
+      SELECT n.*${before}
+      FROM ${sqlText(rows)} AS n
+      LEFT JOIN ${name} AS o ON ${sqlText(sameKey(table, 'o', 'n'))}
+      WHERE o.${identifier(table.key[0] ?? '')} IS NULL OR ${sqlText(differ(table, 'o', 'n'))}`,
   )
   if (watched)
     await marks.see(
       watched,
-      sql`SELECT DISTINCT ${sqlText(boundNames(watched, 'pipe_old'))}, ${boundsOf(watched, 'n', 'pipe_new')} FROM ${sqlText(changed)} AS n`,
+      sql`
+        SELECT DISTINCT ${sqlText(boundNames(watched, 'pipe_old'))}, ${boundsOf(watched, 'n', 'pipe_new')}
+        FROM ${sqlText(changed)} AS n`,
     )
   if (replace !== undefined) {
     const others = sqlText(`NOT EXISTS (SELECT 1 FROM ${rows} AS n WHERE ${sameKey(table, 'o', 'n')})`)

@@ -131,11 +131,20 @@ export function clearMarks(units: readonly { readonly pipeline: string; readonly
 
 /** Marks one unit by hand. */
 export function markUnit(pipeline: string, step: string, unit: string, at: bigint, kind: WarehouseKind): Statement {
-  return sql`INSERT INTO _pipe_touched (pipeline, step, unit, "at") VALUES (${text(pipeline)}, ${text(step)}, ${text(unit)}, ${time(at)}) ${overMarks(kind)}`
+  return sql`
+    INSERT INTO _pipe_touched (pipeline, step, unit, "at")
+    VALUES (${text(pipeline)}, ${text(step)}, ${text(unit)}, ${time(at)})
+    ${overMarks(kind)}`
 }
 
 function markEvery(pipeline: string, step: string, at: bigint, kind: WarehouseKind): Statement {
-  return sql`INSERT INTO _pipe_touched (pipeline, step, unit, "at") SELECT pipeline, step, unit, ${time(at)} FROM _pipe_units WHERE pipeline = ${text(pipeline)} AND step = ${text(step)} ORDER BY unit ${overMarks(kind)}`
+  return sql`
+    INSERT INTO _pipe_touched (pipeline, step, unit, "at")
+    SELECT pipeline, step, unit, ${time(at)}
+    FROM _pipe_units
+    WHERE pipeline = ${text(pipeline)} AND step = ${text(step)}
+    ORDER BY unit
+    ${overMarks(kind)}`
 }
 
 /**

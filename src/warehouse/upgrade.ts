@@ -70,10 +70,15 @@ export async function* upgradedRows(
   let after: Row | undefined
   for (;;) {
     const beyond = after
-      ? sql` WHERE (pipeline, step, unit) > (${text(String(after.pipeline))}, ${text(String(after.step))}, ${text(String(after.unit))})`
+      ? sql`WHERE (pipeline, step, unit) > (${text(String(after.pipeline))}, ${text(String(after.step))}, ${text(String(after.unit))})`
       : sqlText('')
     const page = await read(
-      sql`SELECT ${sqlText(unitColumnsOf(LEDGER_VERSION))}${sqlText(extra)} FROM _pipe_units${beyond} ORDER BY pipeline, step, unit LIMIT ${sqlText(String(PAGE))}`,
+      sql`
+        SELECT ${sqlText(unitColumnsOf(LEDGER_VERSION))}${sqlText(extra)}
+        FROM _pipe_units
+        ${beyond}
+        ORDER BY pipeline, step, unit
+        LIMIT ${sqlText(String(PAGE))}`,
     )
     const changed = page.flatMap((row) => {
       const upgraded = upgradeRow(row, version)

@@ -1,4 +1,5 @@
 import type { LedgerRow, UnitState, UnitWrite, Warehouse } from '../../src/sdk/index.js'
+import { ledgerRow } from '../support/ledger-row.js'
 
 /** A warehouse that keeps the ledger in memory and throws the rows away: a run into it is all fetching. */
 export function discard(): Warehouse & { readonly rows: number } {
@@ -11,26 +12,7 @@ export function discard(): Warehouse & { readonly rows: number } {
     epoch: bigint,
     cursor: LedgerRow['cursor'] = undefined,
   ) => {
-    const row: LedgerRow = {
-      step,
-      unit,
-      state,
-      fingerprint,
-      epoch,
-      first: undefined,
-      last: undefined,
-      coverage: undefined,
-      cursor,
-      rows: {},
-      attempts: 0,
-      endpoint: undefined,
-      parentHash: undefined,
-      lastHash: undefined,
-      evidence: undefined,
-      error: undefined,
-      startedAt: 0n,
-      updatedAt: 0n,
-    }
+    const row = ledgerRow(unit, { step, state, fingerprint, epoch, cursor })
     units.set(unit, row)
     return row
   }

@@ -22,6 +22,12 @@ test('`pipe plan --json` fits its schema before and after a run, and --detailed-
   expect([after.code, after.err]).toEqual([0, ''])
   const reports = [before, after].map(({ out }) => JSON.parse(out) as PlanReport)
   expect(reports.map((report) => schemaErrors('plan', report))).toEqual([[], []])
+  expect(reports[0]?.steps[0]?.units[0]).toEqual({
+    unit: '0-290',
+    piece: { kind: 'stretch', of: 'numbers', from: '0', to: '290', order: 'newest-first' },
+    size: 291,
+    reason: 'new',
+  })
   expect(reports.map(({ work, steps }) => [work, steps.slice(0, 2).map(({ id, pieces, done }) => [id, pieces, done])])).toEqual([
     [
       true,

@@ -105,8 +105,8 @@ function objectOf(type: ts.Type, checker: ts.TypeChecker, inside: readonly ts.Ty
   const index = checker.getIndexInfoOfType(type, ts.IndexKind.String)
   return {
     type: 'object',
-    ...(Object.keys(properties).length > 0 ? { properties } : {}),
-    ...(required.length > 0 ? { required } : {}),
+    properties: Object.keys(properties).length > 0 ? properties : undefined,
+    required: required.length > 0 ? required : undefined,
     additionalProperties: index ? schemaOf(index.type, checker, inside) : false,
   }
 }

@@ -1,36 +1,31 @@
 import { type Json, referenceName } from '../../sdk/index.js'
-
-type Schema = { readonly [keyword: string]: unknown }
+import { fieldSchemas, isSchema, itemSchema, listOf, SchemaWalk } from './schema-walk.js'
 
 /** A copy of a value, which fits its schema, with the schema's defaults put in where nothing is said. Of a union, those of the branch that fits. */
 export function fillDefaults(schema: unknown, value: Json): Json {
-  if (!isSchema(schema) || !hasDefaults(schema) || referenceName(value) !== undefined) return value
-  let filled = value
-  for (const part of listOf(schema['allOf'])) filled = fillDefaults(part, filled)
+  return filled(new SchemaWalk(schema), schema, value)
+}
+
+function filled(walk: SchemaWalk, schema: unknown, given: Json): Json {
+  if (!isSchema(schema) || !hasDefaults(schema) || referenceName(given) !== undefined) return given
+  let result = given
+  for (const part of listOf(schema['allOf'])) result = filled(walk, part, result)
   for (const union of ['anyOf', 'oneOf']) {
-    const branch = listOf(schema[union]).find((each) => fits(each, filled))
-    if (branch !== undefined) filled = fillDefaults(branch, filled)
+    const branch = listOf(schema[union]).find((each) => walk.fits(each, result, true))
+    result = filled(walk, branch, result)
   }
-  if (Array.isArray(filled)) {
-    const tuple = Array.isArray(schema['items']) ? schema['items'] : listOf(schema['prefixItems'])
-    const rest = Array.isArray(schema['items']) ? undefined : schema['items']
-    return filled.map((item: Json, i) => fillDefaults(tuple[i] ?? rest, item))
-  }
-  if (filled === null || typeof filled !== 'object') return filled
-  const result: Record<string, Json> = {}
-  const properties = isSchema(schema['properties']) ? schema['properties'] : {}
-  for (const [key, item] of Object.entries(filled)) {
-    const patterns = isSchema(schema['patternProperties']) ? Object.entries(schema['patternProperties']) : []
-    const own = Object.hasOwn(properties, key)
-      ? properties[key]
-      : (patterns.find(([pattern]) => new RegExp(pattern, 'u').test(key))?.[1] ?? schema['additionalProperties'])
-    result[key] = fillDefaults(own, item as Json)
-  }
-  for (const [key, property] of Object.entries(properties)) {
+  if (Array.isArray(result)) return result.map((item: Json, i) => filled(walk, itemSchema(schema, i), item))
+  if (result === null || typeof result !== 'object') return result
+  const entries = Object.entries(result).map(([key, item]) => {
+    const parts = fieldSchemas(schema, key)
+    return [key, parts.reduce<Json>((value, part) => filled(walk, part, value), item as Json)]
+  })
+  const whole = Object.fromEntries(entries) as Record<string, Json>
+  for (const [key, field] of Object.entries(isSchema(schema['properties']) ? schema['properties'] : {})) {
     // A default is JSON by the definition of the keyword.
-    if (!Object.hasOwn(result, key) && isSchema(property) && 'default' in property) result[key] = property['default'] as Json
+    if (!Object.hasOwn(whole, key) && isSchema(field) && 'default' in field) whole[key] = field['default'] as Json
   }
-  return result
+  return whole
 }
 
 const withDefaults = new WeakMap<object, boolean>()
@@ -44,40 +39,4 @@ function hasDefaults(schema: unknown): boolean {
   const found = 'default' in schema || Object.values(schema).some(hasDefaults)
   withDefaults.set(schema, found)
   return found
-}
-
-/** Whether a value has the kind, the constants and the keys of a branch. Ranges and patterns are not looked at. */
-function fits(schema: unknown, value: Json): boolean {
-  if (!isSchema(schema)) return schema === true
-  if (referenceName(value) !== undefined) return true
-  if ('const' in schema) return schema['const'] === value
-  if (Array.isArray(schema['enum'])) return schema['enum'].includes(value)
-  if (schema['type'] !== undefined && ![schema['type']].flat().some((type) => hasType(value, String(type)))) return false
-  for (const union of ['anyOf', 'oneOf']) {
-    const branches = listOf(schema[union])
-    if (branches.length > 0 && !branches.some((branch) => fits(branch, value))) return false
-  }
-  if (!listOf(schema['allOf']).every((part) => fits(part, value))) return false
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) return true
-  if (listOf(schema['required']).some((key) => !Object.hasOwn(value, String(key)))) return false
-  const properties = isSchema(schema['properties']) ? schema['properties'] : undefined
-  if (!properties) return true
-  const open = 'additionalProperties' in schema && schema['additionalProperties'] !== false
-  return Object.entries(value).every(([key, item]) => (Object.hasOwn(properties, key) ? fits(properties[key], item as Json) : open))
-}
-
-function hasType(value: Json, type: string): boolean {
-  if (type === 'null') return value === null
-  if (type === 'array') return Array.isArray(value)
-  if (type === 'object') return value !== null && typeof value === 'object' && !Array.isArray(value)
-  if (type === 'integer') return typeof value === 'number' && Number.isInteger(value)
-  return typeof value === type
-}
-
-function isSchema(value: unknown): value is Schema {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : []
 }

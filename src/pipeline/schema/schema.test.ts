@@ -119,3 +119,15 @@ test('defaults are filled in at every depth, in the branch of a union that fits,
     over: { blocks: { from: '$from' }, chunk: 10 },
   })
 })
+
+test('of a union, the branch is meant whose fields the value has, also where a branch is put together of parts', () => {
+  const named = Type.Composite([Type.Object({ name: Type.String() })])
+  const parts = Type.Intersect([
+    named,
+    Type.Object({ size: Type.Optional(Type.Integer({ default: 5 })), kind: Type.Optional(Type.String()) }),
+  ])
+  const other = Type.Object({ key: Type.Optional(Type.String({ default: 'k' })) })
+  const schema = Type.Object({ from: Type.Union([other, parts]) })
+  expect(fillDefaults(schema, { from: { name: 'n', kind: 'x' } })).toEqual({ from: { name: 'n', kind: 'x', size: 5 } })
+  expect(fillDefaults(schema, { from: {} })).toEqual({ from: { key: 'k' } })
+})

@@ -1,8 +1,7 @@
 import type { StepDefinition } from '../../sdk/index.js'
 import { COLUMN_TYPES } from '../../sdk/index.js'
-import { type JsonSchema, referencePattern, tolerant } from './tolerant.js'
-
-export type { JsonSchema } from './tolerant.js'
+import type { JsonSchema } from './schema-walk.js'
+import { referencePattern, tolerant } from './tolerant.js'
 
 /**
  * The JSON Schema (draft 2020-12) of a pipeline file and of a shared file for `imports`, with the `with` of these step
@@ -94,7 +93,7 @@ function step(definitions: readonly StepDefinition[]): JsonSchema {
       },
       ['id', 'type'],
     ),
-    ...(definitions.length > 0 ? { allOf: definitions.map(withOf) } : {}),
+    allOf: definitions.length > 0 ? definitions.map(withOf) : undefined,
   }
 }
 
@@ -102,7 +101,7 @@ function step(definitions: readonly StepDefinition[]): JsonSchema {
 function withOf(definition: StepDefinition): JsonSchema {
   return {
     if: { properties: { type: { const: definition.type } }, required: ['type'] },
-    then: { properties: { with: tolerant(definition.config) }, ...(wantsWith(definition) ? { required: ['with'] } : {}) },
+    then: { properties: { with: tolerant(definition.config) }, required: wantsWith(definition) ? ['with'] : undefined },
   }
 }
 
@@ -275,5 +274,5 @@ function named(value: JsonSchema, description: string): JsonSchema {
 }
 
 function map(properties: Readonly<Record<string, JsonSchema>>, required: readonly string[] = []): JsonSchema {
-  return { type: 'object', additionalProperties: false, properties, ...(required.length > 0 ? { required } : {}) }
+  return { type: 'object', additionalProperties: false, properties, required: required.length > 0 ? required : undefined }
 }

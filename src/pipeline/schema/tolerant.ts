@@ -1,7 +1,5 @@
 import { NAME } from '../../sdk/index.js'
-
-/** A JSON Schema as plain data. */
-export type JsonSchema = { readonly [keyword: string]: unknown }
+import { isSchema, type JsonSchema, listOf } from './schema-walk.js'
 
 /** What a `$name` looks like where it stands for a whole value. */
 export const referencePattern = `^\\$${NAME}$`
@@ -59,7 +57,7 @@ function close(schema: JsonSchema, result: Record<string, unknown>): void {
 
 function namesKeys(schema: unknown): boolean {
   if (!isSchema(schema)) return false
-  const parts = [...(Array.isArray(schema['allOf']) ? schema['allOf'] : []), schema['then'], schema['else']]
+  const parts = [...listOf(schema['allOf']), schema['then'], schema['else']]
   return 'properties' in schema || parts.some(namesKeys)
 }
 
@@ -82,8 +80,4 @@ function mapValues(value: unknown, change: (schema: unknown) => unknown): unknow
 
 function mapList(value: unknown, change: (schema: unknown) => unknown): unknown {
   return Array.isArray(value) ? value.map(change) : value
-}
-
-function isSchema(value: unknown): value is JsonSchema {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

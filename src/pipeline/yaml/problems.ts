@@ -57,7 +57,7 @@ function hider(hidden: ReadonlyMap<string, string>): (problem: Problem) => Probl
   return (problem) => ({
     ...problem,
     message: clean(problem.message),
-    ...(problem.hint === undefined ? {} : { hint: clean(problem.hint) }),
+    hint: problem.hint === undefined ? undefined : clean(problem.hint),
   })
 }
 

@@ -95,7 +95,11 @@ export class TableLoaders {
       await this.#transactions.select(sql`${sqlText(`${insert} RETURNING `)}${boundsOf(watched, undefined)}`),
     )
     if (added === rows.length) return true
-    const changed = sql`SELECT DISTINCT ${boundsOf(watched, 'o', 'pipe_old')}, ${boundsOf(watched, 'n', 'pipe_new')} FROM (${sqlText(typed(table, select, 'duckdb'))}) AS n JOIN ${identifier(table.name)} AS o ON ${sqlText(sameKey(table, 'o', 'n'))} WHERE ${sqlText(differ(table, 'o', 'n'))}`
+    const changed = sql`
+      SELECT DISTINCT ${boundsOf(watched, 'o', 'pipe_old')}, ${boundsOf(watched, 'n', 'pipe_new')}
+      FROM (${sqlText(typed(table, select, 'duckdb'))}) AS n
+      JOIN ${identifier(table.name)} AS o ON ${sqlText(sameKey(table, 'o', 'n'))}
+      WHERE ${sqlText(differ(table, 'o', 'n'))}`
     return (await marks.see(watched, changed)) === 0
   }
 

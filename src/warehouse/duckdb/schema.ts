@@ -30,8 +30,15 @@ function holds(sql: string, type: ColumnType): boolean {
 /** Reads the catalog: every table and view of the file. */
 export const CATALOG = `
 SELECT lower(t.name) AS table_name, t.is_view, c.column_name, c.data_type, NOT c.is_nullable AND c.column_default IS NULL AS required
-FROM (SELECT database_oid, table_oid AS oid, table_name AS name, FALSE AS is_view FROM duckdb_tables() WHERE NOT temporary AND database_name = current_database() AND schema_name = 'main'
-  UNION ALL SELECT database_oid, view_oid, view_name, TRUE FROM duckdb_views() WHERE NOT temporary AND NOT internal AND database_name = current_database() AND schema_name = 'main') AS t
+FROM (
+  SELECT database_oid, table_oid AS oid, table_name AS name, FALSE AS is_view
+  FROM duckdb_tables()
+  WHERE NOT temporary AND database_name = current_database() AND schema_name = 'main'
+  UNION ALL
+  SELECT database_oid, view_oid, view_name, TRUE
+  FROM duckdb_views()
+  WHERE NOT temporary AND NOT internal AND database_name = current_database() AND schema_name = 'main'
+) AS t
 JOIN duckdb_columns() AS c ON c.database_oid = t.database_oid AND c.table_oid = t.oid
 ORDER BY c.column_index`
 

@@ -42,7 +42,12 @@ async function firstBad(
     await session.query('SAVEPOINT pipe_look')
     const found = await session
       .query(
-        `SELECT count(*) FILTER (WHERE ${wrong.length > 0 ? wrong.join(' OR ') : 'FALSE'}) AS bad, count(v) FROM (SELECT ${value} AS v FROM (${stage.source}) AS pipe_row WHERE ${ORDER} >= ${from} AND ${ORDER} < ${to}) AS pipe_values`,
+        `SELECT count(*) FILTER (WHERE ${wrong.length > 0 ? wrong.join(' OR ') : 'FALSE'}) AS bad, count(v)
+        FROM (
+          SELECT ${value} AS v
+          FROM (${stage.source}) AS pipe_row
+          WHERE ${ORDER} >= ${from} AND ${ORDER} < ${to}
+        ) AS pipe_values`,
       )
       .then(
         ({ rows: [row] }) => row?.bad !== '0',

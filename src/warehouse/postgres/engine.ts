@@ -1,6 +1,6 @@
 import type { PostgresAddress } from '../../postgres/address.js'
 import type { PostgresSession } from '../../postgres/session.js'
-import { type Output, quoteIdentifier, type Row, type Statement, type Table } from '../../sdk/index.js'
+import { identifier, type Output, quoteIdentifier, type Row, sql, type Statement, type Table } from '../../sdk/index.js'
 import type { Existing } from '../drift.js'
 import { TOUCHED } from '../ledger.js'
 import type { Bounds } from '../touches.js'
@@ -111,15 +111,13 @@ export class PostgresEngine implements TransactionalEngine<TableLoader> {
 
   async alone(tx: Transaction): Promise<ReadonlySet<string>> {
     const name = { type: { kind: 'text' }, value: this.#schema } as const
-    await tx.rows({ parts: ["SELECT pg_advisory_xact_lock(hashtextextended('pipe prepares ' || ", ', 0))'], params: [name] })
-    await tx.run({ parts: [`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(this.#schema)}`], params: [] })
-    const rows = await tx.rows({
-      parts: [
-        'SELECT c.relname AS name FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = ',
-        " AND c.relkind IN ('r', 'p', 'v', 'm', 'f')",
-      ],
-      params: [name],
-    })
+    await tx.rows(sql`SELECT pg_advisory_xact_lock(hashtextextended('pipe prepares ' || ${name}, 0))`)
+    await tx.run(sql`CREATE SCHEMA IF NOT EXISTS ${identifier(this.#schema)}`)
+    const rows = await tx.rows(sql`
+      SELECT c.relname AS name
+      FROM pg_class AS c
+      JOIN pg_namespace AS n ON n.oid = c.relnamespace
+      WHERE n.nspname = ${name} AND c.relkind IN ('r', 'p', 'v', 'm', 'f')`)
     return new Set(rows.map((row) => String(row.name)))
   }
 

@@ -74,7 +74,11 @@ async function insertMarked(
     added.map(({ pipe_added: _, ...row }) => Object.values(row) as (bigint | null)[]),
   )
   if (added.reduce((sum, row) => sum + Number(row.pipe_added), 0) === length) return true
-  const changed = sql`SELECT DISTINCT ${boundsOf(watched, 'o', 'pipe_old')}, ${boundsOf(watched, 'n', 'pipe_new')} FROM (${sqlText(typed(table, rows, 'postgres'))}) AS n JOIN ${identifier(table.name)} AS o ON ${sqlText(sameKey(table, 'o', 'n'))} WHERE ${sqlText(differ(table, 'o', 'n'))}`
+  const changed = sql`
+    SELECT DISTINCT ${boundsOf(watched, 'o', 'pipe_old')}, ${boundsOf(watched, 'n', 'pipe_new')}
+    FROM (${sqlText(typed(table, rows, 'postgres'))}) AS n
+    JOIN ${identifier(table.name)} AS o ON ${sqlText(sameKey(table, 'o', 'n'))}
+    WHERE ${sqlText(differ(table, 'o', 'n'))}`
   return (await marks.see(watched, changed)) === 0
 }
 

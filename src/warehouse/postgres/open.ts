@@ -29,9 +29,12 @@ export async function openPostgres({ url, mode }: PostgresOptions): Promise<Ware
   try {
     session = await PostgresSession.open(address)
     await refusePooler(address, session)
-    const { rows } = await session.query(
-      "SELECT current_schema() AS schema, current_setting('transaction_read_only') AS read_only, pg_is_in_recovery() AS standby, current_setting('server_version_num')::int >= 140000 AS known",
-    )
+    const { rows } = await session.query(`
+      SELECT
+        current_schema() AS schema,
+        current_setting('transaction_read_only') AS read_only,
+        pg_is_in_recovery() AS standby,
+        current_setting('server_version_num')::int >= 140000 AS known`)
     const [found] = rows
     if (found?.known !== 't') throw new WarehouseOpenError(address.display, 'is older than Postgres 14', 'use a newer server')
     if (mode === 'write' && (found.standby === 't' || found.read_only === 'on'))

@@ -74,7 +74,9 @@ export class Reads {
       const ids = first.fields.map(({ dataTypeID }) => String(dataTypeID))
       const modifiers = first.fields.map(({ dataTypeModifier }) => String(dataTypeModifier))
       const { rows } = await session.query(
-        'SELECT format_type(id, modifier) AS name FROM unnest($1::oid[], $2::int[]) WITH ORDINALITY AS t(id, modifier, n) ORDER BY n',
+        `SELECT format_type(id, modifier) AS name
+        FROM unnest($1::oid[], $2::int[]) WITH ORDINALITY AS t(id, modifier, n)
+        ORDER BY n`,
         [ids, modifiers],
       )
       return first.fields.map((field, i) => {

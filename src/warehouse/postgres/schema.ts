@@ -49,16 +49,28 @@ function fits(sql: string, precision: number, scale: number): boolean {
 
 /** Reads the catalog: every table and view of the schema `$1`. */
 export const CATALOG = `
-SELECT c.relname AS table_name, c.relkind IN ('v', 'm') AS is_view, a.attname AS column_name, format_type(a.atttypid, a.atttypmod) AS data_type,
+SELECT
+  c.relname AS table_name,
+  c.relkind IN ('v', 'm') AS is_view,
+  a.attname AS column_name,
+  format_type(a.atttypid, a.atttypmod) AS data_type,
   a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS required
-FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_attribute AS a ON a.attrelid = c.oid
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_attribute AS a ON a.attrelid = c.oid
 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY c.relname, a.attnum`
 
 /** Reads the unique column sets of every table of the schema `$1`, primary keys first: an upsert can go by these. */
 export const UNIQUE_SETS = `
 SELECT c.relname AS table_name, json_agg(a.attname ORDER BY k.n)::text AS names
-FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, n) JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.attnum
-WHERE n.nspname = $1 AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL AND k.n <= i.indnkeyatts
-GROUP BY c.relname, i.indexrelid, i.indisprimary ORDER BY i.indisprimary DESC`
+FROM pg_index AS i
+JOIN pg_class AS c ON c.oid = i.indrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, n)
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.attnum
+WHERE n.nspname = $1
+  AND i.indisunique AND i.indisvalid AND i.indimmediate
+  AND i.indpred IS NULL AND i.indexprs IS NULL AND k.n <= i.indnkeyatts
+GROUP BY c.relname, i.indexrelid, i.indisprimary
+ORDER BY i.indisprimary DESC`

@@ -113,7 +113,9 @@ export class Transactions {
       const session = await this.#open()
       // The server may not have noticed yet that we are gone. Whatever it still does there ends now, one way or the other.
       await session.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::int AND application_name = current_setting('application_name')",
+        `SELECT pg_terminate_backend(pid)
+        FROM pg_stat_activity
+        WHERE pid = $1::int AND application_name = current_setting('application_name')`,
         [String(old.pid)],
       )
       return (await landed(session, done.result)) ? done : 'absent'
@@ -145,7 +147,15 @@ export class Transactions {
     const looking = await PostgresSession.open(this.#address)
     try {
       const { rows } = await looking.query(
-        "SELECT pid, usename, application_name, state, left(query, 80) AS query, date_trunc('second', clock_timestamp() - xact_start) AS since FROM pg_stat_activity WHERE pid = ANY(pg_blocking_pids($1::int)) ORDER BY xact_start LIMIT 1",
+        // The statement as one line of a message.
+        `SELECT
+          pid, usename, application_name, state,
+          left(trim(regexp_replace(query, '\\s+', ' ', 'g')), 80) AS query,
+          date_trunc('second', clock_timestamp() - xact_start) AS since
+        FROM pg_stat_activity
+        WHERE pid = ANY(pg_blocking_pids($1::int))
+        ORDER BY xact_start
+        LIMIT 1`,
         [String(session.pid)],
       )
       const [row] = rows

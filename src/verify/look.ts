@@ -8,7 +8,7 @@ import type { Check, Difference, Finding } from './report.js'
 import { type Line, lineOf, stretchOf } from './stretches.js'
 
 /** One step as it is looked at: what it would do, what it did, and where its rows lie. */
-export interface StepView {
+export interface StepLook {
   readonly pipeline: Pipeline
   readonly step: Step
   readonly warehouse: LedgerReader
@@ -61,7 +61,7 @@ export class Findings {
 export const MOST = 100
 
 /** The outputs of the step with their tables. */
-export function outputsOf({ pipeline, step }: Pick<StepView, 'pipeline' | 'step'>): { readonly output: Output; readonly table: Table }[] {
+export function outputsOf({ pipeline, step }: Pick<StepLook, 'pipeline' | 'step'>): { readonly output: Output; readonly table: Table }[] {
   return step.outputs.flatMap((output) => {
     const table = pipeline.tables.get(output.table)
     return table ? [{ output, table }] : []
@@ -75,10 +75,10 @@ export interface FilledLine {
 }
 
 /** Each stretch of a table that is the step's own, once. */
-export function linesOf(view: StepView): FilledLine[] {
+export function linesOf(look: StepLook): FilledLine[] {
   const lines = new Map<string, { line: Line; outputs: Output[] }>()
-  for (const { output, table } of outputsOf(view)) {
-    const line = lineOf(output, table, view.plan.wanted)
+  for (const { output, table } of outputsOf(look)) {
+    const line = lineOf(output, table, look.plan.wanted)
     if (!line) continue
     const name = JSON.stringify([table.name, line.column, Object.entries(line.constants).sort()])
     const known = lines.get(name)
@@ -89,7 +89,7 @@ export function linesOf(view: StepView): FilledLine[] {
 }
 
 /** The unit that holds a place of a line, or undefined. Of numbers just that one, unless all of the unit is asked for. */
-export function unitAt({ plan, ledger }: StepView, place: bigint, whole: boolean): string | undefined {
+export function unitAt({ plan, ledger }: StepLook, place: bigint, whole: boolean): string | undefined {
   const found = ledger.find((row) => {
     const stretch = stretchOf(plan.wanted, row)
     return stretch !== undefined && stretch[0] <= place && place <= stretch[1]
@@ -98,7 +98,7 @@ export function unitAt({ plan, ledger }: StepView, place: bigint, whole: boolean
   return plan.axis?.of === 'numbers' && !whole ? nameOf(plan.axis, [place, place]) : found.unit
 }
 
-export async function all(warehouse: StepView['warehouse'], statement: Statement): Promise<Row[]> {
+export async function all(warehouse: StepLook['warehouse'], statement: Statement): Promise<Row[]> {
   const rows: Row[] = []
   for await (const page of warehouse.query(statement)) for (const row of page) rows.push(row)
   return rows

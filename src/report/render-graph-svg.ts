@@ -1,5 +1,6 @@
-import { edges, labels, levels } from './graph.js'
-import type { Pipeline } from '../pipeline.js'
+import type { Pipeline } from '../pipeline/pipeline.js'
+import { edges, levels } from '../pipeline/steps/graph.js'
+import { labels } from './render-graph.js'
 
 const FONT = 13
 const LETTER = FONT * 0.6
