@@ -225,7 +225,8 @@ describe('pipe run pipelines/miners.yaml', () => {
     const plan = JSON.parse((await pipe(['plan', minersFile, '--param', 'from=0', '--json'], here)).out) as {
       steps: { id: string; units: unknown[]; reasons: unknown }[]
     }
-    expect(plan.steps[0]?.units).toEqual([{ unit: '100-149', size: 50, reason: 'reset' }])
+    const piece = { kind: 'stretch', of: 'numbers', from: '100', to: '149', order: 'newest-first' }
+    expect(plan.steps[0]?.units).toEqual([{ unit: '100-149', piece, size: 50, reason: 'reset' }])
     const before = node.log.length
     expect((await pipe(['run', minersFile, '--param', 'from=0'], here)).code).toBe(0)
     expect(callsSince(before).eth_getBlockByNumber).toBe(51)
@@ -255,7 +256,8 @@ steps:
     expect((await pipe(['run', file], { cwd, env })).code).toBe(0)
     writeFileSync(file, yaml('miner', 59))
     const plan = JSON.parse((await pipe(['plan', file, '--json'], { cwd, env })).out) as { steps: { units: unknown[] }[] }
-    expect(plan.steps[0]?.units).toEqual([{ unit: '10-59', size: 50, reason: 'changed: row' }])
+    const piece = { kind: 'stretch', of: 'numbers', from: '10', to: '59', order: 'oldest-first' }
+    expect(plan.steps[0]?.units).toEqual([{ unit: '10-59', piece, size: 50, reason: 'changed: row' }])
     expect((await pipe(['run', file], { cwd, env })).code).toBe(0)
     const { b, _pipe_units: units } = await readDuckdb(join(cwd, 'p.duckdb'))
     expect(b?.rows).toEqual(Array.from({ length: 50 }, (_, i) => ({ n: String(10 + i), v: chain.block(10 + i).miner })))
