@@ -37,13 +37,16 @@ const GROUP = 200
 /** Batches under way at once in a unit, whatever the pool would take. */
 const GROUPS_AT_ONCE = 32
 
+/** Puts the fields of an item into a record. */
+type Fill = (i: number, record: Record<string, unknown>) => void
+
 /**
- * Items that are asked for together. It makes their records and does not hold them: the loop that gives the groups keeps
- * the last one until there is room for the next, and with it every answer that its records were given.
+ * Items that are asked for together. It makes their fields and does not hold them: the loop that gives the groups keeps
+ * the last one until there is room for the next.
  */
 interface Group {
-  /** Of each item: its fields, to which the results of its calls are added. */
-  readonly records: () => Record<string, unknown>[]
+  readonly size: number
+  readonly fields: () => Fill
   /** Names an item in errors and quarantine. */
   key(i: number): string
   readonly covers: readonly [bigint, bigint] | undefined
@@ -95,7 +98,8 @@ async function* groups(ctx: RunContext<Config, never>): AsyncIterable<Group> {
       const edge = newest ? first - size + 1n : first + size - 1n
       const last = newest ? larger(edge, piece.from) : smaller(edge, piece.to)
       const key = (i: number) => String(newest ? first - BigInt(i) : first + BigInt(i))
-      yield { records: () => numbered(first, last), key, covers: newest ? [last, first] : [first, last] }
+      const [from, to] = newest ? [last, first] : [first, last]
+      yield { size: Number(to - from) + 1, fields: () => numbered(first, last), key, covers: [from, to] }
     }
     return
   }
@@ -103,16 +107,20 @@ async function* groups(ctx: RunContext<Config, never>): AsyncIterable<Group> {
     const integers = piece.kind === 'rows' && piece.keys !== undefined
     let edge = integers ? (piece.order === 'newest-first' ? piece.keys[1] : piece.keys[0]) : 0n
     for (let from = 0; from < page.rows.length; from += GROUP) {
-      const records = () => page.rows.slice(from, from + GROUP).map(copy)
+      const size = Math.min(GROUP, page.rows.length - from)
+      const fields = (): Fill => (i, record) => {
+        const row = page.rows[from + i] as Row
+        for (const name in row) record[name] = row[name]
+      }
       const key = (i: number) => page.keys[from + i] ?? ''
       if (!integers) {
-        yield { records, key, covers: undefined }
+        yield { size, fields, key, covers: undefined }
         continue
       }
       // The last one also covers the numbers behind it, which the query does not have.
       const end = piece.order === 'newest-first' ? piece.keys[0] : piece.keys[1]
       const last = from + GROUP >= page.rows.length ? end : BigInt(key(GROUP - 1))
-      yield { records, key, covers: piece.order === 'newest-first' ? [last, edge] : [edge, last] }
+      yield { size, fields, key, covers: piece.order === 'newest-first' ? [last, edge] : [edge, last] }
       edge = piece.order === 'newest-first' ? last - 1n : last + 1n
     }
   }
@@ -121,26 +129,51 @@ async function* groups(ctx: RunContext<Config, never>): AsyncIterable<Group> {
 const smaller = (a: bigint, b: bigint) => (a < b ? a : b)
 const larger = (a: bigint, b: bigint) => (a > b ? a : b)
 
-/** A record for each number from `first` to `last`, whichever is larger. */
-function numbered(first: bigint, last: bigint): Record<string, unknown>[] {
-  const records: Record<string, unknown>[] = []
+/** An item for each number from `first` to `last`, whichever is larger. */
+function numbered(first: bigint, last: bigint): Fill {
+  const numbers: bigint[] = []
   const step = first <= last ? 1n : -1n
-  for (let number = first; number !== last + step; number += step) {
-    // Empty at first: V8 leaves room for the results of the calls then.
-    const record: Record<string, unknown> = {}
-    record.number = number
-    records.push(record)
+  for (let number = first; number !== last + step; number += step) numbers.push(number)
+  return (i, record) => {
+    record.number = numbers[i]
   }
-  return records
 }
 
-/** One group on its way through the levels of calls. */
-interface Reading {
-  readonly group: Group
-  readonly records: readonly Record<string, unknown>[]
-  readonly errors: Map<number, PipeError>
-  readonly hosts: Set<string>
-  readonly signal: AbortSignal
+/**
+ * One group on its way through the levels of calls. Its answers lie call by call, and `record` shows them of one item at a
+ * time: an object for each of very many items that wait at once would take longer to make and to keep than to fill again.
+ */
+class Reading {
+  readonly errors = new Map<number, PipeError>()
+  readonly hosts = new Set<string>()
+  readonly #fill: Fill
+  readonly #answers: { readonly name: string; readonly values: readonly unknown[] }[] = []
+  // Empty at first: V8 leaves room for the results of the calls then.
+  readonly #record: Record<string, unknown> = {}
+
+  constructor(
+    readonly group: Group,
+    readonly signal: AbortSignal,
+  ) {
+    this.#fill = group.fields()
+  }
+
+  /** The fields of an item and what its calls gave so far. It holds until the next item is asked for. */
+  record(i: number): Records {
+    const record = this.#record
+    this.#fill(i, record)
+    for (const { name, values } of this.#answers) record[name] = values[i]
+    return record
+  }
+
+  /** What a call gave, by item. Undefined for items that have an error. */
+  answers(name: string): readonly unknown[] {
+    return this.#answers.find((answers) => answers.name === name)?.values ?? []
+  }
+
+  add(name: string, values: readonly unknown[]): void {
+    this.#answers.push({ name, values })
+  }
 }
 
 async function createReader(ctx: RunContext<Config, never>) {
@@ -156,9 +189,8 @@ async function createReader(ctx: RunContext<Config, never>) {
     : undefined
 
   const read = async (group: Group, signal: AbortSignal): Promise<Batch<never>> => {
-    const { covers } = group
-    const records = group.records()
-    const reading: Reading = { group, records, errors: new Map(), hosts: new Set(), signal }
+    const { covers, size } = group
+    const reading = new Reading(group, signal)
     const { errors, hosts } = reading
     for (const level of stages) await askLevel(level, reading)
     const rows = makeRows(reading)
@@ -166,7 +198,7 @@ async function createReader(ctx: RunContext<Config, never>) {
     const failed = [...errors].map(([i, error]) => ({ key: group.key(i), error }))
     return {
       rows,
-      progress: { done: records.length - failed.length },
+      progress: { done: size - failed.length },
       endpoints: [...hosts],
       ...(covers
         ? { covers: unit.piece.kind === 'stretch' || (unit.piece.kind === 'rows' && unit.piece.redo) ? without(covers, failed) : [covers] }
@@ -176,21 +208,20 @@ async function createReader(ctx: RunContext<Config, never>) {
     }
   }
 
-  const askLevel = async (level: readonly CompiledCall[], { records, errors, hosts, signal }: Reading): Promise<void> => {
+  const askLevel = async (level: readonly CompiledCall[], reading: Reading): Promise<void> => {
+    const { errors, hosts, signal } = reading
+    const { size } = reading.group
     const asked: RpcCall[] = []
     const highest: Highest = { block: undefined }
-    // Of each wanted answer: item, call, and where the answer will be. Side by side, since there are very many.
-    const items: number[] = []
-    const callsOf: CompiledCall[] = []
-    const places: (number | Answer)[] = []
-    for (let i = 0; i < records.length; i++) {
+    // Of each call by item: where its answer will be, then the answer itself.
+    const found = level.map(() => new Array<unknown>(size))
+    for (let i = 0; i < size; i++) {
       if (errors.has(i)) continue
-      for (const call of level) {
+      const record = reading.record(i)
+      for (let c = 0; c < level.length; c++) {
+        const call = level[c] as CompiledCall
         try {
-          const place = answers.take(call.build(records[i] as Records, highest), asked)
-          items.push(i)
-          callsOf.push(call)
-          places.push(place)
+          ;(found[c] as unknown[])[i] = answers.take(call.build(record, highest), asked)
         } catch (error) {
           errors.set(
             i,
@@ -199,37 +230,44 @@ async function createReader(ctx: RunContext<Config, never>) {
         }
       }
     }
+    // `take` gave the places, and nothing else is in `found` yet.
+    const places = found as (number | Answer | undefined)[][]
     const { block } = highest
-    const found = asked.length > 0 ? await answers.ask(asked, () => rpc.batch(asked, { signal, block })) : undefined
-    for (const host of found?.endpoints ?? []) hosts.add(host)
+    const given = asked.length > 0 ? await answers.ask(asked, () => rpc.batch(asked, { signal, block })) : undefined
+    for (const host of given?.endpoints ?? []) hosts.add(host)
     // Answers that another batch of this unit asked for.
-    await answers.settled(places)
-    for (let n = 0; n < items.length; n++) {
-      const item = items[n] as number
-      const call = callsOf[n] as CompiledCall
-      const place = places[n] as number | Answer
-      const error = typeof place === 'number' ? found?.errors?.get(place) : place.error
-      if (error) {
-        errors.set(item, error)
-        continue
-      }
-      try {
-        ;(records[item] as Record<string, unknown>)[call.name] = call.decode(typeof place === 'number' ? found?.values[place] : place.value)
-      } catch (failure) {
-        errors.set(item, isPipeError(failure) ? failure : new RowShapeError(`call ${call.name}: ${(failure as Error).message}`, failure))
+    for (const of of places) await answers.settled(of)
+    for (let i = 0; i < size; i++) {
+      for (let c = 0; c < level.length; c++) {
+        const place = places[c]?.[i]
+        if (place === undefined) continue
+        const error = typeof place === 'number' ? given?.errors?.get(place) : place.error
+        if (error) {
+          errors.set(i, error)
+          continue
+        }
+        const call = level[c] as CompiledCall
+        try {
+          ;(found[c] as unknown[])[i] = call.decode(typeof place === 'number' ? given?.values[place] : place.value)
+        } catch (failure) {
+          errors.set(i, isPipeError(failure) ? failure : new RowShapeError(`call ${call.name}: ${(failure as Error).message}`, failure))
+        }
       }
     }
+    for (let c = 0; c < level.length; c++) reading.add((level[c] as CompiledCall).name, found[c] as unknown[])
   }
 
   /** All rows of an item, or none and an error. */
-  const makeRows = ({ group, records, errors }: Reading): Record<string, Row[]> => {
+  const makeRows = (reading: Reading): Record<string, Row[]> => {
+    const { group, errors } = reading
     const lists = makers.map((): Row[] => [])
     const before = makers.map(() => 0)
-    for (let i = 0; i < records.length; i++) {
+    for (let i = 0; i < group.size; i++) {
       if (errors.has(i)) continue
+      const record = reading.record(i)
       for (let m = 0; m < lists.length; m++) before[m] = (lists[m] as Row[]).length
       try {
-        for (let m = 0; m < lists.length; m++) makers[m]?.make(records[i] as Records, lists[m] as Row[])
+        for (let m = 0; m < lists.length; m++) makers[m]?.make(record, lists[m] as Row[])
       } catch (error) {
         for (let m = 0; m < lists.length; m++) (lists[m] as Row[]).length = before[m] as number
         errors.set(
@@ -242,13 +280,6 @@ async function createReader(ctx: RunContext<Config, never>) {
   }
 
   return { read }
-}
-
-/** An object that takes more fields. One made by spreading takes fifty times longer to take the next. */
-function copy(input: Records): Record<string, unknown> {
-  const record: Record<string, unknown> = {}
-  for (const name in input) record[name] = input[name]
-  return record
 }
 
 interface Answer {
@@ -297,11 +328,11 @@ class Answers {
     return asking
   }
 
-  async settled(places: readonly (number | Answer)[]): Promise<void> {
+  async settled(places: readonly (number | Answer | undefined)[]): Promise<void> {
     if (!this.#known) return
     let waiting: Promise<unknown> | undefined
     for (const place of places) {
-      if (typeof place !== 'number' && place.asking && place.asking !== waiting) await (waiting = place.asking)
+      if (typeof place === 'object' && place.asking && place.asking !== waiting) await (waiting = place.asking)
     }
   }
 }
@@ -320,14 +351,15 @@ function levels(calls: readonly CompiledCall[]): CompiledCall[][] {
 
 /** Refuses blocks that are not the asked ones or do not follow each other, and gives the links to the unit's neighbours. */
 function checkChain(
-  { group, records, errors }: Reading,
+  reading: Reading,
   header: string,
   piece: RunContext<Config, never>['unit']['piece'],
 ): { parentHash?: string; lastHash?: string } {
   if (piece.kind !== 'stretch') return {}
+  const { group, errors } = reading
   const byNumber = new Map<bigint, { hash?: unknown; parentHash?: unknown }>()
-  records.forEach((record, i) => {
-    const block = record[header] as { number?: unknown; hash?: unknown; parentHash?: unknown } | undefined
+  reading.answers(header).forEach((answer, i) => {
+    const block = answer as { number?: unknown; hash?: unknown; parentHash?: unknown } | undefined
     if (errors.has(i) || !block) return
     const number = BigInt(group.key(i))
     if (typeof block.number === 'string' && BigInt(block.number) !== number)

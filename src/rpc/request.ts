@@ -25,19 +25,32 @@ export class CallRequest extends Exchange {
     return at(at(this.segments, i).calls, at(this.indexes, i))
   }
 
-  /** The JSON text. One call goes without brackets, for nodes that know no batches. */
+  /**
+   * The JSON text. One call goes without brackets, for nodes that know no batches. It grows by one piece after the other: a
+   * template would make a text of its own of every call before that is added.
+   */
   body(prefixes: Map<string, string>): string {
     const { segments, indexes, base } = this
     const count = segments.length
     let body = count === 1 ? '' : '['
+    let before: readonly (string | boolean)[] = []
     for (let i = 0; i < count; i++) {
       const call = at(at(segments, i).calls, at(indexes, i))
       let prefix = prefixes.get(call.method)
       if (prefix === undefined) {
-        prefix = `,"method":${JSON.stringify(call.method)},"params":`
+        prefix = `,"method":${JSON.stringify(call.method)},"params":[`
         prefixes.set(call.method, prefix)
       }
-      body += `${i > 0 ? ',' : ''}{"jsonrpc":"2.0","id":${base + i}${prefix}${paramsText(call.params)}}`
+      body += i === 0 ? '{"jsonrpc":"2.0","id":' : ',{"jsonrpc":"2.0","id":'
+      body += base + i
+      body += prefix
+      if (arePlain(call.params, before)) {
+        body = withPlain(body, call.params)
+        before = call.params
+      } else {
+        body += anyText(call.params).slice(1)
+        body += '}'
+      }
     }
     return count === 1 ? body : `${body}]`
   }
@@ -50,16 +63,27 @@ export class CallRequest extends Exchange {
 /** Texts that are the same in JSON: quantities, addresses, hashes, tags. */
 const PLAIN = /^\w*$/
 
-/** `JSON.stringify`, which takes longer for a short list than to write it down. */
-function paramsText(params: readonly unknown[]): string {
-  let text = '['
+/** Whether all params can be written down as they are. `plain`: some that can. Most calls share those that cost a look. */
+function arePlain(params: readonly unknown[], plain: readonly (string | boolean)[]): params is readonly (string | boolean)[] {
   for (let i = 0; i < params.length; i++) {
     const param = params[i]
-    if (typeof param === 'string' && PLAIN.test(param)) text += i === 0 ? `"${param}"` : `,"${param}"`
-    else if (typeof param === 'boolean') text += i === 0 ? String(param) : `,${param}`
-    else return anyText(params)
+    if (typeof param === 'boolean' || (typeof param === 'string' && (param === plain[i] || PLAIN.test(param)))) continue
+    return false
   }
-  return `${text}]`
+  return true
+}
+
+/** Adds params to a text that ends in their opening bracket, and closes them and the call. */
+function withPlain(text: string, params: readonly (string | boolean)[]): string {
+  let quoted = false
+  for (let i = 0; i < params.length; i++) {
+    const param = at(params, i)
+    if (i > 0) text += quoted ? '",' : ','
+    quoted = typeof param === 'string'
+    if (quoted) text += '"'
+    text += param
+  }
+  return text + (quoted ? '"]}' : ']}')
 }
 
 function anyText(params: readonly unknown[]): string {

@@ -33,6 +33,7 @@ export interface Taker {
 
 /** Where the waiting calls of a segment are. */
 interface Place {
+  readonly segment: Segment
   /** First call that was never taken. */
   next: number
   /** Calls to be sent again now. */
@@ -61,8 +62,8 @@ export class StepQueue {
   readonly roomWaiters = new Set<() => void>()
   /** Segments without an end. */
   readonly #places = new Map<Segment, Place>()
-  /** Segments with calls to be sent, in order. */
-  readonly #queue: Segment[] = []
+  /** Of segments with calls to be sent, in order. */
+  readonly #queue: Place[] = []
   #delayed: Delayed[] = []
   #waiting = 0
   #under = 0
@@ -98,8 +99,9 @@ export class StepQueue {
       this.#places.delete(segment)
       end(outcome)
     })
-    this.#places.set(segment, { next: 0, again: [], queued: true, behindSince: undefined })
-    this.#queue.push(segment)
+    const place: Place = { segment, next: 0, again: [], queued: true, behindSince: undefined }
+    this.#places.set(segment, place)
+    this.#queue.push(place)
     this.#waiting += calls.length
     return segment
   }
@@ -109,16 +111,16 @@ export class StepQueue {
     const taken: Taken = { segments: [], indexes: [] }
     let i = 0
     while (i < this.#queue.length && taken.segments.length < taker.most) {
-      const segment = at(this.#queue, i)
-      const place = this.#place(segment)
+      const place = at(this.#queue, i)
+      const { segment } = place
       if (segment.block !== undefined && !taker.has(segment.block)) {
         place.behindSince ??= now
         i++
         continue
       }
       place.behindSince = undefined
-      const alone = place.again.length > 0 && this.#takeAgain(segment, place, taker, taken)
-      if (!alone) this.#takeFresh(segment, place, taker, taken)
+      const alone = place.again.length > 0 && this.#takeAgain(place, taker, taken)
+      if (!alone) this.#takeFresh(place, taker, taken)
       if (place.next === segment.calls.length && place.again.length === 0) {
         place.queued = false
         this.#queue.splice(i, 1)
@@ -151,7 +153,7 @@ export class StepQueue {
       this.#waiting++
       if (place.queued) continue
       place.queued = true
-      this.#queue.unshift(segment)
+      this.#queue.unshift(place)
     }
   }
 
@@ -176,10 +178,10 @@ export class StepQueue {
 
   /** Queued segments that were passed over for their block, with the time since then. */
   behind(): readonly { readonly segment: Segment; readonly block: bigint; readonly since: number }[] {
-    return this.#queue.flatMap((segment) => {
-      const since = this.#place(segment).behindSince
-      return since === undefined || segment.block === undefined ? [] : [{ segment, block: segment.block, since }]
-    })
+    const found = []
+    for (const { segment, behindSince } of this.#queue)
+      if (behindSince !== undefined && segment.block !== undefined) found.push({ segment, block: segment.block, since: behindSince })
+    return found
   }
 
   /** Ends a segment before all of its calls are answered. Its calls are in no place any more. */
@@ -187,7 +189,7 @@ export class StepQueue {
     const place = this.#places.get(segment)
     if (!place) return
     if (place.queued) {
-      this.#queue.splice(this.#queue.indexOf(segment), 1)
+      this.#queue.splice(this.#queue.indexOf(place), 1)
       this.#waiting -= segment.calls.length - place.next + place.again.length
     }
     this.#delayed = this.#delayed.flatMap((delayed) => {
@@ -198,7 +200,8 @@ export class StepQueue {
     segment.reject(error)
   }
 
-  #takeFresh(segment: Segment, place: Place, taker: Taker, { segments, indexes }: Taken): void {
+  #takeFresh(place: Place, taker: Taker, { segments, indexes }: Taken): void {
+    const { segment } = place
     if (taker.takesAny) {
       const end = Math.min(segment.calls.length, place.next + taker.most - segments.length)
       for (let index = place.next; index < end; index++) {
@@ -224,7 +227,8 @@ export class StepQueue {
   }
 
   /** Returns true when it took a call that must go alone. */
-  #takeAgain(segment: Segment, place: Place, taker: Taker, { segments, indexes }: Taken): boolean {
+  #takeAgain(place: Place, taker: Taker, { segments, indexes }: Taken): boolean {
+    const { segment } = place
     const rest: number[] = []
     let alone = false
     for (const index of place.again) {
@@ -242,11 +246,6 @@ export class StepQueue {
     }
     place.again = rest
     return alone
-  }
-
-  #place(segment: Segment): Place {
-    // Whatever is in the queue is open: `reject` takes a segment out of both, and its last answer comes when none waits.
-    return this.#places.get(segment) as Place
   }
 }
 
