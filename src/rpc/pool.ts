@@ -97,7 +97,8 @@ class ChainPool implements ChainRpc {
   readonly #queues: StepQueue[] = []
   readonly #closing = new AbortController()
   readonly #stops = new Stops()
-  readonly #under = new Map<Exchange, number>()
+  /** Requests under way, in no order: a handful. */
+  readonly #under: { readonly exchange: Exchange; readonly deadline: number }[] = []
   readonly #shown = new Map<Endpoint, { at: number; batch: number; parallel: number }>()
   readonly #prefixes = new Map<string, string>()
   #nextId = 1
@@ -123,10 +124,14 @@ class ChainPool implements ChainRpc {
       closed: this.#closing.signal,
       genesis: { hash: options.genesis?.toLowerCase(), found: options.onGenesis },
       started: (exchange) => {
-        this.#under.set(exchange, options.clock.monotonic() + this.#around.timeoutMs)
+        this.#under.push({ exchange, deadline: options.clock.monotonic() + this.#around.timeoutMs })
         this.#watch()
       },
-      ended: (exchange) => this.#under.delete(exchange),
+      ended: (exchange) => {
+        const place = this.#under.findIndex((under) => under.exchange === exchange)
+        const last = this.#under.pop()
+        if (last && last.exchange !== exchange) this.#under[place] = last
+      },
       changed: () => this.#pumpSoon(),
       broken: (error) => {
         this.#broken ??= error instanceof Error ? error : new Error(String(error))
@@ -197,7 +202,7 @@ class ChainPool implements ChainRpc {
     const error = new RpcClosedError(this.#options.chain.name)
     this.#closing.abort(error)
     this.#rejectAll(error)
-    for (const queue of this.#queues) for (const go of [...queue.roomWaiters]) go()
+    for (const queue of this.#queues) for (const { go } of queue.roomWaiters.all()) go()
     await Promise.all(this.#endpoints.map((endpoint) => endpoint.close()))
   }
 
@@ -205,17 +210,16 @@ class ChainPool implements ChainRpc {
     if (calls.length === 0) return Promise.resolve({ values: [], errors: undefined, endpoints: [] })
     return new Promise<RpcAnswers>((resolve, reject) => {
       this.#mayGoOn(signal)
-      const stop = (): void => {
-        queue.reject(segment, signal.reason as Error)
-        this.#pumpSoon()
-      }
       if (!this.#busy()) this.#answeredAt = this.#options.clock.monotonic()
       const segment = queue.add(calls, block, (outcome) => {
-        this.#stops.remove(signal, stop)
+        this.#stops.remove(stop)
         if (outcome instanceof Error) reject(outcome)
         else resolve(outcome)
       })
-      this.#stops.add(signal, stop)
+      const stop = this.#stops.add(signal, () => {
+        queue.reject(segment, signal.reason as Error)
+        this.#pumpSoon()
+      })
       this.#pumpSoon()
     })
   }
@@ -225,12 +229,13 @@ class ChainPool implements ChainRpc {
     while (!this.#hasRoom(queue)) {
       await new Promise<void>((resolve) => {
         const go = (): void => {
-          this.#stops.remove(signal, go)
-          queue.roomWaiters.delete(go)
+          this.#stops.remove(stop)
+          queue.roomWaiters.delete(waiter)
           resolve()
         }
-        this.#stops.add(signal, go)
-        queue.roomWaiters.add(go)
+        const stop = this.#stops.add(signal, go)
+        const waiter = { go, index: 0 }
+        queue.roomWaiters.add(waiter)
       })
       this.#mayGoOn(signal)
     }
@@ -271,7 +276,8 @@ class ChainPool implements ChainRpc {
       wakeAt = Math.min(wakeAt, this.#tend(now), this.#send(now))
       wakeAt = Math.min(wakeAt, this.#behind(now))
     }
-    for (const queue of this.#queues) if (queue.roomWaiters.size > 0 && this.#hasRoom(queue)) for (const go of [...queue.roomWaiters]) go()
+    for (const queue of this.#queues)
+      if (queue.roomWaiters.size > 0 && this.#hasRoom(queue)) for (const { go } of queue.roomWaiters.all()) go()
     if (wakeAt < Infinity) this.#wake(wakeAt, now)
   }
 
@@ -415,7 +421,7 @@ class ChainPool implements ChainRpc {
 
   /** Keeps an eye on the deadlines of all requests: one timer for all of them. */
   #watch(): void {
-    if (this.#watching || this.#under.size === 0) return
+    if (this.#watching || this.#under.length === 0) return
     const { timeoutMs } = this.#around
     const { clock } = this.#options
     this.#watching = true
@@ -423,7 +429,7 @@ class ChainPool implements ChainRpc {
       () => {
         this.#watching = false
         const now = clock.monotonic()
-        for (const [late, deadline] of this.#under) if (deadline <= now) late.stop(`no complete answer in ${timeoutMs} ms`)
+        for (const { exchange, deadline } of [...this.#under]) if (deadline <= now) exchange.stop(`no complete answer in ${timeoutMs} ms`)
         this.#watch()
       },
       () => {},
@@ -464,13 +470,13 @@ class ChainPool implements ChainRpc {
   }
 
   async #unlessStopped(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
-    let stop = (): void => {}
-    const stopped = new Promise<void>((resolve) => (stop = resolve))
-    this.#stops.add(signal, stop)
+    let go = (): void => {}
+    const stopped = new Promise<void>((resolve) => (go = resolve))
+    const stop = this.#stops.add(signal, go)
     try {
       await Promise.race([work, stopped])
     } finally {
-      this.#stops.remove(signal, stop)
+      this.#stops.remove(stop)
     }
   }
 }

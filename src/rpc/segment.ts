@@ -15,22 +15,43 @@ export interface CallState {
   last: { readonly endpoint: string; readonly text: string } | undefined
 }
 
-/** The calls of one `batch` with the answers that have come. Where its calls wait is known to the `StepQueue` alone. */
+/** Where the waiting calls of a segment are. */
+export interface Place {
+  readonly segment: Segment
+  /** Counts the segments of a queue as they come. */
+  readonly number: number
+  /** First call that was never taken. */
+  next: number
+  /** Calls to be sent again now. */
+  again: number[]
+  queued: boolean
+  /** Since when it was passed over for its block. */
+  behindSince: number | undefined
+  /** Of the `Bag` that it lies in. */
+  index: number
+}
+
+/** The calls of one `batch` with the answers that have come. Where its calls wait is the matter of its `StepQueue` alone. */
 export class Segment {
-  readonly values: unknown[]
+  /** Undefined once it has its end. Only its `StepQueue` sets it. */
+  place: Place | undefined
+  /** None once all are answered: old objects that nothing uses any more may refer to this one, and would keep them. */
+  calls: readonly RpcCall[]
+  values: unknown[]
   errors: Map<number, PipeError> | undefined
   readonly hosts: string[] = []
   readonly states = new Map<number, CallState>()
-  readonly #end: (outcome: RpcAnswers | Error) => void
+  #end: (outcome: RpcAnswers | Error) => void
   #settled = false
   #left: number
 
   constructor(
-    readonly calls: readonly RpcCall[],
+    calls: readonly RpcCall[],
     /** The highest block that the answers depend on. */
     readonly block: bigint | undefined,
     end: (outcome: RpcAnswers | Error) => void,
   ) {
+    this.calls = calls
     this.values = new Array<unknown>(calls.length)
     this.#left = calls.length
     this.#end = end
@@ -64,6 +85,13 @@ export class Segment {
   #one(): void {
     if (--this.#left > 0) return
     this.#settled = true
-    this.#end({ values: this.values, errors: this.errors, endpoints: this.hosts })
+    const end = this.#end
+    const { values, errors, hosts } = this
+    this.#end = ended
+    this.values = []
+    this.calls = []
+    end({ values, errors, endpoints: hosts })
   }
 }
+
+const ended = (): void => undefined

@@ -1,6 +1,7 @@
 import type { PipeError, RpcAnswers, RpcCall } from '../sdk/index.js'
 import { at } from '../net/at.js'
-import { Segment } from './segment.js'
+import { Bag } from './bag.js'
+import { type Place, Segment } from './segment.js'
 
 export interface StepQueueOptions {
   readonly id: string
@@ -31,18 +32,6 @@ export interface Taker {
   choose(segment: Segment, index: number): Choice
 }
 
-/** Where the waiting calls of a segment are. */
-interface Place {
-  readonly segment: Segment
-  /** First call that was never taken. */
-  next: number
-  /** Calls to be sent again now. */
-  again: number[]
-  queued: boolean
-  /** Since when it was passed over for its block. */
-  behindSince: number | undefined
-}
-
 /** Calls to be asked again when their wait is over. */
 interface Delayed extends Taken {
   readonly at: number
@@ -59,14 +48,16 @@ interface Delayed extends Taken {
 export class StepQueue {
   readonly parallel: number
   readonly batch: number
-  readonly roomWaiters = new Set<() => void>()
-  /** Segments without an end. */
-  readonly #places = new Map<Segment, Place>()
+  /** What waits until there is room for further calls. */
+  readonly roomWaiters = new Bag<{ readonly go: () => void; index: number }>()
+  /** Of segments without an end. */
+  readonly #open = new Bag<Place>()
   /** Of segments with calls to be sent, in order. */
   readonly #queue: Place[] = []
   #delayed: Delayed[] = []
   #waiting = 0
   #under = 0
+  #added = 0
 
   constructor(readonly options: StepQueueOptions) {
     this.parallel = Math.max(1, options.parallel ?? Infinity)
@@ -88,19 +79,24 @@ export class StepQueue {
     return this.#queue.length > 0 && this.#under < this.parallel
   }
 
-  /** Segments without an end. */
+  /** Segments without an end, as they came. */
   get open(): readonly Segment[] {
-    return [...this.#places.keys()]
+    return this.#open
+      .all()
+      .sort((a, b) => a.number - b.number)
+      .map(({ segment }) => segment)
   }
 
   /** Queues calls behind all others. `end` is called once, with all answers or with the reason why there are none. */
   add(calls: readonly RpcCall[], block: bigint | undefined, end: (outcome: RpcAnswers | Error) => void): Segment {
     const segment = new Segment(calls, block, (outcome) => {
-      this.#places.delete(segment)
+      segment.place = undefined
+      this.#open.delete(place)
       end(outcome)
     })
-    const place: Place = { segment, next: 0, again: [], queued: true, behindSince: undefined }
-    this.#places.set(segment, place)
+    const place: Place = { segment, number: this.#added++, next: 0, again: [], queued: true, behindSince: undefined, index: 0 }
+    segment.place = place
+    this.#open.add(place)
     this.#queue.push(place)
     this.#waiting += calls.length
     return segment
@@ -121,7 +117,7 @@ export class StepQueue {
       place.behindSince = undefined
       const alone = place.again.length > 0 && this.#takeAgain(place, taker, taken)
       if (!alone) this.#takeFresh(place, taker, taken)
-      if (place.next === segment.calls.length && place.again.length === 0) {
+      if (place.next >= segment.calls.length && place.again.length === 0) {
         place.queued = false
         this.#queue.splice(i, 1)
       } else {
@@ -147,7 +143,7 @@ export class StepQueue {
   giveBack({ segments, indexes }: Readonly<{ segments: readonly Segment[]; indexes: readonly number[] }>): void {
     for (let i = 0; i < segments.length; i++) {
       const segment = at(segments, i)
-      const place = this.#places.get(segment)
+      const { place } = segment
       if (!place) continue
       place.again.push(at(indexes, i))
       this.#waiting++
@@ -159,7 +155,7 @@ export class StepQueue {
 
   /** Keeps calls that were taken until `at`, then puts them before the others. */
   giveBackAt(at: number, calls: Readonly<{ segments: readonly Segment[]; indexes: readonly number[] }>): void {
-    const delayed = only({ at, segments: [...calls.segments], indexes: [...calls.indexes] }, (segment) => this.#places.has(segment))
+    const delayed = only({ at, segments: [...calls.segments], indexes: [...calls.indexes] }, ({ place }) => place !== undefined)
     this.#waiting += delayed.segments.length
     if (delayed.segments.length > 0) this.#delayed.push(delayed)
   }
@@ -186,7 +182,7 @@ export class StepQueue {
 
   /** Ends a segment before all of its calls are answered. Its calls are in no place any more. */
   reject(segment: Segment, error: Error): void {
-    const place = this.#places.get(segment)
+    const { place } = segment
     if (!place) return
     if (place.queued) {
       this.#queue.splice(this.#queue.indexOf(place), 1)
