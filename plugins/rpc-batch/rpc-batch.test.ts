@@ -180,4 +180,27 @@ steps:
         .filter(({ method }) => method === 'eth_getBalance'),
     ).toEqual([])
   })
+
+  it('no request holds more calls than `batch`, also when a param says how many', async () => {
+    const before = node.log.length
+    const { code } = await run(`
+params:
+  size: { type: int, default: 3 }
+tables:
+  t: { columns: { n: bigint, b: uint256 }, key: [n] }
+steps:
+  - id: t
+    type: rpc-batch
+    chain: ethereum
+    into: t
+    with:
+      over: { blocks: { from: 1, to: 20 } }
+      calls: { b: { method: eth_getBalance, params: ["${token}", $number] } }
+      row: { n: number, b: b }
+      batch: $size
+`)
+    expect(code).toBe(0)
+    const sizes = node.log.slice(before).flatMap(({ calls }) => (calls[0]?.method === 'eth_getBalance' ? [calls.length] : []))
+    expect(Math.max(...sizes)).toBe(3)
+  })
 })

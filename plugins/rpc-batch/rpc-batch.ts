@@ -64,7 +64,7 @@ steps:
 
   names: namesOf,
   check: checkConfig,
-  rpc: ({ batch }) => ({ batch: typeof batch === 'number' ? batch : undefined }),
+  rpc: ({ batch }) => ({ batch }),
   outputs: outputsOf,
 
   async *plan(ctx): AsyncIterable<Wanted> {

@@ -87,7 +87,7 @@ async function runCheckUnit(
   const context = runContext({
     step: services.stepContext(plan),
     unit,
-    ports: { rpc: services.rpc(step), http: services.http(step), head: () => services.head(step) },
+    ports: { rpc: services.rpc(step, plan.config), http: services.http(step), head: () => services.head(step) },
     signal,
     user: `step ${step.id}, which closes,`,
   })

@@ -138,7 +138,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
   const { committer, slots } = services
   const byRequests = definition.parallel === 'requests'
   const width = byRequests || step.parallel === undefined ? (definition.units ?? UNITS_AT_ONCE) : step.parallel
-  const rpc = services.rpc(step)
+  const rpc = services.rpc(step, plan.config)
   const source = services.source(plan)
   const join = joinRule(services, plan)
   const context = services.stepContext(plan)

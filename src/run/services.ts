@@ -3,6 +3,7 @@ import type {
   Clock,
   HttpClient,
   InputPage,
+  Json,
   LedgerRow,
   LedgerStep,
   PlanContext,
@@ -35,8 +36,8 @@ export interface RunOptions {
   readonly given: Readonly<Record<string, string>>
   readonly select: readonly string[] | undefined
   readonly limit: number | undefined
-  /** The endpoints of a chain as one step sees them. */
-  rpc(step: Step): RpcPool
+  /** The endpoints of a chain as one step sees them. `config`: its `with` with every param put in. */
+  rpc(step: Step, config: Json): RpcPool
   /** The REST source of a step. */
   http(step: Step): HttpClient
   /** Takes secrets out of a text. */

@@ -322,7 +322,7 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
   inputs?(ctx: CheckContext<Static<C>>): readonly StepInput[]
   /**
    * What its `with` says of JSON-RPC requests, for the lane of the step. `batch`: the most calls that one request may hold;
-   * without it, as many as the endpoint takes. Asked before any value is known: a field may still be a `$name`.
+   * without it, as many as the endpoint takes.
    */
   rpc?(config: Static<C>): { readonly batch?: number }
   /** Where rows go. Default: all columns into `into`. */

@@ -1,6 +1,6 @@
 import type { Endpoint, Pipeline, Step } from '../pipeline/pipeline.js'
 import type { ChainRpc } from '../rpc/pool.js'
-import type { LedgerReader, RpcPool, RunFact, Warehouse } from '../sdk/index.js'
+import type { Json, LedgerReader, RpcPool, RunFact, Warehouse } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import { lazyLane } from './lazy-lane.js'
 import type { Surroundings } from './surroundings.js'
@@ -9,7 +9,8 @@ import type { Surroundings } from './surroundings.js'
 export interface Chains {
   /** Asks for the head each time: `createMoment` keeps it for a round. */
   head(chain: string): Promise<bigint>
-  lane(step: Step): RpcPool
+  /** `config`: the step's `with` with every param put in. */
+  lane(step: Step, config: Json): RpcPool
   /** Writes down what was found out about the endpoints. */
   remember(): Promise<void>
   close(): Promise<void>
@@ -61,7 +62,7 @@ export function openChains({ pipeline, warehouse, state, surroundings, signal, e
   }
   return {
     head: async (name) => (await open(name)).head(signal),
-    lane: (step) => lazyLane(step, open),
+    lane: (step, config) => lazyLane(step, config, open),
     remember: async () => {
       if (standIn !== undefined) return
       const at = clock.now()

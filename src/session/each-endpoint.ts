@@ -1,6 +1,6 @@
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import type { ChainRpc } from '../rpc/pool.js'
-import type { LedgerReader } from '../sdk/index.js'
+import type { Json, LedgerReader } from '../sdk/index.js'
 import type { Fetcher } from '../verify/sample.js'
 import { lazyLane } from './lazy-lane.js'
 import type { Surroundings } from './surroundings.js'
@@ -34,9 +34,9 @@ export class EachEndpoint {
     }
   }
 
-  of(step: Step): Fetcher[] {
+  of(step: Step, config: Json): Fetcher[] {
     const pools = this.#chains.get(step.chain ?? '') ?? []
-    return pools.map(({ host, rpc }) => ({ host, rpc: lazyLane(step, () => Promise.resolve(rpc)) }))
+    return pools.map(({ host, rpc }) => ({ host, rpc: lazyLane(step, config, () => Promise.resolve(rpc)) }))
   }
 
   async close(): Promise<void> {

@@ -2,14 +2,14 @@ import type { Step } from '../pipeline/pipeline.js'
 import type { StepQueueOptions } from '../rpc/step-queue.js'
 import type { ChainRpc } from '../rpc/pool.js'
 import { StepWithoutChainError } from '../run/run.js'
-import type { RpcPool } from '../sdk/index.js'
+import type { Json, RpcPool } from '../sdk/index.js'
 
-/** The endpoints of a step's chain as the step sees them, opened with its first call. */
-export function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>): RpcPool {
+/** The endpoints of a step's chain as the step sees them, opened with its first call. `config`: its `with` with every param put in. */
+export function lazyLane(step: Step, config: Json, open: (chain: string) => Promise<ChainRpc>): RpcPool {
   let lane: Promise<RpcPool> | undefined
   const get = (): Promise<RpcPool> => {
     if (step.chain === undefined) throw new StepWithoutChainError(step.id)
-    return (lane ??= open(step.chain).then((rpc) => rpc.forStep(optionsOf(step))))
+    return (lane ??= open(step.chain).then((rpc) => rpc.forStep(optionsOf(step, config))))
   }
   return {
     batch: async (calls, options) => (await get()).batch(calls, options),
@@ -18,9 +18,9 @@ export function lazyLane(step: Step, open: (chain: string) => Promise<ChainRpc>)
   }
 }
 
-function optionsOf({ id, parallel, retry, definition, with: config }: Step): StepQueueOptions {
+function optionsOf({ id, parallel, retry, definition }: Step, config: Json): StepQueueOptions {
   const { attempts, waitMs, maxWaitMs } = retry
-  // `with` was checked against the schema that the definition's `rpc` has its type from.
+  // It was checked against the schema that the definition's `rpc` has its type from.
   const { batch } = definition.rpc?.(config as never) ?? {}
   return { id, parallel, batch, attempts, waitMs, maxWaitMs }
 }

@@ -143,7 +143,7 @@ async function runConnected(
           given: request.params,
           select: request.select,
           limit: request.limit,
-          rpc: (step) => chains.lane(step),
+          rpc: (step, config) => chains.lane(step, config),
           http: (step) => sources.client(step),
           redact,
           heartbeat,

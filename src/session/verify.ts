@@ -53,7 +53,7 @@ export async function verify({ warehouse, chains, surroundings }: VerifyWith, re
       now: present.now,
       step: request.step,
       sample: request.sample,
-      fetchers: (step) => endpoints.of(step),
+      fetchers: (step, config) => endpoints.of(step, config),
       random,
       signal,
     })

@@ -2,6 +2,7 @@ import {
   type Batch,
   type InputPage,
   isPipeError,
+  type Json,
   type Piece,
   type PlanContext,
   type Random,
@@ -37,7 +38,7 @@ export interface SampleOptions {
   readonly number: number
   readonly moment: Moment
   context(): PlanContext<never>
-  fetchers(step: Step): readonly Fetcher[]
+  fetchers(step: Step, config: Json): readonly Fetcher[]
   readonly random: Random
   readonly signal: AbortSignal
 }
@@ -74,7 +75,7 @@ interface Sample {
 async function fetchAgain(options: SampleOptions, findings: Findings): Promise<VerifiedStep['sampled']> {
   const { look, number, random } = options
   const { step, plan } = look
-  const fetchers = options.fetchers(step)
+  const fetchers = options.fetchers(step, plan.config)
   if (fetchers.length === 0) {
     findings.notes.add('not sampled: it has no chain')
     return { units: 0, rows: 0 }

@@ -1,4 +1,4 @@
-import { isPipeError, type LedgerReader, type PlanContext, type Random } from '../sdk/index.js'
+import { isPipeError, type Json, type LedgerReader, type PlanContext, type Random } from '../sdk/index.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { planContext, planStep } from '../plan/plan-step.js'
 import type { Moment } from '../plan/scope.js'
@@ -28,8 +28,8 @@ export interface VerifyOptions {
   readonly step: string | undefined
   /** Units of each step to fetch again. */
   readonly sample: number | undefined
-  /** Each endpoint of a step's chain by itself. */
-  fetchers(step: Step): readonly Fetcher[]
+  /** Each endpoint of a step's chain by itself. `config`: its `with` with every param put in. */
+  fetchers(step: Step, config: Json): readonly Fetcher[]
   readonly random: Random
   readonly signal: AbortSignal
 }
