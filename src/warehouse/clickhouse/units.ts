@@ -3,10 +3,10 @@ import { LEDGER, LEDGER_VERSION, QUARANTINE, UNIT_COLUMNS, UNITS } from '../ledg
 import { epochOf, type LedgerChanges } from '../ledger-changes.js'
 import type { Sql } from './sql.js'
 import { DELETED, VERSION } from './ddl.js'
-import { keyOf, ledgerInsert, named } from './ledger-rows.js'
+import { keyOf, named } from './ledger-rows.js'
 import { version } from './versions.js'
 
-/** A row of `_pipe_units` with its version. */
+/** A row of `_pipe_units`, with its version beside its columns, too. */
 export interface UnitRow {
   readonly row: Row
   readonly version: bigint
@@ -27,7 +27,7 @@ export class Units {
     const rows = await this.#sql.all(
       `SELECT ${UNIT_COLUMNS}, ${VERSION} AS version FROM _pipe_units WHERE (pipeline, step, unit) IN ${named(keys)}`,
     )
-    for (const { version: at, ...row } of rows) found.set(keyOf(row), { row, version: BigInt(at as bigint) })
+    for (const row of rows) found.set(keyOf(row), { row, version: BigInt(row.version as bigint) })
     return found
   }
 
@@ -61,8 +61,7 @@ export class Units {
   /** Says that the ledger is of this version of ours. */
   declare(generation: bigint): Promise<void> {
     const row = { id: 1n, version: BigInt(LEDGER_VERSION), epoch: generation }
-    // Without a token: written twice it is the same, and it must come through when something else was written in between.
-    return this.#sql.write(ledgerInsert(LEDGER, [[row, opening(generation)]], false))
+    return this.#sql.insert(LEDGER, [[row, opening(generation)]])
   }
 
   /** Writes rows of `_pipe_units`, each in its version. */

@@ -189,7 +189,6 @@ export class Writer {
       for (const statement of write.sql) own.push(await prepared(statement, tables, this.#versionOf(write, sequence), this.#sql))
       statements.set(write, own)
     }
-    const highest = kept.reduce((most, write) => (this.#versionOf(write, sequence) > most ? this.#versionOf(write, sequence) : most), 0n)
     const at = kept.reduce((latest, write) => (write.at > latest ? write.at : latest), 0n)
     await this.#clear(kept, there, sequence)
     const touches = new Touches(this.#sql, this.#consumers)
@@ -201,7 +200,7 @@ export class Writer {
       await touches.see(table, sql`SELECT 1 AS one ${from} LIMIT 1`, (column) => sql`SELECT ${identifier(column)} AS pipe_time ${from}`)
     }
     for (const part of encoded) if (touches.watched(part.loader.table.name)) await touches.seeRows(part)
-    const mark = () => touches.write(highest, at)
+    const mark = () => touches.write(this.#highest(kept, sequence), at)
     await mark()
     try {
       for (const { stretch, write } of stretches) {
@@ -247,13 +246,13 @@ export class Writer {
   }
 
   async #insert(encoded: Encoded): Promise<void> {
-    if (encoded.rows.length === 0) return
-    const { text, token } = encoded.loader.insert(encoded)
+    const { loader, rows, block } = encoded
+    if (rows.length === 0) return
+    if (block) return this.#sql.load(block)
     try {
-      await this.#sql.write(text, { token })
+      await this.#sql.write(loader.insertSelect(encoded), { insert: true })
     } catch (error) {
-      if (encoded.loader.computed.length === 0) throw error
-      throw (await encoded.loader.diagnose(encoded, (query) => this.#sql.all(query))) ?? error
+      throw (await loader.diagnose(encoded, (query) => this.#sql.all(query))) ?? error
     }
   }
 
@@ -289,9 +288,12 @@ export class Writer {
         return [row, write?.epoch === epochOf(row) && write ? this.#versionOf(write, sequence) : opening(generations?.() ?? 0n)]
       }),
     )
-    if (generations) await this.#drop(drop.filter((row) => there.has(keyOf(row))), generations)
-    const highest = kept.reduce((most, write) => (this.#versionOf(write, sequence) > most ? this.#versionOf(write, sequence) : most), 0n)
-    await this.units.quarantine(changes, highest)
+    if (generations)
+      await this.#drop(
+        drop.filter((row) => there.has(keyOf(row))),
+        generations,
+      )
+    await this.units.quarantine(changes, this.#highest(kept, sequence))
     return new Map(put.map((row) => [keyOf(row), epochOf(row)]))
   }
 
@@ -313,14 +315,23 @@ export class Writer {
     }
   }
 
-  #generationOf({ epoch, ...write }: UnitWrite): bigint | undefined {
-    const opened = this.#opened.get(unitKey(write.step.pipeline, write.step.step, write.unit))
-    return opened?.epoch === epoch ? opened.generation : undefined
+  #generationOf(write: UnitWrite): bigint | undefined {
+    const opened = this.#opened.get(unitOf(write))
+    return opened?.epoch === write.epoch ? opened.generation : undefined
   }
 
   /** The version of the rows that a write brings. Rows that it deletes get the version before. */
   #versionOf(write: UnitWrite, sequence: bigint): bigint {
     return version(this.#generationOf(write) ?? 0n, 2n * sequence + 1n)
+  }
+
+  #highest(writes: readonly UnitWrite[], sequence: bigint): bigint {
+    let highest = 0n
+    for (const write of writes) {
+      const at = this.#versionOf(write, sequence)
+      if (at > highest) highest = at
+    }
+    return highest
   }
 
   /** The versions of the rows that writes bring and of those that they delete. */
