@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { quoteIdentifier } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
@@ -110,8 +112,8 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
   }
 
   const writers = new Pool(() => open(WRITE_SETTINGS, folder), 1)
-  // Rows go by a file: chdb takes statements as text, and bytes in no format but text. One that a kill leaves is written over.
-  const file = join(folder, `pipe_rows_${opened++}`)
+  // Rows go by a file: chdb takes statements as text, and bytes in no format but text.
+  const file = rowsFile(folder)
 
   async function run(text: string, given: WriteOptions, rows?: Uint8Array): Promise<void> {
     const { params = {}, timeoutMs, once } = given
@@ -122,7 +124,7 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
     const work = () =>
       writers.use(async (session) => {
         const how = { format: 'Null' }
-        if (rows) await writeFile(file, rows)
+        if (rows) await writeFile(file, rows, { mode: 0o600 })
         if (Object.keys(params).length === 0) return void (await session.queryAsync(`SET ${set}; ${text}`, how))
         await session.queryAsync(`SET ${set}`, how)
         await session.queryBindAsync(text, params, how)
@@ -153,6 +155,14 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
       ])
     },
   }
+}
+
+/** A name that means itself: `file` of ClickHouse takes one with a pattern in it for all files that fit, and none for no rows. */
+function rowsFile(folder: string): string {
+  const plain = (path: string): boolean => !/[*?{}[\]]|::/.test(path)
+  // The next engine in the folder writes over what a kill left there.
+  if (plain(folder)) return join(folder, `pipe_rows_${opened++}`)
+  return join(plain(tmpdir()) ? tmpdir() : '/tmp', `pipe_rows_${randomUUID()}`)
 }
 
 function loadChdb(display: string): Chdb {

@@ -142,7 +142,7 @@ export class Writer {
       for (const { output } of writes.flatMap((write) => write.rows))
         loaders.set(output, await this.#loaders.of(output, declared(output.table, tables)))
       let sequence = ++this.#sequence
-      // Rows are made into text while the database answers who owns the units. When some are owned by others, it is done again without them.
+      // Rows are encoded while the database answers who owns the units. When some are owned by others, it is done again without them.
       const early = writes.every((write) => this.#generationOf(write) !== undefined) ? this.#encoded(writes, sequence, loaders) : undefined
       const there = await reading
       const kept = writes.filter((write) => epochOf(there.get(unitOf(write))?.row) === write.epoch)
