@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto'
+import { mkdtempSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { quoteIdentifier } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
 import { literal } from '../fill.js'
@@ -118,7 +118,7 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
   async function run(text: string, given: WriteOptions, rows?: Uint8Array): Promise<void> {
     const { params = {}, timeoutMs, once } = given
     // Set before each: those of the statement before are gone then.
-    const set = Object.entries({ max_execution_time: '0', insert_deduplication_token: '', ...writeSettings(given) })
+    const set = Object.entries({ max_execution_time: '0', insert_deduplication_token: '', ...writeSettings(given, text, rows) })
       .map(([name, value]) => `${name} = '${value}'`)
       .join(', ')
     const work = () =>
@@ -145,7 +145,7 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
     load,
     close: async () => {
       await writers.close()
-      await rm(file, { force: true })
+      await rm(plain(folder) ? file : dirname(file), { recursive: true, force: true })
       for (const pool of pools.values()) await pool.close()
       holder.close()
       // A query that was given up goes on inside of chdb, which can't be stopped, and holds the folder as long.
@@ -157,12 +157,13 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
   }
 }
 
-/** A name that means itself: `file` of ClickHouse takes one with a pattern in it for all files that fit, and none for no rows. */
+/** Whether a path means itself: `file` of ClickHouse takes one with a pattern for all files that fit, and none for no rows. */
+const plain = (path: string): boolean => !/[*?{}[\]]|::/.test(path)
+
+/** In the folder of the data, where the next engine writes over what a kill left; else in one of its own. */
 function rowsFile(folder: string): string {
-  const plain = (path: string): boolean => !/[*?{}[\]]|::/.test(path)
-  // The next engine in the folder writes over what a kill left there.
-  if (plain(folder)) return join(folder, `pipe_rows_${opened++}`)
-  return join(plain(tmpdir()) ? tmpdir() : '/tmp', `pipe_rows_${randomUUID()}`)
+  const own = () => mkdtempSync(join(plain(tmpdir()) ? tmpdir() : '/tmp', 'pipe-'))
+  return join(plain(folder) ? folder : own(), `pipe_rows_${opened++}`)
 }
 
 function loadChdb(display: string): Chdb {

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
 
 /** Values of `{p1:Int64}` placeholders as ClickHouse writes them. Null is NULL. */
 export type Params = Readonly<Record<string, string | null>>
@@ -16,7 +16,7 @@ export interface ReadOptions {
 export interface WriteOptions {
   readonly params?: Params
   readonly timeoutMs?: number
-  /** Inserts rows: they are there once, however often it is sent. */
+  /** Inserts rows: the same ones are there once, however often they are sent. */
   readonly insert?: boolean
   /** Running it twice is not the same as running it once: it is not tried again when nobody knows whether it ran. */
   readonly once?: boolean
@@ -95,10 +95,10 @@ export const WRITE_SETTINGS: Readonly<Record<string, string>> = {
   mutations_sync: '2',
 }
 
-/** The settings of one write, however often it is sent. Two inserts of one token into one table are one. */
-export function writeSettings({ insert, timeoutMs }: WriteOptions): Record<string, string> {
+/** The settings of one write. Two inserts of one token into one table are one: the same text and rows, the same token. */
+export function writeSettings({ insert, timeoutMs }: WriteOptions, text: string, rows: Uint8Array | string = ''): Record<string, string> {
   const settings: Record<string, string> = { insert_deduplicate: insert ? '1' : '0' }
-  if (insert) settings.insert_deduplication_token = randomUUID()
+  if (insert) settings.insert_deduplication_token = createHash('sha256').update(text).update(rows).digest('hex')
   if (timeoutMs !== undefined) settings.max_execution_time = String(timeoutMs / 1000)
   return settings
 }

@@ -73,7 +73,7 @@ export function httpEngine(options: HttpOptions): Engine {
 
   async function send(text: string, given: WriteOptions, body?: Uint8Array): Promise<void> {
     const { params, timeoutMs, once } = given
-    const settings = { ...WRITE_SETTINGS, ...quorum, ...sequential, ...writeSettings(given), wait_end_of_query: 1 as const }
+    const settings = { ...WRITE_SETTINGS, ...quorum, ...sequential, ...writeSettings(given, text, body), wait_end_of_query: 1 as const }
     const work = async () => {
       const { stream } = await client.exec({
         query: text,

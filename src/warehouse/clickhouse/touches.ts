@@ -14,7 +14,7 @@ import { TOUCHED } from '../ledger.js'
 import { anyChanged, type Changes, changedValues, changesOf } from './changes.js'
 import { DELETED, VERSION } from './ddl.js'
 import type { Encoded } from './loader.js'
-import { keyOf, named } from './ledger-rows.js'
+import { keyOf, ledgerInsert, named } from './ledger-rows.js'
 import type { Sql } from './sql.js'
 
 /** Column of `_pipe_touched` that tells marks of one unit apart, so that what clears one never clears a later one. */
@@ -94,7 +94,7 @@ export async function writeMarks(sqls: Sql, units: readonly Row[], id: bigint, a
   if (units.length === 0) return
   const marks: Table = { ...TOUCHED, columns: [...TOUCHED.columns, { name: MARK, type: { kind: 'bigint' }, nullable: false }] }
   const rows = units.map((unit): [Row, bigint] => [{ ...unit, at, [MARK]: id }, 0n])
-  await sqls.insert(marks, rows)
+  await sqls.write(ledgerInsert(marks, rows, false))
 }
 
 /** Takes away the marks that units have now, and no later one. */

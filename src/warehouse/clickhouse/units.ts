@@ -3,7 +3,7 @@ import { LEDGER, LEDGER_VERSION, QUARANTINE, UNIT_COLUMNS, UNITS } from '../ledg
 import { epochOf, type LedgerChanges } from '../ledger-changes.js'
 import type { Sql } from './sql.js'
 import { DELETED, VERSION } from './ddl.js'
-import { keyOf, named } from './ledger-rows.js'
+import { keyOf, ledgerInsert, named } from './ledger-rows.js'
 import { version } from './versions.js'
 
 /** A row of `_pipe_units`, with its version beside its columns, too. */
@@ -61,7 +61,8 @@ export class Units {
   /** Says that the ledger is of this version of ours. */
   declare(generation: bigint): Promise<void> {
     const row = { id: 1n, version: BigInt(LEDGER_VERSION), epoch: generation }
-    return this.#sql.insert(LEDGER, [[row, opening(generation)]])
+    // Without a token: written twice it is the same, and it must come through when something else was written in between.
+    return this.#sql.write(ledgerInsert(LEDGER, [[row, opening(generation)]], false))
   }
 
   /** Writes rows of `_pipe_units`, each in its version. */
