@@ -36,12 +36,21 @@ export function declared(name: string, tables: ReadonlyMap<string, Table>): Tabl
   return table
 }
 
+/** A stretch that is deleted, and a write that says so. */
+export interface Deleted {
+  readonly stretch: Stretch
+  readonly table: Table
+  readonly write: UnitWrite
+}
+
 /** The stretches that are deleted first, each once. */
-export function stretches(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>): { stretch: Stretch; table: Table }[] {
-  const found = new Map<string, { stretch: Stretch; table: Table }>()
-  for (const stretch of writes.flatMap((write) => write.deletes)) {
-    const { table, column, from, to, constants } = stretch
-    found.set(JSON.stringify([table, column, String(from), String(to), constants]), { stretch, table: declared(table, tables) })
+export function stretches(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>): Deleted[] {
+  const found = new Map<string, Deleted>()
+  for (const write of writes) {
+    for (const stretch of write.deletes) {
+      const { table, column, from, to, constants } = stretch
+      found.set(JSON.stringify([table, column, String(from), String(to), constants]), { stretch, table: declared(table, tables), write })
+    }
   }
   return [...found.values()]
 }

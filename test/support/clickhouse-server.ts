@@ -1,6 +1,8 @@
+import { writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { atEnd } from './cleanup.js'
 import { temporaryFolder } from './folder.js'
@@ -74,13 +76,22 @@ export async function startClickhouse(): Promise<ClickhouseServer> {
     const result = await (Object.keys(params).length > 0 ? session.queryBindAsync(sql, params, how) : session.queryAsync(sql, how))
     return Buffer.from(result.bytes())
   }
-  const run = async (request: ServerRequest, params: Readonly<Record<string, string | null>>, database: string): Promise<Buffer> => {
+  let sent = 0
+  /** The statement of a request. Rows in a format of bytes, which chdb takes from a file only, are put into one. */
+  const runnable = async (query: string, rows: Buffer): Promise<string> => {
+    const [, insert] = /^(INSERT INTO .*) FORMAT Native$/s.exec(query) ?? []
+    if (insert === undefined) return rows.length === 0 ? query : `${query}\n${rows.toString('utf8')}`
+    const file = join(path, `rows_${sent++}`)
+    await writeFile(file, rows)
+    return `${insert} SELECT * FROM file('${file}', Native)`
+  }
+  const run = async (request: ServerRequest, { rows, params }: Omit<Statement, 'query'>, database: string): Promise<Buffer> => {
     const known = Object.entries(request.settings).filter(([name]) => !HTTP_ONLY.test(name))
     // A session of its own for each request: settings must not outlive it.
     const session = new Chdb(path, { connectionArgs: [...known.map(([name, value]) => `--${name}=${value}`), '--max_threads=2'] })
     try {
       await text(session, `USE \`${database}\``)
-      return await text(session, request.query, params)
+      return await text(session, await runnable(request.query, rows), params)
     } finally {
       session.close()
     }
@@ -88,8 +99,8 @@ export async function startClickhouse(): Promise<ClickhouseServer> {
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url ?? '/', 'http://server')
     const settings = Object.fromEntries(url.searchParams)
-    const { sql, params } = await statement(request, url)
-    const asked = { query: sql, settings }
+    const { query, ...values } = await statement(request, url)
+    const asked = { query, settings }
     log.push(asked)
     const login = Buffer.from((request.headers.authorization ?? '').replace('Basic ', ''), 'base64').toString('utf8')
     if (login !== `${user.name}:${user.password}`)
@@ -101,7 +112,7 @@ export async function startClickhouse(): Promise<ClickhouseServer> {
     if (fault?.kind === 'error') return answer(response, 500, fault.error ?? '')
     if (fault?.kind === 'late') return answer(response, 200, fault.error ?? '')
     try {
-      const body = await run(asked, params, settings.database ?? 'default')
+      const body = await run(asked, values, settings.database ?? 'default')
       if (fault?.kind === 'cut') return void request.socket.resetAndDestroy()
       answer(response, 200, body)
     } catch (error) {
@@ -144,19 +155,35 @@ function answer(response: ServerResponse, status: number, body: string | Buffer)
   response.writeHead(status).end(body)
 }
 
+interface Statement {
+  readonly query: string
+  /** Rows behind the statement. */
+  readonly rows: Buffer
+  readonly params: Readonly<Record<string, string | null>>
+}
+
 /** The statement of a request and its values, from the URL, the body, or a form. */
-async function statement(request: IncomingMessage, url: URL) {
-  const body = (await buffer(request)).toString('utf8')
+async function statement(request: IncomingMessage, url: URL): Promise<Statement> {
+  const body = await buffer(request)
   const values = [...url.searchParams].filter(([name]) => name.startsWith('param_'))
   const boundary = /boundary=(\S+)/.exec(request.headers['content-type'] ?? '')?.[1]
   const parts =
-    boundary === undefined ? [] : body.split(`--${boundary}`).flatMap((part) => /name="([^"]*)"[^]*?\r\n\r\n([^]*)\r\n$/.exec(part) ?? [])
+    boundary === undefined
+      ? []
+      : body
+          .toString('utf8')
+          .split(`--${boundary}`)
+          .flatMap((part) => /name="([^"]*)"[^]*?\r\n\r\n([^]*)\r\n$/.exec(part) ?? [])
   const form: [string, string][] = []
   for (let i = 0; i + 2 < parts.length; i += 3) form.push([parts[i + 1] ?? '', parts[i + 2] ?? ''])
   const inUrl = url.searchParams.get('query') ?? ''
-  const sql = boundary === undefined ? (inUrl === '' ? body : `${inUrl}\n${body}`) : (form.find(([name]) => name === 'query')?.[1] ?? '')
+  const inBody = boundary === undefined ? body.toString('utf8') : (form.find(([name]) => name === 'query')?.[1] ?? '')
   const params = [...values, ...form.filter(([name]) => name.startsWith('param_'))]
-  return { sql, params: Object.fromEntries(params.map(([name, value]) => [name.slice('param_'.length), unescaped(value)])) }
+  return {
+    query: inUrl === '' ? inBody : inUrl,
+    rows: inUrl === '' ? Buffer.alloc(0) : body,
+    params: Object.fromEntries(params.map(([name, value]) => [name.slice('param_'.length), unescaped(value)])),
+  }
 }
 
 /** A value as the interface takes it: with backslashes for what can't stand in it, `\N` for NULL. */

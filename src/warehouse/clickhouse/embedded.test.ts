@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { chdbMissing } from '../../../test/support/clickhouse-server.js'
 import { temporaryFolder } from '../../../test/support/folder.js'
+import { all, output, step, table, write } from '../../../test/support/warehouse.js'
 import { ledgerSpec, warehouseSpec } from '../../../test/support/warehouse-spec.js'
 import { openClickhouse } from './index.js'
 
@@ -19,6 +20,19 @@ describe.skipIf(missing !== undefined)('ClickHouse inside of the process', () =>
   }
   warehouseSpec(engine)
   ledgerSpec(engine)
+
+  test.each(['a{b,c}', "it's *?", 'a :: b'])('takes rows into a folder whose name means something in patterns: %s', async (name) => {
+    const numbers = table('numbers', { n: 'bigint' }, ['n'])
+    const warehouse = await openClickhouse({ url: `chdb:${join(temporaryFolder(), name)}`, mode: 'write' })
+    try {
+      await warehouse.prepare([numbers])
+      await warehouse.open(step, ['u'], 1n)
+      await warehouse.commit([write([{ output: output(numbers), rows: [{ n: 1 }] }])])
+      expect(await all(warehouse, 'SELECT n FROM numbers')).toEqual([{ n: 1n }])
+    } finally {
+      await warehouse.close()
+    }
+  })
 })
 
 test('whether it was tested is said', () => {

@@ -1,5 +1,21 @@
+import { mkdtempSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { type Engine, READ_SETTINGS, type ReadOptions, RESULT_FORMAT, WRITE_SETTINGS, type WriteOptions, writeSettings } from './engine.js'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { quoteIdentifier } from '../../sdk/index.js'
+import { identifiers } from '../ddl.js'
+import { literal } from '../fill.js'
+import {
+  type Block,
+  type Engine,
+  READ_SETTINGS,
+  type ReadOptions,
+  RESULT_FORMAT,
+  WRITE_SETTINGS,
+  type WriteOptions,
+  writeSettings,
+} from './engine.js'
 import { ChdbMissingError, openError, statementError } from './errors.js'
 import { retrying } from './retrying.js'
 
@@ -38,6 +54,9 @@ const PAGE = 2_048
 const READERS = 3
 const LONGEST_CLOSE_MS = 5_000
 
+/** How many engines this process has made: several may have one folder. */
+let opened = 0
+
 /**
  * ClickHouse inside of this process, by the optional package chdb. One process at a time has a folder. A session has its
  * settings from its beginning, so those that read can't write, and no setting of one statement stays for the next.
@@ -46,7 +65,7 @@ const LONGEST_CLOSE_MS = 5_000
  * @throws {WarehouseHeldError} when another process has the folder.
  */
 export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOptions): Engine {
-  const chdb = load(display)
+  const chdb = loadChdb(display)
   const open = (settings: Readonly<Record<string, string>>, folder: string): Session => {
     const all = { max_threads: String(threads), ...settings }
     return new chdb.Session(folder, { connectionArgs: Object.entries(all).map(([name, value]) => `--${name}=${value}`) })
@@ -93,29 +112,40 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
   }
 
   const writers = new Pool(() => open(WRITE_SETTINGS, folder), 1)
-  async function write(text: string, given: WriteOptions = {}): Promise<void> {
-    const { params, timeoutMs, once } = given
-    const work = async () => {
-      const settings = { ...writeSettings(given), ...(timeoutMs === undefined ? {} : { max_execution_time: String(timeoutMs / 1000) }) }
-      // Set before each: those of the statement before are gone then.
-      const set = Object.entries({ max_execution_time: '0', insert_deduplication_token: '', ...settings })
-        .map(([name, value]) => `${name} = '${value}'`)
-        .join(', ')
-      await writers.use(async (session) => {
+  // Rows go by a file: chdb takes statements as text, and bytes in no format but text.
+  const file = rowsFile(folder)
+
+  async function run(text: string, given: WriteOptions, rows?: Uint8Array): Promise<void> {
+    const { params = {}, timeoutMs, once } = given
+    // Set before each: those of the statement before are gone then.
+    const set = Object.entries({ max_execution_time: '0', insert_deduplication_token: '', ...writeSettings(given, text, rows) })
+      .map(([name, value]) => `${name} = '${value}'`)
+      .join(', ')
+    const work = () =>
+      writers.use(async (session) => {
         const how = { format: 'Null' }
-        if (!params || Object.keys(params).length === 0) return void (await session.queryAsync(`SET ${set}; ${text}`, how))
+        if (rows) await writeFile(file, rows, { mode: 0o600 })
+        if (Object.keys(params).length === 0) return void (await session.queryAsync(`SET ${set}; ${text}`, how))
         await session.queryAsync(`SET ${set}`, how)
         await session.queryBindAsync(text, params, how)
       })
-    }
     await retrying(display, once ? [] : waitsMs, work, timeoutMs)
+  }
+
+  function load({ table, columns, bytes }: Block): Promise<void> {
+    const names = identifiers(columns.map(({ name }) => name))
+    const structure = columns.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`).join(', ')
+    const from = `file(${literal(file, 'clickhouse')}, Native, ${literal(structure, 'clickhouse')})`
+    return run(`INSERT INTO ${quoteIdentifier(table)} (${names}) SELECT ${names} FROM ${from}`, { insert: true }, bytes)
   }
 
   return {
     read,
-    write,
+    write: (text, given = {}) => run(text, given),
+    load,
     close: async () => {
       await writers.close()
+      await rm(plain(folder) ? file : dirname(file), { recursive: true, force: true })
       for (const pool of pools.values()) await pool.close()
       holder.close()
       // A query that was given up goes on inside of chdb, which can't be stopped, and holds the folder as long.
@@ -127,7 +157,16 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
   }
 }
 
-function load(display: string): Chdb {
+/** Whether a path means itself: `file` of ClickHouse takes one with a pattern for all files that fit, and none for no rows. */
+const plain = (path: string): boolean => !/[*?{}[\]]|::/.test(path)
+
+/** In the folder of the data, where the next engine writes over what a kill left; else in one of its own. */
+function rowsFile(folder: string): string {
+  const own = () => mkdtempSync(join(plain(tmpdir()) ? tmpdir() : '/tmp', 'pipe-'))
+  return join(plain(folder) ? folder : own(), `pipe_rows_${opened++}`)
+}
+
+function loadChdb(display: string): Chdb {
   try {
     return createRequire(import.meta.url)('chdb') as Chdb
   } catch (error) {

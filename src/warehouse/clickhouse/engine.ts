@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+
 /** Values of `{p1:Int64}` placeholders as ClickHouse writes them. Null is NULL. */
 export type Params = Readonly<Record<string, string | null>>
 
@@ -14,10 +16,17 @@ export interface ReadOptions {
 export interface WriteOptions {
   readonly params?: Params
   readonly timeoutMs?: number
-  /** Two inserts of one token into one table are one. */
-  readonly token?: string
+  /** Inserts rows: the same ones are there once, however often they are sent. */
+  readonly insert?: boolean
   /** Running it twice is not the same as running it once: it is not tried again when nobody knows whether it ran. */
   readonly once?: boolean
+}
+
+/** Rows for a table, in the Native format. */
+export interface Block {
+  readonly table: string
+  readonly columns: readonly { readonly name: string; readonly type: string }[]
+  readonly bytes: Uint8Array
 }
 
 /** ClickHouse, on a server or in this process. Errors are those of `statementError`. */
@@ -29,6 +38,8 @@ export interface Engine {
   read(text: string, options?: ReadOptions): AsyncIterable<readonly string[]>
   /** Runs a statement that gives no rows. Tried again, as it is, while its outcome is not known. */
   write(text: string, options?: WriteOptions): Promise<void>
+  /** Adds rows to their table. Sent again, as they are, while the outcome is not known; they are there once. */
+  load(block: Block): Promise<void>
   close(): Promise<void>
 }
 
@@ -84,7 +95,10 @@ export const WRITE_SETTINGS: Readonly<Record<string, string>> = {
   mutations_sync: '2',
 }
 
-/** The settings of one write. */
-export function writeSettings({ token }: WriteOptions): Record<string, string> {
-  return token === undefined ? { insert_deduplicate: '0' } : { insert_deduplicate: '1', insert_deduplication_token: token }
+/** The settings of one write. Two inserts of one token into one table are one: the same text and rows, the same token. */
+export function writeSettings({ insert, timeoutMs }: WriteOptions, text: string, rows: Uint8Array | string = ''): Record<string, string> {
+  const settings: Record<string, string> = { insert_deduplicate: insert ? '1' : '0' }
+  if (insert) settings.insert_deduplication_token = createHash('sha256').update(text).update(rows).digest('hex')
+  if (timeoutMs !== undefined) settings.max_execution_time = String(timeoutMs / 1000)
+  return settings
 }

@@ -1,7 +1,18 @@
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { ClickHouseLogLevel, createClient, parseError } from '@clickhouse/client'
-import { type Engine, READ_SETTINGS, type ReadOptions, RESULT_FORMAT, WRITE_SETTINGS, type WriteOptions, writeSettings } from './engine.js'
+import { quoteIdentifier } from '../../sdk/index.js'
+import { identifiers } from '../ddl.js'
+import {
+  type Block,
+  type Engine,
+  READ_SETTINGS,
+  type ReadOptions,
+  RESULT_FORMAT,
+  WRITE_SETTINGS,
+  type WriteOptions,
+  writeSettings,
+} from './engine.js'
 import { statementError } from './errors.js'
 import { retrying } from './retrying.js'
 
@@ -60,20 +71,15 @@ export function httpEngine(options: HttpOptions): Engine {
     }
   }
 
-  async function write(text: string, given: WriteOptions = {}): Promise<void> {
+  async function send(text: string, given: WriteOptions, body?: Uint8Array): Promise<void> {
     const { params, timeoutMs, once } = given
+    const settings = { ...WRITE_SETTINGS, ...quorum, ...sequential, ...writeSettings(given, text, body), wait_end_of_query: 1 as const }
     const work = async () => {
       const { stream } = await client.exec({
         query: text,
         ...(params ? { query_params: { ...params } } : {}),
-        clickhouse_settings: {
-          ...WRITE_SETTINGS,
-          ...quorum,
-          ...sequential,
-          ...writeSettings(given),
-          ...(timeoutMs === undefined ? {} : { max_execution_time: timeoutMs / 1000 }),
-          wait_end_of_query: 1,
-        },
+        ...(body ? { values: Readable.from([body]) } : {}),
+        clickhouse_settings: settings,
       })
       // A write gives nothing: what is there is an error that came after the status.
       const rest = (await buffer(Readable.from(stream))).toString('utf8')
@@ -82,7 +88,12 @@ export function httpEngine(options: HttpOptions): Engine {
     await retrying(display, once ? [] : options.waitsMs, work, timeoutMs)
   }
 
-  return { read, write, close: () => client.close() }
+  function load({ table, columns, bytes }: Block): Promise<void> {
+    const names = identifiers(columns.map(({ name }) => name))
+    return send(`INSERT INTO ${quoteIdentifier(table)} (${names}) FORMAT Native`, { insert: true }, bytes)
+  }
+
+  return { read, write: (text, given = {}) => send(text, given), load, close: () => client.close() }
 }
 
 /** The lines of an answer, by chunks. @throws what the server says in place of one: an error that came after the first rows. */

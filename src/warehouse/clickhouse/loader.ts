@@ -1,12 +1,23 @@
-import { createHash } from 'node:crypto'
-import { type Column, type Output, quoteIdentifier, type Row, type Table, typeLabel, type Value, ValueError } from '../../sdk/index.js'
+import {
+  type Column,
+  type ColumnType,
+  type Output,
+  quoteIdentifier,
+  type Row,
+  type Table,
+  typeLabel,
+  type Value,
+  ValueError,
+} from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
 import { SqlError } from '../errors.js'
 import { broughtColumns, checkFilling } from '../fill.js'
 import { sqlType } from '../types.js'
 import { type Computed, computedColumns, type TypeOf, widens } from './compute.js'
 import { DELETED, VERSION } from './ddl.js'
+import type { Block } from './engine.js'
 import { instantText } from './instant-text.js'
+import { constantColumn, nativeBlock, nativeColumn, nativeType, versionColumn } from './native.js'
 import { rowName } from '../row-name.js'
 import { escape, table } from './tsv.js'
 import { held } from './values.js'
@@ -17,38 +28,33 @@ export interface Versioned {
   readonly version: bigint
 }
 
-/** Rows as text, made once and sent as they are, however often. */
+/** Rows of one commit, their values made exact and checked. */
 export interface Encoded {
   readonly loader: TableLoader
-  /** Lines of tab-separated values. */
-  readonly data: string
   readonly rows: readonly Row[]
+  readonly versions: readonly (readonly [version: bigint, rows: number])[]
+  /** The values of each column that rows bring, by row. */
+  readonly values: readonly (readonly Value[])[]
+  /** The rows as they are sent, however often. Undefined where columns are computed. */
+  readonly block: Block | undefined
   /** Rows of which a text was changed so that every warehouse stores it, one entry a text. */
   readonly replaced: readonly Row[]
 }
 
-interface Cell {
-  readonly column: Column
-  readonly exact: (value: unknown) => Value
-  readonly text: (value: Value) => string
-}
-
 /**
- * The way of one output's rows into its table. Rows without computed columns go straight from their lines into the
- * table; others pass through a SELECT, which costs ClickHouse twice as much.
+ * The way of one output's rows into its table. Rows without computed columns go into it as a block, as they are; others
+ * go as lines through a SELECT, which costs ClickHouse several times as much.
  */
 export class TableLoader {
   readonly output: Output
   readonly table: Table
   readonly computed: readonly Computed[]
-  readonly #cells: readonly Cell[]
+  readonly #columns: readonly Column[]
   readonly #known: ReadonlySet<string>
-  /** Constants as the same cells in every line. */
-  readonly #constants: string
+  readonly #name: (row: Row) => string
   readonly #structure: string
   readonly #source: string
   readonly #computesKey: boolean
-  #replaced: (() => void) | undefined
 
   private constructor(output: Output, table: Table, computed: readonly Computed[]) {
     this.output = output
@@ -56,22 +62,22 @@ export class TableLoader {
     this.computed = computed
     const columns = broughtColumns(output, table)
     const constants = Object.entries(output.constants)
-    this.#cells = columns.map((column) => ({ column, exact: held(column, () => this.#replaced?.()), text: cellText(column) }))
+    this.#columns = columns
     this.#known = new Set(columns.map(({ name }) => name))
-    this.#constants = constants.map(([, value]) => `${escape(value)}\t`).join('')
+    this.#name = rowName(table.name, table.key)
     this.#computesKey = table.key.some((name) => name in output.compute)
     const wide = widens(output)
     this.#structure = [
-      ...columns.map((column, i) => `c${i} ${stagedType(column)}`),
+      ...columns.map((column, i) => `c${i} ${nativeType(column)}`),
       ...constants.map((_, i) => `k${i} String`),
       'pipe_version UInt64',
-      ...(computed.length > 0 ? ['pipe_order UInt32'] : []),
+      'pipe_order UInt32',
     ].join(', ')
     this.#source = [
       ...columns.map((column, i) => `${staged(column, `c${i}`, wide)} AS ${quoteIdentifier(column.name)}`),
       ...constants.map(([name], i) => `k${i} AS ${quoteIdentifier(name)}`),
       'pipe_version',
-      ...(computed.length > 0 ? ['pipe_order'] : []),
+      'pipe_order',
     ].join(', ')
   }
 
@@ -83,53 +89,29 @@ export class TableLoader {
 
   /** @throws {ValueError} for a value that does not fit, a required one that is missing, a column that is not known, a key that comes twice. */
   encode(parts: readonly Versioned[]): Encoded {
-    const name = rowName(this.table.name, this.table.key)
-    const keys = this.table.key.map((key) => this.#cells.findIndex(({ column }) => column.name === key)).filter((index) => index >= 0)
-    const seen = this.#computesKey ? undefined : new Set<string>()
+    const rows = parts.length === 1 && parts[0] ? parts[0].rows : parts.flatMap((part) => part.rows)
+    const versions = parts.map((part): [bigint, number] => [part.version, part.rows.length])
     const replaced: Row[] = []
-    const all: Row[] = []
-    const lines: string[] = []
-    const texts: string[] = []
-    let current: Row = {}
-    this.#replaced = () => replaced.push(current)
-    for (const { rows, version } of parts) {
-      const end = `${this.#constants}${version}`
-      for (const row of rows) {
-        current = row
-        for (const column in row) {
-          if (!this.#known.has(column))
-            throw new ValueError(`${name(row)}, column ${column}`, `no such column; rows bring ${[...this.#known].join(', ')}`)
-        }
-        for (let i = 0; i < this.#cells.length; i++) {
-          const cell = this.#cells[i] as Cell
-          texts[i] = cellOf(cell, row, name)
-        }
-        seen?.add(keys.length === 1 ? (texts[keys[0] ?? 0] ?? '') : keys.map((i) => texts[i]).join('\t'))
-        lines.push(this.computed.length > 0 ? `${texts.join('\t')}\t${end}\t${all.length}` : `${texts.join('\t')}\t${end}`)
-        all.push(row)
-      }
-    }
-    // What is left of rows with one key would be chance.
-    if (seen && keys.length > 0 && seen.size !== all.length)
-      throw new Error(`${all.length - seen.size} rows for ${this.table.name} share a key with another of the same commit`)
-    // At once: a text that grows cell by cell is a tree of pieces, and all of them garbage.
-    return { loader: this, data: lines.length === 0 ? '' : `${lines.join('\n')}\n`, rows: all, replaced }
+    this.#checkNames(rows)
+    const values = this.#columns.map((column) => exactValues(column, rows, replaced, this.#name))
+    if (!this.#computesKey) this.#checkKeys(values, rows.length)
+    const block = this.computed.length > 0 ? undefined : this.#block(values, versions, rows.length)
+    return { loader: this, rows, versions, values, block, replaced }
   }
 
-  /** `INSERT` of the rows, checked. With the token that names them: the same rows, the same token. */
-  insert({ data }: Encoded): { readonly text: string; readonly token: string } {
-    const into = this.computed.length > 0 ? this.#insertSelect() : undefined
-    const token = createHash('sha256')
-      .update(into?.join('') ?? this.#insertLines())
-      .update(data)
-      .digest('hex')
-    return { text: into ? into.join(this.#from(data)) : this.#insertLines() + data, token }
+  /** `INSERT` of rows with computed columns, checked. */
+  insertSelect(encoded: Encoded): string {
+    const names = this.table.columns.map(({ name }) => name)
+    const guard = `NOT throwIf(${this.computed.map(({ bad }) => `(${bad})`).join(' OR ')}, 'pipe: a computed value does not fit')`
+    const into = `INSERT INTO ${quoteIdentifier(this.table.name)} (${identifiers([...names, VERSION, DELETED])})`
+    const select = [...names.map((name) => this.#valueOf(name)), 'pipe_version', '0'].join(', ')
+    return `${into} SELECT ${select} FROM (${this.#from(encoded)}) AS pipe_row WHERE ${guard}${this.#last()}`
   }
 
   /** SELECT of the rows as they will be in the table: all of its columns, each under its name. */
-  filled({ data }: Encoded): string {
+  filled(encoded: Encoded): string {
     const selected = this.table.columns.map(({ name }) => `${this.#valueOf(name)} AS ${quoteIdentifier(name)}`)
-    return `SELECT ${selected.join(', ')} FROM (${this.#from(data)}) AS pipe_row${this.#last()}`
+    return `SELECT ${selected.join(', ')} FROM (${this.#from(encoded)}) AS pipe_row${this.#last()}`
   }
 
   /**
@@ -142,11 +124,9 @@ export class TableLoader {
     const name = rowName(this.table.name, keys)
     for (const { column, bad, text } of this.computed) {
       const look = async (some: readonly Row[]): Promise<ValueError | undefined> => {
-        const data = this.encode([{ rows: some, version: 0n }]).data
+        const from = this.#from(this.encode([{ rows: some, version: 0n }]))
         try {
-          const [found] = await query(
-            `SELECT pipe_order AS row, ${text} AS shown FROM (${this.#from(data)}) AS pipe_row WHERE ${bad} LIMIT 1`,
-          )
+          const [found] = await query(`SELECT pipe_order AS row, ${text} AS shown FROM (${from}) AS pipe_row WHERE ${bad} LIMIT 1`)
           const row = found && some[Number(found.row)]
           if (!row) return undefined
           const problem = found.shown === null ? NOT_AT_ALL : `is computed as ${String(found.shown)}, which does not fit`
@@ -165,26 +145,43 @@ export class TableLoader {
     return undefined
   }
 
-  #insertLines(): string {
-    const names = [...this.#cells.map(({ column }) => column.name), ...Object.keys(this.output.constants), VERSION]
-    return `INSERT INTO ${quoteIdentifier(this.table.name)} (${identifiers(names)}) FORMAT TabSeparated\n`
+  #checkNames(rows: readonly Row[]): void {
+    const names = [...this.#known]
+    for (const row of rows) {
+      let i = 0
+      for (const name in row) {
+        // Most rows have their columns in the order of the output.
+        if (name !== names[i++] && !this.#known.has(name))
+          throw new ValueError(`${this.#name(row)}, column ${name}`, `no such column; rows bring ${names.join(', ')}`)
+      }
+    }
   }
 
-  /** What is before the rows, and behind them. */
-  #insertSelect(): readonly [before: string, after: string] {
-    const names = this.table.columns.map(({ name }) => name)
-    const guard = `NOT throwIf(${this.computed.map(({ bad }) => `(${bad})`).join(' OR ')}, 'pipe: a computed value does not fit')`
-    const into = `INSERT INTO ${quoteIdentifier(this.table.name)} (${identifiers([...names, VERSION, DELETED])})`
-    const select = [...names.map((name) => this.#valueOf(name)), 'pipe_version', '0'].join(', ')
-    return [`${into} SELECT ${select} FROM (`, `) AS pipe_row WHERE ${guard}${this.#last()}`]
+  /** What is left of rows with one key would be chance. */
+  #checkKeys(values: Encoded['values'], rows: number): void {
+    const keys = this.#columns.flatMap((column, i) => (this.table.key.includes(column.name) ? [{ column, values: values[i] ?? [] }] : []))
+    if (keys.length === 0 || ascend(keys, rows)) return
+    const texts = keys.map(({ column }) => cellText(column))
+    const seen = new Set<string>()
+    for (let row = 0; row < rows; row++) seen.add(keys.map((key, i) => texts[i]?.(key.values[row] ?? null)).join('\t'))
+    if (seen.size !== rows) throw new Error(`${rows - seen.size} rows for ${this.table.name} share a key with another of the same commit`)
+  }
+
+  #block(values: Encoded['values'], versions: Encoded['versions'], rows: number): Block {
+    const columns = [
+      ...this.#columns.map((column, i) => nativeColumn(column, values[i] ?? [])),
+      ...Object.entries(this.output.constants).map(([name, value]) => constantColumn(name, value, rows)),
+      versionColumn(VERSION, versions),
+    ]
+    return { table: this.table.name, columns, bytes: nativeBlock(columns, rows) }
   }
 
   #valueOf(name: string): string {
     const computed = this.computed.find(({ column }) => column.name === name)
     if (computed) return computed.value
-    const cell = this.#cells.find(({ column }) => column.name === name)
-    if (cell) {
-      const { type, nullable } = cell.column
+    const column = this.#columns.find((candidate) => candidate.name === name)
+    if (column) {
+      const { type, nullable } = column
       const quoted = quoteIdentifier(name)
       if (!widens(this.output) || (type.kind !== 'int' && type.kind !== 'bigint')) return quoted
       const back = sqlType(type, 'clickhouse')
@@ -193,8 +190,23 @@ export class TableLoader {
     return name in this.output.constants ? quoteIdentifier(name) : 'NULL'
   }
 
-  #from(data: string): string {
-    return `SELECT ${this.#source} FROM ${table(this.#structure, data)}`
+  #from(encoded: Encoded): string {
+    return `SELECT ${this.#source} FROM ${table(this.#structure, this.#lines(encoded))}`
+  }
+
+  /** The rows as lines of tab-separated values. */
+  #lines({ values, versions }: Encoded): string {
+    const texts = this.#columns.map(cellText)
+    const constants = Object.values(this.output.constants).map(escape)
+    const lines: string[] = []
+    for (const [version, count] of versions) {
+      for (const end = lines.length + count; lines.length < end;) {
+        const row = lines.length
+        const cells = texts.map((text, i) => text(values[i]?.[row] ?? null))
+        lines.push([...cells, ...constants, version, `${row}\n`].join('\t'))
+      }
+    }
+    return lines.join('')
   }
 
   /** Keeps the last of the rows with one key. */
@@ -205,20 +217,45 @@ export class TableLoader {
 
 const NOT_AT_ALL = 'is computed as null or not at all, and is'
 
-function cellOf({ column, exact, text }: Cell, row: Row, name: (row: Row) => string): string {
-  const given = row[column.name]
-  let value: Value
+/** The values of a column, exact. `replaced` gets the row of each text that was changed. @throws {ValueError} */
+function exactValues(column: Column, rows: readonly Row[], replaced: Row[], name: (row: Row) => string): readonly Value[] {
+  let current: Row = {}
+  const exact = held(column, () => replaced.push(current))
+  const values = new Array<Value>(rows.length)
+  let i = 0
   try {
-    value = exact(given)
+    for (const row of rows) {
+      current = row
+      const given = row[column.name]
+      const value = exact(given)
+      if (value === null && !column.nullable)
+        throw new ValueError(column.name, `is ${given === null ? 'null' : 'missing'}, and the column is required`)
+      values[i++] = value
+    }
   } catch (error) {
-    throw error instanceof ValueError ? new ValueError(`${name(row)}, column ${column.name}`, error.problem) : error
+    throw error instanceof ValueError ? new ValueError(`${name(current)}, column ${column.name}`, error.problem) : error
   }
-  if (value !== null) return text(value)
-  if (column.nullable) return '\\N'
-  throw new ValueError(`${name(row)}, column ${column.name}`, `is ${given === null ? 'null' : 'missing'}, and the column is required`)
+  return values
 }
 
+/** Whether the key of each row is above that of the row before: then all of them differ. */
+function ascend(keys: readonly { readonly column: Column; readonly values: readonly Value[] }[], rows: number): boolean {
+  // Exact values of every other kind are of one type, which has an order.
+  if (keys.some(({ column }) => column.type.kind === 'json')) return false
+  for (let row = 1; row < rows; row++) {
+    const key = keys.find(({ values }) => values[row] !== values[row - 1])
+    if (!key || !((key.values[row] as bigint) > (key.values[row - 1] as bigint))) return false
+  }
+  return true
+}
+
+/** How values of a column stand in tab-separated values. */
 function cellText({ type }: Column): (value: Value) => string {
+  const text = textOf(type)
+  return (value) => (value === null ? '\\N' : text(value))
+}
+
+function textOf(type: ColumnType): (value: Value) => string {
   switch (type.kind) {
     case 'text':
       return (value) => escape(value as string)
@@ -231,13 +268,6 @@ function cellText({ type }: Column): (value: Value) => string {
     default:
       return String
   }
-}
-
-/** The type that a column has in the lines. */
-function stagedType({ type, nullable }: Column): string {
-  // Without its zone, which would have to be quoted: ours is UTC.
-  const name = type.kind === 'timestamp' ? 'DateTime64(6)' : sqlType(type, 'clickhouse')
-  return nullable ? `Nullable(${name})` : name
 }
 
 function staged({ type }: Column, name: string, wide: boolean): string {

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto'
 import type { Json, ResultColumn, Row, Statement, Table } from '../../sdk/index.js'
 import { SqlError } from '../errors.js'
-import type { Engine, ReadOptions, WriteOptions } from './engine.js'
+import type { Block, Engine, ReadOptions, WriteOptions } from './engine.js'
 import { ledgerInsert } from './ledger-rows.js'
 import { retrying } from './retrying.js'
 import { bound, portableType, reader } from './values.js'
@@ -80,8 +79,12 @@ export class Sql {
 
   /** Writes rows of a ledger table. */
   insert(table: Table, rows: readonly (readonly [row: Row, version: bigint])[], deleted = false): Promise<void> {
-    const text = ledgerInsert(table, rows, deleted)
-    return this.write(text, { token: createHash('sha256').update(text).digest('hex') })
+    return this.write(ledgerInsert(table, rows, deleted), { insert: true })
+  }
+
+  /** Adds rows to their table. */
+  load(block: Block): Promise<void> {
+    return this.#engine.load(block)
   }
 
   close(): Promise<void> {

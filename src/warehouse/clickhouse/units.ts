@@ -1,12 +1,12 @@
 import type { Row, Table } from '../../sdk/index.js'
-import { LEDGER, LEDGER_VERSION, QUARANTINE, UNIT_COLUMNS, UNITS } from '../ledger.js'
+import { LEDGER_VERSION, QUARANTINE, UNIT_COLUMNS, UNITS } from '../ledger.js'
 import { epochOf, type LedgerChanges } from '../ledger-changes.js'
 import type { Sql } from './sql.js'
 import { DELETED, VERSION } from './ddl.js'
-import { keyOf, ledgerInsert, named } from './ledger-rows.js'
+import { keyOf, named } from './ledger-rows.js'
 import { version } from './versions.js'
 
-/** A row of `_pipe_units` with its version. */
+/** A row of `_pipe_units`, with its version beside its columns, too. */
 export interface UnitRow {
   readonly row: Row
   readonly version: bigint
@@ -27,7 +27,7 @@ export class Units {
     const rows = await this.#sql.all(
       `SELECT ${UNIT_COLUMNS}, ${VERSION} AS version FROM _pipe_units WHERE (pipeline, step, unit) IN ${named(keys)}`,
     )
-    for (const { version: at, ...row } of rows) found.set(keyOf(row), { row, version: BigInt(at as bigint) })
+    for (const row of rows) found.set(keyOf(row), { row, version: BigInt(row.version as bigint) })
     return found
   }
 
@@ -60,9 +60,10 @@ export class Units {
 
   /** Says that the ledger is of this version of ours. */
   declare(generation: bigint): Promise<void> {
-    const row = { id: 1n, version: BigInt(LEDGER_VERSION), epoch: generation }
-    // Without a token: written twice it is the same, and it must come through when something else was written in between.
-    return this.#sql.write(ledgerInsert(LEDGER, [[row, opening(generation)]], false))
+    // Selected, and without a token: it must come through when something else was written in between, and chdb drops lines that come twice.
+    return this.#sql.write(
+      `INSERT INTO _pipe_ledger (id, version, epoch, ${VERSION}, ${DELETED}) SELECT 1, ${LEDGER_VERSION}, ${generation}, ${opening(generation)}, 0`,
+    )
   }
 
   /** Writes rows of `_pipe_units`, each in its version. */

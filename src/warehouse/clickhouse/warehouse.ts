@@ -3,29 +3,22 @@ import {
   type Drift,
   identifier,
   joinSql,
-  type LedgerRow,
-  type LedgerStep,
   type Output,
-  type QuarantineRow,
   quoteIdentifier,
   type Row,
   sql,
   sqlText,
   type Statement,
   type Table,
-  type TouchedRow,
   type UnitWrite,
-  type Warehouse,
   type WorkerRow,
   type WriteOutcome,
 } from '../../sdk/index.js'
-import { checkCompute } from '../compute.js'
-import { failedStatement, LedgerVersionError } from '../errors.js'
-import { checkFilling } from '../fill.js'
-import { CHAINS, LEDGER, LEDGER_TABLES, LEDGER_VERSION, ledgerRow, QUARANTINE, quarantineRow, TOUCHED, UNITS } from '../ledger.js'
+import { CHAINS, LEDGER_TABLES, LEDGER_VERSION, TOUCHED, UNITS } from '../ledger.js'
 import { LedgerChanges } from '../ledger-changes.js'
+import { type Beside, LedgerWarehouse } from '../ledger-warehouse.js'
 import { ofStep, text } from '../ledger-where.js'
-import { addedSince, unitColumnsOf, upgradedRows, upgradeRow } from '../upgrade.js'
+import { addedSince, upgradedRows } from '../upgrade.js'
 import { columnType, createIndex, createTable, onCluster, type Place, VERSION } from './ddl.js'
 import type { Engine, ReadOptions } from './engine.js'
 import { COLUMNS, type Existing, type ExistingColumn, TABLES, tableDrift } from './schema.js'
@@ -48,25 +41,18 @@ export interface ClickhouseWarehouseOptions {
  * A database of ClickHouse with its ledger. Made by `openClickhouse`. It has no transactions: what a commit writes is
  * there exactly once, and the ledger behind it, for those who read with FINAL (`SELECT … FROM t FINAL`, or `SET final = 1`).
  */
-export class ClickhouseWarehouse implements Warehouse {
+export class ClickhouseWarehouse extends LedgerWarehouse {
   readonly kind = 'clickhouse'
   readonly transactional = false
-  readonly display: string
   readonly #sql: Sql
   readonly #writer: Writer
-  readonly #mode: 'write' | 'plan'
   readonly #place: Place
-  #tables: ReadonlyMap<string, Table> = new Map()
   /** Missing tables that queries may name, each as an empty one. */
   #pretended: ReadonlyMap<string, Table> = new Map()
   #prepared = false
-  /** Of the ledger as it is: an older one is upgraded by `prepare`, and read as if it were. */
-  #version = LEDGER_VERSION
-  #closed = false
 
   constructor({ engine, display, mode, place, waitsMs }: ClickhouseWarehouseOptions) {
-    this.display = display
-    this.#mode = mode
+    super(display, mode)
     this.#place = place
     this.#sql = new Sql(engine, display, waitsMs)
     this.#writer = new Writer(this.#sql, place)
@@ -100,8 +86,17 @@ export class ClickhouseWarehouse implements Warehouse {
     })
   }
 
-  async prepare(tables: readonly Table[]): Promise<void> {
-    this.#mustWrite()
+  async pretend(tables: readonly Table[]): Promise<void> {
+    const existing = await this.#existing()
+    const missing = [...LEDGER_TABLES, ...tables].filter(({ name }) => !existing.has(name))
+    this.#pretended = new Map([...this.#pretended, ...missing.map((table): [string, Table] => [table.name, table])])
+  }
+
+  watch(consumers: readonly Consumer[]): void {
+    this.#writer.watch(consumers)
+  }
+
+  protected async makeTables(tables: readonly Table[]): Promise<void> {
     const existing = await this.#existing()
     for (const table of [...LEDGER_TABLES, ...tables].filter(({ name }) => !existing.has(name)))
       await this.#sql.write(createTable(table, this.#place, table === TOUCHED ? MARKS : {}))
@@ -119,71 +114,24 @@ export class ClickhouseWarehouse implements Warehouse {
       this.#writer.raise(generationOf(BigInt((row?.v as bigint | null) ?? 0n)))
     }
     await this.#upgrade(!existing.has(UNITS.name))
-    this.#version = LEDGER_VERSION
-    this.#know(tables)
     this.#pretended = new Map()
     this.#prepared = true
   }
 
-  async pretend(tables: readonly Table[]): Promise<void> {
-    const existing = await this.#existing()
-    const missing = [...LEDGER_TABLES, ...tables].filter(({ name }) => !existing.has(name))
-    this.#pretended = new Map([...this.#pretended, ...missing.map((table): [string, Table] => [table.name, table])])
+  protected override async checkOutput(output: Output, table: Table): Promise<void> {
+    await super.checkOutput(output, table)
+    await this.#writer.loader(output, table)
   }
 
-  async checkOutputs(outputs: readonly Output[], tables: ReadonlyMap<string, Table>): Promise<void> {
-    this.#know(tables.values())
-    for (const output of outputs) {
-      const table = tables.get(output.table)
-      if (!table) throw new Error(`output ${output.id} names the table ${output.table}, which is not declared`)
-      checkFilling(output, table)
-      await checkCompute(output, table, this, 'clickhouse')
-      await this.#writer.loader(output, table)
-    }
+  protected openUnits(changes: LedgerChanges): Promise<readonly Row[]> {
+    return this.#writer.open(changes, [...this.tables.values()])
   }
 
-  watch(consumers: readonly Consumer[]): void {
-    this.#writer.watch(consumers)
+  protected commitWrites(writes: readonly UnitWrite[], worker: WorkerRow | undefined): Promise<readonly WriteOutcome[]> {
+    return this.#writer.commit(writes, this.tables, worker)
   }
 
-  async touched(pipeline: string, step: string): Promise<readonly TouchedRow[]> {
-    const rows = await this.#ledger(TOUCHED, 'unit, max(at) AS at', sql`${ofStep(pipeline, step)} GROUP BY unit ORDER BY unit`)
-    return rows.map((row) => ({ unit: String(row.unit), at: row.at as bigint }))
-  }
-
-  async units(pipeline: string, step?: string): Promise<readonly LedgerRow[]> {
-    const rows = await this.#ledger(UNITS, unitColumnsOf(this.#version), ofStep(pipeline, step))
-    return rows.map((row) => ledgerRow(upgradeRow(row, this.#version)))
-  }
-
-  async quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]> {
-    const rows = await this.#ledger(QUARANTINE, '*', ofStep(pipeline, step))
-    return rows.map(quarantineRow)
-  }
-
-  async open(step: LedgerStep, units: readonly string[], at: bigint): Promise<ReadonlyMap<string, LedgerRow>> {
-    this.#mustWrite()
-    if (units.length === 0) return new Map()
-    const changes = new LedgerChanges()
-    for (const unit of units) changes.open(step, unit, at)
-    const put = await this.#writer.open(changes, [...this.#tables.values()])
-    return new Map(put.map((row) => [String(row.unit), ledgerRow(row)]))
-  }
-
-  commit(writes: readonly UnitWrite[], worker?: WorkerRow): Promise<readonly WriteOutcome[]> {
-    this.#mustWrite()
-    return writes.length === 0 ? Promise.resolve([]) : this.#writer.commit(writes, this.#tables, worker)
-  }
-
-  amend(
-    pipeline: string,
-    { put = [], drop = [], release = [], touch = [] }: Parameters<Warehouse['amend']>[1],
-    at: bigint,
-  ): Promise<number> {
-    this.#mustWrite()
-    const changes = new LedgerChanges()
-    for (const { step, unit } of drop) changes.drop(pipeline, step, unit, at)
-    for (const { step, unit, ...change } of put) changes.mark(step, unit, change, at)
+  protected amendUnits(pipeline: string, changes: LedgerChanges, { release, touch }: Beside, at: bigint): Promise<number> {
     return this.#writer.change(changes, async (version) => {
       let changed = 0
       for (const { step, keys } of release) changed += await this.#release(pipeline, step, keys, version)
@@ -193,41 +141,20 @@ export class ClickhouseWarehouse implements Warehouse {
     })
   }
 
-  async execute(statements: readonly Statement[]): Promise<void> {
-    this.#mustWrite()
-    for (const [i, statement] of statements.entries()) {
-      await this.#sql.execute(statement).catch((error: unknown) => {
-        throw failedStatement(i, error)
-      })
-    }
+  protected migrate(work: (run: (statement: Statement) => Promise<unknown>) => Promise<void>): Promise<void> {
+    return work((statement) => this.#sql.execute(statement))
   }
 
-  async genesis(chainId: number): Promise<string | undefined> {
-    const [row] = await this.#ledger(CHAINS, 'genesis_hash', sql`chain_id = ${{ type: { kind: 'bigint' }, value: BigInt(chainId) }}`)
-    return row && String(row.genesis_hash)
-  }
-
-  async rememberGenesis(chainId: number, hash: string): Promise<void> {
-    this.#mustWrite()
-    await this.#writer.change(new LedgerChanges(), async (version) => {
-      await this.#sql.insert(CHAINS, [[{ chain_id: BigInt(chainId), genesis_hash: hash }, version]])
+  protected putGenesis(chainId: bigint, hash: string): Promise<unknown> {
+    return this.#writer.change(new LedgerChanges(), async (version) => {
+      await this.#sql.insert(CHAINS, [[{ chain_id: chainId, genesis_hash: hash }, version]])
       return 1
     })
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
+  protected async end(): Promise<void> {
     await this.#writer.settled()
     await this.#sql.close()
-  }
-
-  /** @throws {LedgerVersionError} when a newer pipe wrote the ledger. */
-  async checkVersion(): Promise<void> {
-    const [row] = await this.#ledger(LEDGER, 'version', sqlText('id = 1'))
-    const version = Number(row?.version ?? LEDGER_VERSION)
-    if (version > LEDGER_VERSION) throw new LedgerVersionError(this.display, version, LEDGER_VERSION)
-    this.#version = version
   }
 
   /**
@@ -268,8 +195,7 @@ export class ClickhouseWarehouse implements Warehouse {
     return Number(count?.n ?? 0n)
   }
 
-  /** Rows of a ledger table; none while there is no such table. */
-  async #ledger(table: Table, columns: string, where: Statement): Promise<Row[]> {
+  protected async ledger(table: Table, columns: string, where: Statement): Promise<Row[]> {
     if (!this.#prepared) {
       const [there] = await this.#sql.select(
         sql`SELECT count(*) AS n FROM system.tables WHERE database = currentDatabase() AND name = ${text(table.name)}`,
@@ -322,15 +248,5 @@ export class ClickhouseWarehouse implements Warehouse {
       sql`SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, ${text(STAGE_PREFIX)}) AND metadata_modification_time < now() - INTERVAL 1 DAY`,
     )
     for (const { name } of left) await this.#sql.write(`DROP TABLE IF EXISTS ${quoteIdentifier(String(name))}`)
-  }
-
-  #know(tables: Iterable<Table>): void {
-    const known = new Map(this.#tables)
-    for (const table of tables) known.set(table.name, table)
-    this.#tables = known
-  }
-
-  #mustWrite(): void {
-    if (this.#mode === 'plan') throw new Error(`${this.display} was opened for planning, which writes nothing`)
   }
 }

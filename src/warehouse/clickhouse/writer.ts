@@ -9,9 +9,11 @@ import {
   type WorkerRow,
   type WriteOutcome,
 } from '../../sdk/index.js'
-import { epochOf, LedgerChanges, unitKey } from '../ledger-changes.js'
+import { epochOf, type LedgerChanges, unitKey } from '../ledger-changes.js'
 import { WORKERS } from '../ledger.js'
+import { Loaders } from '../transaction.js'
 import { workerRow } from '../workers.js'
+import { changesOf, counts, declared, latest, stretches } from '../writes.js'
 import { replacedIn } from '../outcome.js'
 import type { Place } from './ddl.js'
 import { ServerUnreachableError } from './errors.js'
@@ -50,8 +52,7 @@ export class Writer {
   readonly #place: Place
   readonly #orphans: Orphans
   readonly #opened = new Map<string, Opened>()
-  readonly #loaders = new WeakMap<Output, TableLoader>()
-  readonly #loadersByContent = new Map<string, TableLoader>()
+  readonly #loaders: Loaders<TableLoader>
   #consumers: readonly Consumer[] = []
   #generation = 0n
   #sequence = 0n
@@ -62,6 +63,7 @@ export class Writer {
     this.#place = place
     this.units = new Units(sqls)
     this.#orphans = new Orphans(sqls, place)
+    this.#loaders = new Loaders((output, table) => TableLoader.make(output, table, (select) => sqls.typeOf(select)))
   }
 
   watch(consumers: readonly Consumer[]): void {
@@ -126,14 +128,8 @@ export class Writer {
   }
 
   /** The way of an output's rows. @throws {OutputError} when it does not fit the table. */
-  async loader(output: Output, table: Table): Promise<TableLoader> {
-    const known = this.#loaders.get(output)
-    if (known?.table === table) return known
-    const content = JSON.stringify([output, table])
-    let loader = this.#loadersByContent.get(content)
-    if (!loader) this.#loadersByContent.set(content, (loader = await TableLoader.make(output, table, (select) => this.#sql.typeOf(select))))
-    this.#loaders.set(output, loader)
-    return loader
+  loader(output: Output, table: Table): Promise<TableLoader> {
+    return this.#loaders.of(output, table)
   }
 
   /** Writes of many units: fences, marks, deletes, rows, statements, queries and checkpoints, in this order. */
@@ -142,10 +138,12 @@ export class Writer {
       const changes = changesOf(writes)
       const reading = this.units.read(changes.keys)
       reading.catch(() => undefined)
-      for (const { output } of writes.flatMap((write) => write.rows)) await this.loader(output, declared(output.table, tables))
+      const loaders = new Map<Output, TableLoader>()
+      for (const { output } of writes.flatMap((write) => write.rows))
+        loaders.set(output, await this.#loaders.of(output, declared(output.table, tables)))
       let sequence = ++this.#sequence
-      // Rows are made into text while the database answers who owns the units. When some are owned by others, it is done again without them.
-      const early = writes.every((write) => this.#generationOf(write) !== undefined) ? this.#encoded(writes, sequence, tables) : undefined
+      // Rows are encoded while the database answers who owns the units. When some are owned by others, it is done again without them.
+      const early = writes.every((write) => this.#generationOf(write) !== undefined) ? this.#encoded(writes, sequence, loaders) : undefined
       const there = await reading
       const kept = writes.filter((write) => epochOf(there.get(unitOf(write))?.row) === write.epoch)
       for (const write of kept) {
@@ -154,9 +152,9 @@ export class Writer {
         this.#remember(write, at)
       }
       const still = early?.sequence === sequence && kept.length === writes.length
-      const encoded = early && still ? early : this.#encoded(kept, sequence, tables)
+      const encoded = early && still ? early : this.#encoded(kept, sequence, loaders)
       if (encoded.error) throw encoded.error
-      const lost = await this.#write({
+      const given = await this.#write({
         kept,
         sequence,
         there,
@@ -167,59 +165,46 @@ export class Writer {
       if (worker) await this.#sql.insert(WORKERS, [[workerRow(worker), worker.heartbeatAt]])
       const replaced = encoded.parts.flatMap((part) => part.replaced)
       return writes.map((write): WriteOutcome => {
-        const counts = lost.counts.get(write)
-        return counts === undefined ? { written: false, reason: 'taken' } : { written: true, rows: counts, ...replacedIn(write, replaced) }
+        const rows = given.get(write)
+        return rows === undefined ? { written: false, reason: 'taken' } : { written: true, rows, ...replacedIn(write, replaced) }
       })
     })
   }
 
-  async #write({
-    kept,
-    sequence,
-    there,
-    tables,
-    encoded,
-    changes,
-  }: Work): Promise<{ readonly counts: ReadonlyMap<UnitWrite, Record<string, number>> }> {
-    const counts = new Map<UnitWrite, Record<string, number>>()
-    if (kept.length === 0) return { counts }
+  async #write({ kept, sequence, there, tables, encoded, changes }: Work): Promise<ReadonlyMap<UnitWrite, Record<string, number>>> {
+    const given = new Map<UnitWrite, Record<string, number>>()
+    if (kept.length === 0) return given
     const statements = new Map<UnitWrite, Awaited<ReturnType<typeof prepared>>[]>()
     for (const write of kept) {
       const own: Awaited<ReturnType<typeof prepared>>[] = []
       for (const statement of write.sql) own.push(await prepared(statement, tables, this.#versionOf(write, sequence), this.#sql))
       statements.set(write, own)
     }
-    const highest = kept.reduce((most, write) => (this.#versionOf(write, sequence) > most ? this.#versionOf(write, sequence) : most), 0n)
-    const at = kept.reduce((latest, write) => (write.at > latest ? write.at : latest), 0n)
     await this.#clear(kept, there, sequence)
     const touches = new Touches(this.#sql, this.#consumers)
-    const stretches = stretchesOf(kept)
-    for (const { stretch } of stretches) {
-      const table = declared(stretch.table, tables)
+    const deleted = stretches(kept, tables)
+    for (const { stretch, table } of deleted) {
       if (!touches.watched(table.name)) continue
       const from = sql`FROM ${identifier(table.name)} WHERE ${inStretch(stretch, table)}`
       await touches.see(table, sql`SELECT 1 AS one ${from} LIMIT 1`, (column) => sql`SELECT ${identifier(column)} AS pipe_time ${from}`)
     }
     for (const part of encoded) if (touches.watched(part.loader.table.name)) await touches.seeRows(part)
-    const mark = () => touches.write(highest, at)
+    const mark = () => touches.write(this.#highest(kept, sequence), latest(kept))
     await mark()
     try {
-      for (const { stretch, write } of stretches) {
-        const table = declared(stretch.table, tables)
+      for (const { stretch, table, write } of deleted)
         await this.#sql.execute(tombstones(table, inStretch(stretch, table), this.#versionOf(write, sequence) - 1n))
-      }
       for (const part of encoded) await this.#insert(part)
       for (const write of kept) {
-        const rows: Record<string, number> = {}
-        for (const part of write.rows) rows[part.output.table] = (rows[part.output.table] ?? 0) + part.rows.length
+        const rows = counts(write)
         for (const statement of statements.get(write) ?? []) await this.#sql.execute(statement, { once: true })
         for (const select of write.selects ?? []) {
           const table = declared(select.output.table, tables)
           const at = this.#versionOf(write, sequence)
-          const given = await writeSelect(this.#sql, { select, table, place: this.#place, version: at, touches, mark })
-          rows[table.name] = (rows[table.name] ?? 0) + given
+          const count = await writeSelect(this.#sql, { select, table, place: this.#place, version: at, touches, mark })
+          rows[table.name] = (rows[table.name] ?? 0) + count
         }
-        counts.set(write, rows)
+        given.set(write, rows)
       }
     } catch (error) {
       // A server that can't be reached can't undo anything. Whoever opens the units next deletes the rows.
@@ -233,11 +218,11 @@ export class Writer {
       const epoch = owned.get(unitOf(write))
       if (epoch !== write.epoch && epoch !== after.get(unitOf(write))) {
         await this.#orphans.retract(this.#versionsOf([write], sequence), tablesOf(write, tables))
-        counts.delete(write)
+        given.delete(write)
       }
       if (write.ledger.state === 'done') this.#opened.delete(unitOf(write))
     }
-    return { counts }
+    return given
   }
 
   /** Takes back what a commit wrote before it failed. Where that fails, too, whoever opens the units next does it. */
@@ -247,13 +232,13 @@ export class Writer {
   }
 
   async #insert(encoded: Encoded): Promise<void> {
-    if (encoded.rows.length === 0) return
-    const { text, token } = encoded.loader.insert(encoded)
+    const { loader, rows, block } = encoded
+    if (rows.length === 0) return
+    if (block) return this.#sql.load(block)
     try {
-      await this.#sql.write(text, { token })
+      await this.#sql.write(loader.insertSelect(encoded), { insert: true })
     } catch (error) {
-      if (encoded.loader.computed.length === 0) throw error
-      throw (await encoded.loader.diagnose(encoded, (query) => this.#sql.all(query))) ?? error
+      throw (await loader.diagnose(encoded, (query) => this.#sql.all(query))) ?? error
     }
   }
 
@@ -289,18 +274,21 @@ export class Writer {
         return [row, write?.epoch === epochOf(row) && write ? this.#versionOf(write, sequence) : opening(generations?.() ?? 0n)]
       }),
     )
-    if (generations) await this.#drop(drop.filter((row) => there.has(keyOf(row))), generations)
-    const highest = kept.reduce((most, write) => (this.#versionOf(write, sequence) > most ? this.#versionOf(write, sequence) : most), 0n)
-    await this.units.quarantine(changes, highest)
+    if (generations)
+      await this.#drop(
+        drop.filter((row) => there.has(keyOf(row))),
+        generations,
+      )
+    await this.units.quarantine(changes, this.#highest(kept, sequence))
     return new Map(put.map((row) => [keyOf(row), epochOf(row)]))
   }
 
-  #encoded(writes: readonly UnitWrite[], sequence: bigint, tables: ReadonlyMap<string, Table>): EncodedWrites {
+  #encoded(writes: readonly UnitWrite[], sequence: bigint, loaders: ReadonlyMap<Output, TableLoader>): EncodedWrites {
     const byLoader = new Map<TableLoader, Versioned[]>()
     for (const write of writes) {
       for (const { output, rows } of write.rows) {
-        const loader = this.#loaders.get(output)
-        if (!loader || loader.table !== declared(output.table, tables) || rows.length === 0) continue
+        const loader = loaders.get(output)
+        if (!loader || rows.length === 0) continue
         const parts = byLoader.get(loader) ?? []
         if (parts.length === 0) byLoader.set(loader, parts)
         parts.push({ rows, version: this.#versionOf(write, sequence) })
@@ -313,14 +301,23 @@ export class Writer {
     }
   }
 
-  #generationOf({ epoch, ...write }: UnitWrite): bigint | undefined {
-    const opened = this.#opened.get(unitKey(write.step.pipeline, write.step.step, write.unit))
-    return opened?.epoch === epoch ? opened.generation : undefined
+  #generationOf(write: UnitWrite): bigint | undefined {
+    const opened = this.#opened.get(unitOf(write))
+    return opened?.epoch === write.epoch ? opened.generation : undefined
   }
 
   /** The version of the rows that a write brings. Rows that it deletes get the version before. */
   #versionOf(write: UnitWrite, sequence: bigint): bigint {
     return version(this.#generationOf(write) ?? 0n, 2n * sequence + 1n)
+  }
+
+  #highest(writes: readonly UnitWrite[], sequence: bigint): bigint {
+    let highest = 0n
+    for (const write of writes) {
+      const at = this.#versionOf(write, sequence)
+      if (at > highest) highest = at
+    }
+    return highest
   }
 
   /** The versions of the rows that writes bring and of those that they delete. */
@@ -373,30 +370,6 @@ interface Work {
   readonly tables: ReadonlyMap<string, Table>
   readonly encoded: readonly Encoded[]
   readonly changes: LedgerChanges
-}
-
-function changesOf(writes: readonly UnitWrite[]): LedgerChanges {
-  const changes = new LedgerChanges()
-  for (const write of writes) changes.write(write)
-  return changes
-}
-
-function declared(name: string, tables: ReadonlyMap<string, Table>): Table {
-  const table = tables.get(name)
-  if (!table) throw new Error(`table ${name} was not declared to the warehouse`)
-  return table
-}
-
-/** Each stretch once. */
-function stretchesOf(writes: readonly UnitWrite[]) {
-  const found = new Map<string, { readonly stretch: UnitWrite['deletes'][number]; readonly write: UnitWrite }>()
-  for (const write of writes) {
-    for (const stretch of write.deletes) {
-      const { table, column, from, to, constants } = stretch
-      found.set(JSON.stringify([table, column, String(from), String(to), constants]), { stretch, write })
-    }
-  }
-  return [...found.values()]
 }
 
 function tablesOf(write: UnitWrite, tables: ReadonlyMap<string, Table>): Table[] {

@@ -1,0 +1,176 @@
+import {
+  type Consumer,
+  type Drift,
+  type LedgerRow,
+  type LedgerStep,
+  type Output,
+  type QuarantineRow,
+  type ResultColumn,
+  type Row,
+  sql,
+  sqlText,
+  type Statement,
+  type Table,
+  type TouchedRow,
+  type UnitWrite,
+  type Warehouse,
+  type WorkerRow,
+  type WriteOutcome,
+} from '../sdk/index.js'
+import { checkCompute } from './compute.js'
+import { failedStatement, LedgerVersionError } from './errors.js'
+import { checkFilling } from './fill.js'
+import { CHAINS, LEDGER, LEDGER_VERSION, ledgerRow, QUARANTINE, quarantineRow, TOUCHED, UNITS } from './ledger.js'
+import { LedgerChanges } from './ledger-changes.js'
+import { ofStep } from './ledger-where.js'
+import type { QueryOptions } from './transactional-engine.js'
+import type { WarehouseKind } from './types.js'
+import { unitColumnsOf, upgradeRow } from './upgrade.js'
+
+type Amendment = Parameters<Warehouse['amend']>[1]
+/** What a change by hand does beside changing rows of units. */
+export type Beside = Required<Pick<Amendment, 'release' | 'touch'>>
+
+/** A database with its ledger: what is the same in all of them. What each does its own way is abstract. */
+export abstract class LedgerWarehouse implements Warehouse {
+  abstract readonly kind: WarehouseKind
+  abstract readonly transactional: boolean
+  /** For people: no user, no password. */
+  readonly display: string
+  /** Those that were declared, by name. */
+  protected tables: ReadonlyMap<string, Table> = new Map()
+  readonly #mode: 'write' | 'plan'
+  /** Of the ledger as it is: an older one is upgraded by `prepare`, and read as if it were. */
+  #version = LEDGER_VERSION
+  #closed = false
+
+  constructor(display: string, mode: 'write' | 'plan') {
+    this.display = display
+    this.#mode = mode
+  }
+
+  abstract query<R extends Row = Row>(statement: Statement, options?: QueryOptions): AsyncIterable<readonly R[]>
+  abstract describe(statement: Statement): Promise<readonly ResultColumn[]>
+  abstract drift(tables: readonly Table[]): Promise<readonly Drift[]>
+  abstract pretend(tables: readonly Table[]): Promise<void>
+  abstract watch(consumers: readonly Consumer[]): void
+
+  /** Makes these tables and those of the ledger where they are missing, and brings an older ledger to this version. */
+  protected abstract makeTables(tables: readonly Table[]): Promise<void>
+  /** Rows of a ledger table; none while there is no such table. */
+  protected abstract ledger(table: Table, columns: string, where: Statement): Promise<readonly Row[]>
+  /** Takes units over. Resolves to their rows. */
+  protected abstract openUnits(changes: LedgerChanges): Promise<readonly Row[]>
+  protected abstract commitWrites(writes: readonly UnitWrite[], worker: WorkerRow | undefined): Promise<readonly WriteOutcome[]>
+  /** Resolves to how many rows were changed. */
+  protected abstract amendUnits(pipeline: string, changes: LedgerChanges, beside: Beside, at: bigint): Promise<number>
+  /** Runs work that runs statements of a migration, all or none of them where there are transactions. */
+  protected abstract migrate(work: (run: (statement: Statement) => Promise<unknown>) => Promise<void>): Promise<void>
+  protected abstract putGenesis(chainId: bigint, hash: string): Promise<unknown>
+  /** Waits for what is under way, and ends all connections. */
+  protected abstract end(): Promise<void>
+
+  async prepare(tables: readonly Table[]): Promise<void> {
+    this.#mustWrite()
+    await this.makeTables(tables)
+    this.#version = LEDGER_VERSION
+    this.#know(tables)
+  }
+
+  async checkOutputs(outputs: readonly Output[], tables: ReadonlyMap<string, Table>): Promise<void> {
+    this.#know(tables.values())
+    for (const output of outputs) {
+      const table = tables.get(output.table)
+      if (!table) throw new Error(`output ${output.id} names the table ${output.table}, which is not declared`)
+      await this.checkOutput(output, table)
+    }
+  }
+
+  async touched(pipeline: string, step: string): Promise<readonly TouchedRow[]> {
+    const rows = await this.ledger(TOUCHED, 'unit, max("at") AS "at"', sql`${ofStep(pipeline, step)} GROUP BY unit ORDER BY unit`)
+    return rows.map(({ unit, at }) => ({ unit: String(unit), at: at as bigint }))
+  }
+
+  async units(pipeline: string, step?: string): Promise<readonly LedgerRow[]> {
+    const rows = await this.ledger(UNITS, unitColumnsOf(this.#version), ofStep(pipeline, step))
+    return rows.map((row) => ledgerRow(upgradeRow(row, this.#version)))
+  }
+
+  async quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]> {
+    const rows = await this.ledger(QUARANTINE, '*', ofStep(pipeline, step))
+    return rows.map(quarantineRow)
+  }
+
+  async open(step: LedgerStep, units: readonly string[], at: bigint): Promise<ReadonlyMap<string, LedgerRow>> {
+    this.#mustWrite()
+    if (units.length === 0) return new Map()
+    const changes = new LedgerChanges()
+    for (const unit of units) changes.open(step, unit, at)
+    const rows = await this.openUnits(changes)
+    return new Map(rows.map((row) => [String(row.unit), ledgerRow(row)]))
+  }
+
+  commit(writes: readonly UnitWrite[], worker?: WorkerRow): Promise<readonly WriteOutcome[]> {
+    this.#mustWrite()
+    return writes.length === 0 ? Promise.resolve([]) : this.commitWrites(writes, worker)
+  }
+
+  amend(pipeline: string, { put = [], drop = [], release = [], touch = [] }: Amendment, at: bigint): Promise<number> {
+    this.#mustWrite()
+    const changes = new LedgerChanges()
+    for (const { step, unit } of drop) changes.drop(pipeline, step, unit, at)
+    for (const { step, unit, ...change } of put) changes.mark(step, unit, change, at)
+    return this.amendUnits(pipeline, changes, { release, touch }, at)
+  }
+
+  async execute(statements: readonly Statement[]): Promise<void> {
+    this.#mustWrite()
+    await this.migrate(async (run) => {
+      for (const [i, statement] of statements.entries()) {
+        await run(statement).catch((error: unknown) => {
+          throw failedStatement(i, error)
+        })
+      }
+    })
+  }
+
+  async genesis(chainId: number): Promise<string | undefined> {
+    const [row] = await this.ledger(CHAINS, 'genesis_hash', sql`chain_id = ${{ type: { kind: 'bigint' }, value: BigInt(chainId) }}`)
+    return row && String(row.genesis_hash)
+  }
+
+  async rememberGenesis(chainId: number, hash: string): Promise<void> {
+    this.#mustWrite()
+    await this.putGenesis(BigInt(chainId), hash)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.end()
+  }
+
+  /** @throws {LedgerVersionError} when a newer pipe wrote the ledger. */
+  async checkVersion(): Promise<void> {
+    const [row] = await this.ledger(LEDGER, 'version', sqlText('id = 1'))
+    const version = Number(row?.version ?? LEDGER_VERSION)
+    if (version > LEDGER_VERSION) throw new LedgerVersionError(this.display, version, LEDGER_VERSION)
+    this.#version = version
+  }
+
+  /** @throws {OutputError} when the output does not fit the table. */
+  protected async checkOutput(output: Output, table: Table): Promise<void> {
+    checkFilling(output, table)
+    await checkCompute(output, table, this, this.kind)
+  }
+
+  #know(tables: Iterable<Table>): void {
+    const known = new Map(this.tables)
+    for (const table of tables) known.set(table.name, table)
+    this.tables = known
+  }
+
+  #mustWrite(): void {
+    if (this.#mode === 'plan') throw new Error(`${this.display} was opened for planning, which writes nothing`)
+  }
+}
