@@ -1,4 +1,15 @@
-import { type Amendment, type Amendments, type Axis, type Interval, type LedgerRow, type LedgerStep, numberAxis, parseInstant, PipeError, timeAxis } from '../sdk/index.js'
+import {
+  type Amendment,
+  type Amendments,
+  type Axis,
+  type Interval,
+  type LedgerRow,
+  type LedgerStep,
+  numberAxis,
+  parseInstant,
+  PipeError,
+  timeAxis,
+} from '../sdk/index.js'
 import { nameOf, rowStretch } from './axis.js'
 import { intersect, subtract, union } from './intervals.js'
 import { coveredBy } from './standing.js'

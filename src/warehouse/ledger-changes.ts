@@ -1,4 +1,13 @@
-import { type Amendments, type Json, type LedgerChange, type LedgerStep, type Row, storable, type UnitState, type UnitWrite } from '../sdk/index.js'
+import {
+  type Amendments,
+  type Json,
+  type LedgerChange,
+  type LedgerStep,
+  type Row,
+  storable,
+  type UnitState,
+  type UnitWrite,
+} from '../sdk/index.js'
 
 /**
  * What a change does to a row: `open` takes it over, `change` is a writer's checkpoint, `mark` is by hand, `whole`
