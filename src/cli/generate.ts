@@ -9,7 +9,7 @@ import { typeSchemas, type SchemaSource } from './generate/type-schema.js'
 
 /** The types behind `--json`, `--output json` and `--format json`, by the file that documents them. */
 const outputs: Readonly<Record<string, SchemaSource>> = {
-  'schemas/plan.schema.json': { file: 'src/plan/report.ts', type: 'PlanReport', title: 'pipe plan --json' },
+  'schemas/plan.schema.json': { file: 'src/plan/forecast.ts', type: 'PlanReport', title: 'pipe plan --json' },
   'schemas/run-event.schema.json': { file: 'src/sdk/events.ts', type: 'RunEvent', title: 'One line of pipe run --output json' },
   'schemas/status.schema.json': { file: 'src/report/status.ts', type: 'StatusReport', title: 'pipe status --json' },
   'schemas/migrate.schema.json': { file: 'src/session/migrate.ts', type: 'MigrateReport', title: 'pipe migrate --json' },

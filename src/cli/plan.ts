@@ -1,5 +1,5 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
-import type { PlanReport } from '../plan/report.js'
+import type { PlanReport } from '../plan/forecast.js'
 import { renderPlan } from '../report/render-plan.js'
 import { openLook } from '../session/look.js'
 import { againOf } from './again.js'

@@ -1,4 +1,4 @@
-import type { PlanReport, StepReport } from '../plan/report.js'
+import type { PlanReport, StepForecast } from '../plan/forecast.js'
 import { count, counted, duration } from './words.js'
 
 const UNITS_SHOWN = 5
@@ -26,7 +26,7 @@ export function renderPlan(report: PlanReport, again: string): string {
   return `${lines.join('\n')}\n`
 }
 
-function renderStep(step: StepReport): string[] {
+function renderStep(step: StepForecast): string[] {
   const head = `${step.id}  (${step.type}${step.needs.length > 0 ? `, after ${step.needs.join(', ')}` : ''})`
   if (step.unknown !== null) return [head, `  ${step.unknown}`]
   const later = laterOf(step)
@@ -58,7 +58,7 @@ function renderStep(step: StepReport): string[] {
 }
 
 /** What steps before it may bring: rows, or changes of what it is computed from. */
-function laterOf({ piece, pieces: now, upTo }: StepReport): string {
+function laterOf({ piece, pieces: now, upTo }: StepForecast): string {
   const steps = upTo.map(({ step }) => step).join(' and ')
   if (upTo.length > 0 && piece === 'intervals') return ` + the intervals that ${steps} ${upTo.length === 1 ? 'touches' : 'touch'}`
   if (upTo.length > 0 && piece === 'units')

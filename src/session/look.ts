@@ -1,5 +1,5 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
-import type { PlanReport } from '../plan/report.js'
+import type { PlanReport } from '../plan/forecast.js'
 import type { LedgerReader } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import type { VerifyReport } from '../verify/report.js'

@@ -1,5 +1,5 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { hasWork, type PlanReport, planPipeline } from '../plan/report.js'
+import { hasWork, type PlanReport, planPipeline } from '../plan/forecast.js'
 import { type LedgerReader, PipeError } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import type { Chains } from './chains.js'

@@ -1,5 +1,5 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
-import type { PlanReport } from '../plan/report.js'
+import type { PlanReport } from '../plan/forecast.js'
 import { reduce } from '../report/reduce.js'
 import { initialView, type RunView } from '../report/view.js'
 import { createBus } from '../run/bus.js'

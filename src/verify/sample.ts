@@ -22,7 +22,7 @@ import { oldestKept } from '../plan/touched-units.js'
 import { compareRows } from './compare.js'
 import type { VerifiedStep } from './report.js'
 import { unexpired } from './rows.js'
-import { selectsOf } from './selects.js'
+import { selectsOf } from './step-selects.js'
 import { stretchOf } from './stretches.js'
 import { all, type Findings, isComputed, linesOf, numbersOf, type StepLook } from './look.js'
 

@@ -9,7 +9,7 @@ import { checkLedger } from './ledger.js'
 import type { Finding, VerifiedStep, VerifyReport } from './report.js'
 import { checkRows } from './rows.js'
 import { type Fetcher, sample } from './sample.js'
-import { selectsOf } from './selects.js'
+import { selectsOf } from './step-selects.js'
 import { checkTables } from './tables.js'
 import { Findings, isComputed, type StepLook } from './look.js'
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { PlanReport } from '../../src/plan/report.js'
+import type { PlanReport } from '../../src/plan/forecast.js'
 import { fakeChain, type FakeEndpoint, type Fault } from '../../src/sandbox/index.js'
 import type { RunEvent } from '../../src/sdk/index.js'
 import { minersFile, pipe } from '../support/cli.js'

@@ -19,10 +19,10 @@ export interface PlanReport {
   readonly heads: Readonly<Record<string, string>>
   /** Whether there is anything to do, or may be: a step whose head was not asked for counts. */
   readonly work: boolean
-  readonly steps: readonly StepReport[]
+  readonly steps: readonly StepForecast[]
 }
 
-export interface StepReport {
+export interface StepForecast {
   readonly id: string
   readonly title: string
   readonly type: string
@@ -82,16 +82,16 @@ const START_CALLS_PER_SECOND = 500
 const START_PAGES_PER_SECOND = 5
 
 /** Plans all steps in their order. Reads only. */
-export async function planPipeline(options: PlanOptions): Promise<readonly StepReport[]> {
+export async function planPipeline(options: PlanOptions): Promise<readonly StepForecast[]> {
   const { pipeline, select } = options
   const selected = pipeline.steps.filter((step) => isSelected(step, select))
   await preflight({ ...options, steps: selected.filter((step) => whenHolds(step, options)) })
   const plans = new Map<string, StepPlan>()
-  const reports: StepReport[] = []
+  const forecasts: StepForecast[] = []
   for (const step of selected) {
     const about = { id: step.id, title: step.title, type: step.definition.type, needs: step.needs }
     if (!whenHolds(step, options)) {
-      reports.push({ ...about, ...EMPTY, unknown: `skipped: when ${JSON.stringify(step.when)}` })
+      forecasts.push({ ...about, ...EMPTY, unknown: `skipped: when ${JSON.stringify(step.when)}` })
       continue
     }
     try {
@@ -102,13 +102,13 @@ export async function planPipeline(options: PlanOptions): Promise<readonly StepR
       )
       const plan = await planStep({ ...options, step, upstream })
       plans.set(step.id, plan)
-      reports.push({ ...about, ...reportOf(plan, options) })
+      forecasts.push({ ...about, ...forecastOf(plan, options) })
     } catch (error) {
       if (!isPipeError(error) || error.code !== 'OFFLINE') throw error
-      reports.push({ ...about, ...EMPTY, unknown: error.message, open: true })
+      forecasts.push({ ...about, ...EMPTY, unknown: error.message, open: true })
     }
   }
-  return reports
+  return forecasts
 }
 
 const EMPTY = {
@@ -127,7 +127,7 @@ const EMPTY = {
   open: false,
 }
 
-function reportOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<StepReport, 'id' | 'title' | 'type' | 'needs'> {
+function forecastOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<StepForecast, 'id' | 'title' | 'type' | 'needs'> {
   const reasons: Record<string, number> = {}
   for (const unit of plan.units) reasons[unit.reason] = (reasons[unit.reason] ?? 0) + unit.size
   const { step } = plan
@@ -192,6 +192,6 @@ function rowBytes(table: Table | undefined): number {
 }
 
 /** Whether a run would do anything but evaluate gates. */
-export function hasWork(steps: readonly StepReport[]): boolean {
+export function hasWork(steps: readonly StepForecast[]): boolean {
   return steps.some((step) => step.units.length > 0 || step.pieces > 0 || step.leftOut > 0 || step.upTo.length > 0 || step.open)
 }
