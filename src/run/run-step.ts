@@ -9,7 +9,7 @@ import { Budget } from './budget.js'
 import { closedBecause } from './checks.js'
 import { runCheck } from './run-check.js'
 import type { RunServices, StepEnd } from './services.js'
-import { joinRule, ledgerStep, settle, tidy } from './settle.js'
+import { compactLedger, joinRule, ledgerStep, reconcileLedger } from './step-ledger.js'
 import type { TakenUnit } from './unit-source.js'
 import { runUnit, type UnitOutcome } from './unit.js'
 
@@ -32,7 +32,7 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
   const plan = await planStep({ ...services, step, limit: services.limit, upstream: [] })
   announce(services, plan)
   if (step.definition.closes === true) return runCheck(services, plan, signal)
-  await settle(services, plan)
+  await reconcileLedger(services, plan)
   const budget = new Budget(mostRequests(plan, services.limit))
   const timeout = new AbortController()
   const all = AbortSignal.any([signal, timeout.signal])
@@ -93,7 +93,7 @@ async function ended(
   const closed = services.closedBy(step.id)
   if (closed.length > 0) return { outcome: 'closed', ...rest, reason: closedBecause(closed) }
   const complete = missing === 0 && quarantined === 0
-  await tidy(services, plan, left, complete)
+  await compactLedger(services, plan, left, complete)
   if (complete) return { outcome: 'complete', ...rest }
   if (budget.refused && quarantined === 0) {
     const resume = `${budget.most} pages read; the next run goes on ${resumePoint(left.units)}`

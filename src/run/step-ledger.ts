@@ -10,7 +10,7 @@ import type { RunServices } from './services.js'
 const UNITS_KEPT = 64n
 
 /** Brings the ledger into the shape that the plan speaks of, before the first of its units is opened. */
-export async function settle(services: RunServices, plan: StepPlan): Promise<void> {
+export async function reconcileLedger(services: RunServices, plan: StepPlan): Promise<void> {
   const { wanted, axis } = plan
   await amend(
     services,
@@ -29,7 +29,7 @@ export async function settle(services: RunServices, plan: StepPlan): Promise<voi
  * Makes the ledger of a step small when it ends: done units that touch are joined, and, where the step is complete, rows that
  * no plan can need again are dropped. `left`: the plan over what the ledger says after the units of `plan` were done.
  */
-export async function tidy(services: RunServices, plan: StepPlan, left: StepPlan, complete: boolean): Promise<void> {
+export async function compactLedger(services: RunServices, plan: StepPlan, left: StepPlan, complete: boolean): Promise<void> {
   const { wanted, axis } = plan
   const domain = wanted.kind === 'stretches' ? wanted.domain : undefined
   const join = joinRule(services, plan)
