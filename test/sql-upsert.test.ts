@@ -96,10 +96,10 @@ class World {
   async plan(step: string, ...args: readonly string[]) {
     const { out } = await this.pipe('plan', '--json', ...args)
     const { steps } = JSON.parse(out) as {
-      steps: { id: string; pieces: number; done: number; reasons: Record<string, number>; kept: string[] }[]
+      steps: { id: string; pieces: number; done: number; reasons: Record<string, number>; expired: string[] }[]
     }
     const found = steps.find(({ id }) => id === step)
-    return { pieces: found?.pieces, done: found?.done, reasons: found?.reasons, kept: found?.kept }
+    return { pieces: found?.pieces, done: found?.done, reasons: found?.reasons, expired: found?.expired }
   }
 
   async rows(table: string) {
@@ -168,7 +168,7 @@ describe('sql-upsert by day', () => {
     await world.run('daily')
     growing.fork(26, 26)
     await world.pipe('reset', '--step', 'headers', '--range', `${LAST - 25}..${LAST}`)
-    expect(await world.plan('daily')).toEqual({ pieces: 0, done: 6, reasons: {}, kept: [] })
+    expect(await world.plan('daily')).toEqual({ pieces: 0, done: 6, reasons: {}, expired: [] })
     expect(await world.run('daily')).toMatchObject({ code: 0, computed: DAYS.slice(4) })
     expect(await world.rows('daily')).toEqual(expected(growing))
     await own.close()
@@ -179,7 +179,7 @@ describe('sql-upsert by day', () => {
     await world.run('daily')
     const before = calls()
     world.write(pipelineOf(daily(BY_DAY.replace('count(*)', '2 * count(*)'))))
-    expect(await world.plan('daily')).toEqual({ pieces: 6, done: 0, reasons: { 'changed: sql': 6 }, kept: [] })
+    expect(await world.plan('daily')).toEqual({ pieces: 6, done: 0, reasons: { 'changed: sql': 6 }, expired: [] })
     expect(await world.run('daily')).toMatchObject({ code: 0, computed: DAYS })
     // plan and run look at block 0, to see that this is still the same chain.
     expect(calls() - before).toBeLessThanOrEqual(2)
@@ -230,7 +230,7 @@ describe('sql-upsert by day', () => {
     await world.sql("UPDATE daily SET blocks = 999 WHERE day = DATE '2020-09-15'")
     const { out } = await world.pipe('reset', '--step', 'daily', '--range', '2020-09-15..2020-09-16')
     expect(out).toContain('daily 2020-09-15: will be done again')
-    expect(await world.plan('daily')).toEqual({ pieces: 2, done: 4, reasons: { reset: 2 }, kept: [] })
+    expect(await world.plan('daily')).toEqual({ pieces: 2, done: 4, reasons: { reset: 2 }, expired: [] })
     expect(await world.run('daily')).toMatchObject({ code: 0, computed: ['2020-09-15', '2020-09-16'] })
     expect(await world.rows('daily')).toEqual(expected())
   })
@@ -270,7 +270,7 @@ describe('sql-upsert by day', () => {
     await world.run('daily')
     const rows = await world.rows('daily')
     world.write(pipelineOf(daily(BY_DAY.replace('count(*)', '7')), { retention: 'retention: { time: 30d }' }))
-    expect(await world.plan('daily')).toEqual({ pieces: 0, done: 0, reasons: {}, kept: [...DAYS].reverse() })
+    expect(await world.plan('daily')).toEqual({ pieces: 0, done: 0, reasons: {}, expired: [...DAYS].reverse() })
     expect((await world.pipe('plan')).out).toContain('6 kept: inputs expired')
     expect(await world.run('daily')).toMatchObject({ code: 0, computed: [] })
     expect(await world.rows('daily')).toEqual(rows)
@@ -299,7 +299,7 @@ describe('sql-upsert by day', () => {
   it('SQL with $now is due in every run', async () => {
     const world = new World().write(pipelineOf(daily(`${BY_DAY} HAVING max(time) < $now`)))
     expect(await world.run('daily')).toMatchObject({ code: 0, computed: DAYS })
-    expect(await world.plan('daily')).toEqual({ pieces: 6, done: 0, reasons: { 'uses $now': 6 }, kept: [] })
+    expect(await world.plan('daily')).toEqual({ pieces: 6, done: 0, reasons: { 'uses $now': 6 }, expired: [] })
     expect(await world.run('daily')).toMatchObject({ code: 0, computed: DAYS })
   })
 

@@ -34,7 +34,7 @@ export interface StepForecast {
   /** Done already. */
   readonly done: number
   /** Due, and left as they are: rows that they are computed from have expired. */
-  readonly kept: readonly string[]
+  readonly expired: readonly string[]
   /** Left out by `--limit`. */
   readonly leftOut: number
   readonly quarantined: readonly { readonly key: string; readonly error: string; readonly attempts: number }[]
@@ -115,7 +115,7 @@ const EMPTY = {
   piece: 'units' as const,
   pieces: 0,
   done: 0,
-  kept: [],
+  expired: [],
   leftOut: 0,
   quarantined: [],
   units: [],
@@ -141,7 +141,7 @@ function forecastOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<St
     piece: plan.word,
     pieces: check ? 0 : tidy(plan.pieces),
     done: tidy(plan.done),
-    kept: plan.kept,
+    expired: plan.expired,
     leftOut: plan.leftOut,
     quarantined: plan.quarantined,
     units: check

@@ -213,7 +213,7 @@ async function planAsked(options: PlanStepOptions, { config, scope, wanted, ledg
     pieces,
     done: cut.done,
     quarantined: cut.quarantined,
-    kept: cut.kept ?? [],
+    expired: cut.expired ?? [],
     leftOut: cut.leftOut,
     requests: requestsOf(wanted, cut, pieces, ledger),
     time: cut.time,
@@ -266,7 +266,7 @@ export interface Cut {
   done: number
   leftOut: number
   quarantined: Quarantined[]
-  kept?: string[]
+  expired?: string[]
   time?: TimeCoverage
   /** Of `rows`: whether its key is one integer, so that its units are stretches of it. */
   integerKey?: boolean

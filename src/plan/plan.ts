@@ -43,7 +43,7 @@ export interface StepPlan {
   /** Units and keys that are left out because their attempts are used up. */
   readonly quarantined: readonly Quarantined[]
   /** Units that are due and stay as they are: rows that they are computed from have expired. */
-  readonly kept: readonly string[]
+  readonly expired: readonly string[]
   /** Pieces left out by `--limit`. */
   readonly leftOut: number
   /** Calls that `units` take; undefined when nobody knows. */

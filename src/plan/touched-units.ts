@@ -36,7 +36,7 @@ interface TouchedCut {
   done: number
   leftOut: number
   quarantined: Quarantined[]
-  kept: string[]
+  expired: string[]
 }
 
 /**
@@ -66,15 +66,15 @@ export async function touchedUnits(options: Options<StretchesWanted>): Promise<T
   if (BigInt(starts.size) > MAX_UNITS) throw new TooManyUnitsError(step.id, BigInt(starts.size))
 
   const oldest = oldestKept(inputs, pipeline, moment.now)
-  const cut: TouchedCut = { units: [], done: 0, leftOut: 0, quarantined: [], kept: [] }
+  const cut: TouchedCut = { units: [], done: 0, leftOut: 0, quarantined: [], expired: [] }
   for (const start of [...starts].sort((a, b) => (a < b ? 1 : -1))) {
     const key = nameOf(axis, [start, start + everyUs - 1n])
     const row = rows.get(key)
     const state = stateOf(row, ledger.fingerprint, touched.has(key))
-    const expired = oldest !== undefined && start < oldest
+    const isExpired = oldest !== undefined && start < oldest
     if (state.kind === 'quarantined') cut.quarantined.push({ key, error: row?.error ?? '', attempts: row?.attempts ?? 0 })
-    else if (state.kind === 'done' && (expired || wanted.due !== 'always')) cut.done++
-    else if (expired) cut.kept.push(key)
+    else if (state.kind === 'done' && (isExpired || wanted.due !== 'always')) cut.done++
+    else if (isExpired) cut.expired.push(key)
     else if (limit !== undefined && cut.units.length >= limit) cut.leftOut++
     else
       cut.units.push({
@@ -97,7 +97,7 @@ export async function taskUnits({ pipeline, step, wanted, ledger, warehouse, lim
   const touched = wanted.due !== 'once' && (await warehouse.touched(pipeline.name, step.id)).some(({ unit }) => unit === 'all')
   const row = ledger.rows.find(({ unit }) => unit === 'all')
   const state = stateOf(row, ledger.fingerprint, touched)
-  const none = { units: [], done: 0, leftOut: 0, quarantined: [], kept: [] }
+  const none = { units: [], done: 0, leftOut: 0, quarantined: [], expired: [] }
   if (state.kind === 'quarantined') return { ...none, quarantined: [{ key: 'all', error: row?.error ?? '', attempts: row?.attempts ?? 0 }] }
   if (state.kind === 'done' && wanted.due !== 'always') return { ...none, done: 1 }
   const rows = wanted.due === 'once' ? undefined : limit
