@@ -246,7 +246,7 @@ export interface LedgerReader extends WarehouseReader {
   /** What differs between the declared tables and those that are there. Missing tables are no drift. */
   drift(tables: readonly Table[]): Promise<readonly Drift[]>
   /** Makes missing tables known to this connection only (temporary, empty), so that plans can read and describe. */
-  pretend(tables: readonly Table[]): Promise<void>
+  assume(tables: readonly Table[]): Promise<void>
   /** Runs before the first commit with these outputs: checks `compute` and refuses a float for an exact column. */
   checkOutputs(outputs: readonly Output[], tables: ReadonlyMap<string, Table>): Promise<void>
   /** Units of a consumer that were touched since they were computed. */

@@ -46,10 +46,10 @@ export async function openLook(pipeline: Pipeline, surroundings: Surroundings, o
     async plan(request) {
       const chains = chainsOf(pipeline)
       try {
-        await warehouse.pretend([])
+        await warehouse.assume([])
         await refusePending(warehouse, pipeline)
         await refuseDrift(warehouse, pipeline)
-        await warehouse.pretend([...pipeline.tables.values()])
+        await warehouse.assume([...pipeline.tables.values()])
         const moment = createMoment(surroundings.clock.now(), headFor(chains, request))
         return await makePlan({ pipeline, warehouse, state, moment }, request)
       } finally {

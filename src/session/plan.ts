@@ -29,7 +29,7 @@ export interface PlanRequest extends PartRequest {
   readonly offline?: boolean
 }
 
-/** What a plan is made from. The warehouse has its tables, or pretends to. */
+/** What a plan is made from. The warehouse has its tables, or assumes them. */
 export interface Planned {
   readonly pipeline: Pipeline
   readonly warehouse: LedgerReader

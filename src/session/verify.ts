@@ -36,9 +36,9 @@ export async function verify({ warehouse, chains, surroundings }: VerifyWith, re
   const { clock, random, signal } = surroundings
   const endpoints = new EachEndpoint(pipeline, warehouse, surroundings)
   try {
-    await warehouse.pretend([])
+    await warehouse.assume([])
     await refusePending(warehouse, pipeline)
-    await warehouse.pretend([...pipeline.tables.values()])
+    await warehouse.assume([...pipeline.tables.values()])
     if (request.sample !== undefined) await endpoints.ready()
     const present = createMoment(clock.now(), (chain) => {
       const known = last.heads[chain]

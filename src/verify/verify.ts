@@ -15,7 +15,7 @@ import { Findings, isComputed, type StepLook } from './look.js'
 
 export interface VerifyOptions {
   readonly pipeline: Pipeline
-  /** With the pipeline's tables pretended where they are missing. */
+  /** With the pipeline's tables assumed where they are missing. */
   readonly warehouse: LedgerReader
   /** Heads as the last run had them: what came after it is no gap. */
   readonly moment: Moment

@@ -52,7 +52,7 @@ export abstract class LedgerWarehouse implements Warehouse {
   abstract query<R extends Row = Row>(statement: Statement, options?: QueryOptions): AsyncIterable<readonly R[]>
   abstract describe(statement: Statement): Promise<readonly ResultColumn[]>
   abstract drift(tables: readonly Table[]): Promise<readonly Drift[]>
-  abstract pretend(tables: readonly Table[]): Promise<void>
+  abstract assume(tables: readonly Table[]): Promise<void>
   abstract watch(consumers: readonly Consumer[]): void
 
   /** Makes these tables and those of the ledger where they are missing, and brings an older ledger to this version. */

@@ -19,7 +19,7 @@ export interface TransactionalEngine<Loader = unknown> {
   setup(statements: readonly string[]): void | Promise<void>
   /** The tables and views that are there, by the name that the catalog gives them. */
   existing(): Promise<ReadonlyMap<string, Existing>>
-  /** SQL of a ledger table that is really there, never of one that is only pretended. Undefined: there is none. */
+  /** SQL of a ledger table that is really there, never of one that is only assumed. Undefined: there is none. */
   ledgerTable(table: Table): Promise<string | undefined>
   /**
    * Runs work alone and in one transaction: all of it is committed, or nothing when it throws. It may be run again from

@@ -30,7 +30,7 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
   readonly transactional = true
   readonly #engine: TransactionalEngine<Loader>
   #watched: ReadonlyMap<string, Watched> = new Map()
-  #pretended: ReadonlyMap<string, string> = new Map()
+  #assumed: ReadonlyMap<string, string> = new Map()
 
   constructor(engine: TransactionalEngine<Loader>, mode: 'write' | 'plan') {
     super(engine.display, mode)
@@ -55,13 +55,13 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
     })
   }
 
-  async pretend(tables: readonly Table[]): Promise<void> {
+  async assume(tables: readonly Table[]): Promise<void> {
     const { kind, catalog } = this.#engine
     const existing = await this.#engine.existing()
     const missing = [...LEDGER_TABLES, ...tables].filter(({ name }) => !existing.has(catalog.name(name)))
     const temporary = missing.map((table): [string, string] => [table.name, createTemporary(table, kind)])
-    this.#pretended = new Map([...this.#pretended, ...temporary])
-    await this.#engine.setup([...this.#pretended.values()])
+    this.#assumed = new Map([...this.#assumed, ...temporary])
+    await this.#engine.setup([...this.#assumed.values()])
   }
 
   watch(consumers: readonly Consumer[]): void {
@@ -78,7 +78,7 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
         for (const [name, columns] of Object.entries(table.indexes)) await tx.run(sqlText(createIndex(table, name, columns)))
       await upgradeLedger(kind, tx, missing.includes(UNITS))
     })
-    this.#pretended = new Map()
+    this.#assumed = new Map()
     await this.#engine.setup([])
   }
 

@@ -29,7 +29,7 @@ export function discard(): Warehouse & { readonly rows: number } {
     describe: none,
     drift: none,
     prepare: nothing,
-    pretend: nothing,
+    assume: nothing,
     checkOutputs: nothing,
     units: () => Promise.resolve([...units.values()]),
     quarantined: none,

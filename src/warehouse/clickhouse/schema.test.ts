@@ -245,7 +245,7 @@ describe.skipIf(missing !== undefined)('planning', () => {
     const warehouse = await openClickhouse({ url, mode: 'plan', waitsMs: [] })
     open.push(warehouse)
     await expect(warehouse.describe(sqlText('SELECT * FROM t'))).rejects.toThrow(/Unknown table expression identifier 't'/)
-    await warehouse.pretend([t])
+    await warehouse.assume([t])
     expect((await warehouse.describe(sqlText('SELECT * FROM t'))).map(({ name, type }) => [name, type.kind])).toEqual(
       t.columns.map(({ name, type }) => [name, type.kind]),
     )

@@ -86,7 +86,7 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
     })
   }
 
-  async pretend(tables: readonly Table[]): Promise<void> {
+  async assume(tables: readonly Table[]): Promise<void> {
     const existing = await this.#existing()
     const missing = [...LEDGER_TABLES, ...tables].filter(({ name }) => !existing.has(name))
     this.#pretended = new Map([...this.#pretended, ...missing.map((table): [string, Table] => [table.name, table])])

@@ -75,7 +75,7 @@ describe('opening', () => {
   test('for a plan creates nothing where nothing is', async () => {
     const path = join(temporaryFolder(), 'no', 'x.duckdb')
     const warehouse = await opened(path, 'plan')
-    await warehouse.pretend([t])
+    await warehouse.assume([t])
     expect([
       await warehouse.units('p'),
       await warehouse.quarantined('p'),
@@ -91,7 +91,7 @@ describe('opening', () => {
     await filled(path)
     const before = readFileSync(path)
     const warehouse = await opened(path, 'plan')
-    await warehouse.pretend([t, table('other', { k: 'bigint' }, ['k'])])
+    await warehouse.assume([t, table('other', { k: 'bigint' }, ['k'])])
     expect(await all(warehouse, 'SELECT t.k, (SELECT count(*) FROM other) AS n FROM t')).toEqual([{ k: 1n, n: 0n }])
     expect((await warehouse.units('p')).length).toBe(1)
     expect(() => warehouse.commit([write([])])).toThrow('was opened for planning')

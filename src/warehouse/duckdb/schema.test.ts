@@ -140,13 +140,13 @@ describe('checking outputs', () => {
   })
 })
 
-describe('pretending', () => {
+describe('assuming', () => {
   test('lets queries over missing tables be described and run, empty, by every connection, until they are made', async () => {
     const t = table('t', { k: 'bigint', u: 'uint256' }, ['k'])
     const warehouse = await openDuckdb({ path: ':memory:', mode: 'write' })
     open.push(warehouse)
     await expect(warehouse.describe(sqlText('SELECT * FROM t'))).rejects.toThrow('Table with name t does not exist')
-    await warehouse.pretend([t])
+    await warehouse.assume([t])
     expect((await warehouse.describe(sqlText('SELECT * FROM t'))).map(({ name, type }) => [name, type])).toEqual([
       ['k', { kind: 'bigint' }],
       ['u', { kind: 'int256' }],

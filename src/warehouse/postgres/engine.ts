@@ -73,7 +73,7 @@ export class PostgresEngine implements TransactionalEngine<TableLoader> {
   }
 
   async ledgerTable(table: Table): Promise<string | undefined> {
-    // By its schema, so that it is never one that is only pretended.
+    // By its schema, so that it is never one that is only assumed.
     const name = `${quoteIdentifier(this.#schema)}.${quoteIdentifier(table.name)}`
     const [there] = await this.#reads.ask('SELECT to_regclass($1) IS NOT NULL AS found', [name])
     return there?.found === 't' ? name : undefined

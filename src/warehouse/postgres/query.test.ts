@@ -201,7 +201,7 @@ describe('planning', () => {
     open.push(planning)
     await expect(planning.describe(sqlText('SELECT * FROM blocks'))).rejects.toThrow('relation "blocks" does not exist')
     expect(await planning.drift([blocks])).toEqual([])
-    await planning.pretend([blocks])
+    await planning.assume([blocks])
     const counts = await Promise.all(Array.from({ length: 4 }, () => all(planning, 'SELECT count(*) AS n FROM blocks, _pipe_quarantine')))
     expect(counts.flat()).toEqual(Array.from({ length: 4 }, () => ({ n: 0n })))
     expect((await planning.describe(sqlText('SELECT * FROM blocks'))).map(({ name, type }) => [name, type.kind])).toEqual([
