@@ -82,7 +82,7 @@ export class Progress {
     const kept = opened.fingerprint === plan.fingerprint && opened.state !== 'done' ? opened : undefined
     this.#at = {
       reading: begin(stretchOf(task), kept),
-      touchCleared: false,
+      touchedCleared: false,
       cursor: kept?.cursor ?? unit.resumeFrom,
       rows: kept?.rows ?? {},
       pieces: 0,
@@ -137,11 +137,11 @@ export class Progress {
     for (const { output, rows } of parts) counts[output.table] = (counts[output.table] ?? 0) + rows.length
     const failed = batch.failed ?? []
     const done = this.#piecesOf(batch, reading, fresh)
-    const touchCleared = this.#clearsTouch(batch, selects)
+    const touchedCleared = this.#clearsTouched(batch, selects)
     const before = this.#at
     this.#at = {
       reading,
-      touchCleared: before.touchCleared || touchCleared,
+      touchedCleared: before.touchedCleared || touchedCleared,
       cursor: batch.cursor ?? before.cursor,
       rows: summed(before.rows, counts),
       size: batch.progress?.of ?? before.size,
@@ -159,7 +159,7 @@ export class Progress {
       rows: parts,
       sql: batch.sql,
       selects: selects.length > 0 ? selects : undefined,
-      clearsTouch: touchCleared,
+      clearsTouched: touchedCleared,
       quarantine: unit.piece.kind === 'stretch' ? undefined : this.#quarantine(own),
     })
     const time = plan.axis?.of === 'time' ? timeOf(fresh) : undefined
@@ -238,13 +238,13 @@ export class Progress {
   }
 
   /**
-   * Whether a write takes the unit's mark away, which says that inputs changed. The first query of the unit does, since it reads
-   * the inputs inside of its commit. A later one does not: it would take away a mark that was set after the first.
+   * Whether a write makes the unit untouched, as long as no input changes again. The first query of the unit does, since it reads
+   * the inputs inside of its commit. A later one does not: it would clear a touch that came after the first.
    */
-  #clearsTouch({ sql = [] }: Batch, selects: readonly SelectWrite[]): boolean {
+  #clearsTouched({ sql = [] }: Batch, selects: readonly SelectWrite[]): boolean {
     const { plan, unit } = this.#task
     const inside = selects.length > 0 || sql.length > 0
-    return inside && plan.step.inputs.length > 0 && this.#at.cursor === undefined && !this.#at.touchCleared && unit.limit === undefined
+    return inside && plan.step.inputs.length > 0 && this.#at.cursor === undefined && !this.#at.touchedCleared && unit.limit === undefined
   }
 
   /** Blocks, rows or days that a batch did. */
@@ -283,7 +283,7 @@ export class Progress {
       rows: more.rows ?? [],
       sql: more.sql ?? [],
       selects: more.selects,
-      clearsTouch: more.clearsTouch,
+      clearsTouched: more.clearsTouched,
       ledger,
       split: more.split,
       replaces: more.replaces,
@@ -367,8 +367,8 @@ function timeOf(stretches: readonly Interval[]): { oldest: number; newest: numbe
 
 interface State {
   readonly reading: Reading
-  /** Whether a write took the unit's mark away. */
-  readonly touchCleared: boolean
+  /** Whether a write cleared the unit's touch. */
+  readonly touchedCleared: boolean
   readonly cursor: Json | undefined
   readonly rows: Readonly<Record<string, number>>
   readonly pieces: number

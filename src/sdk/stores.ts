@@ -114,8 +114,8 @@ export interface Stretch {
 
 /**
  * A step whose rows are computed from a table. Every commit that changes the table (insert, overwrite, delete; not
- * retention) marks the units of the consumer that it touched, in its own transaction. Rows that are written again as
- * they were need no mark.
+ * retention) touches the units of the consumer that read what it changed, in its own transaction. Rows that are written again as
+ * they were touch none.
  */
 export interface Consumer {
   readonly pipeline: string
@@ -123,7 +123,7 @@ export interface Consumer {
   readonly table: string
   /**
    * How rows of the table fall into units: by a time column, in stretches (a row without a time into none). `whole`: a
-   * change marks the unit `all`. `every`: a change marks every unit that the ledger has of the step: a table without a
+   * change touches the unit `all`. `every`: a change touches every unit that the ledger has of the step: a table without a
    * time, read by a step that is computed in stretches of others.
    */
   readonly interval: IntervalInput | 'whole' | 'every'
@@ -164,8 +164,8 @@ export interface UnitWrite {
   readonly sql: readonly Statement[]
   /** After the rows. A query that gives one key twice is refused: nothing says which row was meant. */
   readonly selects?: readonly SelectWrite[]
-  /** Takes away the unit's own mark, before anything of this write is read or written. */
-  readonly clearsTouch?: boolean
+  /** The unit is no longer touched. This comes before anything of this write is read or written: what changes later touches it again. */
+  readonly clearsTouched?: boolean
   readonly ledger: LedgerChange
   /** Ledger rows written beside the unit's own (a block split off, the done parts of a unit), each replacing what has its key. */
   readonly split?: readonly (LedgerChange & { readonly unit: string })[]
@@ -264,7 +264,7 @@ export interface Warehouse extends LedgerReader {
   readonly transactional: boolean
   /** Creates the ledger and the tables that are missing, and brings a ledger of an earlier version to this one. */
   prepare(tables: readonly Table[]): Promise<void>
-  /** From now on, commits mark what they touch for these. Replaces those of an earlier call. */
+  /** From now on, commits note what they touch for these. Replaces those of an earlier call. */
   watch(consumers: readonly Consumer[]): void
   /** Takes units over: gives them a new epoch, creates those that are new as `running`. Any earlier writer is fenced off. */
   open(step: LedgerStep, units: readonly string[], at: bigint): Promise<ReadonlyMap<string, LedgerRow>>
@@ -283,7 +283,7 @@ export interface Warehouse extends LedgerReader {
       readonly put?: Amendments['put']
       readonly drop?: Amendments['drop']
       readonly release?: readonly { readonly step: string; readonly keys?: readonly string[] }[]
-      /** Marks these units of a consumer as touched. */
+      /** Touches these units of a consumer. */
       readonly touch?: readonly { readonly step: string; readonly units: readonly string[] }[]
     },
     at: bigint,

@@ -2,7 +2,7 @@ import { identifier, type Row, sql, type Stretch, type Table, type UnitWrite, ty
 import { deleteStretch, inStretch } from './fill.js'
 import { replacedIn } from './outcome.js'
 import { writeSelect } from './selects.js'
-import { boundsOf, clearMarks, Marks, type Watched } from './touches.js'
+import { boundsOf, clearTouched, Touched, type Watched } from './touched.js'
 import { ledgerRow } from './ledger.js'
 import { type LedgerChanges, unitKey } from './ledger-changes.js'
 import type { Transaction } from './transaction.js'
@@ -29,16 +29,16 @@ export async function commit<Loader>(
 ): Promise<readonly WriteOutcome[]> {
   const all = changesOf(writes)
   const { kept, taken, there, changes } = fenced(writes, await tx.lockUnits(all.keys), all)
-  const cleared = kept.filter(({ clearsTouch }) => clearsTouch).map(({ step, unit }) => ({ ...step, unit }))
-  if (cleared.length > 0) await tx.run(clearMarks(cleared))
-  const marks = new Marks(watched, (statement) => tx.bounds(statement))
-  for (const { stretch, table } of stretches(kept, tables)) await remove(tx, stretch, table, marks)
+  const cleared = kept.filter(({ clearsTouched }) => clearsTouched).map(({ step, unit }) => ({ ...step, unit }))
+  if (cleared.length > 0) await tx.run(clearTouched(cleared))
+  const touched = new Touched(watched, (statement) => tx.bounds(statement))
+  for (const { stretch, table } of stretches(kept, tables)) await remove(tx, stretch, table, touched)
   const replaced: Row[] = []
-  for (const [loader, rows] of byLoader(kept, tx.loaders)) replaced.push(...(await tx.load(loader, rows, marks)))
+  for (const [loader, rows] of byLoader(kept, tx.loaders)) replaced.push(...(await tx.load(loader, rows, touched)))
   for (const statement of kept.flatMap((write) => write.sql)) await tx.run(statement, 'step')
   const given = new Map<UnitWrite, Record<string, number>>()
-  for (const write of kept) given.set(write, await select(tx, write, tables, marks))
-  if (watched.size > 0) await mark(tx, marks, latest(writes))
+  for (const write of kept) given.set(write, await select(tx, write, tables, touched))
+  if (watched.size > 0) await touch(tx, touched, latest(writes))
   await join(tx, kept, changes, there)
   await tx.writeUnits(changes, there)
   if (worker) await tx.run(putWorker(worker))
@@ -49,11 +49,11 @@ export async function commit<Loader>(
   )
 }
 
-async function remove(tx: Transaction, stretch: Stretch, table: Table, marks: Marks): Promise<void> {
-  const watched = marks.of(table.name)
+async function remove(tx: Transaction, stretch: Stretch, table: Table, touched: Touched): Promise<void> {
+  const watched = touched.of(table.name)
   if (watched) {
     const rows = sql`FROM ${identifier(table.name)} WHERE ${inStretch(stretch, table)}`
-    await marks.see(watched, sql`SELECT DISTINCT ${boundsOf(watched, undefined)} ${rows}`)
+    await touched.see(watched, sql`SELECT DISTINCT ${boundsOf(watched, undefined)} ${rows}`)
   }
   await tx.run(deleteStretch(stretch, table))
 }
@@ -63,12 +63,12 @@ async function select(
   tx: Transaction,
   write: UnitWrite,
   tables: ReadonlyMap<string, Table>,
-  marks: Marks,
+  touched: Touched,
 ): Promise<Record<string, number>> {
   const rows = counts(write)
   for (const each of write.selects ?? []) {
     const { table } = each.output
-    rows[table] = (rows[table] ?? 0) + (await writeSelect(each, declared(table, tables), tx.selects, marks))
+    rows[table] = (rows[table] ?? 0) + (await writeSelect(each, declared(table, tables), tx.selects, touched))
   }
   return rows
 }
@@ -104,8 +104,8 @@ function joinable(writes: readonly UnitWrite[]): Map<NonNullable<UnitWrite['join
   return found
 }
 
-async function mark(tx: Transaction, marks: Marks, at: bigint): Promise<void> {
-  const { rows, more } = marks.rows(at)
+async function touch(tx: Transaction, touched: Touched, at: bigint): Promise<void> {
+  const { rows, more } = touched.rows(at)
   if (rows.length > 0) await tx.touch(rows)
   for (const statement of more) await tx.run(statement)
 }

@@ -19,7 +19,7 @@ import { identifiers } from './ddl.js'
 import { SqlError } from './errors.js'
 import { constantColumns, differ, filled, insertSelected, inStretch, sameKey, typed } from './fill.js'
 import { rowName } from './row-name.js'
-import { boundNames, boundsOf, type Marks } from './touches.js'
+import { boundNames, boundsOf, type Touched } from './touched.js'
 import type { WarehouseKind } from './types.js'
 
 /** A column that a query gives. */
@@ -59,14 +59,14 @@ const CHANGED = '_pipe_changed'
 
 /**
  * Moves what a query gives into its table, inside the transaction that is open. Only rows that are new or differ from what
- * is there are written and marked, so that the same result once more wakes up nobody. Resolves to how many rows the query
+ * is there are written and touch units, so that the same result once more wakes up nobody. Resolves to how many rows the query
  * gave.
  *
  * @throws {ValueError} naming the row and the column: a value that does not fit, a row that is not the step's own, one key
  * given twice.
  * @throws {SqlTimeoutError}
  */
-export async function writeSelect(select: SelectWrite, table: Table, engine: SelectEngine, marks: Marks): Promise<number> {
+export async function writeSelect(select: SelectWrite, table: Table, engine: SelectEngine, touched: Touched): Promise<number> {
   const given = await stage(select, table, engine)
   const refuse = refuser(table, engine)
   const wrong = given.map(({ column, of }) => {
@@ -100,7 +100,7 @@ export async function writeSelect(select: SelectWrite, table: Table, engine: Sel
       replace.column,
       () => `lies outside of the interval ${stretchText(replace)}`,
     )
-  await writeChanges(select, table, engine, marks)
+  await writeChanges(select, table, engine, touched)
   return Number(found?.n ?? 0)
 }
 
@@ -153,10 +153,10 @@ async function refuseDoubles(table: Table, engine: SelectEngine): Promise<void> 
   if (row) throw new ValueError(rowName(table.name, table.key)(row), 'is given more than once by the query')
 }
 
-/** Deletes, inserts and updates what is not as it should be, and marks what that touches. */
-async function writeChanges({ replace, output }: SelectWrite, table: Table, engine: SelectEngine, marks: Marks): Promise<void> {
+/** Deletes, inserts and updates what is not as it should be, and notes what that touches. */
+async function writeChanges({ replace, output }: SelectWrite, table: Table, engine: SelectEngine, touched: Touched): Promise<void> {
   const name = identifier(table.name)
-  const watched = marks.of(table.name)
+  const watched = touched.of(table.name)
   const [rows, changed] = [engine.temporary(ROWS), engine.temporary(CHANGED)]
   const before = watched ? sql`, ${boundsOf(watched, 'o', 'pipe_old')}` : sqlText('')
   await engine.fill(
@@ -168,7 +168,7 @@ async function writeChanges({ replace, output }: SelectWrite, table: Table, engi
       WHERE o.${identifier(table.key[0] ?? '')} IS NULL OR ${sqlText(differ(table, 'o', 'n'))}`,
   )
   if (watched)
-    await marks.see(
+    await touched.see(
       watched,
       sql`
         SELECT DISTINCT ${sqlText(boundNames(watched, 'pipe_old'))}, ${boundsOf(watched, 'n', 'pipe_new')}
@@ -177,7 +177,7 @@ async function writeChanges({ replace, output }: SelectWrite, table: Table, engi
   if (replace !== undefined) {
     const others = sqlText(`NOT EXISTS (SELECT 1 FROM ${rows} AS n WHERE ${sameKey(table, 'o', 'n')})`)
     const gone = sql`${ownRows(replace, output.constants, table)} AND ${others}`
-    if (watched) await marks.see(watched, sql`SELECT DISTINCT ${boundsOf(watched, 'o')} FROM ${name} AS o WHERE ${gone}`)
+    if (watched) await touched.see(watched, sql`SELECT DISTINCT ${boundsOf(watched, 'o')} FROM ${name} AS o WHERE ${gone}`)
     await engine.run(sql`DELETE FROM ${name} AS o WHERE ${gone}`)
   }
   const columns = identifiers(table.columns.map((column) => column.name))

@@ -1,7 +1,7 @@
 import type { Output, Row, Statement, Table } from '../sdk/index.js'
 import type { LedgerChanges } from './ledger-changes.js'
 import type { SelectEngine } from './selects.js'
-import type { Bounds, Marks } from './touches.js'
+import type { Bounds, Touched } from './touched.js'
 
 /** A transaction that is open. All of what it does is kept, or nothing of it. */
 export interface Transaction<Loader = unknown> {
@@ -22,7 +22,7 @@ export interface Transaction<Loader = unknown> {
    * @throws {ValueError} for a value that does not fit, before any SQL.
    * @throws {LoadError} when SQL refuses: `TransactionalEngine.explain` may know more after the rollback.
    */
-  load(loader: Loader, rows: readonly Row[], marks: Marks): Promise<readonly Row[]>
+  load(loader: Loader, rows: readonly Row[], touched: Touched): Promise<readonly Row[]>
   /** Runs one statement. Resolves to the rows it changed. @throws {SqlError} for one that a step or a migration may not run. */
   run(statement: Statement, of?: 'us' | 'step' | 'migration'): Promise<number>
   /** Runs a query of ours, whose result is small. */

@@ -18,7 +18,7 @@ import { LEDGER_TABLES, UNITS } from './ledger.js'
 import type { LedgerChanges } from './ledger-changes.js'
 import { type Beside, LedgerWarehouse } from './ledger-warehouse.js'
 import { releaseKeys, text } from './ledger-where.js'
-import { markUnit, type Watched, watchedTables } from './touches.js'
+import { touchUnit, type Watched, watchedTables } from './touched.js'
 import { LoadError, type Transaction } from './transaction.js'
 import type { QueryOptions, TransactionalEngine } from './transactional-engine.js'
 import { upgradeLedger } from './upgrade.js'
@@ -103,7 +103,7 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
     const { changed } = await this.#change(changes, async (tx) => {
       let others = 0
       for (const { step, keys } of release) others += await tx.run(releaseKeys(pipeline, step, keys))
-      for (const { step, units } of touch) for (const unit of units) others += await tx.run(markUnit(pipeline, step, unit, at, this.kind))
+      for (const { step, units } of touch) for (const unit of units) others += await tx.run(touchUnit(pipeline, step, unit, at, this.kind))
       return others
     })
     return changed

@@ -39,7 +39,7 @@ const touched = async (warehouse: Warehouse, name = 's') => (await warehouse.tou
 const clear = (warehouse: Warehouse, unit: string) =>
   warehouse
     .open(step, [unit], 2n)
-    .then((rows) => warehouse.commit([write([], { unit, epoch: rows.get(unit)?.epoch ?? 0n, clearsTouch: true })]))
+    .then((rows) => warehouse.commit([write([], { unit, epoch: rows.get(unit)?.epoch ?? 0n, clearsTouched: true })]))
 
 const ethereum = output(daily, { constants: { chain: 'ethereum' } })
 const select = (sql: string | Statement, replace?: Stretch | 'all', more: Partial<SelectWrite> = {}): SelectWrite => ({
@@ -58,7 +58,7 @@ const stretch = (from: number, to: number): Stretch => ({
   constants: { chain: 'ethereum' },
 })
 
-/** How rows of queries are written and what commits mark, the same on each warehouse. */
+/** How rows of queries are written and what commits touch, the same on each warehouse. */
 export function selectsSpec(engine: Engine): void {
   const date = sqlType({ kind: 'date' }, engine.kind)
   const perDay = `SELECT CAST(time AS ${date}) AS day, count(*) AS moves, sum(amount) AS total FROM moves WHERE time IS NOT NULL GROUP BY 1`
@@ -271,7 +271,7 @@ export function selectsSpec(engine: Engine): void {
     })
   })
 
-  describe('marks', () => {
+  describe('touched units', () => {
     test('a new row touches its day, an overwritten one its old day and its new one, the same row again none', async () => {
       const warehouse = await opened([per(byDay)])
       await put(warehouse, [1, day(0), 1n], [2, day(0) + 5n, 1n], [3, day(9), 1n], [4, null, 1n])
@@ -329,7 +329,7 @@ export function selectsSpec(engine: Engine): void {
       expect(await warehouse.touched('p', 'a')).toEqual([{ unit: 'all', at: 1000n }])
     })
 
-    test('what a select changes is marked, what it leaves as it is is not', async () => {
+    test('what a select changes is touched, what it leaves as it is is not', async () => {
       const warehouse = await opened([per({ ...byDay, column: 'day' }, 'daily', 'w')])
       await put(warehouse, [1, day(0), 1n], [2, day(1), 1n], [3, day(2), 1n])
       await commit(warehouse, select(perDay, 'all'))
@@ -342,12 +342,12 @@ export function selectsSpec(engine: Engine): void {
       expect(await touched(warehouse, 'w')).toEqual(['2024-03-02', '2024-03-03'])
     })
 
-    test('a mark that a commit takes away and makes again stays, and rolled back nothing is marked', async () => {
+    test('a touch that a commit clears and makes again stays, and rolled back nothing is touched', async () => {
       const warehouse = await opened([per(byDay)])
       await warehouse.open(step, ['2024-03-01'], 1n)
       const both = write([{ output: output(moves), rows: [{ id: 1n, time: day(0), amount: 1n }] }], {
         unit: '2024-03-01',
-        clearsTouch: true,
+        clearsTouched: true,
       })
       await put(warehouse, [9, day(0), 1n])
       await warehouse.commit([both])
@@ -370,10 +370,10 @@ export function selectsSpec(engine: Engine): void {
       warehouse
         .open({ ...step, step: 'w' }, [unit], 2n)
         .then((rows) =>
-          warehouse.commit([write([], { step: { ...step, step: 'w' }, unit, epoch: rows.get(unit)?.epoch ?? 0n, clearsTouch: true })]),
+          warehouse.commit([write([], { step: { ...step, step: 'w' }, unit, epoch: rows.get(unit)?.epoch ?? 0n, clearsTouched: true })]),
         )
 
-    test('whatever is written, overwritten and deleted, exactly the days whose rows differ from before are marked', async () => {
+    test('whatever is written, overwritten and deleted, exactly the days whose rows differ from before are touched', async () => {
       const warehouse = await opened([per(byDay)])
       const change = fc.oneof(
         fc.record({ put: fc.array(fc.tuple(fc.nat(8), fc.option(fc.nat(4)), fc.nat(2)), { minLength: 1, maxLength: 4 }) }),

@@ -252,7 +252,7 @@ describe.skipIf(missing !== undefined)('ClickHouse by HTTP', () => {
     await warehouse.commit([write(rows(blocks, block(1)))])
     expect(await warehouse.touched('p', 's')).toEqual([{ unit: 'all', at: 1000n }])
     const select = { output: output(notes), sql: sqlText("SELECT number AS id, 'n' AS note FROM blocks"), replace: 'all' as const }
-    const compute = () => warehouse.commit([write([], { ...held, clearsTouch: true, selects: [select], ledger: { state: 'done' } })])
+    const compute = () => warehouse.commit([write([], { ...held, clearsTouched: true, selects: [select], ledger: { state: 'done' } })])
     server.fault({ kind: 'refuse', times: 4, when: ({ query }) => query.startsWith('INSERT INTO "notes"') })
     await expect(compute()).rejects.toThrow('times in a row')
     const all = async () => (await warehouse.units('p', 's')).find(({ unit }) => unit === 'all')?.state

@@ -244,7 +244,7 @@ export class Writer {
 
   /** Takes away the marks of units that are computed now. A kill from here on leaves them open, not done. */
   async #clear(kept: readonly UnitWrite[], there: ReadonlyMap<string, UnitRow>, sequence: bigint): Promise<void> {
-    const clearing = kept.filter((write) => write.clearsTouch)
+    const clearing = kept.filter((write) => write.clearsTouched)
     const done = clearing.flatMap((write): [Row, bigint][] => {
       const row = there.get(unitOf(write))?.row
       return row?.state === 'done' ? [[{ ...row, state: 'running' }, this.#versionOf(write, sequence) - 1n]] : []

@@ -18,7 +18,7 @@ import { tooFine } from '../text-values.js'
 import { sqlType } from '../types.js'
 import { statementError } from './errors.js'
 import { Stage } from './stage.js'
-import { boundsOf, type Marks, type Watched } from '../touches.js'
+import { boundsOf, type Touched, type Watched } from '../touched.js'
 import { Loaders, LoadError } from '../transaction.js'
 import type { Transactions } from './transactions.js'
 
@@ -54,15 +54,15 @@ export class TableLoaders {
    * @throws {ValueError} for a value that does not fit, before any SQL.
    * @throws {LoadError} when SQL refuses: `diagnose` may know more after the rollback.
    */
-  async write(loader: TableLoader, rows: readonly Row[], marks?: Marks): Promise<readonly Row[]> {
+  async write(loader: TableLoader, rows: readonly Row[], touched?: Touched): Promise<readonly Row[]> {
     const { table, stage, computesKey } = loader
     const replaced = await stage.append(rows, rowName(table.name, table.key))
-    const watched = marks?.of(table.name)
+    const watched = touched?.of(table.name)
     const refused = (error: unknown): never => {
       // No row is to blame for a full disk or a conflict with another writer, so none is looked for.
       throw statementError(table.name, error) instanceof SqlError ? new LoadError(loader, rows, error) : error
     }
-    if (marks && watched && (await this.#insertMarked(loader, rows, marks, watched).catch(refused))) {
+    if (touched && watched && (await this.#insertNew(loader, rows, touched, watched).catch(refused))) {
       await this.#transactions.clear(stage)
       return replaced
     }
@@ -84,13 +84,13 @@ export class TableLoaders {
   }
 
   /**
-   * Adds the staged rows whose key is new and marks what they touch; of the others, marks what those touch that differ
+   * Adds the staged rows whose key is new and notes what they touch; of the others, notes what those touch that differ
    * from what is there, by their old time and by their new one. Resolves to whether nothing is left to overwrite. Looking
    * for what differs reads the table; rows that are all new, as most are, never come to that.
    */
-  async #insertMarked({ table, filled: select }: TableLoader, rows: readonly Row[], marks: Marks, watched: Watched): Promise<boolean> {
+  async #insertNew({ table, filled: select }: TableLoader, rows: readonly Row[], touched: Touched, watched: Watched): Promise<boolean> {
     const insert = insertSelected(table, select, 'keep')
-    const added = marks.seeRows(
+    const added = touched.seeRows(
       watched,
       await this.#transactions.select(sql`${sqlText(`${insert} RETURNING `)}${boundsOf(watched, undefined)}`),
     )
@@ -100,7 +100,7 @@ export class TableLoaders {
       FROM (${sqlText(typed(table, select, 'duckdb'))}) AS n
       JOIN ${identifier(table.name)} AS o ON ${sqlText(sameKey(table, 'o', 'n'))}
       WHERE ${sqlText(differ(table, 'o', 'n'))}`
-    return (await marks.see(watched, changed)) === 0
+    return (await touched.see(watched, changed)) === 0
   }
 
   /** The row that SQL failed on, by name, or undefined when no single row is to blame. Changes nothing. */

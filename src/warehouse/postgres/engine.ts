@@ -3,7 +3,7 @@ import type { PostgresSession } from '../../postgres/session.js'
 import { identifier, type Output, quoteIdentifier, type Row, sql, type Statement, type Table } from '../../sdk/index.js'
 import type { Existing } from '../drift.js'
 import { TOUCHED } from '../ledger.js'
-import type { Bounds } from '../touches.js'
+import type { Bounds } from '../touched.js'
 import { Loaders, type LoadError, type Transaction } from '../transaction.js'
 import type { QueryOptions, TransactionalEngine } from '../transactional-engine.js'
 import { diagnose } from './diagnose.js'
@@ -98,7 +98,7 @@ export class PostgresEngine implements TransactionalEngine<TableLoader> {
         },
         updateUnits: (rows) => updateWhole(session, rows),
         touch: (rows) => upsert(session, TOUCHED, rows),
-        load: (loader, rows, marks) => load(session, loader, rows, marks),
+        load: (loader, rows, touched) => load(session, loader, rows, touched),
         run: (statement, of) => (of === 'step' ? executeOfStep(session, statement) : execute(session, statement)),
         rows: (statement) => select(session, statement),
         bounds: async (statement) => (await select(session, statement)).map((row) => Object.values(row)) as Bounds,

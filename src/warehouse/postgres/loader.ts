@@ -15,7 +15,7 @@ import { identifiers } from '../ddl.js'
 import { SqlError } from '../errors.js'
 import { broughtColumns, checkFilling, constantColumns, differ, filled, insertSelected, sameKey, typed } from '../fill.js'
 import { rowName } from '../row-name.js'
-import { boundNames, boundsOf, type Marks, type Watched } from '../touches.js'
+import { boundNames, boundsOf, type Touched, type Watched } from '../touched.js'
 import { LoadError } from '../transaction.js'
 import { sqlType } from '../types.js'
 import { statementError } from './errors.js'
@@ -39,15 +39,15 @@ export interface TableLoader {
  * @throws {ValueError} for a value that does not fit, before any SQL.
  * @throws {LoadError} when SQL refuses: `diagnose` may know more after the rollback.
  */
-export async function load(session: PostgresSession, loader: TableLoader, rows: readonly Row[], marks: Marks): Promise<readonly Row[]> {
+export async function load(session: PostgresSession, loader: TableLoader, rows: readonly Row[], touched: Touched): Promise<readonly Row[]> {
   const { table, stage, computesKey } = loader
   const replaced = await stage.append(session, rows, rowName(table.name, table.key))
-  const watched = marks.of(table.name)
+  const watched = touched.of(table.name)
   const refused = (error: unknown): never => {
     // No row is to blame for a full disk or a deadlock, so none is looked for.
     throw statementError(table.name, error) instanceof SqlError ? new LoadError(loader, rows, causeOf(error)) : error
   }
-  if (watched && (await insertMarked(session, loader, rows, marks, watched).catch(refused))) return replaced
+  if (watched && (await insertNew(session, loader, rows, touched, watched).catch(refused))) return replaced
   const { rowCount } = await session.query(insertSelected(table, loader.filled)).catch(refused)
   const overwrites = table.columns.length > table.key.length
   if (overwrites && !computesKey && rowCount !== rows.length)
@@ -56,20 +56,20 @@ export async function load(session: PostgresSession, loader: TableLoader, rows: 
 }
 
 /**
- * Adds the staged rows whose key is new and marks what they touch; of the others, marks what those touch that differ from
+ * Adds the staged rows whose key is new and notes what they touch; of the others, notes what those touch that differ from
  * what is there, by their old time and by their new one. Resolves to whether nothing is left to overwrite.
  */
-async function insertMarked(
+async function insertNew(
   session: PostgresSession,
   { table, filled: rows }: TableLoader,
   { length }: readonly Row[],
-  marks: Marks,
+  touched: Touched,
   watched: Watched,
 ): Promise<boolean> {
   const names = sqlText(boundNames(watched))
   const insert = sql`${sqlText(`${insertSelected(table, rows, 'keep')} RETURNING `)}${boundsOf(watched, undefined)}`
   const added = await select(session, sql`WITH added AS (${insert}) SELECT ${names}, count(*) AS pipe_added FROM added GROUP BY ${names}`)
-  marks.seeRows(
+  touched.seeRows(
     watched,
     added.map(({ pipe_added: _, ...row }) => Object.values(row) as (bigint | null)[]),
   )
@@ -79,7 +79,7 @@ async function insertMarked(
     FROM (${sqlText(typed(table, rows, 'postgres'))}) AS n
     JOIN ${identifier(table.name)} AS o ON ${sqlText(sameKey(table, 'o', 'n'))}
     WHERE ${sqlText(differ(table, 'o', 'n'))}`
-  return (await marks.see(watched, changed)) === 0
+  return (await touched.see(watched, changed)) === 0
 }
 
 const causeOf = (error: unknown): unknown => (error instanceof SqlError ? error.cause : error)

@@ -64,7 +64,7 @@ export function boundNames({ times }: Watched, prefix = 'pipe_touch'): string {
 export type Bounds = readonly (readonly (bigint | null)[])[]
 
 /** What the changes of one commit touch. */
-export class Marks {
+export class Touched {
   readonly #tables: ReadonlyMap<string, Watched>
   readonly #select: (statement: Statement) => Promise<Bounds>
   readonly #units = new Map<string, Row>()
@@ -112,7 +112,7 @@ export class Marks {
   rows(at: bigint): { readonly rows: readonly Row[]; readonly more: readonly Statement[] } {
     return {
       rows: [...this.#units.values()].map((row) => ({ ...row, at })),
-      more: [...this.#every.values()].map(({ pipeline, step, kind }) => markEvery(pipeline, step, at, kind)),
+      more: [...this.#every.values()].map(({ pipeline, step, kind }) => touchEvery(pipeline, step, at, kind)),
     }
   }
 
@@ -121,37 +121,37 @@ export class Marks {
   }
 }
 
-/** Takes the marks of units away. */
-export function clearMarks(units: readonly { readonly pipeline: string; readonly step: string; readonly unit: string }[]): Statement {
+/** Forgets that units were touched. */
+export function clearTouched(units: readonly { readonly pipeline: string; readonly step: string; readonly unit: string }[]): Statement {
   const conditions = units.map(
     ({ pipeline, step, unit }) => sql`(pipeline = ${text(pipeline)} AND step = ${text(step)} AND unit = ${text(unit)})`,
   )
   return sql`DELETE FROM _pipe_touched WHERE ${joinSql(conditions, ' OR ')}`
 }
 
-/** Marks one unit by hand. */
-export function markUnit(pipeline: string, step: string, unit: string, at: bigint, kind: WarehouseKind): Statement {
+/** Touches one unit by hand. */
+export function touchUnit(pipeline: string, step: string, unit: string, at: bigint, kind: WarehouseKind): Statement {
   return sql`
     INSERT INTO _pipe_touched (pipeline, step, unit, "at")
     VALUES (${text(pipeline)}, ${text(step)}, ${text(unit)}, ${time(at)})
-    ${overMarks(kind)}`
+    ${overTouched(kind)}`
 }
 
-function markEvery(pipeline: string, step: string, at: bigint, kind: WarehouseKind): Statement {
+function touchEvery(pipeline: string, step: string, at: bigint, kind: WarehouseKind): Statement {
   return sql`
     INSERT INTO _pipe_touched (pipeline, step, unit, "at")
     SELECT pipeline, step, unit, ${time(at)}
     FROM _pipe_units
     WHERE pipeline = ${text(pipeline)} AND step = ${text(step)}
     ORDER BY unit
-    ${overMarks(kind)}`
+    ${overTouched(kind)}`
 }
 
 /**
- * What becomes of a mark that is there. Where other processes write, too, it is written anew, which locks it: a consumer that
+ * What becomes of a touch that is there. Where other processes write, too, it is written anew, which locks it: a consumer that
  * takes the older one away at that moment would take this one with it.
  */
-const overMarks = (kind: WarehouseKind): Statement =>
+const overTouched = (kind: WarehouseKind): Statement =>
   sqlText(`ON CONFLICT (pipeline, step, unit) DO ${kind === 'postgres' ? 'UPDATE SET "at" = excluded."at"' : 'NOTHING'}`)
 
 const text = (value: string) => ({ type: { kind: 'text' }, value }) as const
