@@ -115,9 +115,9 @@ export function reduce(view: RunView, event: RunEvent): RunView {
     }
     case 'check:evaluated': {
       const check = { ...event.result, step: event.step, final: event.final, at: event.at }
-      const at = view.checks.findIndex(({ step, name }) => step === event.step && name === event.result.name)
-      if (at === -1) view.checks.push(check)
-      else view.checks[at] = check
+      const index = view.checks.findIndex(({ step, name }) => step === event.step && name === event.result.name)
+      if (index === -1) view.checks.push(check)
+      else view.checks[index] = check
       return view
     }
     case 'step:ended': {

@@ -66,7 +66,7 @@ export class Progress {
   /** Why the unit is done again, while its table holds rows of an earlier reading; undefined for one that is not. */
   readonly #redo: string | undefined
   readonly #clearing: Clearing
-  #at: State
+  #state: State
   #committed: State
   quarantinedKeys = 0
   /** Rows that its commits left out so far; the next attempt at the unit adds to them. */
@@ -80,7 +80,7 @@ export class Progress {
     this.#clearing = unit.redo ? clearingOf(task) : 'none'
     // A row that is `done` describes an earlier round: the unit is read anew, without its coverage and cursor.
     const kept = opened.fingerprint === plan.fingerprint && opened.state !== 'done' ? opened : undefined
-    this.#at = {
+    this.#state = {
       reading: begin(stretchOf(task), kept),
       touchedCleared: false,
       cursor: kept?.cursor ?? unit.resumeFrom,
@@ -92,16 +92,16 @@ export class Progress {
       lastHash: kept?.lastHash,
       evidence: kept?.evidence,
     }
-    this.#committed = this.#at
+    this.#committed = this.#state
   }
 
   get cursor(): Json | undefined {
-    return this.#at.cursor
+    return this.#state.cursor
   }
 
   /** Back to what is committed, for another attempt. */
   rewind(): void {
-    this.#at = this.#committed
+    this.#state = this.#committed
   }
 
   /** Takes note of a commit. `rows`: how many rows of each table it wrote, which of a query only the warehouse knows. */
@@ -110,7 +110,7 @@ export class Progress {
     if (!state) return
     const made = new Set(write.selects?.map(({ output }) => output.table))
     this.#committed = made.size === 0 ? state : { ...state, rows: { ...state.rows, ...only(rows, made) } }
-    if (this.#at === state) this.#at = this.#committed
+    if (this.#state === state) this.#state = this.#committed
   }
 
   /** The output of that name. @throws {UnknownOutputError} */
@@ -131,15 +131,15 @@ export class Progress {
     const parts = Object.entries(batch.rows ?? {}).map(([id, rows]) => ({ output: this.output(id), rows: rows as readonly Row[] }))
     // `--limit` cut the unit, so that its batches did not read all of what they would cover.
     const said = unit.limit === undefined ? batch : { ...batch, covers: [] }
-    const { reading, fresh, clears, outside } = add(this.#at.reading, said, plan.axis, this.#clearing)
+    const { reading, fresh, clears, outside } = add(this.#state.reading, said, plan.axis, this.#clearing)
     if (outside !== undefined) throw new CoversOutsideError(plan.step.id, unit.key, outside)
     const counts: Record<string, number> = {}
     for (const { output, rows } of parts) counts[output.table] = (counts[output.table] ?? 0) + rows.length
     const failed = batch.failed ?? []
     const done = this.#piecesOf(batch, reading, fresh)
     const touchedCleared = this.#clearsTouched(batch, selects)
-    const before = this.#at
-    this.#at = {
+    const before = this.#state
+    this.#state = {
       reading,
       touchedCleared: before.touchedCleared || touchedCleared,
       cursor: batch.cursor ?? before.cursor,
@@ -163,7 +163,7 @@ export class Progress {
       quarantine: unit.piece.kind === 'stretch' ? undefined : this.#quarantine(own),
     })
     const time = plan.axis?.of === 'time' ? timeOf(fresh) : undefined
-    return { write, pieces: done, rows: counts, counts: batch.counts, time, state: this.#at }
+    return { write, pieces: done, rows: counts, counts: batch.counts, time, state: this.#state }
   }
 
   /** The last write: done, or in parts. With it come the pieces that no batch spoke of. @throws {UnitIncompleteError} when something is missing. */
@@ -178,13 +178,13 @@ export class Progress {
 
   /** A write that changes nothing but the ledger. */
   mark(change: LedgerChange): UnitWrite {
-    this.#at = this.#committed
+    this.#state = this.#committed
     return this.#write({ ...this.#ledger(change.state), ...change })
   }
 
   #end(): UnitWrite {
     const { unit, plan } = this.#task
-    const { reading } = this.#at
+    const { reading } = this.#state
     const ended = unit.piece.kind === 'stretch' ? end(reading) : undefined
     if (ended && plan.axis) return this.#endParts(ended, plan.axis)
     if (reading.stretch && plan.axis && plan.wanted.kind === 'stretches' && plan.wanted.mustCover === true)
@@ -244,7 +244,9 @@ export class Progress {
   #clearsTouched({ sql = [] }: Batch, selects: readonly SelectWrite[]): boolean {
     const { plan, unit } = this.#task
     const inside = selects.length > 0 || sql.length > 0
-    return inside && plan.step.inputs.length > 0 && this.#at.cursor === undefined && !this.#at.touchedCleared && unit.limit === undefined
+    return (
+      inside && plan.step.inputs.length > 0 && this.#state.cursor === undefined && !this.#state.touchedCleared && unit.limit === undefined
+    )
   }
 
   /** Blocks, rows or days that a batch did. */
@@ -263,7 +265,9 @@ export class Progress {
   /** Pieces that no batch spoke of. They count as done when the unit ends: a step may say nothing before. */
   #piecesLeft(): number {
     const { unit } = this.#task
-    return unit.piece.kind === 'stretch' && this.#at.reading.stated ? 0 : Math.max(0, (this.#at.size ?? unit.size) - this.#at.pieces)
+    return unit.piece.kind === 'stretch' && this.#state.reading.stated
+      ? 0
+      : Math.max(0, (this.#state.size ?? unit.size) - this.#state.pieces)
   }
 
   #quarantine(own: NonNullable<Batch['failed']>): UnitWrite['quarantine'] {
@@ -295,7 +299,7 @@ export class Progress {
 
   /** Every field of the unit's ledger row, so that none of an earlier reading stays. The error stays unless one is given. */
   #ledger(state: UnitState, error?: null): LedgerChange {
-    const { reading, cursor, rows, endpoint, parentHash, lastHash, evidence } = this.#at
+    const { reading, cursor, rows, endpoint, parentHash, lastHash, evidence } = this.#state
     return {
       state,
       first: reading.stretch?.[0],

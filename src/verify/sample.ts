@@ -137,10 +137,10 @@ function pickCells(
     while (chosen.has(index)) index = (index + 1) % total
     chosen.add(index)
   }
-  return [...chosen].map((index) => {
-    let rest = index
-    const at = counts.findIndex((n) => (rest < n ? true : ((rest -= n), false)))
-    const { stretch, from } = stretches[at] as (typeof stretches)[number]
+  return [...chosen].map((nth) => {
+    let rest = nth
+    const index = counts.findIndex((n) => (rest < n ? true : ((rest -= n), false)))
+    const { stretch, from } = stretches[index] as (typeof stretches)[number]
     const start = stretch[0] - mod(stretch[0], cut) + BigInt(rest) * cut
     const end = start + cut - 1n
     return { cell: [start > stretch[0] ? start : stretch[0], end < stretch[1] ? end : stretch[1]], from }

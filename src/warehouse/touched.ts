@@ -95,8 +95,8 @@ export class Touched {
     watched.times.forEach(({ input, steps }, i) => {
       const seen = new Set<bigint>()
       for (const row of rows) {
-        for (let at = 2 * i; at < row.length && width > 0; at += width) {
-          const [first, last] = [row[at], row[at + 1]]
+        for (let index = 2 * i; index < row.length && width > 0; index += width) {
+          const [first, last] = [row[index], row[index + 1]]
           // A row without a time falls into no unit.
           if (first === null || first === undefined || last === null || last === undefined) continue
           if (seen.has(first) && first === last) continue

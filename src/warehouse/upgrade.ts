@@ -51,7 +51,7 @@ export function unitColumnsOf(version: number): string {
 /** A row of `_pipe_units` (JSON as text) of a ledger of that version, as it is in this one. */
 export function upgradeRow(row: Row, version: number): Row {
   let upgraded = row
-  for (let at = version; at < LEDGER_VERSION; at++) upgraded = UPGRADES[at]?.(upgraded) ?? upgraded
+  for (let from = version; from < LEDGER_VERSION; from++) upgraded = UPGRADES[from]?.(upgraded) ?? upgraded
   return upgraded
 }
 
