@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
+import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../src/cli/system-clock.js'
 import { readPipeline } from '../src/pipeline/read.js'
 import type { Pipeline } from '../src/pipeline/pipeline.js'
+import { PreflightError } from '../src/plan/preflight.js'
 import { fakeChain, type FakeEndpoint } from '../src/sandbox/index.js'
 import type { RunEvent } from '../src/sdk/index.js'
 import { openLook } from '../src/session/look.js'
@@ -23,9 +25,9 @@ const state = 'sqlite:.pipe/state.db'
 const part = { params: {}, select: undefined, limit: undefined }
 
 /** A process without a terminal, and the pipeline as it reads it. */
-async function world(): Promise<{ here: Surroundings; pipeline: Pipeline }> {
+async function world(rpc = node.url): Promise<{ here: Surroundings; pipeline: Pipeline }> {
   const here: Surroundings = {
-    env: { ETH_RPC_URL: node.url },
+    env: { ETH_RPC_URL: rpc },
     cwd: temporaryFolder(),
     signal: new AbortController().signal,
     pid: process.pid,
@@ -98,6 +100,40 @@ describe('a session', () => {
     await expect(session.run(part)).rejects.toThrow('no chain ***')
     expect(session.view).toMatchObject({ state: 'ended', outcome: 'error', exitCode: 2, error: 'no chain ***' })
     await session.close()
+  })
+
+  it('throws no secret of the environment, and the error is still what it was', async () => {
+    const { here, pipeline } = await world(`${node.url}/v2/a1b2c3d4e5f6a7b8c9d0`)
+    const steps = pipeline.steps.map((step) => ({
+      ...step,
+      definition: {
+        ...step.definition,
+        plan: () => {
+          throw new Error(`no plan for ${here.env.ETH_RPC_URL ?? ''}`)
+        },
+      },
+    }))
+    const fails = async (work: Promise<unknown>) => {
+      const error: unknown = await work.then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      )
+      expect(error).toBeInstanceOf(PreflightError)
+      expect(error).toMatchObject({
+        code: 'PREFLIGHT',
+        hint: 'nothing was fetched; mend the file and run again',
+        message: expect.stringContaining('no plan for ***') as string,
+        cause: { code: 'STEP_PLAN', message: expect.stringContaining('no plan for ***') as string },
+      })
+      expect(inspect(error, { depth: Infinity, showHidden: true })).not.toContain('a1b2c3d4e5f6a7b8c9d0')
+    }
+    const session = await openSession({ ...pipeline, steps }, here, { state })
+    await fails(session.plan(part))
+    await fails(session.run(part))
+    await session.close()
+    const look = await openLook({ ...pipeline, steps }, here, { state })
+    await fails(look.plan(part))
+    await look.close()
   })
 
   it('is looked at by others: a look makes nothing, and knows what the last run was asked for', async () => {

@@ -10,6 +10,7 @@ import { openState } from './open-state.js'
 import { warehouseUrl } from './places.js'
 import { headFor, makePlan, type PlanRequest } from './plan.js'
 import { refuseDrift, refusePending } from './ready.js'
+import { redacting } from './redact.js'
 import type { Surroundings } from './surroundings.js'
 import type { VerifyRequest } from './verify.js'
 
@@ -51,7 +52,7 @@ export async function openLook(pipeline: Pipeline, surroundings: Surroundings, o
         await refuseDrift(warehouse, pipeline)
         await warehouse.assume([...pipeline.tables.values()])
         const moment = createMoment(surroundings.clock.now(), headFor(chains, request))
-        return await makePlan({ pipeline, warehouse, state, moment }, request)
+        return await redacting(pipeline.secrets, () => makePlan({ pipeline, warehouse, state, moment }, request))
       } finally {
         await chains.close()
       }
@@ -60,7 +61,7 @@ export async function openLook(pipeline: Pipeline, surroundings: Surroundings, o
       const { verify } = await import('./verify.js')
       const chains = chainsOf(request.pipeline)
       try {
-        return await verify({ warehouse, chains, surroundings }, request)
+        return await redacting(request.pipeline.secrets, () => verify({ warehouse, chains, surroundings }, request))
       } finally {
         await chains.close()
       }

@@ -6,7 +6,7 @@ import type { Bus } from '../run/bus.js'
 import { Heartbeat } from '../run/heartbeat.js'
 import { type RoundsEnd, runRounds } from '../run/rounds.js'
 import { actingSteps, run } from '../run/run.js'
-import { isPipeError, type RunFact } from '../sdk/index.js'
+import type { RunFact } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import { openChains } from './chains.js'
 import { forgetDone } from './fresh.js'
@@ -81,7 +81,7 @@ export async function runHeld(running: Running, request: RunRequest): Promise<Ru
   } catch (error) {
     end(signal.aborted ? 'stopped' : 'error', wordsOf(error))
     if (signal.aborted) return { outcome: 'stopped', exitCode }
-    throw isPipeError(error) ? error : new Error(telling.redact(wordsOf(error)), { cause: error })
+    throw error
   } finally {
     signal.removeEventListener('abort', onStop)
     await keeper.close()

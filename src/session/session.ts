@@ -11,10 +11,14 @@ import { createMoment } from './moment.js'
 import { openState } from './open-state.js'
 import { headFor, makePlan, type PlanRequest } from './plan.js'
 import { refuseDrift, refusePending } from './ready.js'
+import { redacting } from './redact.js'
 import type { RunEnd, RunRequest } from './run-held.js'
 import { StopSignal, type Surroundings, type World } from './surroundings.js'
 
-/** One run of a pipeline that this process holds, without a terminal: nobody else can run or change it until `close`. */
+/**
+ * One run of a pipeline that this process holds, without a terminal: nobody else can run or change it until `close`. What its
+ * events say and what `plan` and `run` throw holds none of the pipeline's secrets.
+ */
 export interface Session {
   /** How far the run is. Changed in place, before subscribers are told of the event that changes it. */
   readonly view: RunView
@@ -103,7 +107,7 @@ function createSession({ pipeline, surroundings, world, held, state }: Parts): S
       })
       try {
         const moment = createMoment(world.now ?? clock.now(), headFor(chains, request))
-        return await makePlan({ pipeline, warehouse, state, moment }, request)
+        return await redacting(pipeline.secrets, () => makePlan({ pipeline, warehouse, state, moment }, request))
       } finally {
         await chains.close()
       }
@@ -112,7 +116,7 @@ function createSession({ pipeline, surroundings, world, held, state }: Parts): S
       if (begun) throw new Error('a session runs once: open another one')
       begun = true
       const { runHeld } = await import('./run-held.js')
-      return runHeld({ id, pipeline, surroundings, signal, world, held, state, bus, view }, request)
+      return redacting(pipeline.secrets, () => runHeld({ id, pipeline, surroundings, signal, world, held, state, bus, view }, request))
     },
     stop: () => stop.abort(new StopSignal('SIGTERM')),
     async close() {
