@@ -10,7 +10,8 @@ test('everything that the page finds a place for is defined there', () => {
   const wrong = named.filter(({ name, file }) => {
     const path = join(projectFolder, file)
     return (
-      !existsSync(path) || !new RegExp(`^(export )?(async )?(function\\*?|class|const) ${name}\\b`, 'm').test(readFileSync(path, 'utf8'))
+      !existsSync(path) ||
+      !new RegExp(`^(export )?(async |abstract )?(function\\*?|class|const) ${name}\\b`, 'm').test(readFileSync(path, 'utf8'))
     )
   })
   expect(wrong).toEqual([])

@@ -27,9 +27,9 @@ import type { QueryOptions } from './transactional-engine.js'
 import type { WarehouseKind } from './types.js'
 import { unitColumnsOf, upgradeRow } from './upgrade.js'
 
-type Amendment = Parameters<Warehouse['amend']>[1]
+type Amend = Parameters<Warehouse['amend']>[1]
 /** What a change by hand does beside changing rows of units. */
-export type Beside = Required<Pick<Amendment, 'release' | 'touch'>>
+export type Beside = Required<Pick<Amend, 'release' | 'touch'>>
 
 /** A database with its ledger: what is the same in all of them. What each does its own way is abstract. */
 export abstract class LedgerWarehouse implements Warehouse {
@@ -115,7 +115,7 @@ export abstract class LedgerWarehouse implements Warehouse {
     return writes.length === 0 ? Promise.resolve([]) : this.commitWrites(writes, worker)
   }
 
-  amend(pipeline: string, { put = [], drop = [], release = [], touch = [] }: Amendment, at: bigint): Promise<number> {
+  amend(pipeline: string, { put = [], drop = [], release = [], touch = [] }: Amend, at: bigint): Promise<number> {
     this.#mustWrite()
     const changes = new LedgerChanges()
     for (const { step, unit } of drop) changes.drop(pipeline, step, unit, at)
