@@ -267,7 +267,10 @@ function time(text: string): number {
 }
 
 function range(text: string): string {
-  if (!/^[^.]+\.\.[^.]+$/.test(text)) throw new InvalidArgumentError('Write it as A..B, both ends included.')
+  // An end may be an instant with a fraction of a second: 2024-03-01T23:59:59.999999Z.
+  const ends = text.split('..')
+  if (ends.length !== 2 || ends.some((end) => end === '' || end.startsWith('.')))
+    throw new InvalidArgumentError('Write it as A..B, both ends included.')
   return text
 }
 
