@@ -46,5 +46,10 @@ describe('done stretches that touch', () => {
   it('a table that one of them did not count is not counted, and a count that may be wrong stays so', () => {
     const { put } = join([done(0n, 9n, { rows: { t: 1, u: 2 } }), done(10n, 19n, { rows: { t: 1 }, coverage: undefined })])
     expect([put[0]?.rows, put[0]?.coverage]).toEqual([{ t: 2 }, null])
+    const redone = join([
+      done(0n, 9n, { coverage: { covered: [], cleared: true } }),
+      done(10n, 19n, { coverage: { covered: [], cleared: true } }),
+    ])
+    expect(redone.put[0]?.coverage).toBe(null)
   })
 })

@@ -1,6 +1,6 @@
 import type { Amendment, Amendments, Axis, Coverage, Interval, LedgerRow, LedgerStep } from '../sdk/index.js'
 import { nameOf, rowStretch } from './axis.js'
-import { stored, tentativeRound } from './standing.js'
+import { isStated, stored, tentativeRound } from './standing.js'
 
 /** A done stretch with what the ledger says of it. */
 interface Piece {
@@ -44,7 +44,7 @@ function joinedRow(group: readonly Piece[], step: LedgerStep, axis: Axis): Amend
   if (!lowest || !highest) throw new Error('a group of no stretches')
   const at: Interval = [lowest.at[0], highest.at[1]]
   const hosts = new Set(group.flatMap(({ row }) => row.endpoint?.split(', ') ?? []))
-  const exact = group.every(({ row }) => row.coverage?.covered !== undefined)
+  const exact = group.every(({ row }) => isStated(row))
   const coverage: Coverage | null = exact ? { covered: stored([at]) } : null
   return {
     step,

@@ -35,6 +35,11 @@ export function restored(coverage: Coverage | undefined): Interval[] {
   return (coverage?.covered ?? []).map(([from, to]): Interval => [BigInt(from), BigInt(to)])
 }
 
+/** Whether batches said what they cover of a unit. Then no row of it was counted twice, however often it was tried. */
+export function isStated({ coverage }: Pick<LedgerRow, 'coverage'>): boolean {
+  return (coverage?.covered ?? []).length > 0
+}
+
 /** The round in which a stretch counts as done, where it does so in one only. */
 export function tentativeRound({ state, coverage }: LedgerRow): bigint | undefined {
   return state === 'done' && coverage?.tentative !== undefined ? BigInt(coverage.tentative) : undefined

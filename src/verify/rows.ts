@@ -1,6 +1,7 @@
 import { identifier, type LedgerRow, numberAxis, type Output, quoteIdentifier, sql, type Table, type Wanted } from '../sdk/index.js'
 import { nameOf } from '../ledger/axis.js'
 import { type Interval, intersect, subtract, union } from '../ledger/intervals.js'
+import { isStated } from '../ledger/standing.js'
 import { isWanted } from './advice.js'
 import { along, between, claimed, countRows, type Line, lineOf, literal, placeOf, present, stretchesOf, stretchOf } from './stretches.js'
 import { literalOf } from './tables.js'
@@ -133,7 +134,7 @@ async function checkCounts(look: StepLook, { line, outputs }: FilledLine, alive:
  * was counted twice; and no other unit can have overwritten its rows, since their key holds the place.
  */
 function isExact(look: StepLook, row: LedgerRow, line: Line, outputs: readonly Output[]): boolean {
-  const counted = isComputed(look.plan.wanted) ? isReplaced(look, outputs) : row.coverage?.covered !== undefined
+  const counted = isComputed(look.plan.wanted) ? isReplaced(look, outputs) : isStated(row)
   return counted && line.table.key.includes(line.column)
 }
 
