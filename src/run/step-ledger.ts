@@ -41,7 +41,9 @@ export async function compactLedger(services: RunServices, plan: StepPlan, left:
   const dropped = new Set(gone)
   const rest = gone.length === 0 ? left.ledger.rows : left.ledger.rows.filter((row) => !dropped.has(row))
   const { put, drop } = join?.(rest) ?? { put: [], drop: [] }
-  await amend(services, { put, drop: [...gone.map(({ unit }) => ({ step: plan.step.id, unit })), ...drop] })
+  // A row of a joined stretch's name is of another definition: dropped first, it leaves nothing of its own in the new row.
+  const names = [...gone, ...put].map(({ unit }) => ({ step: plan.step.id, unit }))
+  await amend(services, { put, drop: [...names, ...drop] })
 }
 
 /** How done units of a plan are joined; undefined where each keeps its row: what is computed from inputs is computed again by its name. */
