@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { describe, expect, it } from 'vitest'
@@ -212,6 +212,88 @@ describe('a step over days', () => {
     expect(more.code).toBe(0)
     const { t } = await readDuckdb(join(cwd, 'p.duckdb'), { tables: ['t'] })
     expect(t?.rows).toEqual(['2024-03-01', '2024-03-02', '2024-03-03'].flatMap((day) => ['100', '101', '102'].map((n) => ({ day, n }))))
+  })
+})
+
+/** The hours of each day, one row an hour, by their day alone. Fails at noon of the first day while the file `fail` is there. */
+const hoursOf = (order: string) => `${DAYS.replace('oldest-first', order)} units: 1,
+  async *run({ unit }) {
+    const hour = 3600000000n
+    const { existsSync } = await import('node:fs')
+    for (let at = unit.piece.from; at <= unit.piece.to; at += hour) {
+      if (at === 1709251200000000n + 12n * hour && existsSync('FOLDER/fail')) throw new Error('in the middle')
+      const day = new Date(Number(at / 1000n)).toISOString().slice(0, 10)
+      const end = at + hour - 1n < unit.piece.to ? at + hour - 1n : unit.piece.to
+      yield { rows: { t: [{ day, n: (at / hour) % 24n }] }, covers: [[at, end]] }
+    }
+    // So that each unit has a commit of its own.
+    await new Promise((resolve) => setTimeout(resolve, 700))
+  },`
+const hours = async (cwd: string) => (await readDuckdb(join(cwd, 'p.duckdb'), { tables: ['t'] })).t?.rows.length
+
+describe('a step that reads a day by hours, whose rows say only their day', () => {
+  it('reads a half-read day again as a whole when its definition changes, also where the later half is read first', async () => {
+    const cwd = folderOf(hoursOf('newest-first'))
+    writeFileSync(join(cwd, 'fail'), '')
+    expect([(await pipe(['run', 'p.yaml'], { cwd })).code, await hours(cwd)]).toEqual([1, 60])
+    rmSync(join(cwd, 'fail'))
+    expect([(await pipe(['run', 'p.yaml', '--param', 'rows=2'], { cwd })).code, await hours(cwd)]).toEqual([0, 72])
+    expect((await pipe(['verify', 'p.yaml', '--param', 'rows=2'], { cwd })).code).toBe(0)
+  })
+
+  it('refuses to do a part of a day again, which would delete the rest of it, and says what does', async () => {
+    const cwd = folderOf(hoursOf('oldest-first'))
+    expect((await pipe(['run', 'p.yaml'], { cwd })).code).toBe(0)
+    const reset = (range: string) => pipe(['reset', 'p.yaml', '--step', 'own', '--range', range], { cwd })
+    expect((await reset('2024-03-02T05:00:00Z..2024-03-02T05:59:59.999999Z')).code).toBe(0)
+    const refused = await pipe(['run', 'p.yaml'], { cwd })
+    expect([refused.code, refused.out.includes('code=REDO_DAY'), await hours(cwd)]).toEqual([1, true, 72])
+    expect(refused.out).toContain('--range 2024-03-02..2024-03-02')
+    expect((await reset('2024-03-02..2024-03-02')).code).toBe(0)
+    expect([(await pipe(['run', 'p.yaml'], { cwd })).code, await hours(cwd)]).toEqual([0, 72])
+  })
+
+  it('is verified: a lost row is a finding, and its advice mends it although its units have become one', async () => {
+    const cwd = folderOf(hoursOf('oldest-first'))
+    expect((await pipe(['run', 'p.yaml'], { cwd })).code).toBe(0)
+    const instance = await DuckDBInstance.create(join(cwd, 'p.duckdb'))
+    const connection = await instance.connect()
+    await connection.run("DELETE FROM t WHERE day = DATE '2024-03-02' AND n = 7")
+    connection.closeSync()
+    instance.closeSync()
+    const found = await pipe(['verify', 'p.yaml', '--json'], { cwd })
+    const report = JSON.parse(found.out) as { findings: { check: string; fix: string[] }[] }
+    expect([found.code, report.findings.map(({ check }) => check)]).toEqual([1, ['missing']])
+    for (const command of report.findings[0]?.fix ?? []) expect((await pipe(command.split(' ').slice(1), { cwd })).code).toBe(0)
+    expect([await hours(cwd), (await pipe(['verify', 'p.yaml'], { cwd })).code]).toEqual([72, 0])
+  })
+})
+
+describe('stretches that are joined while another one is missing', () => {
+  it('say nothing that a unit of the same name said under another definition', async () => {
+    const cwd = folderOf(
+      `config: { type: 'object', properties: { rows: { type: 'integer' } } },
+      *plan({ config }) {
+        const cut = config.rows === 1 ? 20n : 10n
+        yield { kind: 'stretches', axis: { of: 'numbers', cut, word: 'blocks', each: 1n }, domain: [0n, 29n], due: 'uncovered', order: 'oldest-first' }
+      },
+      async *run({ config, unit }) {
+        const { from, to } = unit.piece
+        if (from === 20n) throw new Error('not yet')
+        yield { covers: [[from, to]], rows: {}, ...(config.rows === 1 ? { evidence: 'old', parentHash: '0xold', lastHash: '0xold' } : {}) }
+      },`,
+    )
+    const file = join(cwd, 'p.yaml')
+    writeFileSync(file, readFileSync(file, 'utf8').replace('key: [day, n]', 'key: [day, n], range: n'))
+    const done = async () => {
+      const { _pipe_units: units } = await readDuckdb(join(cwd, 'p.duckdb'), { tables: ['_pipe_units'] })
+      return units?.rows.filter(({ state }) => state === 'done').map((row) => [row.unit, row.evidence, row.parent_hash, row.last_hash])
+    }
+    expect([(await pipe(['run', 'p.yaml', '--param', 'rows=1'], { cwd })).code, await done()]).toEqual([
+      1,
+      [['0-19', '["old"]', '0xold', '0xold']],
+    ])
+    expect([(await pipe(['run', 'p.yaml', '--param', 'rows=2'], { cwd })).code, await done()]).toEqual([1, [['0-19', null, null, null]]])
   })
 })
 

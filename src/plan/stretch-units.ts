@@ -41,7 +41,7 @@ export function stretchUnits(wanted: StretchesWanted & { readonly domain: Interv
   if (axis.cut !== undefined && number / axis.cut > MAX_UNITS) throw new TooManyUnitsError(step, number / axis.cut)
 
   const units: PlannedUnit[] = []
-  for (const { intervals, reason } of layers(kept, state.stale)) {
+  for (const { intervals, reason } of layers(kept, redone(axis, state.stale, kept))) {
     for (const interval of intervals) {
       for (const at of axis.cut === undefined ? [interval] : cutAligned(interval, axis.cut)) {
         const known = reason ?? (overlaps(state.failed, at) ? 'retry' : reasonOf(at, wanted, state))
@@ -57,6 +57,18 @@ export function stretchUnits(wanted: StretchesWanted & { readonly domain: Interv
     leftOut: count(open) - number,
     quarantined: held.map(({ key, error, attempts }) => ({ key, error, attempts })),
   }
+}
+
+/**
+ * What is redone of the open stretches. A unit that is named by its start is redone with all of it that is open: rows that
+ * say only their day can't be deleted for a part of it.
+ */
+function redone({ of, cut, names }: StretchesWanted['axis'], stale: Standing['stale'], open: readonly Interval[]): Standing['stale'] {
+  if (of === 'numbers' || cut === undefined || names === 'ends') return stale
+  return stale.flatMap(({ interval, reason }) => {
+    const whole = intersect(open, [interval]).map(([from, to]): Interval => [from - mod(from, cut), to - mod(to, cut) + cut - 1n])
+    return intersect(open, whole).map((part) => ({ interval: part, reason }))
+  })
 }
 
 /** Stale and fresh stretches are cut apart, so that a unit has one reason and deletes only where something may be. */

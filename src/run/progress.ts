@@ -1,5 +1,6 @@
 import {
   type Batch,
+  formatInstant,
   type Interval,
   type Json,
   type LedgerChange,
@@ -16,7 +17,7 @@ import {
 import { nameOf } from '../ledger/axis.js'
 import { add, begin, type Clearing, coverageOf, end, type End, type Reading } from '../ledger/coverage.js'
 import { appendEvidence } from '../ledger/evidence.js'
-import { count, subtract } from '../ledger/intervals.js'
+import { count, intersect, mod, subtract } from '../ledger/intervals.js'
 import { pieces } from '../plan/stretch-units.js'
 import type { Session } from './committer.js'
 import type { UnitTask } from './services.js'
@@ -39,12 +40,24 @@ export class CoversOutsideError extends PipeError {
   }
 }
 
+const DAY_US = 86_400_000_000n
+
 /** A unit is done again, and nothing tells which rows of its table it wrote before. */
 export class RedoColumnError extends PipeError {
   readonly code = 'REDO_COLUMN'
   override readonly hint = 'name the column that holds its place: `range:` of the table'
   constructor(step: string, unit: string, table: string) {
     super(`step ${step} does unit ${unit} again, and table ${table} has no column by which the rows of before can be found`)
+  }
+}
+
+/** A part of a day is done again, and rows that say only their day were read with the other part, too. */
+export class RedoDayError extends PipeError {
+  readonly code = 'REDO_DAY'
+  override readonly hint: string
+  constructor(step: string, unit: string, table: string, [from, to]: Interval) {
+    super(`step ${step} does unit ${unit} again, which is a part of a day, and rows of table ${table} say only their day`)
+    this.hint = `pipe reset with --range ${formatInstant(from).slice(0, 10)}..${formatInstant(to).slice(0, 10)} has whole days done again; rows that hold their time can be replaced for any part`
   }
 }
 
@@ -315,7 +328,7 @@ export class Progress {
     }
   }
 
-  /** @throws {RedoColumnError} */
+  /** @throws {RedoColumnError} @throws {RedoDayError} */
   #deletes(stretches: readonly Interval[]): Stretch[] {
     if (stretches.length === 0) return []
     const { plan, unit, services } = this.#task
@@ -325,8 +338,19 @@ export class Progress {
       const type = table?.columns.find(({ name }) => name === column)?.type.kind
       const timed = type === 'timestamp' || type === 'date'
       if (column === undefined || timed !== (plan.axis?.of === 'time')) throw new RedoColumnError(plan.step.id, unit.key, output.table)
-      return stretches.map(([from, to]) => ({ table: output.table, column, from, to, constants: output.constants }))
+      return stretches.map(([from, to]) => {
+        if (type === 'date' && this.#sharesDays([from, to])) throw new RedoDayError(plan.step.id, unit.key, output.table, [from, to])
+        return { table: output.table, column, from, to, constants: output.constants }
+      })
     })
+  }
+
+  /** Whether a part of the days of a stretch of time belongs to other units. */
+  #sharesDays([from, to]: Interval): boolean {
+    const { wanted } = this.#task.plan
+    if (wanted.kind !== 'stretches' || wanted.domain === 'inputs') return false
+    const days: Interval = [from - mod(from, DAY_US), to - mod(to, DAY_US) + DAY_US - 1n]
+    return subtract(intersect([wanted.domain], [days]), [[from, to]]).length > 0
   }
 }
 
