@@ -53,11 +53,15 @@ export function joinRule(services: RunServices, plan: StepPlan): UnitWrite['join
   return (done) => joined(done, ledgerStep(services, plan), axis, horizonOf(services, plan, done))
 }
 
-/** Reorgs reach down to this place and not below it. Undefined: nothing reorganizes the axis. */
-function horizonOf({ pipeline }: RunServices, { step, axis }: StepPlan, rows: readonly LedgerRow[]): bigint | undefined {
+/**
+ * Reorgs reach down to this place and not below it. Undefined: nothing reorganizes the axis. Only what was read under this
+ * definition tells how far the chain is: a range that was reset may end anywhere.
+ */
+function horizonOf({ pipeline }: RunServices, { step, axis, fingerprint }: StepPlan, rows: readonly LedgerRow[]): bigint | undefined {
   const chain = step.chain === undefined ? undefined : pipeline.chains.get(step.chain)
   if (!chain || axis?.of !== 'numbers') return undefined
-  const newest = rows.reduce((high, { last }) => (last !== undefined && last > high ? last : high), 0n)
+  const read = rows.filter((row) => row.state === 'done' && row.fingerprint === fingerprint)
+  const newest = read.reduce((high, { last }) => (last !== undefined && last > high ? last : high), 0n)
   return newest - BigInt(chain.confirmations) - UNITS_KEPT
 }
 
