@@ -297,6 +297,41 @@ describe('stretches that are joined while another one is missing', () => {
   })
 })
 
+describe('a unit of which a block at its end fails', () => {
+  it.each([
+    ['first', 10],
+    ['last', 19],
+  ])('keeps for the rest no hash of its %s block: what is read later goes on from it', async (_, bad) => {
+    const cwd = folderOf(
+      `config: { type: 'object' },
+      *plan() {
+        yield { kind: 'stretches', axis: { of: 'numbers', cut: 10n, word: 'blocks', each: 1n }, domain: [0n, 29n], due: 'uncovered', order: 'oldest-first' }
+      },
+      async *run({ unit }) {
+        const { from, to } = unit.piece
+        const { existsSync } = await import('node:fs')
+        const bad = existsSync('FOLDER/fail') && from <= ${bad}n && ${bad}n <= to ? ${bad}n : undefined
+        const { PipeError } = await import('${join(import.meta.dirname, '../src/sdk/errors.ts')}')
+        class Bad extends PipeError { code = 'BAD' }
+        yield {
+          parentHash: 'h' + (from - 1n), lastHash: 'h' + to,
+          covers: bad === undefined ? [[from, to]] : bad === from ? [[from + 1n, to]] : [[from, to - 1n]],
+          failed: bad === undefined ? [] : [{ key: String(bad), error: new Bad('no') }],
+        }
+      },`,
+    )
+    writeFileSync(join(cwd, 'fail'), '')
+    expect((await pipe(['run', 'p.yaml'], { cwd })).code).toBe(1)
+    rmSync(join(cwd, 'fail'))
+    expect((await pipe(['retry', 'p.yaml'], { cwd })).code).toBe(0)
+    expect((await pipe(['run', 'p.yaml'], { cwd })).code).toBe(0)
+    const verify = await pipe(['verify', 'p.yaml'], { cwd })
+    expect([verify.code, verify.out.includes('seam')]).toEqual([0, false])
+    const { _pipe_units: units } = await readDuckdb(join(cwd, 'p.duckdb'), { tables: ['_pipe_units'] })
+    expect(units?.rows.map((row) => [row.unit, row.parent_hash, row.last_hash])).toEqual([['0-29', 'h-1', 'h29']])
+  })
+})
+
 describe('the cursor of a step', () => {
   it.each([
     ['covered: [5]', '{ next: 5, covered: [5] }'],

@@ -218,6 +218,11 @@ export class Progress {
     const whole = this.#ledger('done', null)
     if (failed.length === 0 && tentative.length === 0) return this.#write(whole)
     const named = (at: Interval) => ({ unit: nameOf(axis, at), first: at[0], last: at[1] })
+    // The hashes are those at the ends of the unit, and say nothing of a part that ends elsewhere.
+    const ends = ([first, last]: Interval) => ({
+      parentHash: first === whole.first ? whole.parentHash : undefined,
+      lastHash: last === whole.last ? whole.lastHash : undefined,
+    })
     // Older rows are still at the places that failed: `redo` makes the next attempt delete them.
     const left = unit.redo ? { coverage: { covered: [], redo: unit.reason } } : {}
     const failures = failed.map(({ at, error }) => ({
@@ -237,11 +242,13 @@ export class Progress {
       ...done.map((at, i) => ({
         ...(i === 0 && (count === 1 || tentative.length > 0) ? whole : {}),
         ...named(at),
+        ...ends(at),
         state: 'done' as const,
       })),
       ...tentative.map((at, i) => ({
         ...(i === 0 && done.length === 0 ? whole : {}),
         ...named(at),
+        ...ends(at),
         state: 'done' as const,
         coverage: { covered: [], tentative: String(services.moment.now) },
       })),
