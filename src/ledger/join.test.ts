@@ -43,6 +43,15 @@ describe('done stretches that touch', () => {
     expect(join([done(0n, 9n, { evidence: { logs: 1 } }), done(10n, 19n)])).toEqual({ put: [], drop: [] })
   })
 
+  it('stay apart at every 1,024th unit, however they were joined before', () => {
+    // Units of 10: the border is at 10,240.
+    expect(join([done(10_230n, 10_239n), done(10_240n, 10_249n)])).toEqual({ put: [], drop: [] })
+    expect(join([done(0n, 10_229n), done(10_230n, 10_239n)]).put.map(({ unit }) => unit)).toEqual(['0-10239'])
+    expect(join([done(5n, 10_245n), done(10_246n, 10_249n)])).toEqual({ put: [], drop: [] })
+    const lanes = joined([done(0n, 10_239n), done(10_240n, 10_249n)], step, { ...numberAxis(10), cut: undefined }, undefined)
+    expect(lanes.put.map(({ unit }) => unit)).toEqual(['0-10249'])
+  })
+
   it('a table that one of them did not count is not counted, and a count that may be wrong stays so', () => {
     const { put } = join([done(0n, 9n, { rows: { t: 1, u: 2 } }), done(10n, 19n, { rows: { t: 1 }, coverage: undefined })])
     expect([put[0]?.rows, put[0]?.coverage]).toEqual([{ t: 2 }, null])

@@ -1,5 +1,6 @@
 import type { Amendment, Amendments, Axis, Coverage, Interval, LedgerRow, LedgerStep } from '../sdk/index.js'
 import { nameOf, rowStretch } from './axis.js'
+import { mod } from './intervals.js'
 import { isStated, stored, tentativeRound } from './standing.js'
 
 /** A done stretch with what the ledger says of it. */
@@ -8,8 +9,11 @@ interface Piece {
   readonly row: LedgerRow
 }
 
+/** Units of one joined row: what is found wrong with it, or reset inside of it, concerns no more than these. */
+const UNITS_JOINED = 1_024n
+
 /**
- * Done stretches that touch become one row: a step that follows a head would leave a row for every block. What reaches
+ * Done stretches that touch become one row, up to aligned borders of `UNITS_JOINED` units: a step that follows a head would leave a row for every block. What reaches
  * beyond `horizon` stays as it is, since a reorg may still undo it; so does what has evidence of its own, and neighbours
  * whose hashes do not follow each other, which `pipe verify` names.
  */
@@ -23,7 +27,7 @@ export function joined(rows: readonly LedgerRow[], step: LedgerStep, axis: Axis,
   const groups: Piece[][] = []
   for (const piece of pieces) {
     const last = groups.at(-1)?.at(-1)
-    if (last && follows(last, piece)) groups.at(-1)?.push(piece)
+    if (last && follows(last, piece, axis)) groups.at(-1)?.push(piece)
     else groups.push([piece])
   }
   const whole = groups.filter((group) => group.length > 1)
@@ -33,11 +37,15 @@ export function joined(rows: readonly LedgerRow[], step: LedgerStep, axis: Axis,
   return { put, drop }
 }
 
-function follows(before: Piece, after: Piece): boolean {
+function follows(before: Piece, after: Piece, { cut }: Axis): boolean {
   if (before.at[1] + 1n !== after.at[0]) return false
+  if (cut !== undefined && after.at[1] >= borderAbove(before.at[0], cut * UNITS_JOINED)) return false
   const [last, parent] = [before.row.lastHash, after.row.parentHash]
   return last === undefined || parent === undefined || last === parent
 }
+
+/** The next aligned border above a place. */
+const borderAbove = (place: bigint, size: bigint): bigint => place - mod(place, size) + size
 
 function joinedRow(group: readonly Piece[], step: LedgerStep, axis: Axis): Amendment {
   const [lowest, highest] = [group[0], group.at(-1)]
