@@ -332,6 +332,63 @@ describe('a unit of which a block at its end fails', () => {
   })
 })
 
+/** So many rows, one a commit, from a task that is done once. It begins with a batch that brings none. */
+const TASK = `
+  config: { type: 'object', properties: { rows: { type: 'integer' } } },
+  cursor: { type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] },
+  *plan() { yield { kind: 'task', due: 'once' } },
+  async *run({ config, cursor, into }) {
+    const { existsSync } = await import('node:fs')
+    if (!cursor) yield { cursor: { n: 0 } }
+    for (let n = cursor?.n ?? 0; n < config.rows; n++) {
+      if (existsSync('FOLDER/fail-' + n)) throw new Error('in the middle')
+      yield { rows: { [into.name]: [{ day: '2024-03-01', n: BigInt(n) }] }, cursor: { n: n + 1 } }
+      if (n === 2 && existsSync('FOLDER/slow')) await new Promise((resolve) => setTimeout(resolve, 5000))
+    }
+  },`
+const taskRows = async (cwd: string) => (await readDuckdb(join(cwd, 'p.duckdb'), { tables: ['t'] })).t?.rows.map(({ n }) => Number(n))
+const upTo = (count: number) => Array.from({ length: count }, (_, n) => n)
+/** Runs the task for so many rows. Resolves to the exit code and the rows that the table has then. */
+async function runTask(cwd: string, rows: number): Promise<[number | null, number[] | undefined]> {
+  return [(await pipe(['run', 'p.yaml', '--param', `rows=${rows}`], { cwd })).code, await taskRows(cwd)]
+}
+
+describe('a task that is done once', () => {
+  it('is redone when its definition changes: the table holds the rows of one definition only, also when there are none', async () => {
+    const cwd = folderOf(TASK)
+    expect(await runTask(cwd, 5)).toEqual([0, upTo(5)])
+    expect(await runTask(cwd, 3)).toEqual([0, upTo(3)])
+    expect((await pipe(['verify', 'p.yaml', '--param', 'rows=3'], { cwd })).code).toBe(0)
+    expect(await runTask(cwd, 3)).toEqual([0, upTo(3)])
+    expect(await runTask(cwd, 0)).toEqual([0, []])
+    expect(await runTask(cwd, 2)).toEqual([0, upTo(2)])
+  })
+
+  it('deletes what a reading left that came to no end, and keeps older rows until there is a new one', async () => {
+    const cwd = folderOf(TASK)
+    writeFileSync(join(cwd, 'fail-4'), '')
+    expect(await runTask(cwd, 5)).toEqual([1, upTo(4)])
+    writeFileSync(join(cwd, 'fail-0'), '')
+    expect(await runTask(cwd, 2)).toEqual([1, upTo(4)])
+    rmSync(join(cwd, 'fail-0'))
+    expect(await runTask(cwd, 2)).toEqual([0, upTo(2)])
+  })
+
+  it('that is redone and killed half-way goes on: no row of before stays, none of after is lost', async () => {
+    const cwd = folderOf(TASK)
+    expect(await runTask(cwd, 5)).toEqual([0, upTo(5)])
+    writeFileSync(join(cwd, 'slow'), '')
+    const child = spawnPipe(['run', 'p.yaml', '--param', 'rows=4', '--output', 'json'], { cwd })
+    await child.saw('"type":"commit:done"')
+    await new Promise((resolve) => setTimeout(resolve, 800))
+    child.kill('SIGKILL')
+    await child.exit
+    rmSync(join(cwd, 'slow'))
+    expect(await taskRows(cwd)).toEqual(upTo(3))
+    expect(await runTask(cwd, 4)).toEqual([0, upTo(4)])
+  })
+})
+
 describe('the cursor of a step', () => {
   it.each([
     ['covered: [5]', '{ next: 5, covered: [5] }'],

@@ -20,6 +20,8 @@ export interface Reading {
   readonly failed: readonly Failed[]
   /** Where older rows were deleted. */
   readonly cleared: readonly Interval[]
+  /** Of a unit that lies on no axis: whether nothing is left to do about its older rows. */
+  readonly emptied: boolean
   /** Whether a batch said what it covers, or what failed. Then the unit is done when they add up to all of it. */
   readonly stated: boolean
 }
@@ -31,6 +33,8 @@ export interface Added {
   readonly fresh: readonly Interval[]
   /** Where a unit that is redone deletes older rows before those of the batch are written. */
   readonly clears: readonly Interval[]
+  /** Whether a unit that lies on no axis and is redone does away with its older rows by this batch. */
+  readonly empties: boolean
   /** What it says of places that its unit does not hold. */
   readonly outside: string | undefined
 }
@@ -45,11 +49,12 @@ export function begin(stretch: Interval | undefined, row: Pick<LedgerRow, 'cover
     tentative: [],
     failed: [],
     cleared: coverage?.cleared === true && stretch ? [stretch] : covered,
+    emptied: false,
     stated: covered.length > 0,
   }
 }
 
-type Said = Pick<Batch, 'covers' | 'tentative' | 'clears' | 'failed' | 'rows'>
+type Said = Pick<Batch, 'covers' | 'tentative' | 'clears' | 'failed' | 'rows' | 'sql' | 'selects'>
 
 /**
  * How older rows go: not at all; where the batches say that they replace them; or all of the unit's with its first batch,
@@ -67,6 +72,7 @@ export function add(reading: Reading, batch: Said, axis: Axis | undefined, clear
   const outside = [...said, ...named].find(({ at }) => !at || !within(at, stretch))
   const stated = reading.stated || covers.length > 0 || tentative.length > 0 || (axis !== undefined && failed.length > 0)
   const clears = subtract(clearedBy(reading, batch, { clearing, stated }), reading.cleared)
+  const empties = clearing !== 'none' && !stretch && !reading.emptied && writes(batch)
   return {
     reading: {
       stretch,
@@ -74,10 +80,12 @@ export function add(reading: Reading, batch: Said, axis: Axis | undefined, clear
       tentative: tentative.length > 0 ? union([...reading.tentative, ...tentative]) : reading.tentative,
       failed: failed.length > 0 ? [...reading.failed, ...failed] : reading.failed,
       cleared: clears.length > 0 ? union([...reading.cleared, ...clears]) : reading.cleared,
+      emptied: reading.emptied || empties,
       stated,
     },
     fresh: stated ? subtract([...covers, ...tentative], [...reading.covered, ...reading.tentative]) : [],
     clears,
+    empties,
     outside: outside?.name,
   }
 }
@@ -93,6 +101,11 @@ function clearedBy(
   if (clears) return clears
   if (covers && covers.length > 0) return covers
   return stated || !stretch || rows === undefined ? [] : [stretch]
+}
+
+/** Whether a batch changes tables. One that holds a cursor or evidence alone does not. */
+function writes({ rows = {}, sql = [], selects = [] }: Said): boolean {
+  return sql.length > 0 || selects.length > 0 || Object.values(rows).some((some) => some.length > 0)
 }
 
 /** How a unit ends, by what its batches said. */
@@ -115,8 +128,9 @@ export function end({ stretch, covered, tentative, failed, stated }: Reading): E
 }
 
 /** What the ledger keeps of a unit under way. `redo`: why the unit is done again, while older rows are left in it. */
-export function coverageOf({ stretch, covered, cleared }: Reading, redo: string | undefined): Coverage | null {
+export function coverageOf({ stretch, covered, cleared, emptied }: Reading, redo: string | undefined): Coverage | null {
   if (redo === undefined) return covered.length > 0 ? { covered: stored(covered) } : null
+  if (emptied) return null
   if (!stretch || subtract([stretch], cleared).length > 0) return { covered: stored(covered), redo }
   return { covered: stored(covered), cleared: subtract([stretch], covered).length > 0 ? true : undefined }
 }

@@ -101,17 +101,24 @@ export async function taskUnits({ pipeline, step, wanted, ledger, warehouse, lim
   if (state.kind === 'quarantined') return { ...none, quarantined: [{ key: 'all', error: row?.error ?? '', attempts: row?.attempts ?? 0 }] }
   if (state.kind === 'done' && wanted.due !== 'always') return { ...none, done: 1 }
   const rows = wanted.due === 'once' ? undefined : limit
+  const older = row && olderRows(row, ledger.fingerprint)
   const unit: PlannedUnit = {
     key: 'all',
     piece: { kind: 'task' },
     size: 1,
     // A task that is done once deletes what it wrote under another definition. A query replaces its rows by itself.
-    redo: wanted.due === 'once' && row !== undefined && row.fingerprint !== ledger.fingerprint && row.state !== 'pending',
-    reason: state.kind === 'done' ? USES_NOW : state.reason,
+    redo: wanted.due === 'once' && older !== undefined,
+    reason: state.kind === 'done' ? USES_NOW : (older ?? state.reason),
     recompute: state.kind === 'done',
     limit: rows,
   }
   return { ...none, units: [unit], leftOut: rows === undefined ? 0 : 1 }
+}
+
+/** Why the table may still hold what the task wrote under another definition; undefined when it doesn't. */
+function olderRows({ state, fingerprint, coverage }: LedgerRow, now: string): string | undefined {
+  if (fingerprint !== now) return redoReason(fingerprint, now)
+  return state === 'done' ? undefined : coverage?.redo
 }
 
 const USES_NOW = 'uses $now'

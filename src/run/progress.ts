@@ -6,6 +6,7 @@ import {
   type LedgerChange,
   micros,
   type Output,
+  type OwnRows,
   PipeError,
   type Row,
   type SelectWrite,
@@ -144,7 +145,7 @@ export class Progress {
     const parts = Object.entries(batch.rows ?? {}).map(([id, rows]) => ({ output: this.output(id), rows: rows as readonly Row[] }))
     // `--limit` cut the unit, so that its batches did not read all of what they would cover.
     const said = unit.limit === undefined ? batch : { ...batch, covers: [] }
-    const { reading, fresh, clears, outside } = add(this.#state.reading, said, plan.axis, this.#clearing)
+    const { reading, fresh, clears, empties, outside } = add(this.#state.reading, said, plan.axis, this.#clearing)
     if (outside !== undefined) throw new CoversOutsideError(plan.step.id, unit.key, outside)
     const counts: Record<string, number> = {}
     for (const { output, rows } of parts) counts[output.table] = (counts[output.table] ?? 0) + rows.length
@@ -168,7 +169,7 @@ export class Progress {
     const own = failed.filter(({ error }) => error.blame === 'own')
     this.quarantinedKeys += own.length
     const write = this.#write(this.#ledger('running'), {
-      deletes: this.#deletes(clears),
+      deletes: empties ? this.#empties(batch, selects) : this.#deletes(clears),
       rows: parts,
       sql: batch.sql,
       selects: selects.length > 0 ? selects : undefined,
@@ -207,6 +208,7 @@ export class Progress {
     if (unit.limit !== undefined) return this.#write(this.#ledger('pending', null))
     const last = this.#ledger(lacking ? 'failed' : 'done', null)
     // A redone unit that gave no rows has deleted none: its last write deletes those of before.
+    if (unit.redo && unit.piece.kind === 'task' && !reading.emptied) return this.#write(last, { deletes: plan.outputs })
     const older = unit.redo && reading.stretch && !reading.stated ? subtract([reading.stretch], reading.cleared) : []
     return this.#write(last, { deletes: this.#deletes(older) })
   }
@@ -333,6 +335,13 @@ export class Progress {
       evidence,
       error,
     }
+  }
+
+  /** All rows of a task's outputs. Those of a batch that runs SQL are left to it: it replaces them by itself. */
+  #empties({ sql = [] }: Batch, selects: readonly SelectWrite[]): OwnRows[] {
+    if (sql.length > 0) return []
+    const replaced = new Set(selects.map(({ output }) => output.table))
+    return this.#task.plan.outputs.filter(({ table }) => !replaced.has(table))
   }
 
   /** @throws {RedoColumnError} @throws {RedoDayError} */

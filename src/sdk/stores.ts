@@ -100,16 +100,20 @@ export interface LedgerStep {
   readonly fingerprint: string
 }
 
-/**
- * Rows of a table in a stretch of its range column: `from <= column <= to`, and these fixed columns. The ends are
- * microseconds UTC where the column is a timestamp or a date.
- */
-export interface Stretch {
+/** Rows of a table with these fixed columns: all that a step's output wrote there. */
+export interface OwnRows {
   readonly table: string
+  readonly constants: Readonly<Record<string, string>>
+}
+
+/**
+ * Of these, the rows in a stretch of the table's range column: `from <= column <= to`. The ends are microseconds UTC where the
+ * column is a timestamp or a date.
+ */
+export interface Stretch extends OwnRows {
   readonly column: string
   readonly from: bigint
   readonly to: bigint
-  readonly constants: Readonly<Record<string, string>>
 }
 
 /**
@@ -159,7 +163,7 @@ export interface UnitWrite {
   readonly unit: string
   readonly epoch: bigint
   /** Deleted first: what a redone unit wrote before. */
-  readonly deletes: readonly Stretch[]
+  readonly deletes: readonly (OwnRows | Stretch)[]
   readonly rows: readonly { readonly output: Output; readonly rows: readonly Row[] }[]
   readonly sql: readonly Statement[]
   /** After the rows. A query that gives one key twice is refused: nothing says which row was meant. */

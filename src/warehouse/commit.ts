@@ -1,5 +1,5 @@
-import { identifier, type Row, sql, type Stretch, type Table, type UnitWrite, type WorkerRow, type WriteOutcome } from '../sdk/index.js'
-import { deleteStretch, inStretch } from './fill.js'
+import { identifier, type Row, sql, type Table, type UnitWrite, type WorkerRow, type WriteOutcome } from '../sdk/index.js'
+import { areOwn } from './fill.js'
 import { replacedIn } from './outcome.js'
 import { writeSelect } from './selects.js'
 import { boundsOf, clearTouched, Touched, type Watched } from './touched.js'
@@ -7,7 +7,7 @@ import { ledgerRow } from './ledger.js'
 import { type LedgerChanges, unitKey } from './ledger-changes.js'
 import type { Transaction } from './transaction.js'
 import { putWorker } from './workers.js'
-import { byLoader, changesOf, counts, declared, fenced, latest, stretches } from './writes.js'
+import { byLoader, changesOf, counts, declared, type Deleted, deletions, fenced, latest } from './writes.js'
 
 export interface CommitOptions {
   readonly tables: ReadonlyMap<string, Table>
@@ -32,7 +32,7 @@ export async function commit<Loader>(
   const cleared = kept.filter(({ clearsTouched }) => clearsTouched).map(({ step, unit }) => ({ ...step, unit }))
   if (cleared.length > 0) await tx.run(clearTouched(cleared))
   const touched = new Touched(watched, (statement) => tx.bounds(statement))
-  for (const { stretch, table } of stretches(kept, tables)) await remove(tx, stretch, table, touched)
+  for (const deleted of deletions(kept, tables)) await remove(tx, deleted, touched)
   const replaced: Row[] = []
   for (const [loader, rows] of byLoader(kept, tx.loaders)) replaced.push(...(await tx.load(loader, rows, touched)))
   for (const statement of kept.flatMap((write) => write.sql)) await tx.run(statement, 'step')
@@ -49,13 +49,11 @@ export async function commit<Loader>(
   )
 }
 
-async function remove(tx: Transaction, stretch: Stretch, table: Table, touched: Touched): Promise<void> {
+async function remove(tx: Transaction, { own, table }: Deleted, touched: Touched): Promise<void> {
   const watched = touched.of(table.name)
-  if (watched) {
-    const rows = sql`FROM ${identifier(table.name)} WHERE ${inStretch(stretch, table)}`
-    await touched.see(watched, sql`SELECT DISTINCT ${boundsOf(watched, undefined)} ${rows}`)
-  }
-  await tx.run(deleteStretch(stretch, table))
+  const rows = sql`FROM ${identifier(table.name)} WHERE ${areOwn(own, table)}`
+  if (watched) await touched.see(watched, sql`SELECT DISTINCT ${boundsOf(watched, undefined)} ${rows}`)
+  await tx.run(sql`DELETE ${rows}`)
 }
 
 /** Runs the queries of a write. Resolves to all rows that the write brought or made, by table. */

@@ -3,8 +3,10 @@ import {
   identifier,
   joinSql,
   type Output,
+  type OwnRows,
   quoteIdentifier,
   sql,
+  sqlText,
   type Statement,
   type Stretch,
   type Table,
@@ -105,13 +107,14 @@ export function literal(text: string, dialect: WarehouseKind): string {
   return `'${(dialect === 'clickhouse' ? text.replaceAll('\\', '\\\\') : text).replaceAll("'", "''")}'`
 }
 
-/** Deletes the rows of a stretch. */
-export function deleteStretch(stretch: Stretch, table: Table): Statement {
-  return sql`DELETE FROM ${identifier(table.name)} WHERE ${inStretch(stretch, table)}`
+/** Rows of a step's own, as a condition. */
+export function areOwn(own: OwnRows | Stretch, table: Table): Statement {
+  const constants = Object.entries(own.constants).map(([name, value]) => sql`${identifier(name)} = ${{ type: { kind: 'text' }, value }}`)
+  return joinSql(['column' in own ? inStretch(own, table) : sqlText('TRUE'), ...constants], ' AND ')
 }
 
 /** The rows of a stretch, as a condition. Its ends are numbers, or microseconds UTC where the column is a time or a date. */
-export function inStretch(stretch: Stretch, table: Table): Statement {
+function inStretch(stretch: Stretch, table: Table): Statement {
   const { type } = declared(stretch.column, table, `range of ${table.name}`)
   // In the column's own width: comparing in a wider type reads the whole table.
   const wide = type.kind === 'uint256' || type.kind === 'int256' ? 'int256' : 'bigint'
@@ -120,12 +123,7 @@ export function inStretch(stretch: Stretch, table: Table): Statement {
       ? sql`CAST(${{ type: { kind: 'timestamp' }, value }} AS DATE)`
       : sql`${{ type: { kind: type.kind === 'timestamp' ? type.kind : wide }, value }}`
   const column = identifier(stretch.column)
-  const conditions = [
-    sql`${column} >= ${at(stretch.from)}`,
-    sql`${column} <= ${at(stretch.to)}`,
-    ...Object.entries(stretch.constants).map(([name, value]) => sql`${identifier(name)} = ${{ type: { kind: 'text' }, value }}`),
-  ]
-  return joinSql(conditions, ' AND ')
+  return sql`${column} >= ${at(stretch.from)} AND ${column} <= ${at(stretch.to)}`
 }
 
 function declared(name: string, table: Table, where: string): Column {

@@ -17,7 +17,7 @@ import {
 } from '../sdk/index.js'
 import { identifiers } from './ddl.js'
 import { SqlError } from './errors.js'
-import { constantColumns, differ, filled, insertSelected, inStretch, sameKey, typed } from './fill.js'
+import { constantColumns, differ, filled, insertSelected, areOwn, sameKey, typed } from './fill.js'
 import { rowName } from './row-name.js'
 import { boundNames, boundsOf, type Touched } from './touched.js'
 import type { WarehouseKind } from './types.js'
@@ -96,7 +96,7 @@ export async function writeSelect(select: SelectWrite, table: Table, engine: Sel
   if (replace !== undefined && replace !== 'all')
     await refuse(
       ROWS,
-      sql`(${inStretch(replace, table)}) IS NOT TRUE`,
+      sql`(${areOwn(replace, table)}) IS NOT TRUE`,
       replace.column,
       () => `lies outside of the interval ${stretchText(replace)}`,
     )
@@ -176,20 +176,12 @@ async function writeChanges({ replace, output }: SelectWrite, table: Table, engi
     )
   if (replace !== undefined) {
     const others = sqlText(`NOT EXISTS (SELECT 1 FROM ${rows} AS n WHERE ${sameKey(table, 'o', 'n')})`)
-    const gone = sql`${ownRows(replace, output.constants, table)} AND ${others}`
+    const gone = sql`${areOwn(replace === 'all' ? output : replace, table)} AND ${others}`
     if (watched) await touched.see(watched, sql`SELECT DISTINCT ${boundsOf(watched, 'o')} FROM ${name} AS o WHERE ${gone}`)
     await engine.run(sql`DELETE FROM ${name} AS o WHERE ${gone}`)
   }
   const columns = identifiers(table.columns.map((column) => column.name))
   await engine.run(sqlText(insertSelected(table, `SELECT ${columns} FROM ${changed} ORDER BY ${identifiers(table.key)}`)))
-}
-
-/** The rows that the step may delete. */
-function ownRows(replace: Stretch | 'all', constants: Readonly<Record<string, string>>, table: Table): Statement {
-  if (replace !== 'all') return inStretch(replace, table)
-  return sqlText(
-    ['TRUE', ...Object.entries(constants).map(([name, value]) => `${quoteIdentifier(name)} = ${literal(value)}`)].join(' AND '),
-  )
 }
 
 /** Throws for the first row of a temporary table that a condition is true for. */

@@ -1,4 +1,4 @@
-import type { Output, Row, Stretch, Table, UnitWrite } from '../sdk/index.js'
+import type { Output, OwnRows, Row, Stretch, Table, UnitWrite } from '../sdk/index.js'
 import { epochOf, LedgerChanges, unitKey } from './ledger-changes.js'
 
 /** The writes of a commit, told apart by whether their unit is still their own. */
@@ -36,20 +36,20 @@ export function declared(name: string, tables: ReadonlyMap<string, Table>): Tabl
   return table
 }
 
-/** A stretch that is deleted, and a write that says so. */
+/** Rows that are deleted, and a write that says so. */
 export interface Deleted {
-  readonly stretch: Stretch
+  readonly own: OwnRows | Stretch
   readonly table: Table
   readonly write: UnitWrite
 }
 
-/** The stretches that are deleted first, each once. */
-export function stretches(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>): Deleted[] {
+/** What is deleted first, each once. */
+export function deletions(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>): Deleted[] {
   const found = new Map<string, Deleted>()
   for (const write of writes) {
-    for (const stretch of write.deletes) {
-      const { table, column, from, to, constants } = stretch
-      found.set(JSON.stringify([table, column, String(from), String(to), constants]), { stretch, table: declared(table, tables), write })
+    for (const own of write.deletes) {
+      const at = 'column' in own ? [own.column, String(own.from), String(own.to)] : []
+      found.set(JSON.stringify([own.table, own.constants, at]), { own, table: declared(own.table, tables), write })
     }
   }
   return [...found.values()]

@@ -28,7 +28,7 @@ import { type Computed, computedColumn } from './compute.js'
 import { DELETED, onCluster, type Place, VERSION } from './ddl.js'
 import type { Params } from './engine.js'
 import type { Sql } from './sql.js'
-import { equal, inStretch, tombstones } from './stretch.js'
+import { areOwn, tombstones } from './stretch.js'
 import { checkedSums } from './sums.js'
 import type { Touches } from './touches.js'
 import { bound, portableType } from './values.js'
@@ -160,9 +160,9 @@ async function move(
 /** Rows of what the select replaces that it does not give, as a condition. */
 function goneRows({ replace, output }: SelectWrite, table: Table, rows: string): Statement | undefined {
   if (replace === undefined) return undefined
-  const own = replace === 'all' ? equal(output.constants) : [inStretch(replace, table)]
+  const own = areOwn(replace === 'all' ? output : replace, table)
   const key = joinSql(table.key.map(identifier), ', ')
-  return joinSql([...own, sql`(${key}) NOT IN (SELECT ${key} FROM (${sqlText(rows)}) AS pipe_rows)`], ' AND ')
+  return sql`${own} AND (${key}) NOT IN (SELECT ${key} FROM (${sqlText(rows)}) AS pipe_rows)`
 }
 
 async function check(
@@ -202,7 +202,7 @@ async function check(
   )
   if (twice) throw new ValueError(rowName(table.name, table.key)(twice), 'is given more than once by the query')
   if (replace === undefined || replace === 'all') return
-  const outside = sql`ifNull(NOT (${inStretch({ ...replace, constants: {} }, table)}), 1)`
+  const outside = sql`ifNull(NOT (${areOwn({ ...replace, constants: {} }, table)}), 1)`
   const [stray] = await sqls.select(
     sql`SELECT ${sqlText(identifiers(table.key))} FROM (${sqlText(rows)}) AS pipe_rows WHERE ${outside} LIMIT 1`,
   )

@@ -1,10 +1,26 @@
-import { formatDay, identifier, joinSql, type Param, sql, sqlText, type Statement, type Stretch, type Table } from '../../sdk/index.js'
+import {
+  formatDay,
+  identifier,
+  joinSql,
+  type OwnRows,
+  type Param,
+  sql,
+  sqlText,
+  type Statement,
+  type Stretch,
+  type Table,
+} from '../../sdk/index.js'
 import { FIRST_DAY, FIRST_TIME, LAST_DAY, LAST_TIME } from './values.js'
 
 const DAY_US = 86_400_000_000n
 
+/** Rows of a step's own, as a condition. */
+export function areOwn(own: OwnRows | Stretch, table: Table): Statement {
+  return joinSql(['column' in own ? inStretch(own, table) : sqlText('TRUE'), ...equal(own.constants)], ' AND ')
+}
+
 /** The rows of a stretch, as a condition. Ends that no time of ClickHouse reaches are its own ends. */
-export function inStretch({ column, from, to, constants }: Stretch, table: Table): Statement {
+function inStretch({ column, from, to }: Stretch, table: Table): Statement {
   const type = table.columns.find(({ name }) => name === column)?.type
   const end = (value: bigint): Param => {
     if (type?.kind === 'timestamp') return { type, value: value < FIRST_TIME ? FIRST_TIME : value > LAST_TIME ? LAST_TIME : value }
@@ -16,11 +32,11 @@ export function inStretch({ column, from, to, constants }: Stretch, table: Table
   // A day belongs to the stretch when its midnight does.
   const first = type?.kind === 'date' && from > FIRST_TIME && from % DAY_US !== 0n ? from + DAY_US : from
   const name = identifier(column)
-  return joinSql([sql`${name} >= ${end(first)}`, sql`${name} <= ${end(to)}`, ...equal(constants)], ' AND ')
+  return sql`${name} >= ${end(first)} AND ${name} <= ${end(to)}`
 }
 
 /** Rows with these fixed columns, as conditions. */
-export function equal(constants: Readonly<Record<string, string>>): Statement[] {
+function equal(constants: Readonly<Record<string, string>>): Statement[] {
   return Object.entries(constants).map(([name, value]) => sql`${identifier(name)} = ${{ type: { kind: 'text' }, value }}`)
 }
 

@@ -13,7 +13,7 @@ import { epochOf, type LedgerChanges, unitKey } from '../ledger-changes.js'
 import { WORKERS } from '../ledger.js'
 import { Loaders } from '../transaction.js'
 import { workerRow } from '../workers.js'
-import { changesOf, counts, declared, latest, stretches } from '../writes.js'
+import { changesOf, counts, declared, deletions, latest } from '../writes.js'
 import { replacedIn } from '../outcome.js'
 import type { Place } from './ddl.js'
 import { ServerUnreachableError } from './errors.js'
@@ -23,7 +23,7 @@ import { Orphans } from './orphans.js'
 import { writeSelect } from './selects.js'
 import type { Sql } from './sql.js'
 import { prepared } from './statements.js'
-import { inStretch, tombstones } from './stretch.js'
+import { areOwn, tombstones } from './stretch.js'
 import { clearMarks, Touches } from './touches.js'
 import { opening, Units, type UnitRow } from './units.js'
 import { generationOf, sequenceOf, version } from './versions.js'
@@ -182,18 +182,18 @@ export class Writer {
     }
     await this.#clear(kept, there, sequence)
     const touches = new Touches(this.#sql, this.#consumers)
-    const deleted = stretches(kept, tables)
-    for (const { stretch, table } of deleted) {
+    const deleted = deletions(kept, tables)
+    for (const { own, table } of deleted) {
       if (!touches.watched(table.name)) continue
-      const from = sql`FROM ${identifier(table.name)} WHERE ${inStretch(stretch, table)}`
+      const from = sql`FROM ${identifier(table.name)} WHERE ${areOwn(own, table)}`
       await touches.see(table, sql`SELECT 1 AS one ${from} LIMIT 1`, (column) => sql`SELECT ${identifier(column)} AS pipe_time ${from}`)
     }
     for (const part of encoded) if (touches.watched(part.loader.table.name)) await touches.seeRows(part)
     const mark = () => touches.write(this.#highest(kept, sequence), latest(kept))
     await mark()
     try {
-      for (const { stretch, table, write } of deleted)
-        await this.#sql.execute(tombstones(table, inStretch(stretch, table), this.#versionOf(write, sequence) - 1n))
+      for (const { own, table, write } of deleted)
+        await this.#sql.execute(tombstones(table, areOwn(own, table), this.#versionOf(write, sequence) - 1n))
       for (const part of encoded) await this.#insert(part)
       for (const write of kept) {
         const rows = counts(write)
