@@ -347,6 +347,8 @@ const TASK = `
     }
   },`
 const taskRows = async (cwd: string) => (await readDuckdb(join(cwd, 'p.duckdb'), { tables: ['t'] })).t?.rows.map(({ n }) => Number(n))
+const edit = (cwd: string, change: (yaml: string) => string) =>
+  writeFileSync(join(cwd, 'p.yaml'), change(readFileSync(join(cwd, 'p.yaml'), 'utf8')))
 const upTo = (count: number) => Array.from({ length: count }, (_, n) => n)
 /** Runs the task for so many rows. Resolves to the exit code and the rows that the table has then. */
 async function runTask(cwd: string, rows: number): Promise<[number | null, number[] | undefined]> {
@@ -386,6 +388,64 @@ describe('a task that is done once', () => {
     rmSync(join(cwd, 'slow'))
     expect(await taskRows(cwd)).toEqual(upTo(3))
     expect(await runTask(cwd, 4)).toEqual([0, upTo(4)])
+  })
+
+  it('deletes only what has its constants', async () => {
+    const cwd = folderOf(
+      `${TASK.replace("day: '2024-03-01', ", '')}
+      outputs({ into, config }) {
+        return [{ id: into.name, table: into.name, columns: ['n'], compute: {}, constants: { day: config.day } }]
+      },`.replace("rows: { type: 'integer' }", "rows: { type: 'integer' }, day: { type: 'string' }"),
+    )
+    edit(cwd, (yaml) =>
+      yaml
+        .replace('day: date', 'day: text')
+        .replace('with: { rows: $rows }', 'with: { rows: $rows, day: a }')
+        .concat('  - { id: other, type: own, into: t, with: { rows: 4, day: b } }\n'),
+    )
+    expect(await runTask(cwd, 3)).toEqual([0, [...upTo(3), ...upTo(4)]])
+    expect(await runTask(cwd, 1)).toEqual([0, [...upTo(1), ...upTo(4)]])
+  })
+
+  it('is not redone where nothing tells its rows from those of another step: it says so and deletes none', async () => {
+    const cwd = folderOf(TASK, ', when: { mode: a }')
+    edit(cwd, (yaml) =>
+      yaml
+        .replace('params: {', 'params: { mode: { type: text, default: a },')
+        .concat('  - { id: other, type: own, into: t, with: { rows: 4 }, when: { mode: b } }\n'),
+    )
+    expect(await runTask(cwd, 3)).toEqual([0, upTo(3)])
+    expect(await runTask(cwd, 2)).toEqual([0, upTo(2)])
+    expect((await pipe(['run', 'p.yaml', '--param', 'rows=2', '--param', 'mode=b'], { cwd })).code).toBe(0)
+    const refused = await pipe(['run', 'p.yaml', '--param', 'rows=1'], { cwd })
+    expect([refused.code, await taskRows(cwd)]).toEqual([1, upTo(4)])
+    expect(refused.out).toContain('table t also has rows of other, and no key column tells them apart')
+  })
+
+  it('is not redone over the rows of another value of its matrix, when no constant tells them apart', async () => {
+    const cwd = folderOf(TASK, ', matrix: { of: $of }')
+    edit(cwd, (yaml) => yaml.replace('params: {', 'params: { of: { type: text, list: true, default: [a] },'))
+    expect((await pipe(['run', 'p.yaml', '--param', 'of=b'], { cwd })).code).toBe(0)
+    expect(await runTask(cwd, 3)).toEqual([0, upTo(5)])
+    const refused = await pipe(['run', 'p.yaml', '--param', 'rows=1'], { cwd })
+    expect([refused.code, await taskRows(cwd), refused.out.includes('has rows of own[b]')]).toEqual([1, upTo(5), true])
+  })
+
+  it('leaves the rows of a query to the query, and deletes those of its other tables', async () => {
+    const cwd = folderOf(`
+      config: { type: 'object', properties: { rows: { type: 'integer' } } },
+      outputs: () => ['t', 'u'].map((id) => ({ id, table: id, columns: ['day', 'n'], compute: {}, constants: {} })),
+      *plan() { yield { kind: 'task', due: 'once' } },
+      async *run({ config }) {
+        const text = "SELECT DATE '2024-03-01' AS day, CAST(n AS bigint) AS n FROM range(" + config.rows + ') AS r(n)'
+        yield { selects: [{ output: 't', sql: { parts: [text], params: [] }, replace: config.rows > 2 }] }
+        yield { rows: { u: [{ day: '2024-03-01', n: BigInt(config.rows) }] } }
+      },`)
+    edit(cwd, (yaml) => yaml.replace('steps:', '  u: { columns: { day: date, n: bigint }, key: [day, n] }\nsteps:'))
+    const other = async () => (await readDuckdb(join(cwd, 'p.duckdb'), { tables: ['u'] })).u?.rows.map(({ n }) => Number(n))
+    expect([await runTask(cwd, 5), await other()]).toEqual([[0, upTo(5)], [5]])
+    expect([await runTask(cwd, 3), await other()]).toEqual([[0, upTo(3)], [3]])
+    expect([await runTask(cwd, 2), await other()]).toEqual([[0, upTo(3)], [2]])
   })
 })
 

@@ -102,6 +102,26 @@ it('a changed `row` is read again under its reason, and no row of the old readin
   expect((await plan())?.pieces).toBe(0)
 })
 
+it('a list without `cover` is read again as a whole: what a changed `row`, or the source, no longer gives is gone', async () => {
+  const { call, plan, table, write } = project()
+  const whole = apiYaml({ way: 'next', limit: 20, cover: undefined })
+  write(() => whole)
+  // Cut off, so that the old definition is not done.
+  expect((await call('run', '--limit', '3')).code).toBe(1)
+  const [first] = await table()
+  expect((await table()).length).toBe(60)
+  api.remove(String(first?.id))
+  write(() => whole.replace('fee: fee', 'fee: height'))
+  expect((await plan())?.units.map(({ reason }) => reason)).toEqual(['changed: row'])
+  const rows = () => api.transactions.map(({ id, height }) => [String(id), String(height)]).sort(([a = ''], [b = '']) => (a < b ? -1 : 1))
+  const held = async () => (await table()).map(({ id, fee }) => [id, fee])
+  expect([(await call('run')).code, await held()]).toEqual([0, rows()])
+  api.remove(String(rows()[0]?.[0]))
+  expect((await call('reset', '--step', 't')).code).toBe(0)
+  expect([(await call('run')).code, await held()]).toEqual([0, rows()])
+  expect((await call('verify')).code).toBe(0)
+})
+
 it('pages, overlap and the way to page are no part of what is done: changing them reads nothing again', async () => {
   const { call, plan, write } = project()
   expect((await call('run')).code).toBe(0)

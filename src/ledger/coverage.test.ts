@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { numberAxis, PipeError } from '../sdk/index.js'
+import { numberAxis, PipeError, sqlText } from '../sdk/index.js'
 import { add, begin, coverageOf, end, type Reading } from './coverage.js'
 import { count, cutAligned, type Interval, subtract, union } from './intervals.js'
 
@@ -65,6 +65,26 @@ describe('a unit whose batches say what they cover', () => {
     expect(outside({ failed: [{ key: '100', error: new Broken('no') }] })).toBe('100')
     expect(outside({ failed: [{ key: 'x', error: new Broken('no') }] })).toBe('x')
     expect(outside({ covers: [[0n, 99n]] })).toBeUndefined()
+  })
+})
+
+describe('a unit on no axis that is done again', () => {
+  const begun = begin(undefined, undefined)
+  const added = (reading: Reading, given: Parameters<typeof add>[1]) => add(reading, given, undefined, 'said')
+  const row = { rows: { t: [{ n: 1n }] } }
+
+  it('does away with its older rows once, with the first batch that changes a table', () => {
+    const first = added(begun, { rows: { t: [] } })
+    expect([first.empties, coverageOf(first.reading, 'changed: row')]).toEqual([false, { covered: [], redo: 'changed: row' }])
+    for (const given of [row, { selects: [{ output: 't', sql: sqlText('SELECT 1'), replace: true }] }, { sql: [sqlText('SELECT 1')] }]) {
+      const second = added(first.reading, given)
+      expect([second.empties, coverageOf(second.reading, 'changed: row')]).toEqual([true, null])
+      expect(added(second.reading, row).empties).toBe(false)
+    }
+  })
+
+  it('and one that is not, has none', () => {
+    expect(add(begun, row, undefined, 'none').empties).toBe(false)
   })
 })
 

@@ -40,6 +40,11 @@ export function isStated({ coverage }: Pick<LedgerRow, 'coverage'>): boolean {
   return (coverage?.covered ?? []).length > 0
 }
 
+/** Whether a table may hold rows of a unit: one that came to no end counted those that it wrote. */
+export function mayHaveWritten({ state, rows, coverage }: LedgerRow): boolean {
+  return state === 'done' || Object.keys(rows).length > 0 || coverage?.redo !== undefined
+}
+
 /** The round in which a stretch counts as done, where it does so in one only. */
 export function tentativeRound({ state, coverage }: LedgerRow): bigint | undefined {
   return state === 'done' && coverage?.tentative !== undefined ? BigInt(coverage.tentative) : undefined

@@ -13,7 +13,7 @@ import {
 } from '../sdk/index.js'
 import { nameOf } from '../ledger/axis.js'
 import { redoReason } from '../ledger/fingerprints.js'
-import type { Ledger, Quarantined } from '../ledger/standing.js'
+import { type Ledger, mayHaveWritten, type Quarantined } from '../ledger/standing.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { MAX_UNITS, type PlannedUnit, TooManyUnitsError } from './plan.js'
 import type { Moment } from './scope.js'
@@ -116,9 +116,9 @@ export async function taskUnits({ pipeline, step, wanted, ledger, warehouse, lim
 }
 
 /** Why the table may still hold what the task wrote under another definition; undefined when it doesn't. */
-function olderRows({ state, fingerprint, coverage }: LedgerRow, now: string): string | undefined {
-  if (fingerprint !== now) return redoReason(fingerprint, now)
-  return state === 'done' ? undefined : coverage?.redo
+function olderRows(row: LedgerRow, now: string): string | undefined {
+  if (row.fingerprint !== now) return mayHaveWritten(row) ? redoReason(row.fingerprint, now) : undefined
+  return row.state === 'done' ? undefined : row.coverage?.redo
 }
 
 const USES_NOW = 'uses $now'

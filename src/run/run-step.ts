@@ -7,6 +7,7 @@ import { planAgain, planStep } from '../plan/plan-step.js'
 import { outputTable } from '../plan/rows-units.js'
 import { Budget } from './budget.js'
 import { closedBecause } from './checks.js'
+import { checkRedo } from './redo-shared.js'
 import { runCheck } from './run-check.js'
 import type { RunServices, StepEnd } from './services.js'
 import { compactLedger, joinRule, ledgerStep, reconcileLedger } from './step-ledger.js'
@@ -32,6 +33,7 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
   const plan = await planStep({ ...services, step, limit: services.limit, upstream: [] })
   announce(services, plan)
   if (step.definition.closes === true) return runCheck(services, plan, signal)
+  await checkRedo(services, plan)
   await reconcileLedger(services, plan)
   const budget = new Budget(mostRequests(plan, services.limit))
   const timeout = new AbortController()

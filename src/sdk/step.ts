@@ -80,8 +80,9 @@ export type Wanted =
       readonly price?: Price
     }
   /**
-   * One unit. `once`: done once under a fingerprint. `touched`: again when a commit touches an input. `always`: in every run;
-   * of a step that `closes`, its checks.
+   * One unit. `once`: done once under a fingerprint; under another one again, and the rows that it wrote before are deleted
+   * with the first new ones, or at its end (a batch with `sql` or `selects` replaces them by itself). `touched`: again when a
+   * commit touches an input. `always`: in every run; of a step that `closes`, its checks.
    */
   | {
       readonly kind: 'task'

@@ -237,6 +237,37 @@ export function warehouseSpec(engine: Engine): void {
       ])
     })
 
+    test('deletes all of a step before its new rows, also what has no place in the range', async () => {
+      const shared = table('shared', { chain: 'text', id: 'bigint', time: 'timestamp?' }, ['chain', 'id'], { range: 'time' })
+      const warehouse = await opened([shared])
+      const of = (chain: string) => output(shared, { constants: { chain } })
+      const rows = [
+        { id: 1n, time: null },
+        { id: 2n, time: 5n },
+      ]
+      await warehouse.commit([
+        write([
+          { output: of('base'), rows },
+          { output: of("o'pt"), rows },
+        ]),
+      ])
+      const held = () => all(warehouse, 'SELECT chain, id, time FROM shared ORDER BY chain, id')
+      warehouse.watch([{ pipeline: 'p', step: 'reads', table: 'shared', interval: 'whole' }])
+      const touched = async () => (await warehouse.touched('p', 'reads')).map(({ unit }) => unit)
+      await warehouse.commit([write([], { deletes: [{ table: 'shared', constants: { chain: 'none' } }] })])
+      expect([await touched(), (await held()).length]).toEqual([[], 4])
+      const base = [
+        { chain: 'base', id: 1n, time: null },
+        { chain: 'base', id: 2n, time: 5n },
+      ]
+      await warehouse.commit([
+        write([{ output: of("o'pt"), rows: [{ id: 2n, time: 7n }] }], { deletes: [{ table: 'shared', constants: { chain: "o'pt" } }] }),
+      ])
+      expect([await touched(), await held()]).toEqual([['all'], [...base, { chain: "o'pt", id: 2n, time: 7n }]])
+      await warehouse.commit([write([], { deletes: [{ table: 'shared', constants: {} }] })])
+      expect(await held()).toEqual([])
+    })
+
     test('that fails writes nothing at all, and the next one is not affected', async () => {
       const warehouse = await opened()
       await warehouse.commit([write([{ output: output(blocks), rows: [block(1, 'before')] }])])

@@ -51,14 +51,18 @@ function firstClash(
   for (const [i, b] of list.entries()) {
     for (const a of list.slice(0, i)) {
       if (a.step === b.step || excludes(a.step, b.step)) continue
-      const apart = key.some((column) => {
-        const [x, y] = [a.output.constants[column], b.output.constants[column]]
-        return x !== undefined && y !== undefined && x !== y
-      })
-      if (!apart) return [a.step, b.step]
+      if (!isApart(a.output, b.output, key)) return [a.step, b.step]
     }
   }
   return undefined
+}
+
+/** Whether a column of the key tells the rows of two outputs apart. */
+export function isApart(a: Output, b: Output, key: readonly string[]): boolean {
+  return key.some((column) => {
+    const [x, y] = [a.constants[column], b.constants[column]]
+    return x !== undefined && y !== undefined && x !== y
+  })
 }
 
 /** Whether two steps never run in the same run. */
@@ -67,6 +71,6 @@ export function excludes(a: Step, b: Step): boolean {
 }
 
 /** The id without the values of a matrix. */
-export function baseOf({ id }: Step): string {
+export function baseOf({ id }: Pick<Step, 'id'>): string {
   return id.replace(/\[.*$/, '')
 }
