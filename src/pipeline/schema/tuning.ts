@@ -35,7 +35,10 @@ function marked(schema: unknown, reading: Reading, value: Json): readonly Path[]
 
 const readings = new WeakMap<object, ReadonlySet<unknown>>()
 
-/** The values of `references` in a schema: most have one or none, and a value need not be walked for the others. */
+/**
+ * The values of `references` in a schema, and `$ref` where one leads out of it: most parts of most schemas have none, and what
+ * they describe need not be walked.
+ */
 function readingsIn(schema: unknown): ReadonlySet<unknown> {
   if (!isSchema(schema)) return new Set()
   const known = readings.get(schema)
@@ -43,6 +46,7 @@ function readingsIn(schema: unknown): ReadonlySet<unknown> {
   const found = new Set<unknown>()
   const visit = (part: unknown, key: string): void => {
     if (key === 'references') found.add(part)
+    if (key === '$ref') found.add(key)
     if (part !== null && typeof part === 'object') for (const [inner, value] of Object.entries(part)) visit(value, inner)
   }
   visit(schema, '')
@@ -62,6 +66,7 @@ class Marked {
   paths(schema: unknown, value: Json, seen: readonly JsonSchema[]): readonly Path[] {
     if (!isSchema(schema) || seen.includes(schema)) return []
     if (this.#wanted === 'tuning' ? schema['tuning'] === true : schema['references'] === this.#wanted) return [[]]
+    if (this.#wanted !== 'tuning' && !readingsIn(schema).has(this.#wanted) && !readingsIn(schema).has('$ref')) return []
     const inner = [...seen, schema]
     const found: Path[] = []
     if (typeof schema['$ref'] === 'string') found.push(...this.paths(this.#walk.resolve(schema['$ref']), value, inner))
