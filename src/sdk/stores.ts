@@ -176,8 +176,8 @@ export interface UnitWrite {
   /** Ledger rows of the same step that this write makes void. */
   readonly replaces?: readonly string[]
   /**
-   * Which rows may take the place of those that are done in one commit: each `put` of the answer that of the rows it is made of,
-   * all but one of which are in `drop`. One function a step. A warehouse may leave the rows apart.
+   * Joins rows that one commit leaves done: it gives the rows to `put` in their place, and which ones to `drop`. One function a
+   * step. A warehouse may leave the rows apart: nothing but the size of the ledger depends on it.
    */
   readonly join?: (done: readonly LedgerRow[]) => Amendments
   readonly quarantine?: readonly { readonly key: string; readonly error: string; readonly attempts: number }[]

@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { fakeChain } from '../../src/sandbox/index.js'
 import { median } from './measure.js'
@@ -18,10 +17,8 @@ export interface StartupFigure {
   readonly goal: number
 }
 
-const sourceRoot = fileURLToPath(new URL('../..', import.meta.url))
-
 /** Measures goal G8 on the built command: processor time (user and system, all threads) of processes that start in turns. */
-export async function measureStartup(rounds = 9, root = sourceRoot): Promise<readonly StartupFigure[]> {
+export async function measureStartup(rounds: number, root: string): Promise<readonly StartupFigure[]> {
   const folder = await mkdtemp(join(tmpdir(), 'pipe-startup-'))
   const node = await fakeChain({ seed: 1, blocks: 20 }).serve()
   const starts = await prepare(folder, node.url)
@@ -117,9 +114,4 @@ function largePipeline(n: number): string {
     with: { checks: [{ name: all there, sql: "SELECT count(*) FROM blocks_${i} WHERE hash IS NULL", expect: 0 }] }`,
   )
   return `name: large\nwarehouse: duckdb:large.duckdb\nchains:\n  ethereum: { rpc: "http://127.0.0.1:8545" }\ntables:\n${tables.join('\n')}\nsteps:\n${steps.join('\n')}\n`
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const { what, beside, ours, theirs, ratio, goal } of await measureStartup())
-    console.log(`${what}: ${ours.toFixed(0)} ms, ${beside} ${theirs.toFixed(0)} ms, ${ratio.toFixed(2)} times (goal ${goal})`)
 }
