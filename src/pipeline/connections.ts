@@ -1,4 +1,5 @@
 import { parseDuration, type Json } from '../sdk/index.js'
+import { urlFault } from '../net/urls.js'
 import { knownChain, suggestChain } from './chains.js'
 import type { Declared } from './yaml/declared.js'
 import { entriesOf, type Field, fieldOf, hasUnknown, itemsOf, numberOf, textOf, toJson, unsetIn } from './yaml/node.js'
@@ -61,7 +62,7 @@ function readEndpoints(chain: string, rpc: Field, problems: Problems): readonly 
         priority: numberOf(fieldOf(item, 'priority')) ?? 1,
         requestsPerSecond: numberOf(fieldOf(item, 'requests_per_second')),
         maxBlockRange: numberOf(fieldOf(item, 'max_block_range')),
-        headers: readHeaders(fieldOf(item, 'headers')),
+        headers: readHeaders(fieldOf(item, 'headers'), problems),
       })
     }
   }
@@ -90,12 +91,12 @@ export function readSources(
     const text = used.has(name) ? textOf(url) : undefined
     if (text !== undefined) {
       if (text.trim() === '') problems.error(url, `source \`${name}\` has an empty url`)
-      else isHttp(text, url, problems)
+      else isHttp(text.trim(), url, problems)
     }
     sources.set(name, {
       name,
-      url: text ?? '',
-      headers: readHeaders(fieldOf(field, 'headers')),
+      url: text?.trim() ?? '',
+      headers: readHeaders(fieldOf(field, 'headers'), problems),
       settings: readSettings(fieldOf(field, 'headers')),
       requestsPerSecond: numberOf(fieldOf(field, 'requests_per_second')),
       concurrency: numberOf(fieldOf(field, 'concurrency')),
@@ -110,20 +111,46 @@ export function readSources(
 /** The URL itself is not shown: it may hold a key. */
 function isHttp(text: string, at: Field, problems: Problems): boolean {
   const protocol = URL.canParse(text) ? new URL(text).protocol : undefined
-  if (protocol === 'http:' || protocol === 'https:') return true
-  const message = protocol === undefined || !text.includes('://') ? 'is no URL' : `must be an http or https URL (is ${protocol}//…)`
-  problems.error(at, message, protocol?.startsWith('ws') ? 'use the https URL of the same endpoint' : 'write it whole: https://host/path')
-  return false
+  if (protocol !== undefined && text.includes('://') && protocol !== 'http:' && protocol !== 'https:') {
+    const hint = protocol.startsWith('ws') ? 'use the https URL of the same endpoint' : 'write it whole: https://host/path'
+    problems.error(at, `must be an http or https URL (is ${protocol}//…)`, hint)
+    return false
+  }
+  const fault = text.includes('://') ? urlFault(text) : { message: 'is no URL', hint: 'write it whole: https://host/path' }
+  if (fault) problems.error(at, `${ofVariables(at)}${fault.message}`, fault.hint)
+  return fault === undefined
+}
+
+/** Of a value that may not be shown, where it comes from: `the value of ETH_RPC_URL `. */
+export function ofVariables({ node }: Field): string {
+  return node?.kind === 'scalar' && node.env.length > 0 ? `the value of ${[...new Set(node.env)].join(', ')} ` : ''
 }
 
 /** An empty header is not sent. */
-function readHeaders(field: Field): Readonly<Record<string, string>> {
+function readHeaders(field: Field, problems: Problems): Readonly<Record<string, string>> {
   const headers: Record<string, string> = {}
   for (const { key, field: value } of entriesOf(field)) {
     const text = textOf(value) ?? numberOf(value)?.toString()
-    if (text !== undefined && text !== '') headers[key] = text
+    if (text === undefined || text === '') continue
+    const fault = headerFault(key, text)
+    if (fault) problems.error(value, `${ofVariables(value)}${fault.message}`, fault.hint)
+    else headers[key] = text
   }
   return headers
+}
+
+/** What HTTP can't carry. Found by the first request, it would look like an endpoint that is down. */
+function headerFault(name: string, text: string): { readonly message: string; readonly hint: string } | undefined {
+  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name))
+    return { message: 'has a name that is no name of a header', hint: 'write letters, digits and `-`' }
+  if (/[\r\n]/.test(text)) return { message: 'holds a line break, which no header can carry', hint: 'take it out, also at the end' }
+  if (/[^\t\u0020-\u007e\u0080-\u00ff]/.test(text))
+    return {
+      message: 'holds a sign that no header can carry',
+      hint: 'compare it with what the provider shows: a copied `…` or quote is a common one',
+    }
+  if (text !== text.trim()) return { message: 'has a space at its begin or end', hint: 'take it out' }
+  return undefined
 }
 
 /** For messages: which variables a header comes from. */

@@ -141,7 +141,7 @@ describe('endpoints', () => {
       '5:16  chains.base.rpc: chain `base` has no endpoint: every URL is empty (give one in `rpc`)',
     ])
     expect((await read(file('  base: { rpc: ["${A}", "ws://user:pass@b"] }'), { A: 'secret-word' })).problems).toEqual([
-      '5:17  chains.base.rpc[0]: is no URL (write it whole: https://host/path)',
+      '5:17  chains.base.rpc[0]: the value of A is no URL (write it whole: https://host/path)',
       '5:25  chains.base.rpc[1]: must be an http or https URL (is ws://…) (use the https URL of the same endpoint)',
     ])
   })
@@ -217,5 +217,53 @@ steps:
     expect((await read(text, { CHAIN: 'bsae' })).problems).toEqual([
       '6:36  steps[0].chain: chain `bsae` is not declared (did you mean `base`?)',
     ])
+  })
+})
+
+describe('.env', () => {
+  test('with a mark and line ends of Windows gives its first variable, too', async () => {
+    write('.env', '\uFEFFETH=http://x\r\nB=2\r\n')
+    expect(urls(await read(file('  base: { rpc: "${ETH}" }')))).toEqual(['http://x'])
+  })
+
+  test('that is not UTF-8 is an error of the file', async () => {
+    writeFileSync(join(cwd, '.env'), Buffer.from('\uFEFFETH=http://x', 'utf16le'))
+    expect((await read(file('  base: { rpc: "http://x" }'))).problems).toEqual(['.env:1:1  is not UTF-8 text (save it as UTF-8)'])
+  })
+
+  test('with a value that would be cut is an error at its line where it is used, unless the process has set it', async () => {
+    write('.env', 'A=1\nETH=http://user:s3cr#et@host\nCOLOR=#fff\n')
+    const text = file('  base: { rpc: "${ETH}" }')
+    expect((await read(text)).problems).toContain('.env:2:1  ETH has a # without quotes, which begins a comment (write ETH="…")')
+    expect((await read(text)).problems.join('\n')).not.toContain('s3cr')
+    expect((await read(text, { ETH: 'http://y' })).problems).toEqual([])
+    expect((await read(file('  base: { rpc: "http://x" }'))).problems).toEqual([])
+  })
+})
+
+describe('a header', () => {
+  const text = file('  base: { rpc: [{ url: "http://x", headers: { x-api-key: "${KEY}" } }] }')
+  test.each([
+    ['s3cret\n', 'holds a line break, which no header can carry (take it out, also at the end)'],
+    ['s3\r\nHost: evil', 'holds a line break, which no header can carry (take it out, also at the end)'],
+    [' s3cret', 'has a space at its begin or end (take it out)'],
+    ['s3cret…', 'holds a sign that no header can carry (compare it with what the provider shows: a copied `…` or quote is a common one)'],
+  ])('that HTTP can not carry is a mistake in the environment: %j', async (KEY, message) => {
+    expect((await read(text, { KEY })).problems).toEqual([`5:58  chains.base.rpc[0].headers.x-api-key: the value of KEY ${message}`])
+  })
+})
+
+describe('a warehouse', () => {
+  const text = file('  base: { rpc: "http://x" }').replace('warehouse: duckdb:x', 'warehouse: "${WAREHOUSE_URL}"')
+  test.each([
+    ['duckdb:~/x', 'the value of WAREHOUSE_URL `~` is not expanded in a path'],
+    ['duckdb://x', 'the value of WAREHOUSE_URL `duckdb://` is no form of a path'],
+    ['md:mydb', 'the value of WAREHOUSE_URL MotherDuck is not supported'],
+    ['postgres://user:p@s3cr/x@127.0.0.1:5432/db', 'the value of WAREHOUSE_URL is a URL with an @ behind its host'],
+    ['postgres:db', 'the value of WAREHOUSE_URL begins with `postgres:` without `//`'],
+  ])('that means something else than it looks like is refused: %s', async (WAREHOUSE_URL, message) => {
+    const { problems } = await read(text, { WAREHOUSE_URL })
+    expect(problems.map((line) => line.replace(/ \(.*/, ''))).toEqual([`3:12  warehouse: ${message}`])
+    expect(problems.join('')).not.toContain('s3cr')
   })
 })

@@ -1,7 +1,8 @@
 import { dirname, resolve } from 'node:path'
 import { loadRegistry } from '../registry.js'
 import { type SchemaChecker, schemaChecker } from './schema/check-schema.js'
-import { DEFAULT_RETRY, readChains, readRetry, readSources } from './connections.js'
+import { pathFault, type UrlFault, urlFault } from '../net/urls.js'
+import { DEFAULT_RETRY, ofVariables, readChains, readRetry, readSources } from './connections.js'
 import { type Declared, declaredIn } from './yaml/declared.js'
 import { readVariables, resolveEnvironment, type Variables } from './yaml/environment.js'
 import { type LoadedFile, loadFiles, locateFolder } from './yaml/files.js'
@@ -37,10 +38,10 @@ export interface ReadResult {
 export async function readPipeline(file: string, options: ReadOptions): Promise<ReadResult> {
   const problems = collectProblems()
   const cwd = resolve(options.cwd)
-  const variables = await readVariables(dirname(resolve(cwd, file)), cwd, options.env)
+  const environment = await readVariables(dirname(resolve(cwd, file)), cwd, options.env, problems)
   const missing = options.environment === 'require' ? 'error' : 'warning'
   const resolveAt = (node: Node, path: Path): Node =>
-    resolveEnvironment(node, { variables, missing, problems, path, references: path[0] === 'steps' || path[0] === 'params' })
+    resolveEnvironment(node, { environment, missing, problems, path, references: path[0] === 'steps' || path[0] === 'params' })
 
   const loaded = await loadFiles(file, cwd, problems, (imports) => resolveAt(imports, ['imports']))
   const result = (pipeline?: Pipeline): ReadResult => ({
@@ -131,7 +132,7 @@ export async function readPipeline(file: string, options: ReadOptions): Promise<
     tables,
     migrations,
     steps,
-    secrets: secretsOf(endpoints, [...sources.values()], warehouse, secretValues(connections, variables)),
+    secrets: secretsOf(endpoints, [...sources.values()], warehouse, secretValues(connections, environment.variables)),
   })
 }
 
@@ -214,23 +215,34 @@ function onlyShared(read: LoadedFile): LoadedFile {
 function readWarehouse(field: Field, problems: Problems): string {
   const text = textOf(field)?.trim()
   if (text === undefined) return ''
-  const embedded = /^(duckdb|chdb):(.*)$/s.exec(text)
-  const server = /^(postgres|postgresql|clickhouses?|https?):\/\//.test(text)
-  if (embedded ? embedded[2]?.trim() === '' : server && !URL.canParse(text)) {
-    problems.error(
-      field,
-      embedded ? `the path after \`${embedded[1]}:\` is empty` : 'is no URL that can be read',
-      embedded
-        ? `write ${embedded[1]}:data/name.${embedded[1]}`
-        : 'write postgres://user:password@host/database, with signs like @ in a password as %40',
-    )
-  } else if (!embedded && !server) {
-    const scheme = /^[A-Za-z][A-Za-z0-9+.-]*(?=:)/.exec(text)?.[0]
-    problems.error(
-      field,
-      scheme === undefined ? 'is no warehouse' : `\`${scheme.slice(0, 20)}\` is no warehouse that is known`,
-      'write duckdb:PATH, postgres://…, clickhouse://… or chdb:PATH',
-    )
+  const refuse = (fault: UrlFault | undefined): void => {
+    if (fault) problems.error(field, `${ofVariables(field)}${fault.message}`, fault.hint)
+  }
+  const scheme = /^[A-Za-z][A-Za-z0-9+.-]*(?=:)/.exec(text)?.[0]
+  const known = 'write duckdb:PATH, postgres://…, clickhouse://… or chdb:PATH'
+  switch (scheme) {
+    case 'duckdb':
+    case 'chdb':
+      refuse(pathFault(scheme, text.slice(scheme.length + 1)))
+      break
+    case 'postgres':
+    case 'postgresql':
+    case 'clickhouse':
+    case 'clickhouses':
+    case 'http':
+    case 'https':
+      if (text.startsWith(`${scheme}://`)) refuse(urlFault(text))
+      else refuse({ message: `begins with \`${scheme}:\` without \`//\``, hint: `write ${scheme}://user:password@host/database` })
+      break
+    case 'md':
+    case 'motherduck':
+      refuse({ message: 'MotherDuck is not supported', hint: known })
+      break
+    case undefined:
+      refuse({ message: 'is no warehouse', hint: known })
+      break
+    default:
+      refuse({ message: `\`${scheme.slice(0, 20)}\` is no warehouse that is known`, hint: known })
   }
   return text
 }

@@ -1,3 +1,4 @@
+import { pathFault, urlFault } from '../net/urls.js'
 import type { Clock } from '../sdk/index.js'
 import { StateFileError } from './file-errors.js'
 import type { StateStore } from './store.js'
@@ -19,9 +20,11 @@ export interface StateOptions {
  * @throws {StateNewerError} when a later version wrote it.
  */
 export async function openStateStore(url: string, options: StateOptions): Promise<StateStore> {
-  if (/^sqlite:(?!\/\/)./s.test(url)) return (await import('./sqlite.js')).openSqliteState(url.slice('sqlite:'.length), options)
-  if (/^postgres(ql)?:/i.test(url)) return (await import('./postgres.js')).openPostgresState(url, options)
   const scheme = /^[a-z][a-z0-9+.-]*(?=:)/i.exec(url)?.[0]
+  const fault = scheme === 'sqlite' ? pathFault(scheme, url.slice('sqlite:'.length)) : url.includes('://') ? urlFault(url) : undefined
+  if (fault) throw new StateFileError(scheme === undefined ? 'the state store' : `${scheme}:…`, fault.message, fault.hint)
+  if (scheme === 'sqlite') return (await import('./sqlite.js')).openSqliteState(url.slice('sqlite:'.length), options)
+  if (/^postgres(ql)?:/i.test(url)) return (await import('./postgres.js')).openPostgresState(url, options)
   throw new StateFileError(
     scheme ? `${scheme}:…` : 'the state store',
     'is no state store that this version knows',

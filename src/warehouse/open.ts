@@ -12,10 +12,9 @@ export async function openWarehouse(url: string, options: { readonly mode: 'writ
   const { scheme, rest } = split(url)
   switch (scheme) {
     case 'duckdb': {
-      const path = rest.replace(/^\/\//, '')
-      if (path === '') throw new WarehouseUrlError('duckdb: names no file')
+      if (rest === '') throw new WarehouseUrlError('duckdb: names no file')
       const { openDuckdb } = await import('./duckdb/index.js')
-      return openDuckdb({ ...options, path })
+      return openDuckdb({ ...options, path: rest })
     }
     case 'clickhouse':
     case 'clickhouses':

@@ -1,25 +1,41 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { parseEnv } from 'node:util'
+import { join, relative } from 'node:path'
+import { type DotenvFault, readDotenv } from './dotenv.js'
 import { isTemplated, mapScalars, type Node, type Path, placeOf, type ScalarNode } from './node.js'
 import type { Problems } from './problems.js'
 import { fillTemplate, isTemplateProblem, parseTemplate } from './template.js'
 
 export type Variables = Readonly<Record<string, string | undefined>>
 
+/** Where variables come from. */
+export interface Environment {
+  readonly variables: Variables
+  /** Variables of a `.env` whose value would be another one than its writer saw. */
+  readonly doubtful: ReadonlyMap<string, DotenvFault & { readonly file: string }>
+}
+
 /**
  * The variables that a pipeline sees: those of the process, then the `.env` beside the pipeline, then the `.env` of the
  * working folder. A variable that the process has set wins, also when it is empty.
  */
-export async function readVariables(folder: string, cwd: string, env: Variables): Promise<Variables> {
-  const files = [...new Set([cwd, folder])].map((each) => join(each, '.env'))
-  const found: Record<string, string | undefined> = Object.create(null) as Record<string, string | undefined>
-  for (const file of files) Object.assign(found, parseEnv(await readFile(file, 'utf8').catch(() => '')))
-  return Object.assign(found, env)
+export async function readVariables(folder: string, cwd: string, env: Variables, problems: Problems): Promise<Environment> {
+  const variables: Record<string, string | undefined> = Object.create(null) as Record<string, string | undefined>
+  const doubtful = new Map<string, DotenvFault & { readonly file: string }>()
+  for (const path of new Set([cwd, folder].map((each) => join(each, '.env')))) {
+    const file = relative(cwd, path)
+    const found = await readDotenv(path)
+    for (const { line, message, hint } of found.faults) problems.error({ place: { file, line, column: 1 }, path: [] }, message, hint)
+    for (const [name, value] of Object.entries(found.values)) {
+      variables[name] = value
+      doubtful.delete(name)
+    }
+    for (const [name, fault] of found.doubtful) doubtful.set(name, { ...fault, file })
+  }
+  for (const name of Object.keys(env)) if (env[name] !== undefined) doubtful.delete(name)
+  return { variables: Object.assign(variables, env), doubtful }
 }
 
 export interface ResolveOptions {
-  readonly variables: Variables
+  readonly environment: Environment
   /** What a missing variable is. */
   readonly missing: 'error' | 'warning'
   readonly problems: Problems
@@ -38,11 +54,12 @@ export function resolveEnvironment(node: Node, options: ResolveOptions): Node {
 const SECTIONS: ReadonlySet<string> = new Set(['chains', 'sources', 'warehouse'])
 const SECRET = /key|secret|token|pass|pwd|auth|cred|private|url|uri|dsn/i
 
-function resolveScalar(scalar: ScalarNode, path: Path, { variables, missing, problems, references }: ResolveOptions): ScalarNode {
+function resolveScalar(scalar: ScalarNode, path: Path, { environment, missing, problems, references }: ResolveOptions): ScalarNode {
   if (scalar.unknown || scalar.filled || typeof scalar.value !== 'string' || !scalar.value.includes('${')) return scalar
   const template = parseTemplate(scalar.value)
   // Reported when the text was read.
   if (isTemplateProblem(template)) return { ...scalar, unknown: true }
+  const { variables, doubtful } = environment
   const filled = fillTemplate(template, variables)
   const where = { place: placeOf(scalar), path }
   for (const { name, message, empty } of filled.missing) {
@@ -52,6 +69,9 @@ function resolveScalar(scalar: ScalarNode, path: Path, { variables, missing, pro
     else problems.warning(where, text, hint)
   }
   for (const name of filled.used) {
+    const doubt = doubtful.get(name)
+    if (doubt)
+      problems.error({ place: { file: doubt.file, line: doubt.line, column: 1 }, path: [] }, `${name} ${doubt.message}`, doubt.hint)
     if (SECTIONS.has(String(path[0])) || SECRET.test(name)) problems.hide(name, variables[name] ?? '')
   }
   const reference = references ? filled.used.find((name) => /\$[A-Za-z_]/.test(variables[name] ?? '')) : undefined

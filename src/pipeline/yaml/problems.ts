@@ -51,7 +51,7 @@ function hider(hidden: ReadonlyMap<string, string>): (problem: Problem) => Probl
     .sort((a, b) => b.form.length - a.form.length)
     .map(({ form, name }) => ({
       name,
-      pattern: new RegExp(form.length > 8 ? `${escaped(form)}|${escaped(form.slice(0, 8))}[^\\s\`]*` : escaped(form), 'g'),
+      pattern: new RegExp(form.length > 8 ? `${escaped(form)}|${escaped(beginOf(form))}[^\\s\`]*` : escaped(form), 'g'),
     }))
   const clean = (text: string): string => patterns.reduce((before, { pattern, name }) => before.replace(pattern, () => `\${${name}}`), text)
   return (problem) => ({
@@ -59,6 +59,11 @@ function hider(hidden: ReadonlyMap<string, string>): (problem: Problem) => Probl
     message: clean(problem.message),
     hint: problem.hint === undefined ? undefined : clean(problem.hint),
   })
+}
+
+/** Eight characters, or the scheme of a URL and one more: a scheme alone tells nothing, and stands in many a hint. */
+function beginOf(form: string): string {
+  return form.slice(0, Math.max(8, (/^[A-Za-z][\w+.-]*:\/*/.exec(form)?.[0].length ?? 0) + 1))
 }
 
 function escaped(text: string): string {

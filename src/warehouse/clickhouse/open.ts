@@ -49,7 +49,7 @@ export async function openClickhouse(options: ClickhouseOptions): Promise<Wareho
 }
 
 async function openFolder({ url, mode, threads = 2 }: ClickhouseOptions, waitsMs: readonly number[]) {
-  const path = url.slice('chdb:'.length).replace(/^\/\/(?=\/)/, '')
+  const path = url.slice('chdb:'.length)
   if (path === '') throw new WarehouseUrlError('chdb: names no folder')
   const display = `chdb:${path}`
   const temporary = path === ':memory:' || (mode === 'plan' && !(await isFolder(path, display)))
