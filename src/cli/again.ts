@@ -1,3 +1,4 @@
+import { shellWord } from '../report/commands.js'
 import type { PlanOptions } from './options.js'
 
 /** What stands behind `pipe run` for the same part of a pipeline with the same values: without them another range would be wanted. */
@@ -6,11 +7,9 @@ export function againOf(
   { params, select, demo = false }: Pick<PlanOptions, 'params' | 'select'> & { readonly demo?: boolean },
 ): string {
   return [
-    file,
+    shellWord(file),
     ...(demo ? ['--demo'] : []),
     ...Object.entries(params).map(([name, value]) => `--param ${shellWord(`${name}=${value}`)}`),
-    ...(select ? [`--select ${select.join(',')}`] : []),
+    ...(select ? [`--select ${shellWord(select.join(','))}`] : []),
   ].join(' ')
 }
-
-const shellWord = (text: string) => (/^[\w.,:=@%/+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)

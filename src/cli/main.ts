@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { CommanderError } from 'commander'
 import { isPipeError } from '../sdk/errors.js'
+import { typable } from '../report/commands.js'
 import { StopSignal } from '../session/surroundings.js'
 import { Exit, exitCodeOf, type Io } from './io.js'
 import { flushed, processIo } from './process-io.js'
@@ -54,7 +55,11 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
     // Commander has printed its message. 0 is what it says for --help and --version.
     if (error instanceof CommanderError) return error.exitCode === 0 ? Exit.done : Exit.notStarted
     if (io.signal.reason instanceof StopSignal && error === io.signal.reason) return io.signal.reason.exitCode
-    report(error, io)
+    report(
+      error,
+      io,
+      args.find((arg) => /\.ya?ml$/i.test(arg)),
+    )
     return exitCodeOf(error)
   }
 }
@@ -77,7 +82,7 @@ function commandsOf(io: Io): Commands {
 }
 
 /** An error we expect is one line and a hint; anything else is a bug of ours, with its stack when PIPE_DEBUG is set. */
-function report(error: unknown, io: Io): void {
+function report(error: unknown, io: Io, file = 'FILE'): void {
   const debug = io.env.PIPE_DEBUG !== undefined && !['', '0', 'false'].includes(io.env.PIPE_DEBUG)
   const lines: string[] = []
   if (isPipeError(error)) {
@@ -88,7 +93,7 @@ function report(error: unknown, io: Io): void {
     if (!debug) lines.push('  this is a mistake in pipe or in a plugin, not in your file; PIPE_DEBUG=1 shows where')
   }
   if (debug) lines.push(error instanceof Error ? stackOf(error) : '')
-  io.stderr.write(`${printable(withoutUserInfo(lines.join('\n')))}\n`)
+  io.stderr.write(`${printable(withoutUserInfo(typable(lines.join('\n'), file)))}\n`)
 }
 
 function stackOf(error: Error): string {

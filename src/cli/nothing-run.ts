@@ -1,3 +1,4 @@
+import { shellWord } from '../report/commands.js'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Pipeline } from '../pipeline/pipeline.js'
@@ -13,7 +14,7 @@ export function nothingRun(pipeline: Pipeline, display: string, verb: string, io
   const beside = !own && existsSync(resolve(io.cwd, demo)) ? `; a demo was run into ${demo}: ${verb} it with --demo` : ''
   return new UsageError(
     `nothing was run into ${display} yet, so there is nothing to ${verb}`,
-    `pipe run ${pipeline.file}${own ? ' --demo' : ''} fills it${beside}`,
+    `pipe run ${shellWord(pipeline.file)}${own ? ' --demo' : ''} fills it${beside}`,
   )
 }
 

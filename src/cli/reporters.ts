@@ -39,13 +39,13 @@ export async function openReporters({
     const { statusFileReporter } = await import('../report/status-file.js')
     reporters.push(statusFileReporter({ path: statusFile, view, clock, warn: warnOn(io), pid: io.pid }))
   }
-  const following = follow((listener) => session.subscribe(listener), reporters)
+  const following = follow((listener) => session.subscribe(listener), reporters, warnOn(io))
   return {
     close: async () => {
       await following.close()
       if (output === 'json' || view.at === null) return
       const { renderSummary } = await import('../report/summary.js')
-      io.stdout.write(renderSummary(view, { file: pipeline.file, again, columns }))
+      await shown(io, () => void io.stdout.write(renderSummary(view, { file: pipeline.file, again, columns })))
     },
   }
 }
@@ -57,6 +57,15 @@ export async function tellFailedStart(path: string, pipeline: Pipeline, error: u
   const at = Math.round(io.clock.now())
   const view = { ...initialView(), pipeline: pipeline.name, state: 'ended' as const, outcome: 'error' as const, exitCode, at }
   await statusFileReporter({ path, view, clock: io.clock, warn: warnOn(io), pid: io.pid }).close()
+}
+
+/** Shows something of a run that is over: whatever goes wrong there changes nothing of how it ended. */
+export async function shown(io: Io, show: () => void | Promise<void>): Promise<void> {
+  try {
+    await show()
+  } catch (error) {
+    warnOn(io)(`warning: what shows the run failed: ${error instanceof Error ? error.message : String(error)}; the run is not affected`)
+  }
 }
 
 const warnOn = (io: Io) => (text: string) => void io.stderr.write(`${text}\n`)

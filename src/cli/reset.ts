@@ -1,3 +1,4 @@
+import { shellWord } from '../report/commands.js'
 import { RESET_FINGERPRINT } from '../ledger/fingerprints.js'
 import { resetRows } from '../ledger/reset.js'
 import { didYouMean, micros } from '../sdk/index.js'
@@ -20,7 +21,7 @@ export async function resetCommand(file: string, { step, range, state, demo }: R
     io.stdout.write(
       change.names.length === 0
         ? `nothing of ${step} is done${range === undefined ? '' : ` in ${range}`} (${warehouse.display})\n`
-        : `${change.names.length} units in ${warehouse.display} will be replaced by: pipe run ${file}${demo ? ' --demo' : ''}\n`,
+        : `${change.names.length} units in ${warehouse.display} will be replaced by: pipe run ${shellWord(file)}${demo ? ' --demo' : ''}\n`,
     )
   })
 }

@@ -1,3 +1,4 @@
+import { shellWord } from '../report/commands.js'
 import { didYouMean, micros } from '../sdk/index.js'
 import { withLedger } from './amend.js'
 import type { Io } from './io.js'
@@ -36,7 +37,7 @@ export async function retryCommand(file: string, { step, state, demo }: RetryOpt
     io.stdout.write(
       all === 0
         ? `nothing is in quarantine in ${warehouse.display}\n`
-        : `${all} will be tried again in ${warehouse.display} by: pipe run ${file}${demo ? ' --demo' : ''}\n`,
+        : `${all} will be tried again in ${warehouse.display} by: pipe run ${shellWord(file)}${demo ? ' --demo' : ''}\n`,
     )
   })
 }

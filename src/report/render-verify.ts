@@ -1,3 +1,4 @@
+import { shellWord } from './commands.js'
 import type { Finding, VerifyReport } from '../verify/report.js'
 import { count, counted } from './words.js'
 
@@ -22,7 +23,7 @@ export function renderVerify(report: VerifyReport, demo = false): string {
     '',
     report.ok
       ? 'nothing found'
-      : `${counted(report.findings.length + more, 'findings')}; pipe verify ${report.file}${demo ? ' --demo' : ''} again when they are mended`,
+      : `${counted(report.findings.length + more, 'findings')}; pipe verify ${shellWord(report.file)}${demo ? ' --demo' : ''} again when they are mended`,
   )
   return `${lines.join('\n')}\n`
 }

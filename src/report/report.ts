@@ -1,4 +1,5 @@
 import type { StepOutcome } from '../sdk/index.js'
+import { shellWord } from './commands.js'
 import { cause, nothingMissing } from './words.js'
 import { elapsedOf, sum } from './rates.js'
 import type { CheckView, FailureView, PieceWord, RunView, StepView } from './view.js'
@@ -72,7 +73,7 @@ export interface MissingReport {
  * The end report of a view. `file` is what the user called the pipeline, for the commands to run next, and `again` what
  * stood behind `pipe run`, where it was more.
  */
-export function report(view: RunView, file: string, again = file): RunReport {
+export function report(view: RunView, file: string, again = shellWord(file)): RunReport {
   const now = view.endedAt ?? view.at ?? 0
   const elapsedMs = view.startedAt === null ? 0 : Math.max(0, now - view.startedAt)
   const rows = totals(view.steps.map((step) => step.rows))
@@ -161,7 +162,8 @@ function totals(counts: readonly Readonly<Record<string, number>>[]): Record<str
   return all
 }
 
-function nextCommands(view: RunView, missing: readonly MissingReport[], file: string, again: string): RunReport['next'] {
+function nextCommands(view: RunView, missing: readonly MissingReport[], path: string, again: string): RunReport['next'] {
+  const file = shellWord(path)
   const next: { command: string; why: string }[] = []
   const open = missing.some(
     (step) => step.missing > 0 || ['failed', 'stopped', 'limited', 'waiting', 'planned', 'running'].includes(step.state),

@@ -24,6 +24,7 @@ test('every event is one line of JSON that gives the event back', async () => {
       return () => void listeners.splice(listeners.indexOf(listener), 1)
     },
     [jsonReporter({ out }), { onEvent: ({ type }) => void seen.push(type), close: () => Promise.resolve() }],
+    () => undefined,
   )
   for (const listener of listeners) listener(started)
   await following.close()
@@ -51,3 +52,34 @@ test('a process whose output is closed goes on (pipe run … | head)', async () 
   const [code] = (await once(child, 'exit')) as [number]
   expect([code, said]).toEqual([0, 'survived'])
 }, 30_000)
+
+test('a reporter that fails is told no more, is named once, and takes nothing else with it', async () => {
+  const listeners: ((event: RunEvent) => void)[] = []
+  const warnings: string[] = []
+  let told = 0
+  let seen = 0
+  const following = follow(
+    (listener) => {
+      listeners.push(listener)
+      return () => undefined
+    },
+    [
+      {
+        onEvent: () => {
+          told++
+          throw new RangeError('too narrow')
+        },
+        close: () => Promise.reject(new Error('still too narrow')),
+      },
+      { onEvent: () => void seen++, close: () => Promise.resolve() },
+    ],
+    (text) => warnings.push(text),
+  )
+  for (const listener of [...listeners, ...listeners]) listener(started)
+  await following.close()
+  expect({ told, seen, warnings }).toEqual({
+    told: 1,
+    seen: 2,
+    warnings: ['warning: what shows the run failed: too narrow; the run is not affected'],
+  })
+})

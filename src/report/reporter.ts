@@ -5,20 +5,39 @@ import type { RunEvent } from '../sdk/index.js'
 export interface Reporter {
   /** Returns at once: what takes time happens later. */
   onEvent(event: RunEvent): void
-  /** Shows what is left and lets go of timers and files. Never rejects. */
+  /** Shows what is left and lets go of timers and files. Rejects when what it shows could not be made. */
   close(): Promise<void>
 }
 
-/** Lets reporters follow a run whose view holds each event before they are told of it. Resolves `close` when all have closed. */
+/**
+ * Lets reporters follow a run whose view holds each event before they are told of it. Resolves `close` when all have closed.
+ * A reporter that fails is told no more, and `warn` says so once: a run never ends otherwise because of its picture.
+ */
 export function follow(
   subscribe: (listener: (event: RunEvent) => void) => () => void,
   reporters: readonly Reporter[],
+  warn: (text: string) => void,
 ): { close(): Promise<void> } {
-  const leave = reporters.map((reporter) => subscribe((event) => reporter.onEvent(event)))
+  const broken = new Set<Reporter>()
+  const fail = (reporter: Reporter, error: unknown): void => {
+    if (broken.has(reporter)) return
+    broken.add(reporter)
+    warn(`warning: what shows the run failed: ${error instanceof Error ? error.message : String(error)}; the run is not affected`)
+  }
+  const leave = reporters.map((reporter) =>
+    subscribe((event) => {
+      if (broken.has(reporter)) return
+      try {
+        reporter.onEvent(event)
+      } catch (error) {
+        fail(reporter, error)
+      }
+    }),
+  )
   return {
     async close() {
       for (const unsubscribe of leave.splice(0)) unsubscribe()
-      await Promise.all(reporters.map((reporter) => reporter.close()))
+      await Promise.all(reporters.map((reporter) => reporter.close().catch((error: unknown) => fail(reporter, error))))
     },
   }
 }

@@ -1,3 +1,4 @@
+import { shellWord } from './commands.js'
 import type { CheckResult } from '../sdk/index.js'
 import { tidy } from '../plan/tidy.js'
 import { escapeText } from './escape.js'
@@ -103,7 +104,7 @@ export function renderStatus(input: StatusInput): string {
   const report = statusReport(input)
   const [last] = input.runs
   if (!last || !report.run) {
-    return `${escapeText(input.pipeline)} has not run yet, as far as this state store knows\n  pipe run ${escapeText(input.file)}\n`
+    return `${escapeText(input.pipeline)} has not run yet, as far as this state store knows\n  pipe run ${escapeText(shellWord(input.file))}\n`
   }
   const view = viewOf(last)
   const sections = [

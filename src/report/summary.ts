@@ -21,14 +21,19 @@ export function summary(of: RunReport, columns = Infinity): string {
   return `${text.join('\n\n')}\n`
 }
 
-/** A line as lines of at most `columns` characters, those after the first indented by two more. A longer word stays whole. */
+/**
+ * A line as lines of at most `columns` characters, those after the first indented by two more. A longer word stays whole, and
+ * so does a command, which could not be typed as it stands.
+ */
 function broken(line: string, columns: number): string[] {
+  if (/^ *pipe /.test(line)) return [line]
   const indent = ' '.repeat((/^ */.exec(line)?.[0].length ?? 0) + 2)
   const lines: string[] = []
   let rest = line
   while (rest.length > columns) {
+    const lead = /^ */.exec(rest)?.[0].length ?? 0
     let at = rest.lastIndexOf(' ', columns)
-    if (rest.slice(0, Math.max(0, at)).trim() === '') at = rest.indexOf(' ', columns)
+    if (at < lead) at = rest.indexOf(' ', Math.max(columns, lead))
     if (at === -1) break
     lines.push(rest.slice(0, at).trimEnd())
     rest = indent + rest.slice(at).trimStart()

@@ -54,18 +54,37 @@ async function openDisplay({ out, view, clock, columns, color }: TerminalOptions
   }))
   const refreshers: (() => void)[] = []
 
+  let broken: Error | undefined
+  const guarded = (draw: () => void): void => {
+    if (broken) return
+    try {
+      draw()
+    } catch (error) {
+      broken = error instanceof Error ? error : new Error(String(error))
+    }
+  }
+
   // Titles are set just before each drawing; setting one through the wrapper would draw at once.
   class RefreshingSpinner extends Spinner {
     override start(draw?: () => void, interval?: number) {
-      super.start(() => {
-        for (const refresh of refreshers) refresh()
-        draw?.()
-      }, interval)
+      super.start(
+        () =>
+          guarded(() => {
+            for (const refresh of refreshers) refresh()
+            draw?.()
+          }),
+        interval,
+      )
     }
   }
   // Whether this is a terminal is for the caller to say.
   class LiveRenderer extends DefaultRenderer {
     static override nonTTY = true
+
+    // Called by timers and events, where an error would end the process.
+    override update() {
+      guarded(() => super.update())
+    }
   }
   const list = new Listr(
     slots.map((slot) => ({
@@ -108,6 +127,7 @@ async function openDisplay({ out, view, clock, columns, color }: TerminalOptions
     over = true
     for (const refresh of refreshers) refresh()
     await running
+    if (broken) throw broken
   }
 }
 

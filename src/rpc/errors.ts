@@ -135,7 +135,7 @@ export class RpcMethodError extends PipeError {
 /** No endpoint keeps state or history as old as this. */
 export class RpcStateError extends PipeError {
   readonly code = 'RPC_STATE_MISSING'
-  override readonly hint = 'add an archive endpoint to `rpc`, then `pipe retry`, or start at a later block'
+  override readonly hint = 'add an archive endpoint to `rpc`, then `pipe retry FILE`, or start at a later block'
   constructor(
     readonly call: string,
     readonly endpoint: string,

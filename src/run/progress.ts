@@ -58,7 +58,7 @@ export class RedoDayError extends PipeError {
   override readonly hint: string
   constructor(step: string, unit: string, table: string, [from, to]: Interval) {
     super(`step ${step} does unit ${unit} again, which is a part of a day, and rows of table ${table} say only their day`)
-    this.hint = `pipe reset with --range ${formatInstant(from).slice(0, 10)}..${formatInstant(to).slice(0, 10)} has whole days done again; rows that hold their time can be replaced for any part`
+    this.hint = `\`pipe reset FILE --step ${step} --range ${formatInstant(from).slice(0, 10)}..${formatInstant(to).slice(0, 10)}\` has whole days done again; rows that hold their time can be replaced for any part`
   }
 }
 

@@ -1,3 +1,4 @@
+import { shellWord } from '../report/commands.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { type LedgerReader, PipeError } from '../sdk/index.js'
 
@@ -7,7 +8,7 @@ export class SchemaDriftError extends PipeError {
   override readonly hint: string
   constructor(problems: readonly string[], fixes: readonly string[], migrations: boolean) {
     super(`the warehouse differs from \`tables\`:\n  ${problems.join('\n  ')}`)
-    const where = migrations ? ' (put it into the next numbered file of `migrations`, and run `pipe migrate`)' : ''
+    const where = migrations ? ' (put it into the next numbered file of `migrations`, and run `pipe migrate FILE`)' : ''
     this.hint = fixes.length > 0 ? `this would mend it${where}:\n    ${fixes.join('\n    ')}` : 'change `tables`, or the table'
   }
 }
@@ -20,7 +21,7 @@ export class MigrationsPendingError extends PipeError {
     super(
       `${names.length} ${names.length === 1 ? 'migration is' : 'migrations are'} not applied to ${display}: ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`,
     )
-    this.hint = `apply ${names.length === 1 ? 'it' : 'them'} first: pipe migrate ${file}`
+    this.hint = `apply ${names.length === 1 ? 'it' : 'them'} first: pipe migrate ${shellWord(file)}`
   }
 }
 

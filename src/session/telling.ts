@@ -1,3 +1,4 @@
+import { typable } from '../report/commands.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { Bus } from '../run/bus.js'
 import { facts } from '../sdk/events.js'
@@ -14,7 +15,8 @@ export interface Telling {
 }
 
 export function createTelling(bus: Bus, pipeline: Pipeline): Telling {
-  const redact = createRedactor(pipeline.secrets)
+  const clean = createRedactor(pipeline.secrets)
+  const redact = (text: string) => typable(clean(text), pipeline.file)
   let moved = 0
   const emit = (fact: RunFact) => {
     const { moves, quiet } = facts[fact.type]

@@ -18,7 +18,7 @@ export class WarehouseHeldError extends PipeError {
   /** Of the process that can't open it. */
   readonly exitCode = 3
   override readonly blame = 'outage'
-  override readonly hint = 'wait for it, stop it, or use another file; `pipe status` works meanwhile'
+  override readonly hint = 'wait for it, stop it, or use another file; `pipe status FILE` works meanwhile'
   constructor(
     readonly display: string,
     readonly pid: number | undefined,

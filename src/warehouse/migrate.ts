@@ -16,7 +16,7 @@ export class MigrationHistoryError extends PipeError {
 /** A migration failed. Those before it are applied. */
 export class MigrationFailedError extends PipeError {
   readonly code = 'MIGRATION_FAILED'
-  override readonly hint = 'mend the file, and run `pipe migrate` again: it goes on there'
+  override readonly hint = 'mend the file, and run `pipe migrate FILE` again: it goes on there'
   constructor(
     readonly migration: string,
     line: number,

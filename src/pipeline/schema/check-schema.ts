@@ -23,7 +23,7 @@ export function schemaChecker(
       validate(toJson(root))
       const converted = convertFromEnvironment(root, validate.errors ?? [])
       if (converted !== root) validate(toJson(converted))
-      return { root: converted, problems: explainErrors(validate.errors ?? [], converted) }
+      return { root: converted, problems: explainErrors(validate.errors ?? [], converted, validate.schema) }
     },
   }
 }

@@ -1,6 +1,7 @@
 import type { ErrorObject } from 'ajv'
 import { closest, type Json } from '../../sdk/index.js'
-import { locate, type Node, type Path } from '../yaml/node.js'
+import { locate, type Node, type Path, toJson } from '../yaml/node.js'
+import { belongs } from './belongs.js'
 import type { Place } from '../pipeline.js'
 
 /** What a schema has against a value, in words. */
@@ -11,14 +12,17 @@ export interface SchemaProblem {
   readonly hint: string | undefined
 }
 
-/** Turns a validator's errors (made with `verbose`) into few and clear problems. Nothing is said about values that nobody knows. */
-export function explainErrors(errors: readonly ErrorObject[], root: Node): readonly SchemaProblem[] {
+/**
+ * Turns a validator's errors (made with `verbose`, by `schema`) into few and clear problems. Nothing is said about values that
+ * nobody knows.
+ */
+export function explainErrors(errors: readonly ErrorObject[], root: Node, schema: unknown): readonly SchemaProblem[] {
   const settled = settleUnions(errors.filter(({ keyword }) => keyword !== 'if'))
   // `expct` beside a missing `expect` is one mistake, not two.
   const meant = new Set(settled.map((error) => `${error.instancePath}\n${closest(unknownKey(error) ?? '', namedKeys(error)) ?? ''}`))
   return settled
     .filter((error) => error.keyword !== 'required' || !meant.has(`${error.instancePath}\n${missingKey(error)}`))
-    .flatMap((error) => explain(error, root) ?? [])
+    .flatMap((error) => explain(error, root, schema) ?? [])
 }
 
 function unknownKey({ params }: ErrorObject): string | undefined {
@@ -87,7 +91,7 @@ function distance(branch: readonly ErrorObject[], union: ErrorObject): number {
   return sum
 }
 
-function explain(error: ErrorObject, root: Node): SchemaProblem | undefined {
+function explain(error: ErrorObject, root: Node, schema: unknown): SchemaProblem | undefined {
   const path = pathOf(error)
   const { node, place, whole } = locate(root, path)
   if (node.kind === 'scalar' && node.unknown) return undefined
@@ -107,7 +111,7 @@ function explain(error: ErrorObject, root: Node): SchemaProblem | undefined {
         place: locate(root, keyPath, true).place,
         path: keyPath,
         message: `unknown key \`${key}\``,
-        hint: suggestion(key, known) ?? listing('known here', known),
+        hint: belongs(schema, toJson(root), numbered, key) ?? suggestion(key, known) ?? listing('known here', known),
       }
     }
     case 'required':
