@@ -137,7 +137,7 @@ describe('pipe migrate', () => {
     const { code, err } = await run('run')
     expect(code).toBe(2)
     expect(err).toContain('notes: has no column note (VARCHAR)')
-    expect(err).toContain('put it into the next numbered file of `migrations`, and run `pipe migrate`')
+    expect(err).toContain('put it into the next numbered file of `migrations`, and run `pipe migrate ')
   })
 
   it('has nothing to do where the pipeline has no migrations', async () => {

@@ -1,5 +1,4 @@
-import { parseDuration, type Json } from '../sdk/index.js'
-import { urlFault } from '../net/urls.js'
+import { type Json, parseDuration, urlFault } from '../sdk/index.js'
 import { knownChain, suggestChain } from './chains.js'
 import type { Declared } from './yaml/declared.js'
 import { entriesOf, type Field, fieldOf, hasUnknown, itemsOf, numberOf, textOf, toJson, unsetIn } from './yaml/node.js'

@@ -1,7 +1,6 @@
 import { dirname, resolve } from 'node:path'
 import { loadRegistry } from '../registry.js'
 import { type SchemaChecker, schemaChecker } from './schema/check-schema.js'
-import { pathFault, type UrlFault, urlFault } from '../net/urls.js'
 import { DEFAULT_RETRY, ofVariables, readChains, readRetry, readSources } from './connections.js'
 import { type Declared, declaredIn } from './yaml/declared.js'
 import { readVariables, resolveEnvironment, type Variables } from './yaml/environment.js'
@@ -15,7 +14,7 @@ import { collectProblems, type Problems } from './yaml/problems.js'
 import { secretsOf, secretValues } from './secrets.js'
 import { readSteps } from './steps/steps.js'
 import { readTables } from './tables.js'
-import { referenceName, type Scope } from '../sdk/index.js'
+import { pathFault, referenceName, type Scope, type UrlFault, urlFault } from '../sdk/index.js'
 
 export interface ReadOptions {
   /** The working folder, absolute: relative paths of people are relative to it. */

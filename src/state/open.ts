@@ -1,5 +1,4 @@
-import { pathFault, urlFault } from '../net/urls.js'
-import type { Clock } from '../sdk/index.js'
+import { type Clock, pathFault, urlFault } from '../sdk/index.js'
 import { StateFileError } from './file-errors.js'
 import type { StateStore } from './store.js'
 
