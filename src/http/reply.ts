@@ -1,4 +1,5 @@
 import type { Json } from '../sdk/index.js'
+import { TooDeepError } from '../net/json-depth.js'
 import { parseExact } from '../net/json-numbers.js'
 import type { Outcome } from '../net/exchange.js'
 
@@ -17,7 +18,8 @@ export function readBody({ headers, text }: Outcome & { readonly kind: 'reply' }
     // What the parser gives is JSON.
     const body = (/ndjson|jsonl|json-?lines/i.test(type) ? parseLines(plain) : parseExact(plain)) as Json
     return { kind: 'json', body }
-  } catch {
+  } catch (error) {
+    if (error instanceof TooDeepError) return { kind: 'broken', text: `the reply is ${error.message}` }
     if (plain.trim() === '') return { kind: 'broken', text: 'empty reply' }
     if (/^\s*</.test(plain)) return { kind: 'broken', text: `a page instead of JSON: ${plain}` }
     return { kind: 'broken', text: /^\s*[[{]/.test(plain) ? 'the reply ended early' : `no JSON: ${plain}` }

@@ -60,6 +60,7 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
 
   constructor(readonly maxBytes: number) {}
 
+  /** Throws nothing: undici gives what is thrown to an exchange that has its outcome already, where it would be lost. */
   protected abstract done(outcome: Outcome): void
 
   /** Gives up and destroys the connection. */

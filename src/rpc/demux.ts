@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util'
+import { isDeep, sameJson, TooDeepError } from '../net/json-depth.js'
 
 /** What a reply says of one call. */
 export type Item = { readonly result?: unknown; readonly error?: unknown }
@@ -38,15 +38,15 @@ export function demux(reply: unknown, base: number, count: number): Demuxed {
     const { id } = item as { id?: unknown }
     const place = (typeof id === 'number' ? id : typeof id === 'string' && /^\d{1,16}$/.test(id) ? Number(id) : NaN) - base
     if (!(place >= 0 && place < count && Number.isInteger(place))) {
-      if ((id === null || id === undefined) && (item as Item).error !== undefined) loose ??= (item as Item).error
+      if ((id === null || id === undefined) && (item as Item).error !== undefined) loose ??= shallow(item).error
       else unknown++
       continue
     }
     const before = items[place]
     if (before === undefined) {
-      items[place] = item
+      items[place] = shallow(item)
       found++
-    } else if (!isDeepStrictEqual(before.result, (item as Item).result) || !isDeepStrictEqual(before.error, (item as Item).error)) {
+    } else if (!same(before, item)) {
       return { kind: 'invalid', problem: 'two different answers with one id' }
     }
   }
@@ -59,9 +59,20 @@ function demuxSingle(reply: unknown, base: number, count: number): Demuxed {
   const { id, error, result, message } = reply as { id?: unknown; error?: unknown; result?: unknown; message?: unknown }
   if (error !== undefined && error !== null) {
     const own = count === 1 && (id === base || id === String(base))
-    return own ? { kind: 'items', items: [reply], missing: 0, unknown: 0, loose: undefined } : { kind: 'error', error }
+    const item = shallow(reply)
+    return own ? { kind: 'items', items: [item], missing: 0, unknown: 0, loose: undefined } : { kind: 'error', error: item.error }
   }
   // A gateway's own way to complain.
   if (result === undefined && typeof message === 'string') return { kind: 'error', error: reply }
   return demux([reply], base, count)
+}
+
+/** An item with an error that can be shown. A result is looked at when it is judged. */
+function shallow(item: Item): Item {
+  return isDeep(item.error) ? { error: `the error is ${new TooDeepError().message}` } : item
+}
+
+function same(a: Item, b: Item): boolean {
+  if (isDeep(a) || isDeep(b)) return false
+  return sameJson(a.result, b.result) && sameJson(a.error, b.error)
 }

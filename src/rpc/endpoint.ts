@@ -161,11 +161,13 @@ export class Endpoint {
 
   /** Asks for chain, genesis and head. Never throws: the outcome is in `health`. */
   check(): Promise<void> {
-    this.#checking ??= this.#check().finally(() => {
-      this.#checking = undefined
-      this.#checkedAt = this.#around.clock.monotonic()
-      this.#around.changed()
-    })
+    this.#checking ??= this.#check()
+      .catch((error: unknown) => this.#around.broken(error))
+      .finally(() => {
+        this.#checking = undefined
+        this.#checkedAt = this.#around.clock.monotonic()
+        this.#around.changed()
+      })
     return this.#checking
   }
 
@@ -175,6 +177,7 @@ export class Endpoint {
     this.#refreshing ??= askHead(this.#ask)
       .then((head) => this.#setHead(head))
       .catch((error: unknown) => this.#checkFailed(error))
+      .catch((error: unknown) => this.#around.broken(error))
       .finally(() => {
         this.#refreshing = undefined
         this.headAt = this.#around.clock.monotonic()

@@ -133,10 +133,7 @@ class ChainPool implements ChainRpc {
         if (last && last.exchange !== exchange) this.#under[place] = last
       },
       changed: () => this.#pumpSoon(),
-      broken: (error) => {
-        this.#broken ??= error instanceof Error ? error : new Error(String(error))
-        this.#pumpSoon()
-      },
+      broken: (error) => this.#break(error),
     }
     this.#answeredAt = options.clock.monotonic()
     const names = endpointNames(options.endpoints)
@@ -216,10 +213,12 @@ class ChainPool implements ChainRpc {
         if (outcome instanceof Error) reject(outcome)
         else resolve(outcome)
       })
-      const stop = this.#stops.add(signal, () => {
-        queue.reject(segment, signal.reason as Error)
-        this.#pumpSoon()
-      })
+      const stop = this.#stops.add(signal, () =>
+        this.#guarded(() => {
+          queue.reject(segment, signal.reason as Error)
+          this.#pumpSoon()
+        }),
+      )
       this.#pumpSoon()
     })
   }
@@ -261,8 +260,24 @@ class ChainPool implements ChainRpc {
     this.#pumpQueued = true
     queueMicrotask(() => {
       this.#pumpQueued = false
-      this.#pump()
+      this.#guarded(() => this.#pump())
     })
+  }
+
+  /** Does what nobody waits for: what it throws would be lost, and what still waits with it. */
+  #guarded(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#break(error)
+    }
+  }
+
+  /** Ends all that waits. Calls none of what may have thrown. */
+  #break(error: unknown): void {
+    this.#broken ??= error instanceof Error ? error : new Error(String(error))
+    this.#rejectAll(this.#broken)
+    for (const queue of this.#queues) for (const { go } of queue.roomWaiters.all()) go()
   }
 
   /** Sends what may be sent now, and sees to it that it is called again when more may be. */
@@ -345,7 +360,9 @@ class ChainPool implements ChainRpc {
     return false
   }
 
-  readonly #ended = (request: CallRequest, outcome: Outcome): void => {
+  readonly #ended = (request: CallRequest, outcome: Outcome): void => this.#guarded(() => this.#settle(request, outcome))
+
+  #settle(request: CallRequest, outcome: Outcome): void {
     const { endpoint, queue } = request
     const { clock, chain, random, emit } = this.#options
     this.#around.ended(request)
@@ -413,7 +430,7 @@ class ChainPool implements ChainRpc {
     this.#options.clock.sleep(Math.max(1, Math.ceil(at - now)), this.#closing.signal).then(
       () => {
         if (this.#wakeAt === at) this.#wakeAt = Infinity
-        this.#pump()
+        this.#guarded(() => this.#pump())
       },
       () => {},
     )
@@ -426,12 +443,13 @@ class ChainPool implements ChainRpc {
     const { clock } = this.#options
     this.#watching = true
     clock.sleep(Math.max(10, Math.min(1000, timeoutMs / 8)), this.#closing.signal).then(
-      () => {
-        this.#watching = false
-        const now = clock.monotonic()
-        for (const { exchange, deadline } of [...this.#under]) if (deadline <= now) exchange.stop(`no complete answer in ${timeoutMs} ms`)
-        this.#watch()
-      },
+      () =>
+        this.#guarded(() => {
+          this.#watching = false
+          const now = clock.monotonic()
+          for (const { exchange, deadline } of [...this.#under]) if (deadline <= now) exchange.stop(`no complete answer in ${timeoutMs} ms`)
+          this.#watch()
+        }),
       () => {},
     )
   }

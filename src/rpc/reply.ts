@@ -1,6 +1,7 @@
 import { type Classified, classify, type ProviderError } from './classify.js'
 import { demux, type Item } from './demux.js'
 import type { Outcome } from '../net/exchange.js'
+import { parseJson, TooDeepError } from '../net/json-depth.js'
 import { retryAfter } from '../net/retry-after.js'
 
 /** What came back for one request. */
@@ -24,8 +25,9 @@ export function readReply(outcome: Outcome & { readonly kind: 'reply' }, base: n
   const retryAfterMs = retryAfter(headers['retry-after'], nowMs)
   let parsed: unknown
   try {
-    parsed = JSON.parse(text)
-  } catch {
+    parsed = parseJson(text)
+  } catch (error) {
+    if (error instanceof TooDeepError) return { kind: 'broken', text: `the answer is ${error.message}`, suspicious: count > 1 }
     if (status === 200 && !/^\s*</.test(text) && looksCut(text))
       return { kind: 'broken', text: text.trim() ? 'the answer ended early' : 'empty answer', suspicious: count > 1 }
     return refused({ status, message: text.trim() || `HTTP ${status}`, calls: count }, retryAfterMs, true)

@@ -13,7 +13,8 @@ import {
   RpcUnreachableError,
 } from './errors.js'
 import type { Outcome } from '../net/exchange.js'
-import { unsafeNumber } from '../net/json-numbers.js'
+import { TooDeepError } from '../net/json-depth.js'
+import { flawOf } from '../net/json-numbers.js'
 import { blockOf, mustExist, rangeOf } from './methods.js'
 import { providerError, readReply, type Reply } from './reply.js'
 import type { CallRequest } from './request.js'
@@ -138,6 +139,11 @@ function giveBackCounted(request: CallRequest, text: string, weight: number, con
   queue.giveBack(again)
 }
 
+const FLAWS = {
+  rounded: 'a JSON number above 2^53, which may have been rounded',
+  deep: `the answer is ${new TooDeepError().message}`,
+} as const
+
 /** A reply that speaks of single calls. Returns the number of answers. */
 function settleItems(
   request: CallRequest,
@@ -161,9 +167,12 @@ function settleItems(
       missing.push(i)
     } else if (result === null && segment.block !== undefined && mustExist(request.call(i), segment.block)) {
       settling.judge(i, 'NULL', 'null')
-    } else if (typeof result !== 'string' && unsafeNumber(result)) {
-      settling.judge(i, 'ROUNDED', 'a JSON number above 2^53, which may have been rounded')
     } else {
+      const flaw = typeof result === 'string' ? undefined : flawOf(result)
+      if (flaw !== undefined) {
+        settling.judge(i, 'USELESS', FLAWS[flaw])
+        continue
+      }
       segment.answer(at(indexes, i), result, endpoint.name)
       answered++
     }

@@ -5,8 +5,8 @@ export type Said =
   | RpcErrorClass
   /** `null` for something that must exist. */
   | 'NULL'
-  /** A JSON number that may have been rounded. */
-  | 'ROUNDED'
+  /** A JSON number that may have been rounded, or more levels than can be worked with. */
+  | 'USELESS'
   /** Nothing at all. */
   | 'MISSING'
   /** Nothing, in a reply that says that it was getting too large. */
@@ -81,7 +81,7 @@ export function verdict(the: Case): Verdict {
         ? { as: 'UNSUP', next: 'again', lesson: 'unsupported' }
         : { as: 'UNSUP', next: 'failed', error: 'method', lesson: 'unsupported' }
     case 'SERVER':
-    case 'ROUNDED':
+    case 'USELESS':
       return attempt(the, 'SERVER', 'call', true)
     case 'MISSING':
       return attempt(the, 'SERVER', 'call', false)
