@@ -1,7 +1,9 @@
-import { Pool } from 'undici'
 import type { Clock, HttpClient, HttpReply, HttpRequest, Json, Random, RpcErrorClass, RunFact } from '../sdk/index.js'
 import { Exchange, type Outcome } from '../net/exchange.js'
+import { Flight } from '../net/flight.js'
+import { Line } from '../net/line.js'
 import { Pace } from '../net/pace.js'
+import type { ProxyOf } from '../net/proxies.js'
 import { type Scrub, scrubber, showText } from '../net/text.js'
 import {
   HttpClosedError,
@@ -36,6 +38,10 @@ export interface SourceOptions {
   readonly clock: Clock
   readonly random: Random
   readonly emit: (fact: RunFact) => void
+  /** Of all answers that are being read. Default: of this source alone. */
+  readonly flight?: Flight | undefined
+  /** Default: the source is reached straight. */
+  readonly proxyOf?: ProxyOf
 }
 
 /** A REST source that is open. */
@@ -71,8 +77,9 @@ class RestSource implements Source {
   readonly #headers: Record<string, string>
   readonly #scrub: Scrub
   readonly #pace: Pace
+  readonly #flight: Flight
+  readonly #line: Line
   #closed = false
-  #pool: Pool | undefined
   #free: number
   readonly #waiting: (() => void)[] = []
   /** Nothing is sent before. Monotonic milliseconds; shared by all who ask. */
@@ -82,8 +89,9 @@ class RestSource implements Source {
   #health: 'up' | 'waiting' | 'down' = 'up'
   #login: HttpLoginError | undefined
 
-  constructor({ source, clock, random, emit }: SourceOptions) {
+  constructor({ source, clock, random, emit, flight, proxyOf }: SourceOptions) {
     this.#config = source
+    this.#flight = flight ?? new Flight()
     this.#clock = clock
     this.#random = random
     this.#emit = emit
@@ -95,7 +103,9 @@ class RestSource implements Source {
       this.#headers['authorization'] = `Basic ${Buffer.from(login).toString('base64')}`
     }
     for (const [name, value] of Object.entries(source.headers)) if (value !== '') this.#headers[name.toLowerCase()] = value
-    this.#scrub = scrubber(this.#url, source.headers)
+    const proxy = proxyOf?.(this.#url)
+    this.#line = new Line(this.#url, proxy)
+    this.#scrub = scrubber(this.#url, source.headers, proxy?.url)
     this.#pace = new Pace(source.requestsPerSecond)
     this.#free = source.concurrency ?? CONCURRENCY
   }
@@ -112,6 +122,7 @@ class RestSource implements Source {
       const now = this.#clock.monotonic()
       const verdict = this.#judge(outcome, path, now, sentAt)
       if (verdict.kind === 'ok') return verdict.reply
+      if (verdict.kind === 'crowded') continue
       if (verdict.kind === 'rated') {
         ratedSince ??= now
         if (now - ratedSince > RATE_GIVE_UP_MS)
@@ -132,7 +143,7 @@ class RestSource implements Source {
 
   async close(): Promise<void> {
     this.#closed = true
-    await this.#pool?.destroy()
+    await this.#line.close()
   }
 
   /** Sends when it is its turn: by place, rate, and what the source asked for. */
@@ -140,6 +151,7 @@ class RestSource implements Source {
     await this.#place(signal)
     try {
       for (;;) {
+        await this.#flight.room(signal)
         const wait = Math.max(this.#waitUntil, this.#pace.next()) - this.#clock.monotonic()
         if (wait <= 0) break
         await this.#sleep(wait, signal)
@@ -201,35 +213,33 @@ class RestSource implements Source {
     const { timeoutMs, maxBytes } = this.#config
     const timer = new AbortController()
     return new Promise<Outcome>((resolve) => {
-      const exchange = new Get(maxBytes, (outcome) => {
+      const exchange = new Get(maxBytes, this.#flight, (outcome) => {
         timer.abort()
         signal.removeEventListener('abort', onAbort)
         resolve(outcome)
       })
       const onAbort = () => exchange.stop('stopped')
       signal.addEventListener('abort', onAbort, { once: true })
-      this.#clock.sleep(timeoutMs, timer.signal).then(
+      this.#untilLate(exchange, timer.signal).then(
         () => exchange.stop(`no whole reply within ${timeoutMs / 1000} s`),
         () => undefined,
       )
-      try {
-        this.#pool ??= new Pool(this.#url.origin, {
-          pipelining: 1,
-          headersTimeout: 0,
-          bodyTimeout: 0,
-          connect: { timeout: 10_000, rejectUnauthorized: true },
-        })
-        this.#pool.dispatch({ path, method: 'GET', headers: this.#headers }, exchange)
-      } catch (error) {
-        exchange.onResponseError(undefined, error instanceof Error ? error : new Error(String(error)))
-      }
+      this.#line.send({ path, method: 'GET', headers: this.#headers }, exchange)
     })
+  }
+
+  /** Resolves when a request has had its time. What it waits for others to be read is no time of its own. */
+  async #untilLate(exchange: Exchange, signal: AbortSignal): Promise<void> {
+    do await this.#clock.sleep(this.#config.timeoutMs, signal)
+    while (exchange.held)
   }
 
   /** What a reply means for the request and for the source as a whole. Throws what another try would not change. */
   #judge(outcome: Outcome, path: string, now: number, sentAt: number): Verdict {
     if (outcome.kind === 'failed') {
-      if (outcome.cause === 'too-large') throw new HttpTooLargeError(this.#config.name, this.#shown(path), this.#config.maxBytes)
+      if (outcome.cause === 'crowded') return { kind: 'crowded' }
+      if (outcome.cause === 'too-large')
+        throw new HttpTooLargeError(this.#config.name, this.#shown(path), Math.min(this.#config.maxBytes, this.#flight.most))
       return { kind: 'failed', text: this.#show(outcome.text) }
     }
     const { status } = outcome
@@ -366,13 +376,16 @@ type Verdict =
   | { readonly kind: 'failed'; readonly text: string; readonly waitMs?: number | undefined }
   /** Not its fault: no attempt is used up. */
   | { readonly kind: 'rated'; readonly text: string }
+  /** It had to make room for others. */
+  | { readonly kind: 'crowded' }
 
 class Get extends Exchange {
   constructor(
     maxBytes: number,
+    flight: Flight,
     readonly whenDone: (outcome: Outcome) => void,
   ) {
-    super(maxBytes)
+    super(maxBytes, flight)
   }
 
   protected done(outcome: Outcome): void {

@@ -1,14 +1,14 @@
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import type { Dispatcher } from 'undici'
-import { at } from './at.js'
+import { type Flight, type Flying, Pieces } from './flight.js'
 
 /** How a request ended. `bytes` are those of the body as it came over the line. */
 export type Outcome =
   | { readonly kind: 'reply'; readonly status: number; readonly headers: Headers; readonly text: string; readonly bytes: number }
-  /** `connect`: nothing was sent. `broken`: the answer never came or ended early. */
+  /** `connect`: nothing was sent. `broken`: the answer never came or ended early. `crowded`: it had to make room for others. */
   | {
       readonly kind: 'failed'
-      readonly cause: 'connect' | 'broken' | 'timeout' | 'too-large'
+      readonly cause: 'connect' | 'broken' | 'timeout' | 'too-large' | 'crowded'
       readonly text: string
       readonly bytes: number
     }
@@ -17,7 +17,7 @@ type Headers = Readonly<Record<string, string | string[] | undefined>>
 
 class Stopped extends Error {
   constructor(
-    readonly why: 'timeout' | 'too-large',
+    readonly why: 'timeout' | 'too-large' | 'crowded',
     message: string,
   ) {
     super(message)
@@ -45,20 +45,50 @@ const UNPACK: Readonly<Record<string, Unpack>> = {
   br: (body, options, done) => brotliDecompress(body, options, done),
 }
 
+/** Bodies that unpack to more are unpacked one after the other. */
+const LIGHT_BYTES = 16_000_000
+
+function unpackWithin(maxBytes: number, flight: Flight, unpack: Unpack, body: Buffer, done: Parameters<Unpack>[2]): void {
+  unpack(body, { maxOutputLength: Math.min(LIGHT_BYTES, maxBytes) }, (error, unpacked) => {
+    if (!isTooLarge(error) || maxBytes <= LIGHT_BYTES) return done(error, unpacked)
+    flight.alone((ended) =>
+      unpack(body, { maxOutputLength: maxBytes }, (...outcome) => {
+        ended()
+        done(...outcome)
+      }),
+    )
+  })
+}
+
+const isTooLarge = (error: Error | null) => (error as NodeJS.ErrnoException | null)?.code === 'ERR_BUFFER_TOO_LARGE'
+
 /**
  * One HTTP request and its answer, held in memory. It is its own undici handler, so a request costs no stream, no
  * promise and no abort controller. `done` is called exactly once; whatever comes later is dropped.
  */
-export abstract class Exchange implements Dispatcher.DispatchHandler {
+export abstract class Exchange implements Dispatcher.DispatchHandler, Flying {
+  readonly maxBytes: number
   #controller: Dispatcher.DispatchController | undefined
-  #chunks: Buffer[] = []
+  /** The proxy that it goes through, and what is to be done when that refuses. */
+  via: { readonly proxy: string; readonly refused: () => void } | undefined
+  readonly #flight: Flight
+  readonly #pieces = new Pieces()
+  #held = false
   #bytes = 0
   #status = 0
   #headers: Headers = {}
   #stopped: Stopped | undefined
   #over = false
 
-  constructor(readonly maxBytes: number) {}
+  constructor(maxBytes: number, flight: Flight) {
+    this.maxBytes = Math.min(maxBytes, flight.most)
+    this.#flight = flight
+  }
+
+  /** Whether it waits for others to be read: that time is not its own. */
+  get held(): boolean {
+    return this.#held
+  }
 
   /** Throws nothing: undici gives what is thrown to an exchange that has its outcome already, where it would be lost. */
   protected abstract done(outcome: Outcome): void
@@ -66,6 +96,23 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
   /** Gives up and destroys the connection. */
   stop(message: string): void {
     this.#abort(new Stopped('timeout', message))
+  }
+
+  hold(): void {
+    this.#held = true
+    this.#controller?.pause()
+  }
+
+  goOn(): void {
+    this.#held = false
+    // undici reads one body at a time: this may be called from within another one.
+    queueMicrotask(() => {
+      if (!this.#held && !this.#over) this.#controller?.resume()
+    })
+  }
+
+  crowdOut(): void {
+    this.#abort(new Stopped('crowded', `made room for other answers: ${this.#flight.most} bytes are in flight`))
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -80,24 +127,24 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#bytes += chunk.length
+    if (this.#over) return
     if (this.#bytes > this.maxBytes) {
-      this.#chunks = []
       this.#abort(new Stopped('too-large', `more than ${this.maxBytes} bytes`))
     } else {
-      this.#chunks.push(chunk)
+      this.#pieces.add(chunk)
+      this.#flight.took(this, chunk.length)
     }
   }
 
   onResponseEnd(): void {
-    const body = this.#chunks.length === 1 ? at(this.#chunks, 0) : Buffer.concat(this.#chunks, this.#bytes)
-    this.#chunks = []
+    const body = this.#pieces.take()
     const encoding = this.#headers['content-encoding']
     if (encoding === undefined || encoding === 'identity' || encoding === '') return this.#reply(body)
     const unpack = typeof encoding === 'string' ? UNPACK[encoding] : undefined
     if (!unpack) return this.#end({ kind: 'failed', cause: 'broken', text: `content-encoding ${String(encoding)}`, bytes: this.#bytes })
-    unpack(body, { maxOutputLength: this.maxBytes }, (error, unpacked) => {
+    unpackWithin(this.maxBytes, this.#flight, unpack, body, (error, unpacked) => {
       if (!error) return this.#reply(unpacked)
-      const large = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
+      const large = isTooLarge(error)
       this.#end({
         kind: 'failed',
         cause: large ? 'too-large' : 'broken',
@@ -108,10 +155,21 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: unknown, error: Error): void {
-    this.#chunks = []
+    this.#pieces.drop()
     if (this.#stopped) return this.#end({ kind: 'failed', cause: this.#stopped.why, text: this.#stopped.message, bytes: this.#bytes })
     const cause = describeCause(error)
-    this.#end({ kind: 'failed', cause: CONNECT.has(cause.code) || cause.tls ? 'connect' : 'broken', text: cause.text, bytes: this.#bytes })
+    const refusal = this.via && refusedStatus(error)
+    if (refusal !== undefined) this.via?.refused()
+    const connect = CONNECT.has(cause.code) || cause.tls || refusal !== undefined
+    this.#end({ kind: 'failed', cause: connect ? 'connect' : 'broken', text: this.#told(cause, refusal), bytes: this.#bytes })
+  }
+
+  #told({ code, text }: { readonly code: string; readonly text: string }, refusal: string | undefined): string {
+    if (!this.via) return text
+    const { proxy } = this.via
+    if (refusal === '407') return `the proxy ${proxy} refused: HTTP 407, its login lacks or is wrong`
+    if (refusal !== undefined) return `the proxy ${proxy} refused: HTTP ${refusal}`
+    return CONNECT.has(code) ? `the proxy ${proxy} can't be reached: ${text}` : `through the proxy ${proxy}: ${text}`
   }
 
   #abort(reason: Stopped): void {
@@ -135,8 +193,17 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
   #end(outcome: Outcome): void {
     if (this.#over) return
     this.#over = true
-    this.done(outcome)
+    try {
+      this.done(outcome)
+    } finally {
+      this.#flight.ended(this)
+    }
   }
+}
+
+/** The status with which a proxy refused to lead on, in the words of undici. */
+function refusedStatus({ message }: Error): string | undefined {
+  return /^Proxy response \((\d+)\)/.exec(message)?.[1] ?? /^Proxy Authentication Required \((407)\)/.exec(message)?.[1]
 }
 
 function describeCause(error: Error): { readonly code: string; readonly text: string; readonly tls: boolean } {

@@ -24,10 +24,10 @@ export function showText(text: string, scrub: Scrub, max = 200): string {
 }
 
 /**
- * Knows what is secret in an endpoint (path, query, user, password, header values) and replaces it by `***`,
+ * Knows what is secret in an endpoint (path, query, user, password, header values) and in the login of a proxy, and replaces it by `***`,
  * however it comes back.
  */
-export function scrubber(url: URL, headers: Readonly<Record<string, string>>): Scrub {
+export function scrubber(url: URL, headers: Readonly<Record<string, string>>, proxy?: URL): Scrub {
   const secrets = new Set<string>()
   const add = (secret: string, least: number): void => {
     if (secret.length >= least) secrets.add(secret).add(decoded(secret))
@@ -38,9 +38,11 @@ export function scrubber(url: URL, headers: Readonly<Record<string, string>>): S
   // Short words like "v3" or "mainnet" are no keys, and they turn up in every message.
   for (const part of url.pathname.split('/')) if (/\d/.test(part) ? part.length >= 6 : part.length >= 16) add(part, 6)
   for (const value of url.searchParams.values()) add(value, 4)
-  add(url.username, 4)
-  add(url.password, 1)
-  if (url.username || url.password) add(`${decoded(url.username)}:${decoded(url.password)}`, 3)
+  for (const { username, password } of proxy ? [url, proxy] : [url]) {
+    add(username, 4)
+    add(password, 1)
+    if (username || password) add(`${decoded(username)}:${decoded(password)}`, 3)
+  }
   for (const value of Object.values(headers)) {
     add(value, 4)
     for (const word of value.split(/\s+/)) add(word, 8)

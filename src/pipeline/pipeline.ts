@@ -101,6 +101,8 @@ export interface Pipeline {
   readonly warehouse: string
   readonly chains: ReadonlyMap<string, Chain>
   readonly sources: ReadonlyMap<string, Source>
+  /** Bytes of answers that are read together over all chains and sources; undefined for the default. */
+  readonly maxBytesInFlight: number | undefined
   readonly tables: ReadonlyMap<string, Table>
   readonly migrations: string | undefined
   /** In dependency order: a step comes after everything it needs. */

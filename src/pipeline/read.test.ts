@@ -152,6 +152,7 @@ steps:
       ],
     ]),
     sources: new Map(),
+    maxBytesInFlight: undefined,
     tables: new Map([
       [
         'blocks',

@@ -7,7 +7,19 @@ import { readVariables, resolveEnvironment, type Variables } from './yaml/enviro
 import { type LoadedFile, loadFiles, locateFolder } from './yaml/files.js'
 import { axesOf } from './steps/matrix.js'
 import { checkMigrations } from './migrations.js'
-import { type Entry, type Field, fieldOf, isTemplated, itemsOf, mapScalars, type Node, type Path, rootField, textOf } from './yaml/node.js'
+import {
+  type Entry,
+  type Field,
+  fieldOf,
+  isTemplated,
+  itemsOf,
+  mapScalars,
+  type Node,
+  type Path,
+  rootField,
+  numberOf,
+  textOf,
+} from './yaml/node.js'
 import { readParamDefinitions } from './params/param-definitions.js'
 import type { Pipeline, Problem } from './pipeline.js'
 import { collectProblems, type Problems } from './yaml/problems.js'
@@ -128,6 +140,7 @@ export async function readPipeline(file: string, options: ReadOptions): Promise<
     warehouse,
     chains,
     sources,
+    maxBytesInFlight: numberOf(fieldOf(root, 'max_bytes_in_flight')),
     tables,
     migrations,
     steps,

@@ -1,5 +1,6 @@
-import { Pool } from 'undici'
 import type { Exchange } from '../net/exchange.js'
+import { Line } from '../net/line.js'
+import type { ProxyOf } from '../net/proxies.js'
 import { type Scrub, scrubber } from '../net/text.js'
 
 /** The way to one address: its sockets and headers. Makes no connection before the first request. */
@@ -8,11 +9,12 @@ export class Connection {
   readonly scrub: Scrub
   readonly #url: URL
   readonly #headers: Record<string, string>
+  readonly #line: Line
   #path: string
-  #pool: Pool | undefined
 
-  constructor(address: string, headers: Readonly<Record<string, string>>) {
+  constructor(address: string, headers: Readonly<Record<string, string>>, proxyOf: ProxyOf) {
     const url = new URL(address)
+    const proxy = proxyOf(url)
     this.#url = url
     this.#path = url.pathname + url.search
     this.#headers = { 'content-type': 'application/json' }
@@ -22,22 +24,13 @@ export class Connection {
       this.#headers['authorization'] = `Basic ${Buffer.from(login).toString('base64')}`
     }
     for (const [header, value] of Object.entries(headers)) if (value !== '') this.#headers[header.toLowerCase()] = value
-    this.scrub = scrubber(url, headers)
+    this.#line = new Line(url, proxy)
+    this.scrub = scrubber(url, headers, proxy?.url)
   }
 
   /** Sends a body. The exchange ends with exactly one outcome. */
   send(exchange: Exchange, body: string): void {
-    try {
-      this.#pool ??= new Pool(this.#url.origin, {
-        pipelining: 1,
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        connect: { timeout: 10_000, rejectUnauthorized: true },
-      })
-      this.#pool.dispatch({ path: this.#path, method: 'POST', headers: this.#headers, body }, exchange)
-    } catch (error) {
-      exchange.onResponseError(undefined, error instanceof Error ? error : new Error(String(error)))
-    }
+    this.#line.send({ path: this.#path, method: 'POST', headers: this.#headers, body }, exchange)
   }
 
   /** Follows a redirect to another path of the same origin. Returns where any other one leads, which is not followed. */
@@ -48,7 +41,7 @@ export class Connection {
     return undefined
   }
 
-  async close(): Promise<void> {
-    await this.#pool?.destroy()
+  close(): Promise<void> {
+    return this.#line.close()
   }
 }

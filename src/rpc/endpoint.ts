@@ -3,6 +3,8 @@ import type { Classified } from './classify.js'
 import { Connection } from './connection.js'
 import type { EndpointTrouble } from './errors.js'
 import type { Exchange, Outcome } from '../net/exchange.js'
+import type { Flight } from '../net/flight.js'
+import type { ProxyOf } from '../net/proxies.js'
 import { Limits } from './limits.js'
 import { Pace } from '../net/pace.js'
 import { type Ask, AskError, askChainId, askGenesis, askHead, Question, readQuestion } from './questions.js'
@@ -29,6 +31,8 @@ export interface Surroundings {
   readonly emit: (fact: RunFact) => void
   readonly timeoutMs: number
   readonly maxBytes: number
+  readonly flight: Flight
+  readonly proxyOf: ProxyOf
   readonly closed: AbortSignal
   /** Hash of block 0 that all endpoints must share; the first one found when nothing was expected. */
   readonly genesis: { hash: string | undefined; readonly found: ((hash: string) => Promise<void>) | undefined }
@@ -88,7 +92,7 @@ export class Endpoint {
     learned: { readonly batch?: number; readonly maxBatch?: number; readonly parallel?: number },
   ) {
     this.#around = around
-    this.#connection = new Connection(config.url, config.headers)
+    this.#connection = new Connection(config.url, config.headers, around.proxyOf)
     this.refusals = new Refusals(config.maxBlockRange)
     this.priority = config.priority
     this.limits = new Limits({ ...learned, parallelCeiling: config.maxWorkers })
@@ -307,12 +311,12 @@ export class Endpoint {
   }
 
   readonly #ask: Ask = async (method, params) => {
-    const { clock, closed, maxBytes, emit, chain } = this.#around
+    const { clock, closed, maxBytes, flight, emit, chain } = this.#around
     const wait = Math.max(this.pace.next(), this.waitUntil) - clock.monotonic()
     if (wait > 0) await clock.sleep(wait, closed)
     const sentAt = clock.monotonic()
     const outcome = await new Promise<Outcome>((resolve) => {
-      const question = new Question(maxBytes, resolve, this.#around.ended)
+      const question = new Question(maxBytes, flight, resolve, this.#around.ended)
       this.#send(question, `{"jsonrpc":"2.0","id":1,"method":"${method}","params":${JSON.stringify(params)}}`)
     })
     emit({

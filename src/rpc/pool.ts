@@ -12,6 +12,8 @@ import {
   WrongChainError,
 } from './errors.js'
 import type { Exchange, Outcome } from '../net/exchange.js'
+import { Flight } from '../net/flight.js'
+import type { ProxyOf } from '../net/proxies.js'
 import { CallRequest } from './request.js'
 import { settle } from './settle.js'
 import { StepQueue, type StepQueueOptions } from './step-queue.js'
@@ -42,6 +44,10 @@ export interface ChainRpcOptions {
   readonly timeoutMs?: number
   /** Of one answer, packed and unpacked. Default 256 MB. */
   readonly maxBytes?: number
+  /** Of all answers that are being read. Default: of this chain alone. */
+  readonly flight?: Flight | undefined
+  /** Default: endpoints are reached straight. */
+  readonly proxyOf?: ProxyOf
 }
 
 /** What was found out about an endpoint, for the next run. */
@@ -98,9 +104,10 @@ class ChainPool implements ChainRpc {
   readonly #closing = new AbortController()
   readonly #stops = new Stops()
   /** Requests under way, in no order: a handful. */
-  readonly #under: { readonly exchange: Exchange; readonly deadline: number }[] = []
+  readonly #under: { readonly exchange: Exchange; deadline: number }[] = []
   readonly #shown = new Map<Endpoint, { at: number; batch: number; parallel: number }>()
   readonly #prefixes = new Map<string, string>()
+  readonly #leaveFlight: () => void
   #nextId = 1
   #turn = 0
   #pumpQueued = false
@@ -112,6 +119,8 @@ class ChainPool implements ChainRpc {
 
   constructor(options: ChainRpcOptions) {
     this.#options = options
+    const flight = options.flight ?? new Flight()
+    this.#leaveFlight = flight.whenRoom(() => this.#pumpSoon())
     // One for every wait that is under way.
     setMaxListeners(0, this.#closing.signal)
     this.#around = {
@@ -120,7 +129,9 @@ class ChainPool implements ChainRpc {
       random: options.random,
       emit: options.emit,
       timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
-      maxBytes: options.maxBytes ?? MAX_BYTES,
+      maxBytes: Math.min(options.maxBytes ?? MAX_BYTES, flight.most),
+      flight,
+      proxyOf: options.proxyOf ?? (() => undefined),
       closed: this.#closing.signal,
       genesis: { hash: options.genesis?.toLowerCase(), found: options.onGenesis },
       started: (exchange) => {
@@ -198,6 +209,7 @@ class ChainPool implements ChainRpc {
     if (this.#closing.signal.aborted) return
     const error = new RpcClosedError(this.#options.chain.name)
     this.#closing.abort(error)
+    this.#leaveFlight()
     this.#rejectAll(error)
     for (const queue of this.#queues) for (const { go } of queue.roomWaiters.all()) go()
     await Promise.all(this.#endpoints.map((endpoint) => endpoint.close()))
@@ -325,6 +337,8 @@ class ChainPool implements ChainRpc {
   #send(now: number): number {
     let idle: Set<Endpoint> | undefined
     for (;;) {
+      // It calls when there is room again.
+      if (this.#around.flight.full) return Infinity
       let best: Endpoint | undefined
       let wakeAt = Infinity
       for (const endpoint of this.#endpoints) {
@@ -351,7 +365,17 @@ class ChainPool implements ChainRpc {
       const { segments, indexes } = take(queue, endpoint, this.#endpoints, Math.min(endpoint.limits.batch, queue.batch), now)
       if (segments.length === 0) continue
       this.#turn = (this.#turn + i + 1) % queues.length
-      const request = new CallRequest(this.#around.maxBytes, endpoint, queue, segments, indexes, this.#nextId, now, this.#ended)
+      const request = new CallRequest(
+        this.#around.maxBytes,
+        this.#around.flight,
+        endpoint,
+        queue,
+        segments,
+        indexes,
+        this.#nextId,
+        now,
+        this.#ended,
+      )
       this.#nextId += segments.length
       queue.sent()
       endpoint.send(request, request.body(this.#prefixes))
@@ -447,7 +471,10 @@ class ChainPool implements ChainRpc {
         this.#guarded(() => {
           this.#watching = false
           const now = clock.monotonic()
-          for (const { exchange, deadline } of [...this.#under]) if (deadline <= now) exchange.stop(`no complete answer in ${timeoutMs} ms`)
+          for (const under of [...this.#under]) {
+            if (under.exchange.held) under.deadline = now + timeoutMs
+            else if (under.deadline <= now) under.exchange.stop(`no complete answer in ${timeoutMs} ms`)
+          }
           this.#watch()
         }),
       () => {},

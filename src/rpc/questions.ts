@@ -1,5 +1,6 @@
 import { classify, type Classified } from './classify.js'
 import { Exchange, type Outcome } from '../net/exchange.js'
+import type { Flight } from '../net/flight.js'
 import { providerError, readReply } from './reply.js'
 
 /** Asks one endpoint a question of our own. @throws {AskError} */
@@ -40,8 +41,8 @@ export async function askGenesis(ask: Ask): Promise<string | undefined> {
 export class Question extends Exchange {
   readonly #resolve: (outcome: Outcome) => void
   readonly #ended: (exchange: Exchange) => void
-  constructor(maxBytes: number, resolve: (outcome: Outcome) => void, ended: (exchange: Exchange) => void) {
-    super(maxBytes)
+  constructor(maxBytes: number, flight: Flight, resolve: (outcome: Outcome) => void, ended: (exchange: Exchange) => void) {
+    super(maxBytes, flight)
     this.#resolve = resolve
     this.#ended = ended
   }

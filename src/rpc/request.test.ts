@@ -1,5 +1,6 @@
 import { array, assert, bigInt, boolean, constant, integer, jsonValue, oneof, property, record, string } from 'fast-check'
 import { expect, test } from 'vitest'
+import { Flight } from '../net/flight.js'
 import type { RpcCall } from '../sdk/index.js'
 import type { Endpoint } from './endpoint.js'
 import { CallRequest } from './request.js'
@@ -14,6 +15,7 @@ function bodyOf(calls: readonly RpcCall[], base: number): string {
   const endpoint = {} as Endpoint
   const request = new CallRequest(
     1000,
+    new Flight(),
     endpoint,
     new StepQueue(STEP),
     calls.map(() => segment),

@@ -2,6 +2,7 @@ import type { RpcCall } from '../sdk/index.js'
 import { at } from '../net/at.js'
 import type { Endpoint } from './endpoint.js'
 import { Exchange, type Outcome } from '../net/exchange.js'
+import type { Flight } from '../net/flight.js'
 import type { Segment } from './segment.js'
 import type { StepQueue } from './step-queue.js'
 
@@ -9,6 +10,7 @@ import type { StepQueue } from './step-queue.js'
 export class CallRequest extends Exchange {
   constructor(
     maxBytes: number,
+    flight: Flight,
     readonly endpoint: Endpoint,
     readonly queue: StepQueue,
     readonly segments: readonly Segment[],
@@ -18,7 +20,7 @@ export class CallRequest extends Exchange {
     readonly sentAt: number,
     readonly ended: (request: CallRequest, outcome: Outcome) => void,
   ) {
-    super(maxBytes)
+    super(maxBytes, flight)
   }
 
   call(i: number): RpcCall {

@@ -34,6 +34,8 @@ export interface SettleContext {
   readonly utc: number
 }
 
+const HEAVY_BYTES = 1_000_000
+
 /** Deeper below the head than this, a block that is not there has been pruned. */
 const NEAR_HEAD = 256n
 
@@ -43,6 +45,8 @@ const NEAR_HEAD = 256n
  */
 export function settle(request: CallRequest, outcome: Outcome, context: SettleContext): number {
   const { endpoint } = request
+  // Those that follow may be as large as this one, also where it was no answer.
+  if (outcome.bytes >= HEAVY_BYTES) endpoint.limits.tooHeavy(outcome.bytes / request.segments.length)
   if (outcome.kind === 'failed') {
     settleWhole(request, { came: outcome.cause }, endpoint.show(outcome.text), undefined, context)
     return 0

@@ -69,8 +69,9 @@ const refused = (kind: 'RATE' | 'QUOTA' | 'AUTH' | 'SERVER' | 'BATCH' | 'SPLIT' 
 const dropped = { as: 'SERVER', next: 'counted', failed: true } as const
 
 const requests: readonly [Nothing, number, RequestVerdict][] = [
-  [{ came: 'too-large' }, 1, { as: 'BATCH', next: 'too-large' }],
-  [{ came: 'too-large' }, 2, { as: 'BATCH', next: 'again', refused: false, limit: 'too-many' }],
+  [{ came: 'too-large' }, 1, { as: 'BATCH', next: 'too-large', limit: 'too-slow' }],
+  [{ came: 'too-large' }, 2, { as: 'BATCH', next: 'again', refused: false, limit: 'too-many-and-slow' }],
+  [{ came: 'crowded' }, 2, { as: 'BATCH', next: 'again', refused: false, limit: 'too-slow' }],
   [{ came: 'timeout' }, 1, { ...dropped, weight: 3, limit: 'too-slow' }],
   [{ came: 'timeout' }, 2, { ...dropped, weight: 3, limit: 'too-many-and-slow' }],
   [{ came: 'broken' }, 2, { ...dropped, weight: 1, limit: 'dropped' }],

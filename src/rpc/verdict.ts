@@ -112,7 +112,7 @@ function lacking({ others, lacks }: Case): Verdict {
 /** What came of a request as a whole when it brought no answers. */
 export type Nothing =
   /** `garbled`: an answer that says nothing, but not for its size. */
-  | { readonly came: 'too-large' | 'timeout' | 'broken' | 'connect' | 'garbled' }
+  | { readonly came: 'too-large' | 'crowded' | 'timeout' | 'broken' | 'connect' | 'garbled' }
   /** `wordless`: the refusal does not say that it is for the size. */
   | { readonly came: 'refused'; readonly class: RpcErrorClass; readonly wordless: boolean }
 
@@ -141,7 +141,12 @@ export function requestVerdict(nothing: Nothing, calls: number): RequestVerdict 
   const many = calls > 1
   switch (nothing.came) {
     case 'too-large':
-      return many ? { as: 'BATCH', next: 'again', refused: false, limit: 'too-many' } : { as: 'BATCH', next: 'too-large' }
+      return many
+        ? { as: 'BATCH', next: 'again', refused: false, limit: 'too-many-and-slow' }
+        : { as: 'BATCH', next: 'too-large', limit: 'too-slow' }
+    case 'crowded':
+      // Not its fault: too many large answers at once.
+      return { as: 'BATCH', next: 'again', refused: false, limit: 'too-slow' }
     case 'timeout':
       // Too much for it at once, or a call that it never finishes: either way smaller requests tell.
       return { as: 'SERVER', next: 'counted', weight: DROPS_AN_ATTEMPT, failed: true, limit: many ? 'too-many-and-slow' : 'too-slow' }

@@ -1,3 +1,5 @@
+import type { Flight } from '../net/flight.js'
+import { proxiesOf } from '../net/proxies.js'
 import type { Endpoint, Pipeline, Step } from '../pipeline/pipeline.js'
 import type { ChainRpc } from '../rpc/pool.js'
 import type { Json, LedgerReader, RpcPool, RunFact, Warehouse } from '../sdk/index.js'
@@ -20,7 +22,7 @@ export interface ChainsOptions {
   readonly pipeline: Pipeline
   readonly warehouse: LedgerReader
   readonly state: StateStore
-  readonly surroundings: Pick<Surroundings, 'clock' | 'random'>
+  readonly surroundings: Pick<Surroundings, 'clock' | 'random' | 'env'>
   /** Ends the wait for a head. */
   readonly signal: AbortSignal
   readonly emit: (fact: RunFact) => void
@@ -28,10 +30,12 @@ export interface ChainsOptions {
   readonly standIn?: string | undefined
   /** Where the genesis hash of a new chain is written down. Undefined when planning, which changes nothing. */
   readonly remember: Warehouse | undefined
+  /** What bounds the bytes in flight of all chains and sources of a run. Undefined for the questions of a plan. */
+  readonly flight?: Flight | undefined
 }
 
-export function openChains({ pipeline, warehouse, state, surroundings, signal, emit, standIn, remember }: ChainsOptions): Chains {
-  const { clock, random } = surroundings
+export function openChains({ pipeline, warehouse, state, surroundings, signal, emit, standIn, remember, flight }: ChainsOptions): Chains {
+  const { clock, random, env } = surroundings
   const opened = new Map<string, ChainRpc>()
   const opening = new Map<string, Promise<ChainRpc>>()
   const open = (name: string): Promise<ChainRpc> => {
@@ -54,6 +58,8 @@ export function openChains({ pipeline, warehouse, state, surroundings, signal, e
       random,
       emit,
       limits: standIn === undefined ? await state.limits(name) : [],
+      flight,
+      proxyOf: proxiesOf(env),
       genesis: await warehouse.genesis(chain.id),
       onGenesis: remember && ((hash: string) => remember.rememberGenesis(chain.id, hash)),
     })

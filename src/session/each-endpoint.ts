@@ -1,3 +1,5 @@
+import { Flight } from '../net/flight.js'
+import { proxiesOf } from '../net/proxies.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import type { ChainRpc } from '../rpc/pool.js'
 import type { Json, LedgerReader } from '../sdk/index.js'
@@ -9,10 +11,10 @@ import type { Surroundings } from './surroundings.js'
 export class EachEndpoint {
   readonly #pipeline: Pipeline
   readonly #warehouse: LedgerReader
-  readonly #surroundings: Pick<Surroundings, 'clock' | 'random'>
+  readonly #surroundings: Pick<Surroundings, 'clock' | 'random' | 'env'>
   readonly #chains = new Map<string, { readonly host: string; readonly rpc: ChainRpc }[]>()
 
-  constructor(pipeline: Pipeline, warehouse: LedgerReader, surroundings: Pick<Surroundings, 'clock' | 'random'>) {
+  constructor(pipeline: Pipeline, warehouse: LedgerReader, surroundings: Pick<Surroundings, 'clock' | 'random' | 'env'>) {
     this.#pipeline = pipeline
     this.#warehouse = warehouse
     this.#surroundings = surroundings
@@ -21,11 +23,21 @@ export class EachEndpoint {
   /** Makes the pools. Asks nothing yet. */
   async ready(): Promise<void> {
     const { endpointNames, openChainRpc } = await import('../rpc/pool.js')
-    const { clock, random } = this.#surroundings
+    const { clock, random, env } = this.#surroundings
+    const flight = new Flight(this.#pipeline.maxBytesInFlight)
     for (const [name, chain] of this.#pipeline.chains) {
       const genesis = await this.#warehouse.genesis(chain.id)
       const names = endpointNames(chain.endpoints)
-      const about = { chain: { name, id: chain.id }, clock, random, emit: () => undefined, limits: [], genesis }
+      const about = {
+        chain: { name, id: chain.id },
+        clock,
+        random,
+        emit: () => undefined,
+        limits: [],
+        genesis,
+        flight,
+        proxyOf: proxiesOf(env),
+      }
       const pools = chain.endpoints.map((endpoint, i) => ({
         host: names[i] ?? '',
         rpc: openChainRpc({ ...about, endpoints: [endpoint] }),

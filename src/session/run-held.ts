@@ -1,3 +1,4 @@
+import { Flight } from '../net/flight.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import type { Moment } from '../plan/scope.js'
 import type { RunView } from '../report/view.js'
@@ -106,8 +107,9 @@ async function runConnected(
   const { warehouse } = held
   const limit = new AbortController()
   const signal = AbortSignal.any([stop, limit.signal])
-  const chains = openChains({ pipeline, warehouse, state, surroundings, signal, emit, standIn: world.chain, remember: warehouse })
-  const sources = openSources({ pipeline, surroundings, emit, standIn: world.source })
+  const flight = new Flight(pipeline.maxBytesInFlight)
+  const chains = openChains({ pipeline, warehouse, state, surroundings, signal, emit, standIn: world.chain, remember: warehouse, flight })
+  const sources = openSources({ pipeline, surroundings, emit, standIn: world.source, flight })
   try {
     emit(startedFact(pipeline, actingSteps(pipeline, request.select), { warehouse: warehouse.display, pid, host }))
     const resolved = (moment: Moment, heads: Record<string, string>) =>

@@ -1,4 +1,6 @@
 import type { Source } from '../http/source.js'
+import type { Flight } from '../net/flight.js'
+import { proxiesOf } from '../net/proxies.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { type HttpClient, PipeError, type RunFact } from '../sdk/index.js'
 import type { Surroundings } from './surroundings.js'
@@ -21,13 +23,15 @@ export interface Sources {
 
 export interface SourcesOptions {
   readonly pipeline: Pipeline
-  readonly surroundings: Pick<Surroundings, 'clock' | 'random'>
+  readonly surroundings: Pick<Surroundings, 'clock' | 'random' | 'env'>
   readonly emit: (fact: RunFact) => void
   /** URL that stands in for every source. */
   readonly standIn?: string | undefined
+  /** What bounds the bytes in flight of all chains and sources of a run. */
+  readonly flight?: Flight | undefined
 }
 
-export function openSources({ pipeline, surroundings, emit, standIn }: SourcesOptions): Sources {
+export function openSources({ pipeline, surroundings, emit, standIn, flight }: SourcesOptions): Sources {
   const opened = new Map<string, Promise<Source>>()
   const open = (name: string): Promise<Source> => {
     let source = opened.get(name)
@@ -40,7 +44,8 @@ export function openSources({ pipeline, surroundings, emit, standIn }: SourcesOp
     const { openSource } = await import('../http/source.js')
     // The keys of the real one are not for the one that stands in.
     const config = standIn === undefined ? source : { ...source, url: standIn, headers: {}, requestsPerSecond: undefined }
-    return openSource({ source: config, clock: surroundings.clock, random: surroundings.random, emit })
+    const { clock, random, env } = surroundings
+    return openSource({ source: config, clock, random, emit, flight, proxyOf: proxiesOf(env) })
   }
   return {
     client: (step) => ({

@@ -70,6 +70,7 @@ function pipelineOf(definition: StepDefinition, config: Json, into: Table | unde
     warehouse: '',
     chains: new Map([[CHAIN.name, CHAIN]]),
     sources: new Map(),
+    maxBytesInFlight: undefined,
     tables,
     migrations: undefined,
     steps: [step],

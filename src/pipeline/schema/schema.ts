@@ -31,6 +31,11 @@ export function pipelineSchema(definitions: readonly StepDefinition[]): JsonSche
       migrations: text('Folder of numbered SQL files for what portable types can not say, relative to this file.', { minLength: 1 }),
       chains: named(chain(), 'Chains and their endpoints. Of known chains the id and the block time are known.'),
       sources: named(source(), 'REST APIs.'),
+      max_bytes_in_flight: {
+        type: 'integer',
+        minimum: 1_000_000,
+        description: 'Bytes of answers that all endpoints and sources of a run may be reading together. Default 256 MB.',
+      },
       tables: named(table(), 'Tables: created when missing, compared when there.'),
       defaults: {
         ...map({ retry: retry(), timeout: duration('Time a unit may take.'), parallel: parallel() }),
