@@ -3,6 +3,7 @@ import { Exchange, type Outcome } from '../net/exchange.js'
 import { Flight } from '../net/flight.js'
 import { Line } from '../net/line.js'
 import { Pace } from '../net/pace.js'
+import type { Wait } from '../net/waits.js'
 import type { ProxyOf } from '../net/proxies.js'
 import { type Scrub, scrubber, showText } from '../net/text.js'
 import {
@@ -46,6 +47,8 @@ export interface SourceOptions {
 
 /** A REST source that is open. */
 export interface Source extends HttpClient {
+  /** What is waited for now. */
+  waits(): Wait
   close(): Promise<void>
 }
 
@@ -86,6 +89,10 @@ class RestSource implements Source {
   #waitUntil = 0
   #rates = 0
   #ratedAt = -Infinity
+  /** Requests under way, and when they were sent. */
+  readonly #sentAt = new Map<Exchange, number>()
+  /** Why nothing is sent before `#waitUntil`. */
+  #reason: string | undefined
   #health: 'up' | 'waiting' | 'down' = 'up'
   #login: HttpLoginError | undefined
 
@@ -138,6 +145,17 @@ class RestSource implements Source {
       const wait = Math.max(verdict.waitMs ?? 0, this.#random() * Math.min(maxWaitMs, waitMs * 2 ** (failures - 1)))
       this.#retried('SERVER', wait, verdict.text)
       await this.#sleep(wait, signal)
+    }
+  }
+
+  waits(): Wait {
+    const now = this.#clock.monotonic()
+    return {
+      endpoint: this.#host,
+      requests: this.#sentAt.size,
+      sinceMs: now - Math.min(now, ...this.#sentAt.values()),
+      quietMs: this.#waiting.length > 0 || this.#sentAt.size === 0 ? Math.max(0, this.#waitUntil - now) : 0,
+      reason: this.#reason,
     }
   }
 
@@ -215,6 +233,7 @@ class RestSource implements Source {
     return new Promise<Outcome>((resolve) => {
       const exchange = new Get(maxBytes, this.#flight, (outcome) => {
         timer.abort()
+        this.#sentAt.delete(exchange)
         signal.removeEventListener('abort', onAbort)
         resolve(outcome)
       })
@@ -224,6 +243,7 @@ class RestSource implements Source {
         () => exchange.stop(`no whole reply within ${timeoutMs / 1000} s`),
         () => undefined,
       )
+      this.#sentAt.set(exchange, this.#clock.monotonic())
       this.#line.send({ path, method: 'GET', headers: this.#headers }, exchange)
     })
   }
@@ -336,6 +356,7 @@ class RestSource implements Source {
 
   #wait(now: number, ms: number, reason: string): void {
     this.#waitUntil = Math.max(this.#waitUntil, now + ms)
+    this.#reason = reason
     if (ms >= ANNOUNCED_WAIT_MS) this.#announce('waiting', reason)
   }
 

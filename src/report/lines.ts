@@ -166,6 +166,8 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
       const { endpoint, from, health, reason } = event
       return throttled('endpoint', { endpoint, ...from, health, reason }, `${endpoint} ${health} ${reason ?? ''}`)
     }
+    case 'run:waiting':
+      return line('waiting', { seconds: seconds(event.ms), for: event.for })
     case 'warning':
       return throttled('warning', { step: event.step, message: event.message }, `${event.step ?? ''} ${event.message}`)
     case 'round:started':

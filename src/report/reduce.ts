@@ -1,3 +1,4 @@
+import { facts } from '../sdk/events.js'
 import type { RunEvent, Served } from '../sdk/index.js'
 import { sample } from './rates.js'
 import { type EndpointView, type FailureView, newStep, type RunView, type StepView } from './view.js'
@@ -8,6 +9,7 @@ import { type EndpointView, type FailureView, newStep, type RunView, type StepVi
  */
 export function reduce(view: RunView, event: RunEvent): RunView {
   view.at = event.at
+  if (facts[event.type].moves || event.type === 'run:ended') view.waiting = null
   switch (event.type) {
     case 'run:started':
       view.run = event.run
@@ -164,6 +166,9 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       view.round = { number: event.round, nextAt: event.at + event.waitMs }
       if (view.state === 'starting') view.state = 'running'
       if (event.reason !== undefined) warn(view, null, `run ${event.round} was ended by an outage: ${event.reason}`, event.at)
+      return view
+    case 'run:waiting':
+      view.waiting = { ms: event.ms, for: event.for }
       return view
     case 'warning':
       warn(view, event.step ?? null, event.message, event.at)

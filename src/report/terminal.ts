@@ -200,6 +200,7 @@ function restSlot(view: RunView, clock: Clock): Slot {
         lines.push(`run ${count((view.round?.number ?? 0) + 1)} begins in ${duration(next - clock.now())}: something is still missing`)
       if (view.state === 'stopping')
         lines.push(`stopping (${escapeText(view.stopping ?? '')}): committing what is in flight; once more stops at once`)
+      if (view.waiting) lines.push(`nothing moved for ${duration(view.waiting.ms)}; waiting for: ${escapeText(view.waiting.for)}`)
       const newest = view.warnings.reduce<(typeof view.warnings)[number] | undefined>(
         (last, warning) => (last && last.at > warning.at ? last : warning),
         undefined,

@@ -17,6 +17,8 @@ export interface RunView {
   stopping: string | null
   /** With rounds: the one that runs, or ran last, and when the next one begins while it waits for it. */
   round: { number: number; nextAt: number | null } | null
+  /** What it waits for, since nothing moves; null while it gets on. */
+  waiting: { ms: number; for: string } | null
   startedAt: number | null
   endedAt: number | null
   /** Of the last event. */
@@ -145,6 +147,7 @@ export function initialView(): RunView {
     error: null,
     stopping: null,
     round: null,
+    waiting: null,
     startedAt: null,
     endedAt: null,
     at: null,

@@ -14,6 +14,7 @@ import {
 import type { Exchange, Outcome } from '../net/exchange.js'
 import { Flight } from '../net/flight.js'
 import type { ProxyOf } from '../net/proxies.js'
+import type { Wait } from '../net/waits.js'
 import { CallRequest } from './request.js'
 import { settle } from './settle.js'
 import { StepQueue, type StepQueueOptions } from './step-queue.js'
@@ -69,6 +70,8 @@ export interface ChainRpc {
   /** The pool as one step sees it, with its ceilings. */
   forStep(step: StepQueueOptions): RpcPool
   learned(): readonly LearnedEndpoint[]
+  /** What is waited for now. */
+  waits(): readonly Wait[]
   /** Rejects what is still open and closes all connections. */
   close(): Promise<void>
 }
@@ -201,6 +204,26 @@ class ChainPool implements ChainRpc {
         batch: asked ? limits.batch : undefined,
         maxBatch: limits.maxBatch,
         parallel: asked ? limits.parallel : undefined,
+      }
+    })
+  }
+
+  waits(): readonly Wait[] {
+    const now = this.#options.clock.monotonic()
+    return this.#endpoints.map((endpoint) => {
+      const sent = this.#under.flatMap(({ exchange }) =>
+        exchange instanceof CallRequest && exchange.endpoint === endpoint ? [exchange.sentAt] : [],
+      )
+      const next =
+        this.#busy() && endpoint.health !== 'out'
+          ? Math.max(endpoint.waitUntil, endpoint.health === 'up' ? endpoint.pace.next() : endpoint.dueAt)
+          : now
+      return {
+        endpoint: endpoint.name,
+        requests: sent.length,
+        sinceMs: now - Math.min(now, ...sent),
+        quietMs: Math.max(0, next - now),
+        reason: endpoint.health === 'up' && endpoint.reason === 'up' ? undefined : endpoint.reason,
       }
     })
   }

@@ -140,6 +140,8 @@ export type RunFact =
   | { readonly type: 'round:started'; readonly round: number }
   /** Something is still missing, and another round begins after the wait. `reason`: an outage that ended the round early. */
   | { readonly type: 'round:ended'; readonly round: number; readonly waitMs: number; readonly reason?: string }
+  /** Nothing has moved for `ms` milliseconds. `for`: what the run waits for, in words. */
+  | { readonly type: 'run:waiting'; readonly ms: number; readonly for: string }
   | { readonly type: 'warning'; readonly step?: string; readonly message: string }
   | { readonly type: 'run:stopping'; readonly signal: string }
   | {
@@ -172,6 +174,7 @@ export const facts: { readonly [type in RunFact['type']]: FactKind } = {
   limits: { quiet: true, moves: false },
   'round:started': { quiet: false, moves: true },
   'round:ended': { quiet: false, moves: false },
+  'run:waiting': { quiet: false, moves: false },
   warning: { quiet: false, moves: false },
   'run:stopping': { quiet: false, moves: false },
   'run:ended': { quiet: false, moves: false },

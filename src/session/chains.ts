@@ -1,5 +1,6 @@
 import type { Flight } from '../net/flight.js'
 import { proxiesOf } from '../net/proxies.js'
+import type { Wait } from '../net/waits.js'
 import type { Endpoint, Pipeline, Step } from '../pipeline/pipeline.js'
 import type { ChainRpc } from '../rpc/pool.js'
 import type { Json, LedgerReader, RpcPool, RunFact, Warehouse } from '../sdk/index.js'
@@ -15,6 +16,8 @@ export interface Chains {
   lane(step: Step, config: Json): RpcPool
   /** Writes down what was found out about the endpoints. */
   remember(): Promise<void>
+  /** What is waited for now, of every chain that was opened. */
+  waits(): readonly Wait[]
   close(): Promise<void>
 }
 
@@ -77,6 +80,7 @@ export function openChains({ pipeline, warehouse, state, surroundings, signal, e
       )
       if (limits.length > 0) await state.rememberLimits(limits)
     },
+    waits: () => [...opened.values()].flatMap((rpc) => rpc.waits()),
     close: async () => {
       await Promise.all([...opened.values()].map((rpc) => rpc.close()))
     },

@@ -20,6 +20,7 @@ import { redactDeep } from './redact.js'
 import { openSources } from './sources.js'
 import { StopSignal, type Surroundings, type World } from './surroundings.js'
 import { createTelling, type Telling } from './telling.js'
+import { Watchdog } from './watchdog.js'
 
 export interface RunRequest extends PartRequest {
   /** Marks what the steps have done as not done, before the first round is planned. */
@@ -110,6 +111,15 @@ async function runConnected(
   const flight = new Flight(pipeline.maxBytesInFlight)
   const chains = openChains({ pipeline, warehouse, state, surroundings, signal, emit, standIn: world.chain, remember: warehouse, flight })
   const sources = openSources({ pipeline, surroundings, emit, standIn: world.source, flight })
+  const watchdog = new Watchdog({
+    clock,
+    emit,
+    moved,
+    working: () => view.state !== 'ended' && (view.round?.nextAt ?? null) === null,
+    waits: () => [...chains.waits(), ...sources.waits()],
+    steps: () => waitsFor(view),
+    warehouse: warehouse.display.replace(/:.*$/s, ''),
+  })
   try {
     emit(startedFact(pipeline, actingSteps(pipeline, request.select), { warehouse: warehouse.display, pid, host }))
     const resolved = (moment: Moment, heads: Record<string, string>) =>
@@ -136,7 +146,7 @@ async function runConnected(
       round: (of) =>
         run({
           pipeline,
-          warehouse,
+          warehouse: watchdog.watching(warehouse),
           moment: of,
           clock,
           random,
@@ -173,7 +183,7 @@ async function runConnected(
     await state.rememberRates(measuredRates(pipeline.name, view.steps, clock.now()))
     return end
   } finally {
-    await Promise.all([chains.close(), sources.close()])
+    await Promise.all([watchdog.close(), chains.close(), sources.close()])
   }
 }
 

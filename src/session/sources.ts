@@ -1,6 +1,7 @@
 import type { Source } from '../http/source.js'
 import type { Flight } from '../net/flight.js'
 import { proxiesOf } from '../net/proxies.js'
+import type { Wait } from '../net/waits.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { type HttpClient, PipeError, type RunFact } from '../sdk/index.js'
 import type { Surroundings } from './surroundings.js'
@@ -18,6 +19,8 @@ export class StepWithoutSourceError extends PipeError {
 export interface Sources {
   /** The source of a step. */
   client(step: Step): HttpClient
+  /** What is waited for now, of every source that was opened. */
+  waits(): readonly Wait[]
   close(): Promise<void>
 }
 
@@ -33,19 +36,22 @@ export interface SourcesOptions {
 
 export function openSources({ pipeline, surroundings, emit, standIn, flight }: SourcesOptions): Sources {
   const opened = new Map<string, Promise<Source>>()
+  const ready: Source[] = []
   const open = (name: string): Promise<Source> => {
     let source = opened.get(name)
     if (!source) opened.set(name, (source = openOne(name)))
     return source
   }
   const openOne = async (name: string): Promise<Source> => {
-    const source = pipeline.sources.get(name)
-    if (!source) throw new Error(`no source ${name}`)
+    const declared = pipeline.sources.get(name)
+    if (!declared) throw new Error(`no source ${name}`)
     const { openSource } = await import('../http/source.js')
     // The keys of the real one are not for the one that stands in.
-    const config = standIn === undefined ? source : { ...source, url: standIn, headers: {}, requestsPerSecond: undefined }
+    const config = standIn === undefined ? declared : { ...declared, url: standIn, headers: {}, requestsPerSecond: undefined }
     const { clock, random, env } = surroundings
-    return openSource({ source: config, clock, random, emit, flight, proxyOf: proxiesOf(env) })
+    const source = openSource({ source: config, clock, random, emit, flight, proxyOf: proxiesOf(env) })
+    ready.push(source)
+    return source
   }
   return {
     client: (step) => ({
@@ -54,6 +60,7 @@ export function openSources({ pipeline, surroundings, emit, standIn, flight }: S
         return (await open(step.source)).get(request, options)
       },
     }),
+    waits: () => ready.map((source) => source.waits()),
     close: async () => {
       await Promise.all([...opened.values()].map(async (source) => (await source).close()))
     },
