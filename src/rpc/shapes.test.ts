@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { RpcAnswers, RpcCall, RunFact } from '../sdk/index.js'
 import { endpoint, type FakeNode, fastClock, openPool, respond, type SeenCall, startNode } from './fixtures/fake-node.js'
+import { Flight, type Flying } from '../net/flight.js'
 import type { ChainRpc, ChainRpcOptions } from './pool.js'
 
 const STEP = { id: 'step', attempts: 5, waitMs: 500, maxWaitMs: 8_000 }
@@ -129,4 +130,44 @@ test('what is thrown while an answer is read ends all that waits, by its name', 
   })
   await expect(ask(rpc, 30)).rejects.toThrow('a reporter broke')
   await expect(ask(rpc, 30)).rejects.toThrow('a reporter broke')
+})
+
+/** Notes the most bytes that were in flight. */
+class Watched extends Flight {
+  peak = 0
+  #now = 0
+  readonly #bytes = new Map<Flying, number>()
+  override took(body: Flying, bytes: number): void {
+    this.#now += bytes
+    this.#bytes.set(body, (this.#bytes.get(body) ?? 0) + bytes)
+    super.took(body, bytes)
+    this.peak = Math.max(this.peak, this.#now)
+  }
+  override ended(body: Flying): void {
+    this.#now -= this.#bytes.get(body) ?? 0
+    this.#bytes.delete(body)
+    super.ended(body)
+  }
+}
+
+test('large answers of several endpoints share the bytes of a run, and all come', async () => {
+  const clock = fastClock(50)
+  const nodes = await Promise.all([startNode(clock), startNode(clock), startNode(clock)])
+  const long = 'x'.repeat(400_000)
+  for (const node of nodes) node.answer = ({ params }) => ({ result: `${String(params[1])}${long}` })
+  const flight = new Watched(2_000_000)
+  const { rpc, facts } = openPool(
+    nodes.map((node) => endpoint(node)),
+    clock,
+    { flight, timeoutMs: 1_000_000 },
+  )
+  open.push(...nodes, rpc)
+  const { values, errors } = await ask(rpc, 60)
+  expect(errors).toBeUndefined()
+  expect(values).toEqual(calls(60).map(({ params }) => `${String(params[1])}${long}`))
+  // Pieces of bodies that are held may still come, of at most 64 kB each.
+  expect(flight.peak).toBeGreaterThan(1_000_000)
+  expect(flight.peak).toBeLessThan(2_000_000 + 20 * 65_536)
+  expect(flight.full).toBe(false)
+  expect(facts.some((fact) => fact.type === 'retry' && fact.class === 'BATCH')).toBe(true)
 })
