@@ -1,31 +1,39 @@
 import {
   type CheckContext,
-  compilePath,
   type Getter,
   type Json,
-  lookUp,
   PipeError,
   type Records,
   referenceName,
   type RpcCall,
   type Scope,
 } from '../../src/sdk/authors.js'
+import { inOrder, isHeader, isListOfBlock } from './agree.js'
 import type { CallConfig } from './config.js'
+import { compileParam, reference, toQuantity } from './params.js'
 
 /** A contract answered with something that its ABI text does not describe. */
 export class DecodeError extends PipeError {
   readonly code = 'ABI_DECODE'
-  override readonly hint = 'compare `function` with the contract, and see that there is a contract at this block'
+  override readonly hint =
+    'compare `function` with the contract, and see that there is a contract at this block; where it may answer nothing: `on_revert: null`'
   constructor(call: string, problem: string, cause: unknown) {
     super(`${call}: ${problem}`, { cause })
   }
 }
 
+/** `null`: nothing is the answer. `skip`: the item gives no rows. */
+export type OnNothing = 'error' | 'null' | 'skip'
+
 /** One call of the config, ready for many items. */
 export interface CompiledCall {
   readonly name: string
+  readonly method: string
   /** Calls whose results it uses. */
   readonly after: readonly string[]
+  /** What becomes of an item for which the answer is `null`, and of one for which the contract refuses the call. */
+  readonly onNull: OnNothing
+  readonly onRevert: OnNothing
   /** The call for one item. Raises `highest` to the block that its answer depends on, where it says one. */
   build(records: Records, highest: Highest): RpcCall
   /** The result as `row` and later calls see it. @throws {DecodeError} */
@@ -46,6 +54,11 @@ const BLOCK_PARAMETER: Readonly<Record<string, number>> = {
   eth_getBlockByNumber: 0,
   eth_getBlockReceipts: 0,
   eth_getBlockTransactionCountByNumber: 0,
+  eth_getTransactionByBlockNumberAndIndex: 0,
+  trace_block: 0,
+  trace_replayBlockTransactions: 0,
+  debug_traceBlockByNumber: 0,
+  eth_feeHistory: 1,
   eth_getBalance: 1,
   eth_getCode: 1,
   eth_getTransactionCount: 1,
@@ -59,11 +72,20 @@ export async function compileCalls(
   calls: Readonly<Record<string, CallConfig>>,
   scope: Scope,
   defaultBlock: bigint | '$number',
+  maySkip: boolean,
 ): Promise<CompiledCall[]> {
   const names = Object.keys(calls)
+  const beside = maySkip || Object.values(calls).some((call) => 'method' in call && isHeader(call.method))
+  const nullable = (call: CallConfig): boolean => {
+    if (maySkip || nothing(call.on_null) !== 'error') return true
+    // Whether it has transactions is known beside the block.
+    return beside && 'method' in call && isListOfBlock(call.method)
+  }
   return Promise.all(
     Object.entries(calls).map(([name, call]) =>
-      'method' in call ? Promise.resolve(compileMethod(name, call, names, scope)) : compileFunction(name, call, names, scope, defaultBlock),
+      'method' in call
+        ? Promise.resolve(compileMethod(name, call, names, scope, nullable(call)))
+        : compileFunction(name, call, names, scope, defaultBlock),
     ),
   )
 }
@@ -94,15 +116,26 @@ export async function abiProblem(text: string): Promise<string | undefined> {
 
 export type Names = CheckContext<unknown>['names']
 
-function compileMethod(name: string, call: Extract<CallConfig, { method: string }>, names: readonly string[], scope: Scope): CompiledCall {
-  const params = (call.params ?? []).map((param) =>
+function compileMethod(
+  name: string,
+  call: Extract<CallConfig, { method: string }>,
+  names: readonly string[],
+  scope: Scope,
+  nullable: boolean,
+): CompiledCall {
+  const { method } = call
+  const blockAt = BLOCK_PARAMETER[method] ?? -1
+  const params = (call.params ?? []).map((param, i) => {
     // A text that names nothing is the same for every item, and sent as it is.
-    typeof param === 'string' && referenceName(param) === undefined ? param : compileValue(param as Json, scope),
-  )
-  const blockAt = BLOCK_PARAMETER[call.method] ?? -1
+    if (typeof param === 'string' && referenceName(param) === undefined) return param
+    return i === blockAt ? compileValue(param as Json, scope) : compileParam(method, i, param as Json, scope)
+  })
   return {
     name,
+    method,
     after: usedCalls(call, names),
+    onNull: nothing(call.on_null),
+    onRevert: nothing(call.on_revert),
     build: (records, highest) => {
       // Copied and not pushed to: a list that grows has room for 17, and very many calls wait at once.
       const values: unknown[] = params.slice()
@@ -110,12 +143,16 @@ function compileMethod(name: string, call: Extract<CallConfig, { method: string 
         const param = params[i]
         if (typeof param !== 'function') continue
         const value = param(records)
-        if (i === blockAt && typeof value === 'bigint') raise(highest, value)
-        values[i] = toRpc(value)
+        if (i !== blockAt) {
+          values[i] = value
+          continue
+        }
+        if (typeof value === 'bigint') raise(highest, value)
+        values[i] = toQuantity(value, `params.${i}`)
       }
-      return { method: call.method, params: values }
+      return nullable ? { method, params: values, nullable } : { method, params: values }
     },
-    decode: (result) => result,
+    decode: method === 'eth_getBlockReceipts' ? inOrder : (result) => result,
   }
 }
 
@@ -140,14 +177,17 @@ async function compileFunction(
   const unnamed = outputs.length === 1 && !outputs[0]?.name
   return {
     name,
+    method: 'eth_call',
     after: usedCalls(call, names),
+    onNull: nothing(call.on_null),
+    onRevert: nothing(call.on_revert),
     build: (records, highest) => {
       const at = block(records)
       // The ABI text decides what the arguments must be; viem checks them.
       const data = encodeFunctionData({ abi, functionName: item.name, args: args.map((get) => get(records)) as never })
       const target = { to: to(records), ...(from ? { from: from(records) } : {}), data }
       if (typeof at === 'bigint') raise(highest, at)
-      return { method: 'eth_call', params: [target, toRpc(at)] }
+      return { method: 'eth_call', params: [target, toQuantity(at, 'block')] }
     },
     decode: (result) => {
       let decoded: unknown
@@ -165,6 +205,11 @@ async function compileFunction(
   }
 }
 
+/** `on_null` and `on_revert` as the file has them: left out, nothing is no answer. */
+function nothing(field: CallConfig['on_null']): OnNothing {
+  return field === null ? 'null' : (field ?? 'error')
+}
+
 function usedCalls(call: CallConfig, names: readonly string[]): string[] {
   return mentionedNames(call)
     .map((name) => name.split('.', 1)[0] ?? '')
@@ -174,12 +219,7 @@ function usedCalls(call: CallConfig, names: readonly string[]): string[] {
 /** A value of `params` or `args`: `$name` of the item, an earlier call or the scope; lists and objects of such; constants. */
 function compileValue(value: Json, scope: Scope): Getter {
   const name = referenceName(value)
-  if (name !== undefined) {
-    const fixed = lookUp(scope, name)
-    const path = compilePath(name)
-    // The innermost wins: a field of the row hides a param.
-    return (records) => path(records) ?? fixed?.value
-  }
+  if (name !== undefined) return reference(name, scope)
   if (Array.isArray(value)) {
     const items = value.map((item: Json) => compileValue(item, scope))
     return (records) => items.map((get) => get(records))
@@ -190,13 +230,4 @@ function compileValue(value: Json, scope: Scope): Getter {
   }
   const constant = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value
   return () => constant
-}
-
-/** Integers as quantities, everything else as it is. */
-function toRpc(value: unknown): unknown {
-  if (typeof value === 'bigint') return `0x${value.toString(16)}`
-  if (typeof value === 'number') return `0x${BigInt(value).toString(16)}`
-  if (Array.isArray(value)) return value.map(toRpc)
-  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toRpc(item)]))
-  return value
 }

@@ -3,8 +3,10 @@ import {
   checkRow,
   checkRowsPart,
   type ConfigProblem,
+  type Json,
   type KnownNames,
   type Output,
+  pathRoot,
   rowNames,
   rowOutputs,
   type RowsConfig,
@@ -12,10 +14,25 @@ import {
   type Table,
 } from '../../src/sdk/authors.js'
 import { mentionedNames } from './calls.js'
-import type { Config } from './config.js'
+import type { CallConfig, Config } from './config.js'
+import { paramProblems } from './params.js'
 
 export function isBlocks(over: Config['over']): over is Extract<Config['over'], { blocks: unknown }> {
   return 'blocks' in over
+}
+
+/** The call that reads the block of each height: of an `over.blocks` that has one. */
+export function headerCall({ over, calls }: Config): string | undefined {
+  const asksForIt = ([, call]: [string, CallConfig]) =>
+    'method' in call && call.method === 'eth_getBlockByNumber' && call.params?.[0] === '$number'
+  return isBlocks(over) ? Object.entries(calls).find(asksForIt)?.[0] : undefined
+}
+
+/** Whether every height gives a row: none may be left out. */
+function leavesNoneOut({ over, calls }: Config): boolean {
+  return (
+    isBlocks(over) && over.may_skip !== true && !Object.values(calls).some((call) => call.on_null === 'skip' || call.on_revert === 'skip')
+  )
 }
 
 /** Where rows go; a redone stretch of blocks is deleted by their number. */
@@ -23,7 +40,7 @@ export function outputsOf({ config, into, tables, chain }: Pick<CheckContext<Con
   const all = rowsOf(config, into)
   const blocks = isBlocks(config.over)
   return rowOutputs(all, tables, chain, ({ row }, table) => (blocks ? blockColumn(row, table) : undefined)).map((output, i) =>
-    blocks && all[i]?.each === undefined ? { ...output, oneEach: true } : output,
+    leavesNoneOut(config) && all[i]?.each === undefined ? { ...output, oneEach: true } : output,
   )
 }
 
@@ -56,9 +73,20 @@ export function* checkConfig({ config, into, tables }: CheckContext<Config>): It
   }
   const known = new Set([...(blocks ? ['number'] : []), ...calls])
   yield* checkCalls(config, calls, blocks)
+  for (const [name, call] of Object.entries(config.calls)) {
+    yield* checkNumbers(name, call)
+    yield* checkNothing(name, call, blocks)
+  }
+  if (isBlocks(config.over) && config.over.may_skip === true && headerCall(config) === undefined)
+    yield {
+      path: ['over', 'may_skip'],
+      message: 'no call reads the block of each height, so nothing can prove that there is none',
+      hint: 'add a call: block: { method: eth_getBlockByNumber, params: [$number, false] }',
+    }
   for (const rows of rowsOf(config, into)) {
     yield* checkRow(rows, { tables, roots: blocks ? known : undefined })
     yield* checkCopied(rows, config)
+    yield* checkNullable(rows, config, tables.get(rows.into))
   }
 }
 
@@ -74,6 +102,51 @@ function* checkCalls(config: Config, calls: readonly string[], blocks: boolean):
           hint: 'a call may use results of calls above it',
         }
     }
+  }
+}
+
+/** Numbers that can't be sent as the method takes them. */
+export function* checkNumbers(name: string, call: CallConfig): Iterable<Required<ConfigProblem>> {
+  if ('method' in call) {
+    for (const [i, param] of (call.params ?? []).entries())
+      yield* paramProblems(call.method, i, param as Json, ['calls', name, 'params', i])
+    return
+  }
+  yield* paramProblems('eth_call', 1, (call.block ?? null) as Json, ['calls', name, 'block'])
+  for (const [i, arg] of (call.args ?? []).entries()) yield* fractions(arg as Json, ['calls', name, 'args', i])
+}
+
+function* fractions(value: Json, path: readonly (string | number)[]): Iterable<Required<ConfigProblem>> {
+  if (typeof value === 'number' && !Number.isInteger(value))
+    yield { path, message: `${value} is no whole number`, hint: 'contracts know integers only: multiply by the decimals' }
+  else if (typeof value === 'object' && value !== null)
+    for (const [key, item] of Object.entries(value)) yield* fractions(item as Json, [...path, Array.isArray(value) ? Number(key) : key])
+}
+
+function* checkNothing(name: string, call: CallConfig, blocks: boolean): Iterable<ConfigProblem> {
+  for (const field of ['on_null', 'on_revert'] as const) {
+    if (call[field] === 'skip' && !blocks)
+      yield {
+        path: ['calls', name, field],
+        message: 'a row of a query is done when the table has it, so one that is skipped would be asked for in every run',
+        hint: `use ${field}: null, or leave such rows out of \`over.sql\``,
+      }
+  }
+}
+
+/** What may be null by the file needs a column that may be. */
+function* checkNullable({ row, each, path }: RowsConfig, { calls }: Config, table: Table | undefined): Iterable<ConfigProblem> {
+  for (const [column, field] of Object.entries(row)) {
+    const root = typeof field === 'string' ? pathRoot(field) : ''
+    const call = each && root in each ? undefined : calls[root]
+    const says = call?.on_null === null ? 'on_null' : 'on_revert'
+    const type = table?.columns.find(({ name }) => name === column)
+    if (call?.[says] === null && type?.nullable === false)
+      yield {
+        path: [...path, 'row', column],
+        message: `is null where ${root} is, by its \`${says}: null\`, and column ${column} may not be`,
+        hint: `let it be null in \`tables\`: ${type.type.kind}?`,
+      }
   }
 }
 

@@ -17,6 +17,13 @@ const blocks = Type.Object(
       { additionalProperties: false, description: 'Every block of a range.' },
     ),
     order,
+    may_skip: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'Heights may have no block (null rounds). The node says `null` or that there is none, and the `parentHash` of the next block proves it: it is the hash of the last one before the gap. It needs a call of eth_getBlockByNumber for `$number`.',
+      }),
+    ),
     chunk: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -49,13 +56,28 @@ const query = Type.Object(
   { additionalProperties: false },
 )
 
+const onNothing = (description: string) =>
+  Type.Optional(Type.Union([Type.Literal('error'), Type.Literal('skip'), Type.Null()], { default: 'error', description }))
+
+const onNull = onNothing(
+  'What to do when the answer is `null`. `null`: that is the answer, and its columns are null. `skip`: the block gives no row. `error`: it is asked elsewhere, and fails when all endpoints say so. Receipts and logs of a block that is read beside them and has no transactions are an empty list in any case.',
+)
+const onRevert = onNothing(
+  'What to do when the contract reverts or answers nothing (`0x`). `null`: that is the answer, and its columns are null. `skip`: the block gives no row. `error`: the call fails.',
+)
+
 const call = Type.Union([
   Type.Object(
     {
       method: Type.String({ minLength: 1, description: 'JSON-RPC method.' }),
       params: Type.Optional(
-        Type.Array(Type.Unknown(), { description: 'Its parameters. Integers become quantities (`0x63`), `$name` a value.' }),
+        Type.Array(Type.Unknown(), {
+          description:
+            'Its parameters. `$name` is a value. Integers become quantities (`0x63`), but JSON numbers where the method takes those (percentiles of eth_feeHistory, options of debug_trace…); `{ number: 12.5 }` is a JSON number everywhere.',
+        }),
       ),
+      on_null: onNull,
+      on_revert: onRevert,
     },
     { additionalProperties: false },
   ),
@@ -66,6 +88,8 @@ const call = Type.Union([
       args: Type.Optional(Type.Array(Type.Unknown(), { description: 'Its arguments. `$name` is a value.' })),
       from: Type.Optional(Type.String({ description: 'The address that seems to ask.' })),
       block: Type.Optional(Type.Unknown({ description: 'At which block; left out: the block of the unit, else the head.' })),
+      on_null: onNull,
+      on_revert: onRevert,
     },
     { additionalProperties: false },
   ),

@@ -1,27 +1,25 @@
 import {
   type Batch,
   isPipeError,
+  type Json,
   PipeError,
-  type Records,
   type Row,
+  type RpcAnswers,
   type RpcCall,
+  type RpcOptions,
   type RunContext,
   rowMakers,
   rowsOf,
 } from '../../src/sdk/authors.js'
-import { compileCalls, type CompiledCall, type Highest } from './calls.js'
-import { isBlocks } from './check.js'
+import { contradiction, isCompared, isKnownEmpty, isListOfBlock, type Told } from './agree.js'
+import { type Answer, Answers } from './answers.js'
+import { compileCalls, type CompiledCall, type Highest, type OnNothing } from './calls.js'
+import { headerCall, isBlocks } from './check.js'
 import type { Config } from './config.js'
-
-/** A node answered with blocks that do not follow each other, or with another block than was asked for. */
-export class ForkedAnswerError extends PipeError {
-  readonly code = 'RPC_FORKED'
-  override readonly retryable = true
-  override readonly hint = 'the chain was reorganized or two endpoints differ; the unit is read again'
-  constructor(problem: string) {
-    super(problem)
-  }
-}
+import { type Group, groups, partOf } from './groups.js'
+import { type Found, type Links, linksOf } from './links.js'
+import { Reading } from './reading.js'
+import { BlockInconsistentError, NullAnswerError } from './refused.js'
 
 /** A result is not what `row` expects of it. */
 export class RowShapeError extends PipeError {
@@ -32,25 +30,8 @@ export class RowShapeError extends PipeError {
   }
 }
 
-/** Items of one batch. Fixed, so that batches of a unit are the same in every run. */
-const GROUP = 200
 /** Batches under way at once in a unit, whatever the pool would take. */
 const GROUPS_AT_ONCE = 32
-
-/** Puts the fields of an item into a record. */
-type Fill = (i: number, record: Record<string, unknown>) => void
-
-/**
- * Items that are asked for together. It makes their fields and does not hold them: the loop that gives the groups keeps
- * the last one until there is room for the next.
- */
-interface Group {
-  readonly size: number
-  readonly fields: () => Fill
-  /** Names an item in errors and quarantine. */
-  key(i: number): string
-  readonly covers: readonly [bigint, bigint] | undefined
-}
 
 /** Reads one unit: groups of items in flight side by side, each yielded when its calls are answered. */
 export async function* readUnit(ctx: RunContext<Config, never>): AsyncIterable<Batch<never>> {
@@ -89,112 +70,42 @@ export async function* readUnit(ctx: RunContext<Config, never>): AsyncIterable<B
   }
 }
 
-async function* groups(ctx: RunContext<Config, never>): AsyncIterable<Group> {
-  const { piece } = ctx.unit
-  if (piece.kind === 'stretch') {
-    const size = BigInt(GROUP)
-    const newest = piece.order === 'newest-first'
-    for (let first = newest ? piece.to : piece.from; newest ? first >= piece.from : first <= piece.to; first += newest ? -size : size) {
-      const edge = newest ? first - size + 1n : first + size - 1n
-      const last = newest ? larger(edge, piece.from) : smaller(edge, piece.to)
-      const key = (i: number) => String(newest ? first - BigInt(i) : first + BigInt(i))
-      const [from, to] = newest ? [last, first] : [first, last]
-      yield { size: Number(to - from) + 1, fields: () => numbered(first, last), key, covers: [from, to] }
-    }
-    return
-  }
-  for await (const page of ctx.input()) {
-    const integers = piece.kind === 'rows' && piece.keys !== undefined
-    let edge = integers ? (piece.order === 'newest-first' ? piece.keys[1] : piece.keys[0]) : 0n
-    for (let from = 0; from < page.rows.length; from += GROUP) {
-      const size = Math.min(GROUP, page.rows.length - from)
-      const fields = (): Fill => (i, record) => {
-        const row = page.rows[from + i] as Row
-        for (const name in row) record[name] = row[name]
-      }
-      const key = (i: number) => page.keys[from + i] ?? ''
-      if (!integers) {
-        yield { size, fields, key, covers: undefined }
-        continue
-      }
-      // The last one also covers the numbers behind it, which the query does not have.
-      const end = piece.order === 'newest-first' ? piece.keys[0] : piece.keys[1]
-      const last = from + GROUP >= page.rows.length ? end : BigInt(key(GROUP - 1))
-      yield { size, fields, key, covers: piece.order === 'newest-first' ? [last, edge] : [edge, last] }
-      edge = piece.order === 'newest-first' ? last - 1n : last + 1n
-    }
-  }
-}
+/** Who is asked: the pool, or one endpoint of it. */
+type Ask = (calls: readonly RpcCall[], options: RpcOptions) => Promise<RpcAnswers>
 
-const smaller = (a: bigint, b: bigint) => (a < b ? a : b)
-const larger = (a: bigint, b: bigint) => (a > b ? a : b)
-
-/** An item for each number from `first` to `last`, whichever is larger. */
-function numbered(first: bigint, last: bigint): Fill {
-  const numbers: bigint[] = []
-  const step = first <= last ? 1n : -1n
-  for (let number = first; number !== last + step; number += step) numbers.push(number)
-  return (i, record) => {
-    record.number = numbers[i]
-  }
-}
-
-/**
- * One group on its way through the levels of calls. Its answers lie call by call, and `record` shows them of one item at a
- * time: an object for each of very many items that wait at once would take longer to make and to keep than to fill again.
- */
-class Reading {
-  readonly errors = new Map<number, PipeError>()
-  readonly hosts = new Set<string>()
-  readonly #fill: Fill
-  readonly #answers: { readonly name: string; readonly values: readonly unknown[] }[] = []
-  // Empty at first: V8 leaves room for the results of the calls then.
-  readonly #record: Record<string, unknown> = {}
-
-  constructor(
-    readonly group: Group,
-    readonly signal: AbortSignal,
-  ) {
-    this.#fill = group.fields()
-  }
-
-  /** The fields of an item and what its calls gave so far. It holds until the next item is asked for. */
-  record(i: number): Records {
-    const record = this.#record
-    this.#fill(i, record)
-    for (const { name, values } of this.#answers) record[name] = values[i]
-    return record
-  }
-
-  /** What a call gave, by item. Undefined for items that have an error. */
-  answers(name: string): readonly unknown[] {
-    return this.#answers.find((answers) => answers.name === name)?.values ?? []
-  }
-
-  add(name: string, values: readonly unknown[]): void {
-    this.#answers.push({ name, values })
-  }
-}
+/** Of an item for which a call is not asked, since one that it uses was answered with nothing. */
+const UNASKED = -1
 
 async function createReader(ctx: RunContext<Config, never>) {
   const { config, scope, unit, rpc } = ctx
-  const blocks = isBlocks(config.over)
+  const { over } = config
+  const blocks = isBlocks(over)
+  const maySkip = blocks && over.may_skip === true
   const needsHead = !blocks && Object.values(config.calls).some((call) => 'function' in call && call.block === undefined)
-  const calls = await compileCalls(config.calls, scope, blocks ? '$number' : needsHead ? await ctx.head() : 0n)
+  const calls = await compileCalls(config.calls, scope, blocks ? '$number' : needsHead ? await ctx.head() : 0n, maySkip)
   const stages = levels(calls)
-  const makers = rowMakers(rowsOf(config, ctx.into), ctx.outputs, ctx.tables, scope)
-  const answers = new Answers(!blocks)
-  const header = blocks
-    ? Object.entries(config.calls).find(([, call]) => 'method' in call && call.method === 'eth_getBlockByNumber')?.[0]
-    : undefined
+  const rowsConfig = rowsOf(config, ctx.into)
+  const makers = rowMakers(rowsConfig, ctx.outputs, ctx.tables, scope)
+  const shared = new Answers(!blocks)
+  const header = calls.find(({ name }) => name === headerCall(config))
+  const compared = calls.filter(({ method }) => isCompared(method))
+  // What the file lets be null is an empty list where `each` walks it.
+  const walked = new Set(rowsConfig.flatMap(({ each }) => Object.values(each ?? {})))
+  const where = (group: Group, i: number): string => `${blocks ? 'block' : 'row'} ${group.key(i)}`
 
   const read = async (group: Group, signal: AbortSignal): Promise<Batch<never>> => {
     const { covers, size } = group
-    const reading = new Reading(group, signal)
+    let reading = await readGroup(group, signal, (asked, options) => rpc.batch(asked, options), shared)
+    if (reading.refused.size > 0) await askElsewhere(reading)
+    let links = await linksIn(reading, rpc.batch)
+    if (links && (links.forked || links.unproved.size > 0)) {
+      const whole = await readFromOne(reading)
+      if (whole) ({ reading, links } = whole)
+    }
+    if (links?.forked) throw links.forked
     const { errors, hosts } = reading
-    for (const level of stages) await askLevel(level, reading)
+    if (links) for (const i of reading.nothing) setError(errors, i, links.unproved.get(BigInt(group.key(i))))
     const rows = makeRows(reading)
-    const link = header === undefined ? {} : checkChain(reading, header, unit.piece)
     const failed = [...errors].map(([i, error]) => ({ key: group.key(i), error }))
     return {
       rows,
@@ -204,24 +115,97 @@ async function createReader(ctx: RunContext<Config, never>) {
         ? { covers: unit.piece.kind === 'stretch' || (unit.piece.kind === 'rows' && unit.piece.redo) ? without(covers, failed) : [covers] }
         : {}),
       ...(failed.length > 0 ? { failed } : {}),
-      ...link,
+      ...(links && covers && unit.piece.kind === 'stretch'
+        ? borders(links, covers[0] === unit.piece.from, covers[1] === unit.piece.to)
+        : {}),
+      ...tellNothing(reading, links),
     }
   }
 
-  const askLevel = async (level: readonly CompiledCall[], reading: Reading): Promise<void> => {
-    const { errors, hosts, signal } = reading
-    const { size } = reading.group
+  const readGroup = async (group: Group, signal: AbortSignal, ask: Ask, answers: Answers): Promise<Reading> => {
+    const reading = new Reading(group, signal)
+    for (const level of stages) await askLevel(level, reading, ask, answers)
+    if (compared.length > 0) refuseContradictions(reading)
+    return reading
+  }
+
+  /** Items whose answers were refused are read again, each time from one endpoint alone, until one gives answers that agree. */
+  const askElsewhere = async (reading: Reading): Promise<void> => {
+    const { group, signal, refused, errors, hosts } = reading
+    for await (const turn of rpc.turns({ signal, block: highestOf(group) })) {
+      const items = [...refused.keys()]
+      const again = await readGroup(partOf(group, items), signal, (asked, options) => turn.batch(asked, options), new Answers(false))
+      hosts.add(turn.endpoint)
+      for (const [j, i] of items.entries()) {
+        const error = again.refused.get(j)
+        if (error) refused.set(i, error)
+        else if (!again.errors.has(j)) reading.take(i, again, j)
+      }
+      const [first] = again.refused.values()
+      if (first) turn.refuse(again.refused.size, first.message)
+      if (refused.size === 0) return
+    }
+    for (const [i, error] of refused) errors.set(i, error)
+  }
+
+  /** All of a group from one endpoint, the first whose blocks follow each other. Undefined: there is none. */
+  const readFromOne = async (reading: Reading): Promise<{ readonly reading: Reading; readonly links: Links } | undefined> => {
+    const { group, signal, errors } = reading
+    for await (const turn of rpc.turns({ signal, block: highestOf(group) })) {
+      const ask: Ask = (asked, options) => turn.batch(asked, options)
+      const again = await readGroup(group, signal, ask, new Answers(false))
+      again.hosts.add(turn.endpoint)
+      const [problem] = again.refused.values()
+      const links = await linksIn(again, ask)
+      const error = problem ?? links?.forked ?? [...(links?.unproved.values() ?? [])][0]
+      if (error) turn.refuse(group.size, error.message)
+      // An endpoint that answers less proves nothing.
+      else if (links && again.errors.size <= errors.size) return { reading: again, links }
+    }
+    return undefined
+  }
+
+  const linksIn = async (reading: Reading, ask: Ask): Promise<Links | undefined> => {
+    const { covers } = reading.group
+    if (!header || !covers || unit.piece.kind !== 'stretch') return undefined
+    const [from, to] = covers
+    const { group, errors, refused, nothing, signal } = reading
+    const values = reading.answers(header.name)
+    const newest = group.size > 1 && group.key(0) !== String(from)
+    const found = (number: bigint): Found => {
+      const i = Number(newest ? to - number : number - from)
+      if (nothing.has(i)) return 'none'
+      return errors.has(i) || refused.has(i) ? undefined : ((values[i] ?? undefined) as Found)
+    }
+    return linksOf({
+      from,
+      to,
+      found,
+      header: (number) => header.build({ number }, { block: undefined }),
+      ask: (asked) => ask(asked, { signal, block: undefined }),
+      head: () => ctx.head(),
+    })
+  }
+
+  const highestOf = ({ covers }: Group): bigint | undefined => (blocks ? covers?.[1] : undefined)
+
+  const askLevel = async (level: readonly CompiledCall[], reading: Reading, ask: Ask, answers: Answers): Promise<void> => {
+    const { errors, hosts, signal, group } = reading
+    const { size } = group
     const asked: RpcCall[] = []
-    const highest: Highest = { block: undefined }
+    // What is asked for a block depends on it, whatever the method.
+    const highest: Highest = { block: highestOf(group) }
     // Of each call by item: where its answer will be, then the answer itself.
     const found = level.map(() => new Array<unknown>(size))
     for (let i = 0; i < size; i++) {
-      if (errors.has(i)) continue
+      if (reading.isOver(i)) continue
       const record = reading.record(i)
       for (let c = 0; c < level.length; c++) {
         const call = level[c] as CompiledCall
         try {
-          ;(found[c] as unknown[])[i] = answers.take(call.build(record, highest), asked)
+          ;(found[c] as unknown[])[i] = call.after.some((name) => record[name] === null)
+            ? UNASKED
+            : answers.take(call.build(record, highest), asked)
         } catch (error) {
           errors.set(
             i,
@@ -233,28 +217,96 @@ async function createReader(ctx: RunContext<Config, never>) {
     // `take` gave the places, and nothing else is in `found` yet.
     const places = found as (number | Answer | undefined)[][]
     const { block } = highest
-    const given = asked.length > 0 ? await answers.ask(asked, () => rpc.batch(asked, { signal, block })) : undefined
+    const given = asked.length > 0 ? await answers.ask(asked, () => ask(asked, { signal, block })) : undefined
     for (const host of given?.endpoints ?? []) hosts.add(host)
     // Answers that another batch of this unit asked for.
     for (const of of places) await answers.settled(of)
+    const first = header ? level.indexOf(header) : -1
     for (let i = 0; i < size; i++) {
+      const at = places[first]?.[i]
+      if (maySkip && at !== undefined && saysNoBlock(at, given)) {
+        reading.nothing.add(i)
+        for (const values of found) values[i] = undefined
+        continue
+      }
       for (let c = 0; c < level.length; c++) {
         const place = places[c]?.[i]
         if (place === undefined) continue
-        const error = typeof place === 'number' ? given?.errors?.get(place) : place.error
-        if (error) {
-          errors.set(i, error)
-          continue
-        }
         const call = level[c] as CompiledCall
-        try {
-          ;(found[c] as unknown[])[i] = call.decode(typeof place === 'number' ? given?.values[place] : place.value)
-        } catch (failure) {
-          errors.set(i, isPipeError(failure) ? failure : new RowShapeError(`call ${call.name}: ${(failure as Error).message}`, failure))
-        }
+        ;(found[c] as unknown[])[i] = place === UNASKED ? nothingOf(call) : answerOf(call, i, place, given, reading)
       }
     }
     for (let c = 0; c < level.length; c++) reading.add((level[c] as CompiledCall).name, found[c] as unknown[])
+    for (let c = 0; c < level.length; c++) judgeLists(level[c] as CompiledCall, reading)
+  }
+
+  const nothingOf = ({ name }: CompiledCall): unknown => (walked.has(name) ? [] : null)
+
+  /** What an item sees of an answer. Marks the item when there is none that it can use. */
+  const answerOf = (call: CompiledCall, i: number, place: number | Answer, given: RpcAnswers | undefined, reading: Reading): unknown => {
+    const { errors } = reading
+    const error = errorOf(place, given)
+    const value = error ? undefined : valueOf(place, given)
+    const reverted = error ? 'reverted' in error && error.reverted === true : value === '0x'
+    if (reverted && call.onRevert !== 'error') return letPass(call, call.onRevert, i, reading.reverted, reading)
+    if (error) {
+      errors.set(i, error)
+      return undefined
+    }
+    if (value === null || value === undefined) {
+      if (call.onNull !== 'error') return letPass(call, call.onNull, i, reading.nulls, reading)
+      // Of a list, the block decides.
+      if (!isListOfBlock(call.method))
+        reading.refused.set(i, new NullAnswerError(where(reading.group, i), `${call.name} (${call.method}) is null`))
+      return null
+    }
+    try {
+      return call.decode(value)
+    } catch (failure) {
+      errors.set(i, isPipeError(failure) ? failure : new RowShapeError(`call ${call.name}: ${(failure as Error).message}`, failure))
+      return undefined
+    }
+  }
+
+  const letPass = (call: CompiledCall, as: OnNothing, i: number, counted: Set<number>, reading: Reading): unknown => {
+    if (as === 'skip') reading.skipped.add(i)
+    else counted.add(i)
+    return nothingOf(call)
+  }
+
+  /** A list that is `null` is empty where the block is known to have no transactions, and refused where it is not. */
+  const judgeLists = (call: CompiledCall, reading: Reading): void => {
+    if (call.onNull !== 'error' || !isListOfBlock(call.method)) return
+    const { group, refused } = reading
+    const values = reading.answers(call.name)
+    for (let i = 0; i < group.size; i++) {
+      if (values[i] !== null || reading.isOver(i)) continue
+      const told = toldOf(reading, i)
+      const mine = told.find(({ name }) => name === call.name)
+      if (mine && isKnownEmpty(mine.call, told)) reading.put(call.name, i, [])
+      else {
+        const problem = `${call.name} (${call.method}) is null, and the block is not known to have no transactions`
+        refused.set(i, new NullAnswerError(where(group, i), problem))
+      }
+    }
+  }
+
+  const refuseContradictions = (reading: Reading): void => {
+    const { group, refused } = reading
+    for (let i = 0; i < group.size; i++) {
+      if (reading.isOver(i)) continue
+      const problem = contradiction(toldOf(reading, i))
+      if (problem !== undefined) refused.set(i, new BlockInconsistentError(where(group, i), problem))
+    }
+  }
+
+  /** The comparable calls of an item that were answered so far. */
+  const toldOf = (reading: Reading, i: number): Told[] => {
+    const record = reading.record(i)
+    return compared.flatMap((call) => {
+      const value = record[call.name]
+      return value === undefined ? [] : [{ name: call.name, call: call.build(record, { block: undefined }), value }]
+    })
   }
 
   /** All rows of an item, or none and an error. */
@@ -263,7 +315,7 @@ async function createReader(ctx: RunContext<Config, never>) {
     const lists = makers.map((): Row[] => [])
     const before = makers.map(() => 0)
     for (let i = 0; i < group.size; i++) {
-      if (errors.has(i)) continue
+      if (reading.isOver(i)) continue
       const record = reading.record(i)
       for (let m = 0; m < lists.length; m++) before[m] = (lists[m] as Row[]).length
       try {
@@ -282,61 +334,6 @@ async function createReader(ctx: RunContext<Config, never>) {
   return { read }
 }
 
-interface Answer {
-  value: unknown
-  error: PipeError | undefined
-  asking: Promise<unknown> | undefined
-}
-
-type Asked = Awaited<ReturnType<RunContext<Config, never>['rpc']['batch']>>
-
-/** Answers of one unit. Where items share calls (N's balance after is N+1's before), each is asked once. */
-class Answers {
-  readonly #known: Map<string, Answer> | undefined
-  readonly #fresh: Answer[] = []
-
-  constructor(shared: boolean) {
-    this.#known = shared ? new Map() : undefined
-  }
-
-  /** Where a call's answer will be: an index of what is asked now, or a place shared with others. A call that was not asked before is added to `asked`. */
-  take(call: RpcCall, asked: RpcCall[]): number | Answer {
-    if (!this.#known) return asked.push(call) - 1
-    const key = call.method + JSON.stringify(call.params)
-    const known = this.#known.get(key)
-    if (known) return known
-    const answer: Answer = { value: undefined, error: undefined, asking: undefined }
-    this.#known.set(key, answer)
-    asked.push(call)
-    this.#fresh.push(answer)
-    return answer
-  }
-
-  /** Asks what `take` added since the last time. */
-  ask(asked: readonly RpcCall[], send: () => Promise<Asked>): Promise<Asked> {
-    if (!this.#known) return send()
-    const answers = this.#fresh.splice(0, asked.length)
-    const asking = send().then((found) => {
-      answers.forEach((answer, i) => {
-        answer.value = found.values[i]
-        answer.error = found.errors?.get(i)
-        answer.asking = undefined
-      })
-      return found
-    })
-    for (const answer of answers) answer.asking = asking
-    return asking
-  }
-
-  async settled(places: readonly (number | Answer | undefined)[]): Promise<void> {
-    if (!this.#known) return
-    let waiting: Promise<unknown> | undefined
-    for (const place of places) {
-      if (typeof place === 'object' && place.asking && place.asking !== waiting) await (waiting = place.asking)
-    }
-  }
-}
-
 /** Calls in the order in which their inputs are known; calls of one level are asked together. */
 function levels(calls: readonly CompiledCall[]): CompiledCall[][] {
   const result: CompiledCall[][] = []
@@ -349,31 +346,49 @@ function levels(calls: readonly CompiledCall[]): CompiledCall[][] {
   return result
 }
 
-/** Refuses blocks that are not the asked ones or do not follow each other, and gives the links to the unit's neighbours. */
-function checkChain(
-  reading: Reading,
-  header: string,
-  piece: RunContext<Config, never>['unit']['piece'],
-): { parentHash?: string; lastHash?: string } {
-  if (piece.kind !== 'stretch') return {}
-  const { group, errors } = reading
-  const byNumber = new Map<bigint, { hash?: unknown; parentHash?: unknown }>()
-  reading.answers(header).forEach((answer, i) => {
-    const block = answer as { number?: unknown; hash?: unknown; parentHash?: unknown } | undefined
-    if (errors.has(i) || !block) return
-    const number = BigInt(group.key(i))
-    if (typeof block.number === 'string' && BigInt(block.number) !== number)
-      throw new ForkedAnswerError(`asked for block ${number} and got ${BigInt(block.number)}`)
-    byNumber.set(number, block)
-  })
-  for (const [number, { parentHash }] of byNumber) {
-    const parent = byNumber.get(number - 1n)
-    if (parent?.hash !== undefined && parentHash !== undefined && parent.hash !== parentHash)
-      throw new ForkedAnswerError(`blocks ${number - 1n} and ${number} are of different forks`)
+function valueOf(place: number | Answer, given: RpcAnswers | undefined): unknown {
+  return typeof place === 'number' ? given?.values[place] : place.value
+}
+
+function errorOf(place: number | Answer, given: RpcAnswers | undefined): PipeError | undefined {
+  return typeof place === 'number' ? given?.errors?.get(place) : place.error
+}
+
+/** Whether there is no block at a height, as the node says it. The next block must prove it, so that any words will do. */
+function saysNoBlock(place: number | Answer, given: RpcAnswers | undefined): boolean {
+  const error = errorOf(place, given)
+  return error ? /not found|no (such )?block|null round|skipped/i.test(error.message) : valueOf(place, given) === null
+}
+
+function setError(errors: Map<number, PipeError>, i: number, error: PipeError | undefined): void {
+  if (error) errors.set(i, error)
+}
+
+/** The links to the neighbours of a unit, from the groups that lie at its ends. */
+function borders(links: Links, from: boolean, to: boolean): { parentHash?: string; lastHash?: string } {
+  const { parentHash, lastHash } = links
+  return {
+    ...(from && parentHash !== undefined ? { parentHash } : {}),
+    ...(to && lastHash !== undefined ? { lastHash } : {}),
   }
-  const first = byNumber.get(piece.from)?.parentHash
-  const last = byNumber.get(piece.to)?.hash
-  return { ...(typeof first === 'string' ? { parentHash: first } : {}), ...(typeof last === 'string' ? { lastHash: last } : {}) }
+}
+
+/** What a group lacks with reason: counted for people, and kept as evidence. */
+function tellNothing(reading: Reading, links: Links | undefined): { counts?: Record<string, number>; evidence?: Json } {
+  const { group, nothing, skipped, nulls, reverted, errors } = reading
+  const unblocked = [...nothing].filter((i) => !errors.has(i)).length
+  const counts = Object.entries({ 'without a block': unblocked, skipped: skipped.size, null: nulls.size, reverted: reverted.size })
+  const some = counts.filter(([, count]) => count > 0)
+  if (some.length === 0) return {}
+  return {
+    counts: Object.fromEntries(some),
+    evidence: {
+      ...(links && links.gaps.length > 0 ? { gaps: links.gaps } : {}),
+      ...(skipped.size > 0 ? { skipped: [...skipped].map((i) => group.key(i)) } : {}),
+      ...(nulls.size > 0 ? { null: nulls.size } : {}),
+      ...(reverted.size > 0 ? { reverted: reverted.size } : {}),
+    },
+  }
 }
 
 /** What of a stretch was read, when some of its blocks failed. */

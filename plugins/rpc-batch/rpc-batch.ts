@@ -13,8 +13,9 @@ import {
   type Wanted,
 } from '../../src/sdk/authors.js'
 import { abiProblem, mentionedNames } from './calls.js'
-import { checkConfig, isBlocks, outputsOf, namesOf } from './check.js'
+import { checkConfig, checkNumbers, isBlocks, outputsOf, namesOf } from './check.js'
 import { config, type Config } from './config.js'
+import { ParamNumberError } from './params.js'
 import { readUnit } from './read.js'
 
 /** The query of `over.sql` and what uses it do not fit together. */
@@ -75,6 +76,9 @@ steps:
       if (problem !== undefined)
         throw new QueryNamesError(`calls.${name}.function: ${problem}`, 'write it as in Solidity: balanceOf(address) returns (uint256)')
     }
+    // Those that stand in the file were checked with it; params are put in by now.
+    for (const [name, call] of Object.entries(calls))
+      for (const { path, message, hint } of checkNumbers(name, call)) throw new ParamNumberError(path.join('.'), message, hint)
     if (isBlocks(over)) {
       const { from, to } = over.blocks
       if (from > to + 1) throw new ReversedRangeError(from, to)

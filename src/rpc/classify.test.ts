@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { classify } from './classify.js'
+import { classify, saysNothing } from './classify.js'
 
 interface Row {
   readonly provider: string
@@ -16,6 +16,7 @@ interface Row {
   readonly maxBlocks?: number
   readonly maxBatch?: number
   readonly waitMs?: number
+  readonly reverted?: true
 }
 
 const rows = JSON.parse(readFileSync(new URL('fixtures/rpc-errors.json', import.meta.url), 'utf8')) as readonly Row[]
@@ -25,13 +26,14 @@ describe('what providers say is understood', () => {
   test.each(rows.map((row) => [row.class, row.provider, row.message || `HTTP ${row.status}`, row] as const))(
     '%s: %s says "%s"',
     (_class, _provider, _message, row) => {
-      const { provider: _, class: expected, asked, next, maxBlocks, maxBatch, waitMs, ...error } = row
+      const { provider: _, class: expected, asked, next, maxBlocks, maxBatch, waitMs, reverted, ...error } = row
       expect(classify({ ...error, ...(asked ? { range: range(asked) } : {}) })).toEqual({
         class: expected,
         ...(next ? { next: range(next) } : {}),
         ...(maxBlocks === undefined ? {} : { maxBlocks }),
         ...(maxBatch === undefined ? {} : { maxBatch }),
         ...(waitMs === undefined ? {} : { waitMs }),
+        ...(reverted ? { reverted } : {}),
       })
     },
   )
@@ -65,4 +67,12 @@ test('a text of megabytes is classified at once', () => {
   const started = performance.now()
   classify({ status: 500, message: 'block '.repeat(1_000_000) })
   expect(performance.now() - started).toBeLessThan(200)
+})
+
+test('a round without a block is told from a block that is not there yet', () => {
+  const words = ['requested epoch was a null round (42)', 'Null round at height 42', 'slot 42 was skipped, or missing']
+  expect(words.map((message) => saysNothing({ message }))).toEqual([true, true, true])
+  expect(saysNothing({ message: 'failed', data: 'requested epoch was a null round' })).toBe(true)
+  for (const message of ['header not found', 'block not found', 'execution reverted: nullRounding', 'missing trie node'])
+    expect(saysNothing({ message })).toBe(false)
 })

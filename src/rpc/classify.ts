@@ -1,6 +1,6 @@
 import type { RpcErrorClass } from '../sdk/index.js'
 import { at } from '../net/at.js'
-import { WORDINGS } from './wordings.js'
+import { NOTHING, REVERT, WORDINGS } from './wordings.js'
 
 /** A stretch of blocks, both ends included. */
 export interface BlockRange {
@@ -33,6 +33,8 @@ export interface Classified {
   readonly next?: BlockRange
   /** Stated limit of blocks a range; less than what was asked for, where that is known. */
   readonly maxBlocks?: number
+  /** A contract ended the call: its own answer, and no trouble of the node. */
+  readonly reverted?: true
 }
 
 /** Longer than this is no rate limit any more. */
@@ -44,6 +46,7 @@ const QUOTA_AFTER_MS = 600_000
  */
 export function classify(error: ProviderError): Classified {
   const text = wholeText(error).slice(0, 4000).toLowerCase()
+  if (isRevert(error, text)) return { class: 'BUG', reverted: true }
   const waitMs = statedWait(error.data, text)
   const found = byWording(text, isLogs(error.method)) ?? byStatus(error) ?? byCode(error)
   // A day's quota that is renewed in seconds is a rate limit.
@@ -70,6 +73,19 @@ export function isLogs(method: string | undefined): boolean {
   return method === 'eth_getLogs' || method === 'eth_newFilter' || method === 'eth_getFilterLogs'
 }
 
+/** Whether an error says that there is nothing at a height, for good: a round without a block. */
+export function saysNothing(error: ProviderError): boolean {
+  return NOTHING.test(wholeText(error))
+}
+
+/**
+ * Whether a contract ended the call. Its reason is free text: "rate limit" or "pruned" in it means nothing. Out of gas is
+ * none, since how much there is depends on the node.
+ */
+function isRevert({ code, data }: ProviderError, text: string): boolean {
+  return REVERT.test(text) || (Number(code) === 3 && typeof data === 'string' && /^0x([\da-f]{2})*$/i.test(data))
+}
+
 /** Message and data as one text; Nethermind and Ronin keep the whole text in `data` behind "invalid params". */
 function wholeText(error: ProviderError): string {
   const data = dataText(error.data)
@@ -86,8 +102,6 @@ function dataText(data: unknown): string {
 }
 
 function byWording(text: string, logs: boolean): RpcErrorClass | undefined {
-  // Revert data and reasons are free text of a contract: "rate limit" in it means nothing.
-  if (/^(vm exception.*|execution )?revert(ed)?\b/.test(text)) return 'BUG'
   return WORDINGS.find((wording) => (wording.only === undefined || (wording.only === 'logs') === logs) && wording.text.test(text))?.class
 }
 

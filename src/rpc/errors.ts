@@ -108,14 +108,20 @@ export class RpcClosedError extends PipeError {
 /** One call failed for good. `call` is `method(params)`. */
 export class RpcCallError extends PipeError {
   readonly code = 'RPC_CALL_FAILED'
-  override readonly hint = 'the node refuses this very call: compare its parameters with what the message says'
+  override readonly hint: string
+  /** Whether a contract ended it: its own answer, the same at every node. */
+  readonly reverted: boolean
   constructor(
     readonly call: string,
     readonly endpoint: string,
     readonly text: string,
     readonly attempts: number,
+    /** What the node says, where that can be an answer: the contract reverts, or there is no block and never will be. */
+    said?: 'reverted' | 'nothing',
   ) {
     super(`${call} at ${endpoint}: ${text}${attempts > 1 ? ` (${attempts} attempts)` : ''}`)
+    this.reverted = said === 'reverted'
+    this.hint = hintOf(said)
   }
 }
 
@@ -204,4 +210,10 @@ export class RpcTooLargeError extends PipeError {
   ) {
     super(`${call} at ${endpoint}: the answer is larger than ${maxBytes} bytes`)
   }
+}
+
+function hintOf(said: 'reverted' | 'nothing' | undefined): string {
+  if (said === 'reverted') return 'where a contract may refuse a call, say so in the call: `on_revert: null`'
+  if (said === 'nothing') return 'where heights may have no block, say so beside `blocks`: `over: { blocks: …, may_skip: true }`'
+  return 'the node refuses this very call: compare its parameters with what the message says'
 }

@@ -47,7 +47,7 @@ export function rangeOf(call: RpcCall): BlockRange | undefined {
 
 /** Whether `null` can't be the answer, given that all up to `block` exists. */
 export function mustExist(call: RpcCall, block: bigint): boolean {
-  return MUST_EXIST.has(call.method) && (blockOf(call) ?? block) <= block
+  return call.nullable !== true && MUST_EXIST.has(call.method) && (blockOf(call) ?? block) <= block
 }
 
 function quantity(value: unknown): bigint | undefined {

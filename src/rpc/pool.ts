@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import type { Clock, Random, RpcAnswers, RpcCall, RpcOptions, RpcPool, RunFact } from '../sdk/index.js'
+import type { Clock, Random, RpcAnswers, RpcCall, RpcOptions, RpcPool, RpcTurn, RunFact } from '../sdk/index.js'
 import { at } from '../net/at.js'
 import { Endpoint, type EndpointConfig, type Surroundings } from './endpoint.js'
 import {
@@ -192,6 +192,7 @@ class ChainPool implements ChainRpc {
         if (error) throw error
         return values[0]
       },
+      turns: (options) => this.#turns(queue, options),
       ready: (signal) => this.#ready(queue, signal),
     }
   }
@@ -238,16 +239,37 @@ class ChainPool implements ChainRpc {
     await Promise.all(this.#endpoints.map((endpoint) => endpoint.close()))
   }
 
-  #batch(queue: StepQueue, calls: readonly RpcCall[], { signal, block }: RpcOptions): Promise<RpcAnswers> {
+  async *#turns(queue: StepQueue, { signal, block }: RpcOptions): AsyncIterable<RpcTurn> {
+    const { clock, random, emit, chain } = this.#options
+    const { attempts, waitMs, maxWaitMs } = queue.options
+    for (let round = 0; round < attempts; round++) {
+      const wait = round === 0 ? 0 : random() * Math.min(maxWaitMs, waitMs * 2 ** (round - 1))
+      if (wait > 0) await this.#unlessStopped(clock.sleep(wait, this.#closing.signal), signal)
+      for (const endpoint of this.#endpoints) {
+        this.#mayGoOn(signal)
+        const { name, health, head } = endpoint
+        if (health !== 'up' || (block !== undefined && head !== undefined && head < block)) continue
+        yield {
+          endpoint: name,
+          batch: (calls, options) => this.#batch(queue, calls, options, endpoint),
+          refuse: (calls, message) =>
+            emit({ type: 'retry', from: { chain: chain.name }, endpoint: name, class: 'SERVER', calls, waitMs: 0, message }),
+        }
+      }
+    }
+  }
+
+  #batch(queue: StepQueue, calls: readonly RpcCall[], { signal, block }: RpcOptions, only?: Endpoint): Promise<RpcAnswers> {
     if (calls.length === 0) return Promise.resolve({ values: [], errors: undefined, endpoints: [] })
     return new Promise<RpcAnswers>((resolve, reject) => {
       this.#mayGoOn(signal)
       if (!this.#busy()) this.#answeredAt = this.#options.clock.monotonic()
-      const segment = queue.add(calls, block, (outcome) => {
+      const end = (outcome: RpcAnswers | Error): void => {
         this.#stops.remove(stop)
         if (outcome instanceof Error) reject(outcome)
         else resolve(outcome)
-      })
+      }
+      const segment = queue.add(calls, block, end, only)
       const stop = this.#stops.add(signal, () =>
         this.#guarded(() => {
           queue.reject(segment, signal.reason as Error)

@@ -50,6 +50,8 @@ export class Segment {
     /** The highest block that the answers depend on. */
     readonly block: bigint | undefined,
     end: (outcome: RpcAnswers | Error) => void,
+    /** The one endpoint that may answer; undefined: any. */
+    readonly only?: Endpoint,
   ) {
     this.calls = calls
     this.values = new Array<unknown>(calls.length)

@@ -1,6 +1,6 @@
 import { type PipeError, type Random, type RpcErrorClass, type RunFact } from '../sdk/index.js'
 import { at } from '../net/at.js'
-import { classify, type Classified, isLogs, type ProviderError } from './classify.js'
+import { classify, type Classified, isLogs, type ProviderError, saysNothing } from './classify.js'
 import type { Endpoint } from './endpoint.js'
 import {
   RpcBehindError,
@@ -218,6 +218,10 @@ class Settling {
   /** The endpoint answered a call with an error. */
   failed(i: number, error: ProviderError, known?: Classified): void {
     const call = this.#request.call(i)
+    if (call.nullable === true && saysNothing(error)) {
+      at(this.#request.segments, i).answer(at(this.#request.indexes, i), null, this.#request.endpoint.name)
+      return
+    }
     const range = isLogs(call.method) ? rangeOf(call) : undefined
     const classified = known ?? classify({ ...error, calls: this.#request.segments.length, range })
     this.judge(i, classified.class, this.#request.endpoint.show(error.message), classified)
@@ -240,7 +244,7 @@ class Settling {
       lacks: before?.lacking?.get(endpoint) ?? 0,
       old: block !== undefined && endpoint.head !== undefined && block + NEAR_HEAD <= endpoint.head,
       answers: endpoint.lastSuccess >= sentAt,
-      others: this.#others(before),
+      others: segment.only === undefined && this.#others(before),
       known: endpoints.some((other) => other !== endpoint && other.health !== 'out' && !other.refusals.unsupported.has(call.method)),
     })
     const { counts } = decided
@@ -315,7 +319,7 @@ class Settling {
     const block = blockOf(call) ?? at(segments, i).block
     switch (failure) {
       case 'call':
-        return new RpcCallError(showCall(call), endpoint.name, text, attempts)
+        return new RpcCallError(showCall(call), endpoint.name, text, attempts, classified?.reverted ? 'reverted' : nothingIn(text))
       case 'range':
         return new RpcRangeError(showCall(call), endpoint.name, text, classified?.next, classified?.maxBlocks)
       case 'method':
@@ -329,6 +333,8 @@ class Settling {
     }
   }
 }
+
+const nothingIn = (text: string): 'nothing' | undefined => (saysNothing({ message: text }) ? 'nothing' : undefined)
 
 function countLack(state: CallState, endpoint: Endpoint): number {
   const times = (state.lacking?.get(endpoint) ?? 0) + 1

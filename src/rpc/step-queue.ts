@@ -1,6 +1,7 @@
 import type { PipeError, RpcAnswers, RpcCall } from '../sdk/index.js'
 import { at } from '../net/at.js'
 import { Bag } from './bag.js'
+import type { Endpoint } from './endpoint.js'
 import { type Place, Segment } from './segment.js'
 
 export interface StepQueueOptions {
@@ -87,13 +88,14 @@ export class StepQueue {
       .map(({ segment }) => segment)
   }
 
-  /** Queues calls behind all others. `end` is called once, with all answers or with the reason why there are none. */
-  add(calls: readonly RpcCall[], block: bigint | undefined, end: (outcome: RpcAnswers | Error) => void): Segment {
-    const segment = new Segment(calls, block, (outcome) => {
+  /** Queues calls behind all others. `end` is called once, with all answers or with the reason why there are none. `only`: the one that may answer. */
+  add(calls: readonly RpcCall[], block: bigint | undefined, end: (outcome: RpcAnswers | Error) => void, only?: Endpoint): Segment {
+    const ended = (outcome: RpcAnswers | Error): void => {
       segment.place = undefined
       this.#open.delete(place)
       end(outcome)
-    })
+    }
+    const segment = new Segment(calls, block, ended, only)
     const place: Place = { segment, number: this.#added++, next: 0, again: [], queued: true, behindSince: undefined, index: 0 }
     segment.place = place
     this.#open.add(place)
@@ -198,7 +200,7 @@ export class StepQueue {
 
   #takeFresh(place: Place, taker: Taker, { segments, indexes }: Taken): void {
     const { segment } = place
-    if (taker.takesAny) {
+    if (taker.takesAny && segment.only === undefined) {
       const end = Math.min(segment.calls.length, place.next + taker.most - segments.length)
       for (let index = place.next; index < end; index++) {
         segments.push(segment)

@@ -32,8 +32,9 @@ function hopeful(endpoint: Endpoint): boolean {
 /** Whether this endpoint may get the call, as far as is known of it. */
 function may(endpoint: Endpoint, segment: Segment, index: number): boolean {
   const { refusals } = endpoint
+  if (segment.only !== undefined && segment.only !== endpoint) return false
   const state = segment.states.get(index)
-  if (state?.avoid?.has(endpoint)) return false
+  if (state?.avoid?.has(endpoint) && !segment.only) return false
   if (!refusals.any) return true
   const call = at(segment.calls, index)
   if (refusals.unsupported.has(call.method) || refusals.tooLong(call)) return false

@@ -8,6 +8,13 @@ export interface Wording {
   readonly only?: 'logs' | 'others'
 }
 
+/** A contract ended a call. Geth, Erigon, anvil; Hardhat and Ganache; Nethermind and Parity, which keep it in `data`; Lotus. */
+export const REVERT =
+  /^(vm exception.*|evm error:? )?(execution )?revert(ed)?\b|^vm exception while processing transaction: (invalid opcode|invalid jump)|^vm execution error\.? *(revert|bad (instruction|jump))|^invalid (opcode|jump destination)\b|^stack (under|over)flow\b|^message execution failed.*\brevert/
+
+/** There is no block at a height and never will be: Lotus, Forest, Venus. */
+export const NOTHING = /\bnull (round|tipset)\b|\b(slot|epoch|round|height) (\d+ )?(was|is) (a )?(null|skipped|empty)\b/i
+
 /**
  * What providers and nodes say, by what it means; the first that matches decides. No HTTP status and no code is looked
  * at here: -32602, -32000, -32600, -32603 and -32005 all carry several meanings. Within a class the order is free, the

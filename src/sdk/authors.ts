@@ -28,7 +28,7 @@ export type {
   Wanted,
 } from './step.js'
 export type { HttpClient, HttpReply, HttpRequest } from './http.js'
-export type { RpcAnswers, RpcCall, RpcOptions, RpcPool } from './rpc.js'
+export type { RpcAnswers, RpcCall, RpcOptions, RpcPool, RpcTurn } from './rpc.js'
 export type { ResultColumn, WarehouseReader } from './stores.js'
 export type { Column, ColumnType, Json, Param, Row, Statement, Table, Value } from './values.js'
 

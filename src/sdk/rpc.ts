@@ -3,6 +3,11 @@ import type { PipeError } from './errors.js'
 export interface RpcCall {
   readonly method: string
   readonly params: readonly unknown[]
+  /**
+   * `null` is an answer, also for what must exist otherwise, and so is an error that says that there is nothing
+   * ("requested epoch was a null round"): it is given as `null`.
+   */
+  readonly nullable?: boolean | undefined
 }
 
 /** Answers of one `batch`, by the index of the call. */
@@ -39,6 +44,22 @@ export interface RpcPool {
   batch(calls: readonly RpcCall[], options: RpcOptions): Promise<RpcAnswers>
   /** One call. @throws {PipeError} */
   request(method: string, params: readonly unknown[], options: RpcOptions): Promise<unknown>
+  /**
+   * The endpoints that answer, one after the other, each to be asked by itself; after a wait all of them again, until each
+   * had as many turns as the step's `attempts`. For answers that must agree and do not: what one node says of a block can
+   * be compared, what several say was mixed.
+   */
+  turns(options: RpcOptions): AsyncIterable<RpcTurn>
   /** Resolves when the pool has room for more calls. A step awaits it before each `batch`, so that memory stays bounded. */
   ready(signal: AbortSignal): Promise<void>
+}
+
+/** One endpoint of a pool by itself. */
+export interface RpcTurn {
+  /** Its host. */
+  readonly endpoint: string
+  /** Like `batch` of the pool, but this endpoint answers all of it. What it can't answer has an error, and nobody else is asked. */
+  batch(calls: readonly RpcCall[], options: RpcOptions): Promise<RpcAnswers>
+  /** Tells people that its answers to so many calls were refused, and why. */
+  refuse(calls: number, why: string): void
 }

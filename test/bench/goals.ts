@@ -260,6 +260,7 @@ function inDuckdb(work: (warehouse: Warehouse) => Promise<void>, prepare = (ware
 const unused: RpcPool = {
   batch: () => Promise.reject(new Error('asks nothing')),
   request: () => Promise.reject(new Error('asks nothing')),
+  turns: () => [] as never,
   ready: () => Promise.resolve(),
 }
 

@@ -150,7 +150,7 @@ steps:
     given: {},
     select: undefined,
     limit: undefined,
-    rpc: () => ({ batch: noChain, request: noChain, ready: () => Promise.resolve() }),
+    rpc: () => ({ batch: noChain, request: noChain, turns: noChain as never, ready: () => Promise.resolve() }),
     http: () => source,
     redact: (text) => text,
     onCheck: () => undefined,

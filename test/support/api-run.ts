@@ -110,7 +110,7 @@ export async function runAt(pipeline: Pipeline, warehouse: Warehouse, { now, die
       given: {},
       select: undefined,
       limit,
-      rpc: () => ({ batch: never, request: never, ready: () => Promise.resolve() }),
+      rpc: () => ({ batch: never, request: never, turns: never as never, ready: () => Promise.resolve() }),
       http: (step) => sources.client(step),
       redact: createRedactor(pipeline.secrets),
       onCheck: () => undefined,

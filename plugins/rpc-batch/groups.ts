@@ -1,0 +1,85 @@
+import type { Row, RunContext } from '../../src/sdk/authors.js'
+import type { Config } from './config.js'
+
+/** Items of one batch. Fixed, so that batches of a unit are the same in every run. */
+const GROUP = 200
+
+/** Puts the fields of an item into a record. */
+export type Fill = (i: number, record: Record<string, unknown>) => void
+
+/**
+ * Items that are asked for together. It makes their fields and does not hold them: the loop that gives the groups keeps
+ * the last one until there is room for the next.
+ */
+export interface Group {
+  readonly size: number
+  readonly fields: () => Fill
+  /** Names an item in errors and quarantine. */
+  key(i: number): string
+  readonly covers: readonly [bigint, bigint] | undefined
+}
+
+/** The items of a unit, in the order of its piece. */
+export async function* groups(ctx: RunContext<Config, never>): AsyncIterable<Group> {
+  const { piece } = ctx.unit
+  if (piece.kind === 'stretch') {
+    const size = BigInt(GROUP)
+    const newest = piece.order === 'newest-first'
+    for (let first = newest ? piece.to : piece.from; newest ? first >= piece.from : first <= piece.to; first += newest ? -size : size) {
+      const edge = newest ? first - size + 1n : first + size - 1n
+      const last = newest ? larger(edge, piece.from) : smaller(edge, piece.to)
+      const key = (i: number) => String(newest ? first - BigInt(i) : first + BigInt(i))
+      const [from, to] = newest ? [last, first] : [first, last]
+      yield { size: Number(to - from) + 1, fields: () => numbered(first, last), key, covers: [from, to] }
+    }
+    return
+  }
+  for await (const page of ctx.input()) {
+    const integers = piece.kind === 'rows' && piece.keys !== undefined
+    let edge = integers ? (piece.order === 'newest-first' ? piece.keys[1] : piece.keys[0]) : 0n
+    for (let from = 0; from < page.rows.length; from += GROUP) {
+      const size = Math.min(GROUP, page.rows.length - from)
+      const fields = (): Fill => (i, record) => {
+        const row = page.rows[from + i] as Row
+        for (const name in row) record[name] = row[name]
+      }
+      const key = (i: number) => page.keys[from + i] ?? ''
+      if (!integers) {
+        yield { size, fields, key, covers: undefined }
+        continue
+      }
+      // The last one also covers the numbers behind it, which the query does not have.
+      const end = piece.order === 'newest-first' ? piece.keys[0] : piece.keys[1]
+      const last = from + GROUP >= page.rows.length ? end : BigInt(key(GROUP - 1))
+      yield { size, fields, key, covers: piece.order === 'newest-first' ? [last, edge] : [edge, last] }
+      edge = piece.order === 'newest-first' ? last - 1n : last + 1n
+    }
+  }
+}
+
+const smaller = (a: bigint, b: bigint) => (a < b ? a : b)
+const larger = (a: bigint, b: bigint) => (a > b ? a : b)
+
+/** An item for each number from `first` to `last`, whichever is larger. */
+function numbered(first: bigint, last: bigint): Fill {
+  const numbers: bigint[] = []
+  const step = first <= last ? 1n : -1n
+  for (let number = first; number !== last + step; number += step) numbers.push(number)
+  return (i, record) => {
+    record.number = numbers[i]
+  }
+}
+
+/** Some items of a group, as a group. */
+export function partOf(group: Group, items: readonly number[]): Group {
+  const place = (i: number): number => items[i] as number
+  return {
+    size: items.length,
+    fields: () => {
+      const fill = group.fields()
+      return (i, record) => fill(place(i), record)
+    },
+    key: (i) => group.key(place(i)),
+    covers: undefined,
+  }
+}

@@ -1,0 +1,132 @@
+import type { Json, RpcAnswers, RpcCall } from '../../src/sdk/authors.js'
+import { contradiction } from './agree.js'
+import { type ForkedAnswerError as Forked, ForkedAnswerError, GapUnprovedError } from './refused.js'
+
+/** A block, as far as it says where it hangs. */
+interface Link {
+  readonly number: bigint
+  readonly hash: string | undefined
+  readonly parentHash: string | undefined
+}
+
+/** What was found at a height: a block, nothing (the node says that there is none), or nobody knows. */
+export type Found = Readonly<Record<string, unknown>> | 'none' | undefined
+
+export interface LinksOptions {
+  readonly from: bigint
+  readonly to: bigint
+  readonly found: (number: bigint) => Found
+  /** The call for the header of a height. */
+  readonly header: (number: bigint) => RpcCall
+  readonly ask: (calls: readonly RpcCall[]) => Promise<RpcAnswers>
+  readonly head: () => Promise<bigint>
+}
+
+export interface Links {
+  /** Two blocks that do not follow each other. */
+  readonly forked: Forked | undefined
+  /** Heights that nothing proves to be without a block. */
+  readonly unproved: ReadonlyMap<bigint, GapUnprovedError>
+  /** Gaps that are proved, for the ledger. */
+  readonly gaps: Json[]
+  /** Hash before the first height, and of the last block. */
+  readonly parentHash: string | undefined
+  readonly lastHash: string | undefined
+}
+
+/** How far a gap is followed beyond what was asked for. */
+const FAR = 10_000n
+
+/**
+ * Whether the blocks of a stretch follow each other. A height without a block is proved by the next block, which goes on
+ * from the last one before the gap; where the gap reaches the end of the stretch, blocks beyond it are asked for.
+ */
+export async function linksOf(options: LinksOptions): Promise<Links> {
+  const { from, to, found } = options
+  const unproved = new Map<bigint, GapUnprovedError>()
+  const gaps: Json[] = []
+  let forked: Forked | undefined
+  let before: Link | undefined
+  let begin: { readonly hash: string | undefined } | undefined
+  let gap: bigint | undefined
+  /** Closes the gap that ends below `next`. Returns the block before it, when it is proved. */
+  const close = async (last: bigint, next: Link | undefined): Promise<Link | undefined> => {
+    const first = gap as bigint
+    gap = undefined
+    const heights = first === last ? String(first) : `${first}-${last}`
+    const lower = first === from ? await lookDown(first - 1n, options) : before
+    const proved = lower?.hash !== undefined && lower.hash === next?.parentHash
+    if (proved) gaps.push({ no_block: heights, parent_hash: lower.hash, next: String(next?.number) })
+    else {
+      const error = new GapUnprovedError(heights, whyUnproved(lower, next))
+      for (let number = first; number <= last; number++) unproved.set(number, error)
+    }
+    return proved ? lower : undefined
+  }
+  for (let number = from; number <= to; number++) {
+    const here = found(number)
+    if (here === 'none') {
+      gap ??= number
+      continue
+    }
+    const link = here && linkOf(number, here)
+    if (gap !== undefined) {
+      const lower = await close(number - 1n, link)
+      begin ??= { hash: lower?.hash }
+    } else if (link && before && link.parentHash !== undefined && before.hash !== undefined && link.parentHash !== before.hash) {
+      forked ??= new ForkedAnswerError(`blocks ${before.number} and ${number} are of different forks`)
+    }
+    begin ??= { hash: link?.parentHash }
+    before = link
+  }
+  if (gap !== undefined) {
+    const whole = gap === from
+    const lower = await close(to, await lookUp(to + 1n, options))
+    if (whole) begin = { hash: lower?.hash }
+    before = lower
+  }
+  return { forked, unproved, gaps, parentHash: begin?.hash, lastHash: before?.hash }
+}
+
+function whyUnproved(lower: Link | undefined, next: Link | undefined): string {
+  if (!lower) return 'the block before is not known'
+  if (!next) return 'no later block proves it'
+  return `block ${next.number} goes on from ${next.parentHash ?? 'nothing'}, not from block ${lower.number} (${lower.hash ?? 'without a hash'})`
+}
+
+async function lookUp(start: bigint, options: LinksOptions): Promise<Link | undefined> {
+  const head = await options.head()
+  const limit = start + FAR < head ? start + FAR : head
+  return look((i) => start + i, limit - start + 1n, options)
+}
+
+async function lookDown(start: bigint, options: LinksOptions): Promise<Link | undefined> {
+  const limit = start < FAR ? start + 1n : FAR
+  return look((i) => start - i, limit, options)
+}
+
+/** The first block of so many heights, asked for in growing numbers. */
+async function look(at: (i: bigint) => bigint, many: bigint, { header, ask }: LinksOptions): Promise<Link | undefined> {
+  let size = 1n
+  for (let i = 0n; i < many; size = size < 64n ? size * 2n : size) {
+    const numbers = Array.from({ length: Number(size < many - i ? size : many - i) }, (_, n) => at(i + BigInt(n)))
+    const calls = numbers.map((number) => ({ ...header(number), nullable: true }))
+    const { values, errors } = await ask(calls)
+    for (const [n, number] of numbers.entries()) {
+      const value = values[n]
+      if (errors?.has(n)) return undefined
+      if (value === null || value === undefined) continue
+      const call = calls[n] as RpcCall
+      return contradiction([{ name: 'block', call, value }]) === undefined
+        ? linkOf(number, value as Exclude<Found, 'none' | undefined>)
+        : undefined
+    }
+    i += BigInt(numbers.length)
+  }
+  return undefined
+}
+
+function linkOf(number: bigint, { hash, parentHash }: Exclude<Found, 'none' | undefined>): Link {
+  const text = (value: unknown) => (typeof value === 'string' ? value.toLowerCase() : undefined)
+  return { number, hash: text(hash), parentHash: text(parentHash) }
+}

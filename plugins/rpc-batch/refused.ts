@@ -1,0 +1,47 @@
+import { PipeError } from '../../src/sdk/authors.js'
+
+/** Answers contradict each other or what was asked, at every endpoint. Nothing of the block or row was stored. */
+export class BlockInconsistentError extends PipeError {
+  readonly code = 'BLOCK_INCONSISTENT'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  override readonly hint = 'no endpoint gave answers that agree: add another one to `rpc`, or run again later; what is done stays done'
+  constructor(where: string, problem: string) {
+    super(`${where}: ${problem}`)
+  }
+}
+
+/** Every endpoint answers `null`, and nothing says that this can be the answer. */
+export class NullAnswerError extends PipeError {
+  readonly code = 'ANSWER_NULL'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  override readonly hint =
+    'the node lags or has pruned this: add an endpoint to `rpc`; where `null` is an answer, say so in the call: `on_null: null` or `skip`'
+  constructor(where: string, problem: string) {
+    super(`${where}: ${problem}`)
+  }
+}
+
+/** A node answered with blocks that do not follow each other. */
+export class ForkedAnswerError extends PipeError {
+  readonly code = 'RPC_FORKED'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  override readonly hint = 'the chain was reorganized or endpoints differ, and none gave blocks that follow each other; run again'
+  constructor(problem: string) {
+    super(problem)
+  }
+}
+
+/** The node says that there is no block, and no later block proves it by its `parentHash`. */
+export class GapUnprovedError extends PipeError {
+  readonly code = 'GAP_UNPROVED'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  override readonly hint =
+    'a later block must go on from the last one before the gap: add an endpoint to `rpc`, or run again when there are later blocks'
+  constructor(heights: string, problem: string) {
+    super(`no block at ${heights}, and ${problem}`)
+  }
+}
