@@ -53,6 +53,7 @@ describe('answers that agree', () => {
     ['logs of a filter of topics', [receipts(both), logs([log(2)], { blockHash: hash(5), topics: [[hash(2, 'c'), hash(9, 'c')]] })]],
     ['hashes in capitals', [header({ hash: hash(5).replace('0xb', '0xB') }), receipts(both)]],
     ['receipts that say little', [header(), receipts([{ gasUsed: '0x1' }, { gasUsed: '0x1' }])]],
+    ['receipts that a block does not list, whose list nothing takes', [{ ...header({ transactions: [] }), listed: false }, receipts(both)]],
     ['nothing of a block without transactions', [header({ transactions: [], logsBloom: bloom('0') }), receipts([]), logs([])]],
     [
       'indexes of logs that begin in each transaction, as a few chains count',
@@ -88,6 +89,7 @@ describe('answers that contradict each other, or what was asked, are told', () =
     ['receipts has 1 for 2 transactions', [header(), receipts([receipt(0)])]],
     ['receipts has 0 for 2 transactions', [header(), receipts([])]],
     ['receipts has 2 for 0 transactions', [header({ transactions: [] }), receipts(both)]],
+    ['receipts has 1 for 2 transactions', [{ ...header(), listed: false }, receipts([receipt(0)])]],
     ['receipts has 2, and the block has no list of transactions', [header({ transactions: null }), receipts(both)]],
     ['receipts is no list', [header(), receipts({})]],
     ['receipts: receipt 1 is null', [header(), receipts([receipt(0), null])]],

@@ -300,12 +300,17 @@ async function createReader(ctx: RunContext<Config, never>) {
     }
   }
 
+  const taken = JSON.stringify([rowsConfig, config.calls])
+
   /** The comparable calls of an item that were answered so far. */
   const toldOf = (reading: Reading, i: number): Told[] => {
     const record = reading.record(i)
     return compared.flatMap((call) => {
       const value = record[call.name]
-      return value === undefined ? [] : [{ name: call.name, call: call.build(record, { block: undefined }), value }]
+      if (value === undefined) return []
+      return [
+        { name: call.name, call: call.build(record, { block: undefined }), value, listed: taken.includes(`${call.name}.transactions`) },
+      ]
     })
   }
 
