@@ -29,6 +29,7 @@ steps:
       row: { id: id, time: time, sender: sender, fee: fee }
 `,
 
+  rereads: true,
   names: namesOf,
   check: checkConfig,
   outputs: outputsOf,

@@ -60,6 +60,7 @@ function readTable(name: string, field: Field, problems: Problems, indexName: Re
     range: readRange(fieldOf(field, 'range'), key, byName, problems, unknown),
     indexes,
     retention: readRetention(fieldOf(field, 'retention'), byName, problems, unknown),
+    onConflict: textOf(fieldOf(field, 'on_conflict')) === 'last' ? 'last' : undefined,
   }
 }
 

@@ -37,6 +37,10 @@ export interface Committed {
   readonly doubles: number
   /** Of a write with queries: its rows by table, those that the queries gave included. */
   readonly rows: RowCounts
+  /** Of its rows, those that the table had before or that were left out, by table: they make it no longer. */
+  readonly there: RowCounts
+  /** Of these, those that took the place of a different row. */
+  readonly overwritten: RowCounts
   /** Texts in which NUL or half a character became U+FFFD. */
   readonly replaced: number
 }
@@ -170,15 +174,11 @@ export class Committer {
 
   async #commit(group: readonly Queued[]): Promise<void> {
     const { warehouse, clock, emit, heartbeat } = this.#options
-    const live = group.filter((queued) => {
-      if (queued.session.broken) queued.reject(new Error('an earlier write of this unit failed'))
-      return !queued.session.broken
-    })
+    const { live, resolved } = this.#resolved(group)
     const [first] = live
     if (!first) return
     const started = clock.monotonic()
     try {
-      const resolved = this.#doubles.resolve(live.map(({ write }) => write))
       const { writes, left } = counted(live, resolved)
       const worker = heartbeat?.due(first.write)
       const outcomes = await warehouse.commit(writes, worker)
@@ -197,10 +197,13 @@ export class Committer {
         const written = outcome?.written === true
         if (!written) queued.session.broken = true
         queued.session.doubles = left.get(queued.session) ?? queued.session.doubles
+        const { dropped = {}, overwritten = {} } = resolved[i] ?? {}
         queued.resolve({
           written,
-          doubles: total(resolved[i]?.dropped ?? {}),
+          doubles: total(dropped),
           rows: made[i] ?? {},
+          there: sumOf(dropped, written ? (outcome.there ?? {}) : {}),
+          overwritten: sumOf(overwritten, written ? (outcome.overwritten ?? {}) : {}),
           replaced: written ? (outcome.replaced ?? 0) : 0,
         })
       })
@@ -216,6 +219,26 @@ export class Committer {
       const half = live.length >> 1
       await this.#commit(live.slice(0, half))
       await this.#commit(live.slice(half))
+    }
+  }
+
+  /** Those of a group that may be written, each key once. The others are rejected, and with each what its attempt wrote after it. */
+  #resolved(group: readonly Queued[]): { readonly live: readonly Queued[]; readonly resolved: readonly WithoutDoubles[] } {
+    const out = new Set(group.filter(({ session }) => session.broken))
+    for (;;) {
+      const live = group.filter((queued) => !out.has(queued))
+      const resolved = this.#doubles.resolve(live.map(({ write }) => write))
+      const refused = resolved.findIndex((each) => each.refused !== undefined)
+      const queued = live[refused]
+      if (!queued) {
+        for (const { session, reject } of out) {
+          session.broken = true
+          reject(new Error('an earlier write of this unit failed'))
+        }
+        return { live, resolved }
+      }
+      queued.reject(resolved[refused]?.refused)
+      for (const after of live.slice(refused)) if (after.session === queued.session) out.add(after)
     }
   }
 }

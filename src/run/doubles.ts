@@ -1,7 +1,17 @@
+import {
+  coercer,
+  type Column,
+  differences,
+  KeyConflictError,
+  type LedgerChange,
+  type Output,
+  type Row,
+  rowName,
+  type Table,
+  type UnitWrite,
+  type Value,
+} from '../sdk/index.js'
 import { Runs } from './runs.js'
-import { coercer, type LedgerChange, type Output, type Row, type Table, type UnitWrite, type Value } from '../sdk/index.js'
-
-const NONE: ReadonlySet<number> = new Set()
 
 /** Numbers of rows by table. */
 export type RowCounts = Readonly<Record<string, number>>
@@ -11,7 +21,28 @@ export interface WithoutDoubles {
   readonly write: UnitWrite
   /** Rows whose key came again later in the same commit. */
   readonly dropped: RowCounts
+  /** Of these, those whose later row is another one. */
+  readonly overwritten: RowCounts
+  /** Why nothing of it may be written: one of its rows has the key of a different one that is no earlier reading of the same thing. */
+  readonly refused?: KeyConflictError
 }
+
+/** A row by its place among those of a commit. */
+interface Found {
+  readonly number: number
+  readonly row: Row
+  readonly output: Output
+  readonly write: UnitWrite
+}
+
+/** What a look at the keys of a commit found. */
+interface Looked {
+  /** By number, the rows whose key comes again. True: with a different row. */
+  readonly earlier: ReadonlyMap<number, boolean>
+  readonly refused: ReadonlyMap<UnitWrite, KeyConflictError>
+}
+
+const NOTHING: Looked = { earlier: new Map(), refused: new Map() }
 
 /** Finds rows that have the same key, in the tables of one pipeline. */
 export class Doubles {
@@ -22,19 +53,28 @@ export class Doubles {
     this.#tables = tables
   }
 
-  /** The writes of one commit with each key once: the later row is kept, on every warehouse. */
+  /**
+   * The writes of one commit with each key once: the later row is kept, on every warehouse. A write with a row that may not take
+   * the place of an earlier one is refused, and counts as if it had not come.
+   */
   resolve(writes: readonly UnitWrite[]): readonly WithoutDoubles[] {
-    const earlier = this.#distinct(writes) ? NONE : this.#earlier(writes)
-    if (earlier.size === 0) return writes.map((write) => ({ write, dropped: {} }))
+    const { earlier, refused } = this.#distinct(writes) ? NOTHING : this.#look(writes)
     let number = 0
     return writes.map((write) => {
       const dropped: Record<string, number> = {}
+      const overwritten: Record<string, number> = {}
       const rows = write.rows.map(({ output, rows: all }) => {
-        const kept = all.filter(() => !earlier.has(number++))
-        if (kept.length < all.length) dropped[output.table] = (dropped[output.table] ?? 0) + all.length - kept.length
+        const kept = all.filter(() => {
+          const again = earlier.get(number++)
+          if (again === undefined) return true
+          dropped[output.table] = (dropped[output.table] ?? 0) + 1
+          if (again) overwritten[output.table] = (overwritten[output.table] ?? 0) + 1
+          return false
+        })
         return { output, rows: kept }
       })
-      return { write: { ...write, rows }, dropped }
+      const unchanged = Object.keys(dropped).length === 0
+      return { write: unchanged ? write : { ...write, rows }, dropped, overwritten, refused: refused.get(write) }
     })
   }
 
@@ -53,26 +93,51 @@ export class Doubles {
     return [...tables.values()].every((runs) => runs.apart())
   }
 
-  /** The rows, counted through all writes, whose key comes again. */
-  #earlier(writes: readonly UnitWrite[]): ReadonlySet<number> {
-    const last = new Map<string, Map<unknown, number>>()
-    const earlier = new Set<number>()
-    let number = 0
-    for (const { rows: parts } of writes) {
-      for (const { output, rows } of parts) {
-        const keyOf = this.#keyOf(output)
-        let known = last.get(output.table)
-        if (!known) last.set(output.table, (known = new Map()))
-        for (const row of rows) {
-          const key = keyOf(row)
-          const before = key === undefined ? undefined : known.get(key)
-          if (before !== undefined) earlier.add(before)
-          if (key !== undefined) known.set(key, number)
-          number++
+  /** Looks at all rows. Once more without each write that is refused. */
+  #look(writes: readonly UnitWrite[]): Looked {
+    const refused = new Map<UnitWrite, KeyConflictError>()
+    for (;;) {
+      const last = new Map<string, Map<unknown, Found>>()
+      const earlier = new Map<number, boolean>()
+      let number = 0
+      const before = refused.size
+      for (const write of writes) {
+        const error = this.#lookAt(write, number, { last, earlier, skip: refused.has(write) })
+        if (error) refused.set(write, error)
+        number += write.rows.reduce((sum, { rows }) => sum + rows.length, 0)
+      }
+      if (refused.size === before) return { earlier, refused }
+    }
+  }
+
+  #lookAt(
+    write: UnitWrite,
+    from: number,
+    { last, earlier, skip }: { readonly last: Map<string, Map<unknown, Found>>; readonly earlier: Map<number, boolean>; readonly skip: boolean },
+  ): KeyConflictError | undefined {
+    if (skip) return undefined
+    let number = from
+    for (const { output, rows } of write.rows) {
+      const keyOf = this.#keyOf(output)
+      const table = this.#tables.get(output.table)
+      let known = last.get(output.table)
+      if (!known) last.set(output.table, (known = new Map()))
+      for (const row of rows) {
+        const key = keyOf(row)
+        const before = key === undefined ? undefined : known.get(key)
+        const found = { number, row, output, write }
+        if (before !== undefined) {
+          const problem = table && difference(table, before, found)
+          const newer = write.rereads === true && before.write !== write
+          if (problem !== undefined && !newer && table?.onConflict !== 'last')
+            return new KeyConflictError(rowName(output.table, table?.key ?? [])(whole(row, output)), `${problem} (${origin(before, found)})`)
+          earlier.set(before.number, problem !== undefined)
         }
+        if (key !== undefined) known.set(key, found)
+        number++
       }
     }
-    return earlier
+    return undefined
   }
 
   #keyOf(output: Output): (row: Row) => unknown {
@@ -82,11 +147,47 @@ export class Doubles {
   }
 }
 
+/** In what two rows of one key differ, or undefined when they are equal. What SQL computes is equal where the rest is. */
+function difference(table: Table, one: Found, other: Found): string | undefined {
+  const [a, b] = [one, other].map(({ row, output }) => {
+    const all = whole(row, output)
+    return Object.fromEntries(table.columns.map((column) => [column.name, exactly(column, all[column.name])]))
+  })
+  const problem = a && b ? differences(table, a, b) : ''
+  if (problem !== '') return problem
+  const [computes, too] = [one.output, other.output].map(({ compute }) => JSON.stringify(compute))
+  return computes === too ? undefined : 'two outputs of the step compute it in different ways'
+}
+
+/** A row with the constants of its output. */
+const whole = (row: Row, { constants }: Output): Row => ({ ...row, ...constants })
+
+/** A value as its column has it; one that does not fit as it is: the warehouse refuses it with the name of its row. */
+function exactly(column: Column, value: unknown): Value {
+  try {
+    return coercer({ ...column, nullable: true })(value)
+  } catch {
+    return String(value)
+  }
+}
+
+function origin(before: Found, found: Found): string {
+  return before.write.unit === found.write.unit ? `both of unit ${found.write.unit}` : `of unit ${before.write.unit} and of unit ${found.write.unit}`
+}
+
 /** Gives a value that is equal for rows of equal key, or undefined when the key is computed by SQL. */
 function createKeyOf(output: Output, table: Table | undefined): (row: Row) => unknown {
   const columns = (table?.key ?? []).map((name) => {
     const column = table?.columns.find((candidate) => candidate.name === name)
-    const exact = column ? coercer({ ...column, nullable: true }) : (value: unknown) => value as Value
+    const coerce = column ? coercer({ ...column, nullable: true }) : (value: unknown) => value as Value
+    // The warehouse refuses a value that does not fit with the name of its row; here it makes the key one that no other row has.
+    const exact = (value: unknown): Value | undefined => {
+      try {
+        return coerce(value)
+      } catch {
+        return undefined
+      }
+    }
     const constant = output.constants[name]
     if (constant !== undefined) return () => constant
     return (row: Row) => (row[name] === undefined ? undefined : exact(row[name]))

@@ -82,6 +82,8 @@ export class Progress {
   readonly #clearing: Clearing
   #state: State
   #committed: State
+  /** Its rows may be there from an earlier attempt that did not say how far it came. */
+  #again = false
   quarantinedKeys = 0
   /** Rows that its commits left out so far; the next attempt at the unit adds to them. */
   doubles: Pick<Session, 'doubles'> = {}
@@ -107,6 +109,7 @@ export class Progress {
       evidence: kept?.evidence,
     }
     this.#committed = this.#state
+    this.#again = mayRepeat(this.#state)
   }
 
   get cursor(): Json | undefined {
@@ -116,6 +119,7 @@ export class Progress {
   /** Back to what is committed, for another attempt. */
   rewind(): void {
     this.#state = this.#committed
+    this.#again = mayRepeat(this.#state)
   }
 
   /** Takes note of a commit. `rows`: how many rows of each table it wrote, which of a query only the warehouse knows. */
@@ -300,13 +304,15 @@ export class Progress {
 
   /** Every field is there in each write: one is made for every batch, and what reads them is fast when all are alike. */
   #write(ledger: LedgerChange, more: Partial<UnitWrite> = {}): UnitWrite {
-    const { ledgerStep, unit, opened, services, join } = this.#task
+    const { ledgerStep, unit, opened, services, join, plan } = this.#task
     return {
       step: ledgerStep,
       unit: unit.key,
       epoch: opened.epoch,
       deletes: more.deletes ?? [],
       rows: more.rows ?? [],
+      owner: this.#again ? undefined : this.#task.owner,
+      rereads: plan.step.definition.rereads,
       sql: more.sql ?? [],
       selects: more.selects,
       clearsTouched: more.clearsTouched,
@@ -369,6 +375,9 @@ export class Progress {
     return subtract(intersect([wanted.domain], [days]), [[from, to]]).length > 0
   }
 }
+
+/** Whether a step that begins here may bring rows that are in the table already. */
+const mayRepeat = ({ rows, reading, cursor }: State): boolean => Object.keys(rows).length > 0 && !reading.stated && cursor === undefined
 
 /** The stretch that a unit is, where it lies on an axis. */
 function stretchOf({ unit }: UnitTask): Interval | undefined {

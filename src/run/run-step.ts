@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { formatInstant, type InputPage, PipeError } from '../sdk/index.js'
+import { ownerRule } from '../ledger/owner.js'
 import type { Step } from '../pipeline/pipeline.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
 import type { PlannedUnit, StepPlan } from '../plan/plan.js'
@@ -143,6 +144,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
   const rpc = services.rpc(step, plan.config)
   const source = services.source(plan)
   const join = joinRule(services, plan)
+  const owner = readsOnce(plan) ? ownerRule(plan.axis, services.pipeline.tables) : undefined
   const context = services.stepContext(plan)
   const named = ledgerStep(services, plan)
   const outages = new OutageGuard()
@@ -163,6 +165,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
       context,
       ledgerStep: named,
       join,
+      owner,
       budget,
       room: ROWS_WAITING / Math.min(width, plan.units.length),
       signal,
@@ -209,6 +212,12 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
   for (const result of workers) if (result.status === 'rejected') throw result.reason
   if (failure) throw failure.error
   return done
+}
+
+/** Whether each thing is read once under a definition, so that a row of it is never a newer one of the same thing. */
+function readsOnce({ step, wanted }: StepPlan): boolean {
+  if (step.definition.rereads || wanted.kind === 'rows') return false
+  return wanted.kind === 'stretches' ? wanted.due === 'uncovered' : wanted.due === 'once'
 }
 
 /** Stops a step when ten units in a row failed: the next thousand would meet the same outage. */

@@ -88,6 +88,8 @@ export interface UnitTask {
   readonly ledgerStep: LedgerStep
   /** How the rows of done units are joined. */
   readonly join: UnitWrite['join']
+  /** Whose rows those of its writes may not replace; undefined where they replace what has their key. */
+  readonly owner: UnitWrite['owner']
   /** What its step may still ask in this run. */
   readonly budget: Budget
   /** Rows that may wait for their commit before the step is asked for more. */

@@ -1,5 +1,6 @@
 import { type UnitWrite, UnitTakenError } from '../sdk/index.js'
 import type { Session } from './committer.js'
+import type { RowCounts } from './doubles.js'
 import type { Progress, ProgressWrite } from './progress.js'
 import type { UnitTask } from './services.js'
 
@@ -63,12 +64,12 @@ export class UnitWrites {
   async #commit(progress: ProgressWrite, of: number | undefined): Promise<void> {
     const { services, plan, unit } = this.#task
     const { write, pieces, counts, time } = progress
-    const { written, doubles, replaced, rows: made } = await services.committer.push(write, this.#session)
+    const { written, doubles, replaced, rows: made, there, overwritten } = await services.committer.push(write, this.#session)
     if (!written) throw new UnitTakenError(unit.key)
     this.#progress.committed(progress, made, this.#session)
     const step = plan.step.id
-    const rows = write.selects ? { ...progress.rows, ...made } : progress.rows
-    services.emit({ type: 'batch:committed', step, unit: unit.key, pieces, of, rows, doubles, counts, time })
+    const rows = less(write.selects ? { ...progress.rows, ...made } : progress.rows, there)
+    services.emit({ type: 'batch:committed', step, unit: unit.key, pieces, of, rows, doubles, counts: withOverwritten(counts, overwritten), time })
     if (replaced > 0)
       services.emit({
         type: 'warning',
@@ -87,4 +88,14 @@ export async function writeOnce({ services }: UnitTask, write: UnitWrite, { doub
   } finally {
     producer.leave()
   }
+}
+
+/** Rows by table that a write made more: without those that the table had before. */
+const less = (rows: RowCounts, there: RowCounts): RowCounts =>
+  Object.fromEntries(Object.entries(rows).map(([table, n]) => [table, Math.max(0, n - (there[table] ?? 0))]))
+
+/** What people should know of a batch, with the rows that took the place of different ones. */
+function withOverwritten(counts: RowCounts | undefined, overwritten: RowCounts): RowCounts | undefined {
+  const told = Object.entries(overwritten).map(([table, n]): [string, number] => [`replaced in ${table} by a different row of its key`, n])
+  return told.length === 0 ? counts : { ...counts, ...Object.fromEntries(told) }
 }

@@ -47,6 +47,24 @@ export class ValueError extends PipeError {
   }
 }
 
+/**
+ * Two different rows have one key. The row that the table has, or that was given first, stays; of the unit that brings the other
+ * one nothing of this commit was written.
+ */
+export class KeyConflictError extends PipeError {
+  readonly code = 'KEY_CONFLICT'
+  override readonly hint =
+    'add to `key` of the table the columns that tell such rows apart; where the row that is read last shall stay, write `on_conflict: last` into the table'
+  constructor(
+    /** The row as messages name it: table and key. */
+    readonly row: string,
+    /** In what the two differ, and where each of them comes from. */
+    readonly problem: string,
+  ) {
+    super(`${row}: two different rows have this key: ${problem}`)
+  }
+}
+
 /** A step did not do what its unit asked for. The unit is not done. */
 export class UnitIncompleteError extends PipeError {
   readonly code = 'UNIT_INCOMPLETE'

@@ -1,5 +1,6 @@
 export { Type, type Static, type TSchema } from '@sinclair/typebox'
 export * from './errors.js'
+export * from './row-name.js'
 export * from './values.js'
 export * from './axis.js'
 export * from './calendar.js'

@@ -311,6 +311,12 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
    * after its needs, and never done. It wants a `task` that is due `always`.
    */
   readonly closes?: true
+  /**
+   * What it reads is another when it is read again, as pages of a list are: of two different rows of one key in two batches, the
+   * later is a newer reading of the same row and replaces it. Left out, each thing is read once, and two such rows are an error.
+   * In one batch they always are.
+   */
+  readonly rereads?: true
   /** How many units of one such step may be open at once. Default 4. */
   readonly units?: number
   /** What `parallel` in the file bounds: units (days, statements; the default) or requests in flight, which `lane` gets. */

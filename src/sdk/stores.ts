@@ -1,4 +1,4 @@
-import type { ColumnType, Json, Row, Statement, Table } from './values.js'
+import type { ColumnType, Json, Row, Statement, Table, Value } from './values.js'
 import type { Output } from './step.js'
 
 /** A column of a query's result. `approximate` is true for float types, whose values may be rounded. */
@@ -157,6 +157,9 @@ export interface SelectWrite {
   readonly timeoutMs?: number
 }
 
+/** `place`: what the row has in the column that holds its place (`Output.range`, or the table's); undefined where there is none. */
+export type OwnerOf = (output: Output, place: Value | undefined, ledger: readonly LedgerRow[]) => string | undefined
+
 /** One batch of one unit with the checkpoint after it. */
 export interface UnitWrite {
   readonly step: LedgerStep
@@ -165,6 +168,14 @@ export interface UnitWrite {
   /** Deleted first: what a redone unit wrote before. */
   readonly deletes: readonly (OwnRows | Stretch)[]
   readonly rows: readonly { readonly output: Output; readonly rows: readonly Row[] }[]
+  /**
+   * Whose a row of the table is that a different one of this write would replace: the unit that is done with its place, of all
+   * that the ledger has of the step. The write is refused then, unless the table says `on_conflict: last`. Undefined: nobody's, and
+   * it is replaced. Left out: rows of this write replace whatever has their key.
+   */
+  readonly owner?: OwnerOf | undefined
+  /** Its rows may be newer readings of those that other writes of the commit bring under the same key. */
+  readonly rereads?: boolean | undefined
   readonly sql: readonly Statement[]
   /** After the rows. A query that gives one key twice is refused: nothing says which row was meant. */
   readonly selects?: readonly SelectWrite[]
@@ -199,6 +210,10 @@ export type WriteOutcome =
   | {
       readonly written: true
       readonly rows: Readonly<Record<string, number>>
+      /** Of its rows, those whose key the table had before, by table. Left out: none. */
+      readonly there?: Readonly<Record<string, number>>
+      /** Of these, those that took the place of a different row. */
+      readonly overwritten?: Readonly<Record<string, number>>
       /** Texts of its rows in which NUL or half a character became U+FFFD (see `coercer`). Left out: none. */
       readonly replaced?: number
     }

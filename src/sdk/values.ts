@@ -34,6 +34,8 @@ export interface Table {
   readonly range: string | undefined
   readonly indexes: Readonly<Record<string, readonly string[]>>
   readonly retention: { readonly column: string; readonly ms: number } | undefined
+  /** `last`: of two different rows of one key the one that is read last stays, and how many were replaced is counted. Left out: they are an error. */
+  readonly onConflict?: 'last' | undefined
 }
 
 /** A value with the type it is bound as. */

@@ -1,11 +1,13 @@
-import { identifier, type Row, sql, type Table, type UnitWrite, type WorkerRow, type WriteOutcome } from '../sdk/index.js'
+import { identifier, type Output, type Row, sql, sqlText, type Table, type UnitWrite, type WorkerRow, type WriteOutcome } from '../sdk/index.js'
 import { areOwn } from './fill.js'
 import { replacedIn } from './outcome.js'
 import { writeSelect } from './selects.js'
 import { boundsOf, clearTouched, Touched, type Watched } from './touched.js'
-import { ledgerRow } from './ledger.js'
+import { ledgerRow, UNIT_COLUMNS } from './ledger.js'
+import { text } from './ledger-where.js'
+import { refuseOwned } from './load.js'
 import { type LedgerChanges, unitKey } from './ledger-changes.js'
-import type { Transaction } from './transaction.js'
+import type { Loaded, Placing, Transaction } from './transaction.js'
 import { putWorker } from './workers.js'
 import { byLoader, changesOf, counts, declared, type Deleted, deletions, fenced, latest } from './writes.js'
 
@@ -33,8 +35,14 @@ export async function commit<Loader>(
   if (cleared.length > 0) await tx.run(clearTouched(cleared))
   const touched = new Touched(watched, (statement) => tx.bounds(statement))
   for (const deleted of deletions(kept, tables)) await remove(tx, deleted, touched)
+  const moved = new Map<UnitWrite, Moved>()
   const replaced: Row[] = []
-  for (const [loader, rows] of byLoader(kept, tx.loaders)) replaced.push(...(await tx.load(loader, rows, touched)))
+  for (const [loader, { rows, output, from }] of byLoader(kept, tx.loaders)) {
+    const table = declared(output.table, tables)
+    const loaded = await tx.load(loader, rows, touched, placing(tx, from, output, table))
+    replaced.push(...loaded.replaced)
+    note(moved, from, table.name, loaded)
+  }
   for (const statement of kept.flatMap((write) => write.sql)) await tx.run(statement, 'step')
   const given = new Map<UnitWrite, Record<string, number>>()
   for (const write of kept) given.set(write, await select(tx, write, tables, touched))
@@ -45,8 +53,44 @@ export async function commit<Loader>(
   return writes.map((write): WriteOutcome =>
     taken.has(write)
       ? { written: false, reason: 'taken' }
-      : { written: true, rows: given.get(write) ?? {}, ...replacedIn(write, replaced) },
+      : { written: true, rows: given.get(write) ?? {}, ...moved.get(write), ...replacedIn(write, replaced) },
   )
+}
+
+/** What an outcome says of rows that met others under their key. */
+interface Moved {
+  readonly there: Readonly<Record<string, number>>
+  readonly overwritten: Readonly<Record<string, number>>
+}
+
+/** Which of the writes brought the rows that met others is not known and makes no difference: they are of one step. */
+function note(moved: Map<UnitWrite, Moved>, [first]: readonly UnitWrite[], table: string, { there, overwritten }: Loaded): void {
+  if (!first || there === 0) return
+  const known = moved.get(first)
+  moved.set(first, {
+    there: { ...known?.there, [table]: (known?.there[table] ?? 0) + there },
+    overwritten: overwritten > 0 ? { ...known?.overwritten, [table]: (known?.overwritten[table] ?? 0) + overwritten } : (known?.overwritten ?? {}),
+  })
+}
+
+/** Whose rows those of some writes may replace. */
+function placing(tx: Transaction, writes: readonly UnitWrite[], output: Output, table: Table): Placing {
+  const place = output.range ?? table.range
+  const [write] = writes.filter(({ owner }) => owner !== undefined)
+  if (table.onConflict === 'last' || write?.owner === undefined) return { place, judge: undefined }
+  const { owner, step } = write
+  return {
+    place,
+    judge: async (meetings) => {
+      const ledger = (
+        await tx.rows(
+          sql`SELECT ${sqlText(UNIT_COLUMNS)} FROM _pipe_units
+          WHERE pipeline = ${text(step.pipeline)} AND step = ${text(step.step)} AND fingerprint = ${text(step.fingerprint)}`,
+        )
+      ).map(ledgerRow)
+      refuseOwned(meetings, (meeting) => owner(meeting.output, meeting.place, ledger), writes)
+    },
+  }
 }
 
 async function remove(tx: Transaction, { own, table }: Deleted, touched: Touched): Promise<void> {

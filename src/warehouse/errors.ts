@@ -115,6 +115,15 @@ export function failedStatement(index: number, error: unknown): unknown {
   return error instanceof SqlError ? new StatementError(index, error.message, error) : error
 }
 
+/** A table does not have the rows that it was given, though no statement failed. Nothing of this commit was written. */
+export class RowsNotTakenError extends PipeError {
+  readonly code = 'ROWS_NOT_TAKEN'
+  override readonly hint = 'a trigger, a rule or row security of the table keeps rows out or sends them elsewhere: see what it has, and disable it for what pipe writes'
+  constructor(table: string, given: number, taken: number) {
+    super(`${given} rows were given to ${table}, and it has ${taken} of them: something in the database kept the others out`)
+  }
+}
+
 /** A statement ran longer than it may. */
 export class SqlTimeoutError extends PipeError {
   readonly code = 'SQL_TIMEOUT'

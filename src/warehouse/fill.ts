@@ -91,9 +91,12 @@ export function sameKey(table: Table, a: string, b: string): string {
 }
 
 /** Condition that they differ beside the key. */
-export function differ(table: Table, a: string, b: string): string {
-  const rest = table.columns.filter(({ name }) => !table.key.includes(name)).map(({ name }) => quoteIdentifier(name))
-  return rest.length === 0 ? 'FALSE' : `(${rest.map((name) => `${a}.${name} IS DISTINCT FROM ${b}.${name}`).join(' OR ')})`
+export function differ(table: Table, a: string, b: string, kind: WarehouseKind): string {
+  const rest = table.columns.filter(({ name }) => !table.key.includes(name))
+  const value = (row: string, { name, type }: Column) =>
+    // A table that was there before may have the type `json`, whose values Postgres does not compare.
+    kind === 'postgres' && type.kind === 'json' ? `CAST(${row}.${quoteIdentifier(name)} AS jsonb)` : `${row}.${quoteIdentifier(name)}`
+  return rest.length === 0 ? 'FALSE' : `(${rest.map((column) => `${value(a, column)} IS DISTINCT FROM ${value(b, column)}`).join(' OR ')})`
 }
 
 /** The constants of an output as columns of a SELECT. */

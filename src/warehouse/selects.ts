@@ -165,7 +165,7 @@ async function writeChanges({ replace, output }: SelectWrite, table: Table, engi
       SELECT n.*${before}
       FROM ${sqlText(rows)} AS n
       LEFT JOIN ${name} AS o ON ${sqlText(sameKey(table, 'o', 'n'))}
-      WHERE o.${identifier(table.key[0] ?? '')} IS NULL OR ${sqlText(differ(table, 'o', 'n'))}`,
+      WHERE o.${identifier(table.key[0] ?? '')} IS NULL OR ${sqlText(differ(table, 'o', 'n', engine.kind))}`,
   )
   if (watched)
     await touched.see(

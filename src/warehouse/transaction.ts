@@ -1,4 +1,4 @@
-import type { Output, Row, Statement, Table } from '../sdk/index.js'
+import type { Output, Row, Statement, Table, Value } from '../sdk/index.js'
 import type { LedgerChanges } from './ledger-changes.js'
 import type { SelectEngine } from './selects.js'
 import type { Bounds, Touched } from './touched.js'
@@ -17,18 +17,47 @@ export interface Transaction<Loader = unknown> {
   /** Adds rows to `_pipe_touched`. */
   touch(rows: readonly Row[]): Promise<void>
   /**
-   * Moves rows into the table of a loader. Resolves to the row of each text in which U+FFFD took a place.
+   * Moves rows into the table of a loader.
    *
    * @throws {ValueError} for a value that does not fit, before any SQL.
+   * @throws {KeyConflictError} from `placing`. @throws {RowsNotTakenError}
    * @throws {LoadError} when SQL refuses: `TransactionalEngine.explain` may know more after the rollback.
    */
-  load(loader: Loader, rows: readonly Row[], touched: Touched): Promise<readonly Row[]>
+  load(loader: Loader, rows: readonly Row[], touched: Touched, placing: Placing): Promise<Loaded>
   /** Runs one statement. Resolves to the rows it changed. @throws {SqlError} for one that a step or a migration may not run. */
   run(statement: Statement, of?: 'us' | 'step' | 'migration'): Promise<number>
   /** Runs a query of ours, whose result is small. */
   rows(statement: Statement): Promise<readonly Row[]>
   /** The same for one whose columns are bounds (see `boundsOf`). */
   bounds(statement: Statement): Promise<Bounds>
+}
+
+/** A row on its way into a table, and a different one that the table has under its key. Values of both as text. */
+export interface Meeting {
+  readonly output: Output
+  readonly table: Table
+  /** What the row that is there has in the column that holds its place. */
+  readonly place: Value | undefined
+  readonly there: Row
+  readonly given: Row
+}
+
+/** How rows take the place of others. */
+export interface Placing {
+  /** The column that holds a row's place. */
+  readonly place: string | undefined
+  /** Asked before different rows are replaced. Undefined: they may be. @throws {KeyConflictError} */
+  readonly judge: ((meetings: readonly Meeting[]) => Promise<void>) | undefined
+}
+
+/** What became of rows that were moved into their table. */
+export interface Loaded {
+  /** The row of each text in which U+FFFD took a place. */
+  readonly replaced: readonly Row[]
+  /** Of how many the table had the key before, or other rows of the commit have it. */
+  readonly there: number
+  /** How many of these took the place of a different row. */
+  readonly overwritten: number
 }
 
 /** Rows that SQL refused on their way into their table. */

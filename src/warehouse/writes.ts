@@ -55,15 +55,26 @@ export function deletions(writes: readonly UnitWrite[], tables: ReadonlyMap<stri
   return [...found.values()]
 }
 
+/** Rows that go through one loader together, and the writes that bring them. */
+export interface LoaderRows {
+  readonly output: Output
+  readonly rows: Row[]
+  readonly from: UnitWrite[]
+}
+
 /** The rows of all writes by the loader that they go through. */
-export function byLoader<L>(writes: readonly UnitWrite[], loaders: ReadonlyMap<Output, L>): Map<L, Row[]> {
-  const grouped = new Map<L, Row[]>()
-  for (const { output, rows } of writes.flatMap((write) => write.rows)) {
-    const loader = loaders.get(output)
-    if (!loader || rows.length === 0) continue
-    const all = grouped.get(loader)
-    if (all) for (const row of rows) all.push(row)
-    else grouped.set(loader, [...rows])
+export function byLoader<L>(writes: readonly UnitWrite[], loaders: ReadonlyMap<Output, L>): Map<L, LoaderRows> {
+  const grouped = new Map<L, LoaderRows>()
+  for (const write of writes) {
+    for (const { output, rows } of write.rows) {
+      const loader = loaders.get(output)
+      if (!loader || rows.length === 0) continue
+      const all = grouped.get(loader)
+      if (all) {
+        for (const row of rows) all.rows.push(row)
+        if (all.from.at(-1) !== write) all.from.push(write)
+      } else grouped.set(loader, { output, rows: [...rows], from: [write] })
+    }
   }
   return grouped
 }

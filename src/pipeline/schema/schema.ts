@@ -216,7 +216,14 @@ function table(): JsonSchema {
         },
         description: 'Columns with their portable types. A ? after the type: may be null.',
       },
-      key: { ...list(column, 'Columns that name a row: rows with the same key replace each other.'), minItems: 1 },
+      key: { ...list(column, 'Columns that name a row. Two different rows of one key are an error, see `on_conflict`.'), minItems: 1 },
+      on_conflict: {
+        type: 'string',
+        enum: ['error', 'last'],
+        default: 'error',
+        description:
+          'What becomes of two different rows of one key in what a step reads once. error: the unit that brings the second one fails, and names both. last: the one that is read last stays, and how many were replaced is counted. What is read again (pages of a list, a redo, a query) replaces older rows either way.',
+      },
       range: text('The column that a unit covers a stretch of. Default: the first integer, date or timestamp of the key.'),
       indexes: named({ ...list(column, 'Columns of the index.'), minItems: 1 }, 'Indexes by name.'),
       retention: {

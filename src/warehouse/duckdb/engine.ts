@@ -79,7 +79,7 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
       writeUnits: (changes, there) => units.write(changes, there),
       updateUnits: (rows) => units.update(rows),
       touch: (rows) => units.touch(rows),
-      load: (loader, rows, touched) => this.#loaders.write(loader, rows, touched),
+      load: (loader, rows, touched, placing) => this.#loaders.write(loader, rows, touched, placing),
       run: (statement, of) =>
         transactions.execute(statement, of === 'migration' ? of : 'step').catch((error: unknown) => {
           throw statementError(this.display, error)

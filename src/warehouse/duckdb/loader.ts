@@ -1,6 +1,5 @@
 import {
   type ColumnType,
-  identifier,
   isExactNumber,
   type Output,
   type Row,
@@ -11,15 +10,16 @@ import {
   ValueError,
 } from '../../sdk/index.js'
 import { identifiers, outside } from '../ddl.js'
-import { broughtColumns, checkFilling, constantColumns, differ, fill, filled, insertSelected, sameKey, typed } from '../fill.js'
+import { broughtColumns, checkFilling, constantColumns, filled, insertSelected } from '../fill.js'
 import { SqlError } from '../errors.js'
 import { rowName } from '../row-name.js'
 import { tooFine } from '../text-values.js'
 import { sqlType } from '../types.js'
 import { statementError } from './errors.js'
 import { Stage } from './stage.js'
-import { boundsOf, type Touched, type Watched } from '../touched.js'
-import { Loaders, LoadError } from '../transaction.js'
+import { type LoadEngine, moveRows } from '../load.js'
+import { boundsOf, Touched } from '../touched.js'
+import { type Loaded, Loaders, LoadError, type Placing } from '../transaction.js'
 import type { Transactions } from './transactions.js'
 
 /** An output with its table and the stage that its rows pass through. */
@@ -27,12 +27,15 @@ export interface TableLoader {
   readonly output: Output
   readonly table: Table
   readonly stage: Stage
-  readonly sql: string
-  /** SELECT of the rows as they will be, all columns. */
+  /** SELECT of the rows as they will be, all columns, each key once. */
   readonly filled: string
-  /** SQL computes a part of the key, so nobody could tell before whether two rows have the same. */
-  readonly computesKey: boolean
+  /** The same with every row, where SQL computes a part of the key, so nobody could tell before whether two rows have the same. */
+  readonly every: string | undefined
 }
+
+/** Rows of the ledger's own tables replace what has their key. */
+const REPLACING: Placing = { place: undefined, judge: undefined }
+const NO_BOUNDS = () => Promise.resolve([])
 
 /** Makes loaders and moves rows through them. */
 export class TableLoaders {
@@ -49,31 +52,28 @@ export class TableLoaders {
   }
 
   /**
-   * Stages rows and moves them into their table. Resolves to the row of each text in which U+FFFD took a place.
+   * Stages rows and moves them into their table.
    *
    * @throws {ValueError} for a value that does not fit, before any SQL.
    * @throws {LoadError} when SQL refuses: `diagnose` may know more after the rollback.
    */
-  async write(loader: TableLoader, rows: readonly Row[], touched?: Touched): Promise<readonly Row[]> {
-    const { table, stage, computesKey } = loader
+  async write(loader: TableLoader, rows: readonly Row[], touched = new Touched(new Map(), NO_BOUNDS), placing = REPLACING): Promise<Loaded> {
+    const { table, stage } = loader
     const replaced = await stage.append(rows, rowName(table.name, table.key))
-    const watched = touched?.of(table.name)
-    const refused = (error: unknown): never => {
+    const transactions = this.#transactions
+    const engine: LoadEngine = {
+      kind: 'duckdb',
+      change: (statement) => transactions.execute(statement),
+      insertNew: async (insert, watched) =>
+        touched.seeRows(watched, await transactions.select(sql`${sqlText(`${insert} RETURNING `)}${boundsOf(watched, undefined)}`)),
+      rows: (statement) => transactions.rows(statement),
+    }
+    const moved = await moveRows(loader, rows.length, engine, { touched, placing }).catch((error: unknown) => {
       // No row is to blame for a full disk or a conflict with another writer, so none is looked for.
       throw statementError(table.name, error) instanceof SqlError ? new LoadError(loader, rows, error) : error
-    }
-    if (touched && watched && (await this.#insertNew(loader, rows, touched, watched).catch(refused))) {
-      await this.#transactions.clear(stage)
-      return replaced
-    }
-    const { rowsChanged } = await this.#transactions.connection.run(loader.sql).catch(refused)
-    const overwrites = table.columns.length > table.key.length
-    // DuckDB would keep the first of two rows with one key and say nothing.
-    if (overwrites && !computesKey && rowsChanged !== rows.length) {
-      throw new Error(`${rows.length - rowsChanged} rows for ${table.name} share a key with another of the same commit`)
-    }
-    await this.#transactions.clear(stage)
-    return replaced
+    })
+    await transactions.clear(stage)
+    return { replaced, ...moved }
   }
 
   /** Stages rows and adds those whose key is not there yet. */
@@ -81,26 +81,6 @@ export class TableLoaders {
     await loader.stage.append(rows, rowName(loader.table.name, loader.table.key))
     await this.#transactions.connection.run(insertSelected(loader.table, loader.filled, 'keep'))
     await this.#transactions.clear(loader.stage)
-  }
-
-  /**
-   * Adds the staged rows whose key is new and notes what they touch; of the others, notes what those touch that differ
-   * from what is there, by their old time and by their new one. Resolves to whether nothing is left to overwrite. Looking
-   * for what differs reads the table; rows that are all new, as most are, never come to that.
-   */
-  async #insertNew({ table, filled: select }: TableLoader, rows: readonly Row[], touched: Touched, watched: Watched): Promise<boolean> {
-    const insert = insertSelected(table, select, 'keep')
-    const added = touched.seeRows(
-      watched,
-      await this.#transactions.select(sql`${sqlText(`${insert} RETURNING `)}${boundsOf(watched, undefined)}`),
-    )
-    if (added === rows.length) return true
-    const changed = sql`
-      SELECT DISTINCT ${boundsOf(watched, 'o', 'pipe_old')}, ${boundsOf(watched, 'n', 'pipe_new')}
-      FROM (${sqlText(typed(table, select, 'duckdb'))}) AS n
-      JOIN ${identifier(table.name)} AS o ON ${sqlText(sameKey(table, 'o', 'n'))}
-      WHERE ${sqlText(differ(table, 'o', 'n'))}`
-    return (await touched.see(watched, changed)) === 0
   }
 
   /** The row that SQL failed on, by name, or undefined when no single row is to blame. Changes nothing. */
@@ -140,9 +120,8 @@ export class TableLoaders {
       output,
       table,
       stage,
-      computesKey,
-      sql: fill(exact, table, stage.source, only),
       filled: filled(exact, table, stage.source, only),
+      every: computesKey ? filled(exact, table, stage.source) : undefined,
     }
   }
 }

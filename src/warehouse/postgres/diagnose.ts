@@ -1,17 +1,17 @@
 import type { PostgresSession } from '../../postgres/session.js'
-import { type Column, type Output, quoteIdentifier, type Row, type Table, typeLabel, ValueError } from '../../sdk/index.js'
+import { type Column, type Output, type Row, type Table, typeLabel, ValueError } from '../../sdk/index.js'
 import { outside } from '../ddl.js'
 import { broughtColumns, constantColumns } from '../fill.js'
 import { rowName } from '../row-name.js'
 import type { LoadError } from '../transaction.js'
-import { exactly, isDoubleKey, type TableLoader } from './loader.js'
+import { exactly, type TableLoader } from './loader.js'
 import { ORDER, Stage } from './stage.js'
 
 /**
  * The row that SQL failed on, by name, or undefined when no single row is to blame. Inside a transaction that is rolled
  * back afterwards.
  */
-export async function diagnose(session: PostgresSession, { loader, rows, cause }: LoadError<TableLoader>): Promise<Error | undefined> {
+export async function diagnose(session: PostgresSession, { loader, rows }: LoadError<TableLoader>): Promise<Error | undefined> {
   const { output, table } = loader
   const stage = new Stage('_pipe_stage_diagnosis', broughtColumns(output, table), { extra: constantColumns(output), ordered: true })
   await session.query('DROP TABLE IF EXISTS pg_temp._pipe_stage_diagnosis')
@@ -23,7 +23,7 @@ export async function diagnose(session: PostgresSession, { loader, rows, cause }
     if (column && bad !== undefined)
       return misfit(session, stage, { output, table, column, expression, row: rows[bad] as Row, number: bad })
   }
-  return isDoubleKey(cause) ? doubles(session, stage, table) : undefined
+  return undefined
 }
 
 /** The number of the first row whose value can't be stored. The half that holds one is searched on. */
@@ -92,10 +92,4 @@ async function misfit(
   const named = Object.fromEntries(keys.map((name) => [name, row[name] ?? null]))
   const problem = computed === null ? 'is computed as null or not at all, and is' : `is computed as ${computed}, which does not fit`
   return new ValueError(`${rowName(table.name, keys)(named)}, column ${column.name}`, `${problem} ${typeLabel(column.type)}`)
-}
-
-async function doubles(session: PostgresSession, stage: Stage, table: Table): Promise<Error> {
-  const key = table.key.map(quoteIdentifier).join(', ')
-  const { rows } = await session.query(`SELECT count(*) - count(DISTINCT (${key})) AS n FROM (${stage.source}) AS pipe_row`)
-  return new Error(`${rows[0]?.n} rows for ${table.name} share a key with another of the same commit`)
 }

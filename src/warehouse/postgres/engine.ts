@@ -98,7 +98,7 @@ export class PostgresEngine implements TransactionalEngine<TableLoader> {
         },
         updateUnits: (rows) => updateWhole(session, rows),
         touch: (rows) => upsert(session, TOUCHED, rows),
-        load: (loader, rows, touched) => load(session, loader, rows, touched),
+        load: (loader, rows, touched, placing) => load(session, loader, rows, { touched, placing }),
         run: (statement, of) => (of === 'step' ? executeOfStep(session, statement) : execute(session, statement)),
         rows: (statement) => select(session, statement),
         bounds: async (statement) => (await select(session, statement)).map((row) => Object.values(row)) as Bounds,

@@ -1,8 +1,6 @@
 import type { PostgresSession } from '../../postgres/session.js'
-import { codeOf } from '../../postgres/faults.js'
 import {
   type Column,
-  identifier,
   isExactNumber,
   type Output,
   quoteIdentifier,
@@ -13,81 +11,67 @@ import {
 } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
 import { SqlError } from '../errors.js'
-import { broughtColumns, checkFilling, constantColumns, differ, filled, insertSelected, sameKey, typed } from '../fill.js'
+import { broughtColumns, checkFilling, constantColumns, filled } from '../fill.js'
+import { type LoadEngine, moveRows } from '../load.js'
 import { rowName } from '../row-name.js'
 import { boundNames, boundsOf, type Touched, type Watched } from '../touched.js'
-import { LoadError } from '../transaction.js'
+import { type Loaded, LoadError, type Placing } from '../transaction.js'
 import { sqlType } from '../types.js'
 import { statementError } from './errors.js'
 import { ORDER, Stage } from './stage.js'
-import { select } from './statements.js'
+import { execute, select } from './statements.js'
 
 /** An output with its table and the stage that its rows pass through. */
 export interface TableLoader {
   readonly output: Output
   readonly table: Table
   readonly stage: Stage
-  /** SELECT that gives the staged rows as the table will have them, in the order of its key. */
+  /** SELECT that gives the staged rows as the table will have them, in the order of its key, each key once. */
   readonly filled: string
-  /** SQL computes a part of the key, so nobody could tell before whether two rows have the same. */
-  readonly computesKey: boolean
+  /** The same with every row, where SQL computes a part of the key, so nobody could tell before whether two rows have the same. */
+  readonly every: string | undefined
 }
 
 /**
- * Stages rows and moves them into their table. Resolves to the row of each text in which U+FFFD took a place.
+ * Stages rows and moves them into their table.
  *
  * @throws {ValueError} for a value that does not fit, before any SQL.
  * @throws {LoadError} when SQL refuses: `diagnose` may know more after the rollback.
  */
-export async function load(session: PostgresSession, loader: TableLoader, rows: readonly Row[], touched: Touched): Promise<readonly Row[]> {
-  const { table, stage, computesKey } = loader
+export async function load(
+  session: PostgresSession,
+  loader: TableLoader,
+  rows: readonly Row[],
+  { touched, placing }: { readonly touched: Touched; readonly placing: Placing },
+): Promise<Loaded> {
+  const { table, stage } = loader
   const replaced = await stage.append(session, rows, rowName(table.name, table.key))
-  const watched = touched.of(table.name)
-  const refused = (error: unknown): never => {
+  const engine: LoadEngine = {
+    kind: 'postgres',
+    change: (statement) => execute(session, statement),
+    insertNew: (insert, watched) => insertNew(session, insert, watched, touched),
+    rows: (statement) => select(session, statement),
+  }
+  const moved = await moveRows(loader, rows.length, engine, { touched, placing }).catch((error: unknown) => {
     // No row is to blame for a full disk or a deadlock, so none is looked for.
     throw statementError(table.name, error) instanceof SqlError ? new LoadError(loader, rows, causeOf(error)) : error
-  }
-  if (watched && (await insertNew(session, loader, rows, touched, watched).catch(refused))) return replaced
-  const { rowCount } = await session.query(insertSelected(table, loader.filled)).catch(refused)
-  const overwrites = table.columns.length > table.key.length
-  if (overwrites && !computesKey && rowCount !== rows.length)
-    throw new Error(`${rows.length} rows for ${table.name} became ${rowCount}: a computation gives several rows or none`)
-  return replaced
+  })
+  return { replaced, ...moved }
 }
 
-/**
- * Adds the staged rows whose key is new and notes what they touch; of the others, notes what those touch that differ from
- * what is there, by their old time and by their new one. Resolves to whether nothing is left to overwrite.
- */
-async function insertNew(
-  session: PostgresSession,
-  { table, filled: rows }: TableLoader,
-  { length }: readonly Row[],
-  touched: Touched,
-  watched: Watched,
-): Promise<boolean> {
+/** Adds rows whose key is new and notes what they touch. Resolves to how many they were. */
+async function insertNew(session: PostgresSession, insert: string, watched: Watched, touched: Touched): Promise<number> {
   const names = sqlText(boundNames(watched))
-  const insert = sql`${sqlText(`${insertSelected(table, rows, 'keep')} RETURNING `)}${boundsOf(watched, undefined)}`
-  const added = await select(session, sql`WITH added AS (${insert}) SELECT ${names}, count(*) AS pipe_added FROM added GROUP BY ${names}`)
+  const returning = sql`${sqlText(`${insert} RETURNING `)}${boundsOf(watched, undefined)}`
+  const added = await select(session, sql`WITH added AS (${returning}) SELECT ${names}, count(*) AS pipe_added FROM added GROUP BY ${names}`)
   touched.seeRows(
     watched,
     added.map(({ pipe_added: _, ...row }) => Object.values(row) as (bigint | null)[]),
   )
-  if (added.reduce((sum, row) => sum + Number(row.pipe_added), 0) === length) return true
-  const changed = sql`
-    SELECT DISTINCT ${boundsOf(watched, 'o', 'pipe_old')}, ${boundsOf(watched, 'n', 'pipe_new')}
-    FROM (${sqlText(typed(table, rows, 'postgres'))}) AS n
-    JOIN ${identifier(table.name)} AS o ON ${sqlText(sameKey(table, 'o', 'n'))}
-    WHERE ${sqlText(differ(table, 'o', 'n'))}`
-  return (await touched.see(watched, changed)) === 0
+  return added.reduce((sum, row) => sum + Number(row.pipe_added), 0)
 }
 
 const causeOf = (error: unknown): unknown => (error instanceof SqlError ? error.cause : error)
-
-/** Whether Postgres refused two rows of one key in one statement. */
-export function isDoubleKey(error: unknown): boolean {
-  return codeOf(error) === '21000'
-}
 
 /** How rows of an output get into its table. @throws {OutputError} when it does not fit. */
 export function makeLoader(output: Output, table: Table, index: number): TableLoader {
@@ -100,7 +84,7 @@ export function makeLoader(output: Output, table: Table, index: number): TableLo
   // The last of the rows with one key.
   const source = computesKey ? `SELECT DISTINCT ON (${key}) * FROM (${rows}) AS pipe_computed ORDER BY ${key}, ${ORDER} DESC` : rows
   const all = { ...output, columns: [...output.columns, ...Object.keys(output.compute)], compute: {} }
-  return { output, table, stage, computesKey, filled: filled(all, table, source, byKey) }
+  return { output, table, stage, filled: filled(all, table, source, byKey), every: computesKey ? filled(all, table, rows) : undefined }
 }
 
 /** In one order for all, so that two who write the same rows wait and do not block each other. */

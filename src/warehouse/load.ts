@@ -1,0 +1,150 @@
+import { differences, isExactNumber, KeyConflictError, type Output, quoteIdentifier, type Row, sql, sqlText, type Statement, type Table, type UnitWrite } from '../sdk/index.js'
+import { identifiers } from './ddl.js'
+import { RowsNotTakenError } from './errors.js'
+import { differ, insertSelected, sameKey, typed } from './fill.js'
+import { rowName } from './row-name.js'
+import { boundsOf, type Touched, type Watched } from './touched.js'
+import type { Loaded, Meeting, Placing } from './transaction.js'
+import type { WarehouseKind } from './types.js'
+
+/** Rows that are staged, on their way into their table. */
+export interface Staged {
+  readonly output: Output
+  readonly table: Table
+  /** SELECT of the rows as they will be, all columns of the table, each key once. */
+  readonly filled: string
+  /** The same with every row, where SQL computes a part of the key; else nobody gives a key twice. */
+  readonly every: string | undefined
+}
+
+/** What moving staged rows takes of a warehouse, inside the transaction that is open. */
+export interface LoadEngine {
+  readonly kind: WarehouseKind
+  /** Runs a statement. Resolves to the rows that it changed. */
+  change(statement: Statement): Promise<number>
+  /** Runs an INSERT that skips keys which are there. Resolves to the rows that it added, after `touched` was told of them. */
+  insertNew(insert: string, watched: Watched, touched: Touched): Promise<number>
+  /** Runs a query of ours, whose result is small. */
+  rows(statement: Statement): Promise<readonly Row[]>
+}
+
+/**
+ * Moves staged rows into their table. Most are new: they are added, and their number says that all of them were. Only where some
+ * are not is the table asked for what it has under their keys.
+ *
+ * @throws {KeyConflictError} from `placing.judge`, and where SQL computes one key for two different rows.
+ * @throws {RowsNotTakenError} when the table does not have all of the rows afterwards.
+ */
+export async function moveRows(
+  staged: Staged,
+  given: number,
+  engine: LoadEngine,
+  { touched, placing }: { readonly touched: Touched; readonly placing: Placing },
+): Promise<Omit<Loaded, 'replaced'>> {
+  const { table, filled } = staged
+  const watched = touched.of(table.name)
+  const insert = insertSelected(table, filled, 'keep')
+  const added = watched ? await engine.insertNew(insert, watched, touched) : await engine.change(sqlText(insert))
+  if (added === given) return { there: 0, overwritten: 0 }
+  const distinct = await count(engine, `SELECT DISTINCT ${identifiers(table.key)} FROM (${filled}) AS pipe_rows`)
+  if (distinct < given) {
+    if (staged.every === undefined) throw new Error(`${given - distinct} rows for ${table.name} share a key with another of the same commit`)
+    if (placing.judge) await refuseComputed(staged, staged.every, engine)
+  }
+  const same = `FROM (${typed(table, filled, engine.kind)}) AS n JOIN ${quoteIdentifier(table.name)} AS o ON ${sameKey(table, 'o', 'n')}`
+  if (hasTriggers(engine)) {
+    const there = await count(engine, `SELECT 1 AS one ${same}`)
+    if (there < distinct) throw new RowsNotTakenError(table.name, distinct, there)
+  }
+  const known = { there: given - added, overwritten: 0 }
+  if (added === distinct) return known
+  const differing = `${same} WHERE ${differ(table, 'o', 'n', engine.kind)}`
+  const from = sqlText(differing)
+  if (placing.judge) {
+    const meetings = await meet(staged, from, engine, placing.place)
+    if (meetings.length === 0) return known
+    await placing.judge(meetings)
+  }
+  if (watched) {
+    const seen = sql`SELECT DISTINCT ${boundsOf(watched, 'o', 'pipe_old')}, ${boundsOf(watched, 'n', 'pipe_new')} ${from}`
+    if ((await touched.see(watched, seen)) === 0) return known
+  }
+  const changes = `${insertSelected(table, filled)} WHERE ${differ(table, quoteIdentifier(table.name), 'excluded', engine.kind)}`
+  const overwritten = table.columns.length > table.key.length ? await engine.change(sqlText(changes)) : 0
+  const left = overwritten > 0 && hasTriggers(engine) ? await count(engine, `SELECT 1 AS one ${differing}`) : 0
+  if (left > 0) throw new RowsNotTakenError(table.name, distinct, distinct - left)
+  return { ...known, overwritten }
+}
+
+/** DuckDB has none, so what a statement says of itself is what happened. */
+const hasTriggers = ({ kind }: LoadEngine): boolean => kind === 'postgres'
+
+async function count(engine: LoadEngine, query: string): Promise<number> {
+  const [row] = await engine.rows(sqlText(`SELECT count(*) AS n FROM (${query}) AS pipe_counted`))
+  return Number(row?.n)
+}
+
+/** The staged rows that differ from what the table has under their keys. */
+async function meet(
+  { output, table }: Staged,
+  from: Statement,
+  engine: LoadEngine,
+  place: string | undefined,
+): Promise<readonly Meeting[]> {
+  const texts = table.columns.flatMap(({ name }, i) =>
+    ['o', 'n'].map((of) => `CAST(${of}.${quoteIdentifier(name)} AS VARCHAR) AS pipe_${of}_${i}`),
+  )
+  const selected = place === undefined ? texts : [`o.${quoteIdentifier(place)} AS pipe_place`, ...texts]
+  const rows = await engine.rows(sql`SELECT ${sqlText(selected.join(', '))} ${from}`)
+  return rows.map((row) => {
+    const values = (of: 'o' | 'n'): Row => Object.fromEntries(table.columns.map(({ name }, i) => [name, row[`pipe_${of}_${i}`] ?? null]))
+    return { output, table, place: place === undefined ? undefined : (row.pipe_place ?? undefined), there: values('o'), given: values('n') }
+  })
+}
+
+/** @throws {KeyConflictError} */
+async function refuseComputed({ table }: Staged, every: string, engine: LoadEngine): Promise<void> {
+  const rest = table.columns.filter(({ name }) => !table.key.includes(name)).map(({ name }) => name)
+  if (rest.length === 0) return
+  const shown = [...table.key, ...rest].map(
+    (name, i) =>
+      `CAST(min(CAST(${quoteIdentifier(name)} AS VARCHAR)) AS VARCHAR) AS pipe_a_${i}, CAST(max(CAST(${quoteIdentifier(name)} AS VARCHAR)) AS VARCHAR) AS pipe_b_${i}`,
+  )
+  const differs = rest.map((name) => {
+    const text = `CAST(${quoteIdentifier(name)} AS VARCHAR)`
+    return `min(${text}) <> max(${text}) OR (count(${text}) > 0 AND count(${text}) < count(*))`
+  })
+  const [row] = await engine.rows(
+    sqlText(`SELECT ${shown.join(', ')} FROM (${every}) AS pipe_rows GROUP BY ${identifiers(table.key)} HAVING ${differs.join(' OR ')} LIMIT 1`),
+  )
+  if (!row) return
+  const names = [...table.key, ...rest]
+  const side = (of: 'a' | 'b'): Row => Object.fromEntries(names.map((name, i) => [name, row[`pipe_${of}_${i}`] ?? null]))
+  throw new KeyConflictError(rowName(table.name, table.key)(keyOf(table, side('a'))), `${differences(table, side('a'), side('b'))}, computed in one commit`)
+}
+
+/**
+ * Refuses to replace rows that belong to what is done. `ownerOf` gives the unit that a row belongs to; `writes` bring the others.
+ *
+ * @throws {KeyConflictError}
+ */
+export function refuseOwned(
+  meetings: readonly Meeting[],
+  ownerOf: (meeting: Meeting) => string | undefined,
+  writes: readonly UnitWrite[],
+): void {
+  for (const meeting of meetings) {
+    const owner = ownerOf(meeting)
+    if (owner === undefined) continue
+    const { table, there, given } = meeting
+    const units = [...new Set(writes.map(({ unit }) => unit))]
+    const from = units.length === 1 && units[0] === owner ? `both of unit ${owner}` : `of unit ${owner}, which is in the table, and of unit ${units.slice(0, 3).join(' or ')}`
+    throw new KeyConflictError(rowName(table.name, table.key)(keyOf(table, given)), `${differences(table, there, given)} (${from})`)
+  }
+}
+
+/** The key of a row whose values are text, as the row would have it. */
+function keyOf(table: Table, row: Row): Row {
+  const numbers = new Set(table.columns.filter(({ type }) => isExactNumber(type)).map(({ name }) => name))
+  return Object.fromEntries(table.key.map((name) => [name, numbers.has(name) && /^-?\d+$/.test(String(row[name])) ? BigInt(String(row[name])) : (row[name] ?? null)]))
+}
