@@ -142,7 +142,7 @@ describe('Committer', () => {
     expect(room).toBe(true)
   })
 
-  it('a key that comes again in the same commit is written once, with the later row, also when it is written another way', async () => {
+  it('a row that comes again in the same commit is written once, also when it is written another way; a newer reading of it is counted', async () => {
     const { committer, commits } = setup()
     const producer = committer.join()
     const results = await producer.wait(
@@ -155,11 +155,14 @@ describe('Committer', () => {
           { broken: false },
         ),
         committer.push(
-          write('b', [
-            { k: '0x1', v: 'second' },
-            { k: 3n, v: 'x' },
-            { k: 3n, v: 'y' },
-          ]),
+          {
+            ...write('b', [
+              { k: '0x1', v: 'second' },
+              { k: 3n, v: 'x' },
+              { k: '3', v: 'x' },
+            ]),
+            rereads: true,
+          },
           { broken: false },
         ),
       ]),
@@ -168,12 +171,50 @@ describe('Committer', () => {
       [{ k: 2n, v: 'kept' }],
       [
         { k: '0x1', v: 'second' },
-        { k: 3n, v: 'y' },
+        { k: '3', v: 'x' },
       ],
     ])
+    const counted = { written: true, doubles: 1, rows: {}, replaced: 0, there: { t: 1 } }
     expect(results).toEqual([
-      { written: true, doubles: 1, rows: {}, replaced: 0 },
-      { written: true, doubles: 1, rows: {}, replaced: 0 },
+      { ...counted, overwritten: { t: 1 } },
+      { ...counted, overwritten: {} },
+    ])
+  })
+
+  it('two different rows of one key are refused with the names of both units; the first one and those beside them are written', async () => {
+    const { committer, commits } = setup()
+    const producer = committer.join()
+    const session = { broken: false }
+    const results = await producer.wait(
+      Promise.allSettled([
+        committer.push(write('a', [{ k: 1n, v: 'first' }]), { broken: false }),
+        committer.push(write('b', [{ k: 5n, v: 'before' }]), session),
+        committer.push(write('b', [{ k: 1n, v: 'second' }]), session),
+        committer.push(write('b', [{ k: 6n, v: 'after' }]), session),
+        committer.push(
+          write('c', [
+            { k: 2n, v: 'x' },
+            { k: 2n, v: 'y' },
+          ]),
+          { broken: false },
+        ),
+        committer.push(write('d', [{ k: 2n, v: 'z' }]), { broken: false }),
+      ]),
+    )
+    expect(results.map((result) => (result.status === 'rejected' ? (result.reason as Error).message : result.value.written))).toEqual([
+      true,
+      true,
+      't (k=1): two different rows have this key: v "first" and "second" (of unit a and of unit b)',
+      'an earlier write of this unit failed',
+      't (k=2): two different rows have this key: v "x" and "y" (both of unit c)',
+      true,
+    ])
+    expect(commits.map((writes) => writes.map(({ unit, rows }) => [unit, rows[0]?.rows]))).toEqual([
+      [
+        ['a', [{ k: 1n, v: 'first' }]],
+        ['b', [{ k: 5n, v: 'before' }]],
+        ['d', [{ k: 2n, v: 'z' }]],
+      ],
     ])
   })
 
@@ -228,7 +269,14 @@ describe('Committer', () => {
     const { committer } = setup((writes) => writes.map(() => ({ written: false, reason: 'taken' })))
     const producer = committer.join()
     const session = { broken: false }
-    expect(await producer.wait(committer.push(write('a'), session))).toEqual({ written: false, doubles: 0, rows: {}, replaced: 0 })
+    expect(await producer.wait(committer.push(write('a'), session))).toEqual({
+      written: false,
+      doubles: 0,
+      rows: {},
+      replaced: 0,
+      there: {},
+      overwritten: {},
+    })
     expect(session.broken).toBe(true)
   })
 

@@ -67,6 +67,8 @@ export class Committer {
   #producers = 0
   #blocked = 0
   readonly #doubles: Doubles
+  /** Tables of which that was said. */
+  readonly #unseen = new Set<string>()
 
   constructor(options: CommitterOptions) {
     this.#options = options
@@ -198,6 +200,7 @@ export class Committer {
         if (!written) queued.session.broken = true
         queued.session.doubles = left.get(queued.session) ?? queued.session.doubles
         const { dropped = {}, overwritten = {} } = resolved[i] ?? {}
+        if (written) this.#tellUnseen(queued.write, outcome.unseen ?? [])
         queued.resolve({
           written,
           doubles: total(dropped),
@@ -219,6 +222,16 @@ export class Committer {
       const half = live.length >> 1
       await this.#commit(live.slice(0, half))
       await this.#commit(live.slice(half))
+    }
+  }
+
+  /** Says once a table that its rows are no longer compared with those of earlier commits. */
+  #tellUnseen({ step: { step } }: UnitWrite, tables: readonly string[]): void {
+    for (const table of tables) {
+      if (this.#unseen.has(table)) continue
+      this.#unseen.add(table)
+      const message = `rows of ${table} are not compared with those of earlier commits: the table is so large that looking their keys up would cost more than writing them`
+      this.#options.emit({ type: 'warning', step, message })
     }
   }
 

@@ -22,7 +22,7 @@ function setup(size: number, known: readonly string[] = []) {
     committer: {
       push: (write: UnitWrite) => {
         given.push(write)
-        return Promise.resolve({ written: true, doubles: 0, rows: {}, replaced: 0 })
+        return Promise.resolve({ written: true, doubles: 0, rows: {}, replaced: 0, there: {}, overwritten: {} })
       },
     },
   } as unknown as RunServices

@@ -214,6 +214,8 @@ export type WriteOutcome =
       readonly there?: Readonly<Record<string, number>>
       /** Of these, those that took the place of a different row. */
       readonly overwritten?: Readonly<Record<string, number>>
+      /** Tables whose rows were not compared with those of earlier commits, since they are too large for it. */
+      readonly unseen?: readonly string[]
       /** Texts of its rows in which NUL or half a character became U+FFFD (see `coercer`). Left out: none. */
       readonly replaced?: number
     }

@@ -1,13 +1,13 @@
 import { identifier, type Output, type Row, sql, sqlText, type Table, type UnitWrite, type WorkerRow, type WriteOutcome } from '../sdk/index.js'
 import { areOwn } from './fill.js'
-import { replacedIn } from './outcome.js'
+import { type Moved, note, replacedIn } from './outcome.js'
 import { writeSelect } from './selects.js'
 import { boundsOf, clearTouched, Touched, type Watched } from './touched.js'
 import { ledgerRow, UNIT_COLUMNS } from './ledger.js'
 import { text } from './ledger-where.js'
 import { refuseOwned } from './load.js'
 import { type LedgerChanges, unitKey } from './ledger-changes.js'
-import type { Loaded, Placing, Transaction } from './transaction.js'
+import type { Placing, Transaction } from './transaction.js'
 import { putWorker } from './workers.js'
 import { byLoader, changesOf, counts, declared, type Deleted, deletions, fenced, latest } from './writes.js'
 
@@ -55,22 +55,6 @@ export async function commit<Loader>(
       ? { written: false, reason: 'taken' }
       : { written: true, rows: given.get(write) ?? {}, ...moved.get(write), ...replacedIn(write, replaced) },
   )
-}
-
-/** What an outcome says of rows that met others under their key. */
-interface Moved {
-  readonly there: Readonly<Record<string, number>>
-  readonly overwritten: Readonly<Record<string, number>>
-}
-
-/** Which of the writes brought the rows that met others is not known and makes no difference: they are of one step. */
-function note(moved: Map<UnitWrite, Moved>, [first]: readonly UnitWrite[], table: string, { there, overwritten }: Loaded): void {
-  if (!first || there === 0) return
-  const known = moved.get(first)
-  moved.set(first, {
-    there: { ...known?.there, [table]: (known?.there[table] ?? 0) + there },
-    overwritten: overwritten > 0 ? { ...known?.overwritten, [table]: (known?.overwritten[table] ?? 0) + overwritten } : (known?.overwritten ?? {}),
-  })
 }
 
 /** Whose rows those of some writes may replace. */

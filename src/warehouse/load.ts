@@ -144,7 +144,7 @@ export function refuseOwned(
 }
 
 /** The key of a row whose values are text, as the row would have it. */
-function keyOf(table: Table, row: Row): Row {
+export function keyOf(table: Table, row: Row): Row {
   const numbers = new Set(table.columns.filter(({ type }) => isExactNumber(type)).map(({ name }) => name))
   return Object.fromEntries(table.key.map((name) => [name, numbers.has(name) && /^-?\d+$/.test(String(row[name])) ? BigInt(String(row[name])) : (row[name] ?? null)]))
 }

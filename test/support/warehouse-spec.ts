@@ -317,6 +317,58 @@ export function warehouseSpec(engine: Engine): void {
       expect(await notes(warehouse)).toEqual([])
     })
 
+    describe('rows of one key', () => {
+      const txs = table('txs', { hash: 'hash', block: 'bigint', i: 'int?' }, ['hash'], { range: 'block' })
+      const tx = (block: number, i: number | null = 0, hash = '0xaa') => ({ hash, block: BigInt(block), i: i === null ? null : BigInt(i) })
+      const there = (warehouse: Warehouse) => all(warehouse, 'SELECT hash, block, i FROM txs ORDER BY hash')
+      const owner: UnitWrite['owner'] = (_, place) => (place === 20n ? '0-49' : undefined)
+      const put = (warehouse: Warehouse, rows: ReturnType<typeof tx>[], more: Partial<UnitWrite> = { owner }) =>
+        warehouse.commit([write([{ output: output(txs), rows }], { ...more, ledger: { state: 'running', first: 50n, last: 99n } })])
+
+      test('a different one does not take the place of one that belongs to what is done, and both are named', async () => {
+        const warehouse = await opened([txs])
+        await put(warehouse, [tx(20)])
+        await expect(put(warehouse, [tx(81, 7, '0xbb'), tx(80)])).rejects.toMatchObject({
+          code: 'KEY_CONFLICT',
+          message: 'txs (hash="0xaa"): two different rows have this key: block 20 and 80 (of unit 0-49, which is in the table, and of unit u)',
+        })
+        await expect(put(warehouse, [tx(20, null)])).rejects.toMatchObject({ message: expect.stringContaining('i 0 and null') as string })
+        expect(await there(warehouse)).toEqual([tx(20)])
+      })
+
+      test('an equal one is no conflict, one that nobody owns is replaced, and both are counted as being there', async () => {
+        const warehouse = await opened([txs])
+        await put(warehouse, [tx(20), tx(21, 1, '0xcc')])
+        expect(await put(warehouse, [tx(20), tx(80, 2, '0xcc'), tx(80, 3, '0xdd')])).toMatchObject([
+          { written: true, there: { txs: 2 }, overwritten: { txs: 1 } },
+        ])
+        expect(await there(warehouse)).toEqual([tx(20), tx(80, 2, '0xcc'), tx(80, 3, '0xdd')])
+      })
+
+      test('a newer reading, and the last one where the table says so, take the place of the one that is there', async () => {
+        const last = { ...txs, onConflict: 'last' as const }
+        for (const [of, more] of [[txs, { rereads: true }], [last, { owner }]] as const) {
+          const warehouse = await opened([of])
+          await put(warehouse, [tx(20)], more)
+          expect(await put(warehouse, [tx(80), tx(81, 1, '0xbb')], more)).toMatchObject([{ there: { txs: 1 }, overwritten: { txs: 1 } }])
+          expect(await there(warehouse)).toEqual([tx(80), tx(81, 1, '0xbb')])
+        }
+      })
+
+      test('that SQL computes are compared, too', async () => {
+        const warehouse = await opened([txs])
+        const computed = output(txs, { columns: ['block', 'i'], compute: { hash: `concat('0x0', CAST(i AS ${text}))` } })
+        const given = (...rows: readonly [number, number][]) => rows.map(([block, i]) => ({ block: BigInt(block), i: BigInt(i) }))
+        await expect(warehouse.commit([write([{ output: computed, rows: given([1, 1], [2, 2], [3, 1]) }], { owner })])).rejects.toMatchObject({
+          code: 'KEY_CONFLICT',
+          message: 'txs (hash="0x01"): two different rows have this key: block 1 and 3, computed in one commit',
+        })
+        await warehouse.commit([write([{ output: computed, rows: given([20, 1], [20, 1]) }], { owner })])
+        await expect(warehouse.commit([write([{ output: computed, rows: given([80, 1]) }], { owner })])).rejects.toMatchObject({ code: 'KEY_CONFLICT' })
+        expect(await there(warehouse)).toEqual([tx(20, 1, '0x01')])
+      })
+    })
+
     test('takes a table whose columns are all key', async () => {
       const pairs = table('pairs', { a: 'bigint', b: 'text' }, ['a', 'b'])
       const warehouse = await opened([pairs])

@@ -1,6 +1,8 @@
 import {
   type Column,
   type ColumnType,
+  differences,
+  KeyConflictError,
   type Output,
   quoteIdentifier,
   type Row,
@@ -12,6 +14,7 @@ import {
 import { identifiers } from '../ddl.js'
 import { SqlError } from '../errors.js'
 import { broughtColumns, checkFilling } from '../fill.js'
+import { keyOf } from '../load.js'
 import { sqlType } from '../types.js'
 import { type Computed, computedColumns, type TypeOf, widens } from './compute.js'
 import { DELETED, VERSION } from './ddl.js'
@@ -110,8 +113,34 @@ export class TableLoader {
 
   /** SELECT of the rows as they will be in the table: all of its columns, each under its name. */
   filled(encoded: Encoded): string {
+    return `${this.#each(encoded)}${this.#last()}`
+  }
+
+  /** The same with all rows of a key. */
+  #each(encoded: Encoded): string {
     const selected = this.table.columns.map(({ name }) => `${this.#valueOf(name)} AS ${quoteIdentifier(name)}`)
-    return `SELECT ${selected.join(', ')} FROM (${this.#from(encoded)}) AS pipe_row${this.#last()}`
+    return `SELECT ${selected.join(', ')} FROM (${this.#from(encoded)}) AS pipe_row`
+  }
+
+  /**
+   * Where SQL computes a part of the key, nobody could tell before whether two rows have the same.
+   *
+   * @throws {KeyConflictError} when two different ones have.
+   */
+  async refuseDoubles(encoded: Encoded, query: (text: string) => Promise<readonly Row[]>): Promise<void> {
+    const { table } = this
+    const rest = table.columns.filter(({ name }) => !table.key.includes(name))
+    if (!this.#computesKey || rest.length === 0) return
+    const texts = table.columns.flatMap(({ name }, i) =>
+      ['min', 'max'].map((of) => `${of}(toString(${quoteIdentifier(name)})) AS pipe_${of}_${i}`),
+    )
+    const differ = rest.map(({ name }) => `uniqExact(ifNull(concat('=', toString(${quoteIdentifier(name)})), '')) > 1`)
+    const [row] = await query(
+      `SELECT ${texts.join(', ')} FROM (${this.#each(encoded)}) AS pipe_rows GROUP BY ${identifiers(table.key)} HAVING ${differ.join(' OR ')} LIMIT 1`,
+    )
+    if (!row) return
+    const side = (of: 'min' | 'max'): Row => Object.fromEntries(table.columns.map(({ name }, i) => [name, row[`pipe_${of}_${i}`] ?? null]))
+    throw new KeyConflictError(rowName(table.name, table.key)(keyOf(table, side('min'))), `${differences(table, side('min'), side('max'))}, computed in one commit`)
   }
 
   /**

@@ -1,6 +1,7 @@
-import type { Row, Table } from '../../sdk/index.js'
-import { LEDGER_VERSION, QUARANTINE, UNIT_COLUMNS, UNITS } from '../ledger.js'
+import { type LedgerRow, type LedgerStep, type Row, sql, sqlText, type Table } from '../../sdk/index.js'
+import { LEDGER_VERSION, ledgerRow, QUARANTINE, UNIT_COLUMNS, UNITS } from '../ledger.js'
 import { epochOf, type LedgerChanges } from '../ledger-changes.js'
+import { text } from '../ledger-where.js'
 import type { Sql } from './sql.js'
 import { DELETED, VERSION } from './ddl.js'
 import { keyOf, named } from './ledger-rows.js'
@@ -16,8 +17,8 @@ export interface UnitRow {
 export class Units {
   readonly #sql: Sql
 
-  constructor(sql: Sql) {
-    this.#sql = sql
+  constructor(sqls: Sql) {
+    this.#sql = sqls
   }
 
   /** The rows of units as they are, by `unitKey`. */
@@ -29,6 +30,15 @@ export class Units {
     )
     for (const row of rows) found.set(keyOf(row), { row, version: BigInt(row.version as bigint) })
     return found
+  }
+
+  /** The units of a step that were made under its definition. */
+  async ofStep({ pipeline, step, fingerprint }: LedgerStep): Promise<readonly LedgerRow[]> {
+    const rows = await this.#sql.select(
+      sql`SELECT ${sqlText(UNIT_COLUMNS)} FROM _pipe_units
+      WHERE pipeline = ${text(pipeline)} AND step = ${text(step)} AND fingerprint = ${text(fingerprint)}`,
+    )
+    return rows.map(ledgerRow)
   }
 
   /** Only the epochs of units, by `unitKey`. */

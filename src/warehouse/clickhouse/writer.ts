@@ -14,11 +14,13 @@ import { WORKERS } from '../ledger.js'
 import { Loaders } from '../transaction.js'
 import { workerRow } from '../workers.js'
 import { changesOf, counts, declared, deletions, latest } from '../writes.js'
-import { replacedIn } from '../outcome.js'
+import { refuseOwned } from '../load.js'
+import { type Moved, note, replacedIn } from '../outcome.js'
 import type { Place } from './ddl.js'
 import { ServerUnreachableError } from './errors.js'
 import { type Encoded, TableLoader, type Versioned } from './loader.js'
 import { keyOf } from './ledger-rows.js'
+import { meet } from './meetings.js'
 import { Orphans } from './orphans.js'
 import { writeSelect } from './selects.js'
 import type { Sql } from './sql.js'
@@ -154,7 +156,10 @@ export class Writer {
       const still = early?.sequence === sequence && kept.length === writes.length
       const encoded = early && still ? early : this.#encoded(kept, sequence, loaders)
       if (encoded.error) throw encoded.error
+      const moved = new Map<UnitWrite, Moved>()
       const given = await this.#write({
+        loaders,
+        moved,
         kept,
         sequence,
         there,
@@ -166,12 +171,12 @@ export class Writer {
       const replaced = encoded.parts.flatMap((part) => part.replaced)
       return writes.map((write): WriteOutcome => {
         const rows = given.get(write)
-        return rows === undefined ? { written: false, reason: 'taken' } : { written: true, rows, ...replacedIn(write, replaced) }
+        return rows === undefined ? { written: false, reason: 'taken' } : { written: true, rows, ...moved.get(write), ...replacedIn(write, replaced) }
       })
     })
   }
 
-  async #write({ kept, sequence, there, tables, encoded, changes }: Work): Promise<ReadonlyMap<UnitWrite, Record<string, number>>> {
+  async #write({ kept, sequence, there, tables, encoded, changes, loaders, moved }: Work): Promise<ReadonlyMap<UnitWrite, Record<string, number>>> {
     const given = new Map<UnitWrite, Record<string, number>>()
     if (kept.length === 0) return given
     const statements = new Map<UnitWrite, Awaited<ReturnType<typeof prepared>>[]>()
@@ -194,7 +199,10 @@ export class Writer {
     try {
       for (const { own, table, write } of deleted)
         await this.#sql.execute(tombstones(table, areOwn(own, table), this.#versionOf(write, sequence) - 1n))
-      for (const part of encoded) await this.#insert(part)
+      for (const part of encoded) {
+        await this.#judge(part, { kept, loaders, moved })
+        await this.#insert(part)
+      }
       for (const write of kept) {
         const rows = counts(write)
         for (const statement of statements.get(write) ?? []) await this.#sql.execute(statement, { once: true })
@@ -229,6 +237,24 @@ export class Writer {
   async #undo(kept: readonly UnitWrite[], sequence: bigint, tables: ReadonlyMap<string, Table>): Promise<void> {
     const written = new Set(kept.flatMap((write) => tablesOf(write, tables)))
     await this.#orphans.retract(this.#versionsOf(kept, sequence), [...written]).catch(() => undefined)
+  }
+
+  /** Looks whom the rows of a part meet under their keys. @throws {KeyConflictError} when those may not be replaced. */
+  async #judge(encoded: Encoded, { kept, loaders, moved }: Pick<Work, 'kept' | 'loaders' | 'moved'>): Promise<void> {
+    const { loader } = encoded
+    const isOwn = (part: UnitWrite['rows'][number]) => part.rows.length > 0 && loaders.get(part.output) === loader
+    const from = kept.filter(({ rows }) => rows.some(isOwn))
+    const output = from[0]?.rows.find(isOwn)?.output
+    if (!output) return
+    const strict = loader.table.onConflict === 'last' ? undefined : from.find(({ owner }) => owner !== undefined)
+    if (strict) await loader.refuseDoubles(encoded, (query) => this.#sql.all(query))
+    const { meetings, ...met } = await meet(this.#sql, { encoded, output, from })
+    if (strict?.owner && meetings.length > 0) {
+      const { owner } = strict
+      const ledger = await this.units.ofStep(strict.step)
+      refuseOwned(meetings, (meeting) => owner(meeting.output, meeting.place, ledger), from)
+    }
+    note(moved, from, loader.table.name, met)
   }
 
   async #insert(encoded: Encoded): Promise<void> {
@@ -364,6 +390,9 @@ interface EncodedWrites {
 }
 
 interface Work {
+  readonly loaders: ReadonlyMap<Output, TableLoader>
+  /** Gets what rows met under their keys. */
+  readonly moved: Map<UnitWrite, Moved>
   readonly kept: readonly UnitWrite[]
   readonly sequence: bigint
   readonly there: ReadonlyMap<string, UnitRow>
