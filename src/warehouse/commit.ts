@@ -5,7 +5,7 @@ import { writeSelect } from './selects.js'
 import { boundsOf, clearTouched, Touched, type Watched } from './touched.js'
 import { ledgerRow, UNIT_COLUMNS } from './ledger.js'
 import { text } from './ledger-where.js'
-import { refuseOwned } from './load.js'
+import { refuseLeft, refuseOwned } from './load.js'
 import { type LedgerChanges, unitKey } from './ledger-changes.js'
 import type { Placing, Transaction } from './transaction.js'
 import { putWorker } from './workers.js'
@@ -82,6 +82,7 @@ async function remove(tx: Transaction, { own, table }: Deleted, touched: Touched
   const rows = sql`FROM ${identifier(table.name)} WHERE ${areOwn(own, table)}`
   if (watched) await touched.see(watched, sql`SELECT DISTINCT ${boundsOf(watched, undefined)} ${rows}`)
   await tx.run(sql`DELETE ${rows}`)
+  await refuseLeft(tx.selects, table, sql`${identifier(table.name)} WHERE ${areOwn(own, table)}`)
 }
 
 /** Runs the queries of a write. Resolves to all rows that the write brought or made, by table. */

@@ -124,6 +124,15 @@ export class RowsNotTakenError extends PipeError {
   }
 }
 
+/** A table still has rows that were deleted, though no statement failed. Nothing of this commit was written. */
+export class RowsNotDeletedError extends PipeError {
+  readonly code = 'ROWS_NOT_DELETED'
+  override readonly hint = 'a trigger or a rule of the table keeps rows from being deleted: see what it has, and disable it for what pipe writes'
+  constructor(table: string, left: number) {
+    super(`${left} rows of ${table} were to be deleted and are still there: something in the database kept them`)
+  }
+}
+
 /** A statement ran longer than it may. */
 export class SqlTimeoutError extends PipeError {
   readonly code = 'SQL_TIMEOUT'

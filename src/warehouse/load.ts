@@ -1,6 +1,6 @@
 import { differences, isExactNumber, KeyConflictError, type Output, quoteIdentifier, type Row, sql, sqlText, type Statement, type Table, type UnitWrite } from '../sdk/index.js'
 import { identifiers } from './ddl.js'
-import { RowsNotTakenError } from './errors.js'
+import { RowsNotDeletedError, RowsNotTakenError } from './errors.js'
 import { differ, insertSelected, sameKey, typed } from './fill.js'
 import { rowName } from './row-name.js'
 import { boundsOf, type Touched, type Watched } from './touched.js'
@@ -76,8 +76,26 @@ export async function moveRows(
   return { ...known, overwritten }
 }
 
+/**
+ * Looks whether rows that were deleted are gone, where a trigger or a rule of the table may have kept them. `from`: the table and
+ * the condition of the DELETE.
+ *
+ * @throws {RowsNotDeletedError}
+ */
+export async function refuseLeft(engine: Pick<LoadEngine, 'kind' | 'rows'>, table: Table, from: Statement): Promise<void> {
+  if (!hasTriggers(engine)) return
+  const name = { type: { kind: 'text' }, value: quoteIdentifier(table.name) } as const
+  const [kept] = await engine.rows(
+    sql`SELECT EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass(${name}) AND NOT tgisinternal AND tgtype & 8 > 0)
+      OR EXISTS (SELECT 1 FROM pg_rewrite WHERE ev_class = to_regclass(${name}) AND ev_type = '4') AS may`,
+  )
+  if (kept?.may !== true) return
+  const [row] = await engine.rows(sql`SELECT count(*) AS n FROM ${from}`)
+  if (row?.n !== 0n) throw new RowsNotDeletedError(table.name, Number(row?.n))
+}
+
 /** DuckDB has none, so what a statement says of itself is what happened. */
-const hasTriggers = ({ kind }: LoadEngine): boolean => kind === 'postgres'
+const hasTriggers = ({ kind }: Pick<LoadEngine, 'kind'>): boolean => kind === 'postgres'
 
 async function count(engine: LoadEngine, query: string): Promise<number> {
   const [row] = await engine.rows(sqlText(`SELECT count(*) AS n FROM (${query}) AS pipe_counted`))

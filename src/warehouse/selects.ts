@@ -16,7 +16,8 @@ import {
   ValueError,
 } from '../sdk/index.js'
 import { identifiers } from './ddl.js'
-import { SqlError } from './errors.js'
+import { RowsNotTakenError, SqlError } from './errors.js'
+import { refuseLeft } from './load.js'
 import { constantColumns, differ, filled, insertSelected, areOwn, sameKey, typed } from './fill.js'
 import { rowName } from './row-name.js'
 import { boundNames, boundsOf, type Touched } from './touched.js'
@@ -44,7 +45,8 @@ export interface SelectEngine {
   columns(name: string): Promise<readonly Given[]>
   /** Runs a query of ours. */
   rows(statement: Statement): Promise<readonly Row[]>
-  run(statement: Statement): Promise<void>
+  /** Runs a statement. Resolves to the rows that it changed. */
+  run(statement: Statement): Promise<number>
 }
 
 /** A statement of a step is something else than a query. */
@@ -179,9 +181,12 @@ async function writeChanges({ replace, output }: SelectWrite, table: Table, engi
     const gone = sql`${areOwn(replace === 'all' ? output : replace, table)} AND ${others}`
     if (watched) await touched.see(watched, sql`SELECT DISTINCT ${boundsOf(watched, 'o')} FROM ${name} AS o WHERE ${gone}`)
     await engine.run(sql`DELETE FROM ${name} AS o WHERE ${gone}`)
+    await refuseLeft(engine, table, sql`${name} AS o WHERE ${gone}`)
   }
   const columns = identifiers(table.columns.map((column) => column.name))
-  await engine.run(sqlText(insertSelected(table, `SELECT ${columns} FROM ${changed} ORDER BY ${identifiers(table.key)}`)))
+  const [given] = await engine.rows(sqlText(`SELECT count(*) AS n FROM ${changed}`))
+  const taken = await engine.run(sqlText(insertSelected(table, `SELECT ${columns} FROM ${changed} ORDER BY ${identifiers(table.key)}`)))
+  if (taken !== Number(given?.n)) throw new RowsNotTakenError(table.name, Number(given?.n), taken)
 }
 
 /** Throws for the first row of a temporary table that a condition is true for. */

@@ -346,12 +346,13 @@ export function warehouseSpec(engine: Engine): void {
       })
 
       test('a newer reading, and the last one where the table says so, take the place of the one that is there', async () => {
-        const last = { ...txs, onConflict: 'last' as const }
+        const last = { ...txs, name: 'last', onConflict: 'last' as const }
+        const warehouse = await opened([txs, last])
         for (const [of, more] of [[txs, { rereads: true }], [last, { owner }]] as const) {
-          const warehouse = await opened([of])
-          await put(warehouse, [tx(20)], more)
-          expect(await put(warehouse, [tx(80), tx(81, 1, '0xbb')], more)).toMatchObject([{ there: { txs: 1 }, overwritten: { txs: 1 } }])
-          expect(await there(warehouse)).toEqual([tx(80), tx(81, 1, '0xbb')])
+          const [first] = await warehouse.commit([write([{ output: output(of), rows: [tx(20)] }], more)])
+          const [second] = await warehouse.commit([write([{ output: output(of), rows: [tx(80), tx(81, 1, '0xbb')] }], more)])
+          expect([first, second]).toMatchObject([{ written: true }, { there: { [of.name]: 1 }, overwritten: { [of.name]: 1 } }])
+          expect(await all(warehouse, `SELECT hash, block, i FROM ${of.name} ORDER BY hash`)).toEqual([tx(80), tx(81, 1, '0xbb')])
         }
       })
 

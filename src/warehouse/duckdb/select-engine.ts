@@ -11,12 +11,12 @@ import { prepare } from './values.js'
 
 /** Moves rows of queries inside a transaction of DuckDB. */
 export function selectEngine({ connection }: Transactions): SelectEngine {
-  const run = async (statement: Statement, timeoutMs?: number): Promise<void> => {
+  const run = async (statement: Statement, timeoutMs?: number): Promise<number> => {
     const prepared = await prepare(connection, statement)
     // The limit is real time and not the clock's, since the database works in real time.
     const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)
     try {
-      await interruptible(connection, prepared.run(), [timeout])
+      return (await interruptible(connection, prepared.run(), [timeout])).rowsChanged
     } catch (error) {
       throw timeout?.aborted ? new SqlTimeoutError(timeoutMs ?? 0) : error
     } finally {
@@ -34,7 +34,9 @@ export function selectEngine({ connection }: Transactions): SelectEngine {
       prepared.destroySync()
       if (type !== StatementType.SELECT) throw notSelect()
     },
-    fill: (name, select, timeoutMs) => run(sql`CREATE OR REPLACE TEMPORARY TABLE ${sqlText(name)} AS ${select}`, timeoutMs),
+    async fill(name, select, timeoutMs) {
+      await run(sql`CREATE OR REPLACE TEMPORARY TABLE ${sqlText(name)} AS ${select}`, timeoutMs)
+    },
     async columns(name) {
       const result = await connection.run(`SELECT * FROM ${temporary(name)} LIMIT 0`)
       const types = result.columnTypes()

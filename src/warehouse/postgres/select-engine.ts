@@ -16,9 +16,7 @@ export function selectEngine(session: PostgresSession): SelectEngine {
   return {
     kind: 'postgres',
     temporary,
-    async run(statement) {
-      await execute(session, statement)
-    },
+    run: (statement) => execute(session, statement),
     async check(query) {
       try {
         // Postgres takes nothing but a SELECT here, and that changes no data.
