@@ -126,7 +126,7 @@ class ListReader {
         continue
       }
       const { take, next } = this.#pager.judge(place, page, this.#memory)
-      const rows = take.flatMap((taken) => this.#absorb(taken))
+      const rows = newest(take.map((taken) => this.#absorb(taken)))
       late?.saw(rows)
       const done = next === undefined || this.#reached()
       if (done) this.#count('late', late?.count() ?? 0)
@@ -314,7 +314,7 @@ class ListReader {
       const page = await this.#ask(place)
       const { take, next } = pager.judge(place, page, this.#memory)
       const met = take.some(({ rows }) => rows.some(({ key }) => key === first))
-      const rows = take.flatMap((taken) => this.#absorb(taken))
+      const rows = newest(take.map((taken) => this.#absorb(taken)))
       const at = rows.findIndex(({ key }) => key === first)
       const fresh = at === -1 ? rows : rows.slice(0, at)
       above += fresh.length
@@ -367,6 +367,14 @@ class ListReader {
   #count(name: string, by: number): void {
     if (by > 0) this.#counts[name] = (this.#counts[name] ?? 0) + by
   }
+}
+
+/** The rows of pages that follow each other, each record as the last page gave it. Two of one page are two records. */
+function newest(pages: readonly (readonly PageRow[])[]): readonly PageRow[] {
+  return pages.flatMap((page, i) => {
+    const later = new Set(pages.slice(i + 1).flatMap((rows) => rows.map(({ key }) => key)))
+    return later.size === 0 ? page : page.filter(({ key }) => !later.has(key))
+  })
 }
 
 /** Rows by output. */

@@ -5,10 +5,14 @@ import { coveredBy } from './standing.js'
 /**
  * Whose a row of a table is: the unit that is done with its place. A row that says no place is of a unit that brought rows to its
  * table. `ledger` holds what was done under the definition that counts now: what was done under another one is done again.
+ *
+ * `rereads`: of a step that reads things again, only a row of an older time meets an owner: what has changed since has a newer
+ * time, or the same.
  */
-export function ownerRule(axis: Axis | undefined, tables: ReadonlyMap<string, Table>): OwnerOf {
-  return (output, place, ledger) => {
-    const at = axis && placeOn(axis, output, place, tables.get(output.table))
+export function ownerRule(axis: Axis | undefined, tables: ReadonlyMap<string, Table>, rereads: boolean): OwnerOf {
+  return (output, places, ledger) => {
+    const [at, given] = [places.there, places.given].map((place) => axis && placeOn(axis, output, place, tables.get(output.table)))
+    if (rereads && (at === undefined || given === undefined || given >= at)) return undefined
     return ledger.find((row) => (axis && at !== undefined ? covers(axis, row, at) : (row.rows[output.table] ?? 0) > 0))?.unit
   }
 }

@@ -128,7 +128,7 @@ export class Doubles {
         const found = { number, row, output, write }
         if (before !== undefined) {
           const problem = table && difference(table, before, found)
-          const newer = write.rereads === true && before.write !== write
+          const newer = write.rereads === true && before.write !== write && table !== undefined && !isOlder(table, found, before)
           if (problem !== undefined && !newer && table?.onConflict !== 'last')
             return new KeyConflictError(rowName(output.table, table?.key ?? [])(whole(row, output)), `${problem} (${origin(before, found)})`)
           earlier.set(before.number, problem !== undefined)
@@ -157,6 +157,14 @@ function difference(table: Table, one: Found, other: Found): string | undefined 
   if (problem !== '') return problem
   const [computes, too] = [one.output, other.output].map(({ compute }) => JSON.stringify(compute))
   return computes === too ? undefined : 'two outputs of the step compute it in different ways'
+}
+
+/** Whether a row has an older time than one that was read before it: what has changed since has a newer one, or the same. */
+function isOlder(table: Table, found: Found, before: Found): boolean {
+  const column = table.columns.find(({ name }) => name === (found.output.range ?? table.range))
+  if (column?.type.kind !== 'timestamp' && column?.type.kind !== 'date') return false
+  const [time, earlier] = [exactly(column, found.row[column.name]), exactly(column, before.row[column.name])]
+  return time !== null && earlier !== null && time < earlier
 }
 
 /** A row with the constants of its output. */

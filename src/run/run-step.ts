@@ -144,7 +144,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
   const rpc = services.rpc(step, plan.config)
   const source = services.source(plan)
   const join = joinRule(services, plan)
-  const owner = readsOnce(plan) ? ownerRule(plan.axis, services.pipeline.tables) : undefined
+  const owner = keeps(plan) ? ownerRule(plan.axis, services.pipeline.tables, definition.rereads === true) : undefined
   const context = services.stepContext(plan)
   const named = ledgerStep(services, plan)
   const outages = new OutageGuard()
@@ -214,9 +214,9 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
   return done
 }
 
-/** Whether each thing is read once under a definition, so that a row of it is never a newer one of the same thing. */
-function readsOnce({ step, wanted }: StepPlan): boolean {
-  if (step.definition.rereads || wanted.kind === 'rows') return false
+/** Whether what is done under a definition stays as it is. Rows that a query asks for again, and what is computed anew, replace what is there. */
+function keeps({ wanted }: StepPlan): boolean {
+  if (wanted.kind === 'rows') return false
   return wanted.kind === 'stretches' ? wanted.due === 'uncovered' : wanted.due === 'once'
 }
 

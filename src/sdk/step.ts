@@ -313,7 +313,7 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
   readonly closes?: true
   /**
    * What it reads is another when it is read again, as pages of a list are: of two different rows of one key in two batches, the
-   * later is a newer reading of the same row and replaces it. Left out, each thing is read once, and two such rows are an error.
+   * later is a newer reading of the same row and replaces it, unless its time is an older one. Left out, each thing is read once, and two such rows are an error.
    * In one batch they always are.
    */
   readonly rereads?: true

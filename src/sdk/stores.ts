@@ -157,8 +157,13 @@ export interface SelectWrite {
   readonly timeoutMs?: number
 }
 
-/** `place`: what the row has in the column that holds its place (`Output.range`, or the table's); undefined where there is none. */
-export type OwnerOf = (output: Output, place: Value | undefined, ledger: readonly LedgerRow[]) => string | undefined
+/** What two rows have in the column that holds their place (`Output.range`, or the table's): the one that is there and the one that would replace it. Undefined where there is no such column. */
+export interface Places {
+  readonly there: Value | undefined
+  readonly given: Value | undefined
+}
+
+export type OwnerOf = (output: Output, places: Places, ledger: readonly LedgerRow[]) => string | undefined
 
 /** One batch of one unit with the checkpoint after it. */
 export interface UnitWrite {
@@ -174,7 +179,7 @@ export interface UnitWrite {
    * it is replaced. Left out: rows of this write replace whatever has their key.
    */
   readonly owner?: OwnerOf | undefined
-  /** Its rows may be newer readings of those that other writes of the commit bring under the same key. */
+  /** What it reads is another when it is read again (`StepDefinition.rereads`). */
   readonly rereads?: boolean | undefined
   readonly sql: readonly Statement[]
   /** After the rows. A query that gives one key twice is refused: nothing says which row was meant. */

@@ -61,10 +61,11 @@ export async function commit<Loader>(
 function placing(tx: Transaction, writes: readonly UnitWrite[], output: Output, table: Table): Placing {
   const place = output.range ?? table.range
   const [write] = writes.filter(({ owner }) => owner !== undefined)
-  if (table.onConflict === 'last' || write?.owner === undefined) return { place, judge: undefined }
+  if (table.onConflict === 'last' || write?.owner === undefined) return { place, once: false, judge: undefined }
   const { owner, step } = write
   return {
     place,
+    once: write.rereads !== true,
     judge: async (meetings) => {
       const ledger = (
         await tx.rows(
@@ -72,7 +73,7 @@ function placing(tx: Transaction, writes: readonly UnitWrite[], output: Output, 
           WHERE pipeline = ${text(step.pipeline)} AND step = ${text(step.step)} AND fingerprint = ${text(step.fingerprint)}`,
         )
       ).map(ledgerRow)
-      refuseOwned(meetings, (meeting) => owner(meeting.output, meeting.place, ledger), writes)
+      refuseOwned(meetings, (meeting) => owner(meeting.output, meeting.places, ledger), writes)
     },
   }
 }

@@ -49,7 +49,7 @@ export async function moveRows(
   const distinct = await count(engine, `SELECT DISTINCT ${identifiers(table.key)} FROM (${filled}) AS pipe_rows`)
   if (distinct < given) {
     if (staged.every === undefined) throw new Error(`${given - distinct} rows for ${table.name} share a key with another of the same commit`)
-    if (placing.judge) await refuseComputed(staged, staged.every, engine)
+    if (placing.once) await refuseComputed(staged, staged.every, engine)
   }
   const same = `FROM (${typed(table, filled, engine.kind)}) AS n JOIN ${quoteIdentifier(table.name)} AS o ON ${sameKey(table, 'o', 'n')}`
   if (hasTriggers(engine)) {
@@ -71,7 +71,7 @@ export async function moveRows(
   }
   const changes = `${insertSelected(table, filled)} WHERE ${differ(table, quoteIdentifier(table.name), 'excluded', engine.kind)}`
   const overwritten = table.columns.length > table.key.length ? await engine.change(sqlText(changes)) : 0
-  const left = overwritten > 0 && hasTriggers(engine) ? await count(engine, `SELECT 1 AS one ${differing}`) : 0
+  const left = hasTriggers(engine) ? await count(engine, `SELECT 1 AS one ${differing}`) : 0
   if (left > 0) throw new RowsNotTakenError(table.name, distinct, distinct - left)
   return { ...known, overwritten }
 }
@@ -112,11 +112,11 @@ async function meet(
   const texts = table.columns.flatMap(({ name }, i) =>
     ['o', 'n'].map((of) => `CAST(${of}.${quoteIdentifier(name)} AS VARCHAR) AS pipe_${of}_${i}`),
   )
-  const selected = place === undefined ? texts : [`o.${quoteIdentifier(place)} AS pipe_place`, ...texts]
+  const selected = place === undefined ? texts : [`o.${quoteIdentifier(place)} AS pipe_there`, `n.${quoteIdentifier(place)} AS pipe_given`, ...texts]
   const rows = await engine.rows(sql`SELECT ${sqlText(selected.join(', '))} ${from}`)
   return rows.map((row) => {
     const values = (of: 'o' | 'n'): Row => Object.fromEntries(table.columns.map(({ name }, i) => [name, row[`pipe_${of}_${i}`] ?? null]))
-    return { output, table, place: place === undefined ? undefined : (row.pipe_place ?? undefined), there: values('o'), given: values('n') }
+    return { output, table, places: { there: row.pipe_there ?? undefined, given: row.pipe_given ?? undefined }, there: values('o'), given: values('n') }
   })
 }
 

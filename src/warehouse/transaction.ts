@@ -1,4 +1,4 @@
-import type { Output, Row, Statement, Table, Value } from '../sdk/index.js'
+import type { Output, Places, Row, Statement, Table, Value } from '../sdk/index.js'
 import type { LedgerChanges } from './ledger-changes.js'
 import type { SelectEngine } from './selects.js'
 import type { Bounds, Touched } from './touched.js'
@@ -36,8 +36,7 @@ export interface Transaction<Loader = unknown> {
 export interface Meeting {
   readonly output: Output
   readonly table: Table
-  /** What the row that is there has in the column that holds its place. */
-  readonly place: Value | undefined
+  readonly places: Places
   readonly there: Row
   readonly given: Row
 }
@@ -46,6 +45,8 @@ export interface Meeting {
 export interface Placing {
   /** The column that holds a row's place. */
   readonly place: string | undefined
+  /** Two different rows of one key are an error where SQL computes the key, too. */
+  readonly once: boolean
   /** Asked before different rows are replaced. Undefined: they may be. @throws {KeyConflictError} */
   readonly judge: ((meetings: readonly Meeting[]) => Promise<void>) | undefined
 }

@@ -321,7 +321,7 @@ export function warehouseSpec(engine: Engine): void {
       const txs = table('txs', { hash: 'hash', block: 'bigint', i: 'int?' }, ['hash'], { range: 'block' })
       const tx = (block: number, i: number | null = 0, hash = '0xaa') => ({ hash, block: BigInt(block), i: i === null ? null : BigInt(i) })
       const there = (warehouse: Warehouse) => all(warehouse, 'SELECT hash, block, i FROM txs ORDER BY hash')
-      const owner: UnitWrite['owner'] = (_, place) => (place === 20n ? '0-49' : undefined)
+      const owner: UnitWrite['owner'] = (_, { there: place }) => (place === 20n ? '0-49' : undefined)
       const put = (warehouse: Warehouse, rows: ReturnType<typeof tx>[], more: Partial<UnitWrite> = { owner }) =>
         warehouse.commit([write([{ output: output(txs), rows }], { ...more, ledger: { state: 'running', first: 50n, last: 99n } })])
 

@@ -247,12 +247,12 @@ export class Writer {
     const output = from[0]?.rows.find(isOwn)?.output
     if (!output) return
     const strict = loader.table.onConflict === 'last' ? undefined : from.find(({ owner }) => owner !== undefined)
-    if (strict) await loader.refuseDoubles(encoded, (query) => this.#sql.all(query))
+    if (strict && strict.rereads !== true) await loader.refuseDoubles(encoded, (query) => this.#sql.all(query))
     const { meetings, ...met } = await meet(this.#sql, { encoded, output, from })
     if (strict?.owner && meetings.length > 0) {
       const { owner } = strict
       const ledger = await this.units.ofStep(strict.step)
-      refuseOwned(meetings, (meeting) => owner(meeting.output, meeting.place, ledger), from)
+      refuseOwned(meetings, (meeting) => owner(meeting.output, meeting.places, ledger), from)
     }
     note(moved, from, loader.table.name, met)
   }

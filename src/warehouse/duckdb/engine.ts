@@ -102,15 +102,22 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
   }
 
   async explain({ loader, rows, cause }: LoadError<TableLoader>): Promise<Error> {
-    let found: ValueError | undefined
     const undo = new Error('nothing of this is kept')
-    await this.#transactions
-      .run(async () => {
-        found = await this.#loaders.diagnose(loader, rows)
-        throw undo
-      })
-      .catch(() => undefined)
-    return found ?? statementError(this.display, cause)
+    /** What work fails with, in a transaction of its own: DuckDB ends one that an error was in. */
+    const failure = async (work: () => Promise<unknown>): Promise<Error | undefined> => {
+      const error: unknown = await this.#transactions
+        .run(async () => {
+          await work()
+          throw undo
+        })
+        .catch((failed: unknown) => failed)
+      return error === undo || !(error instanceof Error) ? undefined : error
+    }
+    let found: ValueError | undefined
+    await failure(async () => {
+      found = await this.#loaders.diagnose(loader, rows)
+    })
+    return found ?? (await this.#loaders.refusedRow(loader, rows, failure)) ?? statementError(this.display, cause)
   }
 
   async close(): Promise<void> {

@@ -2,7 +2,9 @@ import {
   type ColumnType,
   isExactNumber,
   type Output,
+  quoteIdentifier,
   type Row,
+  show,
   sql,
   sqlText,
   type Table,
@@ -12,6 +14,7 @@ import {
 import { identifiers, outside } from '../ddl.js'
 import { broughtColumns, checkFilling, constantColumns, filled, insertSelected } from '../fill.js'
 import { SqlError } from '../errors.js'
+import { firstPrefix } from '../first-prefix.js'
 import { rowName } from '../row-name.js'
 import { tooFine } from '../text-values.js'
 import { sqlType } from '../types.js'
@@ -34,7 +37,7 @@ export interface TableLoader {
 }
 
 /** Rows of the ledger's own tables replace what has their key. */
-const REPLACING: Placing = { place: undefined, judge: undefined }
+const REPLACING: Placing = { place: undefined, once: false, judge: undefined }
 const NO_BOUNDS = () => Promise.resolve([])
 
 /** Makes loaders and moves rows through them. */
@@ -108,6 +111,38 @@ export class TableLoaders {
     return undefined
   }
 
+  /**
+   * The row that the table itself refuses: by a check, a narrower type, another unique index. It is the last of the fewest that
+   * fail. `failure`: what work fails with, in a transaction of its own.
+   */
+  async refusedRow(
+    loader: TableLoader,
+    rows: readonly Row[],
+    failure: (work: () => Promise<unknown>) => Promise<Error | undefined>,
+  ): Promise<ValueError | undefined> {
+    const { output, table, stage, filled: select } = loader
+    const insert = (some: readonly Row[], statement: string) =>
+      failure(async () => {
+        await stage.append(some, rowName(table.name, table.key))
+        await this.#transactions.connection.run(statement)
+      })
+    const whole = insertSelected(table, select, 'keep')
+    if (!(await insert(rows, whole))) return undefined
+    const last = await firstPrefix(rows.length, async (n) => (await insert(rows.slice(0, n), whole)) !== undefined)
+    const error = await insert(rows.slice(0, last), whole)
+    const row = rows[last - 1]
+    if (!row || !error) return undefined
+    let column = constrained(error.message, output.columns, row, table)
+    for (const name of column === undefined ? output.columns : []) {
+      const quoted = quoteIdentifier(name)
+      const alone = `CREATE TEMPORARY TABLE pipe_column AS SELECT ${quoted} FROM main.${quoteIdentifier(table.name)} LIMIT 0; INSERT INTO temp.pipe_column SELECT ${quoted} FROM (${stage.source}) AS pipe_one`
+      if (await insert([row], alone)) column ??= name
+    }
+    const where = `${rowName(table.name, table.key)(row)}${column === undefined ? '' : `, column ${column}`}`
+    const value = column === undefined || row[column] === undefined ? '' : `${show(row[column])} `
+    return new ValueError(where, `${value}is refused by the table (${error.message})`)
+  }
+
   async #make(output: Output, table: Table, index: number): Promise<TableLoader> {
     checkFilling(output, table)
     const computesKey = table.key.some((name) => name in output.compute)
@@ -124,6 +159,14 @@ export class TableLoaders {
       every: computesKey ? filled(exact, table, stage.source) : undefined,
     }
   }
+}
+
+/** The column that a constraint speaks of: by its name, or by the value that came twice. */
+function constrained(message: string, columns: readonly string[], row: Row, { key }: Table): string | undefined {
+  if (!/constraint/i.test(message)) return undefined
+  const words = new Set(message.match(/\w+/g))
+  const double = /duplicate key "(.*?)"/i.exec(message)?.[1]
+  return columns.find((name) => words.has(name)) ?? columns.find((name) => !key.includes(name) && show(row[name]) === double)
 }
 
 /** Keeps the last of the rows with one key. */

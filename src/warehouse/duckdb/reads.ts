@@ -131,10 +131,14 @@ export async function* readRows<R extends Row = Row>(result: DuckDBResult): Asyn
       const read = readers[column]
       const vector = chunk.getColumnVector(column)
       if (!read) return
-      rows.forEach((row, i) => {
-        const value = vector.getItem(i)
-        if (value !== null) row[name] = read(value)
-      })
+      try {
+        rows.forEach((row, i) => {
+          const value = vector.getItem(i)
+          if (value !== null) row[name] = read(value)
+        })
+      } catch (error) {
+        throw error instanceof SqlError ? new SqlError(`column ${name}: ${error.message}`, { hint: error.hint }) : error
+      }
     })
     // The caller names the row's shape: the columns are those of its own SELECT.
     yield rows as unknown as readonly R[]

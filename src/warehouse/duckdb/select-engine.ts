@@ -74,6 +74,8 @@ function given(columnName: string, type: DuckDBType): Given {
       `(${name} IS NOT NULL AND ${value(column)} IS NULL)`,
       ...(pattern === undefined ? [] : [`NOT regexp_matches(CAST(${name} AS VARCHAR), '${pattern}')`]),
       ...(border === undefined ? [] : [border]),
+      // A time without end is no instant, and nobody could read it.
+      ...(column.type.kind === 'timestamp' || column.type.kind === 'date' ? [`NOT isfinite(${value(column)})`] : []),
       // Its hour would be cut off in silence.
       ...(column.type.kind === 'date' && type.typeId !== DuckDBTypeId.DATE
         ? [`CAST(${value(column)} AS TIMESTAMP) <> CAST(${name} AS TIMESTAMP)`]

@@ -121,7 +121,14 @@ export function reader(type: DuckDBType): (value: DuckDBValue) => Value {
   }
 }
 
+/** What `infinity` is as a time, in whatever unit, and as a date. */
+const INFINITE_TIME = 2n ** 63n - 1n
+const INFINITE_DAY = 2 ** 31 - 1
+
+/** @throws {SqlError} for a time without end, which is no instant. */
 function simple(value: DuckDBValue): Value {
+  if (isInfinite(value))
+    throw new SqlError(`the query gives the time ${String(value)}, which is no instant`, { hint: 'leave it out, or cast it to text' })
   if (value instanceof DuckDBDecimalValue) return formatDecimal(value.value, value.scale)
   if (value instanceof DuckDBTimestampValue || value instanceof DuckDBTimestampTZValue) return value.micros
   if (value instanceof DuckDBTimestampSecondsValue) return value.seconds * 1_000_000n
@@ -134,6 +141,21 @@ function simple(value: DuckDBValue): Value {
   if (value instanceof DuckDBDateValue) return formatDay(value.days)
   if (value instanceof DuckDBBlobValue) return `0x${Buffer.from(value.bytes).toString('hex')}`
   return String(value)
+}
+
+function isInfinite(value: DuckDBValue): boolean {
+  if (value instanceof DuckDBDateValue) return Math.abs(value.days) >= INFINITE_DAY
+  const at =
+    value instanceof DuckDBTimestampValue || value instanceof DuckDBTimestampTZValue
+      ? value.micros
+      : value instanceof DuckDBTimestampSecondsValue
+        ? value.seconds
+        : value instanceof DuckDBTimestampMillisecondsValue
+          ? value.millis
+          : value instanceof DuckDBTimestampNanosecondsValue
+            ? value.nanos
+            : 0n
+  return at >= INFINITE_TIME || at <= -INFINITE_TIME
 }
 
 function nested(value: DuckDBValue): Json {

@@ -11,7 +11,7 @@ import {
 } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
 import { SqlError } from '../errors.js'
-import { broughtColumns, checkFilling, constantColumns, filled } from '../fill.js'
+import { broughtColumns, checkFilling, constantColumns, filled, insertSelected } from '../fill.js'
 import { type LoadEngine, moveRows } from '../load.js'
 import { rowName } from '../row-name.js'
 import { boundNames, boundsOf, type Touched, type Watched } from '../touched.js'
@@ -78,14 +78,26 @@ export function makeLoader(output: Output, table: Table, index: number): TableLo
   checkFilling(output, table)
   const computesKey = table.key.some((column) => column in output.compute)
   const stage = new Stage(`_pipe_stage_${index}`, broughtColumns(output, table), { extra: constantColumns(output), ordered: computesKey })
-  const computed = computedColumns(output, table)
-  const rows = computed.length === 0 ? stage.source : `SELECT *, ${computed.join(', ')} FROM (${stage.source}) AS pipe_row`
+  const rows = withComputed(output, table, stage.source)
   const key = identifiers(table.key)
   // The last of the rows with one key.
   const source = computesKey ? `SELECT DISTINCT ON (${key}) * FROM (${rows}) AS pipe_computed ORDER BY ${key}, ${ORDER} DESC` : rows
-  const all = { ...output, columns: [...output.columns, ...Object.keys(output.compute)], compute: {} }
+  const all = asBrought(output)
   return { output, table, stage, filled: filled(all, table, source, byKey), every: computesKey ? filled(all, table, rows) : undefined }
 }
+
+/** `INSERT` of some rows, whose keys may be there. `source` selects what an output brings. */
+export function insertOf(output: Output, table: Table, source: string): string {
+  return insertSelected(table, filled(asBrought(output), table, withComputed(output, table, source)), 'keep')
+}
+
+function withComputed(output: Output, table: Table, source: string): string {
+  const computed = computedColumns(output, table)
+  return computed.length === 0 ? source : `SELECT *, ${computed.join(', ')} FROM (${source}) AS pipe_row`
+}
+
+/** The output as one that brings what it computes, too. */
+const asBrought = (output: Output): Output => ({ ...output, columns: [...output.columns, ...Object.keys(output.compute)], compute: {} })
 
 /** In one order for all, so that two who write the same rows wait and do not block each other. */
 const byKey = (select: string, key: readonly string[]): string => `${select} ORDER BY ${key.join(', ')}`

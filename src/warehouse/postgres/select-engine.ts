@@ -70,10 +70,12 @@ function given(field: Field): Given {
       return [...(fits ? [`NOT ${fits}`] : []), ...numberMisfits(number, column)]
     }
     if (fits) return [`NOT ${fits}`]
+    // A time without end is no instant, and nobody could read it.
+    const endless = kind === 'timestamp' || kind === 'date' ? [`NOT isfinite(${name})`] : []
     // Its hour would be cut off in silence.
     if (column.type.kind === 'date' && kind === 'timestamp')
-      return [`CAST(CAST(${name} AS date) AS timestamp) <> CAST(${name} AS timestamp)`]
-    return []
+      return [...endless, `CAST(CAST(${name} AS date) AS timestamp) <> CAST(${name} AS timestamp)`]
+    return column.type.kind === 'timestamp' || column.type.kind === 'date' ? endless : []
   }
   return { name: field.name, value, misfits }
 }

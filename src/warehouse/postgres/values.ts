@@ -123,9 +123,9 @@ export function reader(field: Field): (text: string) => Value {
     case 'float':
       return Number
     case 'timestamp':
-      return readInstant
+      return (text) => readInstant(text, field.name)
     case 'date':
-      return readDay
+      return (text) => readDay(text, field.name)
     case 'bytes':
       return (text) => `0x${text.slice(2)}`
     case 'json':
@@ -137,19 +137,19 @@ export function reader(field: Field): (text: string) => Value {
 
 const INSTANT = /^(\d{4,6})(-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,6})?)(?:\+00)?( BC)?$/
 
-function readInstant(text: string): bigint {
+function readInstant(text: string, column: string, shown = text): bigint {
   const match = INSTANT.exec(text)
   const [, year = '', day = '', time = '', bc] = match ?? []
   const instant = match && parseInstant(`${isoYear(year, bc)}${day}T${time}Z`)
   if (instant === null || instant === undefined)
-    throw new SqlError(`the query gives the time ${text}, which is no instant`, { hint: 'leave it out, or cast it to text' })
+    throw new SqlError(`column ${column}: the query gives the time ${shown}, which is no instant`, { hint: 'leave it out, or cast it to text' })
   return instant
 }
 
-function readDay(text: string): string {
+function readDay(text: string, column: string): string {
   if (/^\d{4}-\d\d-\d\d$/.test(text)) return text
   const [, day = '', bc = ''] = /^(\d{4,6}-\d\d-\d\d)( BC)?$/.exec(text) ?? []
-  return formatDay(Number(readInstant(`${day} 00:00:00${bc}`) / 86_400_000_000n))
+  return formatDay(Number(readInstant(`${day} 00:00:00${bc}`, column, text) / 86_400_000_000n))
 }
 
 function isoYear(year: string, bc: string | undefined): string {

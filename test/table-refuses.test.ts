@@ -1,0 +1,106 @@
+import { DuckDBInstance } from '@duckdb/node-api'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Warehouse } from '../src/sdk/index.js'
+import { openDuckdb } from '../src/warehouse/duckdb/index.js'
+import { openPostgres } from '../src/warehouse/postgres/index.js'
+import { temporaryFolder } from './support/folder.js'
+import { ask, postgresDatabase } from './support/postgres.js'
+import { all, output, step, table, write } from './support/warehouse.js'
+
+const open: Warehouse[] = []
+afterEach(async () => {
+  for (const warehouse of open.splice(0)) await warehouse.close()
+})
+
+const t = table('t', { k: 'bigint', v: 'bigint', note: 'text?' }, ['k'])
+const rows = (...values: readonly [k: number, v: number, note?: string][]) =>
+  values.map(([k, v, note]) => ({ k: BigInt(k), v: BigInt(v), note: note ?? null }))
+
+const kinds = {
+  duckdb: async (ddl: string) => {
+    const path = join(temporaryFolder(), 'w.duckdb')
+    const instance = await DuckDBInstance.create(path)
+    const connection = await instance.connect()
+    await connection.run(ddl)
+    connection.closeSync()
+    instance.closeSync()
+    return openDuckdb({ path, mode: 'write' })
+  },
+  postgres: async (ddl: string) => {
+    const url = await postgresDatabase()
+    await ask(url, ddl)
+    return openPostgres({ url, mode: 'write' })
+  },
+}
+
+async function opened(kind: keyof typeof kinds, ddl: string): Promise<Warehouse> {
+  const warehouse = await kinds[kind](ddl)
+  open.push(warehouse)
+  await warehouse.prepare([t])
+  await warehouse.open(step, ['u'], 1n)
+  return warehouse
+}
+
+const put = (warehouse: Warehouse, some: ReturnType<typeof rows>) => warehouse.commit([write([{ output: output(t), rows: some }])])
+
+describe.each(['duckdb', 'postgres'] as const)('what a table of %s refuses', (kind) => {
+  it('by a check of its own is named with row, column and value', async () => {
+    const warehouse = await opened(kind, 'CREATE TABLE t (k bigint PRIMARY KEY, v bigint NOT NULL CHECK (v < 100), note text)')
+    const many = Array.from({ length: 3_000 }, (_, i): [number, number] => [i, i === 2_345 ? 100 : 1])
+    await expect(put(warehouse, rows(...many))).rejects.toMatchObject({
+      code: 'VALUE_REFUSED',
+      message: expect.stringMatching(/^t \(k=2345\), column v: 100 is refused by the table \(.*check/is) as string,
+    })
+    expect(await all(warehouse, 'SELECT count(*) AS n FROM t')).toEqual([{ n: 0n }])
+  })
+
+  it('by another unique index is named with the row that comes second', async () => {
+    const warehouse = await opened(kind, 'CREATE TABLE t (k bigint PRIMARY KEY, v bigint NOT NULL UNIQUE, note text)')
+    await expect(put(warehouse, rows([1, 1], [2, 2], [3, 1], [4, 4]))).rejects.toMatchObject({
+      code: 'VALUE_REFUSED',
+      message: expect.stringContaining('t (k=3), column v: 1 is refused by the table (') as string,
+    })
+  })
+})
+
+describe('a table of Postgres with triggers', () => {
+  const ddl = 'CREATE TABLE t (k bigint PRIMARY KEY, v bigint NOT NULL, note text);'
+  const skip = (of: string) =>
+    `CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF ${of}.k % 10 = 3 THEN RETURN NULL; END IF; RETURN ${of}; END $$;`
+
+  it('that eats rows of a step is an error that says so, and nothing of the commit is written', async () => {
+    const warehouse = await opened('postgres', `${ddl} ${skip('new')} CREATE TRIGGER skip BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION skip()`)
+    await expect(put(warehouse, rows([1, 1], [3, 3], [4, 4]))).rejects.toMatchObject({
+      code: 'ROWS_NOT_TAKEN',
+      message: '3 rows were given to t, and it has 2 of them: something in the database kept the others out',
+      hint: expect.stringContaining('trigger') as string,
+    })
+    expect(await all(warehouse, 'SELECT k FROM t')).toEqual([])
+    const select = { output: output(t), sql: { parts: ['SELECT k, k AS v FROM generate_series(1, 5) AS k'], params: [] }, replace: undefined }
+    await expect(warehouse.commit([write([], { selects: [select] })])).rejects.toMatchObject({
+      code: 'ROWS_NOT_TAKEN',
+      message: '5 rows were given to t, and it has 4 of them: something in the database kept the others out',
+    })
+    expect(await all(warehouse, 'SELECT k FROM t')).toEqual([])
+  })
+
+  it('that keeps old values or old rows is one, too', async () => {
+    const warehouse = await opened(
+      'postgres',
+      `${ddl} INSERT INTO t VALUES (3, 3), (4, 4); ${skip('old')} CREATE TRIGGER skip BEFORE UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION skip()`,
+    )
+    await expect(put(warehouse, rows([3, 30], [4, 4], [5, 5]))).rejects.toMatchObject({ code: 'ROWS_NOT_TAKEN' })
+    const deletes = [{ table: 't', column: 'k', from: 0n, to: 9n, constants: {} }]
+    await expect(warehouse.commit([write([], { deletes })])).rejects.toMatchObject({
+      code: 'ROWS_NOT_DELETED',
+      message: '1 rows of t were to be deleted and are still there: something in the database kept them',
+    })
+    const select = { output: output(t), sql: { parts: ['SELECT 4 AS k, 4 AS v'], params: [] }, replace: 'all' as const }
+    await expect(warehouse.commit([write([], { selects: [select] })])).rejects.toMatchObject({ code: 'ROWS_NOT_DELETED' })
+    expect(await all(warehouse, 'SELECT k, v FROM t ORDER BY k')).toEqual([
+      { k: 3n, v: 3n },
+      { k: 4n, v: 4n },
+    ])
+  })
+})
