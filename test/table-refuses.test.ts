@@ -70,14 +70,21 @@ describe('a table of Postgres with triggers', () => {
     `CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF ${of}.k % 10 = 3 THEN RETURN NULL; END IF; RETURN ${of}; END $$;`
 
   it('that eats rows of a step is an error that says so, and nothing of the commit is written', async () => {
-    const warehouse = await opened('postgres', `${ddl} ${skip('new')} CREATE TRIGGER skip BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION skip()`)
+    const warehouse = await opened(
+      'postgres',
+      `${ddl} ${skip('new')} CREATE TRIGGER skip BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION skip()`,
+    )
     await expect(put(warehouse, rows([1, 1], [3, 3], [4, 4]))).rejects.toMatchObject({
       code: 'ROWS_NOT_TAKEN',
       message: '3 rows were given to t, and it has 2 of them: something in the database kept the others out',
       hint: expect.stringContaining('trigger') as string,
     })
     expect(await all(warehouse, 'SELECT k FROM t')).toEqual([])
-    const select = { output: output(t), sql: { parts: ['SELECT k, k AS v FROM generate_series(1, 5) AS k'], params: [] }, replace: undefined }
+    const select = {
+      output: output(t),
+      sql: { parts: ['SELECT k, k AS v FROM generate_series(1, 5) AS k'], params: [] },
+      replace: undefined,
+    }
     await expect(warehouse.commit([write([], { selects: [select] })])).rejects.toMatchObject({
       code: 'ROWS_NOT_TAKEN',
       message: '5 rows were given to t, and it has 4 of them: something in the database kept the others out',

@@ -113,7 +113,11 @@ export class Doubles {
   #lookAt(
     write: UnitWrite,
     from: number,
-    { last, earlier, skip }: { readonly last: Map<string, Map<unknown, Found>>; readonly earlier: Map<number, boolean>; readonly skip: boolean },
+    {
+      last,
+      earlier,
+      skip,
+    }: { readonly last: Map<string, Map<unknown, Found>>; readonly earlier: Map<number, boolean>; readonly skip: boolean },
   ): KeyConflictError | undefined {
     if (skip) return undefined
     let number = from
@@ -130,7 +134,10 @@ export class Doubles {
           const problem = table && difference(table, before, found)
           const newer = write.rereads === true && before.write !== write && table !== undefined && !isOlder(table, found, before)
           if (problem !== undefined && !newer && table?.onConflict !== 'last')
-            return new KeyConflictError(rowName(output.table, table?.key ?? [])(whole(row, output)), `${problem} (${origin(before, found)})`)
+            return new KeyConflictError(
+              rowName(output.table, table?.key ?? [])(whole(row, output)),
+              `${problem} (${origin(before, found)})`,
+            )
           earlier.set(before.number, problem !== undefined)
         }
         if (key !== undefined) known.set(key, found)
@@ -180,7 +187,9 @@ function exactly(column: Column, value: unknown): Value {
 }
 
 function origin(before: Found, found: Found): string {
-  return before.write.unit === found.write.unit ? `both of unit ${found.write.unit}` : `of unit ${before.write.unit} and of unit ${found.write.unit}`
+  return before.write.unit === found.write.unit
+    ? `both of unit ${found.write.unit}`
+    : `of unit ${before.write.unit} and of unit ${found.write.unit}`
 }
 
 /** Gives a value that is equal for rows of equal key, or undefined when the key is computed by SQL. */

@@ -69,7 +69,17 @@ export class UnitWrites {
     this.#progress.committed(progress, made, this.#session)
     const step = plan.step.id
     const rows = less(write.selects ? { ...progress.rows, ...made } : progress.rows, there)
-    services.emit({ type: 'batch:committed', step, unit: unit.key, pieces, of, rows, doubles, counts: withOverwritten(counts, overwritten), time })
+    services.emit({
+      type: 'batch:committed',
+      step,
+      unit: unit.key,
+      pieces,
+      of,
+      rows,
+      doubles,
+      counts: withOverwritten(counts, overwritten),
+      time,
+    })
     if (replaced > 0)
       services.emit({
         type: 'warning',

@@ -1,4 +1,14 @@
-import { identifier, type Output, type Row, sql, sqlText, type Table, type UnitWrite, type WorkerRow, type WriteOutcome } from '../sdk/index.js'
+import {
+  identifier,
+  type Output,
+  type Row,
+  sql,
+  sqlText,
+  type Table,
+  type UnitWrite,
+  type WorkerRow,
+  type WriteOutcome,
+} from '../sdk/index.js'
 import { areOwn } from './fill.js'
 import { type Moved, note, replacedIn } from './outcome.js'
 import { writeSelect } from './selects.js'

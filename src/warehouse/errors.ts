@@ -118,7 +118,8 @@ export function failedStatement(index: number, error: unknown): unknown {
 /** A table does not have the rows that it was given, though no statement failed. Nothing of this commit was written. */
 export class RowsNotTakenError extends PipeError {
   readonly code = 'ROWS_NOT_TAKEN'
-  override readonly hint = 'a trigger, a rule or row security of the table keeps rows out or sends them elsewhere: see what it has, and disable it for what pipe writes'
+  override readonly hint =
+    'a trigger, a rule or row security of the table keeps rows out or sends them elsewhere: see what it has, and disable it for what pipe writes'
   constructor(table: string, given: number, taken: number) {
     super(`${given} rows were given to ${table}, and it has ${taken} of them: something in the database kept the others out`)
   }
@@ -127,7 +128,8 @@ export class RowsNotTakenError extends PipeError {
 /** A table still has rows that were deleted, though no statement failed. Nothing of this commit was written. */
 export class RowsNotDeletedError extends PipeError {
   readonly code = 'ROWS_NOT_DELETED'
-  override readonly hint = 'a trigger or a rule of the table keeps rows from being deleted: see what it has, and disable it for what pipe writes'
+  override readonly hint =
+    'a trigger or a rule of the table keeps rows from being deleted: see what it has, and disable it for what pipe writes'
   constructor(table: string, left: number) {
     super(`${left} rows of ${table} were to be deleted and are still there: something in the database kept them`)
   }

@@ -1,4 +1,16 @@
-import { differences, isExactNumber, KeyConflictError, type Output, quoteIdentifier, type Row, sql, sqlText, type Statement, type Table, type UnitWrite } from '../sdk/index.js'
+import {
+  differences,
+  isExactNumber,
+  KeyConflictError,
+  type Output,
+  quoteIdentifier,
+  type Row,
+  sql,
+  sqlText,
+  type Statement,
+  type Table,
+  type UnitWrite,
+} from '../sdk/index.js'
 import { identifiers } from './ddl.js'
 import { RowsNotDeletedError, RowsNotTakenError } from './errors.js'
 import { differ, insertSelected, sameKey, typed } from './fill.js'
@@ -48,7 +60,8 @@ export async function moveRows(
   if (added === given) return { there: 0, overwritten: 0 }
   const distinct = await count(engine, `SELECT DISTINCT ${identifiers(table.key)} FROM (${filled}) AS pipe_rows`)
   if (distinct < given) {
-    if (staged.every === undefined) throw new Error(`${given - distinct} rows for ${table.name} share a key with another of the same commit`)
+    if (staged.every === undefined)
+      throw new Error(`${given - distinct} rows for ${table.name} share a key with another of the same commit`)
     if (placing.once) await refuseComputed(staged, staged.every, engine)
   }
   const same = `FROM (${typed(table, filled, engine.kind)}) AS n JOIN ${quoteIdentifier(table.name)} AS o ON ${sameKey(table, 'o', 'n')}`
@@ -112,11 +125,18 @@ async function meet(
   const texts = table.columns.flatMap(({ name }, i) =>
     ['o', 'n'].map((of) => `CAST(${of}.${quoteIdentifier(name)} AS VARCHAR) AS pipe_${of}_${i}`),
   )
-  const selected = place === undefined ? texts : [`o.${quoteIdentifier(place)} AS pipe_there`, `n.${quoteIdentifier(place)} AS pipe_given`, ...texts]
+  const selected =
+    place === undefined ? texts : [`o.${quoteIdentifier(place)} AS pipe_there`, `n.${quoteIdentifier(place)} AS pipe_given`, ...texts]
   const rows = await engine.rows(sql`SELECT ${sqlText(selected.join(', '))} ${from}`)
   return rows.map((row) => {
     const values = (of: 'o' | 'n'): Row => Object.fromEntries(table.columns.map(({ name }, i) => [name, row[`pipe_${of}_${i}`] ?? null]))
-    return { output, table, places: { there: row.pipe_there ?? undefined, given: row.pipe_given ?? undefined }, there: values('o'), given: values('n') }
+    return {
+      output,
+      table,
+      places: { there: row.pipe_there ?? undefined, given: row.pipe_given ?? undefined },
+      there: values('o'),
+      given: values('n'),
+    }
   })
 }
 
@@ -133,12 +153,17 @@ async function refuseComputed({ table }: Staged, every: string, engine: LoadEngi
     return `min(${text}) <> max(${text}) OR (count(${text}) > 0 AND count(${text}) < count(*))`
   })
   const [row] = await engine.rows(
-    sqlText(`SELECT ${shown.join(', ')} FROM (${every}) AS pipe_rows GROUP BY ${identifiers(table.key)} HAVING ${differs.join(' OR ')} LIMIT 1`),
+    sqlText(
+      `SELECT ${shown.join(', ')} FROM (${every}) AS pipe_rows GROUP BY ${identifiers(table.key)} HAVING ${differs.join(' OR ')} LIMIT 1`,
+    ),
   )
   if (!row) return
   const names = [...table.key, ...rest]
   const side = (of: 'a' | 'b'): Row => Object.fromEntries(names.map((name, i) => [name, row[`pipe_${of}_${i}`] ?? null]))
-  throw new KeyConflictError(rowName(table.name, table.key)(keyOf(table, side('a'))), `${differences(table, side('a'), side('b'))}, computed in one commit`)
+  throw new KeyConflictError(
+    rowName(table.name, table.key)(keyOf(table, side('a'))),
+    `${differences(table, side('a'), side('b'))}, computed in one commit`,
+  )
 }
 
 /**
@@ -156,7 +181,10 @@ export function refuseOwned(
     if (owner === undefined) continue
     const { table, there, given } = meeting
     const units = [...new Set(writes.map(({ unit }) => unit))]
-    const from = units.length === 1 && units[0] === owner ? `both of unit ${owner}` : `of unit ${owner}, which is in the table, and of unit ${units.slice(0, 3).join(' or ')}`
+    const from =
+      units.length === 1 && units[0] === owner
+        ? `both of unit ${owner}`
+        : `of unit ${owner}, which is in the table, and of unit ${units.slice(0, 3).join(' or ')}`
     throw new KeyConflictError(rowName(table.name, table.key)(keyOf(table, given)), `${differences(table, there, given)} (${from})`)
   }
 }
@@ -164,5 +192,10 @@ export function refuseOwned(
 /** The key of a row whose values are text, as the row would have it. */
 export function keyOf(table: Table, row: Row): Row {
   const numbers = new Set(table.columns.filter(({ type }) => isExactNumber(type)).map(({ name }) => name))
-  return Object.fromEntries(table.key.map((name) => [name, numbers.has(name) && /^-?\d+$/.test(String(row[name])) ? BigInt(String(row[name])) : (row[name] ?? null)]))
+  return Object.fromEntries(
+    table.key.map((name) => [
+      name,
+      numbers.has(name) && /^-?\d+$/.test(String(row[name])) ? BigInt(String(row[name])) : (row[name] ?? null),
+    ]),
+  )
 }

@@ -1,4 +1,4 @@
-import type { Output, Places, Row, Statement, Table, Value } from '../sdk/index.js'
+import type { Output, Places, Row, Statement, Table } from '../sdk/index.js'
 import type { LedgerChanges } from './ledger-changes.js'
 import type { SelectEngine } from './selects.js'
 import type { Bounds, Touched } from './touched.js'

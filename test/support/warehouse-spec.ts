@@ -330,7 +330,8 @@ export function warehouseSpec(engine: Engine): void {
         await put(warehouse, [tx(20)])
         await expect(put(warehouse, [tx(81, 7, '0xbb'), tx(80)])).rejects.toMatchObject({
           code: 'KEY_CONFLICT',
-          message: 'txs (hash="0xaa"): two different rows have this key: block 20 and 80 (of unit 0-49, which is in the table, and of unit u)',
+          message:
+            'txs (hash="0xaa"): two different rows have this key: block 20 and 80 (of unit 0-49, which is in the table, and of unit u)',
         })
         await expect(put(warehouse, [tx(20, null)])).rejects.toMatchObject({ message: expect.stringContaining('i 0 and null') as string })
         expect(await there(warehouse)).toEqual([tx(20)])
@@ -348,7 +349,10 @@ export function warehouseSpec(engine: Engine): void {
       test('a newer reading, and the last one where the table says so, take the place of the one that is there', async () => {
         const last = { ...txs, name: 'last', onConflict: 'last' as const }
         const warehouse = await opened([txs, last])
-        for (const [of, more] of [[txs, { rereads: true }], [last, { owner }]] as const) {
+        for (const [of, more] of [
+          [txs, { rereads: true }],
+          [last, { owner }],
+        ] as const) {
           const [first] = await warehouse.commit([write([{ output: output(of), rows: [tx(20)] }], more)])
           const [second] = await warehouse.commit([write([{ output: output(of), rows: [tx(80), tx(81, 1, '0xbb')] }], more)])
           expect([first, second]).toMatchObject([{ written: true }, { there: { [of.name]: 1 }, overwritten: { [of.name]: 1 } }])
@@ -360,12 +364,16 @@ export function warehouseSpec(engine: Engine): void {
         const warehouse = await opened([txs])
         const computed = output(txs, { columns: ['block', 'i'], compute: { hash: `concat('0x0', CAST(i AS ${text}))` } })
         const given = (...rows: readonly [number, number][]) => rows.map(([block, i]) => ({ block: BigInt(block), i: BigInt(i) }))
-        await expect(warehouse.commit([write([{ output: computed, rows: given([1, 1], [2, 2], [3, 1]) }], { owner })])).rejects.toMatchObject({
+        await expect(
+          warehouse.commit([write([{ output: computed, rows: given([1, 1], [2, 2], [3, 1]) }], { owner })]),
+        ).rejects.toMatchObject({
           code: 'KEY_CONFLICT',
           message: 'txs (hash="0x01"): two different rows have this key: block 1 and 3, computed in one commit',
         })
         await warehouse.commit([write([{ output: computed, rows: given([20, 1], [20, 1]) }], { owner })])
-        await expect(warehouse.commit([write([{ output: computed, rows: given([80, 1]) }], { owner })])).rejects.toMatchObject({ code: 'KEY_CONFLICT' })
+        await expect(warehouse.commit([write([{ output: computed, rows: given([80, 1]) }], { owner })])).rejects.toMatchObject({
+          code: 'KEY_CONFLICT',
+        })
         expect(await there(warehouse)).toEqual([tx(20, 1, '0x01')])
       })
     })

@@ -140,7 +140,10 @@ export class TableLoader {
     )
     if (!row) return
     const side = (of: 'min' | 'max'): Row => Object.fromEntries(table.columns.map(({ name }, i) => [name, row[`pipe_${of}_${i}`] ?? null]))
-    throw new KeyConflictError(rowName(table.name, table.key)(keyOf(table, side('min'))), `${differences(table, side('min'), side('max'))}, computed in one commit`)
+    throw new KeyConflictError(
+      rowName(table.name, table.key)(keyOf(table, side('min'))),
+      `${differences(table, side('min'), side('max'))}, computed in one commit`,
+    )
   }
 
   /**

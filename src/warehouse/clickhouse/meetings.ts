@@ -49,7 +49,8 @@ export async function meet(sqls: Sql, { encoded, output, from }: Part): Promise<
     ['o', 'n'].map((of) => `toString(${of}.${quoteIdentifier(column.name)}) AS pipe_${of}_${i}`),
   )
   const rest = table.columns.filter((column) => !table.key.includes(column.name))
-  const selected = place === undefined ? texts : [`o.${quoteIdentifier(place)} AS pipe_there`, `n.${quoteIdentifier(place)} AS pipe_given`, ...texts]
+  const selected =
+    place === undefined ? texts : [`o.${quoteIdentifier(place)} AS pipe_there`, `n.${quoteIdentifier(place)} AS pipe_given`, ...texts]
   const different =
     rest.length === 0
       ? []
@@ -60,8 +61,15 @@ export async function meet(sqls: Sql, { encoded, output, from }: Part): Promise<
           WHERE ${rest.map(differs).join(' OR ')}`,
         )
   const meetings = different.map((row): Meeting => {
-    const values = (of: 'o' | 'n'): Row => Object.fromEntries(table.columns.map((column, i) => [column.name, row[`pipe_${of}_${i}`] ?? null]))
-    return { output, table, places: { there: row.pipe_there ?? undefined, given: row.pipe_given ?? undefined }, there: values('o'), given: values('n') }
+    const values = (of: 'o' | 'n'): Row =>
+      Object.fromEntries(table.columns.map((column, i) => [column.name, row[`pipe_${of}_${i}`] ?? null]))
+    return {
+      output,
+      table,
+      places: { there: row.pipe_there ?? undefined, given: row.pipe_given ?? undefined },
+      there: values('o'),
+      given: values('n'),
+    }
   })
   return { there, overwritten: meetings.length, meetings, unseen: false }
 }

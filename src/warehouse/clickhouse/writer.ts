@@ -171,12 +171,23 @@ export class Writer {
       const replaced = encoded.parts.flatMap((part) => part.replaced)
       return writes.map((write): WriteOutcome => {
         const rows = given.get(write)
-        return rows === undefined ? { written: false, reason: 'taken' } : { written: true, rows, ...moved.get(write), ...replacedIn(write, replaced) }
+        return rows === undefined
+          ? { written: false, reason: 'taken' }
+          : { written: true, rows, ...moved.get(write), ...replacedIn(write, replaced) }
       })
     })
   }
 
-  async #write({ kept, sequence, there, tables, encoded, changes, loaders, moved }: Work): Promise<ReadonlyMap<UnitWrite, Record<string, number>>> {
+  async #write({
+    kept,
+    sequence,
+    there,
+    tables,
+    encoded,
+    changes,
+    loaders,
+    moved,
+  }: Work): Promise<ReadonlyMap<UnitWrite, Record<string, number>>> {
     const given = new Map<UnitWrite, Record<string, number>>()
     if (kept.length === 0) return given
     const statements = new Map<UnitWrite, Awaited<ReturnType<typeof prepared>>[]>()

@@ -60,7 +60,12 @@ export class TableLoaders {
    * @throws {ValueError} for a value that does not fit, before any SQL.
    * @throws {LoadError} when SQL refuses: `diagnose` may know more after the rollback.
    */
-  async write(loader: TableLoader, rows: readonly Row[], touched = new Touched(new Map(), NO_BOUNDS), placing = REPLACING): Promise<Loaded> {
+  async write(
+    loader: TableLoader,
+    rows: readonly Row[],
+    touched = new Touched(new Map(), NO_BOUNDS),
+    placing = REPLACING,
+  ): Promise<Loaded> {
     const { table, stage } = loader
     const replaced = await stage.append(rows, rowName(table.name, table.key))
     const transactions = this.#transactions

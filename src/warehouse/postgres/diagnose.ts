@@ -103,15 +103,15 @@ interface Refused {
 
 /** The row that the table itself refuses: by a check, a narrower type, another unique index. It is the last of the fewest that fail. */
 async function refusedRow(session: PostgresSession, stage: Stage, { output, table, rows }: Refused): Promise<ValueError | undefined> {
-  const some = (from: number, to: number) =>
-    `SELECT * FROM (${stage.source}) AS pipe_some WHERE ${ORDER} >= ${from} AND ${ORDER} < ${to}`
+  const some = (from: number, to: number) => `SELECT * FROM (${stage.source}) AS pipe_some WHERE ${ORDER} >= ${from} AND ${ORDER} < ${to}`
   const failure = (statement: string) => failureOf(session, statement)
   if (!(await failure(insertOf(output, table, some(0, rows.length))))) return undefined
   const last = await firstPrefix(rows.length, async (n) => (await failure(insertOf(output, table, some(0, n)))) !== undefined)
   const error = await failure(insertOf(output, table, some(0, last)))
   const row = rows[last - 1]
   if (!row || !error) return undefined
-  const column = error.column ?? (await constrained(session, table, error)) ?? (await tooNarrow(session, { output, table, one: some(last - 1, last) }))
+  const column =
+    error.column ?? (await constrained(session, table, error)) ?? (await tooNarrow(session, { output, table, one: some(last - 1, last) }))
   const where = `${rowName(table.name, table.key)(row)}${column === undefined ? '' : `, column ${column}`}`
   const value = column === undefined || row[column] === undefined ? '' : `${show(row[column])} `
   return new ValueError(where, `${value}is refused by the table (${error.message})`)

@@ -1,14 +1,5 @@
 import type { PostgresSession } from '../../postgres/session.js'
-import {
-  type Column,
-  isExactNumber,
-  type Output,
-  quoteIdentifier,
-  type Row,
-  sql,
-  sqlText,
-  type Table,
-} from '../../sdk/index.js'
+import { type Column, isExactNumber, type Output, quoteIdentifier, type Row, sql, sqlText, type Table } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
 import { SqlError } from '../errors.js'
 import { broughtColumns, checkFilling, constantColumns, filled, insertSelected } from '../fill.js'
@@ -63,7 +54,10 @@ export async function load(
 async function insertNew(session: PostgresSession, insert: string, watched: Watched, touched: Touched): Promise<number> {
   const names = sqlText(boundNames(watched))
   const returning = sql`${sqlText(`${insert} RETURNING `)}${boundsOf(watched, undefined)}`
-  const added = await select(session, sql`WITH added AS (${returning}) SELECT ${names}, count(*) AS pipe_added FROM added GROUP BY ${names}`)
+  const added = await select(
+    session,
+    sql`WITH added AS (${returning}) SELECT ${names}, count(*) AS pipe_added FROM added GROUP BY ${names}`,
+  )
   touched.seeRows(
     watched,
     added.map(({ pipe_added: _, ...row }) => Object.values(row) as (bigint | null)[]),

@@ -142,7 +142,9 @@ function readInstant(text: string, column: string, shown = text): bigint {
   const [, year = '', day = '', time = '', bc] = match ?? []
   const instant = match && parseInstant(`${isoYear(year, bc)}${day}T${time}Z`)
   if (instant === null || instant === undefined)
-    throw new SqlError(`column ${column}: the query gives the time ${shown}, which is no instant`, { hint: 'leave it out, or cast it to text' })
+    throw new SqlError(`column ${column}: the query gives the time ${shown}, which is no instant`, {
+      hint: 'leave it out, or cast it to text',
+    })
   return instant
 }
 
