@@ -64,6 +64,32 @@ describe.each(['duckdb', 'postgres'] as const)('what a table of %s refuses', (ki
   })
 })
 
+describe.each(['duckdb', 'postgres'] as const)('a time without end in %s', (kind) => {
+  const times = table('times', { k: 'bigint', at: 'timestamp?', day: 'date?' }, ['k'])
+
+  it('is refused by the name of its column when it is read, and of its row when a query would store it', async () => {
+    const warehouse = await kinds[kind]('CREATE TABLE other (k bigint)')
+    open.push(warehouse)
+    await warehouse.prepare([times])
+    await warehouse.open(step, ['u'], 1n)
+    for (const type of ['timestamp', 'timestamptz', 'date'])
+      for (const value of ['infinity', '-infinity'])
+        await expect(all(warehouse, `SELECT CAST('${value}' AS ${type}) AS v`)).rejects.toMatchObject({
+          code: 'SQL_REFUSED',
+          message: `column v: the query gives the time ${value}, which is no instant`,
+        })
+    for (const column of ['at', 'day']) {
+      const type = column === 'at' ? 'timestamp' : 'date'
+      const sql = { parts: [`SELECT 7 AS k, CAST('infinity' AS ${type}) AS ${column}`], params: [] }
+      await expect(warehouse.commit([write([], { selects: [{ output: output(times), sql, replace: undefined }] })])).rejects.toMatchObject({
+        code: 'VALUE_REFUSED',
+        message: `times (k=7), column ${column}: "infinity" does not fit ${type === 'date' ? 'date (YYYY-MM-DD)' : type}`,
+      })
+    }
+    expect(await all(warehouse, 'SELECT k FROM times')).toEqual([])
+  })
+})
+
 describe('a table of Postgres with triggers', () => {
   const ddl = 'CREATE TABLE t (k bigint PRIMARY KEY, v bigint NOT NULL, note text);'
   const skip = (of: string) =>

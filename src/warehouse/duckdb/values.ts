@@ -127,8 +127,9 @@ const INFINITE_DAY = 2 ** 31 - 1
 
 /** @throws {SqlError} for a time without end, which is no instant. */
 function simple(value: DuckDBValue): Value {
-  if (isInfinite(value))
-    throw new SqlError(`the query gives the time ${String(value)}, which is no instant`, { hint: 'leave it out, or cast it to text' })
+  const endless = endlessTime(value)
+  if (endless !== undefined)
+    throw new SqlError(`the query gives the time ${endless}, which is no instant`, { hint: 'leave it out, or cast it to text' })
   if (value instanceof DuckDBDecimalValue) return formatDecimal(value.value, value.scale)
   if (value instanceof DuckDBTimestampValue || value instanceof DuckDBTimestampTZValue) return value.micros
   if (value instanceof DuckDBTimestampSecondsValue) return value.seconds * 1_000_000n
@@ -143,19 +144,18 @@ function simple(value: DuckDBValue): Value {
   return String(value)
 }
 
-function isInfinite(value: DuckDBValue): boolean {
-  if (value instanceof DuckDBDateValue) return Math.abs(value.days) >= INFINITE_DAY
-  const at =
-    value instanceof DuckDBTimestampValue || value instanceof DuckDBTimestampTZValue
-      ? value.micros
-      : value instanceof DuckDBTimestampSecondsValue
-        ? value.seconds
-        : value instanceof DuckDBTimestampMillisecondsValue
-          ? value.millis
-          : value instanceof DuckDBTimestampNanosecondsValue
-            ? value.nanos
-            : 0n
-  return at >= INFINITE_TIME || at <= -INFINITE_TIME
+/** A time that has no end, in words. */
+function endlessTime(value: DuckDBValue): 'infinity' | '-infinity' | undefined {
+  if (value instanceof DuckDBDateValue) return endless(BigInt(value.days), BigInt(INFINITE_DAY))
+  if (value instanceof DuckDBTimestampValue || value instanceof DuckDBTimestampTZValue) return endless(value.micros)
+  if (value instanceof DuckDBTimestampSecondsValue) return endless(value.seconds)
+  if (value instanceof DuckDBTimestampMillisecondsValue) return endless(value.millis)
+  return value instanceof DuckDBTimestampNanosecondsValue ? endless(value.nanos) : undefined
+}
+
+function endless(at: bigint, most = INFINITE_TIME): 'infinity' | '-infinity' | undefined {
+  if (at >= most) return 'infinity'
+  return at <= -most ? '-infinity' : undefined
 }
 
 function nested(value: DuckDBValue): Json {
