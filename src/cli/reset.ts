@@ -1,6 +1,7 @@
 import { shellWord } from '../report/commands.js'
 import { RESET_FINGERPRINT } from '../ledger/fingerprints.js'
 import { resetRows } from '../ledger/reset.js'
+import { recountMarked } from '../run/count-rows.js'
 import { didYouMean, micros } from '../sdk/index.js'
 import { withLedger } from './amend.js'
 import type { Io } from './io.js'
@@ -17,6 +18,7 @@ export async function resetCommand(file: string, { step, range, state, demo }: R
     const counts = found.outputs.some((output) => output.range !== undefined)
     const change = resetRows({ pipeline: pipeline.name, step, fingerprint: RESET_FINGERPRINT }, rows, range, counts)
     await warehouse.amend(pipeline.name, { ...change, release: range === undefined ? [{ step }] : undefined }, micros(io.clock))
+    await recountMarked(pipeline, step, warehouse, change.days)
     for (const unit of change.names) io.stdout.write(`${step} ${unit}: will be done again\n`)
     io.stdout.write(
       change.names.length === 0

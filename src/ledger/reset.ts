@@ -11,7 +11,7 @@ import {
   timeAxis,
 } from '../sdk/index.js'
 import { nameOf, rowStretch } from './axis.js'
-import { intersect, subtract, union } from './intervals.js'
+import { intersect, mod, subtract, union } from './intervals.js'
 import { coveredBy } from './standing.js'
 
 /** A `--range` that means nothing for the step. */
@@ -30,6 +30,8 @@ export class ResetRangeError extends PipeError {
 export interface ResetChange extends Amendments {
   /** Units that will be done again. */
   readonly names: readonly string[]
+  /** Whole days (UTC) of which all that is done was marked. Undefined: everything of the step was. */
+  readonly days: readonly Interval[] | undefined
 }
 
 /**
@@ -42,6 +44,7 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
   const put: Amendment[] = []
   const drop: { step: string; unit: string }[] = []
   const names: string[] = []
+  const marked: Interval[] = []
   const stretch = range === undefined ? undefined : parseRange(range, rows, counts)
   if (range !== undefined && rows.length > 0 && rows.every(({ unit }) => unit === 'all'))
     throw new ResetRangeError(range, ': this step is done as a whole', 'leave out --range')
@@ -67,6 +70,7 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
       for (const at of rest) put.push({ ...done(row, axis, at), cursor: keepsCursor(row, axis, at, covered) ? row.cursor : undefined })
       // A redo that was cut off left rows of an older definition in its rest, so the rest is marked, too.
       if (redoes(row)) for (const at of subtract([all], covered)) put.push(done(undefined, axis, at))
+      marked.push(...hit, ...open)
       names.push(...union([...hit, ...open]).map((at) => nameOf(axis, at)))
       continue
     }
@@ -89,8 +93,20 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
       names.push(nameOf(axis, at))
     }
   }
-  return { put, drop: drop.filter(({ unit }) => !put.some((entry) => entry.unit === unit)), names }
+  const days = range === undefined ? undefined : stretch ? wholeDays(marked, stretch) : []
+  return { put, drop: drop.filter(({ unit }) => !put.some((entry) => entry.unit === unit)), names, days }
 }
+
+/** The days that hold something of these, as far as they lie in the stretch as a whole. */
+function wholeDays(marked: readonly Interval[], [from, to]: Interval): Interval[] {
+  return union(marked).flatMap(([first, last]): Interval[] => {
+    const [begin, end] = [first - mod(first, DAY_US), last - mod(last, DAY_US) + DAY_US - 1n]
+    const whole: Interval = [begin < from ? begin + DAY_US : begin, end > to ? end - DAY_US : end]
+    return whole[0] <= whole[1] ? [whole] : []
+  })
+}
+
+const DAY_US = 86_400_000_000n
 
 /** The axis along which a unit can be split; undefined for one that is done as a whole, as `all` and what is named by its start. */
 function splitAxis({ first, last, unit }: LedgerRow): Axis | undefined {
@@ -123,7 +139,7 @@ function parseTimes(range: string): Interval {
   const [from, to] = [parseInstant(first), parseInstant(last)]
   if (from === undefined || to === undefined || more.length > 0)
     throw new ResetRangeError(range, ': this step walks through time', 'write two days or times: 2024-03-01..2024-03-02')
-  const end = /^\d{4}-\d\d-\d\d$/.test(last) ? to + 86_400_000_000n - 1n : to
+  const end = /^\d{4}-\d\d-\d\d$/.test(last) ? to + DAY_US - 1n : to
   if (from > end) throw new ResetRangeError(range, ' ends before it begins', `write ${last}..${first}`)
   return [from, end]
 }

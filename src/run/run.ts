@@ -6,6 +6,7 @@ import { preflight } from '../plan/preflight.js'
 import { isSelected } from '../plan/select.js'
 import { whenHolds } from '../plan/when.js'
 import { Committer } from './committer.js'
+import { countRows } from './count-rows.js'
 import { runEarlyChecks } from './run-check.js'
 import { runStep } from './run-step.js'
 import { decide, type ScheduledStep, type StepState } from './schedule.js'
@@ -38,6 +39,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const services = createServices(options, ends)
   const acting = actingSteps(pipeline, options.select)
   options.warehouse.watch(consumersOf(pipeline))
+  await countRows(pipeline, options.warehouse)
   await preflight({ ...options, steps: pipeline.steps.filter((step) => acting.has(step.id) && whenHolds(step, options)) })
   const end = (step: string, result: StepEnd) => {
     states.set(step, result.outcome)

@@ -1,9 +1,11 @@
 import { type Amendments, type LedgerRow, type LedgerStep, micros, type UnitWrite } from '../sdk/index.js'
 import { stretchOf } from '../ledger/axis.js'
+import { outdated } from '../ledger/fingerprints.js'
 import { forgotten } from '../ledger/forget.js'
 import { joined } from '../ledger/join.js'
 import { reconcile } from '../ledger/reconcile.js'
 import type { StepPlan } from '../plan/plan.js'
+import { recountMarked } from './count-rows.js'
 import type { RunServices } from './services.js'
 
 /** Blocks behind a chain's confirmations that keep their units, with the hashes at their ends. */
@@ -12,17 +14,20 @@ const UNITS_KEPT = 64n
 /** Brings the ledger into the shape that the plan speaks of, before the first of its units is opened. */
 export async function reconcileLedger(services: RunServices, plan: StepPlan): Promise<void> {
   const { wanted, axis } = plan
-  await amend(
-    services,
-    reconcile(plan.ledger, {
-      step: ledgerStep(services, plan),
-      axis,
-      planned: new Set(plan.units.map(({ key }) => key)),
-      redoes: plan.units.some(({ redo, piece }) => redo || computes(plan) || (piece.kind === 'rows' && piece.redo)),
-      moves: axis?.of === 'time' && wanted.kind === 'stretches' && wanted.domain !== 'inputs' && axis.names === 'ends',
-      round: services.moment.now,
-    }),
-  )
+  const { rows, fingerprint } = plan.ledger
+  const redoes = plan.units.some(({ redo, piece }) => redo || computes(plan) || (piece.kind === 'rows' && piece.redo))
+  const changes = reconcile(plan.ledger, {
+    step: ledgerStep(services, plan),
+    axis,
+    planned: new Set(plan.units.map(({ key }) => key)),
+    redoes,
+    moves: axis?.of === 'time' && wanted.kind === 'stretches' && wanted.domain !== 'inputs' && axis.names === 'ends',
+    round: services.moment.now,
+  })
+  await amend(services, changes)
+  // Rows of another definition are deleted from here on, so their count begins with what is there.
+  if (redoes && rows.some((row) => row.fingerprint !== fingerprint && row.fingerprint !== outdated(row.fingerprint)))
+    await recountMarked(services.pipeline, plan.step.id, services.warehouse)
 }
 
 /**

@@ -117,6 +117,15 @@ export interface Stretch extends OwnRows {
 }
 
 /**
+ * Rows of which commits keep count: how many they left for each day (UTC) of `column`, or, without one, of all of them. A row
+ * that is overwritten counts once, where it is now.
+ */
+export interface Counted extends OwnRows {
+  readonly pipeline: string
+  readonly column: string | undefined
+}
+
+/**
  * A step whose rows are computed from a table. Every commit that changes the table (insert, overwrite, delete; not
  * retention) touches the units of the consumer that read what it changed, in its own transaction. Rows that are written again as
  * they were touch none.
@@ -242,6 +251,11 @@ export interface QuarantineRow {
   readonly at: bigint
 }
 
+/** The day of rows that are counted together. */
+export const COUNTED_AS_ONE = 0n
+/** The day of rows that have no time. */
+export const NO_DAY = -(2n ** 61n)
+
 /** Who writes, as `_pipe_workers` shows it: one row a worker, the last write wins. */
 export interface WorkerRow {
   readonly worker: string
@@ -279,6 +293,13 @@ export interface LedgerReader extends WarehouseReader {
   touched(pipeline: string, step: string): Promise<readonly TouchedRow[]>
   units(pipeline: string, step?: string): Promise<readonly LedgerRow[]>
   quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]>
+  /**
+   * How many rows commits left, by the microsecond at which a day begins (`COUNTED_AS_ONE` without a column, `NO_DAY` for rows
+   * whose column is null). Undefined: not every commit has kept count.
+   */
+  counts(counted: Counted): Promise<ReadonlyMap<bigint, bigint> | undefined>
+  /** How many there are now, by the same days. */
+  present(counted: Counted, table: Table): Promise<ReadonlyMap<bigint, bigint>>
   /** The genesis hash stored for a chain, or undefined. */
   genesis(chainId: number): Promise<string | undefined>
   close(): Promise<void>
@@ -292,6 +313,13 @@ export interface Warehouse extends LedgerReader {
   prepare(tables: readonly Table[]): Promise<void>
   /** From now on, commits note what they touch for these. Replaces those of an earlier call. */
   watch(consumers: readonly Consumer[]): void
+  /** From now on, commits keep count of these. Replaces those of an earlier call. */
+  count(counted: readonly Counted[]): void
+  /**
+   * Takes the rows that are there for those that commits left: all of them, or those of the days in these stretches, whose ends
+   * are those of days. For what is made anew, and for a table that no commit has filled.
+   */
+  recount(counted: Counted, table: Table, days?: readonly (readonly [bigint, bigint])[]): Promise<void>
   /** Takes units over: gives them a new epoch, creates those that are new as `running`. Any earlier writer is fenced off. */
   open(step: LedgerStep, units: readonly string[], at: bigint): Promise<ReadonlyMap<string, LedgerRow>>
   /**

@@ -3,6 +3,7 @@ import { resetRows } from '../ledger/reset.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { isSelected } from '../plan/select.js'
 import { whenHolds } from '../plan/when.js'
+import { recountMarked } from '../run/count-rows.js'
 import { type Clock, micros, type Warehouse } from '../sdk/index.js'
 import type { PartRequest } from './plan.js'
 
@@ -14,5 +15,6 @@ export async function forgetDone(pipeline: Pipeline, { select, params }: PartReq
     const rows = await warehouse.units(pipeline.name, step.id)
     const change = resetRows({ pipeline: pipeline.name, step: step.id, fingerprint: RESET_FINGERPRINT }, rows, undefined)
     await warehouse.amend(pipeline.name, { ...change, release: [{ step: step.id }] }, micros(clock))
+    await recountMarked(pipeline, step.id, warehouse)
   }
 }

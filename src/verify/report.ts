@@ -10,6 +10,8 @@ export type Check =
   | 'seam'
   /** Done by the ledger, and rows are not there. */
   | 'missing'
+  /** Nothing says how many rows there must be: an older version wrote them. */
+  | 'uncounted'
   /** More rows than the unit brought. */
   | 'surplus'
   /** Rows that no unit of the step accounts for. */

@@ -3,6 +3,7 @@ import { nameOf } from '../ledger/axis.js'
 import { type Interval, intersect, subtract, union } from '../ledger/intervals.js'
 import { isStated } from '../ledger/standing.js'
 import { isWanted } from './advice.js'
+import { checkCounted } from './counts.js'
 import { along, between, claimed, countRows, type Line, lineOf, literal, placeOf, present, stretchesOf, stretchOf } from './stretches.js'
 import { literalOf } from './tables.js'
 import { all, type FilledLine, type Findings, isComputed, linesOf, named, numbersOf, outputsOf, rowsWord, type StepLook } from './look.js'
@@ -13,9 +14,12 @@ export type Others = (step: string) => Promise<readonly LedgerRow[]>
 /** Compares the ledger with what the tables hold, unit by unit. */
 export async function checkRows(look: StepLook, others: Others, findings: Findings): Promise<void> {
   const { wanted } = look.plan
+  await checkCounted(look, findings)
   if (wanted.kind === 'task' && isComputed(wanted)) await checkWhole(look, findings)
   for (const filled of linesOf(look)) {
     const { line } = filled
+    // Units that meet read the same rows: their tables are counted by day instead.
+    if (meets(wanted) && look.step.source !== undefined) continue
     if (meets(wanted)) {
       findings.notes.add(`${line.table.name}: its rows are not counted, since units that meet read the same ones`)
       continue

@@ -1,4 +1,5 @@
 import {
+  type Counted,
   identifier,
   type Output,
   type Row,
@@ -9,15 +10,18 @@ import {
   type WorkerRow,
   type WriteOutcome,
 } from '../sdk/index.js'
+import { putCounts } from './counts.js'
 import { areOwn } from './fill.js'
 import { type Moved, note, replacedIn } from './outcome.js'
 import { writeSelect } from './selects.js'
+import { Tally } from './tally.js'
 import { boundsOf, clearTouched, Touched, type Watched } from './touched.js'
 import { ledgerRow, UNIT_COLUMNS } from './ledger.js'
 import { text } from './ledger-where.js'
 import { refuseLeft, refuseOwned } from './load.js'
 import { type LedgerChanges, unitKey } from './ledger-changes.js'
 import type { Placing, Transaction } from './transaction.js'
+import type { WarehouseKind } from './types.js'
 import { putWorker } from './workers.js'
 import { byLoader, changesOf, counts, declared, type Deleted, deletions, fenced, latest } from './writes.js'
 
@@ -25,6 +29,9 @@ export interface CommitOptions {
   readonly tables: ReadonlyMap<string, Table>
   /** Who is to know of changes, by table. */
   readonly watched: ReadonlyMap<string, Watched>
+  /** Of which count is kept. */
+  readonly counted: readonly Counted[]
+  readonly kind: WarehouseKind
   readonly worker: WorkerRow | undefined
 }
 
@@ -37,14 +44,19 @@ export interface CommitOptions {
 export async function commit<Loader>(
   tx: Transaction<Loader>,
   writes: readonly UnitWrite[],
-  { tables, watched, worker }: CommitOptions,
+  { tables, watched, counted, kind, worker }: CommitOptions,
 ): Promise<readonly WriteOutcome[]> {
   const all = changesOf(writes)
   const { kept, taken, there, changes } = fenced(writes, await tx.lockUnits(all.keys), all)
   const cleared = kept.filter(({ clearsTouched }) => clearsTouched).map(({ step, unit }) => ({ ...step, unit }))
   if (cleared.length > 0) await tx.run(clearTouched(cleared))
   const touched = new Touched(watched, (statement) => tx.bounds(statement))
-  for (const deleted of deletions(kept, tables)) await remove(tx, deleted, touched)
+  const tally = new Tally(counted, tables, kind, (statement) => tx.rows(statement))
+  for (const deleted of deletions(kept, tables)) {
+    await tally.deletes(deleted.own)
+    await remove(tx, deleted, touched)
+  }
+  await tally.rows(kept)
   const moved = new Map<UnitWrite, Moved>()
   const replaced: Row[] = []
   for (const [loader, { rows, output, from }] of byLoader(kept, tx.loaders)) {
@@ -57,6 +69,7 @@ export async function commit<Loader>(
   const given = new Map<UnitWrite, Record<string, number>>()
   for (const write of kept) given.set(write, await select(tx, write, tables, touched))
   if (watched.size > 0) await touch(tx, touched, latest(writes))
+  await putCounts(tx, await tally.puts())
   await join(tx, kept, changes, there)
   await tx.writeUnits(changes, there)
   if (worker) await tx.run(putWorker(worker))

@@ -1,5 +1,6 @@
 import {
   type Consumer,
+  type Counted,
   type Drift,
   type LedgerRow,
   type LedgerStep,
@@ -20,9 +21,10 @@ import {
 import { checkCompute } from './compute.js'
 import { failedStatement, LedgerVersionError } from './errors.js'
 import { checkFilling } from './fill.js'
-import { CHAINS, LEDGER, LEDGER_VERSION, ledgerRow, QUARANTINE, quarantineRow, TOUCHED, UNITS } from './ledger.js'
+import { CHAINS, COUNTS, LEDGER, LEDGER_VERSION, ledgerRow, QUARANTINE, quarantineRow, TOUCHED, UNITS } from './ledger.js'
 import { LedgerChanges } from './ledger-changes.js'
 import { ofStep } from './ledger-where.js'
+import { countsIn, ofCounted, presentRows, recounted } from './tally.js'
 import type { QueryOptions } from './transactional-engine.js'
 import type { WarehouseKind } from './types.js'
 import { unitColumnsOf, upgradeRow } from './upgrade.js'
@@ -39,6 +41,8 @@ export abstract class LedgerWarehouse implements Warehouse {
   readonly display: string
   /** Those that were declared, by name. */
   protected tables: ReadonlyMap<string, Table> = new Map()
+  /** Of which commits keep count. */
+  protected counted: readonly Counted[] = []
   readonly #mode: 'write' | 'plan'
   /** Of the ledger as it is: an older one is upgraded by `prepare`, and read as if it were. */
   #version = LEDGER_VERSION
@@ -66,6 +70,8 @@ export abstract class LedgerWarehouse implements Warehouse {
   protected abstract amendUnits(pipeline: string, changes: LedgerChanges, beside: Beside, at: bigint): Promise<number>
   /** Runs work that runs statements of a migration, all or none of them where there are transactions. */
   protected abstract migrate(work: (run: (statement: Statement) => Promise<unknown>) => Promise<void>): Promise<void>
+  /** Writes rows of `_pipe_counts` over those that have their keys. */
+  protected abstract putCounts(rows: readonly Row[]): Promise<unknown>
   protected abstract putGenesis(chainId: bigint, hash: string): Promise<unknown>
   /** Waits for what is under way, and ends all connections. */
   protected abstract end(): Promise<void>
@@ -134,6 +140,26 @@ export abstract class LedgerWarehouse implements Warehouse {
     })
   }
 
+  async counts(counted: Counted): Promise<ReadonlyMap<bigint, bigint> | undefined> {
+    return countsIn(await this.ledger(COUNTS, '"day", "rows"', ofCounted(counted)))
+  }
+
+  count(counted: readonly Counted[]): void {
+    this.counted = counted
+  }
+
+  async present(counted: Counted, table: Table): Promise<ReadonlyMap<bigint, bigint>> {
+    return presentRows({ counted, table }, this.kind, (statement) => this.#all(statement))
+  }
+
+  async recount(counted: Counted, table: Table, days?: readonly (readonly [bigint, bigint])[]): Promise<void> {
+    this.#mustWrite()
+    const known = await this.counts(counted)
+    if (days && !known) return
+    const puts = recounted(counted, await this.present(counted, table), known, days)
+    if (puts.length > 0) await this.putCounts(puts)
+  }
+
   async genesis(chainId: number): Promise<string | undefined> {
     const [row] = await this.ledger(CHAINS, 'genesis_hash', sql`chain_id = ${{ type: { kind: 'bigint' }, value: BigInt(chainId) }}`)
     return row && String(row.genesis_hash)
@@ -168,6 +194,12 @@ export abstract class LedgerWarehouse implements Warehouse {
     const known = new Map(this.tables)
     for (const table of tables) known.set(table.name, table)
     this.tables = known
+  }
+
+  async #all(statement: Statement): Promise<Row[]> {
+    const rows: Row[] = []
+    for await (const page of this.query(statement)) for (const row of page) rows.push(row)
+    return rows
   }
 
   #mustWrite(): void {

@@ -62,6 +62,18 @@ export const TOUCHED = table(
   columns(['at'], 'timestamp'),
 )
 
+/**
+ * How many rows of a table the commits left, by day. `counted` is the table, `constants` tell the rows of one step from those of
+ * another; `day` is the microsecond at which it begins. `COUNTED` of a day says that every commit kept count.
+ */
+export const COUNTS = table(
+  '_pipe_counts',
+  ['pipeline', 'counted', 'constants', 'day'],
+  columns(['pipeline', 'counted', 'constants'], 'text'),
+  columns(['day', 'rows'], 'bigint'),
+)
+export const COUNTED = -(2n ** 62n)
+
 /** One row a worker, written at most every 10 s. */
 export const WORKERS = table(
   '_pipe_workers',
@@ -88,7 +100,7 @@ const MIGRATIONS = table(
  */
 export const LEDGER = table('_pipe_ledger', ['id'], columns(['id', 'version'], 'int'), columns(['epoch'], 'bigint', true))
 
-export const LEDGER_TABLES: readonly Table[] = [UNITS, QUARANTINE, CHAINS, TOUCHED, WORKERS, MIGRATIONS, LEDGER]
+export const LEDGER_TABLES: readonly Table[] = [UNITS, QUARANTINE, CHAINS, TOUCHED, COUNTS, WORKERS, MIGRATIONS, LEDGER]
 
 /** JSON is read and staged as text: a JSON null is a value, too. */
 const asText = (column: Column): Column => (column.type.kind === 'json' ? { ...column, type: { kind: 'text' } } : column)

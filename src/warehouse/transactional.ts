@@ -12,6 +12,7 @@ import {
   type WriteOutcome,
 } from '../sdk/index.js'
 import { commit } from './commit.js'
+import { putCounts } from './counts.js'
 import { createIndex, createTable, createTemporary } from './ddl.js'
 import { tableDrift } from './drift.js'
 import { LEDGER_TABLES, UNITS } from './ledger.js'
@@ -87,12 +88,12 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
   }
 
   protected async commitWrites(writes: readonly UnitWrite[], worker: WorkerRow | undefined): Promise<readonly WriteOutcome[]> {
-    const { tables } = this
+    const { tables, counted } = this
     const watched = this.#watched
     const outputs = new Map<Output, Table>()
     for (const { output } of writes.flatMap(({ rows }) => rows)) outputs.set(output, declared(output.table, tables))
     try {
-      return await this.#engine.transaction((tx) => commit(tx, writes, { tables, watched, worker }), outputs)
+      return await this.#engine.transaction((tx) => commit(tx, writes, { tables, watched, counted, kind: this.kind, worker }), outputs)
     } catch (error) {
       // Only loaders of this engine throw it.
       throw error instanceof LoadError ? await this.#engine.explain(error as LoadError<Loader>) : error
@@ -111,6 +112,10 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
 
   protected migrate(work: (run: (statement: Statement) => Promise<unknown>) => Promise<void>): Promise<void> {
     return this.#engine.transaction((tx) => work((statement) => tx.run(statement, 'migration')))
+  }
+
+  protected putCounts(rows: readonly Row[]): Promise<unknown> {
+    return this.#engine.transaction((tx) => putCounts(tx, rows))
   }
 
   protected putGenesis(chainId: bigint, hash: string): Promise<unknown> {

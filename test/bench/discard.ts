@@ -34,6 +34,10 @@ export function discard(): Warehouse & { readonly rows: number } {
     units: () => Promise.resolve([...units.values()]),
     quarantined: none,
     watch: () => undefined,
+    count: () => undefined,
+    counts: () => Promise.resolve(undefined),
+    present: () => Promise.resolve(new Map()),
+    recount: nothing,
     touched: none,
     open: (step, keys) => Promise.resolve(new Map(keys.map((key) => [key, set(step, key, 'running', 1n)]))),
     commit: (writes) => {

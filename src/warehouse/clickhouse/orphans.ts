@@ -16,9 +16,10 @@ export class Orphans {
     this.#place = place
   }
 
-  /** Deletes what was written behind these last checkpoints by those who made them. */
-  async sweep(checkpoints: readonly bigint[], tables: readonly Table[]): Promise<void> {
-    if (checkpoints.length === 0) return
+  /** Deletes what was written behind these last checkpoints by those who made them. Resolves to the tables that had such rows. */
+  async sweep(checkpoints: readonly bigint[], tables: readonly Table[]): Promise<ReadonlySet<string>> {
+    const swept = new Set<string>()
+    if (checkpoints.length === 0) return swept
     const byGeneration = new Map(checkpoints.map((version) => [generationOf(version), version]))
     const least = checkpoints.reduce((low, version) => (version < low ? version : low))
     for (const table of tables) {
@@ -31,9 +32,11 @@ export class Orphans {
         const checkpoint = byGeneration.get(BigInt(generation as bigint))
         return checkpoint !== undefined && BigInt(last as bigint) > checkpoint ? [checkpoint] : []
       })
+      if (left.length > 0) swept.add(table.name)
       for (const checkpoint of left)
         await this.#delete(table, `${VERSION} > ${checkpoint} AND ${generationSql(VERSION)} = ${generationOf(checkpoint)}`)
     }
+    return swept
   }
 
   /** Deletes what has these versions. */

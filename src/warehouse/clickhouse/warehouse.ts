@@ -1,5 +1,6 @@
 import {
   type Consumer,
+  type Counted,
   type Drift,
   identifier,
   joinSql,
@@ -96,6 +97,10 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
     this.#writer.watch(consumers)
   }
 
+  override count(counted: readonly Counted[]): void {
+    this.#writer.count(counted)
+  }
+
   protected async makeTables(tables: readonly Table[]): Promise<void> {
     const existing = await this.#existing()
     for (const table of [...LEDGER_TABLES, ...tables].filter(({ name }) => !existing.has(name)))
@@ -143,6 +148,10 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
 
   protected migrate(work: (run: (statement: Statement) => Promise<unknown>) => Promise<void>): Promise<void> {
     return work((statement) => this.#sql.execute(statement))
+  }
+
+  protected putCounts(rows: readonly Row[]): Promise<unknown> {
+    return this.#writer.putCounts(rows)
   }
 
   protected putGenesis(chainId: bigint, hash: string): Promise<unknown> {

@@ -1,22 +1,25 @@
 import {
   type Consumer,
+  type Counted,
   identifier,
   type Output,
   type Row,
   sql,
+  type Statement,
   type Table,
   type UnitWrite,
   type WorkerRow,
   type WriteOutcome,
 } from '../../sdk/index.js'
 import { epochOf, type LedgerChanges, unitKey } from '../ledger-changes.js'
-import { WORKERS } from '../ledger.js'
+import { COUNTS, WORKERS } from '../ledger.js'
+import { countsIn, ofCounted, presentRows, recounted, Tally } from '../tally.js'
 import { Loaders } from '../transaction.js'
 import { workerRow } from '../workers.js'
 import { changesOf, counts, declared, deletions, latest } from '../writes.js'
 import { refuseOwned } from '../load.js'
 import { type Moved, note, replacedIn } from '../outcome.js'
-import type { Place } from './ddl.js'
+import { type Place, VERSION } from './ddl.js'
 import { ServerUnreachableError } from './errors.js'
 import { type Encoded, TableLoader, type Versioned } from './loader.js'
 import { keyOf } from './ledger-rows.js'
@@ -56,6 +59,9 @@ export class Writer {
   readonly #opened = new Map<string, Opened>()
   readonly #loaders: Loaders<TableLoader>
   #consumers: readonly Consumer[] = []
+  #counted: readonly Counted[] = []
+  /** The highest version of a row of `_pipe_counts`; undefined until it is asked for. */
+  #counts: bigint | undefined
   #generation = 0n
   #sequence = 0n
   #tail: Promise<unknown> = Promise.resolve()
@@ -70,6 +76,15 @@ export class Writer {
 
   watch(consumers: readonly Consumer[]): void {
     this.#consumers = consumers
+  }
+
+  count(counted: readonly Counted[]): void {
+    this.#counted = counted
+  }
+
+  /** Writes rows of `_pipe_counts` over those that have their keys. */
+  putCounts(rows: readonly Row[]): Promise<void> {
+    return this.#alone(() => this.#putCounts(rows))
   }
 
   /** No generation that is given from now on is below it. */
@@ -102,10 +117,11 @@ export class Writer {
       const generations = await this.#generations()
       const { put } = changes.resolve(rowsOf(there), this.#epoch())
       const given = put.map((row): [Row, bigint] => [row, generations()])
-      await this.#orphans.sweep(
+      const swept = await this.#orphans.sweep(
         Array.from(there.values(), ({ version: at }) => at),
         tables,
       )
+      await this.#recount(swept, tables)
       await this.units.put(given.map(([row, generation]) => [row, opening(generation)]))
       for (const [row, generation] of given) {
         const key = keyOf(row)
@@ -198,7 +214,9 @@ export class Writer {
     }
     await this.#clear(kept, there, sequence)
     const touches = new Touches(this.#sql, this.#consumers)
+    const tally = new Tally(this.#counted, tables, 'clickhouse', (statement) => this.#sql.select(statement))
     const deleted = deletions(kept, tables)
+    for (const { own } of deleted) await tally.deletes(own)
     for (const { own, table } of deleted) {
       if (!touches.watched(table.name)) continue
       const from = sql`FROM ${identifier(table.name)} WHERE ${areOwn(own, table)}`
@@ -210,6 +228,7 @@ export class Writer {
     try {
       for (const { own, table, write } of deleted)
         await this.#sql.execute(tombstones(table, areOwn(own, table), this.#versionOf(write, sequence) - 1n))
+      await tally.rows(kept)
       for (const part of encoded) {
         await this.#judge(part, { kept, loaders, moved })
         await this.#insert(part)
@@ -230,6 +249,7 @@ export class Writer {
       if (!(error instanceof ServerUnreachableError)) await this.#undo(kept, sequence, tables)
       throw error
     }
+    await this.#putCounts(await tally.puts())
     await this.#sweepEnded(kept, tables)
     // Both run at once: a checkpoint of a writer that lost its unit has a lower version than its owner's, and does not replace it.
     const [after, owned] = await Promise.all([this.#checkpoint(changes, kept, there, sequence), this.units.epochs(kept.map(unitRow))])
@@ -276,6 +296,27 @@ export class Writer {
       await this.#sql.write(loader.insertSelect(encoded), { insert: true })
     } catch (error) {
       throw (await loader.diagnose(encoded, (query) => this.#sql.all(query))) ?? error
+    }
+  }
+
+  async #putCounts(rows: readonly Row[]): Promise<void> {
+    if (rows.length === 0) return
+    this.#counts ??= BigInt(((await this.#sql.all(`SELECT max(${VERSION}) AS v FROM _pipe_counts`, { versions: true }))[0]?.v ?? 0n) as bigint)
+    const at = ++this.#counts
+    await this.#sql.insert(
+      COUNTS,
+      rows.map((row): [Row, bigint] => [row, at]),
+    )
+  }
+
+  /** Rows that a kill left without a checkpoint are gone: nobody knows whether they were counted, so what is left is. */
+  async #recount(swept: ReadonlySet<string>, tables: readonly Table[]): Promise<void> {
+    const select = (statement: Statement) => this.#sql.select(statement)
+    for (const counted of this.#counted) {
+      const table = swept.has(counted.table) ? tables.find(({ name }) => name === counted.table) : undefined
+      if (!table) continue
+      const known = countsIn(await select(sql`SELECT "day", "rows" FROM _pipe_counts WHERE ${ofCounted(counted)}`))
+      if (known) await this.#putCounts(recounted(counted, await presentRows({ counted, table }, 'clickhouse', select), known))
     }
   }
 
