@@ -15,7 +15,7 @@ export class HttpUnreachableError extends PipeError {
   }
 }
 
-/** The source does not let us in. It is not asked again. */
+/** The source does not let us in. It is not asked again in this round. */
 export class HttpLoginError extends PipeError {
   readonly code = 'HTTP_LOGIN_REFUSED'
   override readonly blame = 'outage'

@@ -49,6 +49,8 @@ export interface SourceOptions {
 export interface Source extends HttpClient {
   /** What is waited for now. */
   waits(): Wait
+  /** Has a login that was refused tried again with the next request. */
+  tryLogin(): void
   close(): Promise<void>
 }
 
@@ -157,6 +159,10 @@ class RestSource implements Source {
       quietMs: this.#waiting.length > 0 || this.#sentAt.size === 0 ? Math.max(0, this.#waitUntil - now) : 0,
       reason: this.#reason,
     }
+  }
+
+  tryLogin(): void {
+    this.#login = undefined
   }
 
   async close(): Promise<void> {

@@ -123,7 +123,7 @@ function reasonOf([from, to]: Interval, { axis, domain }: StretchesWanted, { don
 }
 
 /** The cursor that was stored nearest on the side from which a unit is read, and where its stretch ends there. */
-function nearestCursor(
+export function nearestCursor(
   { rows, fingerprint }: Ledger,
   axis: StretchesWanted['axis'],
   order: Order,

@@ -180,8 +180,8 @@ export function endpointLine(endpoint: EndpointView): string {
 
 /** What a run that does not get on waits for: `balances (unit 0-999); node.example is waiting: 429`. */
 export function waitsFor(view: RunView): string {
-  const steps = view.steps
-    .filter(({ state }) => state === 'running')
+  const running = view.steps.filter(({ state }) => state === 'running')
+  const steps = running
     .map((step) => {
       const unit = oldestOpen(step)
       return `${escapeText(step.id)}${unit === undefined ? '' : ` (unit ${escapeText(unit)})`}`
@@ -190,7 +190,10 @@ export function waitsFor(view: RunView): string {
     const why = reason ?? lastError
     return `${escapeText(endpoint)} is ${health}${why === null ? ` and has answered ${counted(requests, 'requests')}` : `: ${escapeText(why)}`}`
   })
-  return [steps.join(', ') || 'its first plan', ...endpoints].join('; ')
+  // Between two rounds nothing runs: what is left waits for what made it fail.
+  const left = running.length > 0 ? [] : view.steps.filter(({ state }) => state === 'failed' || state === 'incomplete')
+  const why = left.map(({ id, failures, reason }) => `${escapeText(id)} (${escapeText(failures.at(-1)?.error ?? reason ?? 'not done')})`)
+  return [[...steps, ...why].join(', ') || 'its first plan', ...endpoints].join('; ')
 }
 
 /** `every block has a balance: 3, expected 0`. */

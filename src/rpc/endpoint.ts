@@ -153,8 +153,9 @@ export class Endpoint {
    */
   tend(now: number, alone: boolean): number {
     if (this.health === 'out' && now >= this.#outUntil) {
+      const reason = this.#why === 'login' ? 'its login may be right now' : 'its quota may have been renewed'
       this.#why = undefined
-      this.#set('unchecked', 'its quota may have been renewed')
+      this.#set('unchecked', reason)
     }
     if (this.health === 'up' || this.health === 'out' || this.#checking) return Infinity
     const due = this.health === 'down' && alone ? Math.min(this.#retryAt, this.#checkedAt + 2_000) : this.#retryAt
@@ -231,6 +232,11 @@ export class Endpoint {
     this.#outUntil = this.#around.clock.monotonic() + forMs
     this.#set('out', reason)
     this.#around.emit({ type: 'warning', message: `${this.#around.chain.name}: ${this.name} is not asked any more: ${reason}` })
+  }
+
+  /** Has a refused login tried again: keys are put right while a run waits. */
+  tryLogin(now: number): void {
+    if (this.health === 'out' && this.#why === 'login') this.#outUntil = now
   }
 
   /** What the class of a refusal means for the endpoint as a whole. Returns how long nothing is sent. */

@@ -72,6 +72,8 @@ export interface ChainRpc {
   learned(): readonly LearnedEndpoint[]
   /** What is waited for now. */
   waits(): readonly Wait[]
+  /** Has logins that were refused tried again with the next work. */
+  tryLogins(): void
   /** Rejects what is still open and closes all connections. */
   close(): Promise<void>
 }
@@ -195,6 +197,10 @@ class ChainPool implements ChainRpc {
       turns: (options) => this.#turns(queue, options),
       ready: (signal) => this.#ready(queue, signal),
     }
+  }
+
+  tryLogins(): void {
+    for (const endpoint of this.#endpoints) endpoint.tryLogin(this.#options.clock.monotonic())
   }
 
   learned(): readonly LearnedEndpoint[] {

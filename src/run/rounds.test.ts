@@ -109,6 +109,21 @@ describe('a run in which nothing moves', () => {
     expect(await world.end).toMatchObject({ reason: 'its time of 1h is used up (--timeout)' })
   })
 
+  test('is given up over rounds and waits, when one of them ends and none has brought anything', async () => {
+    const world = start([left(5), left(5), left(5), left(5), left(5)], { stallMs: 5 * minute, waitMs: 2 * minute, gained: () => 0 })
+    expect(await world.end).toEqual({ outcome: 'incomplete', reason: 'nothing moved for 5m; it waits for the moon' })
+    expect([world.clock.monotonic(), world.moments.length]).toEqual([6 * minute, 4])
+    const down = new DownError('the node is down')
+    const late = start([left(5), down, left(4), down, down, down], { stallMs: 5 * minute, waitMs: 4 * minute, gained: (now) => Math.min(now, 8 * minute) })
+    expect(await late.end).toMatchObject({ reason: 'nothing moved for 5m; it waits for the moon' })
+    expect(late.clock.monotonic()).toBe(16 * minute)
+  })
+
+  test('is none in a wait that is longer than it, when the round after it brings something', async () => {
+    const world = start([left(5), left(4), done()], { stallMs: minute, waitMs: 10 * minute, gained: (now) => Math.floor(now / (10 * minute)) })
+    expect(await world.end).toEqual({ outcome: 'done' })
+  })
+
   test('is none when the machine slept', async () => {
     const world = start(['hangs'], { stallMs: minute, timeoutMs: 700 * minute, jumpAt: 2_000, jumpMs: 600 * minute })
     expect(await world.end).toMatchObject({ reason: 'nothing moved for 1m; it waits for the moon' })
@@ -117,7 +132,8 @@ describe('a run in which nothing moves', () => {
 })
 
 type Round = RunResult | Error | 'hangs'
-type Given = Omit<Partial<RoundsOptions>, 'moved'> & {
+type Given = Omit<Partial<RoundsOptions>, 'moved' | 'gained'> & {
+  readonly gained?: (now: number) => number
   readonly moved?: (now: number) => number | undefined
   readonly onFact?: (fact: RunFact) => unknown
   /** The machine sleeps for `jumpMs` in a wait that ends after this time. */
@@ -125,7 +141,7 @@ type Given = Omit<Partial<RoundsOptions>, 'moved'> & {
   readonly jumpMs?: number
 }
 
-function start(rounds: readonly Round[], { moved = () => 0, onFact, jumpAt, jumpMs, ...given }: Given) {
+function start(rounds: readonly Round[], { moved = () => 0, gained = (now) => now, onFact, jumpAt, jumpMs, ...given }: Given) {
   const clock = virtualClock(jumpAt, jumpMs)
   const facts: RunFact[] = []
   let next = 0
@@ -149,6 +165,7 @@ function start(rounds: readonly Round[], { moved = () => 0, onFact, jumpAt, jump
     timeoutMs: undefined,
     stallMs: undefined,
     moved: () => moved(clock.monotonic()),
+    gained: () => gained(clock.monotonic()),
     waitsFor: () => 'the moon',
     clock,
     emit: (fact) => {

@@ -39,6 +39,8 @@ export interface RoundsOptions {
   readonly stallMs: number | undefined
   /** A number that changes when something moves; undefined while what runs can't tell (a long SQL statement, a program). */
   moved(): number | undefined
+  /** A number that changes when rows come in, or a part is done that was not: what is only tried again is none of both. */
+  gained(): number
   /** What the run waits for, in words. */
   waitsFor(): string
   readonly clock: Clock
@@ -64,6 +66,7 @@ export async function runRounds(options: RoundsOptions): Promise<RoundsEnd> {
   const startedAt = clock.monotonic()
   const { limit } = options
   const over = new AbortController()
+  const stall = new Stall(options, over.signal)
   const signal = AbortSignal.any([options.signal, limit.signal])
   if (timeoutMs !== undefined) void after(timeoutMs, clock, over.signal, () => limit.abort(new RunTimeUpError(timeoutMs)))
   try {
@@ -75,6 +78,7 @@ export async function runRounds(options: RoundsOptions): Promise<RoundsEnd> {
       if (result?.outcome === 'done') return { outcome: 'done' }
       if (!untilComplete) return { outcome: 'incomplete' }
       const reason = endReason(round, result)
+      if (stall.isOver) return { outcome: 'incomplete', reason: stall.error.message }
       if (reason !== undefined) return { outcome: 'incomplete', reason: failure === undefined ? reason : `${reason}; ${failure}` }
       emit({ type: 'round:ended', round, waitMs, reason: failure })
       await clock.sleep(waitMs, signal).catch(() => undefined)
@@ -109,6 +113,45 @@ async function runRound(
     throw error
   } finally {
     watched.abort()
+  }
+}
+
+/**
+ * How long no round has brought anything, the waits between them included. It is judged when a round ends: a wait is as long as
+ * people want it, and what comes after it may bring something.
+ */
+class Stall {
+  readonly #options: RoundsOptions
+  #last: number
+  #still = 0
+
+  constructor(options: RoundsOptions, over: AbortSignal) {
+    this.#options = options
+    this.#last = options.gained()
+    if (options.stallMs !== undefined && options.untilComplete) void this.#watch(options.stallMs, over)
+  }
+
+  get isOver(): boolean {
+    this.#look()
+    return this.#still >= PARTS
+  }
+
+  get error(): RunStalledError {
+    return new RunStalledError(this.#options.stallMs ?? 0, this.#options.waitsFor())
+  }
+
+  #look(): void {
+    const now = this.#options.gained()
+    if (now !== this.#last) this.#still = 0
+    this.#last = now
+  }
+
+  async #watch(ms: number, over: AbortSignal): Promise<void> {
+    while (!over.aborted) {
+      await this.#options.clock.sleep(ms / PARTS, over).catch(() => undefined)
+      this.#still++
+      this.#look()
+    }
   }
 }
 

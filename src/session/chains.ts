@@ -14,6 +14,8 @@ export interface Chains {
   head(chain: string): Promise<bigint>
   /** `config`: the step's `with` with every param put in. */
   lane(step: Step, config: Json): RpcPool
+  /** Has logins that were refused tried again. */
+  tryLogins(): void
   /** Writes down what was found out about the endpoints. */
   remember(): Promise<void>
   /** What is waited for now, of every chain that was opened. */
@@ -72,6 +74,9 @@ export function openChains({ pipeline, warehouse, state, surroundings, signal, e
   return {
     head: async (name) => (await open(name)).head(signal),
     lane: (step, config) => lazyLane(step, config, open),
+    tryLogins: () => {
+      for (const rpc of opened.values()) rpc.tryLogins()
+    },
     remember: async () => {
       if (standIn !== undefined) return
       const at = clock.now()

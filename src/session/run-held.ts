@@ -100,7 +100,7 @@ export async function runHeld(running: Running, request: RunRequest): Promise<Ru
 /** Runs the rounds with connections to chains and sources, and keeps what was learned of them. `ended` is told first. */
 async function runConnected(
   { id, pipeline, surroundings, signal: stop, world, held, state, view }: Running,
-  { emit, redact, moved }: Telling,
+  { emit, redact, moved, gained }: Telling,
   request: RunRequest,
   ended: (end: RoundsEnd) => void,
 ): Promise<RoundsEnd> {
@@ -143,8 +143,10 @@ async function runConnected(
     const end = await runRounds({
       // Every round reads up to what the first one did: complete is what was missing when the run began.
       moment: () => moment,
-      round: (of) =>
-        run({
+      round: async (of) => {
+        chains.tryLogins()
+        sources.tryLogins()
+        return run({
           pipeline,
           warehouse: watchdog.watching(warehouse),
           moment: of,
@@ -165,13 +167,15 @@ async function runConnected(
               .catch((error: unknown) =>
                 emit({ type: 'warning', step, message: `the result of a check was not kept: ${redact(String(error))}` }),
               ),
-        }),
+        })
+      },
       untilComplete,
       maxRuns: request.maxRuns,
       waitMs: request.waitMs ?? WAIT_MS,
       timeoutMs: request.timeoutMs,
       stallMs: (request.stallMs ?? (untilComplete ? STALL_MS : 0)) || undefined,
       moved: () => (waitsForOthers(view, pipeline) ? moved() : undefined),
+      gained,
       waitsFor: () => waitsFor(view),
       clock,
       emit,

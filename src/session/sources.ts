@@ -21,6 +21,8 @@ export interface Sources {
   client(step: Step): HttpClient
   /** What is waited for now, of every source that was opened. */
   waits(): readonly Wait[]
+  /** Has logins that were refused tried again. */
+  tryLogins(): void
   close(): Promise<void>
 }
 
@@ -61,6 +63,9 @@ export function openSources({ pipeline, surroundings, emit, standIn, flight }: S
       },
     }),
     waits: () => ready.map((source) => source.waits()),
+    tryLogins: () => {
+      for (const source of ready) source.tryLogin()
+    },
     close: async () => {
       await Promise.all([...opened.values()].map(async (source) => (await source).close()))
     },

@@ -12,16 +12,24 @@ export interface Telling {
   redact(text: string): string
   /** How many facts said that the run gets on. */
   moved(): number
+  /** How many facts brought something new: rows, or a part that is done. What is only read again brings nothing. */
+  gained(): number
 }
 
 export function createTelling(bus: Bus, pipeline: Pipeline): Telling {
   const clean = createRedactor(pipeline.secrets)
   const redact = (text: string) => typable(clean(text), pipeline.file)
   let moved = 0
+  let gained = 0
+  const covering = new Set<string>()
   const emit = (fact: RunFact) => {
     const { moves, quiet } = facts[fact.type]
     if (moves) moved++
+    if (fact.type === 'step:planned' && fact.time) covering.add(fact.step)
+    if (fact.type === 'batch:committed' && (fact.pieces > 0 || (!covering.has(fact.step) && hasRows(fact.rows)))) gained++
     bus.emit(quiet ? fact : redactDeep(fact, redact))
   }
-  return { emit, redact, moved: () => moved }
+  return { emit, redact, moved: () => moved, gained: () => gained }
 }
+
+const hasRows = (rows: Readonly<Record<string, number>>) => Object.values(rows).some((n) => n > 0)

@@ -8,6 +8,7 @@ import type { LastRun } from './last-run.js'
 import { createMoment } from './moment.js'
 import { refusePending } from './ready.js'
 import { createRedactor, redactDeep } from './redact.js'
+import { openSources } from './sources.js'
 import type { Surroundings } from './surroundings.js'
 
 export interface VerifyRequest {
@@ -34,6 +35,7 @@ export interface VerifyWith {
 export async function verify({ warehouse, chains, surroundings }: VerifyWith, request: VerifyRequest): Promise<VerifyReport> {
   const { pipeline, last } = request
   const { clock, random, signal } = surroundings
+  const sources = openSources({ pipeline, surroundings, emit: () => undefined })
   const endpoints = new EachEndpoint(pipeline, warehouse, surroundings)
   try {
     await warehouse.assume([])
@@ -54,11 +56,12 @@ export async function verify({ warehouse, chains, surroundings }: VerifyWith, re
       step: request.step,
       sample: request.sample,
       fetchers: (step, config) => endpoints.of(step, config),
+      http: (step) => sources.client(step),
       random,
       signal,
     })
     return redactDeep(report, createRedactor(pipeline.secrets))
   } finally {
-    await endpoints.close()
+    await Promise.all([endpoints.close(), sources.close()])
   }
 }

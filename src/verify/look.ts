@@ -1,7 +1,7 @@
-import type { LedgerReader, LedgerRow, Output, Row, Statement, Table, Wanted } from '../sdk/index.js'
+import { type LedgerReader, type LedgerRow, type Output, type Row, type Statement, type Table, timeAxis, type Wanted } from '../sdk/index.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { nameOf } from '../ledger/axis.js'
-import type { Interval } from '../ledger/intervals.js'
+import { type Interval, intersect, mod } from '../ledger/intervals.js'
 import type { StepPlan } from '../plan/plan.js'
 import type { Advice } from './advice.js'
 import type { Check, Difference, Finding } from './report.js'
@@ -57,6 +57,8 @@ export class Findings {
   }
 }
 
+const DAY_US = 86_400_000_000n
+
 /** Findings of one kind in one step. What they have in common is seen in so many. */
 export const MOST = 100
 
@@ -88,14 +90,22 @@ export function linesOf(look: StepLook): FilledLine[] {
   return [...lines.values()]
 }
 
-/** The unit that holds a place of a line, or undefined. Of numbers just that one, unless all of the unit is asked for. */
+/**
+ * The unit that holds a place of a line, or undefined. Of numbers just that one, of a lane through time what of its day is in the
+ * unit, unless all of the unit is asked for.
+ */
 export function unitAt({ plan, ledger }: StepLook, place: bigint, whole: boolean): string | undefined {
   const found = ledger.find((row) => {
     const stretch = stretchOf(plan.wanted, row)
     return stretch !== undefined && stretch[0] <= place && place <= stretch[1]
   })
-  if (!found) return undefined
-  return plan.axis?.of === 'numbers' && !whole ? nameOf(plan.axis, [place, place]) : found.unit
+  const stretch = found && stretchOf(plan.wanted, found)
+  if (!found || !stretch) return undefined
+  if (whole || !plan.axis) return found.unit
+  if (plan.axis.of === 'numbers') return nameOf(plan.axis, [place, place])
+  if (plan.axis.names !== 'ends') return found.unit
+  const day = place - mod(place, DAY_US)
+  return intersect([stretch], [[day, day + DAY_US - 1n]]).map((at) => nameOf(timeAxis(), at))[0]
 }
 
 export async function all(warehouse: StepLook['warehouse'], statement: Statement): Promise<Row[]> {

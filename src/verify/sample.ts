@@ -1,5 +1,6 @@
 import {
   type Batch,
+  type HttpClient,
   type InputPage,
   isPipeError,
   type Json,
@@ -22,6 +23,7 @@ import { oldestKept } from '../plan/touched-units.js'
 import { compareRows } from './compare.js'
 import type { VerifiedStep } from './report.js'
 import { unexpired } from './rows.js'
+import { readAgain } from './sample-pages.js'
 import { selectsOf } from './step-selects.js'
 import { stretchOf } from './stretches.js'
 import { all, type Findings, isComputed, linesOf, numbersOf, type StepLook } from './look.js'
@@ -39,6 +41,8 @@ export interface SampleOptions {
   readonly moment: Moment
   context(): PlanContext<never>
   fetchers(step: Step, config: Json): readonly Fetcher[]
+  /** The REST source of a step. */
+  http(step: Step): HttpClient
   readonly random: Random
   readonly signal: AbortSignal
 }
@@ -47,15 +51,16 @@ export interface SampleOptions {
 const PIECES = 1_000
 /** Rows that a table lacks which are looked at, so that they are not fetched again. */
 const LACKING = 100_000
-/** Rows of a table that is computed as a whole, at most, that are computed again. */
-const WHOLE = 100_000
+/** Rows of a table that is made as a whole, at most, that are made again. */
+export const WHOLE = 100_000
 
 /** Makes units again and compares what is stored. */
 export async function sample(options: SampleOptions, findings: Findings): Promise<VerifiedStep['sampled']> {
   const { wanted } = options.look.plan
   if (isComputed(wanted)) return computeAgain(options, findings)
+  if (options.look.step.source !== undefined) return readAgain(options, findings)
   if (numbersOf(wanted) || wanted.kind === 'rows') return fetchAgain(options, findings)
-  findings.notes.add('not sampled: its rows come neither from calls for blocks or rows nor from SQL')
+  findings.notes.add('not sampled: its rows come neither from a source nor from calls for blocks or rows nor from SQL')
   return { units: 0, rows: 0 }
 }
 
@@ -122,7 +127,7 @@ async function stretchSamples(look: StepLook, number: number, random: Random): P
 }
 
 /** So many units of done stretches, each at most once, by chance: what is joined in the ledger is cut again. */
-function pickCells(
+export function pickCells(
   stretches: readonly { readonly stretch: Interval; readonly from: string | undefined }[],
   cut: bigint,
   number: number,
@@ -260,7 +265,7 @@ async function computeAgain(options: SampleOptions, findings: Findings): Promise
   return { units: chosen.length, rows: compared }
 }
 
-function collect(batch: Batch, fetched: Map<string, Row[]>): void {
+export function collect(batch: Batch, fetched: Map<string, Row[]>): void {
   for (const [id, rows] of Object.entries(batch.rows ?? {})) {
     const known = fetched.get(id)
     if (known) for (const row of rows) known.push(row)

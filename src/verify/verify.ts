@@ -1,4 +1,4 @@
-import { isPipeError, type Json, type LedgerReader, type PlanContext, type Random } from '../sdk/index.js'
+import { type HttpClient, isPipeError, type Json, type LedgerReader, type PlanContext, type Random } from '../sdk/index.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { planContext, planStep } from '../plan/plan-step.js'
 import type { Moment } from '../plan/scope.js'
@@ -30,6 +30,8 @@ export interface VerifyOptions {
   readonly sample: number | undefined
   /** Each endpoint of a step's chain by itself. `config`: its `with` with every param put in. */
   fetchers(step: Step, config: Json): readonly Fetcher[]
+  /** The REST source of a step. */
+  http(step: Step): HttpClient
   readonly random: Random
   readonly signal: AbortSignal
 }
