@@ -38,6 +38,13 @@ const inWindow = (from = '2023-11-14', to = '2023-11-16') =>
     .map(({ id }) => String(id))
     .sort()
 
+/** The oldest and the newest row of the window, as the source has them. */
+const ends = () => {
+  const inside = new Set(inWindow())
+  const times = api.transactions.filter(({ id }) => inside.has(String(id))).map(({ time }) => time * 1000)
+  return { oldest: new Date(Math.min(...times)).toISOString(), newest: new Date(Math.max(...times)).toISOString() }
+}
+
 it('plan tells the lanes before and after; the status file tells what is covered', async () => {
   const { cwd, call, plan, table } = project()
   expect(await plan()).toMatchObject({
@@ -58,12 +65,15 @@ it('plan tells the lanes before and after; the status file tells what is covered
   expect(JSON.parse(readFileSync(status, 'utf8'))).toMatchObject({
     status: 'complete',
     rows: inWindow().length,
-    oldest: '2023-11-14T00:00:00.000Z',
-    newest: '2023-11-16T00:00:00.000Z',
+    ...ends(),
+    rows_written: inWindow().length,
     days_coverage: 2,
     target_days: 2,
     complete: true,
   })
+  // A second run writes nothing, and the table holds what it held.
+  expect((await call('run', '--status-file', status)).code).toBe(0)
+  expect(JSON.parse(readFileSync(status, 'utf8'))).toMatchObject({ rows: inWindow().length, ...ends(), rows_written: 0, complete: true })
   // The list goes on above the window, so all of it is covered for good.
   expect(await plan()).toMatchObject({ pieces: 0, units: [] })
   const before = server.count()

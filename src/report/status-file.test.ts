@@ -66,9 +66,10 @@ test('the file tells every stage, with null for what is not known', async () => 
   run.tell(started)
   await run.shows({
     status: 'starting',
-    rows: 0,
+    rows: null,
     oldest: null,
     newest: null,
+    rows_written: 0,
     days_coverage: null,
     target_days: null,
     complete: false,
@@ -82,7 +83,7 @@ test('the file tells every stage, with null for what is not known', async () => 
   await run.shows({ status: 'in_progress', steps: [{ state: 'planned', word: 'blocks', total: 10 }] })
   run.tell(committed)
   run.tell(committed, 1_000)
-  await run.shows({ rows: 24, timestamp: '2026-01-01T00:00:01.000Z', steps: [{ done: 8, rows: 24 }] })
+  await run.shows({ rows_written: 24, timestamp: '2026-01-01T00:00:01.000Z', steps: [{ done: 8, rows: 24 }] })
   run.tell({ type: 'round:ended', round: 1, waitMs: 60_000 })
   run.quiet()
   await run.shows({ status: 'in_progress', timestamp: '2026-01-01T00:00:11.000Z' })

@@ -13,11 +13,15 @@ export interface StatusFile {
    * after a stop: run again), or `error` (it could not go on).
    */
   readonly status: 'starting' | 'in_progress' | 'complete' | 'failed' | 'error'
-  /** Rows committed by this run. */
+  /**
+   * Rows of the table that is covered, as `SELECT count(*), min(time), max(time)` gave them last; of a pipeline that covers no
+   * time, of all tables that its chains and sources fill.
+   */
   readonly rows: number | null
-  /** Of what a step that walks through time has covered. */
   readonly oldest: string | null
   readonly newest: string | null
+  /** Rows that this run wrote, into all tables: one that was read twice counts twice. */
+  readonly rows_written: number | null
   readonly days_coverage: number | null
   readonly target_days: number | null
   readonly complete: boolean
@@ -39,10 +43,19 @@ export interface StatusFile {
   }[]
 }
 
+/** What a table holds. Times are milliseconds UTC. */
+export interface TableFigures {
+  readonly rows: number
+  readonly oldest: number | null
+  readonly newest: number | null
+}
+
 export interface StatusFileOptions {
   readonly path: string
   readonly view: RunView
   readonly clock: Clock
+  /** Reads what the table of a step holds; undefined: of the only one. Left out: there is none. */
+  readonly table?: (step: string | undefined) => Promise<TableFigures>
   /** Told once for each way in which the file can't be written. The run goes on. */
   readonly warn: (message: string) => void
   /** Keeps apart the temporary files of two runs that were given one path. */
@@ -51,20 +64,44 @@ export interface StatusFileOptions {
 
 /**
  * Keeps a small JSON file up to date: at every stage of the run, once a second while something happens, and every ten seconds
- * while nothing does, so that an old `timestamp` means a dead process. A reader never sees half of one.
+ * while nothing does, so that an old `timestamp` means a dead process. The table is read as the run begins, when it has ended, and
+ * between at a pace that takes a fiftieth of the time. A reader never sees half of a file.
  */
-export function statusFileReporter({ path, view, clock, warn, pid }: StatusFileOptions): Reporter {
+export function statusFileReporter({ path, view, clock, table, warn, pid }: StatusFileOptions): Reporter {
   const warned = new Set<string>()
   let wanted = false
   let writing: Promise<void> | undefined
   let writtenAt = -Infinity
+  let figures: TableFigures | undefined
+  let readAt = -Infinity
+  let reading: Promise<void> | undefined
+  /** The end is told with what the table holds then. */
+  let last = false
 
+  const read = async (from: NonNullable<typeof table>) => {
+    const began = clock.monotonic()
+    // What can't be read just now is told as it was read before.
+    figures = await from(leastCovered(view)?.step).catch(() => figures)
+    const now = clock.monotonic()
+    readAt = now + Math.max(betweenMs, 50 * (now - began))
+    reading = undefined
+  }
+  /** A large table takes longer to read than the file may be old, so nobody waits for it before the end. */
+  const look = async () => {
+    if (!table || view.startedAt === null) return
+    if (last) {
+      last = false
+      await reading
+      await read(table)
+    } else if (!reading && clock.monotonic() >= readAt) reading = read(table).then(want)
+  }
   const write = async () => {
     while (wanted) {
       wanted = false
+      await look()
       writtenAt = clock.monotonic()
       try {
-        await writeWhole(path, `${path}.${pid}.part`, `${JSON.stringify(statusOf(view, clock.now()), undefined, 2)}\n`)
+        await writeWhole(path, `${path}.${pid}.part`, `${JSON.stringify(statusOf(view, clock.now(), figures), undefined, 2)}\n`)
       } catch (error) {
         const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
         if (!warned.has(code)) warn(`the status file ${path} can not be written (${problems[code] ?? code}); the run goes on without it`)
@@ -86,11 +123,13 @@ export function statusFileReporter({ path, view, clock, warn, pid }: StatusFileO
   })().catch(() => undefined)
   return {
     onEvent(event) {
+      if (event.type === 'run:ended') last = true
       if (isStage(event) || clock.monotonic() - writtenAt >= betweenMs) want()
     },
     async close() {
       stop.abort()
       await ticking
+      last = true
       if (view.at !== null) want()
       await writing
     },
@@ -98,13 +137,14 @@ export function statusFileReporter({ path, view, clock, warn, pid }: StatusFileO
 }
 
 /** The status of a run as the file shows it at `now`. */
-export function statusOf(view: RunView, now: number): StatusFile {
-  const time = leastCovered(view)
+export function statusOf(view: RunView, now: number, figures?: TableFigures): StatusFile {
+  const time = leastCovered(view)?.time
   return {
     status: stageOf(view),
-    rows: view.startedAt === null ? null : view.steps.reduce((total, step) => total + sum(step.rows), 0),
-    oldest: iso(time?.oldest),
-    newest: iso(time?.newest),
+    rows: figures?.rows ?? null,
+    oldest: iso(figures?.oldest),
+    newest: iso(figures?.newest),
+    rows_written: view.startedAt === null ? null : view.steps.reduce((total, step) => total + sum(step.rows), 0),
     days_coverage: time ? rounded(Math.min(time.coveredDays, time.targetDays)) : null,
     target_days: time ? rounded(time.targetDays) : null,
     complete: view.outcome === 'done',
@@ -126,11 +166,16 @@ export function statusOf(view: RunView, now: number): StatusFile {
 }
 
 /** Of several steps that walk through time, the one that has most to do. */
-function leastCovered(view: RunView): TimeCoverage | undefined {
-  const left = (time: TimeCoverage) => time.targetDays - time.coveredDays
+function leastCovered(view: RunView): Covered | undefined {
+  const left = ({ time }: Covered) => time.targetDays - time.coveredDays
   return view.steps
-    .flatMap((step) => step.time ?? [])
-    .reduce<TimeCoverage | undefined>((a, b) => (a && left(a) >= left(b) ? a : b), undefined)
+    .flatMap(({ id, time }): Covered[] => (time ? [{ step: id, time }] : []))
+    .reduce<Covered | undefined>((a, b) => (a && left(a) >= left(b) ? a : b), undefined)
+}
+
+interface Covered {
+  readonly step: string
+  readonly time: TimeCoverage
 }
 
 const iso = (ms: number | null | undefined) => (ms === null || ms === undefined ? null : new Date(ms).toISOString())

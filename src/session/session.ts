@@ -1,6 +1,7 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { PlanReport } from '../plan/forecast.js'
 import { reduce } from '../report/reduce.js'
+import type { TableFigures } from '../report/status-file.js'
 import { initialView, type RunView } from '../report/view.js'
 import { createBus } from '../run/bus.js'
 import type { RunEvent, Warehouse } from '../sdk/index.js'
@@ -32,6 +33,8 @@ export interface Session {
    * @throws what kept it from going on, after `run:ended` has said so. Never after a stop.
    */
   run(request: RunRequest): Promise<RunEnd>
+  /** What the table holds that the pipeline covers time in; `step`: of several, the one that is meant. */
+  table(step: string | undefined): Promise<TableFigures>
   /** Asks the run to end after the commits that are under way. */
   stop(): void
   /** Lets go of warehouse, state store and lock. */
@@ -117,6 +120,10 @@ function createSession({ pipeline, surroundings, world, held, state }: Parts): S
       begun = true
       const { runHeld } = await import('./run-held.js')
       return redacting(pipeline.secrets, () => runHeld({ id, pipeline, surroundings, signal, world, held, state, bus, view }, request))
+    },
+    async table(step) {
+      const { tableFigures } = await import('./table-figures.js')
+      return tableFigures(pipeline, warehouse, step)
     },
     stop: () => stop.abort(new StopSignal('SIGTERM')),
     async close() {
