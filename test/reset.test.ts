@@ -3,7 +3,7 @@ import { RESET_FINGERPRINT } from '../src/ledger/fingerprints.js'
 import { count, subtract, union } from '../src/ledger/intervals.js'
 import { resetRows } from '../src/ledger/reset.js'
 import { standing, stored } from '../src/ledger/standing.js'
-import { type LedgerRow, numberAxis } from '../src/sdk/index.js'
+import { type LedgerRow, numberAxis, parseInstant } from '../src/sdk/index.js'
 import { ledgerRow } from './support/ledger-row.js'
 
 /** A redo of 1-450 that was cut off at 200: 201-450 still hold rows of the old definition. */
@@ -28,3 +28,48 @@ for (const range of ['10..20', '190..300', undefined])
       expect(count(subtract([[201n, 450n]], union(stale.map(({ interval }) => interval))))).toBe(0n)
     })
   })
+
+describe('--range', () => {
+  const at = (text: string) => parseInstant(text) ?? 0n
+  const done = (unit: string, first?: bigint, last?: bigint) =>
+    ledgerRow(unit, { step: 'b', state: 'done', fingerprint: 'B', first, last })
+  const blocks = [done('0-999', 0n, 999n), done('1000-1999', 1_000n, 1_999n)]
+  const lane = [
+    done('2026-11-26T00:52:34.500000Z..2026-11-27T01:02:03.000001Z', at('2026-11-26T00:52:34.5Z'), at('2026-11-27T01:02:03.000001Z')),
+    done('2026-11-27T01:02:03.000002Z..2026-11-28T00:00:00Z', at('2026-11-27T01:02:03.000002Z'), at('2026-11-28T00:00:00Z')),
+  ]
+  const hours = ['2026-11-26T00:00:00Z', '2026-11-26T01:00:00Z'].map((unit) => done(unit, at(unit), at(unit) + 3_599_999_999n))
+  const keys = [done('0xa'), done('0xa..0xc'), done('0xc..')]
+  const reset = (rows: readonly LedgerRow[], range: string) =>
+    resetRows({ pipeline: 'p', step: 'b', fingerprint: RESET_FINGERPRINT }, rows, range).names
+
+  it.each([
+    [blocks, '0-999', ['0-999']],
+    [blocks, '0-999..1000-1999', ['0-999', '1000-1999']],
+    [blocks, '5..1000', ['5-999', '1000-1000']],
+    [blocks, '7', ['7-7']],
+    [lane, lane[0]?.unit ?? '', [lane[0]?.unit]],
+    [lane, `${lane[0]?.unit}..${lane[1]?.unit}`, lane.map(({ unit }) => unit)],
+    [lane, '2026-11-26T00:52:34.500Z..2026-11-26 00:52:35.25', ['2026-11-26T00:52:34.500000Z..2026-11-26T00:52:35.250000Z']],
+    [lane, '2026-11-27', ['2026-11-27T00:00:00Z..2026-11-27T01:02:03.000001Z', '2026-11-27T01:02:03.000002Z..2026-11-27T23:59:59.999999Z']],
+    [hours, '2026-11-26T01:00:00Z', ['2026-11-26T01:00:00Z']],
+    [hours, '2026-11-26T00:00:00.000Z..2026-11-26T00:59:59.999999Z', ['2026-11-26T00:00:00Z']],
+    [hours, '2026-11-26', hours.map(({ unit }) => unit)],
+    [keys, '0xa..0xc', ['0xa..0xc']],
+    [keys, '0xa..0xb', ['0xa', '0xa..0xc']],
+    [keys, '0xc..', ['0xc..']],
+    [[done('all')], 'all', ['all']],
+  ])('takes units and instants as they are printed: %#', (rows, range, names) => {
+    expect(reset(rows, range)).toEqual(names)
+  })
+
+  it.each([
+    [blocks, '5..', '--range 5.. has an end that is empty'],
+    [blocks, 'x', '--range x: this step counts blocks or keys'],
+    [blocks, '9..5', '--range 9..5 ends before it begins'],
+    [lane, '5..6', '--range 5..6: this step walks through time'],
+    [lane, '2026-11-27..2026-11-26', '--range 2026-11-27..2026-11-26 ends before it begins'],
+  ])('refuses what is neither: %#', (rows, range, message) => {
+    expect(() => reset(rows, range)).toThrow(message)
+  })
+})

@@ -15,7 +15,10 @@ export async function resetCommand(file: string, { step, range, state, demo }: R
     const found = pipeline.steps.find(({ id }) => id === step)
     if (!found) throw new UsageError(`--step ${step}: no such step`, didYouMean(step, ids) ?? `it has ${ids.join(', ')}`)
     const rows = await warehouse.units(pipeline.name, step)
-    const counts = found.outputs.some((output) => output.range !== undefined)
+    const counts = found.outputs.some(({ table, range: column }) => {
+      const kind = pipeline.tables.get(table)?.columns.find(({ name }) => name === column)?.type.kind
+      return kind !== undefined && kind !== 'timestamp' && kind !== 'date'
+    })
     const change = resetRows({ pipeline: pipeline.name, step, fingerprint: RESET_FINGERPRINT }, rows, range, counts)
     await warehouse.amend(pipeline.name, { ...change, release: range === undefined ? [{ step }] : undefined }, micros(io.clock))
     await recountMarked(pipeline, step, warehouse, change.days)

@@ -45,8 +45,11 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
   const drop: { step: string; unit: string }[] = []
   const names: string[] = []
   const marked: Interval[] = []
+  const named = rows.some(({ unit }) => unit === range)
+  const whole = rows.length > 0 && rows.every(({ unit }) => unit === 'all')
+  if (whole && range === 'all') return resetRows(step, rows, undefined, counts)
   const stretch = range === undefined ? undefined : parseRange(range, rows, counts)
-  if (range !== undefined && rows.length > 0 && rows.every(({ unit }) => unit === 'all'))
+  if (range !== undefined && whole)
     throw new ResetRangeError(range, ': this step is done as a whole', 'leave out --range')
   const done = (row: Pick<LedgerRow, 'fingerprint'> | undefined, axis: Axis, at: Interval): Amendment => ({
     step: row ? { ...step, fingerprint: row.fingerprint } : step,
@@ -74,7 +77,7 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
       names.push(...union([...hit, ...open]).map((at) => nameOf(axis, at)))
       continue
     }
-    if (range !== undefined && !inRange(row.unit, range)) continue
+    if (range !== undefined && (named ? row.unit !== range : !inRange(row, range))) continue
     if (redoes(row)) put.push({ step, unit: row.unit, state: 'done', attempts: 0, error: null })
     else if (row.state === 'done' || covered.length === 0 || !axis)
       put.push({ step, unit: row.unit, state: row.state === 'done' ? 'done' : 'pending', attempts: 0, error: null })
@@ -123,29 +126,49 @@ function keepsCursor(row: LedgerRow, axis: Axis, at: Interval, covered: readonly
 const redoes = ({ state, coverage }: LedgerRow) => state !== 'done' && coverage?.redo !== undefined
 
 function parseRange(range: string, rows: readonly LedgerRow[], counts: boolean): Interval | undefined {
+  const named = rows.find(({ unit }) => unit === range)
+  const own = named && splitAxis(named)
+  if (named && own) return rowStretch(own, named)
+  if (!named && range.split('..').includes(''))
+    throw new ResetRangeError(range, ' has an end that is empty', 'write A..B, both ends included, or a unit as pipe prints it')
   const axis = rows.map(splitAxis).find((found) => found !== undefined)
   if (!axis && !counts) return undefined
-  if (axis?.of === 'time') return parseTimes(range)
-  const match = /^(\d+)\.\.(\d+)$/.exec(range)
-  if (!match) throw new ResetRangeError(range, ': this step counts blocks or keys', 'write two whole numbers: 18000000..18000999')
-  const [from, to] = [BigInt(match[1] ?? ''), BigInt(match[2] ?? '')]
-  if (from > to) throw new ResetRangeError(range, ' ends before it begins', `write ${to}..${from}`)
+  if (axis?.of === 'time') {
+    const times = timesOf(range)
+    if (!times) throw new ResetRangeError(range, ': this step walks through time', 'write two days or times: 2024-03-01..2024-03-02')
+    return forwards(range, times)
+  }
+  const ends = range.split('..').map((end) => /^(\d+)(?:-(\d+))?$/.exec(end))
+  const [first, last] = [ends[0], ends.at(-1)]
+  if (!first || !last || ends.length > 2)
+    throw new ResetRangeError(range, ': this step counts blocks or keys', 'write two whole numbers: 18000000..18000999')
+  return forwards(range, [BigInt(first[1] ?? ''), BigInt(last[2] ?? last[1] ?? '')])
+}
+
+/** @throws {ResetRangeError} for one that ends before it begins. */
+function forwards(range: string, [from, to]: Interval): Interval {
+  const [first = '', last = ''] = range.split('..')
+  if (from > to) throw new ResetRangeError(range, ' ends before it begins', `write ${last}..${first}`)
   return [from, to]
 }
 
-/** Instants or days, both included: a day as the last one up to its end. */
-function parseTimes(range: string): Interval {
-  const [first = '', last = '', ...more] = range.split('..')
-  const [from, to] = [parseInstant(first), parseInstant(last)]
-  if (from === undefined || to === undefined || more.length > 0)
-    throw new ResetRangeError(range, ': this step walks through time', 'write two days or times: 2024-03-01..2024-03-02')
-  const end = /^\d{4}-\d\d-\d\d$/.test(last) ? to + DAY_US - 1n : to
-  if (from > end) throw new ResetRangeError(range, ' ends before it begins', `write ${last}..${first}`)
-  return [from, end]
+/** Instants, days, or units as they are named, both included: a day as the last one up to its end. Undefined: something else. */
+function timesOf(range: string): Interval | undefined {
+  const ends = range.split('..')
+  const last = ends.at(-1) ?? ''
+  const instants = ends.map(parseInstant)
+  const [from, to] = [instants[0], instants.at(-1)]
+  if (from === undefined || to === undefined || instants.includes(undefined) || ![1, 2, 4].includes(ends.length)) return undefined
+  return [from, /^\d{4}-\d\d-\d\d$/.test(last) ? to + DAY_US - 1n : to]
 }
 
-/** Days and other names, compared as text; what begins with the end is before it: `2024-03-02` ends with its last hour. */
-function inRange(unit: string, range: string): boolean {
-  const [from = '', to = ''] = range.split('..')
+/**
+ * Units that can't be split: those of time by where they begin, others by their names as text, where what begins with the end is
+ * before it.
+ */
+function inRange({ unit, first }: LedgerRow, range: string): boolean {
+  const times = first === undefined ? undefined : timesOf(range)
+  if (times && first !== undefined) return times[0] <= first && first <= times[1]
+  const [from = '', to = from] = range.split('..')
   return unit >= from && (unit <= to || unit.startsWith(to))
 }

@@ -135,11 +135,14 @@ async function checkCounts(look: StepLook, { line, outputs }: FilledLine, alive:
 
 /**
  * Whether a unit's count is what the table must hold: its batches said what they cover, or SQL made all of it at once, so none
- * was counted twice; and no other unit can have overwritten its rows, since their key holds the place.
+ * was counted twice. Rows that SQL made may have been overwritten by another unit, unless their key holds the place; of those that
+ * were fetched, two of one key are an error, unless the table says that the last one stays.
  */
 function isExact(look: StepLook, row: LedgerRow, line: Line, outputs: readonly Output[]): boolean {
-  const counted = isComputed(look.plan.wanted) ? isReplaced(look, outputs) : isStated(row)
-  return counted && line.table.key.includes(line.column)
+  const { table } = line
+  const placed = table.key.includes(line.column)
+  if (isComputed(look.plan.wanted)) return isReplaced(look, outputs) && placed
+  return isStated(row) && (placed || !('onConflict' in table && table.onConflict === 'last'))
 }
 
 /** Units that meet read the same rows: those of time whose ends are where the clock was. */

@@ -90,10 +90,6 @@ describe('a command line that is wrong ends with exit code 2 and says what is me
     ['run p.yaml --limit 1e3', "error: option '--limit <N>' argument '1e3' is invalid. It must be a whole number of 1 or more.\n"],
     ['run p.yaml --select ,', "error: option '--select <IDS>' argument ',' is invalid. Name at least one step.\n"],
     ['reset p.yaml', "error: required option '--step <ID>' not specified\n"],
-    [
-      'reset p.yaml --step a --range 5-9',
-      "error: option '--range <A..B>' argument '5-9' is invalid. Write it as A..B, both ends included.\n",
-    ],
     ['status p.yaml --until-complete', "error: unknown option '--until-complete'\n"],
     ['graph p.yaml --format png', "error: option '--format <FORMAT>' argument 'png' is invalid. Allowed choices are mermaid, dot, svg.\n"],
   ])('pipe %s', async (line, message) => {
