@@ -12,7 +12,7 @@ import {
 } from '../sdk/index.js'
 
 /** Raised when the ledger's tables change. A newer one is refused; an older one is upgraded (see `upgradeRow`). */
-export const LEDGER_VERSION = 2
+export const LEDGER_VERSION = 3
 
 const columns = (names: readonly string[], kind: Exclude<ColumnType['kind'], 'decimal'>, nullable = false): Column[] =>
   names.map((name) => ({ name, type: { kind }, nullable }))

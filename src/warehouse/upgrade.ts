@@ -12,7 +12,10 @@ const ADDED: Readonly<Record<number, readonly (readonly [table: Table, columns: 
   ],
 }
 
-/** What makes a row of one version a row of the next. Each must leave a row alone that it was given before. */
+/**
+ * What makes a row of one version a row of the next. Each must leave a row alone that it was given before. Version 3 changed no row:
+ * it keeps count in `_pipe_counts`, which an older pipe would not.
+ */
 const UPGRADES: Readonly<Record<number, (row: Row) => Row>> = { 1: toVersion2 }
 
 /**
@@ -30,7 +33,8 @@ export async function upgradeLedger(kind: WarehouseKind, tx: Transaction, fresh:
   if (!fresh) for await (const rows of upgradedRows(version, (statement) => tx.rows(statement))) await tx.updateUnits(rows)
   const highest = sqlText('(SELECT coalesce(max(epoch), 0) FROM _pipe_units)')
   const current = sqlText(String(LEDGER_VERSION))
-  if (found) await tx.run(sql`UPDATE _pipe_ledger SET version = ${current}, epoch = ${highest} WHERE id = 1`)
+  // An epoch that was given to a row which is gone is not given again.
+  if (found) await tx.run(sql`UPDATE _pipe_ledger SET version = ${current}, epoch = greatest(coalesce(epoch, 0), ${highest}) WHERE id = 1`)
   else await tx.run(sql`INSERT INTO _pipe_ledger (id, version, epoch) SELECT 1, ${current}, ${highest}`)
 }
 

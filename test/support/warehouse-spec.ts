@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import {
   type LedgerRow,
   type Migration,
+  NO_DAY,
   sql,
   sqlText,
   type Table,
@@ -266,6 +267,48 @@ export function warehouseSpec(engine: Engine): void {
       expect([await touched(), await held()]).toEqual([['all'], [...base, { chain: "o'pt", id: 2n, time: 7n }]])
       await warehouse.commit([write([], { deletes: [{ table: 'shared', constants: {} }] })])
       expect(await held()).toEqual([])
+    })
+
+    test('keeps count of rows by day: each once, where it is now', async () => {
+      const lists = table('lists', { api: 'text', id: 'text', n: 'bigint', time: 'timestamp?', fee: 'bigint' }, ['id', 'n'], { range: 'time' })
+      const warehouse = await opened([lists])
+      const counted = { pipeline: 'p', table: 'lists', constants: { api: "it's" }, column: 'time' }
+      const own = output(lists, { constants: counted.constants })
+      const day = (days: number) => BigInt(days) * 86_400_000_000n
+      const row = (id: string, days: number | null, fee = 1n) => ({ id, n: 1n, time: days === null ? null : day(days) + 5n, fee })
+      const commit = (rows: readonly ReturnType<typeof row>[], deletes: UnitWrite['deletes'] = []) =>
+        warehouse.commit([write([{ output: own, rows }], { deletes })])
+      const counts = async () => {
+        const known = await warehouse.counts(counted)
+        return known && Object.fromEntries([...known].filter(([, n]) => n !== 0n).map(([at, n]) => [at === NO_DAY ? 'none' : at / day(1), Number(n)]))
+      }
+      const agrees = async () => expect(new Map([...((await warehouse.counts(counted)) ?? [])].filter(([, n]) => n !== 0n))).toEqual(await warehouse.present(counted, lists))
+      await commit([row('before', 1)])
+      expect(await counts()).toBeUndefined()
+      await warehouse.recount(counted, lists)
+      warehouse.count([counted])
+      expect(await counts()).toEqual({ 1: 1 })
+      await commit([row('a', 1), row('b', -1), row("c'\\", 2), row('d', null)])
+      expect(await counts()).toEqual({ '-1': 1, 1: 2, 2: 1, none: 1 })
+      // Read again as they were, changed, and moved to another day.
+      await commit([row('a', 1), row('b', -1, 7n), row("c'\\", 3), row('d', 3)])
+      expect(await counts()).toEqual({ '-1': 1, 1: 2, 3: 2 })
+      await agrees()
+      // Rows of others in the table are no part of it.
+      await warehouse.commit([write([{ output: output(lists, { constants: { api: 'other' } }), rows: [row('z', 1)] }])])
+      await commit([row('e', 3)], [{ table: 'lists', column: 'time', from: day(3), to: day(3) + 4n, constants: counted.constants }])
+      expect(await counts()).toEqual({ '-1': 1, 1: 2, 3: 3 })
+      await commit([row('f', 1)], [{ table: 'lists', column: 'time', from: day(1), to: day(4), constants: counted.constants }])
+      expect(await counts()).toEqual({ '-1': 1, 1: 1 })
+      await agrees()
+      await warehouse.execute([sqlText(`DELETE FROM lists WHERE id IN ('b', 'f')`)])
+      expect(await counts()).toEqual({ '-1': 1, 1: 1 })
+      await warehouse.recount(counted, lists, [[day(1), day(2) - 1n]])
+      expect(await counts()).toEqual({ '-1': 1 })
+      await commit([], [{ table: 'lists', constants: counted.constants }])
+      expect(await counts()).toEqual({ '-1': 1 })
+      await warehouse.recount(counted, lists)
+      expect(await counts()).toEqual({})
     })
 
     test('that fails writes nothing at all, and the next one is not affected', async () => {
@@ -1115,7 +1158,7 @@ export function ledgerSpec(engine: Engine): void {
       })
       expect(again).toEqual(planned)
       const [version] = await use('write', (warehouse) => all(warehouse, 'SELECT version FROM _pipe_ledger'))
-      expect(version).toEqual({ version: 2n })
+      expect(version).toEqual({ version: 3n })
     })
 
     test('gives epochs above all that it has', async () => {
