@@ -31,8 +31,7 @@ for (const range of ['10..20', '190..300', undefined])
 
 describe('--range', () => {
   const at = (text: string) => parseInstant(text) ?? 0n
-  const done = (unit: string, first?: bigint, last?: bigint) =>
-    ledgerRow(unit, { step: 'b', state: 'done', fingerprint: 'B', first, last })
+  const done = (unit: string, first?: bigint, last?: bigint) => ledgerRow(unit, { step: 'b', state: 'done', fingerprint: 'B', first, last })
   const blocks = [done('0-999', 0n, 999n), done('1000-1999', 1_000n, 1_999n)]
   const lane = [
     done('2026-11-26T00:52:34.500000Z..2026-11-27T01:02:03.000001Z', at('2026-11-26T00:52:34.5Z'), at('2026-11-27T01:02:03.000001Z')),

@@ -153,7 +153,9 @@ describe('verify of a table that a list fills', () => {
     await world.doctor(`DELETE FROM t WHERE time = '2023-11-15T12:00:00'`)
     expect((await world.call('reset', '--step', 't', '--range', '2023-11-15T07:00:00Z..2023-11-15T09:00:00Z')).code).toBe(0)
     expect((await world.call('run')).code).toBe(0)
-    expect(problems(await world.mended())).toEqual([['missing', '2023-11-15..2023-11-15', 't lacks 1 of the 48 rows of 2023-11-15 that were written']])
+    expect(problems(await world.mended())).toEqual([
+      ['missing', '2023-11-15..2023-11-15', 't lacks 1 of the 48 rows of 2023-11-15 that were written'],
+    ])
     await world.doctor('DELETE FROM t')
     expect((await world.verify()).findings.map(({ check, unit }) => [check, unit?.slice(0, 10)])).toEqual([['missing', '2023-11-14']])
     expect((await world.call('run', '--fresh')).code).toBe(0)

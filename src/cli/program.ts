@@ -163,7 +163,10 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
   ])
     .argument('<FILE>', 'pipeline file')
     .requiredOption('--step <ID>', 'the step')
-    .option('--range <A..B>', 'blocks, keys, days or times, both ends included, or a unit as pipe prints it (default: everything of the step)')
+    .option(
+      '--range <A..B>',
+      'blocks, keys, days or times, both ends included, or a unit as pipe prints it (default: everything of the step)',
+    )
     .option('--demo', 'in the database of `run --demo`; starts no chain', false)
     .action((file: string, options: ResetOptions) => ends(commands.reset(file, { ...options, ...common() })))
 

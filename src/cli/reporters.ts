@@ -37,7 +37,9 @@ export async function openReporters({
   }
   if (statusFile !== undefined) {
     const { statusFileReporter } = await import('../report/status-file.js')
-    reporters.push(statusFileReporter({ path: statusFile, view, clock, table: (step) => session.table(step), warn: warnOn(io), pid: io.pid }))
+    reporters.push(
+      statusFileReporter({ path: statusFile, view, clock, table: (step) => session.table(step), warn: warnOn(io), pid: io.pid }),
+    )
   }
   const following = follow((listener) => session.subscribe(listener), reporters, warnOn(io))
   return {

@@ -49,8 +49,7 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
   const whole = rows.length > 0 && rows.every(({ unit }) => unit === 'all')
   if (whole && range === 'all') return resetRows(step, rows, undefined, counts)
   const stretch = range === undefined ? undefined : parseRange(range, rows, counts)
-  if (range !== undefined && whole)
-    throw new ResetRangeError(range, ': this step is done as a whole', 'leave out --range')
+  if (range !== undefined && whole) throw new ResetRangeError(range, ': this step is done as a whole', 'leave out --range')
   const done = (row: Pick<LedgerRow, 'fingerprint'> | undefined, axis: Axis, at: Interval): Amendment => ({
     step: row ? { ...step, fingerprint: row.fingerprint } : step,
     unit: nameOf(axis, at),

@@ -181,11 +181,10 @@ export function endpointLine(endpoint: EndpointView): string {
 /** What a run that does not get on waits for: `balances (unit 0-999); node.example is waiting: 429`. */
 export function waitsFor(view: RunView): string {
   const running = view.steps.filter(({ state }) => state === 'running')
-  const steps = running
-    .map((step) => {
-      const unit = oldestOpen(step)
-      return `${escapeText(step.id)}${unit === undefined ? '' : ` (unit ${escapeText(unit)})`}`
-    })
+  const steps = running.map((step) => {
+    const unit = oldestOpen(step)
+    return `${escapeText(step.id)}${unit === undefined ? '' : ` (unit ${escapeText(unit)})`}`
+  })
   const endpoints = view.endpoints.map(({ endpoint, health, reason, lastError, requests }) => {
     const why = reason ?? lastError
     return `${escapeText(endpoint)} is ${health}${why === null ? ` and has answered ${counted(requests, 'requests')}` : `: ${escapeText(why)}`}`

@@ -114,13 +114,21 @@ describe('a run in which nothing moves', () => {
     expect(await world.end).toEqual({ outcome: 'incomplete', reason: 'nothing moved for 5m; it waits for the moon' })
     expect([world.clock.monotonic(), world.moments.length]).toEqual([6 * minute, 4])
     const down = new DownError('the node is down')
-    const late = start([left(5), down, left(4), down, down, down], { stallMs: 5 * minute, waitMs: 4 * minute, gained: (now) => Math.min(now, 8 * minute) })
+    const late = start([left(5), down, left(4), down, down, down], {
+      stallMs: 5 * minute,
+      waitMs: 4 * minute,
+      gained: (now) => Math.min(now, 8 * minute),
+    })
     expect(await late.end).toMatchObject({ reason: 'nothing moved for 5m; it waits for the moon' })
     expect(late.clock.monotonic()).toBe(16 * minute)
   })
 
   test('is none in a wait that is longer than it, when the round after it brings something', async () => {
-    const world = start([left(5), left(4), done()], { stallMs: minute, waitMs: 10 * minute, gained: (now) => Math.floor(now / (10 * minute)) })
+    const world = start([left(5), left(4), done()], {
+      stallMs: minute,
+      waitMs: 10 * minute,
+      gained: (now) => Math.floor(now / (10 * minute)),
+    })
     expect(await world.end).toEqual({ outcome: 'done' })
   })
 

@@ -98,11 +98,16 @@ async function mend(look: StepLook, counted: CountedBy, { at, left, there }: Dif
   }
   const commands = advice.reset(range)
   if (wanted.kind !== 'stretches' || wanted.domain === 'inputs' || intersect([at], [wanted.domain]).length > 0) return commands
-  return [...commands, `# with params that ask for it: the last run asked for ${dayOf(wanted.domain[0])} to ${dayOf(wanted.domain[1])} only`]
+  return [
+    ...commands,
+    `# with params that ask for it: the last run asked for ${dayOf(wanted.domain[0])} to ${dayOf(wanted.domain[1])} only`,
+  ]
 }
 
 function lineFor(look: StepLook, { table, counted }: CountedBy): Line | undefined {
-  const output = outputsOf(look).find((each) => each.table === table && literalOfConstants(each.output) === literalOfConstants(counted))?.output
+  const output = outputsOf(look).find(
+    (each) => each.table === table && literalOfConstants(each.output) === literalOfConstants(counted),
+  )?.output
   return output && lineOf(output, table, look.plan.wanted)
 }
 

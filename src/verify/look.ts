@@ -1,4 +1,13 @@
-import { type LedgerReader, type LedgerRow, type Output, type Row, type Statement, type Table, timeAxis, type Wanted } from '../sdk/index.js'
+import {
+  type LedgerReader,
+  type LedgerRow,
+  type Output,
+  type Row,
+  type Statement,
+  type Table,
+  timeAxis,
+  type Wanted,
+} from '../sdk/index.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { nameOf } from '../ledger/axis.js'
 import { type Interval, intersect, mod } from '../ledger/intervals.js'

@@ -47,7 +47,11 @@ interface Part {
 }
 
 /** Runs the step for a part. Resolves to how many rows were compared. */
-async function readOne({ look, moment, signal, ...options }: SampleOptions, { unit, piece, within }: Part, findings: Findings): Promise<number> {
+async function readOne(
+  { look, moment, signal, ...options }: SampleOptions,
+  { unit, piece, within }: Part,
+  findings: Findings,
+): Promise<number> {
   const { step, plan, pipeline } = look
   const by = hostOf(pipeline.sources.get(step.source ?? '')?.url) ?? step.source ?? ''
   let pages = 0

@@ -213,7 +213,11 @@ function written(value: Value, type: Column['type'], kind: WarehouseKind): strin
     case 'bigint':
       return String(value as bigint)
     case 'timestamp':
-      return as(formatInstant(value as bigint).replace('T', ' ').replace('Z', ''))
+      return as(
+        formatInstant(value as bigint)
+          .replace('T', ' ')
+          .replace('Z', ''),
+      )
     default:
       return as(typeof value === 'object' ? JSON.stringify(value) : String(value))
   }

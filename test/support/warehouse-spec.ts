@@ -270,7 +270,9 @@ export function warehouseSpec(engine: Engine): void {
     })
 
     test('keeps count of rows by day: each once, where it is now', async () => {
-      const lists = table('lists', { api: 'text', id: 'text', n: 'bigint', time: 'timestamp?', fee: 'bigint' }, ['id', 'n'], { range: 'time' })
+      const lists = table('lists', { api: 'text', id: 'text', n: 'bigint', time: 'timestamp?', fee: 'bigint' }, ['id', 'n'], {
+        range: 'time',
+      })
       const warehouse = await opened([lists])
       const counted = { pipeline: 'p', table: 'lists', constants: { api: "it's" }, column: 'time' }
       const own = output(lists, { constants: counted.constants })
@@ -280,9 +282,15 @@ export function warehouseSpec(engine: Engine): void {
         warehouse.commit([write([{ output: own, rows }], { deletes })])
       const counts = async () => {
         const known = await warehouse.counts(counted)
-        return known && Object.fromEntries([...known].filter(([, n]) => n !== 0n).map(([at, n]) => [at === NO_DAY ? 'none' : at / day(1), Number(n)]))
+        return (
+          known &&
+          Object.fromEntries([...known].filter(([, n]) => n !== 0n).map(([at, n]) => [at === NO_DAY ? 'none' : at / day(1), Number(n)]))
+        )
       }
-      const agrees = async () => expect(new Map([...((await warehouse.counts(counted)) ?? [])].filter(([, n]) => n !== 0n))).toEqual(await warehouse.present(counted, lists))
+      const agrees = async () =>
+        expect(new Map([...((await warehouse.counts(counted)) ?? [])].filter(([, n]) => n !== 0n))).toEqual(
+          await warehouse.present(counted, lists),
+        )
       await commit([row('before', 1)])
       expect(await counts()).toBeUndefined()
       await warehouse.recount(counted, lists)

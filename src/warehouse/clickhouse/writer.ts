@@ -301,7 +301,9 @@ export class Writer {
 
   async #putCounts(rows: readonly Row[]): Promise<void> {
     if (rows.length === 0) return
-    this.#counts ??= BigInt(((await this.#sql.all(`SELECT max(${VERSION}) AS v FROM _pipe_counts`, { versions: true }))[0]?.v ?? 0n) as bigint)
+    this.#counts ??= BigInt(
+      ((await this.#sql.all(`SELECT max(${VERSION}) AS v FROM _pipe_counts`, { versions: true }))[0]?.v ?? 0n) as bigint,
+    )
     const at = ++this.#counts
     await this.#sql.insert(
       COUNTS,
