@@ -7,6 +7,7 @@ import {
   identifier,
   joinSql,
   NO_DAY,
+  quoteIdentifier,
   type OwnRows,
   parseDay,
   type Row,
@@ -96,12 +97,10 @@ export class Tally {
     try {
       for (let from = 0; from < rows.length; from += AT_ONCE) {
         const some = rows.slice(from, from + AT_ONCE)
-        const keys = some.map((row) => sqlText(`(${key.map(({ column: { type }, of }) => written(of(row), type, this.#kind)).join(', ')})`))
-        const names = joinSql(
-          key.map(({ column: { name } }) => identifier(name)),
-          ', ',
-        )
-        await this.#subtract(line, sql`${areOwn(ownOf(counted), table)} AND (${names}) IN (${joinSql(keys, ', ')})`)
+        const keys = some.map((row) => `(${key.map(({ column: { type }, of }) => written(of(row), type, this.#kind)).join(', ')})`)
+        const names = key.map(({ column: { name } }) => quoteIdentifier(name)).join(', ')
+        const held = sqlText(`(${names}) IN (${among(keys, key.length, this.#kind)})`)
+        await this.#subtract(line, sql`${areOwn(ownOf(counted), table)} AND ${held}`)
         for (const row of some) this.#add(line, place ? dayOf(place.of(row)) : COUNTED_AS_ONE, 1n)
       }
     } catch (error) {
@@ -197,6 +196,12 @@ function dayOf(value: Value): bigint {
   if (typeof value === 'string') return BigInt(parseDay(value) ?? 0) * DAY_US
   const at = value as bigint
   return at - (((at % DAY_US) + DAY_US) % DAY_US)
+}
+
+/** Keys as what stands behind IN. As values of a query, DuckDB and Postgres hash keys of several columns. */
+function among(keys: readonly string[], columns: number, kind: WarehouseKind): string {
+  const list = keys.join(', ')
+  return columns === 1 || kind === 'clickhouse' ? list : `SELECT * FROM (VALUES ${list}) AS pipe_keys`
 }
 
 /** A value of a key as SQL. Written out: no server takes so many that are bound. */
