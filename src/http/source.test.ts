@@ -211,7 +211,7 @@ describe('what the source asks for is heeded by all who ask', () => {
 })
 
 describe('what another try would not change ends it at once', () => {
-  it('401 and 403 name the setting, are asked once, and nothing is asked afterwards', async () => {
+  it('401 and 403 name the setting, are asked once, and nothing is asked before the login is tried again', async () => {
     for (const status of [401, 403]) {
       const opened = await server([{ kind: 'http', status, body: '{"error":"bad key secret-key-1"}' }])
       const { source: client, facts } = source(opened.url, {
@@ -226,6 +226,9 @@ describe('what another try would not change ends it at once', () => {
       await expect(client.get(page, { signal })).rejects.toMatchObject(refusal)
       await expect(client.get(page, { signal })).rejects.toMatchObject(refusal)
       expect(opened.count()).toBe(1)
+      client.tryLogin()
+      await expect(client.get(page, { signal })).rejects.toMatchObject(refusal)
+      expect(opened.count()).toBe(2)
       expect(JSON.stringify(facts)).not.toContain('secret-key-1')
     }
     const { url } = await server([{ kind: 'http', status: 401 }])
