@@ -3,6 +3,7 @@ import {
   checkRow,
   checkRowsPart,
   type ConfigProblem,
+  fieldPath,
   type KnownNames,
   type Output,
   parseDuration,
@@ -50,9 +51,10 @@ export function outputsOf({ config, into, tables, chain }: Pick<CheckContext<Con
 /** The timestamp column that gets the time which `cover` goes by. */
 function timeColumn({ cover }: Pick<Config, 'cover'>, row: RowsConfig['row'], table: Table | undefined): string | undefined {
   const time = cover && samePath(cover.time)
-  return Object.entries(row).find(
-    ([column, field]) => typeof field === 'string' && samePath(field) === time && isTimestamp(table, column),
-  )?.[0]
+  return Object.entries(row).find(([column, field]) => {
+    const path = fieldPath(field)
+    return path !== undefined && samePath(path) === time && isTimestamp(table, column)
+  })?.[0]
 }
 
 export function isTimestamp(table: Table | undefined, column: string): boolean {
@@ -74,6 +76,8 @@ export function* checkConfig({ config, into, tables, names }: CheckContext<Confi
   yield* checkParams(config, names)
   yield* checkCover(config, into, tables)
   yield* checkCursor(config)
+  if (config.error?.ok !== undefined && config.error.path === undefined)
+    yield { path: ['error', 'ok'], message: 'stands without `path`', hint: 'say where it stands: error: { path: status, ok: "1" }' }
   for (const field of ['overlap'] as const) yield* checkDuration(config[field], [field])
 }
 
@@ -100,10 +104,13 @@ function* checkCover(config: Config, into: Table | undefined, tables: ReadonlyMa
   if (cover.last !== undefined && cover.to !== undefined)
     yield { path: ['cover', 'to'], message: 'stands beside `last`, which ends now', hint: 'use `from` and `to`' }
   if (typeof cover.last === 'string' && referenceName(cover.last) === undefined) yield* checkDuration(cover.last, ['cover', 'last'])
-  for (const end of ['from', 'to'] as const) {
-    const value = cover[end]
+  const ends = (['from', 'to'] as const).flatMap((end) => [
+    { path: ['cover', end], value: cover[end] },
+    { path: ['cover', 'range', end], value: cover.range?.[end] },
+  ])
+  for (const { path, value } of ends) {
     if (typeof value === 'string' && referenceName(value) === undefined && parseInstant(value) === undefined)
-      yield { path: ['cover', end], message: `is no time (${JSON.stringify(value)})`, hint: 'write 2024-03-01 or 2024-03-01T12:00:00Z' }
+      yield { path, message: `is no time (${JSON.stringify(value)})`, hint: 'write 2024-03-01 or 2024-03-01T12:00:00Z' }
   }
   for (const rows of rowsOf(config, into)) {
     if (timeColumn(config, rows.row, tables.get(rows.into)) === undefined)

@@ -1,6 +1,13 @@
-import { computeSchema, rowSchema, rowsSchema, type Static, Type } from '../../src/sdk/authors.js'
-
-const unit = Type.Union([Type.Literal('s'), Type.Literal('ms'), Type.Literal('iso')])
+import {
+  computeSchema,
+  rowSchema,
+  rowsSchema,
+  type Static,
+  timeRangeSchema,
+  type TimeUnit,
+  timeUnitSchema as unit,
+  Type,
+} from '../../src/sdk/authors.js'
 
 const cover = Type.Object(
   {
@@ -22,16 +29,65 @@ const cover = Type.Object(
       description: 'Path of a record to its time: `block.time`, `item.0`. It must be mapped to a timestamp column.',
     }),
     unit: Type.Optional(
-      Type.Unsafe<Static<typeof unit>>({
+      Type.Unsafe<TimeUnit>({
         ...unit,
         default: 's',
-        description: 'What that time is in: seconds or milliseconds since 1970, or ISO text. Of every number in a timestamp column, too.',
+        description:
+          'What that time is in: `s`, `ms`, `us`, `ns` since 1970, or `iso` text; digits below a microsecond are cut off. Of every other timestamp column, too. A `unit` in `row` comes first.',
+      }),
+    ),
+    range: Type.Optional(timeRangeSchema),
+  },
+  {
+    additionalProperties: false,
+    description: 'What is to be covered. Left out, the list is read once, to its end.',
+  },
+)
+
+const texts = Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })])
+const said = Type.Union([Type.String(), Type.Number(), Type.Boolean()])
+
+const error = Type.Object(
+  {
+    path: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'Path of a reply to what tells of an error: anything but null, false, 0, an empty text, list or object, and `ok`. Default: `error` and `errors`, and `success: false`.',
+      }),
+    ),
+    ok: Type.Optional(
+      Type.Unsafe<Static<typeof said> | Static<typeof said>[]>({
+        ...Type.Union([...said.anyOf, Type.Array(said, { minItems: 1 })]),
+        description: 'What stands at `path` when all went well: `"1"`, `OK`.',
+      }),
+    ),
+    retry: Type.Optional(
+      Type.Unsafe<boolean | string | string[]>({
+        ...Type.Union([Type.Boolean(), ...texts.anyOf]),
+        default: true,
+        description: 'Which errors are asked for again, like a 503: all, none (`false`), or those with one of these texts in them.',
+      }),
+    ),
+    rate_limit: Type.Optional(
+      Type.Unsafe<string | string[]>({
+        ...texts,
+        description: 'Texts in an error that mean "too many requests", beside those that are known: the source is asked more slowly.',
+      }),
+    ),
+    empty: Type.Optional(
+      Type.Unsafe<string | string[]>({
+        ...texts,
+        description:
+          'Texts of a reply that mean an empty list, which needs none then. "No transactions found" beside an empty list is known.',
       }),
     ),
   },
   {
     additionalProperties: false,
-    description: 'What is to be covered. Left out, the list is read once, to its end.',
+    tuning: true,
+    description:
+      'How a reply of status 200 tells of an error. It is judged by its words like one of status 429, 401 or 503, and asked for again (`retry` of the source) before the step fails.',
   },
 )
 
@@ -49,7 +105,7 @@ const cursor = Type.Object(
     ),
     link: Type.Optional(Type.String({ minLength: 1, description: 'The next page is in the `Link` header under this name: `next`.' })),
     time: Type.Optional(
-      Type.Unsafe<Static<typeof unit>>({
+      Type.Unsafe<TimeUnit>({
         ...unit,
         description:
           '`$cursor` is a time in this unit, which bounds the list from above, inclusive or not. Also the unit of `$start` and `$end`.',
@@ -98,6 +154,7 @@ export const config = Type.Object(
     records: Type.String({ description: 'Path of the reply to the list of records; `.` when the reply is the list.' }),
     cover: Type.Optional(cover),
     cursor,
+    error: Type.Optional(error),
     row: Type.Optional(rowSchema),
     compute: Type.Optional(computeSchema),
     rows: Type.Optional(rowsSchema),
@@ -154,4 +211,4 @@ export const cursorSchema = Type.Object(
 
 export type Config = Static<typeof config>
 export type StoredCursor = Static<typeof cursorSchema>
-export type TimeUnit = Static<typeof unit>
+export type { TimeUnit }

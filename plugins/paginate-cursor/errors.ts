@@ -1,6 +1,6 @@
-import { PipeError } from '../../src/sdk/authors.js'
+import { PipeError, showRange, type TimeRange, type TimeUnit } from '../../src/sdk/authors.js'
 
-/** A page is not what the step expects of it. Names the place in the reply as a JSON pointer. */
+/** A page is not what the step expects of it. Names the place in the reply as a JSON pointer. `cause`: what is wrong with a value. */
 export class PageShapeError extends PipeError {
   readonly code = 'PAGE_SHAPE'
   override readonly hint = 'the API may have changed: compare `records`, `row` and `cursor` with what it answers now'
@@ -14,21 +14,39 @@ export class PageErrorError extends PipeError {
   readonly code = 'PAGE_ERROR'
   override readonly blame = 'outage'
   override readonly hint = 'the source reports this itself; run again, and look at `request` when it stays'
-  constructor(text: string) {
+  constructor(
+    readonly text: string,
+    /** HTTP status that stands in the reply. */
+    readonly status?: number,
+  ) {
     super(`the source answered with an error: ${text}`)
   }
 }
 
-/** A time is not what `unit` says, or lies outside the years 2009 to 2100. */
+/** A time is not what `unit` says, or lies outside of `range`: of the years 2009 to 2100, where none is declared. */
 export class PageTimeError extends PipeError {
   readonly code = 'PAGE_TIME'
   override readonly hint: string
-  constructor(pointer: string, value: string, unit: string, other: string | undefined) {
-    super(`${pointer} is ${value}, which is no time between 2009 and 2100 in ${unit}`)
+  constructor(
+    pointer: string,
+    value: string,
+    {
+      unit,
+      range,
+      other,
+      write,
+    }: {
+      readonly unit: TimeUnit
+      readonly range: TimeRange
+      readonly other: TimeUnit | undefined
+      readonly write: (part: string) => string
+    },
+  ) {
+    super(`${pointer} is ${value}, which is no time from ${showRange(range)} in ${unit}`)
     this.hint =
       other === undefined
-        ? 'compare `cover.time` and `cover.unit` with what the API answers'
-        : `it would be one in ${other}: cover: { unit: ${other} }`
+        ? `compare it with what the API answers; if it is right, say which times may come: ${write('range: { from: 1970-01-01, to: 2200-01-01 }')}`
+        : `it would be one in ${other}: ${write(`unit: ${other}`)}`
   }
 }
 

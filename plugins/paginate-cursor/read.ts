@@ -1,6 +1,7 @@
 import {
   type Batch,
   formatInstant,
+  type HttpReply,
   identifier,
   isPipeError,
   type Json,
@@ -8,18 +9,20 @@ import {
   parseInstant,
   type Row,
   sql,
+  type UnfitReply,
   type Value,
 } from '../../src/sdk/authors.js'
 import { kindOf, namesIn } from './check.js'
 import type { StoredCursor } from './config.js'
 import { KeyPager, NextPager } from './cursors.js'
-import { ListOrderError, PagesEmptyError, PageShapeError, TotalMismatchError } from './errors.js'
+import { ListOrderError, PageErrorError, PagesEmptyError, PageShapeError, TotalMismatchError } from './errors.js'
 import { type Context, fieldOf, type Page, PageReader, type PageRow, pointerOf } from './page.js'
 import type { Memory, Pager, Place } from './pager.js'
 import { OffsetPager, PagePager } from './positions.js'
 import { compileRequest } from './request.js'
 import { target } from './target.js'
 import { STEP_US, writeTime } from './time.js'
+import { holds, textsOf } from './told.js'
 import { TimePager } from './times.js'
 import { readWindow } from './window.js'
 
@@ -42,9 +45,29 @@ export function createAsk(ctx: Context): (values: Parameters<ReturnType<typeof c
   const request = compileRequest(ctx.config)
   const reader = new PageReader(ctx)
   return async (values, address) => {
-    const reply = await ctx.http.get(address === undefined ? request(values) : { place: address }, { signal: ctx.signal })
-    return reader.read(reply)
+    let page: Page | undefined
+    const unfit = (reply: HttpReply): UnfitReply | undefined => {
+      try {
+        page = reader.read(reply)
+        return undefined
+      } catch (error) {
+        return unfitFor(error, ctx.config.error)
+      }
+    }
+    const reply = await ctx.http.get(address === undefined ? request(values) : { place: address }, { signal: ctx.signal, unfit })
+    return page ?? reader.read(reply)
   }
+}
+
+/** Whether another try may bring a page, where this one is none. @throws what another try would not change: a value that does not fit. */
+function unfitFor(error: unknown, { retry = true, rate_limit: limits }: NonNullable<Context['config']['error']> = {}): UnfitReply {
+  if (error instanceof PageErrorError) {
+    const { text, status } = error
+    const again = typeof retry === 'boolean' ? retry : holds(text, textsOf(retry))
+    return { text, status, rated: holds(text, textsOf(limits)), retry: again, error }
+  }
+  if (error instanceof PageShapeError && error.cause === undefined) return { text: error.message, retry: true, error }
+  throw error
 }
 
 /** Bounds of a stretch for `$start` and `$end`: one step wider, so that its ends are inside whether bounds are inclusive or not. */

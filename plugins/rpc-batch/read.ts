@@ -1,8 +1,11 @@
 import {
   type Batch,
+  blockTimes,
   isPipeError,
   type Json,
+  pathRoot,
   PipeError,
+  type Records,
   type Row,
   type RpcAnswers,
   type RpcCall,
@@ -10,6 +13,8 @@ import {
   type RunContext,
   rowMakers,
   rowsOf,
+  type TimeRule,
+  USUAL_TIMES,
 } from '../../src/sdk/authors.js'
 import { contradiction, isCompared, isKnownEmpty, isListOfBlock, type Told } from './agree.js'
 import { type Answer, Answers } from './answers.js'
@@ -85,7 +90,7 @@ async function createReader(ctx: RunContext<Config, never>) {
   const calls = await compileCalls(config.calls, scope, blocks ? '$number' : needsHead ? await ctx.head() : 0n, maySkip)
   const stages = levels(calls)
   const rowsConfig = rowsOf(config, ctx.into)
-  const makers = rowMakers(rowsConfig, ctx.outputs, ctx.tables, scope)
+  const makers = rowMakers(rowsConfig, ctx.outputs, ctx.tables, scope, timesOf(ctx))
   const shared = new Answers(!blocks)
   const header = calls.find(({ name }) => name === headerCall(config))
   const compared = calls.filter(({ method }) => isCompared(method))
@@ -337,6 +342,22 @@ async function createReader(ctx: RunContext<Config, never>) {
   }
 
   return { read }
+}
+
+/** Times that calls give: those of blocks, but for block 0, which many chains give none. */
+function timesOf({ config, into, scope }: RunContext<Config, never>): TimeRule {
+  const now = scope.get('now')?.value
+  const range = typeof now === 'bigint' ? blockTimes(now) : USUAL_TIMES
+  // A column of a query is no answer; an element of a list is one.
+  const answered = new Set([...Object.keys(config.calls), ...rowsOf(config, into).flatMap(({ each }) => Object.keys(each ?? {}))])
+  const isGenesis = (records: Records) =>
+    records.number === 0n ||
+    Object.keys(config.calls).some((name) => (records[name] as { number?: unknown } | null | undefined)?.number === '0x0')
+  return {
+    range,
+    holdsFor: (path) => answered.has(pathRoot(path)),
+    except: (records, instant) => instant < range.from && isGenesis(records),
+  }
 }
 
 /** Calls in the order in which their inputs are known; calls of one level are asked together. */

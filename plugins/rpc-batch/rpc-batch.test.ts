@@ -27,15 +27,50 @@ beforeAll(async () => {
 })
 afterAll(() => node.close())
 
-async function run(yaml: string) {
+async function run(yaml: string, url = node.url) {
   const cwd = temporaryFolder()
   const file = join(cwd, 'p.yaml')
   writeFileSync(file, `name: p\nwarehouse: duckdb:p.duckdb\nchains: { ethereum: { rpc: "\${URL}" } }\n${yaml}`)
-  const answer = await pipe(['run', file], { cwd, env: { URL: node.url } })
+  const answer = await pipe(['run', file], { cwd, env: { URL: url } })
   return { ...answer, tables: () => readDuckdb(join(cwd, 'p.duckdb')) }
 }
 
 describe('rpc-batch', () => {
+  it('refuses times of blocks before 2009 and more than a day ahead by name, unless unit or range say otherwise; block 0 may have none', async () => {
+    const yaml = (at: string) => `
+tables: { blocks: { columns: { n: bigint, at: timestamp }, key: [n] } }
+steps:
+  - id: b
+    type: rpc-batch
+    chain: ethereum
+    into: blocks
+    with:
+      over: { blocks: { from: 0, to: 1 } }
+      calls: { block: { method: eth_getBlockByNumber, params: [$number, false] } }
+      row: { n: number, at: ${at} }
+`
+    const rowsOf = async (genesisTime: number, at: string) => {
+      const served = await fakeChain({ seed: 4, blocks: 3, genesisTime, blockTime: 1000 }).serve()
+      const { out, tables } = await run(yaml(at), served.url)
+      await served.close()
+      const { blocks } = await tables()
+      return { out: out.replaceAll(/\s+/g, ' '), rows: blocks?.rows.map(({ n, at: time }) => [n, time]) }
+    }
+    const ms = 1_700_000_000_000
+    const refused = await rowsOf(ms, 'block.timestamp')
+    expect(refused.rows).toEqual([])
+    expect(refused.out).toContain('TIME_REFUSED')
+    expect(refused.out).toContain('in ms it would be 2023-11-14T22:13:20Z')
+    expect((await rowsOf(ms, '{ path: block.timestamp, unit: ms }')).rows).toEqual([
+      ['0', '2023-11-14 22:13:20'],
+      ['1', '2023-11-14 22:13:21'],
+    ])
+    const first = await rowsOf(0, 'block.timestamp')
+    expect(first.rows).toEqual([['0', '1970-01-01 00:00:00']])
+    expect(first.out).toContain('is the time 1970-01-01T00:16:40Z, and none outside of 2009-01-01T00:00:00Z to ')
+    expect((await rowsOf(0, '{ path: block.timestamp, range: { from: 1970-01-01 } }')).rows?.length).toBe(2)
+  })
+
   it('fills several tables a unit, one row an element of a list, with index counting', async () => {
     const { code, out, tables } = await run(`
 tables:

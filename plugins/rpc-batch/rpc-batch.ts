@@ -2,6 +2,7 @@ import {
   bindSql,
   defineStep,
   didYouMean,
+  fieldPath,
   numberAxis,
   PipeError,
   pathRoot,
@@ -137,7 +138,8 @@ async function queryColumns(ctx: PlanContext<Config>, sql: Statement): Promise<R
   for (const rows of rowsOf(ctx.config, ctx.into)) {
     const inner = new Set([...Object.keys(rows.each ?? {}), ...(rows.each ? ['index'] : [])])
     for (const [column, field] of Object.entries(rows.row)) {
-      if (typeof field === 'string' && !field.startsWith('$') && !inner.has(pathRoot(field))) need(pathRoot(field), `row.${column}`)
+      const path = fieldPath(field)
+      if (path !== undefined && !inner.has(pathRoot(path))) need(pathRoot(path), `row.${column}`)
     }
   }
   return columns

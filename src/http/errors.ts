@@ -22,11 +22,10 @@ export class HttpLoginError extends PipeError {
   override readonly hint: string
   constructor(
     readonly source: string,
-    readonly status: number,
     text: string,
     setting: string,
   ) {
-    super(`source ${source}: not let in (HTTP ${status}: ${text})`)
+    super(`source ${source}: not let in (${text})`)
     this.hint = `check ${setting}; then run again: it goes on where it was`
   }
 }
@@ -97,6 +96,21 @@ export class HttpOriginError extends PipeError {
     readonly origin: string,
   ) {
     super(`source ${source}: the ${what} leads to ${origin}, which is not the source, and is not followed`)
+  }
+}
+
+/** What came can't be read: its bytes are packed or encoded in a way that is not known, or are no JSON. */
+export class HttpUnreadableError extends PipeError {
+  readonly code = 'HTTP_UNREADABLE'
+  override readonly blame = 'outage'
+  override readonly hint =
+    'the source must answer with JSON in the `charset` and `content-encoding` that its headers say (UTF-8 when they say nothing)'
+  constructor(
+    readonly source: string,
+    readonly path: string,
+    problem: string,
+  ) {
+    super(`source ${source}: the reply to ${path} can't be read: ${problem}`)
   }
 }
 

@@ -1,4 +1,15 @@
-import type { Clock, HttpClient, HttpReply, HttpRequest, Json, Random, RpcErrorClass, RunFact } from '../sdk/index.js'
+import type {
+  Clock,
+  HttpClient,
+  HttpOptions,
+  HttpReply,
+  HttpRequest,
+  PipeError,
+  Random,
+  RpcErrorClass,
+  RunFact,
+  UnfitReply,
+} from '../sdk/index.js'
 import { Exchange, type Outcome } from '../net/exchange.js'
 import { Flight } from '../net/flight.js'
 import { Line } from '../net/line.js'
@@ -15,9 +26,11 @@ import {
   HttpStatusError,
   HttpTooLargeError,
   HttpUnreachableError,
+  HttpUnreadableError,
 } from './errors.js'
 import { statedRate } from './rate-headers.js'
 import { readBody } from './reply.js'
+import { said } from './said.js'
 
 export interface SourceConfig {
   readonly name: string
@@ -62,6 +75,8 @@ const RATE_FIRST_WAIT_MS = 1_000
 /** Rate limits alone for so long are an error. */
 const RATE_GIVE_UP_MS = 600_000
 const REDIRECTS = 3
+/** Statuses that lead elsewhere. Another one below 400 is no answer to what was asked: 304 is for those who sent a condition. */
+const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 /** A wait that people are told of. */
 const ANNOUNCED_WAIT_MS = 1_000
 
@@ -119,7 +134,7 @@ class RestSource implements Source {
     this.#free = source.concurrency ?? CONCURRENCY
   }
 
-  async get(request: HttpRequest, { signal }: { readonly signal: AbortSignal }): Promise<HttpReply> {
+  async get(request: HttpRequest, { signal, unfit }: HttpOptions): Promise<HttpReply> {
     const path = 'place' in request ? this.#withOwnQuery(new URL(request.place, this.#url.origin)) : this.#pathOf(request)
     const { attempts, waitMs, maxWaitMs } = this.#config.retry
     let failures = 0
@@ -129,7 +144,7 @@ class RestSource implements Source {
       const { outcome, sentAt } = await this.#inTurn(path, signal)
       signal.throwIfAborted()
       const now = this.#clock.monotonic()
-      const verdict = this.#judge(outcome, path, now, sentAt)
+      const verdict = this.#judge(outcome, path, now, sentAt, unfit)
       if (verdict.kind === 'ok') return verdict.reply
       if (verdict.kind === 'crowded') continue
       if (verdict.kind === 'rated') {
@@ -141,6 +156,7 @@ class RestSource implements Source {
       ratedSince = undefined
       failures++
       if (failures >= attempts) {
+        if (verdict.error) throw verdict.error
         this.#announce('down', verdict.text)
         throw new HttpUnreachableError(this.#config.name, verdict.text, failures)
       }
@@ -223,7 +239,7 @@ class RestSource implements Source {
         from: { source: this.#config.name },
         figures: { endpoint: this.#host, calls: 1, bytes: outcome.bytes, ms },
       })
-      if (outcome.kind === 'failed' || outcome.status < 300 || outcome.status >= 400) return { outcome, sentAt }
+      if (outcome.kind === 'failed' || !REDIRECTIONS.has(outcome.status)) return { outcome, sentAt }
       const location = header(outcome, 'location')
       const to =
         location !== undefined && URL.canParse(location, this.#url.origin + path) ? new URL(location, this.#url.origin + path) : undefined
@@ -261,9 +277,10 @@ class RestSource implements Source {
   }
 
   /** What a reply means for the request and for the source as a whole. Throws what another try would not change. */
-  #judge(outcome: Outcome, path: string, now: number, sentAt: number): Verdict {
+  #judge(outcome: Outcome, path: string, now: number, sentAt: number, unfit: HttpOptions['unfit']): Verdict {
     if (outcome.kind === 'failed') {
       if (outcome.cause === 'crowded') return { kind: 'crowded' }
+      if (outcome.cause === 'unreadable') return this.#unreadable(path, outcome.text)
       if (outcome.cause === 'too-large')
         throw new HttpTooLargeError(this.#config.name, this.#shown(path), Math.min(this.#config.maxBytes, this.#flight.most))
       return { kind: 'failed', text: this.#show(outcome.text) }
@@ -273,29 +290,62 @@ class RestSource implements Source {
     if (status >= 200 && status < 300) {
       const read = readBody(outcome)
       if (read.kind === 'broken') return { kind: 'failed', text: this.#show(`HTTP ${status}: ${read.text}`) }
+      if (read.kind === 'unreadable') return this.#unreadable(path, read.text)
+      const wait = stated.retryAfterMs ?? stated.emptyMs
+      if (read.kind === 'words') {
+        const { text, error } = this.#unreadable(path, read.text)
+        return this.#refused({ text, retry: true, error }, now, sentAt, wait)
+      }
+      const reply = this.#replyOf(outcome, read, path)
+      const against = unfit?.(reply)
+      if (against) return this.#refused(against, now, sentAt, wait)
       this.#pace.answered(now)
       this.#rates = 0
       if (stated.emptyMs !== undefined && stated.emptyMs <= QUOTA_AFTER_MS) this.#wait(now, stated.emptyMs, 'its rate limit is used up')
       else this.#announce('up')
-      return { kind: 'ok', reply: this.#replyOf(outcome, read.body, path) }
+      return { kind: 'ok', reply }
     }
     const text = this.#show(`HTTP ${status}: ${outcome.text}`)
     // Some answer 403 for too many requests, and say so in the headers.
     const limited = status === 429 || (status === 403 && (stated.retryAfterMs !== undefined || stated.emptyMs !== undefined))
     if (limited) return this.#rated(now, sentAt, stated.retryAfterMs ?? stated.emptyMs, text)
     if (status === 401 || status === 403 || status === 407) {
-      this.#login = new HttpLoginError(this.#config.name, status, this.#show(outcome.text), this.#setting())
-      this.#announce('down', text)
-      this.#retried('AUTH', 0, text)
-      throw this.#login
+      throw this.#notLetIn(text)
     }
     if (status === 402) throw this.#usedUp(stated.retryAfterMs ?? 3_600_000, text)
-    if (status >= 500 || status === 408 || status === 425) {
+    if (status < 400 || status >= 500 || status === 408 || status === 425) {
       if (stated.retryAfterMs !== undefined && stated.retryAfterMs > QUOTA_AFTER_MS) throw this.#usedUp(stated.retryAfterMs, text)
       if (stated.retryAfterMs !== undefined) this.#wait(now, stated.retryAfterMs, text)
       return { kind: 'failed', text, waitMs: stated.retryAfterMs }
     }
     throw new HttpStatusError(this.#config.name, status, this.#shown(path), this.#show(outcome.text))
+  }
+
+  /** A reply of status 200 that tells of an error is taken as one of the status that it should have had. */
+  #refused(against: UnfitReply, now: number, sentAt: number, statedMs: number | undefined): Verdict {
+    const text = this.#show(against.text)
+    const { class: kind, waitMs = statedMs } = said(against)
+    if (kind === 'AUTH') throw this.#notLetIn(text)
+    if (kind === 'RATE') return this.#rated(now, sentAt, waitMs, text)
+    if (kind === 'QUOTA') {
+      if (waitMs !== undefined && waitMs <= QUOTA_AFTER_MS) return this.#rated(now, sentAt, waitMs, text)
+      throw this.#usedUp(waitMs ?? 3_600_000, text)
+    }
+    if (!against.retry) throw against.error
+    return { kind: 'failed', text, waitMs, error: against.error }
+  }
+
+  /** Bytes that are no text, or a text that is no JSON. A damaged one may come whole on another try. */
+  #unreadable(path: string, text: string): Verdict & { readonly kind: 'failed'; readonly error: PipeError } {
+    const shown = this.#show(text)
+    return { kind: 'failed', text: shown, error: new HttpUnreadableError(this.#config.name, this.#shown(path), shown) }
+  }
+
+  #notLetIn(text: string): HttpLoginError {
+    this.#login = new HttpLoginError(this.#config.name, text, this.#setting())
+    this.#announce('down', text)
+    this.#retried('AUTH', 0, text)
+    return this.#login
   }
 
   #rated(now: number, sentAt: number, statedMs: number | undefined, text: string): Verdict {
@@ -318,11 +368,11 @@ class RestSource implements Source {
     return new HttpQuotaError(this.#config.name, waitMs, text)
   }
 
-  #replyOf(outcome: Reply, body: Json, path: string): HttpReply {
+  #replyOf(outcome: Reply, { body, exact }: Pick<HttpReply, 'body' | 'exact'>, path: string): HttpReply {
     const headers: Record<string, string> = {}
     for (const [name, value] of Object.entries(outcome.headers))
       if (value !== undefined) headers[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value
-    return { status: outcome.status, headers, body, place: (address) => this.#placeOf(address, path) }
+    return { status: outcome.status, headers, body, exact, place: (address) => this.#placeOf(address, path) }
   }
 
   /** An address that a reply names, without what is secret of the source. */
@@ -400,7 +450,8 @@ class RestSource implements Source {
 
 type Verdict =
   | { readonly kind: 'ok'; readonly reply: HttpReply }
-  | { readonly kind: 'failed'; readonly text: string; readonly waitMs?: number | undefined }
+  /** `error`: thrown after the last attempt, where the source can be reached and what it says is of no use. */
+  | { readonly kind: 'failed'; readonly text: string; readonly waitMs?: number | undefined; readonly error?: PipeError }
   /** Not its fault: no attempt is used up. */
   | { readonly kind: 'rated'; readonly text: string }
   /** It had to make room for others. */

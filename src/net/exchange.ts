@@ -1,14 +1,15 @@
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import type { Dispatcher } from 'undici'
+import { textOf, UnreadableError } from './charset.js'
 import { type Flight, type Flying, Pieces } from './flight.js'
 
-/** How a request ended. `bytes` are those of the body as it came over the line. */
+/** How a request ended. `bytes` are those of the body as it came over the line. `unreadable`: packed or encoded in an unknown way. */
 export type Outcome =
   | { readonly kind: 'reply'; readonly status: number; readonly headers: Headers; readonly text: string; readonly bytes: number }
   /** `connect`: nothing was sent. `broken`: the answer never came or ended early. `crowded`: it had to make room for others. */
   | {
       readonly kind: 'failed'
-      readonly cause: 'connect' | 'broken' | 'timeout' | 'too-large' | 'crowded'
+      readonly cause: 'connect' | 'broken' | 'timeout' | 'too-large' | 'crowded' | 'unreadable'
       readonly text: string
       readonly bytes: number
     }
@@ -138,10 +139,15 @@ export abstract class Exchange implements Dispatcher.DispatchHandler, Flying {
 
   onResponseEnd(): void {
     const body = this.#pieces.take()
-    const encoding = this.#headers['content-encoding']
-    if (encoding === undefined || encoding === 'identity' || encoding === '') return this.#reply(body)
-    const unpack = typeof encoding === 'string' ? UNPACK[encoding] : undefined
-    if (!unpack) return this.#end({ kind: 'failed', cause: 'broken', text: `content-encoding ${String(encoding)}`, bytes: this.#bytes })
+    const encoding = String(this.#headers['content-encoding'] ?? '')
+      .trim()
+      .toLowerCase()
+    if (encoding === 'identity' || encoding === '') return this.#reply(body)
+    const unpack = Object.hasOwn(UNPACK, encoding) ? UNPACK[encoding] : undefined
+    if (!unpack) {
+      const text = `content-encoding ${encoding} is not known (${Object.keys(UNPACK).join(', ')} are)`
+      return this.#end({ kind: 'failed', cause: 'unreadable', text, bytes: this.#bytes })
+    }
     unpackWithin(this.maxBytes, this.#flight, unpack, body, (error, unpacked) => {
       if (!error) return this.#reply(unpacked)
       const large = isTooLarge(error)
@@ -183,8 +189,11 @@ export abstract class Exchange implements Dispatcher.DispatchHandler, Flying {
   #reply(body: Buffer): void {
     let text: string
     try {
-      text = body.toString('utf8')
-    } catch {
+      // What is no answer is only shown.
+      text = this.#status >= 200 && this.#status < 300 ? textOf(body, this.#headers['content-type']) : body.toString('utf8')
+    } catch (error) {
+      if (error instanceof UnreadableError)
+        return this.#end({ kind: 'failed', cause: 'unreadable', text: error.message, bytes: this.#bytes })
       return this.#end({ kind: 'failed', cause: 'too-large', text: 'more text than can be held', bytes: this.#bytes })
     }
     this.#end({ kind: 'reply', status: this.#status, headers: this.#headers, text, bytes: this.#bytes })

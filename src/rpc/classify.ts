@@ -1,6 +1,5 @@
-import type { RpcErrorClass } from '../sdk/index.js'
+import { NOTHING, REVERT, type RpcErrorClass, saidWait, WORDINGS } from '../sdk/index.js'
 import { at } from '../net/at.js'
-import { NOTHING, REVERT, WORDINGS } from './wordings.js'
 
 /** A stretch of blocks, both ends included. */
 export interface BlockRange {
@@ -150,10 +149,7 @@ function statedWait(data: unknown, text: string): number | undefined {
       if (typeof seconds === 'number' && seconds >= 0) return seconds * 1000
     }
   }
-  const said = /(?:retry|try again|wait)(?: after| in)? (\d{1,6}(?:\.\d+)?) ?(ms|milliseconds|s\b|sec|minutes?)/.exec(text)
-  if (!said) return undefined
-  const unit = said[2] ?? ''
-  return Number(said[1]) * (unit.startsWith('mi') && !unit.startsWith('mil') ? 60_000 : unit.startsWith('m') ? 1 : 1000)
+  return saidWait(text)
 }
 
 /** The largest number in the text that is smaller than what was refused: "batch of 100 exceeds the limit of 50". */

@@ -48,7 +48,13 @@ export function settle(request: CallRequest, outcome: Outcome, context: SettleCo
   // Those that follow may be as large as this one, also where it was no answer.
   if (outcome.bytes >= HEAVY_BYTES) endpoint.limits.tooHeavy(outcome.bytes / request.segments.length)
   if (outcome.kind === 'failed') {
-    settleWhole(request, { came: outcome.cause }, endpoint.show(outcome.text), undefined, context)
+    settleWhole(
+      request,
+      { came: outcome.cause === 'unreadable' ? 'garbled' : outcome.cause },
+      endpoint.show(outcome.text),
+      undefined,
+      context,
+    )
     return 0
   }
   const reply = readReply(outcome, request.base, request.segments.length, context.utc)

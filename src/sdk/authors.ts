@@ -27,7 +27,8 @@ export type {
   Unit,
   Wanted,
 } from './step.js'
-export type { HttpClient, HttpReply, HttpRequest } from './http.js'
+export type { HttpClient, HttpOptions, HttpReply, HttpRequest, UnfitReply } from './http.js'
+export { sayingOf, type Saying } from './wordings.js'
 export type { RpcAnswers, RpcCall, RpcOptions, RpcPool, RpcTurn } from './rpc.js'
 export type { ResultColumn, WarehouseReader } from './stores.js'
 export type { Column, ColumnType, Json, Param, Row, Statement, Table, Value } from './values.js'
@@ -69,8 +70,34 @@ export {
   rowsOf,
   rowsSchema,
 } from './rows.js'
-export { compileEach, compileField, compilePath, compileRow, type Getter, pathRoot, type Records } from './mapping.js'
+export {
+  compileEach,
+  compileField,
+  compilePath,
+  compileRow,
+  fieldPath,
+  type Getter,
+  isTimeField,
+  pathRoot,
+  type Records,
+  type TimeRule,
+} from './mapping.js'
+export { JsonNumber } from './json-number.js'
 
 // Time.
 export { formatDay, formatInstant, parseDay, parseInstant } from './calendar.js'
 export { formatDuration, parseDuration } from './duration.js'
+export {
+  blockTimes,
+  readTime,
+  showRange,
+  type TimeField,
+  timeRange,
+  type TimeRange,
+  timeRangeSchema,
+  type TimeUnit,
+  timeUnitSchema,
+  unitWithin,
+  USUAL_TIMES,
+  within,
+} from './times.js'

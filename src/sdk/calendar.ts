@@ -22,6 +22,11 @@ export function parseInstant(text: string): bigint | undefined {
   return BigInt(seconds) * SECOND + BigInt(fraction.padEnd(6, '0'))
 }
 
+/** Microseconds UTC of ISO text; digits below a microsecond are cut off, since no timestamp holds them. */
+export function readInstant(text: string): bigint | undefined {
+  return parseInstant(text.replace(/([.,]\d{6})\d+/, '$1'))
+}
+
 /** ISO text of microseconds UTC: `2024-03-01T00:00:00Z`, with a fraction of six digits where there is one. */
 export function formatInstant(instant: bigint): string {
   const fraction = ((instant % SECOND) + SECOND) % SECOND

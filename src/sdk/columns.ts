@@ -1,5 +1,6 @@
-import { FIRST_INSTANT, LAST_INSTANT, parseDay, parseInstant } from './calendar.js'
+import { FIRST_INSTANT, LAST_INSTANT, parseDay, readInstant } from './calendar.js'
 import { ValueError } from './errors.js'
+import { JsonNumber } from './json-number.js'
 import type { Column, ColumnType, Json, Value } from './values.js'
 
 const PLAIN = new Set([
@@ -92,11 +93,29 @@ export function isExactNumber(type: ColumnType): boolean {
  * @throws {ValueError} naming the column and the value.
  */
 export function coercer(column: Column, where?: string, replaced?: () => void): (value: unknown) => Value {
+  return exactly(column, where, () => (text) => storable(text, replaced))
+}
+
+/**
+ * The same for a value of a record on its way into a row: text is kept as it came, since the warehouse replaces what it can't
+ * store and counts it. In a column of the key that is refused: two keys could become one.
+ */
+export function recordCoercer(column: Column, where: string, inKey: boolean): (value: unknown) => Value {
+  const exact = exactly(column, where, (refuse) => (text) => {
+    if (inKey && storable(text) !== text)
+      refuse(text, 'holds NUL or half a character, which not every warehouse stores, and is part of the key: two keys could become one')
+    return text
+  })
+  if (column.type.kind === 'json') return exact
+  return (value) => exact(value instanceof JsonNumber ? value.plain : value)
+}
+
+function exactly(column: Column, where: string | undefined, cleaner: (refuse: Refuse) => Clean): (value: unknown) => Value {
   const name = where === undefined ? column.name : `${where}.${column.name}`
   const refuse: Refuse = (value, problem) => {
     throw new ValueError(name, `${show(value)} ${problem}`)
   }
-  const convert = converter(column.type, refuse, (text) => storable(text, replaced))
+  const convert = converter(column.type, refuse, cleaner(refuse))
   if (column.nullable) return (value) => (value === null || value === undefined ? null : convert(value))
   return (value) => {
     if (value === null || value === undefined)
@@ -240,10 +259,10 @@ function hexConverter(lower: RegExp, any: RegExp, problem: string, refuse: Refus
 
 function toInstant(value: unknown, refuse: Refuse): bigint {
   if (typeof value === 'number')
-    return refuse(value, 'is a bare number, which may be seconds or milliseconds: say which where the row is mapped')
+    return refuse(value, 'is a bare number, which may be seconds or milliseconds: say which where the row is mapped ({ path: …, unit: s })')
   if (typeof value !== 'string') return refuse(value, 'is no timestamp')
   if (value.startsWith('0x')) return toInteger(value, refuse) * 1_000_000n
-  return parseInstant(value) ?? refuse(value, 'is no timestamp of the form 2024-03-01T12:30:00.000000Z')
+  return readInstant(value) ?? refuse(value, 'is no timestamp of the form 2024-03-01T12:30:00.000000Z')
 }
 
 /** The same object unless something inside must change. */
@@ -253,6 +272,8 @@ function toJson(value: unknown, refuse: Refuse, clean: Clean, depth: number): Js
   if (typeof value === 'number') return Number.isFinite(value) ? value : refuse(value, 'is no JSON number')
   if (typeof value === 'bigint') return String(value)
   if (typeof value !== 'object') return refuse(value, 'is no JSON')
+  // Only what writes JSON asks what it is.
+  if (value instanceof JsonNumber) return value as unknown as Json
   if (depth > 200) return refuse(null, 'is nested more than 200 deep')
   if (Array.isArray(value)) {
     const items = value.map((item: unknown) => toJson(item === undefined ? null : item, refuse, clean, depth + 1))
@@ -262,6 +283,9 @@ function toJson(value: unknown, refuse: Refuse, clean: Clean, depth: number): Js
   const converted = entries
     .filter(([, item]) => item !== undefined)
     .map(([key, item]): [string, Json] => [clean(key), toJson(item, refuse, clean, depth + 1)])
+  const names = new Set(converted.map(([key]) => key))
+  if (names.size < converted.length)
+    refuse(value, 'has two names that become one without the NUL or half character in them, which not every warehouse stores')
   // Every value was found to be JSON, so the object itself is.
   return converted.length === entries.length && converted.every(([key, item], i) => key === entries[i]?.[0] && item === entries[i][1])
     ? (value as Json)

@@ -1,8 +1,9 @@
-import { coercer } from './columns.js'
+import { recordCoercer } from './columns.js'
 import { referenceName } from './names.js'
 import { lookUp } from './references.js'
 import type { Scope } from './scope.js'
 import type { Output } from './step.js'
+import { readTime, type TimeField, timeRange, type TimeRange, TimeRefusedError, USUAL_TIMES, within } from './times.js'
 import type { Column, Json, Row, Table, Value } from './values.js'
 
 /** Records that a row is made of, by the first segment of a path: call results, fields of the input row, `index`. */
@@ -29,11 +30,23 @@ export function pathRoot(path: string): string {
   return path.split('.', 1)[0] ?? ''
 }
 
+/** A column of `row` that states what a time is in. */
+export function isTimeField(field: Json | TimeField | undefined): field is TimeField {
+  return typeof field === 'object' && field !== null && 'path' in field
+}
+
+/** The path that a column of `row` is filled by; undefined for a `$name` and a constant. */
+export function fieldPath(field: Json | TimeField | undefined): string | undefined {
+  if (isTimeField(field)) return field.path
+  return typeof field === 'string' && referenceName(field) === undefined ? field : undefined
+}
+
 /**
  * One column of `row`: a path, a `$name` of the scope, or a constant number or bool. What it gives is not yet exact:
  * `compileRow` puts it into its column's type.
  */
-export function compileField(field: Json, scope: Scope): Getter {
+export function compileField(field: Json | TimeField, scope: Scope): Getter {
+  if (isTimeField(field)) return compilePath(field.path)
   const name = referenceName(field)
   if (name !== undefined) {
     const param = lookUp(scope, name)
@@ -43,21 +56,62 @@ export function compileField(field: Json, scope: Scope): Getter {
   return () => field
 }
 
+/** Which times may come where a column does not say it. */
+export interface TimeRule {
+  readonly range: TimeRange
+  /** Whether it is for the time at a path. */
+  readonly holdsFor: (path: string) => boolean
+  /** Whether a time outside of the range is right all the same. */
+  readonly except?: (records: Records, instant: bigint) => boolean
+}
+
 /**
- * Turns records into a row of `output`, each value exact in its column's type.
+ * Turns records into a row of `output`, each value exact in its column's type. Text is as it came: the warehouse replaces
+ * what it can't store, and counts it.
  *
- * The function throws a `ValueError` that names table and column when a value does not fit.
+ * The function throws a `ValueError` that names table and column when a value does not fit, a `TimeRefusedError` for a time
+ * that is not in the unit that is stated, or outside of the range of the column, else of `times`.
  */
-export function compileRow(row: Readonly<Record<string, Json>>, output: Output, table: Table, scope: Scope): (records: Records) => Row {
+export function compileRow(
+  row: Readonly<Record<string, Json | TimeField>>,
+  output: Output,
+  table: Table,
+  scope: Scope,
+  times?: TimeRule,
+): (records: Records) => Row {
   const columns = new Map(table.columns.map((column) => [column.name, column]))
   const fields = Object.entries(row).map(([name, field]) => {
     const column = columns.get(name) as Column
-    return { name, get: compileField(field, scope), exact: coercer(column, output.table) }
+    const exact = recordCoercer(column, output.table, table.key.includes(name))
+    const make = column.type.kind === 'timestamp' ? timeMaker(column, field, `${output.table}.${name}`, exact, times) : exact
+    return { name, get: compileField(field, scope), make }
   })
   return (records) => {
     const result: Record<string, Value> = {}
-    for (const { name, get, exact } of fields) result[name] = exact(get(records))
+    for (const { name, get, make } of fields) result[name] = make(get(records), records)
     return result
+  }
+}
+
+/** Makes a timestamp of what a field gives. */
+function timeMaker(
+  { name: column }: Column,
+  field: Json | TimeField,
+  where: string,
+  exact: (value: unknown) => Value,
+  rule: TimeRule | undefined,
+): (value: unknown, records: Records) => Value {
+  const path = fieldPath(field)
+  const { unit, range: declared } = isTimeField(field) ? field : {}
+  const ruled = path !== undefined && rule?.holdsFor(path) ? rule : undefined
+  if (path === undefined || (unit === undefined && declared === undefined && !ruled)) return exact
+  const range = timeRange(declared, ruled?.range ?? USUAL_TIMES)
+  return (value, records) => {
+    if (value === null || value === undefined) return exact(value)
+    const instant = unit === undefined ? (exact(value) as bigint) : readTime(value, unit)
+    if (instant === undefined || !(within(instant, range) || (declared === undefined && ruled?.except?.(records, instant))))
+      throw new TimeRefusedError(where, value, instant, range, { column, path, unit })
+    return instant
   }
 }
 

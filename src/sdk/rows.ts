@@ -1,14 +1,16 @@
 import { Type } from '@sinclair/typebox'
-import { compileEach, compileRow, pathRoot, type Records } from './mapping.js'
+import { parseInstant } from './calendar.js'
+import { compileEach, compileRow, fieldPath, isTimeField, pathRoot, type Records, type TimeRule } from './mapping.js'
 import { referenceName } from './names.js'
 import type { Scope } from './scope.js'
 import type { ChainInfo, ConfigProblem, KnownNames, Output } from './step.js'
 import { didYouMean } from './suggest.js'
+import { type TimeField, timeFieldSchema } from './times.js'
 import type { Row, Table } from './values.js'
 
 /** `row` of a step: what each column gets. */
-export const rowSchema = Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {
-  description: 'Column: path into a record, `$name`, or a number.',
+export const rowSchema = Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean(), timeFieldSchema]), {
+  description: 'Column: path into a record, `$name`, or a number; of a time also `{ path, unit, range }`.',
   // `$coin` is a value, and a text that is put in for it would be read as a path.
   references: 'kept',
 })
@@ -34,7 +36,7 @@ export const rowsSchema = Type.Array(
   { minItems: 1, description: 'Instead of `row`: several tables, or several rows an item.' },
 )
 
-type RowFields = Readonly<Record<string, string | number | boolean>>
+type RowFields = Readonly<Record<string, string | number | boolean | TimeField>>
 
 /** The part of a step's `with` that says which columns get what. */
 export interface RowsPart {
@@ -154,12 +156,13 @@ export function* checkRow(rows: RowsConfig, { tables, roots }: CheckRowOptions):
     }
   const records = new Set([...(roots ?? []), ...Object.keys(rows.each ?? {}), ...(rows.each ? ['index'] : [])])
   for (const [column, field] of Object.entries(rows.row)) {
-    if (typeof field !== 'string') continue
-    if (referenceName(field) === undefined && roots && !records.has(pathRoot(field))) {
+    if (isTimeField(field)) yield* checkTime(field, [...rows.path, 'row', column], table, column)
+    const path = fieldPath(field)
+    if (path !== undefined && roots && !records.has(pathRoot(path))) {
       yield {
         path: [...rows.path, 'row', column],
-        message: `${field} begins with no call or field`,
-        hint: didYouMean(pathRoot(field), records) ?? `it begins with one of ${[...records].join(', ')}`,
+        message: `${path} begins with no call or field`,
+        hint: didYouMean(pathRoot(path), records) ?? `it begins with one of ${[...records].join(', ')}`,
       }
     }
   }
@@ -173,24 +176,46 @@ export function* checkRow(rows: RowsConfig, { tables, roots }: CheckRowOptions):
   }
 }
 
+function* checkTime({ path, range }: TimeField, at: ConfigProblem['path'], table: Table, name: string): Iterable<ConfigProblem> {
+  const column = table.columns.find((candidate) => candidate.name === name)
+  if (column && column.type.kind !== 'timestamp')
+    yield {
+      path: at,
+      message: `states what a time is in, and ${table.name}.${name} is ${column.type.kind}`,
+      hint: `declare it timestamp, or write the path alone: ${path}`,
+    }
+  if (referenceName(path) !== undefined)
+    yield { path: [...at, 'path'], message: `is ${path}, and no path`, hint: 'write the path of a field' }
+  for (const end of ['from', 'to'] as const) {
+    const text = range?.[end]
+    if (text !== undefined && parseInstant(text) === undefined)
+      yield {
+        path: [...at, 'range', end],
+        message: `is no time (${JSON.stringify(text)})`,
+        hint: 'write 2024-03-01 or 2024-03-01T12:00:00Z',
+      }
+  }
+}
+
 export interface RowMaker {
   readonly id: string
   /** Adds the rows of one item. @throws {ValueError} when a value does not fit its column. */
   make(records: Records, rows: Row[]): void
 }
 
-/** What fills each output, in their order. */
+/** What fills each output, in their order. `times`: which times may come where a column does not say it. */
 export function rowMakers(
   all: readonly RowsConfig[],
   outputs: readonly Output[],
   tables: ReadonlyMap<string, Table>,
   scope: Scope,
+  times?: TimeRule,
 ): RowMaker[] {
   return all.map((rows, i): RowMaker => {
     // The outputs were made of the same list, and their tables are checked.
     const output = outputs[i] as Output
     const fields = Object.fromEntries(Object.entries(rows.row).filter(([column]) => output.columns.includes(column)))
-    const make = compileRow(fields, output, tables.get(rows.into) as Table, scope)
+    const make = compileRow(fields, output, tables.get(rows.into) as Table, scope, times)
     if (!rows.each) return { id: output.id, make: (records, made) => void made.push(make(records)) }
     const each = compileEach(rows.each)
     return {

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import {
+  type Json,
+  JsonNumber,
   type LedgerRow,
   type Migration,
   NO_DAY,
@@ -661,6 +663,15 @@ export function warehouseSpec(engine: Engine): void {
         { k: 3n, t: 'fine', j: 'fine' },
         { k: 4n, t: 'fine', j: null },
       ])
+    })
+
+    test('of JSON keeps the digits of its numbers', async () => {
+      const warehouse = await opened([everything])
+      const digits = ['12345678901234567890', '0.1234567890123456789', '-1.10']
+      const j = { n: digits.map((each) => new JsonNumber(each)), plain: [1, 'x'] } as unknown as Json
+      await warehouse.commit([write([{ output: output(everything, { columns: ['k', 'j'] }), rows: [{ k: 1, j }] }])])
+      const [row] = await all(warehouse, `SELECT CAST(j AS ${text}) AS j FROM everything`)
+      expect(String(row?.j as string).replaceAll(' ', '')).toBe(`{"n":[${digits.join(',')}],"plain":[1,"x"]}`)
     })
 
     test.each([

@@ -2,6 +2,7 @@ import {
   type Column,
   type ColumnType,
   differences,
+  jsonText,
   KeyConflictError,
   type Output,
   quoteIdentifier,
@@ -292,7 +293,7 @@ function textOf(type: ColumnType): (value: Value) => string {
     case 'text':
       return (value) => escape(value as string)
     case 'json':
-      return (value) => escape(JSON.stringify(value))
+      return (value) => escape(jsonText(value))
     case 'timestamp': {
       const text = instantText()
       return (value) => text(value as bigint)

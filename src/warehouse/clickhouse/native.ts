@@ -1,4 +1,4 @@
-import { type Column, type ColumnType, parseDay, type Value } from '../../sdk/index.js'
+import { type Column, type ColumnType, jsonText, parseDay, type Value } from '../../sdk/index.js'
 import { sqlType } from '../types.js'
 
 /** A column as ClickHouse's Native format has it: the values of all rows, one behind the other, little-endian. */
@@ -69,7 +69,7 @@ function valuesOf(type: ColumnType, values: readonly Value[]): Uint8Array {
     case 'bytes':
       return texts(values as readonly (string | null)[], (hex) => hex)
     case 'json':
-      return texts(values, (value) => utf8(JSON.stringify(value)))
+      return texts(values, (value) => utf8(jsonText(value)))
     case 'text':
       return texts(values as readonly (string | null)[], utf8)
   }

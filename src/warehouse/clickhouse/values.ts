@@ -3,6 +3,7 @@ import {
   type ColumnType,
   formatInstant,
   type Json,
+  jsonText,
   type Param,
   parseInstant,
   type Statement,
@@ -32,7 +33,7 @@ function paramText({ type, value: given }: Param, name: string): string | null {
   if (value === null) return null
   switch (type.kind) {
     case 'json':
-      return JSON.stringify(value)
+      return jsonText(value)
     case 'timestamp':
       return formatInstant(value as bigint)
         .replace('T', ' ')

@@ -9,7 +9,7 @@ import {
   INTEGER,
   VARCHAR,
 } from '@duckdb/node-api'
-import { coercer, type Column, type ColumnType, quoteIdentifier, type Row, type Value, ValueError } from '../../sdk/index.js'
+import { coercer, type Column, type ColumnType, jsonText, quoteIdentifier, type Row, type Value, ValueError } from '../../sdk/index.js'
 import { sqlType } from '../types.js'
 
 /** Rows of one vector, DuckDB's own unit of work. */
@@ -42,7 +42,7 @@ function staged(type: ColumnType): Staged {
     case 'date':
       return { type: VARCHAR, value: same, read: as(type) }
     case 'json':
-      return { type: VARCHAR, value: (value) => JSON.stringify(value), read: as(type) }
+      return { type: VARCHAR, value: (value) => jsonText(value), read: as(type) }
     case 'timestamp':
       return { type: BIGINT, value: same, read: (name) => `make_timestamp(${name})` }
     case 'float':

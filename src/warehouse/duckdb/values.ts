@@ -16,7 +16,17 @@ import {
   DuckDBTypeId,
   type DuckDBValue,
 } from '@duckdb/node-api'
-import { coercer, type ColumnType, formatDay, formatDecimal, type Json, type Param, type Statement, type Value } from '../../sdk/index.js'
+import {
+  coercer,
+  type ColumnType,
+  formatDay,
+  formatDecimal,
+  type Json,
+  jsonText,
+  type Param,
+  type Statement,
+  type Value,
+} from '../../sdk/index.js'
 import { SqlError } from '../errors.js'
 import { exactJson } from '../exact-json.js'
 import { render } from '../statement.js'
@@ -48,7 +58,7 @@ function bind(prepared: DuckDBPreparedStatement, index: number, { type, value: g
     case 'timestamp':
       return prepared.bindTimestamp(index, new DuckDBTimestampValue(value as bigint))
     case 'json':
-      return prepared.bindVarchar(index, JSON.stringify(value))
+      return prepared.bindVarchar(index, jsonText(value))
     default:
       return prepared.bindVarchar(index, String(value))
   }

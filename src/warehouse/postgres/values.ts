@@ -1,4 +1,4 @@
-import { coercer, type ColumnType, formatDay, type Param, parseInstant, type Value } from '../../sdk/index.js'
+import { coercer, type ColumnType, formatDay, jsonText, type Param, parseInstant, type Value } from '../../sdk/index.js'
 import { SqlError } from '../errors.js'
 import { exactJson } from '../exact-json.js'
 
@@ -10,7 +10,7 @@ export function writer(type: ColumnType): (value: Value) => string {
     case 'timestamp':
       return (value) => instantText(value as bigint)
     case 'json':
-      return (value) => JSON.stringify(value)
+      return (value) => jsonText(value)
     default:
       return String
   }

@@ -1,4 +1,4 @@
-import type { RpcErrorClass } from '../sdk/index.js'
+import type { RpcErrorClass } from './events.js'
 
 /** A way of providers to say something. `text` is matched against message and data together, in lower case. */
 export interface Wording {
@@ -28,11 +28,11 @@ export const WORDINGS: readonly Wording[] = [
   },
   {
     class: 'AUTH',
-    text: /must be authenticated|you must authenticate|unauthori[sz]ed|invalid (api|access|project|auth)[ -]?(key|token|id)|(token|api key|access key) is (invalid|missing|expired)|authentication (failed|required)|project id (is )?(invalid|not found)|missing api key|forbidden origin/,
+    text: /must be authenticated|you must authenticate|unauthori[sz]ed|invalid (api|access|project|auth)[ -]?(key|token|id)|(token|api key|access key) is (invalid|missing|expired|required|disabled)|api key not found|no api key (was )?(found|provided|given|supplied)|authentication (failed|required)|project id (is )?(invalid|not found)|missing api key|forbidden origin/,
   },
   {
     class: 'QUOTA',
-    text: /monthly capacity limit|monthly (request|quota|credit)|reached the free tier|limit for your current plan|daily request (count|limit) (exceeded|reached)|payment required|out of credits|insufficient credits|quota (is )?(exhausted|used up)/,
+    text: /monthly capacity limit|monthly (request|quota|credit)|daily (rate|api|call|usage) ?limit|reached the free tier|limit for your current plan|daily request (count|limit) (exceeded|reached)|payment required|out of credits|insufficient credits|quota (is )?(exhausted|used up)/,
   },
   // "batch" first: a limit on requests in one batch is not one on requests per second.
   {
@@ -41,7 +41,7 @@ export const WORDINGS: readonly Wording[] = [
   },
   {
     class: 'RATE',
-    text: /rate[ -]?limit|too many requests|request rate exceeded|compute units per second|requests? (are )?limited to|exceeded the quota|under too much load|no server available|upgrade your tier|request limit (was )?reached|request limit exceeded|code: ?1015|error 1015|throughput limit|(requests|calls) per (second|minute)|throttl|slow down/,
+    text: /rate[ -]?limit|too many requests|too many api calls|request rate exceeded|compute units per second|requests? (are )?limited to|exceeded the quota|under too much load|no server available|upgrade your tier|request limit (was )?reached|request limit exceeded|code: ?1015|error 1015|throughput limit|(requests|calls) per (second|minute)|throttl|slow down/,
   },
   { class: 'RATE', text: /^limit exceeded\b/, only: 'others' },
   { class: 'SPLIT', text: /^limit exceeded\b/, only: 'logs' },
@@ -85,3 +85,31 @@ export const WORDINGS: readonly Wording[] = [
   },
   { class: 'BUG', text: /invalid (params|request|parameters?)/ },
 ]
+
+/** Milliseconds after which a provider's text, in lower case, says to ask again: "try again in 30 s". */
+export function saidWait(text: string): number | undefined {
+  const said = /(?:retry|try again|wait)(?: after| in)? (\d{1,6}(?:\.\d+)?) ?(ms|milliseconds|s\b|sec|minutes?)/.exec(text)
+  if (!said) return undefined
+  const unit = said[2] ?? ''
+  return Number(said[1]) * (unit.startsWith('mi') && !unit.startsWith('mil') ? 60_000 : unit.startsWith('m') ? 1 : 1000)
+}
+
+/** What a source says about itself instead of an answer. */
+export interface Saying {
+  readonly class: Extract<RpcErrorClass, 'RATE' | 'QUOTA' | 'AUTH' | 'SERVER'>
+  /** Milliseconds after which it says to ask again. */
+  readonly waitMs: number | undefined
+}
+
+/** The first that is told decides: "missing api key, rate limit of 1 per 5 s applied" is a rate limit. */
+const SAYINGS = ['QUOTA', 'RATE', 'AUTH', 'SERVER'] as const
+
+/** What a text of a REST source means for all that is asked of it; undefined when it is about this request, or nothing that is known. */
+export function sayingOf(text: string): Saying | undefined {
+  // `RATE_LIMIT_EXCEEDED` is said as well.
+  const words = text.slice(0, 4000).toLowerCase().replaceAll('_', ' ')
+  const kind = SAYINGS.find((saying) =>
+    WORDINGS.some(({ class: of, only, text: said }) => of === saying && only !== 'logs' && said.test(words)),
+  )
+  return kind && { class: kind, waitMs: saidWait(words) }
+}
