@@ -17,6 +17,7 @@ const FAULTS: Readonly<Record<string, ServerFault>> = {
   ETIMEDOUT: { kind: 'lost', problem: 'it does not answer', hint: 'check the network and the firewall' },
   ECONNRESET: { kind: 'lost', problem: 'the connection was cut', hint: restart },
   EPIPE: { kind: 'lost', problem: 'the connection was cut', hint: restart },
+  '25P03': { kind: 'lost', problem: 'the server ended a transaction that did nothing for too long', hint: restart },
   '57P01': { kind: 'lost', problem: 'the server ended the connection', hint: restart },
   '57P02': { kind: 'lost', problem: 'the server crashed', hint: restart },
   '57P03': { kind: 'busy', problem: 'the server is starting up or shutting down', hint: restart },

@@ -167,7 +167,7 @@ function settings({ schema, settings: given }: PostgresAddress, readOnly: boolea
     client_min_messages: 'warning',
     lock_timeout: `'${LOCK_WAIT}'`,
     // Whole results are read, so a plan for the first rows is a bad one.
-    ...(readOnly ? { cursor_tuple_fraction: '1' } : {}),
+    ...(readOnly ? { cursor_tuple_fraction: '1' } : { idle_in_transaction_session_timeout: `'${IDLE}'` }),
     ...(schema === undefined ? {} : { search_path: quoteIdentifier(schema) }),
     ...Object.fromEntries(Object.entries(given).map(([name, value]) => [name, `'${value}'`])),
   }
@@ -176,5 +176,7 @@ function settings({ schema, settings: given }: PostgresAddress, readOnly: boolea
     .join('; ')
 }
 
+/** A process that was paused in the middle of a commit: what it locked is free after this, and what it wrote is rolled back. */
+const IDLE = '60s'
 /** Longer than any commit; whoever holds a row for longer is named. */
 const LOCK_WAIT = '10s'

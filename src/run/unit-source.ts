@@ -1,4 +1,4 @@
-import { type LedgerRow, micros } from '../sdk/index.js'
+import { type LedgerRow, micros, PipelineTakenError } from '../sdk/index.js'
 import type { PlannedUnit, StepPlan } from '../plan/plan.js'
 import type { RunServices } from './services.js'
 
@@ -104,7 +104,7 @@ export function planSource(
         ),
       )
       const failed = (await Promise.allSettled(writes)).find((result) => result.status === 'rejected')
-      if (failed)
+      if (failed && !(failed.reason instanceof PipelineTakenError))
         emit({ type: 'warning', step: step.step, message: `units that were not begun stay open: ${redact(String(failed.reason))}` })
     },
   }

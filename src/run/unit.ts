@@ -1,4 +1,4 @@
-import { type Batch, isPipeError, type Json, type LedgerChange, type RunContext, UnitTakenError } from '../sdk/index.js'
+import { type Batch, isPipeError, type Json, type LedgerChange, type RunContext, PipelineTakenError, UnitTakenError } from '../sdk/index.js'
 import { runContext } from '../sdk/run-context.js'
 import { fittingCursor } from '../plan/config.js'
 import { asBatch, asBatches } from './batch-shape.js'
@@ -25,6 +25,8 @@ export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
       services.emit({ type: 'unit:done', step: step.id, unit: unit.key })
       return progress.quarantinedKeys > 0 ? 'quarantined' : 'done'
     } catch (error) {
+      // The run stops, and says why once.
+      if (error instanceof PipelineTakenError) return 'taken'
       if (error instanceof UnitTakenError) {
         services.emit({ type: 'warning', step: step.id, message: error.message })
         return 'taken'
@@ -122,6 +124,7 @@ async function record(task: UnitTask, progress: Progress, change: LedgerChange):
   try {
     await writeOnce(task, progress.mark(change), progress)
   } catch (error) {
+    if (error instanceof PipelineTakenError) return
     task.services.emit({
       type: 'warning',
       step: task.plan.step.id,

@@ -35,6 +35,27 @@ export class UnitTakenError extends PipeError {
   }
 }
 
+/**
+ * Another run took the pipeline since: a killed lock session, a paused machine. Nothing was written, and nothing more can be: each
+ * commit looks who holds the pipeline, in the transaction of its rows.
+ */
+export class PipelineTakenError extends PipeError {
+  readonly code = 'PIPELINE_TAKEN'
+  /** As of one that did not get the lock. */
+  readonly exitCode = 3
+  override readonly blame = 'outage'
+  override readonly hint = 'let the other one end; run it again then, and it goes on from what is committed'
+  constructor(
+    readonly pipeline: string,
+    /** Undefined when nobody says who it is. */
+    readonly holder: { readonly pid: number; readonly host: string; readonly since: number } | undefined,
+  ) {
+    super(
+      `another run took pipeline ${pipeline}${holder ? `: pid ${holder.pid} on ${holder.host}, since ${new Date(holder.since).toISOString()}` : ''}; this one stopped and writes nothing more`,
+    )
+  }
+}
+
 /** A value does not fit the column it is meant for. Thrown before anything is written. */
 export class ValueError extends PipeError {
   readonly code = 'VALUE_REFUSED'

@@ -1,3 +1,4 @@
+import type { PipelineTakenError } from './errors.js'
 import type { ColumnType, Json, Row, Statement, Table, Value } from './values.js'
 import type { Output } from './step.js'
 
@@ -270,6 +271,26 @@ export interface WorkerRow {
   readonly heartbeatAt: bigint
 }
 
+/** Who holds a pipeline. */
+export interface Holder {
+  readonly pid: number
+  readonly host: string
+  /** Milliseconds UTC. */
+  readonly since: number
+}
+
+/** What a process says of itself when it takes a pipeline. */
+export interface Claim {
+  readonly pipeline: string
+  /** A name that nothing else ever has. */
+  readonly id: string
+  readonly self: Holder
+  /** Whether a process of this machine lives. */
+  alive(pid: number): boolean
+  /** Called when it is found that somebody else took the pipeline: nothing that is written from here gets in any more. */
+  taken(error: PipelineTakenError): void
+}
+
 /** A numbered SQL file, applied once to a warehouse. */
 export interface Migration {
   /** `0001-views.sql`. Names sort in the order in which they are applied. */
@@ -309,6 +330,14 @@ export interface LedgerReader extends WarehouseReader {
 export interface Warehouse extends LedgerReader {
   /** Whether rows and ledger are written in one transaction. */
   readonly transactional: boolean
+  /**
+   * Takes a pipeline, before anything else is written. Whoever held it writes nothing more: what he commits, opens, amends or
+   * executes throws `PipelineTakenError`, in the transaction itself where there are transactions. Resolves to who has it when it
+   * was not taken: only on a server of ClickHouse, where no lock ends with its process.
+   */
+  hold(claim: Claim): Promise<Holder | undefined>
+  /** Looks whether the pipeline is still held from here, which its claim is told, and says that we live. */
+  renew(): Promise<void>
   /** Creates the ledger and the tables that are missing, and brings a ledger of an earlier version to this one. */
   prepare(tables: readonly Table[]): Promise<void>
   /** From now on, commits note what they touch for these. Replaces those of an earlier call. */

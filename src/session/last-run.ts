@@ -1,6 +1,6 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
-import type { Json } from '../sdk/index.js'
-import type { Holder, StateStore } from '../state/store.js'
+import type { Holder, Json } from '../sdk/index.js'
+import type { StateStore } from '../state/store.js'
 
 /** What the last run was asked for. */
 export interface LastRun {

@@ -7,7 +7,7 @@ import type { Bus } from '../run/bus.js'
 import { Heartbeat } from '../run/heartbeat.js'
 import { type RoundsEnd, runRounds } from '../run/rounds.js'
 import { actingSteps, run } from '../run/run.js'
-import type { RunFact } from '../sdk/index.js'
+import { PipelineTakenError, type RunFact } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import { openChains } from './chains.js'
 import { forgetDone } from './fresh.js'
@@ -38,7 +38,7 @@ export interface RunRequest extends PartRequest {
 }
 
 export interface RunEnd extends RoundsEnd {
-  /** As `run:ended` says it: 0 done, 1 incomplete, 2 ended by an error, 128 and more stopped by a signal. */
+  /** As `run:ended` says it: 0 done, 1 incomplete, 2 ended by an error, 3 when another run took the pipeline, 128 and more stopped by a signal. */
   readonly exitCode: number
 }
 
@@ -73,16 +73,21 @@ export async function runHeld(running: Running, request: RunRequest): Promise<Ru
   const onStop = () => telling.emit({ type: 'run:stopping', signal: stopOf(signal).signal })
   signal.addEventListener('abort', onStop, { once: true })
   let exitCode = EXIT.error
-  const end = (outcome: RunEnd['outcome'] | 'error', error?: string) => {
-    exitCode = outcome === 'stopped' ? stopOf(signal).exitCode : EXIT[outcome]
+  const end = (outcome: RunEnd['outcome'] | 'error', error?: string, code?: number) => {
+    exitCode = code ?? (outcome === 'stopped' ? stopOf(signal).exitCode : EXIT[outcome])
     telling.emit({ type: 'run:ended', outcome, exitCode, error })
   }
   try {
     const { outcome, reason } = await runConnected(running, telling, request, ({ outcome: how, reason: why }) => end(how, why))
     return { outcome, reason, exitCode }
-  } catch (error) {
-    end(signal.aborted ? 'stopped' : 'error', wordsOf(error))
-    if (signal.aborted) return { outcome: 'stopped', exitCode }
+  } catch (thrown) {
+    // What a run that lost its pipeline met else comes of that.
+    const error: unknown = held.taken.aborted ? held.taken.reason : thrown
+    if (signal.aborted) {
+      end('stopped', wordsOf(error))
+      return { outcome: 'stopped', exitCode }
+    }
+    end('error', wordsOf(error), error instanceof PipelineTakenError ? error.exitCode : undefined)
     throw error
   } finally {
     signal.removeEventListener('abort', onStop)
@@ -105,8 +110,11 @@ async function runConnected(
   ended: (end: RoundsEnd) => void,
 ): Promise<RoundsEnd> {
   const { clock, random, pid, host } = surroundings
-  const { warehouse } = held
+  const { warehouse, taken } = held
   const limit = new AbortController()
+  const onTaken = () => limit.abort(taken.reason)
+  if (taken.aborted) onTaken()
+  taken.addEventListener('abort', onTaken, { once: true })
   const signal = AbortSignal.any([stop, limit.signal])
   const flight = new Flight(pipeline.maxBytesInFlight)
   const chains = openChains({ pipeline, warehouse, state, surroundings, signal, emit, standIn: world.chain, remember: warehouse, flight })
@@ -182,11 +190,14 @@ async function runConnected(
       signal: stop,
       limit,
     })
+    // Whatever the rounds made of it: what they found done may be another run's.
+    if (!stop.aborted) taken.throwIfAborted()
     ended(end)
     await chains.remember()
     await state.rememberRates(measuredRates(pipeline.name, view.steps, clock.now()))
     return end
   } finally {
+    taken.removeEventListener('abort', onTaken)
     await Promise.all([watchdog.close(), chains.close(), sources.close()])
   }
 }

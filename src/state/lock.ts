@@ -3,8 +3,8 @@ import { mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Clock } from '../sdk/clock.js'
 import { PipeError } from '../sdk/errors.js'
+import type { Holder } from '../sdk/index.js'
 import { explainFileError } from './file-errors.js'
-import type { Holder } from './store.js'
 
 /** Another run holds this pipeline on this warehouse. Nothing was started. */
 export class PipelineHeldError extends PipeError {
@@ -27,6 +27,8 @@ export class PipelineHeldError extends PipeError {
 export interface PipelineLock {
   /** The file that is locked, for `lockIsFree`. Undefined where there is nothing to lock. */
   readonly path: string | undefined
+  /** Finds out whether the lock is still there, where it can be lost: in the session of a server. What was lost is taken again. */
+  check(): Promise<void>
   release(): Promise<void>
 }
 
@@ -40,6 +42,8 @@ export interface LockOptions {
   readonly self: Holder
   /** Whether a process of this machine lives. With it, the name that a killed holder left behind is not taken for the new one's. */
   readonly alive?: (pid: number) => boolean
+  /** Called when the lock was lost and somebody else has it. */
+  readonly taken?: (by: Holder) => void
 }
 
 /**
@@ -55,7 +59,8 @@ export interface LockOptions {
 export async function lockPipeline(options: LockOptions): Promise<PipelineLock> {
   if (/^postgres(ql)?:/i.test(options.warehouse)) return lockInPostgres(options)
   const path = await lockPath(options)
-  if (path === undefined) return { path, release: () => Promise.resolve() }
+  const nothing = () => Promise.resolve()
+  if (path === undefined) return { path, check: nothing, release: nothing }
   const db = await openLockFile(path)
   if (!takeExclusive(path, db)) throw new PipelineHeldError(options.pipeline, await otherHolder(path, options))
   // The handle must stay reachable: collected as garbage it would be closed, and the lock gone.
@@ -63,6 +68,8 @@ export async function lockPipeline(options: LockOptions): Promise<PipelineLock> 
   await writeHolder(path, options.self)
   return {
     path,
+    // The operating system keeps it as long as the process lives.
+    check: nothing,
     async release() {
       if (!held.delete(db)) return
       await rm(holderPath(path), { force: true }).catch(() => undefined)
@@ -101,11 +108,11 @@ async function libsql() {
   return (await import('libsql')).default
 }
 
-async function lockInPostgres({ pipeline, warehouse, self }: LockOptions): Promise<PipelineLock> {
+async function lockInPostgres({ pipeline, warehouse, self, taken }: LockOptions): Promise<PipelineLock> {
   const { takePostgresLock } = await import('./postgres-lock.js')
-  const taken = await takePostgresLock(warehouse, pipeline, self)
-  if ('heldBy' in taken) throw new PipelineHeldError(pipeline, taken.heldBy)
-  return { path: undefined, release: () => taken.release() }
+  const lock = await takePostgresLock(warehouse, pipeline, self, taken)
+  if ('heldBy' in lock) throw new PipelineHeldError(pipeline, lock.heldBy)
+  return { path: undefined, check: () => lock.check(), release: () => lock.release() }
 }
 
 /** Where the lock of a pipeline on a warehouse lives; undefined when it needs none. */

@@ -66,11 +66,3 @@ export interface StateStore {
   rememberRates(rates: readonly StepRate[]): Promise<void>
   close(): Promise<void>
 }
-
-/** Who holds a pipeline. */
-export interface Holder {
-  readonly pid: number
-  readonly host: string
-  /** Milliseconds UTC. */
-  readonly since: number
-}

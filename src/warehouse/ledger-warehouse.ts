@@ -1,10 +1,13 @@
 import {
+  type Claim,
   type Consumer,
   type Counted,
   type Drift,
+  type Holder,
   type LedgerRow,
   type LedgerStep,
   type Output,
+  PipelineTakenError,
   type QuarantineRow,
   type ResultColumn,
   type Row,
@@ -21,6 +24,7 @@ import {
 import { checkCompute } from './compute.js'
 import { failedStatement, LedgerVersionError } from './errors.js'
 import { checkFilling } from './fill.js'
+import { holderOf } from './holders.js'
 import { CHAINS, COUNTS, LEDGER, LEDGER_VERSION, ledgerRow, QUARANTINE, quarantineRow, TOUCHED, UNITS } from './ledger.js'
 import { LedgerChanges } from './ledger-changes.js'
 import { ofStep } from './ledger-where.js'
@@ -46,6 +50,7 @@ export abstract class LedgerWarehouse implements Warehouse {
   readonly #mode: 'write' | 'plan'
   /** Of the ledger as it is: an older one is upgraded by `prepare`, and read as if it were. */
   #version = LEDGER_VERSION
+  #claim: Claim | undefined
   #closed = false
 
   constructor(display: string, mode: 'write' | 'plan') {
@@ -59,6 +64,10 @@ export abstract class LedgerWarehouse implements Warehouse {
   abstract assume(tables: readonly Table[]): Promise<void>
   abstract watch(consumers: readonly Consumer[]): void
 
+  /** Makes what is missing of `_pipe_holders` and writes the claim there, over those of before. Resolves to who has it when it can't be. */
+  protected abstract take(claim: Claim): Promise<Holder | undefined>
+  /** Reads who holds the pipeline, the last one first, and says that we live where nothing else tells. */
+  protected abstract holders(claim: Claim): Promise<readonly Row[]>
   /** Makes these tables and those of the ledger where they are missing, and brings an older ledger to this version. */
   protected abstract makeTables(tables: readonly Table[]): Promise<void>
   /** Rows of a ledger table; none while there is no such table. */
@@ -75,6 +84,18 @@ export abstract class LedgerWarehouse implements Warehouse {
   protected abstract putGenesis(chainId: bigint, hash: string): Promise<unknown>
   /** Waits for what is under way, and ends all connections. */
   protected abstract end(): Promise<void>
+
+  async hold(claim: Claim): Promise<Holder | undefined> {
+    this.#mustWrite()
+    const other = await this.take(claim)
+    if (!other) this.#claim = claim
+    return other
+  }
+
+  async renew(): Promise<void> {
+    const claim = this.#claim
+    if (claim) this.judge(claim, await this.holders(claim))
+  }
 
   async prepare(tables: readonly Table[]): Promise<void> {
     this.#mustWrite()
@@ -182,6 +203,20 @@ export abstract class LedgerWarehouse implements Warehouse {
     const version = Number(row?.version ?? LEDGER_VERSION)
     if (version > LEDGER_VERSION) throw new LedgerVersionError(this.display, version, LEDGER_VERSION)
     this.#version = version
+  }
+
+  /** What was taken from here, undefined where nothing was: tests and tools write without it. */
+  protected get claim(): Claim | undefined {
+    return this.#claim
+  }
+
+  /** @throws {PipelineTakenError} when the claim is not among those who hold the pipeline. It was told before. */
+  protected judge(claim: Claim, holders: readonly Row[]): void {
+    if (holders.some(({ holder }) => holder === claim.id)) return
+    const [other] = holders
+    const error = new PipelineTakenError(claim.pipeline, other && holderOf(other))
+    claim.taken(error)
+    throw error
   }
 
   /** @throws {OutputError} when the output does not fit the table. */

@@ -84,6 +84,20 @@ export const WORKERS = table(
   columns(['started_at', 'heartbeat_at'], 'timestamp'),
 )
 
+/**
+ * Who holds a pipeline: one row for the run, reset, retry or migration that took it last, which stays when that ends. A writer
+ * whose row is gone was taken over. `seen_at` is for servers of ClickHouse: when it last said that it lives, by the server's
+ * clock; null when it ended, and where a lock of the database or of the machine tells.
+ */
+export const HOLDERS = table(
+  '_pipe_holders',
+  ['pipeline', 'holder'],
+  columns(['pipeline', 'holder', 'host'], 'text'),
+  columns(['pid'], 'bigint'),
+  columns(['since'], 'timestamp'),
+  columns(['seen_at'], 'timestamp', true),
+)
+
 /** Statements of migrations that are done, by number from 1: a migration is applied when its last one (`statement = statements`) is. */
 const MIGRATIONS = table(
   '_pipe_migrations',
@@ -100,7 +114,7 @@ const MIGRATIONS = table(
  */
 export const LEDGER = table('_pipe_ledger', ['id'], columns(['id', 'version'], 'int'), columns(['epoch'], 'bigint', true))
 
-export const LEDGER_TABLES: readonly Table[] = [UNITS, QUARANTINE, CHAINS, TOUCHED, COUNTS, WORKERS, MIGRATIONS, LEDGER]
+export const LEDGER_TABLES: readonly Table[] = [UNITS, QUARANTINE, CHAINS, TOUCHED, COUNTS, WORKERS, HOLDERS, MIGRATIONS, LEDGER]
 
 /** JSON is read and staged as text: a JSON null is a value, too. */
 const asText = (column: Column): Column => (column.type.kind === 'json' ? { ...column, type: { kind: 'text' } } : column)

@@ -1,4 +1,5 @@
 import {
+  type Claim,
   type Consumer,
   type Drift,
   type Output,
@@ -15,7 +16,8 @@ import { commit } from './commit.js'
 import { putCounts } from './counts.js'
 import { createIndex, createTable, createTemporary } from './ddl.js'
 import { tableDrift } from './drift.js'
-import { LEDGER_TABLES, UNITS } from './ledger.js'
+import { holdersOf, takeOver } from './holders.js'
+import { HOLDERS, LEDGER_TABLES, UNITS } from './ledger.js'
 import type { LedgerChanges } from './ledger-changes.js'
 import { type Beside, LedgerWarehouse } from './ledger-warehouse.js'
 import { releaseKeys, text } from './ledger-where.js'
@@ -69,9 +71,24 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
     this.#watched = watchedTables(consumers, this.#engine.kind)
   }
 
-  protected async makeTables(tables: readonly Table[]): Promise<void> {
+  protected async take(claim: Claim): Promise<undefined> {
     const { kind, catalog } = this.#engine
     await this.#engine.transaction(async (tx) => {
+      const there = await this.#engine.alone(tx)
+      if (!there.has(catalog.name(HOLDERS.name))) await tx.run(sqlText(createTable(HOLDERS, kind)))
+      for (const statement of takeOver(claim)) await tx.run(statement)
+    })
+  }
+
+  protected async holders({ pipeline }: Claim): Promise<readonly Row[]> {
+    const rows: Row[] = []
+    for await (const page of this.query(holdersOf(pipeline, this.kind))) for (const row of page) rows.push(row)
+    return rows
+  }
+
+  protected async makeTables(tables: readonly Table[]): Promise<void> {
+    const { kind, catalog } = this.#engine
+    await this.#transaction(async (tx) => {
       const there = await this.#engine.alone(tx)
       const missing = [...LEDGER_TABLES, ...tables].filter(({ name }) => !there.has(catalog.name(name)))
       for (const table of missing) await tx.run(sqlText(createTable(table, kind)))
@@ -93,7 +110,7 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
     const outputs = new Map<Output, Table>()
     for (const { output } of writes.flatMap(({ rows }) => rows)) outputs.set(output, declared(output.table, tables))
     try {
-      return await this.#engine.transaction((tx) => commit(tx, writes, { tables, watched, counted, kind: this.kind, worker }), outputs)
+      return await this.#transaction((tx) => commit(tx, writes, { tables, watched, counted, kind: this.kind, worker }), outputs)
     } catch (error) {
       // Only loaders of this engine throw it.
       throw error instanceof LoadError ? await this.#engine.explain(error as LoadError<Loader>) : error
@@ -111,7 +128,7 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
   }
 
   protected migrate(work: (run: (statement: Statement) => Promise<unknown>) => Promise<void>): Promise<void> {
-    return this.#engine.transaction((tx) => work((statement) => tx.run(statement, 'migration')))
+    return this.#transaction((tx) => work((statement) => tx.run(statement, 'migration')))
   }
 
   protected putCounts(rows: readonly Row[]): Promise<unknown> {
@@ -120,7 +137,7 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
 
   protected putGenesis(chainId: bigint, hash: string): Promise<unknown> {
     const row = sql`(${{ type: { kind: 'bigint' }, value: chainId }}, ${text(hash)})`
-    return this.#engine.transaction((tx) =>
+    return this.#transaction((tx) =>
       tx.run(
         sql`INSERT INTO _pipe_chains (chain_id, genesis_hash) VALUES ${row}
         ON CONFLICT (chain_id) DO UPDATE SET genesis_hash = excluded.genesis_hash`,
@@ -141,12 +158,25 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
     return rows
   }
 
+  /** A transaction of the pipeline that is held: whoever takes it over waits until this ends, or this finds out and writes nothing. */
+  #transaction<T>(work: (tx: Transaction<Loader>) => Promise<T>, outputs?: ReadonlyMap<Output, Table>): Promise<T> {
+    return this.#engine.transaction(async (tx) => {
+      const { claim } = this
+      if (claim) {
+        const rows = await tx.rows(holdersOf(claim.pipeline, this.kind, { locked: true }))
+        // Whoever took it while we waited is not in what this statement sees: the next one names him.
+        this.judge(claim, rows.length > 0 ? rows : await tx.rows(holdersOf(claim.pipeline, this.kind)))
+      }
+      return work(tx)
+    }, outputs)
+  }
+
   /** Changes of the ledger alone. `also` resolves to how many further rows it changed. */
   #change(
     changes: LedgerChanges,
     also: (tx: Transaction) => Promise<number> = () => Promise.resolve(0),
   ): Promise<{ readonly put: readonly Row[]; readonly changed: number }> {
-    return this.#engine.transaction(async (tx) => {
+    return this.#transaction(async (tx) => {
       const there = await tx.lockUnits(changes.staying)
       const others = await also(tx)
       const { put, dropped } = await tx.writeUnits(changes, there)

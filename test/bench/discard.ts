@@ -28,6 +28,8 @@ export function discard(): Warehouse & { readonly rows: number } {
     query: async function* () {},
     describe: none,
     drift: none,
+    hold: () => Promise.resolve(undefined),
+    renew: nothing,
     prepare: nothing,
     assume: nothing,
     checkOutputs: nothing,

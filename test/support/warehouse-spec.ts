@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import {
+  type Claim,
   type Json,
   JsonNumber,
   type LedgerRow,
@@ -755,6 +756,87 @@ const unit = async (warehouse: Warehouse, key = 'u') => (await warehouse.units('
 export function ledgerSpec(engine: Engine): void {
   const opened = (units: readonly string[] = ['u']) => openedIn(engine, [], units)
   afterEach(closeAll)
+
+  describe('a pipeline that is held', () => {
+    const claim = (id: string, pid: number, told: string[] = []): Claim => ({
+      pipeline: 'p',
+      id,
+      self: { pid, host: 'there', since: 1_700_000_000_000 + pid },
+      alive: () => false,
+      taken: ({ message }) => void told.push(message),
+    })
+    const held = async (place: () => Promise<Warehouse>, of: Claim) => {
+      const warehouse = await place()
+      open.push(warehouse)
+      expect(await warehouse.hold(of)).toBe(undefined)
+      await warehouse.prepare([blocks])
+      return warehouse
+    }
+
+    test('takes no row, checkpoint, opening, change by hand or migration of the one before, whatever became of its ledger', async () => {
+      const place = await engine.place()
+      const told: string[] = []
+      const first = await held(place, { ...claim('first', 1, told), self: { pid: 1, host: 'here', since: 1 } })
+      await first.open(step, ['u', 'v'], 1n)
+      const late = write([{ output: output(blocks), rows: [block(1, 'first')] }])
+      expect(await first.commit([late])).toMatchObject([{ written: true }])
+      await first.renew()
+      expect(told).toEqual([])
+
+      const second = await held(place, {
+        ...claim('second', 2),
+        alive: () => false,
+        self: { pid: 2, host: 'here', since: 1_700_000_000_000 },
+      })
+      // All that the first one knew is gone: its numbers may come again.
+      await second.amend(
+        'p',
+        {
+          drop: [
+            { step: 's', unit: 'u' },
+            { step: 's', unit: 'v' },
+          ],
+        },
+        2n,
+      )
+      await second.open(step, ['u'], 2n)
+      const [row] = await second.units('p')
+      const mine = { ...write([{ output: output(blocks), rows: [block(1, 'second')] }]), epoch: row?.epoch ?? 0n }
+      expect(await second.commit([mine])).toMatchObject([{ written: true }])
+
+      const before = [await notes(second), await second.units('p'), await second.quarantined('p')]
+      const message = 'another run took pipeline p: pid 2 on here, since 2023-11-14T22:13:20.000Z; this one stopped and writes nothing more'
+      const tries = [
+        () => first.commit([late]),
+        // Even with the epoch of the new owner.
+        () => first.commit([{ ...mine, rows: [{ output: output(blocks), rows: [block(1, 'zombie'), block(2, 'zombie')] }] }]),
+        () => first.open(step, ['u', 'w'], 3n),
+        () => first.amend('p', { drop: [{ step: 's', unit: 'u' }] }, 3n),
+        () => first.execute([sqlText('DELETE FROM blocks WHERE number > 0')]),
+        () => first.renew(),
+      ]
+      for (const each of tries) await expect(each()).rejects.toMatchObject({ code: 'PIPELINE_TAKEN', message })
+      expect(new Set(told)).toEqual(new Set([message]))
+      expect([await notes(second), await second.units('p'), await second.quarantined('p')]).toEqual(before)
+      await second.renew()
+    })
+
+    test('is another one than that of a second pipeline in the same place', async () => {
+      const place = await engine.place()
+      const first = await held(place, claim('first', 1))
+      await held(place, { ...claim('other', 2), pipeline: 'q' })
+      await first.open(step, ['u'], 1n)
+      expect(await first.commit([write([])])).toMatchObject([{ written: true }])
+    })
+
+    test('is taken from a run that ended, whose name stays until then', async () => {
+      const place = await engine.place()
+      const first = await held(place, claim('first', 1))
+      await first.close()
+      const second = await held(place, { ...claim('second', 2), alive: () => true })
+      expect(await all(second, 'SELECT holder, pid FROM _pipe_holders')).toEqual([{ holder: 'second', pid: 2n }])
+    })
+  })
 
   test('a commit that is told who makes it keeps one row a worker, the last one, beside the ledger', async () => {
     const warehouse = await opened()

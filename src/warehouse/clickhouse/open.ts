@@ -37,7 +37,7 @@ const OLDEST: readonly [year: number, month: number] = [25, 8]
 export async function openClickhouse(options: ClickhouseOptions): Promise<Warehouse> {
   const { mode, waitsMs = WAITS_MS } = options
   const { engine, display, place } = await (options.url.startsWith('chdb:') ? openFolder(options, waitsMs) : openServer(options, waitsMs))
-  const warehouse = new ClickhouseWarehouse({ engine, display, mode, place, waitsMs })
+  const warehouse = new ClickhouseWarehouse({ engine, display, mode, place, shared: !options.url.startsWith('chdb:'), waitsMs })
   try {
     await checkServer(engine, display)
     await warehouse.checkVersion()

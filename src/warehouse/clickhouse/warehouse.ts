@@ -1,7 +1,9 @@
 import {
+  type Claim,
   type Consumer,
   type Counted,
   type Drift,
+  type Holder,
   identifier,
   joinSql,
   type Output,
@@ -22,6 +24,7 @@ import { ofStep, text } from '../ledger-where.js'
 import { addedSince, upgradedRows } from '../upgrade.js'
 import { columnType, createIndex, createTable, onCluster, type Place, VERSION } from './ddl.js'
 import type { Engine, ReadOptions } from './engine.js'
+import { Holders } from './holders.js'
 import { COLUMNS, type Existing, type ExistingColumn, TABLES, tableDrift } from './schema.js'
 import { STAGE_PREFIX } from './selects.js'
 import { single, Sql } from './sql.js'
@@ -35,6 +38,8 @@ export interface ClickhouseWarehouseOptions {
   readonly display: string
   readonly mode: 'write' | 'plan'
   readonly place: Place
+  /** Whether processes of several machines may write. */
+  readonly shared: boolean
   readonly waitsMs: readonly number[]
 }
 
@@ -47,16 +52,18 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
   readonly transactional = false
   readonly #sql: Sql
   readonly #writer: Writer
+  readonly #holders: Holders
   readonly #place: Place
   /** Missing tables that queries may name, each as an empty one. */
   #pretended: ReadonlyMap<string, Table> = new Map()
   #prepared = false
 
-  constructor({ engine, display, mode, place, waitsMs }: ClickhouseWarehouseOptions) {
+  constructor({ engine, display, mode, place, shared, waitsMs }: ClickhouseWarehouseOptions) {
     super(display, mode)
     this.#place = place
     this.#sql = new Sql(engine, display, waitsMs)
-    this.#writer = new Writer(this.#sql, place)
+    this.#holders = new Holders(this.#sql, place, shared)
+    this.#writer = new Writer(this.#sql, place, () => this.#mine())
   }
 
   query<R extends Row = Row>(statement: Statement, { signal, timeoutMs }: ReadOptions = {}): AsyncIterable<readonly R[]> {
@@ -101,7 +108,16 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
     this.#writer.count(counted)
   }
 
+  protected take(claim: Claim): Promise<Holder | undefined> {
+    return this.#holders.take(claim)
+  }
+
+  protected holders(claim: Claim): Promise<readonly Row[]> {
+    return this.#holders.renew(claim)
+  }
+
   protected async makeTables(tables: readonly Table[]): Promise<void> {
+    await this.#mine()
     const existing = await this.#existing()
     for (const table of [...LEDGER_TABLES, ...tables].filter(({ name }) => !existing.has(name)))
       await this.#sql.write(createTable(table, this.#place, table === TOUCHED ? MARKS : {}))
@@ -147,7 +163,10 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
   }
 
   protected migrate(work: (run: (statement: Statement) => Promise<unknown>) => Promise<void>): Promise<void> {
-    return work((statement) => this.#sql.execute(statement))
+    return work(async (statement) => {
+      await this.#mine()
+      await this.#sql.execute(statement)
+    })
   }
 
   protected putCounts(rows: readonly Row[]): Promise<unknown> {
@@ -163,6 +182,8 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
 
   protected async end(): Promise<void> {
     await this.#writer.settled()
+    // A server that is away lets the lease run out.
+    if (this.claim) await this.#holders.release(this.claim).catch(() => undefined)
     await this.#sql.close()
   }
 
@@ -183,6 +204,12 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
     this.#writer.raise(BigInt((highest?.epoch as bigint | null) ?? 0n))
     const rows = upgradedRows(version, (statement) => this.#sql.select(statement), `, ${VERSION} AS row_version`)
     await this.#writer.upgrade(fresh ? [] : rows, async () => (await there()) === found)
+  }
+
+  /** @throws {PipelineTakenError} when somebody else took the pipeline that is held from here. */
+  async #mine(): Promise<void> {
+    const { claim } = this
+    if (claim) this.judge(claim, await this.#holders.of(claim))
   }
 
   async #release(pipeline: string, step: string, keys: readonly string[] | undefined, version: bigint): Promise<number> {

@@ -47,14 +47,15 @@ interface Opened {
  * more when it ends; until then they count less than what its new owner writes, whose generation is later. A commit that
  * fails deletes them itself.
  *
- * A writer that lost its unit finds out before it writes. One that loses it between that look and its rows looks again
- * behind them and deletes them. Two cases are not covered: a writer that is killed between these two, after its rows came in
- * and after the new owner ended; and two processes that open one unit at the same instant, which the lock of a run rules out.
+ * A writer that lost its unit, or its pipeline (`Holders`), finds out before it writes. One that loses it between that look and
+ * its rows looks again behind them, before any checkpoint speaks of them, and deletes them. One case is not covered: a writer
+ * that is killed between these two, after its rows came in and after the new owner ended.
  */
 export class Writer {
   readonly units: Units
   readonly #sql: Sql
   readonly #place: Place
+  readonly #mine: () => Promise<void>
   readonly #orphans: Orphans
   readonly #opened = new Map<string, Opened>()
   readonly #loaders: Loaders<TableLoader>
@@ -66,8 +67,10 @@ export class Writer {
   #sequence = 0n
   #tail: Promise<unknown> = Promise.resolve()
 
-  constructor(sqls: Sql, place: Place) {
+  /** @param mine Throws when the pipeline was taken over. */
+  constructor(sqls: Sql, place: Place, mine: () => Promise<void>) {
     this.#sql = sqls
+    this.#mine = mine
     this.#place = place
     this.units = new Units(sqls)
     this.#orphans = new Orphans(sqls, place)
@@ -113,6 +116,7 @@ export class Writer {
   /** Takes units over. Resolves to their rows. */
   open(changes: LedgerChanges, tables: readonly Table[]): Promise<readonly Row[]> {
     return this.#alone(async () => {
+      await this.#mine()
       const there = await this.units.read(changes.keys)
       const generations = await this.#generations()
       const { put } = changes.resolve(rowsOf(there), this.#epoch())
@@ -135,6 +139,7 @@ export class Writer {
   /** Changes of the ledger by hand. `also` gets a version for what it writes. */
   change(changes: LedgerChanges, also: (at: bigint) => Promise<number>): Promise<number> {
     return this.#alone(async () => {
+      await this.#mine()
       const there = await this.units.read(changes.keys)
       const generations = await this.#generations()
       const { put, drop } = changes.resolve(rowsOf(there), this.#epoch())
@@ -154,7 +159,7 @@ export class Writer {
   commit(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>, worker?: WorkerRow): Promise<readonly WriteOutcome[]> {
     return this.#alone(async () => {
       const changes = changesOf(writes)
-      const reading = this.units.read(changes.keys)
+      const reading = Promise.all([this.units.read(changes.keys), this.#mine()])
       reading.catch(() => undefined)
       const loaders = new Map<Output, TableLoader>()
       for (const { output } of writes.flatMap((write) => write.rows))
@@ -162,7 +167,7 @@ export class Writer {
       let sequence = ++this.#sequence
       // Rows are encoded while the database answers who owns the units. When some are owned by others, it is done again without them.
       const early = writes.every((write) => this.#generationOf(write) !== undefined) ? this.#encoded(writes, sequence, loaders) : undefined
-      const there = await reading
+      const [there] = await reading
       const kept = writes.filter((write) => epochOf(there.get(unitOf(write))?.row) === write.epoch)
       for (const write of kept) {
         const at = there.get(unitOf(write))?.version ?? 0n
@@ -244,6 +249,8 @@ export class Writer {
         }
         given.set(write, rows)
       }
+      // Whoever took the pipeline meanwhile may have planned the units anew: no checkpoint may speak of these rows.
+      await this.#mine()
     } catch (error) {
       // A server that can't be reached can't undo anything. Whoever opens the units next deletes the rows.
       if (!(error instanceof ServerUnreachableError)) await this.#undo(kept, sequence, tables)
