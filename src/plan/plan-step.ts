@@ -41,12 +41,12 @@ export interface PlanStepOptions {
   readonly upstream: readonly StepPlan[]
 }
 
-/** A step asked for two things at once that can't be told apart in the ledger. */
+/** A step asked for nothing, or for several things at once that can't be told apart in the ledger. */
 export class WantedError extends PipeError {
   readonly code = 'WANTED_UNCLEAR'
   override readonly hint = 'a step yields one `Wanted`; use two steps'
-  constructor(step: string, found: number) {
-    super(`step ${step} wants ${found} things at once`)
+  constructor(step: string, found: 'nothing' | 'several things at once') {
+    super(`step ${step} wants ${found}`)
   }
 }
 
@@ -68,6 +68,18 @@ export class StepPlanError extends PipeError {
   }
 }
 
+/** The `plan` of a step type does not come to its end. */
+export class PlanEndlessError extends PipeError {
+  readonly code = 'PLAN_ENDLESS'
+  override readonly hint = 'this is a mistake in the step type: `plan` says what should exist, and reads little for it'
+  constructor(step: string, type: string) {
+    super(`step ${step}: plan of ${type} did not end within ${PLAN_MS / 60_000} minutes`)
+  }
+}
+
+/** The longest that `plan` of a step type may take. */
+const PLAN_MS = 600_000
+
 /** What a step wants, with its params put in; nothing is subtracted yet. */
 export interface AskedStep {
   readonly config: Json
@@ -76,7 +88,10 @@ export interface AskedStep {
   readonly ledger: Ledger
 }
 
-export type AskStepOptions = Pick<PlanStepOptions, 'pipeline' | 'step' | 'moment' | 'given' | 'warehouse' | 'rows'>
+export type AskStepOptions = Pick<PlanStepOptions, 'pipeline' | 'step' | 'moment' | 'given' | 'warehouse' | 'rows'> & {
+  /** The longest that `plan` may take, in milliseconds. Default 10 minutes. */
+  readonly planMs?: number
+}
 
 /** What the step and its surroundings are to its definition. */
 export function planContext(
@@ -125,16 +140,37 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
   }
   const scope = await stepScope(pipeline, step, given, moment, ledger)
   const config = await checkConfig(step, withKept(step, filled(step, scope)))
-  const all: Wanted[] = []
-  try {
-    for await (const wanted of definition.plan(planContext(options, config, scope))) all.push(wanted)
-  } catch (error) {
-    throw isPipeError(error) ? error : new StepPlanError(step.id, definition.type, error)
-  }
-  const [wanted, ...more] = all
-  if (!wanted || more.length > 0) throw new WantedError(step.id, all.length)
+  const wanted = await theOnlyOne(step, () => definition.plan(planContext(options, config, scope)), options.planMs ?? PLAN_MS)
   checkWanted(step, wanted)
   return { config, scope, wanted, ledger }
+}
+
+/** The one thing that a plan gives. It is asked for a second one and no more, so one that never ends is refused at once. */
+async function theOnlyOne({ id, definition }: Step, plan: () => AsyncIterable<Wanted> | Iterable<Wanted>, ms: number): Promise<Wanted> {
+  const late = new AbortController()
+  const endless = new Promise<never>((_, reject) =>
+    AbortSignal.timeout(ms).addEventListener('abort', () => reject(new PlanEndlessError(id, definition.type)), {
+      once: true,
+      signal: late.signal,
+    }),
+  )
+  const all: Wanted[] = []
+  const read = async () => {
+    for await (const wanted of plan()) if (all.push(wanted) > 1) return
+  }
+  try {
+    const reading = read()
+    // It may fail when nobody waits for it any more.
+    reading.catch(() => undefined)
+    await Promise.race([reading, endless])
+  } catch (error) {
+    throw isPipeError(error) ? error : new StepPlanError(id, definition.type, error)
+  } finally {
+    late.abort()
+  }
+  const [wanted, another] = all
+  if (!wanted || another) throw new WantedError(id, wanted ? 'several things at once' : 'nothing')
+  return wanted
 }
 
 /** A step type of somebody else may give anything. @throws {WantedShapeError} */

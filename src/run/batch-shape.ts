@@ -1,4 +1,4 @@
-import { type Batch, type CheckResult, didYouMean, isPipeError, PipeError } from '../sdk/index.js'
+import { type Batch, type CheckResult, didYouMean, isPipeError, PipeError, type Row, type Value } from '../sdk/index.js'
 
 /** What a step's `run` gave is no batch. Nothing of it is written: a misspelt `rows` would count as "read, and there was nothing". */
 export class BatchShapeError extends PipeError {
@@ -25,7 +25,12 @@ export function asBatches(step: string, given: unknown): AsyncIterable<unknown> 
   throw new BatchShapeError(step, `run gave ${kindOf(given)} and no batches`)
 }
 
-/** What a step yielded, as the batch that it must be. Looks at the outside only: values are checked where they are written. @throws {BatchShapeError} */
+/**
+ * What a step yielded, as the batch that it must be: a copy, so that what the step does with its lists, rows and cursor later
+ * changes nothing of it. Looks at the outside only: values are checked where they are written.
+ *
+ * @throws {BatchShapeError}
+ */
 export function asBatch(step: string, given: unknown): Batch {
   if (!isRecord(given)) throw new BatchShapeError(step, `run yielded ${kindOf(given)} and no batch`)
   for (const [name, value] of Object.entries(given)) {
@@ -36,7 +41,7 @@ export function asBatch(step: string, given: unknown): Batch {
     if (!fits(value)) throw new BatchShapeError(step, `\`${name}\` of a batch must be ${wanted}`)
   }
   if (given.swap !== undefined) throw new SwapNotYetError(step)
-  return given
+  return taken(given)
 }
 
 /** What a step that closes yielded, as the checks that it must be. @throws {BatchShapeError} */
@@ -50,6 +55,42 @@ export function asChecks(step: string, given: unknown): readonly CheckResult[] {
       'it stores nothing: use two steps',
     )
   return checks
+}
+
+/** A copy of a batch. What is not plain data stays what it is: an error, an object of a class. */
+function taken({ rows, ...more }: Batch): Batch {
+  const batch = copied(more)
+  if (rows === undefined) return batch
+  const own = Object.entries(rows).map(([output, some]): [string, readonly Row[]] => [output, some.map(ownRow)])
+  return { rows: Object.fromEntries(own), ...batch }
+}
+
+/** A row has few values that are objects, so it is copied as a whole, and then those. */
+function ownRow(row: Row): Row {
+  const own = (isPlain(row) ? { ...row } : Object.assign(Object.create(Object.getPrototypeOf(row) as object) as object, row)) as Record<
+    string,
+    Value
+  >
+  for (const name in own) {
+    const value = own[name]
+    if (typeof value === 'object' && value !== null) own[name] = copied(value)
+  }
+  return own
+}
+
+/** Deeper than any column or cursor may be. */
+const DEEP = 1_000
+
+function copied<T>(value: T, depth = 0): T {
+  if (typeof value !== 'object' || value === null || depth > DEEP) return value
+  if (Array.isArray(value)) return value.map((item: unknown) => copied(item, depth + 1)) as T
+  if (!isPlain(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, copied(item as unknown, depth + 1)])) as T
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>

@@ -1,5 +1,6 @@
 import {
   type Batch,
+  type ColumnType,
   formatInstant,
   type Interval,
   type Json,
@@ -7,13 +8,17 @@ import {
   micros,
   type Output,
   type OwnRows,
+  parseDay,
+  parseInstant,
   PipeError,
   type Row,
   type SelectWrite,
   type Stretch,
+  type Table,
   type UnitState,
   UnitIncompleteError,
   type UnitWrite,
+  type Value,
 } from '../sdk/index.js'
 import { nameOf } from '../ledger/axis.js'
 import { add, begin, type Clearing, coverageOf, end, type End, type Reading } from '../ledger/coverage.js'
@@ -38,6 +43,16 @@ export class CoversOutsideError extends PipeError {
   override readonly hint = '`covers` and `failed` may name only what lies in `unit.piece`'
   constructor(step: string, unit: string, stretch: string) {
     super(`step ${step} speaks of ${stretch} in unit ${unit}`)
+  }
+}
+
+/** A step gave rows that lie outside of its unit. A redo would not find them again, and another unit's would take their place. */
+export class RowsOutsideError extends PipeError {
+  readonly code = 'ROWS_OUTSIDE'
+  override readonly hint: string
+  constructor(step: string, { unit, table, column, place }: { unit: string; table: string; column: string; place: string }) {
+    super(`step ${step} gave table ${table} a row with ${column} ${place} in unit ${unit}, which does not hold it`)
+    this.hint = `a step may give only rows that lie in \`unit.piece\`; where another column of ${table} holds their place, name it: \`range:\` of the table`
   }
 }
 
@@ -151,6 +166,7 @@ export class Progress {
     const said = unit.limit === undefined ? batch : { ...batch, covers: [] }
     const { reading, fresh, clears, empties, outside } = add(this.#state.reading, said, plan.axis, this.#clearing)
     if (outside !== undefined) throw new CoversOutsideError(plan.step.id, unit.key, outside)
+    for (const part of parts) this.#refuseOutside(part)
     const counts: Record<string, number> = {}
     for (const { output, rows } of parts) counts[output.table] = (counts[output.table] ?? 0) + rows.length
     const failed = batch.failed ?? []
@@ -275,6 +291,25 @@ export class Progress {
     )
   }
 
+  /**
+   * Looks at the place of each row of a unit that is a stretch. Not where a step asks page by page: a page does not end where a unit
+   * does. A value that says no place is refused when it is written.
+   *
+   * @throws {RowsOutsideError}
+   */
+  #refuseOutside({ output, rows }: { readonly output: Output; readonly rows: readonly Row[] }): void {
+    const { plan, unit, services } = this.#task
+    const { piece } = unit
+    if (piece.kind !== 'stretch' || plan.wanted.kind !== 'stretches' || plan.wanted.limitBy === 'requests') return
+    const { column, type } = rangeOf(output, services.pipeline.tables)
+    if (column === undefined || isTimed(type) !== (piece.axis.of === 'time')) return
+    for (const row of rows) {
+      const at = placeOf(row[column], type)
+      if (at && (at[1] < piece.from || at[0] > piece.to))
+        throw new RowsOutsideError(plan.step.id, { unit: unit.key, table: output.table, column, place: nameOf(piece.axis, at) })
+    }
+  }
+
   /** Blocks, rows or days that a batch did. */
   #piecesOf(batch: Batch, { stated }: Reading, fresh: readonly Interval[]): number {
     const { unit, plan } = this.#task
@@ -355,11 +390,9 @@ export class Progress {
     if (stretches.length === 0) return []
     const { plan, unit, services } = this.#task
     return plan.outputs.flatMap((output) => {
-      const table = services.pipeline.tables.get(output.table)
-      const column = output.range ?? table?.range
-      const type = table?.columns.find(({ name }) => name === column)?.type.kind
-      const timed = type === 'timestamp' || type === 'date'
-      if (column === undefined || timed !== (plan.axis?.of === 'time')) throw new RedoColumnError(plan.step.id, unit.key, output.table)
+      const { column, type } = rangeOf(output, services.pipeline.tables)
+      if (column === undefined || isTimed(type) !== (plan.axis?.of === 'time'))
+        throw new RedoColumnError(plan.step.id, unit.key, output.table)
       return stretches.map(([from, to]) => {
         if (type === 'date' && this.#sharesDays([from, to])) throw new RedoDayError(plan.step.id, unit.key, output.table, [from, to])
         return { table: output.table, column, from, to, constants: output.constants }
@@ -378,6 +411,28 @@ export class Progress {
 
 /** Whether a step that begins here may bring rows that are in the table already. */
 const mayRepeat = ({ rows, reading, cursor }: State): boolean => Object.keys(rows).length > 0 && !reading.stated && cursor === undefined
+
+/** The column that says where a row of an output lies on the axis, and the kind of its type. */
+function rangeOf({ table: name, range }: Output, tables: ReadonlyMap<string, Table>) {
+  const table = tables.get(name)
+  const column = range ?? table?.range
+  return { column, type: table?.columns.find((each) => each.name === column)?.type.kind }
+}
+
+const isTimed = (type: ColumnType['kind'] | undefined): boolean => type === 'timestamp' || type === 'date'
+
+/** The place that a value says, as a stretch: a day is all of its microseconds. Undefined where it says none. */
+function placeOf(value: Value | undefined, type: ColumnType['kind'] | undefined): Interval | undefined {
+  if (typeof value === 'bigint') return [value, value]
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? [BigInt(value), BigInt(value)] : undefined
+  if (typeof value !== 'string') return undefined
+  if (type === 'date') {
+    const day = parseDay(value)
+    return day === undefined ? undefined : [BigInt(day) * DAY_US, BigInt(day + 1) * DAY_US - 1n]
+  }
+  const place = type === 'timestamp' ? parseInstant(value) : /^-?\d+$/.test(value) ? BigInt(value) : undefined
+  return place === undefined ? undefined : [place, place]
+}
 
 /** The stretch that a unit is, where it lies on an axis. */
 function stretchOf({ unit }: UnitTask): Interval | undefined {
