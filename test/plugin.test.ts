@@ -10,6 +10,7 @@ import { readDuckdb } from './support/read-duckdb.js'
 async function runSteps(
   types: Readonly<Record<string, string>>,
   more: string | Readonly<Record<string, string>> = '',
+  tables = '',
 ): Promise<Answer & { events: readonly RunEvent[]; cwd: string }> {
   const cwd = temporaryFolder()
   const wanted = `{ kind: 'stretches', axis: { of: 'numbers', cut: 5n, word: 'blocks', each: 1n }, domain: [0n, 4n], due: 'uncovered', order: 'oldest-first' }`
@@ -27,6 +28,7 @@ async function runSteps(
     `name: p
 plugins: [./steps.mjs]
 warehouse: duckdb:p.duckdb
+${tables}
 defaults: { retry: { attempts: 2, wait: 1ms } }
 steps:
 ${Object.keys(types)
@@ -76,6 +78,95 @@ describe('a step type of somebody else', () => {
     })
     const { _pipe_units: units } = await readDuckdb(join(cwd, 'p.duckdb'))
     expect(new Set(units?.rows.map(({ state }) => state))).toEqual(new Set(['failed']))
+  })
+
+  it('is believed as it was when it yielded: what it changes of its rows, lists and cursor later does not get in', async () => {
+    const tables = (...names: string[]) =>
+      `tables: { ${names.map((name) => `${name}: { columns: { n: bigint, note: text, more: json }, key: [n] }`).join(', ')} }`
+    const rows = `const rows = [0n, 1n, 2n, 3n, 4n].map((n) => ({ n, note: 'yielded', more: { list: [1] } }))`
+    const { code, events, cwd } = await runSteps(
+      {
+        later: `async *run() {
+          ${rows}
+          const covers = [[0n, 3n]]
+          const cursor = { at: 3 }
+          yield { rows: { a: rows }, covers, cursor }
+          rows.push({ n: 99n, note: 'late', more: null })
+          rows[0].note = 'changed'
+          rows[1].more.list.push(2)
+          covers[0][1] = 4n
+          cursor.at = 4
+          throw new Error('in the middle')
+        }`,
+        reused: `async *run() {
+          const row = { n: 0n, note: 'yielded', more: { list: [1] } }
+          for (let n = 0n; n < 5n; n++) { row.n = n; yield { rows: { b: [row] }, covers: [[n, n]] } }
+        }`,
+      },
+      { later: ', into: a', reused: ', into: b' },
+      tables('a', 'b'),
+    )
+    expect([code, errors(events)]).toEqual([1, { later: 'UNEXPECTED: in the middle' }])
+    const { a, b, _pipe_units: units } = await readDuckdb(join(cwd, 'p.duckdb'))
+    const five = ['0', '1', '2', '3', '4'].map((n) => ({ n, note: 'yielded', more: '{"list":[1]}' }))
+    expect([a?.rows, b?.rows]).toEqual([five, five])
+    expect(units?.rows.filter(({ step }) => step === 'later')).toMatchObject([
+      { coverage: expect.stringContaining('["0","3"]') as string, cursor: '{"at":3}' },
+    ])
+  })
+
+  it('that gives rows of another place than its unit fails by name, and stores none of that batch', async () => {
+    const time = `*plan() { yield { kind: 'stretches', axis: { of: 'time', word: 'days', each: 86400000000n, names: 'ends' }, domain: [0n, 86399999999n], due: 'uncovered', order: 'oldest-first' } }`
+    const day = `yield { rows, covers: [[0n, 86399999999n]] }`
+    const { code, events, cwd } = await runSteps(
+      {
+        above: `async *run() { yield { rows: { above: [{ n: 4n }, { n: 5n }] }, covers: [[0n, 4n]] } }`,
+        below: `async *run() { yield { rows: { below: [{ n: '-1' }] }, covers: [[0n, 4n]] } }`,
+        instant: `${time}, async *run() { const rows = { instant: [{ at: 86400000000n }] }; ${day} }`,
+        day: `${time}, async *run() { const rows = { day: [{ on: '1970-01-01' }, { on: '1970-01-02' }] }; ${day} }`,
+        // Where the place is held by another column, or by none, the rows are the step's own affair.
+        elsewhere: `async *run() { yield { rows: { elsewhere: [{ id: 99n, n: 3n }] }, covers: [[0n, 4n]] } }`,
+        named: `async *run() { yield { rows: { named: [{ name: 'x' }] }, covers: [[0n, 4n]] } }`,
+      },
+      Object.fromEntries(['above', 'below', 'instant', 'day', 'elsewhere', 'named'].map((name) => [name, `, into: ${name}`])),
+      `tables:
+  above: { columns: { n: bigint }, key: [n] }
+  below: { columns: { n: bigint }, key: [n] }
+  instant: { columns: { at: timestamp }, key: [at] }
+  day: { columns: { on: date }, key: [on] }
+  elsewhere: { columns: { id: bigint, n: bigint }, key: [id], range: n }
+  named: { columns: { name: text }, key: [name] }`,
+    )
+    expect([code, errors(events)]).toEqual([
+      1,
+      {
+        above: 'ROWS_OUTSIDE: step above gave table above a row with n 5 in unit 0-4, which does not hold it',
+        below: 'ROWS_OUTSIDE: step below gave table below a row with n -1 in unit 0-4, which does not hold it',
+        instant: expect.stringMatching(
+          /^ROWS_OUTSIDE: step instant gave table instant a row with at 1970-01-02T00:00:00Z in unit /,
+        ) as string,
+        day: expect.stringMatching(/^ROWS_OUTSIDE: step day gave table day a row with on 1970-01-02 in unit /) as string,
+      },
+    ])
+    const { above, below, instant, day: days, elsewhere, named } = await readDuckdb(join(cwd, 'p.duckdb'))
+    expect([above?.rows, below?.rows, instant?.rows, days?.rows]).toEqual([[], [], [], []])
+    expect([elsewhere?.rows, named?.rows]).toEqual([[{ id: '99', n: '3' }], [{ name: 'x' }]])
+  })
+
+  it('whose plan gives more than one thing, or never ends, is refused before anything is fetched', async () => {
+    const wanted = `{ kind: 'stretches', axis: { of: 'numbers', cut: 5n, word: 'blocks', each: 1n }, domain: [0n, 4n], due: 'uncovered', order: 'oldest-first' }`
+    const { code, err } = await runSteps({
+      endless: `*plan() { for (;;) yield ${wanted} }`,
+      waiting: `async *plan() { for (;;) { await 1; yield ${wanted} } }`,
+      none: `*plan() {}`,
+    })
+    expect(code).toBe(2)
+    for (const [step, found] of [
+      ['endless', 'several things at once'],
+      ['waiting', 'several things at once'],
+      ['none', 'nothing'],
+    ])
+      expect(err).toContain(`step ${step} wants ${found}`)
   })
 
   it('that throws, whatever and whenever, fails its own unit, and the others are done', async () => {

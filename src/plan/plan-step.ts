@@ -20,6 +20,7 @@ import { checkConfig } from './config.js'
 import { axisOf, rowStretch } from '../ledger/axis.js'
 import { count } from '../ledger/intervals.js'
 import { coveredBy, type Ledger, type Quarantined } from '../ledger/standing.js'
+import { onlyWanted } from './only-wanted.js'
 import type { PlannedUnit, StepPlan } from './plan.js'
 import { rowsUnits } from './rows-units.js'
 import { type Moment, stepScope } from './scope.js'
@@ -41,15 +42,6 @@ export interface PlanStepOptions {
   readonly upstream: readonly StepPlan[]
 }
 
-/** A step asked for nothing, or for several things at once that can't be told apart in the ledger. */
-export class WantedError extends PipeError {
-  readonly code = 'WANTED_UNCLEAR'
-  override readonly hint = 'a step yields one `Wanted`; use two steps'
-  constructor(step: string, found: 'nothing' | 'several things at once') {
-    super(`step ${step} wants ${found}`)
-  }
-}
-
 /** What the `plan` of a step type gave is nothing that can be wanted. */
 export class WantedShapeError extends PipeError {
   readonly code = 'WANTED_SHAPE'
@@ -68,18 +60,6 @@ export class StepPlanError extends PipeError {
   }
 }
 
-/** The `plan` of a step type does not come to its end. */
-export class PlanEndlessError extends PipeError {
-  readonly code = 'PLAN_ENDLESS'
-  override readonly hint = 'this is a mistake in the step type: `plan` says what should exist, and reads little for it'
-  constructor(step: string, type: string) {
-    super(`step ${step}: plan of ${type} did not end within ${PLAN_MS / 60_000} minutes`)
-  }
-}
-
-/** The longest that `plan` of a step type may take. */
-const PLAN_MS = 600_000
-
 /** What a step wants, with its params put in; nothing is subtracted yet. */
 export interface AskedStep {
   readonly config: Json
@@ -88,10 +68,7 @@ export interface AskedStep {
   readonly ledger: Ledger
 }
 
-export type AskStepOptions = Pick<PlanStepOptions, 'pipeline' | 'step' | 'moment' | 'given' | 'warehouse' | 'rows'> & {
-  /** The longest that `plan` may take, in milliseconds. Default 10 minutes. */
-  readonly planMs?: number
-}
+export type AskStepOptions = Pick<PlanStepOptions, 'pipeline' | 'step' | 'moment' | 'given' | 'warehouse' | 'rows'>
 
 /** What the step and its surroundings are to its definition. */
 export function planContext(
@@ -140,37 +117,11 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
   }
   const scope = await stepScope(pipeline, step, given, moment, ledger)
   const config = await checkConfig(step, withKept(step, filled(step, scope)))
-  const wanted = await theOnlyOne(step, () => definition.plan(planContext(options, config, scope)), options.planMs ?? PLAN_MS)
+  const wanted = await onlyWanted(step, () => definition.plan(planContext(options, config, scope))).catch((error: unknown) => {
+    throw isPipeError(error) ? error : new StepPlanError(step.id, definition.type, error)
+  })
   checkWanted(step, wanted)
   return { config, scope, wanted, ledger }
-}
-
-/** The one thing that a plan gives. It is asked for a second one and no more, so one that never ends is refused at once. */
-async function theOnlyOne({ id, definition }: Step, plan: () => AsyncIterable<Wanted> | Iterable<Wanted>, ms: number): Promise<Wanted> {
-  const late = new AbortController()
-  const endless = new Promise<never>((_, reject) =>
-    AbortSignal.timeout(ms).addEventListener('abort', () => reject(new PlanEndlessError(id, definition.type)), {
-      once: true,
-      signal: late.signal,
-    }),
-  )
-  const all: Wanted[] = []
-  const read = async () => {
-    for await (const wanted of plan()) if (all.push(wanted) > 1) return
-  }
-  try {
-    const reading = read()
-    // It may fail when nobody waits for it any more.
-    reading.catch(() => undefined)
-    await Promise.race([reading, endless])
-  } catch (error) {
-    throw isPipeError(error) ? error : new StepPlanError(id, definition.type, error)
-  } finally {
-    late.abort()
-  }
-  const [wanted, another] = all
-  if (!wanted || another) throw new WantedError(id, wanted ? 'several things at once' : 'nothing')
-  return wanted
 }
 
 /** A step type of somebody else may give anything. @throws {WantedShapeError} */

@@ -304,9 +304,11 @@ export class Progress {
     const { column, type } = rangeOf(output, services.pipeline.tables)
     if (column === undefined || isTimed(type) !== (piece.axis.of === 'time')) return
     for (const row of rows) {
-      const at = placeOf(row[column], type)
-      if (at && (at[1] < piece.from || at[0] > piece.to))
-        throw new RowsOutsideError(plan.step.id, { unit: unit.key, table: output.table, column, place: nameOf(piece.axis, at) })
+      const value = row[column]
+      const at = placeOf(value, type)
+      if (!at || (at[1] >= piece.from && at[0] <= piece.to)) continue
+      const place = typeof value === 'bigint' && isTimed(type) ? formatInstant(value) : String(value)
+      throw new RowsOutsideError(plan.step.id, { unit: unit.key, table: output.table, column, place })
     }
   }
 
