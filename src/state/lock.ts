@@ -12,7 +12,8 @@ export class PipelineHeldError extends PipeError {
   /** Of the process that lost. */
   readonly exitCode = 3
   override readonly blame = 'outage'
-  override readonly hint = 'wait until it ends, or stop it; `pipe status FILE` shows how far it is'
+  override readonly hint =
+    'wait until it ends, or stop it; `pipe status FILE` shows how far it is (on a server of ClickHouse, one that was killed on another machine is forgotten after 30 s)'
   constructor(
     readonly pipeline: string,
     /** Undefined when the other has not said yet who it is. */
