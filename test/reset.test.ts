@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { RESET_FINGERPRINT } from '../src/ledger/fingerprints.js'
 import { count, subtract, union } from '../src/ledger/intervals.js'
+import { reconcile } from '../src/ledger/reconcile.js'
 import { resetRows } from '../src/ledger/reset.js'
 import { standing, stored } from '../src/ledger/standing.js'
 import { type LedgerRow, numberAxis, parseInstant } from '../src/sdk/index.js'
@@ -71,4 +72,23 @@ describe('--range', () => {
   ])('refuses what is neither: %#', (rows, range, message) => {
     expect(() => reset(rows, range)).toThrow(message)
   })
+})
+
+it('a part of a unit that is split keeps nothing of an older row that has its name by chance', () => {
+  const step = { pipeline: 'p', step: 'b', fingerprint: RESET_FINGERPRINT }
+  const whole = ledgerRow('0-99', { step: 'b', first: 0n, last: 99n, fingerprint: 'B', coverage: { covered: stored([[0n, 99n]]) } })
+  const older = ledgerRow('0-49', { step: 'b', first: 0n, last: 49n, fingerprint: 'A', rows: { t: 7 }, lastHash: '0xold' })
+  const { put, drop } = resetRows(step, [older, whole], '50..99')
+  expect(put.map(({ unit, step: { fingerprint } }) => [unit, fingerprint]).sort()).toEqual([
+    ['0-49', 'B'],
+    ['50-99', RESET_FINGERPRINT],
+  ])
+  expect(drop.map(({ unit }) => unit).sort()).toEqual(['0-49', '0-99'])
+  const half = { ...whole, state: 'running' as const, coverage: { covered: stored([[0n, 49n]]) } }
+  const planned = { axis: numberAxis(100), planned: new Set(['50-99']), redoes: false, moves: false, round: 1n }
+  const parts = reconcile({ rows: [older, half], fingerprint: 'B' }, { step: { ...step, fingerprint: 'B' }, ...planned })
+  expect([parts.put.map(({ unit }) => unit).sort(), parts.drop.map(({ unit }) => unit).sort()]).toEqual([
+    ['0-49', '50-99'],
+    ['0-49', '0-99'],
+  ])
 })

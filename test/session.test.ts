@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../src/cli/system-clock.js'
@@ -100,6 +102,16 @@ describe('a session', () => {
     await expect(session.run(part)).rejects.toThrow('no chain ***')
     expect(session.view).toMatchObject({ state: 'ended', outcome: 'error', exitCode: 2, error: 'no chain ***' })
     await session.close()
+  })
+
+  it('throws no secret when it is opened either, nor does a look', async () => {
+    const { here, pipeline } = await world()
+    writeFileSync(join(here.cwd, 'hunter22'), '')
+    const secret = { ...pipeline, warehouse: 'duckdb:hunter22/in/a/file', secrets: ['hunter22'] }
+    for (const open of [openSession, openLook]) {
+      const error = (await open(secret, here, { state }).catch((thrown: unknown) => thrown)) as Error
+      expect([error instanceof Error, inspect(error, { depth: 9 }).includes('hunter22')]).toEqual([true, false])
+    }
   })
 
   it('throws no secret of the environment, and the error is still what it was', async () => {

@@ -28,6 +28,7 @@ export function reconcile({ rows, fingerprint }: Ledger, target: Target): Amendm
   const { axis, step } = target
   const put: Amendment[] = []
   const drop: { step: string; unit: string }[] = []
+  const there = new Set(rows.map(({ unit }) => unit))
   for (const row of rows) {
     if (row.fingerprint !== fingerprint) {
       if (target.redoes && row.fingerprint !== outdated(row.fingerprint))
@@ -43,6 +44,8 @@ export function reconcile({ rows, fingerprint }: Ledger, target: Target): Amendm
     if (!parts) continue
     if (parts.gone) drop.push({ step: step.step, unit: row.unit })
     put.push(...parts.put)
+    // A part keeps nothing of a row that has its name by chance: that one speaks of another reading.
+    for (const { unit } of parts.put) if (unit !== row.unit && there.has(unit)) drop.push({ step: step.step, unit })
   }
   return { put, drop }
 }

@@ -48,6 +48,13 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
   const named = rows.some(({ unit }) => unit === range)
   const whole = rows.length > 0 && rows.every(({ unit }) => unit === 'all')
   if (whole && range === 'all') return resetRows(step, rows, undefined, counts)
+  const there = new Set(rows.map(({ unit }) => unit))
+  const replaced: { step: string; unit: string }[] = []
+  /** A part keeps nothing of a row that has its name by chance: that one speaks of another reading. */
+  const split = (row: LedgerRow, part: Amendment) => {
+    put.push(part)
+    if (part.unit !== row.unit && there.has(part.unit)) replaced.push({ step: row.step, unit: part.unit })
+  }
   const stretch = range === undefined ? undefined : parseRange(range, rows, counts)
   if (range !== undefined && whole) throw new ResetRangeError(range, ': this step is done as a whole', 'leave out --range')
   const done = (row: Pick<LedgerRow, 'fingerprint'> | undefined, axis: Axis, at: Interval): Amendment => ({
@@ -67,11 +74,11 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
       const open = intersect(subtract([all], covered), [stretch])
       if (hit.length === 0 && open.length === 0) continue
       drop.push({ step: row.step, unit: row.unit })
-      for (const at of hit) put.push(done(undefined, axis, at))
+      for (const at of hit) split(row, done(undefined, axis, at))
       // The part at which the reading stopped keeps the cursor, so that a list goes on from there.
-      for (const at of rest) put.push({ ...done(row, axis, at), cursor: keepsCursor(row, axis, at, covered) ? row.cursor : undefined })
+      for (const at of rest) split(row, { ...done(row, axis, at), cursor: keepsCursor(row, axis, at, covered) ? row.cursor : undefined })
       // A redo that was cut off left rows of an older definition in its rest, so the rest is marked, too.
-      if (redoes(row)) for (const at of subtract([all], covered)) put.push(done(undefined, axis, at))
+      if (redoes(row)) for (const at of subtract([all], covered)) split(row, done(undefined, axis, at))
       marked.push(...hit, ...open)
       names.push(...union([...hit, ...open]).map((at) => nameOf(axis, at)))
       continue
@@ -82,7 +89,7 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
       put.push({ step, unit: row.unit, state: row.state === 'done' ? 'done' : 'pending', attempts: 0, error: null })
     else {
       drop.push({ step: row.step, unit: row.unit })
-      for (const at of covered) put.push(done(undefined, axis, at))
+      for (const at of covered) split(row, done(undefined, axis, at))
     }
     names.push(row.unit)
   }
@@ -96,7 +103,7 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
     }
   }
   const days = range === undefined ? undefined : stretch ? wholeDays(marked, stretch) : []
-  return { put, drop: drop.filter(({ unit }) => !put.some((entry) => entry.unit === unit)), names, days }
+  return { put, drop: [...drop.filter(({ unit }) => !put.some((entry) => entry.unit === unit)), ...replaced], names, days }
 }
 
 /** The days that hold something of these, as far as they lie in the stretch as a whole. */

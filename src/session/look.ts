@@ -27,8 +27,12 @@ export interface Look {
   close(): Promise<void>
 }
 
-/** Opens the pipeline's warehouse and the state store, both for reading. */
-export async function openLook(pipeline: Pipeline, surroundings: Surroundings, options: { readonly state: string }): Promise<Look> {
+/** Opens the pipeline's warehouse and the state store, both for reading. What it throws holds none of the pipeline's secrets. */
+export function openLook(pipeline: Pipeline, surroundings: Surroundings, options: { readonly state: string }): Promise<Look> {
+  return redacting(pipeline.secrets, () => open(pipeline, surroundings, options))
+}
+
+async function open(pipeline: Pipeline, surroundings: Surroundings, options: { readonly state: string }): Promise<Look> {
   const { openWarehouse } = await import('../warehouse/open.js')
   const warehouse = await openWarehouse(warehouseUrl(pipeline.warehouse, surroundings), { mode: 'plan' })
   let state: StateStore

@@ -18,7 +18,7 @@ import { StopSignal, type Surroundings, type World } from './surroundings.js'
 
 /**
  * One run of a pipeline that this process holds, without a terminal: nobody else can run or change it until `close`. What its
- * events say and what `plan` and `run` throw holds none of the pipeline's secrets.
+ * events say and what opening it, `plan` and `run` throw holds none of the pipeline's secrets.
  */
 export interface Session {
   /** How far the run is. Changed in place, before subscribers are told of the event that changes it. */
@@ -55,7 +55,11 @@ export interface SessionOptions {
  *
  * @throws {PipelineHeldError} @throws {WarehouseOpenError} @throws {MigrationsPendingError} @throws {SchemaDriftError}
  */
-export async function openSession(pipeline: Pipeline, surroundings: Surroundings, options: SessionOptions): Promise<Session> {
+export function openSession(pipeline: Pipeline, surroundings: Surroundings, options: SessionOptions): Promise<Session> {
+  return redacting(pipeline.secrets, () => open(pipeline, surroundings, options))
+}
+
+async function open(pipeline: Pipeline, surroundings: Surroundings, options: SessionOptions): Promise<Session> {
   const held = await holdPipeline(pipeline, options.state, surroundings)
   try {
     await makeReady(held.warehouse, pipeline, options.migrate)
