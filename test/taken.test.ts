@@ -54,11 +54,28 @@ function machine(): string {
 
 const part = { params: {}, select: undefined, limit: undefined }
 
-/** Of a machine that does not come to look whether its run still holds the pipeline: that is what it sleeps two seconds for. */
-const busy: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms === 2_000 ? 120_000 : ms, signal) }
+/** Of a machine that can be told to look no more whether its run still holds the pipeline: that is what it waits two seconds for. */
+class SleepyClock implements Clock {
+  readonly now = systemClock.now
+  readonly monotonic = systemClock.monotonic
+  #sleeps = false
+  #slept: () => void = () => undefined
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    const sleeps = this.#sleeps && ms === 2_000
+    if (sleeps) this.#slept()
+    return systemClock.sleep(sleeps ? 120_000 : ms, signal)
+  }
+
+  /** Resolves when it has looked for the last time. */
+  nod(): Promise<void> {
+    this.#sleeps = true
+    return new Promise((resolve) => (this.#slept = resolve))
+  }
+}
 
 /** A session as a process of that host opens it, with a state store and locks of its own. */
-async function session(host: string, pid: number, warehouse: string, rpc: string, clock = systemClock): Promise<Session> {
+async function session(host: string, pid: number, warehouse: string, rpc: string, clock: Clock = systemClock): Promise<Session> {
   const cwd = machine()
   const here: Surroundings = {
     env: { RPC_URL: rpc, WAREHOUSE_URL: warehouse },
@@ -185,7 +202,8 @@ describe.skipIf(missing !== undefined)('two machines on one server of ClickHouse
   it('do not run one pipeline at once; one that is gone is followed, and writes nothing when it comes back', async () => {
     const url = await server.database()
     const database = new URL(url).pathname.slice(1)
-    const first = await session('one', 1, url, slow.url, busy)
+    const clock = new SleepyClock()
+    const first = await session('one', 1, url, slow.url, clock)
     const ended = first.run(part).catch((error: unknown) => error)
     await until(async () => first.view.commits.count > 0)
     await expect(session('two', 2, url, quick.url)).rejects.toMatchObject({
@@ -193,6 +211,7 @@ describe.skipIf(missing !== undefined)('two machines on one server of ClickHouse
       message: expect.stringContaining('another run holds pipeline heights: pid 1 on one, since 2') as string,
     })
     const stuck = slow.fault({ kind: 'latency', ms: 4_000 })
+    await clock.nod()
     // As if it had not been heard of for a minute: its machine sleeps.
     await server.admin(
       'INSERT INTO _pipe_holders (pipeline, holder, host, pid, since, seen_at, _pipe_version, _pipe_deleted) SETTINGS insert_allow_materialized_columns = 1 SELECT pipeline, holder, host, pid, since, seen_at - 60, _pipe_version + 1, 0 FROM _pipe_holders FINAL',
