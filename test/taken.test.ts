@@ -58,19 +58,25 @@ const part = { params: {}, select: undefined, limit: undefined }
 class SleepyClock implements Clock {
   readonly now = systemClock.now
   readonly monotonic = systemClock.monotonic
-  #sleeps = false
-  #slept: () => void = () => undefined
+  #asleep: (() => void) | undefined
+  readonly #awake = new AbortController()
 
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    const sleeps = this.#sleeps && ms === 2_000
-    if (sleeps) this.#slept()
-    return systemClock.sleep(sleeps ? 120_000 : ms, signal)
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    const sleeps = this.#asleep !== undefined && ms === 2_000
+    if (!sleeps) return systemClock.sleep(ms, signal)
+    this.#asleep?.()
+    const end = AbortSignal.any([this.#awake.signal, ...(signal ? [signal] : [])])
+    await systemClock.sleep(300_000, end).catch(() => signal?.throwIfAborted())
   }
 
   /** Resolves when it has looked for the last time. */
   nod(): Promise<void> {
-    this.#sleeps = true
-    return new Promise((resolve) => (this.#slept = resolve))
+    return new Promise((resolve) => (this.#asleep = resolve))
+  }
+
+  wake(): void {
+    this.#asleep = undefined
+    this.#awake.abort()
   }
 }
 
@@ -144,7 +150,7 @@ describe('a run into Postgres whose lock is gone', () => {
       expect.stringMatching(new RegExp(`another run took pipeline heights: pid ${second.pid} on \\S+, since 2`)) as string,
     ])
     expect(await postgresContent(database)).toEqual(before)
-  }, 60_000)
+  }, 180_000)
 
   it('takes the lock again when nobody else took it, and ends as if nothing had been', async () => {
     const database = await postgresDatabase()
@@ -156,7 +162,7 @@ describe('a run into Postgres whose lock is gone', () => {
     await until(async () => (await ask(database, LOCKS)).some(({ pid }) => pid !== before?.pid))
     expect(await running).toEqual({ outcome: 'done', exitCode: 0 })
     await first.close()
-  }, 60_000)
+  }, 180_000)
 
   it('stops within seconds when another one took it, also while it waits for an answer', async () => {
     const database = await postgresDatabase()
@@ -187,7 +193,7 @@ describe('a run into Postgres whose lock is gone', () => {
     await first.close()
     await stranger.end()
     await silent.close()
-  }, 60_000)
+  }, 180_000)
 })
 
 const missing = chdbMissing()
@@ -196,7 +202,7 @@ describe.skipIf(missing !== undefined)('two machines on one server of ClickHouse
   let server: ClickhouseServer
   beforeAll(async () => {
     server = await startClickhouse()
-  }, 60_000)
+  }, 180_000)
   afterAll(() => server.close())
 
   it('do not run one pipeline at once; one that is gone is followed, and writes nothing when it comes back', async () => {
@@ -206,11 +212,11 @@ describe.skipIf(missing !== undefined)('two machines on one server of ClickHouse
     const first = await session('one', 1, url, slow.url, clock)
     const ended = first.run(part).catch((error: unknown) => error)
     await until(async () => first.view.commits.count > 0)
+    const stuck = slow.fault({ kind: 'latency', ms: 300_000 })
     await expect(session('two', 2, url, quick.url)).rejects.toMatchObject({
       code: 'PIPELINE_HELD',
       message: expect.stringContaining('another run holds pipeline heights: pid 1 on one, since 2') as string,
     })
-    const stuck = slow.fault({ kind: 'latency', ms: 4_000 })
     await clock.nod()
     // As if it had not been heard of for a minute: its machine sleeps.
     await server.admin(
@@ -219,7 +225,7 @@ describe.skipIf(missing !== undefined)('two machines on one server of ClickHouse
     )
     const second = await session('two', 2, url, quick.url)
     expect(await second.run(part)).toEqual({ outcome: 'done', exitCode: 0 })
-    stuck.remove()
+    clock.wake()
     expect(await ended).toMatchObject({ code: 'PIPELINE_TAKEN', message: expect.stringContaining('pid 2 on two, since 2') as string })
     await first.close()
     await second.close()
@@ -227,9 +233,10 @@ describe.skipIf(missing !== undefined)('two machines on one server of ClickHouse
       `${LAST + 1}\t${LAST + 1}\t0\t${LAST}`,
     )
     expect(await server.admin('SELECT DISTINCT state FROM _pipe_units FINAL', database)).toBe('done')
+    stuck.remove()
     // Who ended is not waited for.
     await (await session('three', 3, url, quick.url)).close()
-  }, 60_000)
+  }, 180_000)
 })
 
 it('whether two machines on ClickHouse were tested is said', () => {
