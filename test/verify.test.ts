@@ -493,7 +493,7 @@ describe('pipe verify where a block has several rows', () => {
 
   it('counts a key once that a block gives twice, as the table does', async () => {
     const here = world()
-    writeFileSync(join(here.cwd, 'txs.yaml'), transactions('').replace('position: index', 'position: 0'))
+    writeFileSync(join(here.cwd, 'txs.yaml'), transactions(', on_conflict: last').replace('position: index', 'position: 0'))
     await here.ran()
     const rows = await here.rows()
     const { _pipe_units: units } = await readDuckdb(join(here.cwd, 'data/miners.duckdb'))
