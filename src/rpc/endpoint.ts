@@ -79,6 +79,7 @@ export class Endpoint {
   #failures = 0
   #failedAt = -Infinity
   #probes = 0
+  #downSince = -Infinity
   #retryAt = 0
   #outUntil = Infinity
   #rates = 0
@@ -116,6 +117,22 @@ export class Endpoint {
 
   get why(): 'login' | 'quota' | 'chain' | undefined {
     return this.#why
+  }
+
+  /** Whether it answers, or may be about to. */
+  get hopeful(): boolean {
+    return this.health === 'up' || this.health === 'unchecked'
+  }
+
+  /** Whether it has a block, as far as its head is known. */
+  reaches(block: bigint | undefined): boolean {
+    return block === undefined || this.head === undefined || block <= this.head
+  }
+
+  /** Until when a call that waits for it since `since` may hope, monotonic: for its head, or for its return. */
+  hopeUntil(since: number, patienceMs: number): number {
+    if (this.health === 'out') return -Infinity
+    return (this.health === 'down' ? this.#downSince : since) + patienceMs
   }
 
   /** Whether the last thing it said was "too many requests". */
@@ -307,6 +324,7 @@ export class Endpoint {
   }
 
   #down(now: number, reason: string): void {
+    if (this.health !== 'down') this.#downSince = now
     this.#retryAt = now + Math.min(MAX_PROBE_MS, PROBE_MS * 2 ** this.#probes++)
     this.#set('down', reason)
   }

@@ -95,6 +95,22 @@ export class RpcBehindError extends PipeError {
   }
 }
 
+/** Those that answer refuse the call, and others, which may have it, do not answer. */
+export class RpcAwayError extends PipeError {
+  readonly code = 'RPC_AWAY'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  override readonly hint =
+    'see that the endpoints that were not asked run, then run again: what is done stays done, and nothing is in quarantine'
+  constructor(
+    readonly call: string,
+    readonly refused: readonly EndpointTrouble[],
+    readonly away: readonly EndpointTrouble[],
+  ) {
+    super(`${call}: ${refused.length > 0 ? `refused by ${list(refused)}; ` : ''}not to be asked: ${list(away)}`)
+  }
+}
+
 /** The pool was closed with work in it. */
 export class RpcClosedError extends PipeError {
   readonly code = 'RPC_CLOSED'
@@ -138,7 +154,7 @@ export class RpcMethodError extends PipeError {
   }
 }
 
-/** No endpoint keeps state or history as old as this. */
+/** No endpoint has what is asked for at a block as old as this. */
 export class RpcStateError extends PipeError {
   readonly code = 'RPC_STATE_MISSING'
   override readonly hint = 'add an archive endpoint to `rpc`, then `pipe retry FILE`, or start at a later block'
@@ -147,8 +163,10 @@ export class RpcStateError extends PipeError {
     readonly endpoint: string,
     readonly block: bigint | undefined,
     readonly text: string,
+    readonly attempts: number,
   ) {
-    super(`${call} at ${endpoint}: archive node needed${block === undefined ? '' : ` at block ${block}`}: ${text}`)
+    const times = attempts > 1 ? ` (${attempts} attempts)` : ''
+    super(`${call} at ${endpoint}: archive node needed${block === undefined ? '' : ` at block ${block}`}: ${text}${times}`)
   }
 }
 
@@ -165,6 +183,23 @@ export class RpcNullError extends PipeError {
     readonly attempts: number,
   ) {
     super(`block ${block ?? 'unknown'}: null (${call} at ${endpoint}, ${attempts} attempts)`)
+  }
+}
+
+/** A block comes back that is not the asked one. */
+export class RpcOtherBlockError extends PipeError {
+  readonly code = 'RPC_OTHER_BLOCK'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  override readonly hint = 'the node does not tell the truth about this block: add an endpoint to `rpc` or run again later'
+  constructor(
+    readonly call: string,
+    readonly endpoint: string,
+    readonly block: bigint | undefined,
+    readonly text: string,
+    readonly attempts: number,
+  ) {
+    super(`block ${block ?? 'unknown'}: ${text} (${call} at ${endpoint}, ${attempts} attempts)`)
   }
 }
 

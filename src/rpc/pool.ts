@@ -111,6 +111,8 @@ class ChainPool implements ChainRpc {
   /** Requests under way, in no order: a handful. */
   readonly #under: { readonly exchange: Exchange; deadline: number }[] = []
   readonly #shown = new Map<Endpoint, { at: number; batch: number; parallel: number }>()
+  /** Endpoints that calls wait for although another one is up, until when. */
+  readonly #awaited = new Map<Endpoint, number>()
   readonly #prefixes = new Map<string, string>()
   readonly #leaveFlight: () => void
   #nextId = 1
@@ -351,8 +353,9 @@ class ChainPool implements ChainRpc {
     for (const queue of this.#queues) wakeAt = Math.min(wakeAt, queue.wake(now))
     if (this.#broken) this.#rejectAll(this.#broken)
     if (this.#busy()) {
-      wakeAt = Math.min(wakeAt, this.#tend(now), this.#send(now))
-      wakeAt = Math.min(wakeAt, this.#behind(now))
+      wakeAt = Math.min(wakeAt, this.#tend(now))
+      this.#awaited.clear()
+      wakeAt = Math.min(wakeAt, this.#send(now), this.#behind(now), this.#await(now))
     }
     for (const queue of this.#queues)
       if (queue.roomWaiters.size > 0 && this.#hasRoom(queue)) for (const { go } of queue.roomWaiters.all()) go()
@@ -373,7 +376,7 @@ class ChainPool implements ChainRpc {
     let wakeAt = Infinity
     for (const endpoint of this.#endpoints) {
       endpoint.refusals.refresh(now)
-      wakeAt = Math.min(wakeAt, endpoint.tend(now, !up))
+      wakeAt = Math.min(wakeAt, endpoint.tend(now, !up || this.#awaited.has(endpoint)))
       if (endpoint.health === 'up' || endpoint.health === 'unchecked' || endpoint.checking) hope = true
     }
     if (!hope) this.#rejectAll(this.#outage())
@@ -413,7 +416,7 @@ class ChainPool implements ChainRpc {
     for (let i = 0; i < queues.length; i++) {
       const queue = at(queues, (this.#turn + i) % queues.length)
       if (!queue.ready) continue
-      const { segments, indexes } = take(queue, endpoint, this.#endpoints, Math.min(endpoint.limits.batch, queue.batch), now)
+      const { segments, indexes } = take(queue, endpoint, this.#endpoints, Math.min(endpoint.limits.batch, queue.batch), now, this.#awaits)
       if (segments.length === 0) continue
       this.#turn = (this.#turn + i + 1) % queues.length
       const request = new CallRequest(
@@ -477,6 +480,20 @@ class ChainPool implements ChainRpc {
     }
     this.#showLimits(endpoint, now)
     this.#pump()
+  }
+
+  readonly #awaits = (endpoint: Endpoint, until: number): void => {
+    this.#awaited.set(endpoint, Math.max(until, this.#awaited.get(endpoint) ?? 0))
+  }
+
+  /** Calls that only endpoints may answer that are down or lag: asks those for their heads, and looks again when the wait is over. */
+  #await(now: number): number {
+    let wakeAt = Infinity
+    for (const [endpoint, until] of this.#awaited) {
+      wakeAt = Math.min(wakeAt, until, now + HEAD_AGE_MS)
+      if (endpoint.health === 'up') void endpoint.refreshHead(HEAD_AGE_MS)
+    }
+    return wakeAt
   }
 
   /** Calls above every head: asks for the heads again, and gives up after as long as attempts would take. */

@@ -1,21 +1,41 @@
 import type { RpcCall } from '../sdk/index.js'
 import { isLogs } from './classify.js'
-import { rangeOf } from './methods.js'
+import { kindOf, oldestOf, rangeOf } from './methods.js'
 
-/** What one endpoint does not answer: what the file says of it, and what it has shown, for as long as that is believed. */
+/** So many requests must have been refused before an endpoint is believed to lack something. */
+const BELIEVED_AFTER = 3
+const FIRST_MS = 60_000
+const MOST_MS = 600_000
+/** Above every block: the border of a method that an endpoint does not know. */
+const ALL = 2n ** 256n
+
+/** What an endpoint has refused of one kind of method. */
+interface Lack {
+  /** Lowest and highest block that it refused. What is not above the highest is its border, as long as that is believed. */
+  lowest: bigint
+  highest: bigint
+  hits: number
+  hitAt: number
+  /** Monotonic milliseconds; undefined while it is not believed. */
+  until: number | undefined
+}
+
+/**
+ * What one endpoint does not answer: what the file says of it, and what it has shown, by kind of method (state, headers,
+ * receipts, logs, traces), each with a border of its own. A border is believed after several refusals, for a while, and until
+ * an answer disproves it. It only decides who is asked first: whether a call fails is the matter of its own refusals.
+ */
 export class Refusals {
-  /** Methods that it does not have, with its words. */
-  readonly unsupported = new Map<string, string>()
-  #lacking: { readonly block: bigint; readonly text: string; readonly until: number } | undefined
-  #lackHits = 0
-  #lackMs = 60_000
+  readonly #lacks = new Map<string, Lack>()
+  readonly #times = new Map<string, number>()
+  #believed = 0
 
   /** @param maxBlockRange Most blocks that one call for logs may ask for; undefined where the file does not say. */
   constructor(readonly maxBlockRange: number | undefined) {}
 
   /** Whether any call needs a closer look before it is sent. */
   get any(): boolean {
-    return this.unsupported.size > 0 || this.#lacking !== undefined || this.maxBlockRange !== undefined
+    return this.#believed > 0 || this.maxBlockRange !== undefined
   }
 
   /** Whether a call for logs asks for more blocks than `maxBlockRange`. Without two numbers nobody knows, and it is sent. */
@@ -25,23 +45,64 @@ export class Refusals {
     return range !== undefined && range.to - range.from >= BigInt(this.maxBlockRange)
   }
 
-  /** It lacks the state of blocks up to this one, as its words say. */
-  get lacking(): { readonly block: bigint; readonly text: string } | undefined {
-    return this.#lacking
+  /** Whether it is believed to lack what the call asks for. */
+  lacks(call: RpcCall): boolean {
+    if (this.#believed === 0) return false
+    if (this.#lacks.get(call.method)?.until !== undefined) return true
+    const lack = this.#lacks.get(kindOf(call.method))
+    if (lack?.until === undefined) return false
+    const block = oldestOf(call)
+    return block !== undefined && block <= lack.highest
   }
 
-  /** It said that it lacks the state of a block; twice is enough to believe it for a while. */
-  lacks(now: number, block: bigint, text: string): void {
-    if (++this.#lackHits < 2) return
-    const before = this.#lacking
-    if (!before) this.#lackMs = Math.min(600_000, this.#lackMs * 2)
-    this.#lacking = { block: before && before.block > block ? before.block : block, text, until: now + this.#lackMs }
+  /** A request that went at `sentAt` was refused since the endpoint does not have the block. Those under way together count once. */
+  refused(now: number, sentAt: number, call: RpcCall): void {
+    const block = oldestOf(call)
+    if (block !== undefined) this.#add(now, sentAt, kindOf(call.method), block)
   }
 
-  /** Forgets what it lacked when that is long ago. */
+  /** The same, since it does not know the method. */
+  unsupported(now: number, sentAt: number, call: RpcCall): void {
+    this.#add(now, sentAt, call.method, ALL)
+  }
+
+  /** An answer disproves every lack of its kind at its block and above. */
+  answered(call: RpcCall): void {
+    if (this.#lacks.size === 0) return
+    this.#delete(call.method)
+    const kind = kindOf(call.method)
+    const lack = this.#lacks.get(kind)
+    const block = lack && oldestOf(call)
+    if (!lack || block === undefined || block > lack.highest) return
+    const { lowest } = lack
+    this.#delete(kind)
+    // A refusal further below is not disproved, but it no longer stands for more than itself.
+    if (lowest < block) this.#lacks.set(kind, { ...lack, highest: block - 1n, hits: 1, until: undefined })
+  }
+
+  /** Forgets what was believed for long enough. */
   refresh(now: number): void {
-    if (!this.#lacking || now < this.#lacking.until) return
-    this.#lacking = undefined
-    this.#lackHits = 0
+    if (this.#believed === 0) return
+    for (const [of, { until }] of this.#lacks) if (until !== undefined && until <= now) this.#delete(of)
+  }
+
+  #add(now: number, sentAt: number, of: string, block: bigint): void {
+    let lack = this.#lacks.get(of)
+    if (!lack) this.#lacks.set(of, (lack = { lowest: block, highest: block, hits: 0, hitAt: -Infinity, until: undefined }))
+    if (block < lack.lowest) lack.lowest = block
+    if (block > lack.highest) lack.highest = block
+    if (sentAt < lack.hitAt) return
+    lack.hits++
+    lack.hitAt = now
+    if (lack.hits < BELIEVED_AFTER || lack.until !== undefined) return
+    const ms = this.#times.get(of) ?? FIRST_MS
+    this.#times.set(of, Math.min(MOST_MS, ms * 2))
+    lack.until = now + ms
+    this.#believed++
+  }
+
+  #delete(of: string): void {
+    if (this.#lacks.get(of)?.until !== undefined) this.#believed--
+    this.#lacks.delete(of)
   }
 }

@@ -1,18 +1,30 @@
 import type { PipeError, RpcAnswers, RpcCall } from '../sdk/index.js'
 import type { Endpoint } from './endpoint.js'
 
+/** What an endpoint said to a call instead of an answer. */
+export interface Refusal {
+  readonly times: number
+  /** Whether it is not asked for the call any more. */
+  readonly final: boolean
+  /** Whether it is what the chain itself says, so that it counts more than what others lack. */
+  readonly answer: boolean
+  /** In its words. */
+  readonly text: string
+  /** What ends the call when nobody answers it. */
+  readonly error: () => PipeError
+}
+
 /** What is known of a call that did not go well at once. Calls that do have none. */
 export interface CallState {
-  /** Answers that may be better next time. */
-  attempts: number
   /** Requests that it was in and that came to nothing, as a weight. */
   drops: number
   readonly since: number
-  /** Endpoints that should not get it again. */
-  avoid: Set<Endpoint> | undefined
-  /** How often an endpoint said that it lacks the state. */
-  lacking: Map<Endpoint, number> | undefined
-  last: { readonly endpoint: string; readonly text: string } | undefined
+  /** Since when it waits for an endpoint that is away, while none that is up has not refused it. */
+  waitsSince: number | undefined
+  /** Endpoints that were asked in this round. */
+  readonly avoid: Set<Endpoint>
+  /** The last one to refuse it is the last. */
+  readonly refusals: Map<Endpoint, Refusal>
 }
 
 /** Where the waiting calls of a segment are. */
@@ -76,6 +88,16 @@ export class Segment {
     this.errors ??= new Map()
     this.errors.set(index, error)
     this.#one()
+  }
+
+  /** The state of a call that does not go well. */
+  state(index: number, now: number): CallState {
+    let state = this.states.get(index)
+    if (!state) {
+      state = { drops: 0, since: now, waitsSince: undefined, avoid: new Set(), refusals: new Map() }
+      this.states.set(index, state)
+    }
+    return state
   }
 
   reject(error: Error): void {

@@ -1,12 +1,14 @@
-import { type PipeError, type Random, type RpcErrorClass, type RunFact } from '../sdk/index.js'
+import { type PipeError, type Random, type RpcCall, type RpcErrorClass, type RunFact } from '../sdk/index.js'
 import { at } from '../net/at.js'
 import { classify, type Classified, isLogs, type ProviderError, saysNothing } from './classify.js'
 import type { Endpoint } from './endpoint.js'
 import {
   RpcBehindError,
   RpcCallError,
+  RpcLoginError,
   RpcMethodError,
   RpcNullError,
+  RpcOtherBlockError,
   RpcRangeError,
   RpcStateError,
   RpcTooLargeError,
@@ -15,13 +17,24 @@ import {
 import type { Outcome } from '../net/exchange.js'
 import { TooDeepError } from '../net/json-depth.js'
 import { flawOf } from '../net/json-numbers.js'
-import { blockOf, mustExist, rangeOf } from './methods.js'
+import { blockOf, isOther, mustExist, rangeOf } from './methods.js'
+import { awayError, outlook, refusalError } from './outlook.js'
 import { providerError, readReply, type Reply } from './reply.js'
 import type { CallRequest } from './request.js'
-import type { CallState, Segment } from './segment.js'
 import { showCall } from './show-call.js'
 import type { Taken } from './step-queue.js'
-import { dropVerdict, type Failure, type Lesson, type Nothing, requestVerdict, type RequestVerdict, type Said, verdict } from './verdict.js'
+import { ALONE_AFTER } from './take.js'
+import {
+  dropVerdict,
+  type Failure,
+  type Lesson,
+  type Nothing,
+  requestVerdict,
+  type RequestVerdict,
+  type Said,
+  type Verdict,
+  verdict,
+} from './verdict.js'
 
 export interface SettleContext {
   readonly chain: string
@@ -98,12 +111,11 @@ function settleWhole(
       settling.failed(0, { ...error, method: request.call(0).method }, classified)
       return settling.finish()
     }
-    case 'too-large':
-      report(context, endpoint, decided.as, 1, 0, text)
-      return at(request.segments, 0).fail(
-        at(request.indexes, 0),
-        new RpcTooLargeError(showCall(request.call(0)), endpoint.name, context.maxBytes),
-      )
+    case 'too-large': {
+      const settling = new Settling(request, context)
+      settling.carryOut(0, { as: decided.as, next: 'refused', error: 'too-large', enough: 'once' }, text)
+      return settling.finish()
+    }
     case 'again': {
       const waitMs = decided.refused && refused ? endpoint.refused(now, sentAt, refused.classified, text) : 0
       report(context, endpoint, decided.as, count, waitMs, text)
@@ -130,21 +142,29 @@ function giveBackCounted(request: CallRequest, text: string, weight: number, con
   for (let i = 0; i < request.segments.length; i++) {
     const segment = at(request.segments, i)
     const index = at(request.indexes, i)
-    const state = stateOf(segment, index, context.now)
+    const state = segment.state(index, context.now)
     state.drops += weight
-    state.last = { endpoint: endpoint.name, text }
     const answered = context.endpoints.some((other) => other.lastSuccess >= state.since)
-    switch (dropVerdict(state.drops, queue.options.attempts, answered)) {
-      case 'again':
-        again.segments.push(segment)
-        again.indexes.push(index)
-        break
-      case 'failed':
-        segment.fail(index, new RpcCallError(showCall(request.call(i)), endpoint.name, text, Math.ceil(state.drops)))
-        break
-      case 'unreachable':
-        queue.reject(segment, new RpcUnreachableError(context.chain, [{ endpoint: endpoint.name, reason: text }]))
+    const decided = dropVerdict(state.drops, queue.options.attempts, answered)
+    if (decided === 'unreachable') {
+      queue.reject(segment, new RpcUnreachableError(context.chain, [{ endpoint: endpoint.name, reason: text }]))
+      continue
     }
+    if (decided === 'refused') {
+      const call = request.call(i)
+      const drops = Math.ceil(state.drops)
+      // It was alone, and stays so elsewhere.
+      state.drops = ALONE_AFTER
+      const error = () => new RpcCallError(showCall(call), endpoint.name, text, drops)
+      state.refusals.set(endpoint, { times: drops, final: true, answer: false, text, error })
+      const next = afterRefusal(request, i, context)
+      if (next instanceof Error) {
+        segment.fail(index, next)
+        continue
+      }
+    }
+    again.segments.push(segment)
+    again.indexes.push(index)
   }
   queue.giveBack(again)
 }
@@ -153,6 +173,24 @@ const FLAWS = {
   rounded: 'a JSON number above 2^53, which may have been rounded',
   deep: `the answer is ${new TooDeepError().message}`,
 } as const
+
+/** What becomes of a call that was refused: asked of others at once, of all again later, or its error. */
+function afterRefusal(
+  { queue, segments, indexes }: CallRequest,
+  i: number,
+  { endpoints, now }: SettleContext,
+): 'again' | 'later' | PipeError {
+  const segment = at(segments, i)
+  const state = segment.states.get(at(indexes, i))
+  const asked = { call: at(segment.calls, at(indexes, i)), block: segment.block, only: segment.only, state }
+  const found = outlook(asked, endpoints, now, queue.patienceMs)
+  if (found.next === 'ask') return 'again'
+  if (found.next === 'refused') return refusalError(asked, endpoints)
+  if (found.next === 'away') return awayError(asked, found.endpoints)
+  if (found.next === 'wait') return 'again'
+  state?.avoid.clear()
+  return 'later'
+}
 
 /** A reply that speaks of single calls. Returns the number of answers. */
 function settleItems(
@@ -177,12 +215,15 @@ function settleItems(
       missing.push(i)
     } else if (result === null && segment.block !== undefined && mustExist(request.call(i), segment.block)) {
       settling.judge(i, 'NULL', 'null')
+    } else if (isOther(request.call(i), result)) {
+      settling.judge(i, 'OTHER', `got block ${String((result as { number: unknown }).number)}`)
     } else {
       const flaw = typeof result === 'string' ? undefined : flawOf(result)
       if (flaw !== undefined) {
         settling.judge(i, 'USELESS', FLAWS[flaw])
         continue
       }
+      if (result !== null) endpoint.refusals.answered(request.call(i))
       segment.answer(at(indexes, i), result, endpoint.name)
       answered++
     }
@@ -230,46 +271,34 @@ class Settling {
     }
     const range = isLogs(call.method) ? rangeOf(call) : undefined
     const classified = known ?? classify({ ...error, calls: this.#request.segments.length, range })
-    this.judge(i, classified.class, this.#request.endpoint.show(error.message), classified)
+    const said = classified.reverted ? 'REVERT' : classified.class
+    this.judge(i, said, this.#request.endpoint.show(error.message), classified)
   }
 
   judge(i: number, said: Said, text: string, classified?: Classified): void {
-    const { endpoint, queue, segments, indexes, sentAt } = this.#request
-    const { now, endpoints } = this.#context
+    const { endpoint, segments, sentAt } = this.#request
     const call = this.#request.call(i)
-    const segment = at(segments, i)
-    const index = at(indexes, i)
-    const block = blockOf(call) ?? segment.block
-    const before = segment.states.get(index)
+    const block = blockOf(call) ?? at(segments, i).block
     const decided = verdict({
       said,
-      logs: isLogs(call.method),
+      logs: isLogs(call.method) ? logsOf(call) : undefined,
       calls: segments.length,
-      attempts: before?.attempts ?? 0,
-      maxAttempts: queue.options.attempts,
-      lacks: before?.lacking?.get(endpoint) ?? 0,
       old: block !== undefined && endpoint.head !== undefined && block + NEAR_HEAD <= endpoint.head,
       answers: endpoint.lastSuccess >= sentAt,
-      others: segment.only === undefined && this.#others(before),
-      known: endpoints.some((other) => other !== endpoint && other.health !== 'out' && !other.refusals.unsupported.has(call.method)),
     })
-    const { counts } = decided
-    if (decided.lesson) this.#learn(decided.lesson, call.method, block, text, classified)
-    let attempts = 1
-    if (counts !== undefined || decided.next === 'elsewhere') {
-      const state = stateOf(segment, index, now)
-      state.last = { endpoint: endpoint.name, text }
-      if (counts === 'attempt') this.#rounds = Math.max(this.#rounds, ++state.attempts)
-      if (counts === 'state') this.#rounds = Math.max(this.#rounds, countLack(state, endpoint))
-      if (decided.next === 'elsewhere' || (decided.next === 'later' && decided.move)) (state.avoid ??= new Set()).add(endpoint)
-      // When all were avoided, all may be asked again.
-      if (decided.next === 'later' && decided.move && !this.#others(state)) state.avoid?.clear()
-      attempts = state.attempts
-    }
-    if (decided.next === 'failed') {
-      segment.fail(index, this.#error(decided.error, i, text, attempts, classified))
+    this.carryOut(i, decided, text, classified)
+  }
+
+  carryOut(i: number, decided: Verdict, text: string, classified?: Classified): void {
+    const { segments, indexes } = this.#request
+    const segment = at(segments, i)
+    const index = at(indexes, i)
+    if (decided.lesson) this.#learn(decided.lesson, this.#request.call(i), text, classified)
+    const next = this.#next(i, decided, text, classified)
+    if (next instanceof Error) {
+      segment.fail(index, next)
     } else {
-      const group = decided.next === 'later' ? this.#later : this.#again
+      const group = next === 'later' ? this.#later : this.#again
       group.segments.push(segment)
       group.indexes.push(index)
     }
@@ -293,7 +322,27 @@ class Settling {
     for (const [kind, { calls, text }] of this.#causes) report(this.#context, endpoint, kind, calls, waitMs, text)
   }
 
-  #learn(lesson: Lesson, method: string, block: bigint | undefined, text: string, classified: Classified | undefined): void {
+  #next(i: number, decided: Verdict, text: string, classified: Classified | undefined): 'again' | 'later' | PipeError {
+    if (decided.next === 'again') return 'again'
+    if (decided.next === 'failed') return this.#error(decided.error, i, text, 1, classified)
+    const { endpoint, queue, segments, indexes } = this.#request
+    const state = at(segments, i).state(at(indexes, i), this.#context.now)
+    const times = (state.refusals.get(endpoint)?.times ?? 0) + 1
+    this.#rounds = Math.max(this.#rounds, times)
+    state.avoid.add(endpoint)
+    // Anew, so that the last to refuse it is the last.
+    state.refusals.delete(endpoint)
+    state.refusals.set(endpoint, {
+      times,
+      final: decided.enough === 'once' || times >= queue.options.attempts,
+      answer: decided.answer ?? false,
+      text,
+      error: () => this.#error(decided.error, i, text, times, classified),
+    })
+    return afterRefusal(this.#request, i, this.#context)
+  }
+
+  #learn(lesson: Lesson, call: RpcCall, text: string, classified: Classified | undefined): void {
     const { endpoint, segments, sentAt } = this.#request
     const { now } = this.#context
     switch (lesson) {
@@ -301,22 +350,13 @@ class Settling {
         if (classified) this.#waitMs = Math.max(this.#waitMs, endpoint.refused(now, sentAt, classified, text))
         return
       case 'unsupported':
-        endpoint.refusals.unsupported.set(method, text)
-        return
-      case 'lacks-state':
-        if (block !== undefined) endpoint.refusals.lacks(now, block, text)
-        return
+        return endpoint.refusals.unsupported(now, sentAt, call)
+      case 'lacks':
+        return endpoint.refusals.refused(now, sentAt, call)
       case 'too-many':
         if (!this.#shrunk) endpoint.limits.tooMany(now, segments.length, classified?.maxBatch)
         this.#shrunk = true
     }
-  }
-
-  /** Whether another endpoint may get the call. */
-  #others(state: CallState | undefined): boolean {
-    return this.#context.endpoints.some(
-      (other) => other !== this.#request.endpoint && (other.health === 'up' || other.health === 'unchecked') && !state?.avoid?.has(other),
-    )
   }
 
   #error(failure: Failure, i: number, text: string, attempts: number, classified: Classified | undefined): PipeError {
@@ -331,29 +371,27 @@ class Settling {
       case 'method':
         return new RpcMethodError(showCall(call), endpoint.name, text)
       case 'state':
-        return new RpcStateError(showCall(call), endpoint.name, block, text)
+        return new RpcStateError(showCall(call), endpoint.name, block, text, attempts)
       case 'behind':
         return new RpcBehindError(this.#context.chain, block ?? endpoint.head ?? 0n, [{ endpoint: endpoint.name, reason: text }])
       case 'null':
         return new RpcNullError(showCall(call), endpoint.name, block, attempts)
+      case 'other':
+        return new RpcOtherBlockError(showCall(call), endpoint.name, block, text, attempts)
+      case 'login':
+        return new RpcLoginError(this.#context.chain, [{ endpoint: endpoint.name, reason: `${showCall(call)}: ${text}` }])
+      case 'too-large':
+        return new RpcTooLargeError(showCall(call), endpoint.name, this.#context.maxBytes)
     }
   }
 }
 
 const nothingIn = (text: string): 'nothing' | undefined => (saysNothing({ message: text }) ? 'nothing' : undefined)
 
-function countLack(state: CallState, endpoint: Endpoint): number {
-  const times = (state.lacking?.get(endpoint) ?? 0) + 1
-  state.lacking ??= new Map()
-  state.lacking.set(endpoint, times)
-  return times
-}
-
-function stateOf(segment: Segment, index: number, now: number): CallState {
-  let state = segment.states.get(index)
-  if (!state)
-    segment.states.set(index, (state = { attempts: 0, drops: 0, since: now, avoid: undefined, lacking: undefined, last: undefined }))
-  return state
+/** What a call for logs reads: without two numbers it may be any range. */
+function logsOf(call: RpcCall): 'block' | 'range' {
+  const range = rangeOf(call)
+  return range !== undefined && range.from === range.to ? 'block' : 'range'
 }
 
 function report(

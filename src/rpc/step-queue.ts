@@ -65,6 +65,11 @@ export class StepQueue {
     this.batch = Math.max(1, options.batch ?? Infinity)
   }
 
+  /** How long its calls wait for an endpoint that is away: as long as attempts would take. */
+  get patienceMs(): number {
+    return this.options.attempts * this.options.maxWaitMs
+  }
+
   /** Calls that are queued or delayed. */
   get waiting(): number {
     return this.#waiting

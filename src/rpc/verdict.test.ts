@@ -1,55 +1,36 @@
 import { describe, expect, test } from 'vitest'
 import { type Case, dropVerdict, type Nothing, requestVerdict, type RequestVerdict, verdict, type Verdict } from './verdict.js'
 
-const CASE: Omit<Case, 'said'> = {
-  logs: false,
-  calls: 10,
-  attempts: 0,
-  maxAttempts: 5,
-  lacks: 0,
-  old: false,
-  answers: true,
-  others: true,
-  known: true,
-}
+const CASE: Omit<Case, 'said'> = { logs: undefined, calls: 10, old: false, answers: true }
 
-const attempt = { next: 'later', counts: 'attempt', move: true } as const
-const last = { attempts: 4 }
+const often = { next: 'refused', enough: 'attempts' } as const
+const once = { next: 'refused', enough: 'once' } as const
 
 const calls: readonly [Case['said'], Partial<Case>, Verdict][] = [
   ['RATE', {}, { as: 'RATE', next: 'again', lesson: 'refused' }],
   ['QUOTA', {}, { as: 'QUOTA', next: 'again', lesson: 'refused' }],
   ['AUTH', { calls: 1 }, { as: 'AUTH', next: 'again', lesson: 'refused' }],
   ['AUTH', { answers: false }, { as: 'AUTH', next: 'again', lesson: 'refused' }],
-  ['AUTH', {}, { as: 'AUTH', next: 'elsewhere' }],
-  ['AUTH', { others: false }, { as: 'AUTH', next: 'failed', error: 'call' }],
-  ['SPLIT', { logs: true }, { as: 'SPLIT', next: 'failed', error: 'range' }],
+  ['AUTH', {}, { as: 'AUTH', ...once, error: 'login' }],
+  ['SPLIT', { logs: 'range' }, { as: 'SPLIT', next: 'failed', error: 'range' }],
+  ['SPLIT', { logs: 'block' }, { as: 'SPLIT', ...once, error: 'range' }],
   ['SPLIT', {}, { as: 'BATCH', next: 'again', lesson: 'too-many' }],
-  ['SPLIT', { calls: 1 }, { as: 'BATCH', ...attempt }],
+  ['SPLIT', { calls: 1 }, { as: 'BATCH', ...often, error: 'call' }],
   ['BATCH', {}, { as: 'BATCH', next: 'again', lesson: 'too-many' }],
-  ['BATCH', { calls: 1 }, { as: 'BATCH', ...attempt }],
-  ['BATCH', { calls: 1, ...last }, { as: 'BATCH', next: 'failed', error: 'call', counts: 'attempt' }],
-  ['STATE', {}, { as: 'STATE', next: 'elsewhere', counts: 'state', lesson: 'lacks-state' }],
-  ['STATE', { others: false }, { as: 'STATE', next: 'later', move: false, counts: 'state', lesson: 'lacks-state' }],
-  ['STATE', { others: false, lacks: 1 }, { as: 'STATE', next: 'failed', error: 'state', counts: 'state', lesson: 'lacks-state' }],
-  ['STATE', { lacks: 1 }, { as: 'STATE', next: 'elsewhere', counts: 'state', lesson: 'lacks-state' }],
-  ['LAG', {}, { as: 'LAG', ...attempt }],
-  ['LAG', last, { as: 'LAG', next: 'failed', error: 'behind', counts: 'attempt' }],
-  ['LAG', { old: true }, { as: 'STATE', next: 'elsewhere', counts: 'state', lesson: 'lacks-state' }],
-  ['NULL', {}, { as: 'LAG', ...attempt }],
-  ['NULL', last, { as: 'LAG', next: 'failed', error: 'null', counts: 'attempt' }],
-  ['UNSUP', {}, { as: 'UNSUP', next: 'again', lesson: 'unsupported' }],
-  ['UNSUP', { known: false }, { as: 'UNSUP', next: 'failed', error: 'method', lesson: 'unsupported' }],
-  ['SERVER', {}, { as: 'SERVER', ...attempt }],
-  ['SERVER', last, { as: 'SERVER', next: 'failed', error: 'call', counts: 'attempt' }],
-  ['SERVER', { maxAttempts: 1 }, { as: 'SERVER', next: 'failed', error: 'call', counts: 'attempt' }],
-  ['USELESS', {}, { as: 'SERVER', ...attempt }],
-  ['USELESS', last, { as: 'SERVER', next: 'failed', error: 'call', counts: 'attempt' }],
-  ['MISSING', {}, { as: 'SERVER', ...attempt, move: false }],
-  ['MISSING', last, { as: 'SERVER', next: 'failed', error: 'call', counts: 'attempt' }],
+  ['BATCH', { calls: 1 }, { as: 'BATCH', ...often, error: 'call' }],
+  ['STATE', {}, { as: 'STATE', ...often, error: 'state', lesson: 'lacks' }],
+  ['LAG', {}, { as: 'LAG', ...often, error: 'behind' }],
+  ['LAG', { old: true }, { as: 'STATE', ...often, error: 'state', lesson: 'lacks' }],
+  ['NULL', {}, { as: 'LAG', ...often, error: 'null' }],
+  ['NULL', { old: true }, { as: 'LAG', ...often, error: 'null', lesson: 'lacks' }],
+  ['UNSUP', {}, { as: 'UNSUP', ...often, error: 'method', lesson: 'unsupported' }],
+  ['SERVER', {}, { as: 'SERVER', ...often, error: 'call' }],
+  ['USELESS', {}, { as: 'SERVER', ...often, error: 'call' }],
+  ['OTHER', {}, { as: 'SERVER', ...often, error: 'other' }],
+  ['MISSING', {}, { as: 'SERVER', ...often, error: 'call' }],
   ['LEFT_OUT', {}, { as: 'BATCH', next: 'again' }],
-  ['LEFT_OUT', last, { as: 'BATCH', next: 'again' }],
-  ['BUG', {}, { as: 'BUG', next: 'failed', error: 'call' }],
+  ['BUG', {}, { as: 'BUG', ...once, error: 'call' }],
+  ['REVERT', {}, { as: 'BUG', ...once, error: 'call', answer: true }],
 ]
 
 describe('what to do with one call is a table', () => {
@@ -100,7 +81,7 @@ describe('what to do with a request that brought nothing is a table', () => {
 
   test.each([
     [15, 5, true, 'again'],
-    [15.5, 5, true, 'failed'],
+    [15.5, 5, true, 'refused'],
     [15.5, 5, false, 'unreachable'],
     [3, 1, false, 'again'],
   ] as const)('a call with %d dropped requests of %i attempts, others answered: %s: %s', (drops, most, answered, next) => {

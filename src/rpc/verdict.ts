@@ -7,6 +7,10 @@ export type Said =
   | 'NULL'
   /** A JSON number that may have been rounded, or more levels than can be worked with. */
   | 'USELESS'
+  /** Another block than the asked one. */
+  | 'OTHER'
+  /** The chain's own answer: the call fails wherever it is asked. */
+  | 'REVERT'
   /** Nothing at all. */
   | 'MISSING'
   /** Nothing, in a reply that says that it was getting too large. */
@@ -15,44 +19,35 @@ export type Said =
 /** A call with an answer that is none, as far as it decides what is to be done. */
 export interface Case {
   readonly said: Said
-  /** Whether the call reads logs, so that its range can be split. */
-  readonly logs: boolean
+  /** Whether the call reads logs: of one block, or of a range that can be split. */
+  readonly logs: 'block' | 'range' | undefined
   /** Calls of the request. */
   readonly calls: number
-  /** Attempts of this call that failed before, and how many there may be. */
-  readonly attempts: number
-  readonly maxAttempts: number
-  /** How often this endpoint said before that it lacks the state for this call. */
-  readonly lacks: number
   /** Whether the block of the call is far below the head of the endpoint. */
   readonly old: boolean
   /** Whether the endpoint has answered anything since the request was sent. */
   readonly answers: boolean
-  /** Whether another endpoint may get the call. */
-  readonly others: boolean
-  /** Whether another endpoint may know the method. */
-  readonly known: boolean
 }
 
 /** Which error ends the call. */
-export type Failure = 'call' | 'range' | 'method' | 'state' | 'behind' | 'null'
+export type Failure = 'call' | 'range' | 'method' | 'state' | 'behind' | 'null' | 'other' | 'login' | 'too-large'
 
 /** What the answer shows of the endpoint. */
-export type Lesson = 'refused' | 'unsupported' | 'too-many' | 'lacks-state'
+export type Lesson = 'refused' | 'unsupported' | 'too-many' | 'lacks'
 
 /** What is to be done with the call. */
 export type Verdict = {
   /** The class that is reported. */
   readonly as: RpcErrorClass
   readonly lesson?: Lesson
-  /** What is counted against the call: an attempt, or state that this endpoint lacks. */
-  readonly counts?: 'attempt' | 'state'
 } & (
   | { readonly next: 'again' }
-  /** After a wait. `move`: preferably at another endpoint. */
-  | { readonly next: 'later'; readonly move: boolean }
-  /** At once, and not at this endpoint. */
-  | { readonly next: 'elsewhere' }
+  /**
+   * This endpoint refuses the call. It goes elsewhere at once, and is asked again after a wait when all have been asked,
+   * until every endpoint has refused it `enough` times: as often as the step has attempts, or once. `answer`: it fails as
+   * soon as all endpoints that are up have said so.
+   */
+  | { readonly next: 'refused'; readonly error: Failure; readonly enough: 'attempts' | 'once'; readonly answer?: true }
   | { readonly next: 'failed'; readonly error: Failure }
 )
 
@@ -65,48 +60,42 @@ export function verdict(the: Case): Verdict {
     case 'AUTH':
       // Said of one call among answered ones it is about this call.
       if (the.calls === 1 || !the.answers) return { as: 'AUTH', next: 'again', lesson: 'refused' }
-      return the.others ? { as: 'AUTH', next: 'elsewhere' } : { as: 'AUTH', next: 'failed', error: 'call' }
+      return { as: 'AUTH', next: 'refused', error: 'login', enough: 'once' }
     case 'SPLIT':
-      return the.logs ? { as: 'SPLIT', next: 'failed', error: 'range' } : tooMany(the)
+      if (the.logs === 'range') return { as: 'SPLIT', next: 'failed', error: 'range' }
+      return the.logs === 'block' ? { as: 'SPLIT', next: 'refused', error: 'range', enough: 'once' } : tooMany(the)
     case 'BATCH':
       return tooMany(the)
     case 'STATE':
-      return lacking(the)
+      return { as: 'STATE', lesson: 'lacks', ...refused('state') }
     case 'LAG':
-      return the.old ? lacking(the) : attempt(the, 'LAG', 'behind', true)
+      return the.old ? { as: 'STATE', lesson: 'lacks', ...refused('state') } : { as: 'LAG', ...refused('behind') }
     case 'NULL':
-      return attempt(the, 'LAG', 'null', true)
+      return the.old ? { as: 'LAG', lesson: 'lacks', ...refused('null') } : { as: 'LAG', ...refused('null') }
     case 'UNSUP':
-      return the.known
-        ? { as: 'UNSUP', next: 'again', lesson: 'unsupported' }
-        : { as: 'UNSUP', next: 'failed', error: 'method', lesson: 'unsupported' }
+      return { as: 'UNSUP', lesson: 'unsupported', ...refused('method') }
     case 'SERVER':
     case 'USELESS':
-      return attempt(the, 'SERVER', 'call', true)
     case 'MISSING':
-      return attempt(the, 'SERVER', 'call', false)
+      return { as: 'SERVER', ...refused('call') }
+    case 'OTHER':
+      return { as: 'SERVER', ...refused('other') }
     case 'LEFT_OUT':
       // Not its fault: the answer was getting too large.
       return { as: 'BATCH', next: 'again' }
     case 'BUG':
-      return { as: 'BUG', next: 'failed', error: 'call' }
+      return { as: 'BUG', next: 'refused', error: 'call', enough: 'once' }
+    case 'REVERT':
+      return { as: 'BUG', next: 'refused', error: 'call', enough: 'once', answer: true }
   }
 }
 
-/** One more attempt, bounded. */
-function attempt({ attempts, maxAttempts }: Case, as: RpcErrorClass, error: Failure, move: boolean): Verdict {
-  return attempts + 1 >= maxAttempts ? { as, next: 'failed', error, counts: 'attempt' } : { as, next: 'later', move, counts: 'attempt' }
+function refused(error: Failure): { readonly next: 'refused'; readonly error: Failure; readonly enough: 'attempts' } {
+  return { next: 'refused', error, enough: 'attempts' }
 }
 
 function tooMany(the: Case): Verdict {
-  return the.calls === 1 ? attempt(the, 'BATCH', 'call', true) : { as: 'BATCH', next: 'again', lesson: 'too-many' }
-}
-
-/** Another endpoint; without one, this one once more, since nodes are known to say so by mistake. */
-function lacking({ others, lacks }: Case): Verdict {
-  const known = { as: 'STATE', counts: 'state', lesson: 'lacks-state' } as const
-  if (others) return { ...known, next: 'elsewhere' }
-  return lacks === 0 ? { ...known, next: 'later', move: false } : { ...known, next: 'failed', error: 'state' }
+  return the.calls === 1 ? { as: 'BATCH', ...refused('call') } : { as: 'BATCH', next: 'again', lesson: 'too-many' }
 }
 
 /** What came of a request as a whole when it brought no answers. */
@@ -184,7 +173,7 @@ function refusedVerdict(as: RpcErrorClass, wordless: boolean, many: boolean): Re
  * What becomes of a call whose requests came to nothing, by the weight of those. `answered`: some endpoint has answered
  * since the first of them; while nothing else goes well either, it is not the call.
  */
-export function dropVerdict(drops: number, maxAttempts: number, answered: boolean): 'again' | 'failed' | 'unreachable' {
+export function dropVerdict(drops: number, maxAttempts: number, answered: boolean): 'again' | 'refused' | 'unreachable' {
   if (drops <= maxAttempts * DROPS_AN_ATTEMPT) return 'again'
-  return answered ? 'failed' : 'unreachable'
+  return answered ? 'refused' : 'unreachable'
 }
