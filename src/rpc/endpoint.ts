@@ -1,5 +1,6 @@
 import type { Clock, Random, RunFact } from '../sdk/index.js'
 import type { Classified } from './classify.js'
+import type { Anchors, Given, Member } from './anchors.js'
 import { Connection } from './connection.js'
 import type { EndpointTrouble } from './errors.js'
 import type { Exchange, Outcome } from '../net/exchange.js'
@@ -7,7 +8,7 @@ import type { Flight } from '../net/flight.js'
 import type { ProxyOf } from '../net/proxies.js'
 import { Limits } from './limits.js'
 import { Pace } from '../net/pace.js'
-import { type Ask, AskError, askChainId, askGenesis, askHead, Question, readQuestion } from './questions.js'
+import { type Ask, AskError, askBlock, askChainId, askHead, Question, readQuestion } from './questions.js'
 import { Refusals } from './refusals.js'
 import type { CallRequest } from './request.js'
 import { showText } from '../net/text.js'
@@ -34,14 +35,14 @@ export interface Surroundings {
   readonly flight: Flight
   readonly proxyOf: ProxyOf
   readonly closed: AbortSignal
-  /** Hash of block 0 that all endpoints must share; the first one found when nothing was expected. */
-  readonly genesis: { hash: string | undefined; readonly found: ((hash: string) => Promise<void>) | undefined }
+  /** Blocks that all endpoints must share. */
+  readonly anchors: Anchors
   /** A request is under way and is to be stopped at its deadline. */
   readonly started: (exchange: Exchange) => void
   readonly ended: (exchange: Exchange) => void
   /** Something changed that waiting calls may profit from. */
   readonly changed: () => void
-  /** Something of ours failed (the genesis hash could not be kept): nothing can go on. */
+  /** Something of ours failed (the hash of a block could not be kept): nothing can go on. */
   readonly broken: (error: unknown) => void
 }
 
@@ -55,9 +56,13 @@ const PROBE_MS = 5_000
 const MAX_PROBE_MS = 60_000
 const RATE_WAIT_MS = 30_000
 const QUOTA_MS = 3_600_000
+/** A node that refuses to give a block is asked once more after this. */
+const AGAIN_MS = 250
+/** So often a check may end at a block that never comes, before that says nothing about the endpoint. */
+const SILENT = 3
 
 /** One endpoint: its health, and what it may be asked when. Shown by host only. */
-export class Endpoint {
+export class Endpoint implements Member {
   readonly limits: Limits
   readonly pace: Pace
   readonly priority: number
@@ -69,6 +74,8 @@ export class Endpoint {
   /** Nothing is sent before. */
   waitUntil = 0
   lastSuccess = -Infinity
+  vouched = false
+  readonly met: Promise<void>
 
   readonly #connection: Connection
   readonly #around: Surroundings
@@ -85,6 +92,8 @@ export class Endpoint {
   #rates = 0
   #ratedAt = -Infinity
   #why: 'login' | 'quota' | 'chain' | undefined
+  #meet = (): void => undefined
+  #silent = 0
 
   constructor(
     config: EndpointConfig,
@@ -93,6 +102,7 @@ export class Endpoint {
     learned: { readonly batch?: number; readonly maxBatch?: number; readonly parallel?: number },
   ) {
     this.#around = around
+    this.met = new Promise((resolve) => (this.#meet = resolve))
     this.#connection = new Connection(config.url, config.headers, around.proxyOf)
     this.refusals = new Refusals(config.maxBlockRange)
     this.priority = config.priority
@@ -181,11 +191,12 @@ export class Endpoint {
     return Infinity
   }
 
-  /** Asks for chain, genesis and head. Never throws: the outcome is in `health`. */
+  /** Asks for chain id, head and the blocks that endpoints share. Never throws: the outcome is in `health`. */
   check(): Promise<void> {
     this.#checking ??= this.#check()
       .catch((error: unknown) => this.#around.broken(error))
       .finally(() => {
+        this.#meet()
         this.#checking = undefined
         this.#checkedAt = this.#around.clock.monotonic()
         this.#around.changed()
@@ -277,24 +288,34 @@ export class Endpoint {
     if (refused !== undefined) this.leave('login', `redirects to ${refused}, which is not followed: put that address into the file`)
   }
 
+  async block(number: bigint): Promise<Given> {
+    try {
+      const given = await askBlock(this.#ask, number)
+      if ('hash' in given) return given
+      await this.#around.clock.sleep(AGAIN_MS, this.#around.closed)
+      return await askBlock(this.#ask, number)
+    } catch (error) {
+      // It has just said which chain it is of, so it is this block that it never gives.
+      if (!(error instanceof AskError) || ['RATE', 'QUOTA'].includes(error.classified.class) || ++this.#silent < SILENT) throw error
+      return { nothing: error.message }
+    }
+  }
+
   close(): Promise<void> {
     return this.#connection.close()
   }
 
   async #check(): Promise<void> {
-    const { chain, genesis } = this.#around
+    const { chain, anchors } = this.#around
     try {
       const id = await askChainId(this.#ask)
       if (id !== BigInt(chain.id)) return this.leave('chain', `chain id ${id}, expected ${chain.id} (${chain.name})`)
-      if (genesis.hash !== undefined || genesis.found) {
-        const hash = await askGenesis(this.#ask)
-        if (hash !== undefined && genesis.hash === undefined) {
-          genesis.hash = hash
-          await genesis.found?.(hash)
-        }
-        if (hash !== undefined && hash !== genesis.hash) return this.leave('chain', `genesis ${hash}, expected ${genesis.hash}`)
-      }
       this.#setHead(await askHead(this.#ask))
+      if (anchors.wanted) {
+        const checked = await anchors.check(this, this.#meet)
+        if ('refused' in checked) return this.leave('chain', checked.refused)
+        this.vouched = checked.vouched
+      }
       this.#failures = 0
       this.#probes = 0
       this.#set('up', 'up')

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import type { Clock, Random, RpcAnswers, RpcCall, RpcOptions, RpcPool, RpcTurn, RunFact } from '../sdk/index.js'
 import { at } from '../net/at.js'
+import { Anchors } from './anchors.js'
 import { Endpoint, type EndpointConfig, type Surroundings } from './endpoint.js'
 import {
   RpcBehindError,
@@ -37,9 +38,12 @@ export interface ChainRpcOptions {
     readonly maxBatch?: number | undefined
     readonly parallel?: number | undefined
   }[]
-  /** Expected hash of block 0. An endpoint with another one is refused by name. */
+  /** Hash of block 0 or what else `onGenesis` was given. An endpoint with another one is refused by name. */
   readonly genesis?: string | undefined
-  /** Called once with the hash of block 0 when none was expected, before anything is fetched. */
+  /**
+   * Called when nothing was expected, before anything is fetched: with the hash of block 0 or, where nobody gives that,
+   * with the number and hash of another old block (`58701:0x…`).
+   */
   readonly onGenesis?: ((hash: string) => Promise<void>) | undefined
   /** For a request with its answer, headers and body together. Default 60 s. */
   readonly timeoutMs?: number
@@ -140,7 +144,14 @@ class ChainPool implements ChainRpc {
       flight,
       proxyOf: options.proxyOf ?? (() => undefined),
       closed: this.#closing.signal,
-      genesis: { hash: options.genesis?.toLowerCase(), found: options.onGenesis },
+      anchors: new Anchors({
+        chain: options.chain.name,
+        clock: options.clock,
+        closed: this.#closing.signal,
+        kept: options.genesis,
+        keep: options.onGenesis,
+        warn: (message) => options.emit({ type: 'warning', message }),
+      }),
       started: (exchange) => {
         this.#under.push({ exchange, deadline: options.clock.monotonic() + this.#around.timeoutMs })
         this.#watch()
@@ -159,6 +170,7 @@ class ChainPool implements ChainRpc {
       const name = at(names, i)
       return new Endpoint(config, name, this.#around, options.limits.find((limit) => limit.endpoint === name) ?? {})
     })
+    this.#around.anchors.members.push(...this.#endpoints)
   }
 
   async head(signal: AbortSignal): Promise<bigint> {

@@ -1,3 +1,4 @@
+import type { Given } from './anchors.js'
 import { classify, type Classified } from './classify.js'
 import { Exchange, type Outcome } from '../net/exchange.js'
 import type { Flight } from '../net/flight.js'
@@ -11,6 +12,8 @@ export class AskError extends Error {
   constructor(
     readonly classified: Classified,
     message: string,
+    /** Whether the node itself refused the question, and not the way to it. */
+    readonly told = false,
   ) {
     super(message)
   }
@@ -25,14 +28,16 @@ export async function askHead(ask: Ask): Promise<bigint> {
   return quantity('eth_blockNumber', await ask('eth_blockNumber', []))
 }
 
-/** Hash of block 0, or undefined where the node has pruned it. */
-export async function askGenesis(ask: Ask): Promise<string | undefined> {
+/** Hash of a block. A node that refuses to give it says nothing, in whatever words, and so does one that gives another block. */
+export async function askBlock(ask: Ask, number: bigint): Promise<Given> {
   try {
-    const block = await ask('eth_getBlockByNumber', ['0x0', false])
-    const hash = typeof block === 'object' && block !== null ? (block as { hash?: unknown }).hash : undefined
-    return typeof hash === 'string' ? hash.toLowerCase() : undefined
+    const block = await ask('eth_getBlockByNumber', [`0x${number.toString(16)}`, false])
+    if (typeof block !== 'object' || block === null) return { nothing: 'null' }
+    const { number: given, hash } = block as { number?: unknown; hash?: unknown }
+    if (typeof hash !== 'string' || typeof given !== 'string' || !HEX.test(given)) return { nothing: 'no block' }
+    return BigInt(given) === number ? { hash: hash.toLowerCase() } : { nothing: `block ${BigInt(given)} in its place` }
   } catch (error) {
-    if (error instanceof AskError && ['STATE', 'LAG', 'BUG'].includes(error.classified.class)) return undefined
+    if (error instanceof AskError && error.told && !['RATE', 'QUOTA'].includes(error.classified.class)) return { nothing: error.message }
     throw error
   }
 }
@@ -69,10 +74,10 @@ export function readQuestion(outcome: Outcome, method: string, utc: number, endp
       const item = reply.items[0]
       if (item?.error === undefined || item.error === null) return item?.result
       const error = { ...providerError(item.error, outcome.status), method }
-      throw new AskError(classify(error), endpoint.show(error.message))
+      throw new AskError(classify(error), endpoint.show(error.message), true)
     }
     case 'refused':
-      throw new AskError(reply.classified, endpoint.show(reply.error.message))
+      throw new AskError(reply.classified, endpoint.show(reply.error.message), reply.classified.class !== 'SERVER')
     case 'broken':
       throw new AskError({ class: 'SERVER' }, endpoint.show(reply.text))
     case 'redirected':
@@ -81,7 +86,9 @@ export function readQuestion(outcome: Outcome, method: string, utc: number, endp
   }
 }
 
+const HEX = /^0x[\da-f]{1,64}$/i
+
 function quantity(method: string, value: unknown): bigint {
-  if (typeof value === 'string' && /^0x[\da-f]{1,64}$/i.test(value)) return BigInt(value)
+  if (typeof value === 'string' && HEX.test(value)) return BigInt(value)
   throw new AskError({ class: 'SERVER' }, `${method} gave no number`)
 }

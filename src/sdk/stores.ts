@@ -321,7 +321,7 @@ export interface LedgerReader extends WarehouseReader {
   counts(counted: Counted): Promise<ReadonlyMap<bigint, bigint> | undefined>
   /** How many there are now, by the same days. */
   present(counted: Counted, table: Table): Promise<ReadonlyMap<bigint, bigint>>
-  /** The genesis hash stored for a chain, or undefined. */
+  /** What `rememberGenesis` stored for a chain, or undefined. */
   genesis(chainId: number): Promise<string | undefined>
   close(): Promise<void>
 }
@@ -378,5 +378,6 @@ export interface Warehouse extends LedgerReader {
    * @throws {StatementError} naming the statement that failed.
    */
   execute(statements: readonly Statement[]): Promise<void>
+  /** `hash`: of block 0 or, for a chain whose nodes do not give that, number and hash of another old block (`58701:0x…`). */
   rememberGenesis(chainId: number, hash: string): Promise<void>
 }
