@@ -51,6 +51,8 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(() => node.close())
 
+const tick = () => new Promise((resolve) => setTimeout(resolve, 5))
+
 /** Runs until one run ends by itself; `kill` decides when each run before it dies. Resolves to how many were killed. */
 async function until(cwd: string, kill: (run: ReturnType<typeof start>, n: number) => Promise<unknown> | undefined): Promise<number> {
   for (let n = 1; ; n++) {
@@ -74,6 +76,28 @@ describe('kill -9', () => {
     expect(killed).toBeGreaterThan(3)
     expect(await content(cwd)).toEqual(golden)
   }, 180_000)
+
+  it('soon after a refused batch: the next run begins with what was learned of the endpoint', async () => {
+    const own = await chain.serve()
+    own.fault({ kind: 'max-batch', max: 3 })
+    own.fault({ kind: 'latency', ms: 30 })
+    const env = { ETH_RPC_URL: own.url }
+    const sizes = () => own.log.map(({ calls }) => calls.length)
+    const cwd = temporaryFolder()
+    const first = spawnPipe(args, { cwd, env })
+    while (own.log.filter(({ calls, answer }) => calls.length > 1 && answer?.errors === 0).length < 20) await tick()
+    expect(Math.max(...sizes())).toBeGreaterThan(3)
+    first.kill('SIGKILL')
+    await first.exit
+    own.clearLog()
+    const second = spawnPipe(args, { cwd, env })
+    while (own.count('eth_getBlockByNumber') < 200) await tick()
+    second.kill('SIGKILL')
+    await second.exit
+    // One that knows nothing begins with 10.
+    expect(Math.max(...sizes())).toBeLessThan(5)
+    await own.close()
+  })
 
   it('right after each of its commits: the next run goes on behind it and ends with the same tables', async () => {
     const cwd = temporaryFolder()

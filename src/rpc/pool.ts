@@ -45,6 +45,8 @@ export interface ChainRpcOptions {
    * with the number and hash of another old block (`58701:0x…`).
    */
   readonly onGenesis?: ((hash: string) => Promise<void>) | undefined
+  /** Called whenever `learned` gives something else than before. */
+  readonly onLearned?: (() => void) | undefined
   /** For a request with its answer, headers and body together. Default 60 s. */
   readonly timeoutMs?: number
   /** Of one answer, packed and unpacked. Default 256 MB. */
@@ -58,9 +60,9 @@ export interface ChainRpcOptions {
 /** What was found out about an endpoint, for the next run. */
 export interface LearnedEndpoint {
   readonly endpoint: string
-  readonly batch: number | undefined
+  readonly batch: number
   readonly maxBatch: number | undefined
-  readonly parallel: number | undefined
+  readonly parallel: number
 }
 
 /** All endpoints of one chain. */
@@ -73,6 +75,7 @@ export interface ChainRpc {
   head(signal: AbortSignal): Promise<bigint>
   /** The pool as one step sees it, with its ceilings. */
   forStep(step: StepQueueOptions): RpcPool
+  /** Of the endpoints that were asked in this run. */
   learned(): readonly LearnedEndpoint[]
   /** What is waited for now. */
   waits(): readonly Wait[]
@@ -114,6 +117,7 @@ class ChainPool implements ChainRpc {
   readonly #stops = new Stops()
   /** Requests under way, in no order: a handful. */
   readonly #under: { readonly exchange: Exchange; deadline: number }[] = []
+  readonly #learned = new Map<string, LearnedEndpoint>()
   readonly #shown = new Map<Endpoint, { at: number; batch: number; parallel: number }>()
   /** Endpoints that calls wait for although another one is up, until when. */
   readonly #awaited = new Map<Endpoint, number>()
@@ -218,15 +222,7 @@ class ChainPool implements ChainRpc {
   }
 
   learned(): readonly LearnedEndpoint[] {
-    return this.#endpoints.map(({ name, limits, lastSuccess }) => {
-      const asked = lastSuccess > -Infinity
-      return {
-        endpoint: name,
-        batch: asked ? limits.batch : undefined,
-        maxBatch: limits.maxBatch,
-        parallel: asked ? limits.parallel : undefined,
-      }
-    })
+    return [...this.#learned.values()]
   }
 
   waits(): readonly Wait[] {
@@ -490,6 +486,7 @@ class ChainPool implements ChainRpc {
     } else if (endpoint.rating) {
       this.#rated = true
     }
+    this.#learn(endpoint)
     this.#showLimits(endpoint, now)
     this.#pump()
   }
@@ -559,6 +556,16 @@ class ChainPool implements ChainRpc {
         }),
       () => {},
     )
+  }
+
+  /** One that never answered has shown nothing but what it refused. */
+  #learn({ name, limits, lastSuccess }: Endpoint): void {
+    const { batch, maxBatch, parallel } = limits
+    if (lastSuccess === -Infinity && maxBatch === undefined) return
+    const before = this.#learned.get(name)
+    if (before && before.batch === batch && before.maxBatch === maxBatch && before.parallel === parallel) return
+    this.#learned.set(name, { endpoint: name, batch, maxBatch, parallel })
+    this.#options.onLearned?.()
   }
 
   #showLimits(endpoint: Endpoint, now: number): void {

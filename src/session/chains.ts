@@ -16,8 +16,6 @@ export interface Chains {
   lane(step: Step, config: Json): RpcPool
   /** Has logins that were refused tried again. */
   tryLogins(): void
-  /** Writes down what was found out about the endpoints. */
-  remember(): Promise<void>
   /** What is waited for now, of every chain that was opened. */
   waits(): readonly Wait[]
   close(): Promise<void>
@@ -39,6 +37,9 @@ export interface ChainsOptions {
   readonly flight?: Flight | undefined
 }
 
+/** At least so long from one writing to the next. */
+const KEEP_MS = 250
+
 export function openChains({ pipeline, warehouse, state, surroundings, signal, emit, standIn, remember, flight }: ChainsOptions): Chains {
   const { clock, random, env } = surroundings
   const opened = new Map<string, ChainRpc>()
@@ -47,6 +48,31 @@ export function openChains({ pipeline, warehouse, state, surroundings, signal, e
     let promise = opening.get(name)
     if (!promise) opening.set(name, (promise = openChain(name)))
     return promise
+  }
+  const ends = new AbortController()
+  let writing: Promise<void> | undefined
+  let changed = false
+  let failed = false
+  /** Writes down what was found out about the endpoints as it is found out: a run may be killed at any moment. */
+  const keep = async (): Promise<void> => {
+    while (changed) {
+      changed = false
+      const at = clock.now()
+      const limits = [...opened].flatMap(([chain, rpc]) =>
+        rpc.learned().map((learned) => ({ chain, ...learned, maxBlockRange: undefined, at })),
+      )
+      await state.rememberLimits(limits)
+      await clock.sleep(KEEP_MS, ends.signal).catch(() => undefined)
+    }
+  }
+  const onLearned = (): void => {
+    changed = true
+    writing ??= keep()
+      .catch((error: unknown) => {
+        if (!failed) emit({ type: 'warning', message: `what was learned of endpoints was not kept: ${wordsOf(error)}` })
+        failed = true
+      })
+      .finally(() => (writing = undefined))
   }
   const openChain = async (name: string): Promise<ChainRpc> => {
     const chain = pipeline.chains.get(name)
@@ -66,6 +92,7 @@ export function openChains({ pipeline, warehouse, state, surroundings, signal, e
       flight,
       proxyOf: proxiesOf(env),
       genesis: await warehouse.genesis(chain.id),
+      onLearned: remember && standIn === undefined ? onLearned : undefined,
       onGenesis: remember && ((hash: string) => remember.rememberGenesis(chain.id, hash)),
     })
     opened.set(name, rpc)
@@ -77,20 +104,16 @@ export function openChains({ pipeline, warehouse, state, surroundings, signal, e
     tryLogins: () => {
       for (const rpc of opened.values()) rpc.tryLogins()
     },
-    remember: async () => {
-      if (standIn !== undefined) return
-      const at = clock.now()
-      const limits = [...opened].flatMap(([chain, rpc]) =>
-        rpc.learned().map((learned) => ({ chain, ...learned, maxBlockRange: undefined, at })),
-      )
-      if (limits.length > 0) await state.rememberLimits(limits)
-    },
     waits: () => [...opened.values()].flatMap((rpc) => rpc.waits()),
     close: async () => {
+      ends.abort()
+      await writing
       await Promise.all([...opened.values()].map((rpc) => rpc.close()))
     },
   }
 }
+
+const wordsOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
 
 const endpointAt = (url: string): Endpoint => ({
   url,

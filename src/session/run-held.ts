@@ -193,7 +193,6 @@ async function runConnected(
     // Whatever the rounds made of it: what they found done may be another run's.
     if (!stop.aborted) taken.throwIfAborted()
     ended(end)
-    await chains.remember()
     await state.rememberRates(measuredRates(pipeline.name, view.steps, clock.now()))
     return end
   } finally {
