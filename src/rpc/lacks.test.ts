@@ -208,6 +208,21 @@ describe('an endpoint’s lack is a border', () => {
   })
 })
 
+describe('one whose head is behind', () => {
+  test.each([
+    ['eth_getLogs', [{ fromBlock: '0x1', toBlock: '0x60' }]],
+    ['eth_getBlockReceipts', ['0x60']],
+    ['trace_block', ['0x60']],
+  ])('is not asked for %s above it, whose answer would be nothing', async (method, params) => {
+    const { nodes, ask } = await world(2)
+    const [behind, other] = nodes as [FakeNode, FakeNode]
+    behind.head = 0x50n
+    behind.answer = () => ({ result: [] })
+    const calls = [{ method, params }]
+    expect(await ask(calls)).toEqual({ values: expected(calls), errors: undefined, endpoints: [other.host] })
+  })
+})
+
 describe('what one endpoint says of a call', () => {
   test.each([
     ['a null block far below its head', 'eth_getBlockByNumber', ['0x5', false], { result: null }],

@@ -67,6 +67,20 @@ export function oldestOf(call: RpcCall): bigint | undefined {
   return blockOf(call) ?? rangeOf(call)?.from
 }
 
+/** Kinds of which a node whose head is lower gives nothing, or a part, as if that were all. */
+const SILENT = new Set(['logs', 'receipts', 'traces'])
+
+/** The highest block that calls read of a kind that a node gives in part: one whose head is lower can't be asked. */
+export function silentReach(calls: readonly RpcCall[]): bigint | undefined {
+  let highest: bigint | undefined
+  for (const call of calls) {
+    if (!SILENT.has(kindOf(call.method))) continue
+    const block = blockOf(call) ?? rangeOf(call)?.to
+    if (block !== undefined && (highest === undefined || block > highest)) highest = block
+  }
+  return highest
+}
+
 /** The block that a call is about, where its parameters say so by number. */
 export function blockOf(call: RpcCall): bigint | undefined {
   const at = BLOCK_AT[call.method]

@@ -7,8 +7,8 @@ import { showCall } from './show-call.js'
 /** A call with what is known of it. */
 export interface Asked {
   readonly call: RpcCall
-  /** The highest block that the answer depends on. */
-  readonly block: bigint | undefined
+  /** The highest block that an endpoint must have. */
+  readonly reach: bigint | undefined
   /** The one endpoint that may answer; undefined: any. */
   readonly only: Endpoint | undefined
   readonly state: CallState | undefined
@@ -31,14 +31,14 @@ export type Outlook =
  * Who may still answer a call: the one place that tells a refusal of all from an outage. What an endpoint has not refused
  * itself, it may have, whatever it said of other calls. `patienceMs`: how long one that is away is waited for.
  */
-export function outlook({ call, block, only, state }: Asked, endpoints: readonly Endpoint[], now: number, patienceMs: number): Outlook {
+export function outlook({ call, reach, only, state }: Asked, endpoints: readonly Endpoint[], now: number, patienceMs: number): Outlook {
   const open: Endpoint[] = []
   const left: Endpoint[] = []
   let round = false
   for (const endpoint of only ? [only] : endpoints) {
     if (endpoint.refusals.tooLong(call) || state?.refusals.get(endpoint)?.final) continue
     left.push(endpoint)
-    if (!endpoint.hopeful || !endpoint.reaches(block)) continue
+    if (!endpoint.hopeful || !endpoint.reaches(reach)) continue
     if (state?.avoid.has(endpoint)) round = true
     else open.push(endpoint)
   }

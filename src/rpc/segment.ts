@@ -1,5 +1,6 @@
 import type { PipeError, RpcAnswers, RpcCall } from '../sdk/index.js'
 import type { Endpoint } from './endpoint.js'
+import { silentReach } from './methods.js'
 
 /** What an endpoint said to a call instead of an answer. */
 export interface Refusal {
@@ -53,13 +54,15 @@ export class Segment {
   errors: Map<number, PipeError> | undefined
   readonly hosts: string[] = []
   readonly states = new Map<number, CallState>()
+  /** An endpoint whose head is lower is not asked. */
+  readonly reach: bigint | undefined
   #end: (outcome: RpcAnswers | Error) => void
   #settled = false
   #left: number
 
   constructor(
     calls: readonly RpcCall[],
-    /** The highest block that the answers depend on. */
+    /** The highest block that the answers depend on, as the step says: up to it `null` is no answer. */
     readonly block: bigint | undefined,
     end: (outcome: RpcAnswers | Error) => void,
     /** The one endpoint that may answer; undefined: any. */
@@ -69,6 +72,8 @@ export class Segment {
     this.values = new Array<unknown>(calls.length)
     this.#left = calls.length
     this.#end = end
+    const silent = silentReach(calls)
+    this.reach = block === undefined || (silent !== undefined && silent > block) ? silent : block
   }
 
   /** Whether the batch has its end: what still comes for it is dropped. */

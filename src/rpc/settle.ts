@@ -182,7 +182,7 @@ function afterRefusal(
 ): 'again' | 'later' | PipeError {
   const segment = at(segments, i)
   const state = segment.states.get(at(indexes, i))
-  const asked = { call: at(segment.calls, at(indexes, i)), block: segment.block, only: segment.only, state }
+  const asked = { call: at(segment.calls, at(indexes, i)), reach: segment.reach, only: segment.only, state }
   const found = outlook(asked, endpoints, now, queue.patienceMs)
   if (found.next === 'ask') return 'again'
   if (found.next === 'refused') return refusalError(asked, endpoints)

@@ -116,7 +116,7 @@ export class StepQueue {
     while (i < this.#queue.length && taken.segments.length < taker.most) {
       const place = at(this.#queue, i)
       const { segment } = place
-      if (segment.block !== undefined && !taker.has(segment.block)) {
+      if (segment.reach !== undefined && !taker.has(segment.reach)) {
         place.behindSince ??= now
         i++
         continue
@@ -183,7 +183,7 @@ export class StepQueue {
   behind(): readonly { readonly segment: Segment; readonly block: bigint; readonly since: number }[] {
     const found = []
     for (const { segment, behindSince } of this.#queue)
-      if (behindSince !== undefined && segment.block !== undefined) found.push({ segment, block: segment.block, since: behindSince })
+      if (behindSince !== undefined && segment.reach !== undefined) found.push({ segment, block: segment.reach, since: behindSince })
     return found
   }
 

@@ -22,7 +22,7 @@ export function take(
   const choose = (segment: Segment, index: number): Choice => {
     const call = at(segment.calls, index)
     const state = segment.states.get(index)
-    const asked = { call, block: segment.block, only: segment.only, state }
+    const asked = { call, reach: segment.reach, only: segment.only, state }
     const found = outlook(asked, endpoints, now, queue.patienceMs)
     switch (found.next) {
       case 'round':
