@@ -98,15 +98,15 @@ describe('what was not asked never fails', () => {
   })
 
   test('an archive that is known to be down for long is not waited for by every call anew', async () => {
-    const { clock, nodes, ask } = await world(2, [], 500)
+    const { clock, nodes, ask } = await world(2, [], 150)
     const [full, archive] = nodes as [FakeNode, FakeNode]
     full.answer = () => noState
     await archive.close()
-    const step = { attempts: 2, maxWaitMs: 8_000, waitMs: 100 }
+    const step = { attempts: 2, maxWaitMs: 60_000, waitMs: 1 }
     await ask(balances(5), 4n, step)
     const before = clock.monotonic()
     expect(told(await ask(balances(5, 10), 14n, step))).toEqual(['RPC_AWAY outage'])
-    expect(clock.monotonic() - before).toBeLessThan(8_000)
+    expect(clock.monotonic() - before).toBeLessThan(60_000)
   })
 
   test('one that lacks the state and one whose head is behind: the second is waited for, and then it is an outage', async () => {
