@@ -29,7 +29,7 @@ export type Outlook =
 
 /**
  * Who may still answer a call: the one place that tells a refusal of all from an outage. What an endpoint has not refused
- * itself, it may have, whatever it said of other calls. `patienceMs`: how long one that is away is waited for.
+ * itself, it may have, whatever it said of other calls. `patienceMs`: how long one that is away is waited for, unless it is asked alone.
  */
 export function outlook({ call, reach, only, state }: Asked, endpoints: readonly Endpoint[], now: number, patienceMs: number): Outlook {
   const open: Endpoint[] = []
@@ -50,7 +50,7 @@ export function outlook({ call, reach, only, state }: Asked, endpoints: readonly
   if (round) return { next: 'round' }
   if (left.length === 0) return { next: 'refused' }
   const since = state?.waitsSince ?? now
-  const ends = left.map((endpoint) => endpoint.hopeUntil(since, patienceMs))
+  const ends = left.map((endpoint) => endpoint.hopeUntil(since, only ? 0 : patienceMs))
   const until = Math.max(...ends)
   return until > now ? { next: 'wait', endpoints: left.filter((_, i) => (ends[i] ?? 0) > now), until } : { next: 'away', endpoints: left }
 }

@@ -326,7 +326,9 @@ class Settling {
     if (decided.next === 'again') return 'again'
     if (decided.next === 'failed') return this.#error(decided.error, i, text, 1, classified)
     const { endpoint, queue, segments, indexes } = this.#request
-    const state = at(segments, i).state(at(indexes, i), this.#context.now)
+    const segment = at(segments, i)
+    const { only } = segment
+    const state = segment.state(at(indexes, i), this.#context.now)
     const times = (state.refusals.get(endpoint)?.times ?? 0) + 1
     this.#rounds = Math.max(this.#rounds, times)
     state.avoid.add(endpoint)
@@ -334,7 +336,8 @@ class Settling {
     state.refusals.delete(endpoint)
     state.refusals.set(endpoint, {
       times,
-      final: decided.enough === 'once' || times >= queue.options.attempts,
+      // One that is asked alone has its next turn from whoever asked.
+      final: decided.enough === 'once' || only !== undefined || times >= queue.options.attempts,
       answer: decided.answer ?? false,
       text,
       error: () => this.#error(decided.error, i, text, times, classified),
