@@ -208,6 +208,20 @@ describe('beside another endpoint', () => {
     expect(await start([follows, whole], clock)).toMatchObject({ outcome: 'answered', kept: [hashOf('aa', 0n)], refused: [] })
   })
 
+  test('one whose block 1 does not follow its block 0 is not believed, and the others are not refused for it', async () => {
+    const clock = fastClock(200)
+    const chained =
+      (hash0: string): Answer =>
+      (call) => {
+        const block = BigInt(String(call.params[0]))
+        const parentHash = block === 0n ? '0x00' : hashOf('aa', block - 1n)
+        return { result: { number: call.params[0], hash: block === 0n ? hash0 : hashOf('aa', block), parentHash } }
+      }
+    const lies = await node(clock, chained('0xdead'))
+    const whole = await node(clock, chained(hashOf('aa', 0n)))
+    expect(await start([lies, whole], clock)).toMatchObject({ outcome: 'answered', kept: [hashOf('aa', 0n)], refused: [] })
+  })
+
   test('one that never answers for block 0 does not keep the others waiting', async () => {
     const clock = fastClock(100)
     const hangs = await node(clock)

@@ -7,7 +7,7 @@ export interface Anchor {
 }
 
 /** What an endpoint gave for a block: its hash, or in words why it says nothing about it. */
-export type Given = { readonly hash: string } | { readonly nothing: string }
+export type Given = { readonly hash: string; readonly parent: string | undefined } | { readonly nothing: string }
 
 /** An endpoint that is checked. */
 export interface Member {
@@ -81,7 +81,10 @@ export class Anchors {
     const given = await member.block(block)
     if (!('hash' in given)) return undefined
     const { hash } = given
-    if (!this.#kept) await this.#keep({ block, hash })
+    if (!this.#kept) {
+      if (!(await this.#agrees(member, { block, hash }))) return undefined
+      if (!this.#kept) await this.#keep({ block, hash })
+    }
     // Another endpoint may have been the first meanwhile.
     if (this.#kept?.block !== block) return this.#askKept(member)
     if (hash !== this.#kept.hash) return { refused: `${nameOf(block)} ${hash}, expected ${this.#kept.hash}` }
@@ -138,9 +141,16 @@ export class Anchors {
     const deep = DEPTHS.flatMap((depth) => (depth < head ? [head - depth] : []))
     for (const block of deep.length > 0 ? deep : [head / 2n]) {
       const given = block > 0n ? await member.block(block) : { nothing: '' }
-      if ('hash' in given) return { block, hash: given.hash }
+      if ('hash' in given && (await this.#agrees(member, { block, hash: given.hash }))) return { block, hash: given.hash }
     }
     return undefined
+  }
+
+  /** Whether the next block follows this one, so that a hash that is not so does not refuse the other endpoints. */
+  async #agrees(member: Member, { block, hash }: Anchor): Promise<boolean> {
+    if (this.members.length === 1) return true
+    const next = await member.block(block + 1n)
+    return !('hash' in next) || next.parent === undefined || next.parent === hash
   }
 
   async #keep(anchor: Anchor): Promise<void> {

@@ -33,9 +33,10 @@ export async function askBlock(ask: Ask, number: bigint): Promise<Given> {
   try {
     const block = await ask('eth_getBlockByNumber', [`0x${number.toString(16)}`, false])
     if (typeof block !== 'object' || block === null) return { nothing: 'null' }
-    const { number: given, hash } = block as { number?: unknown; hash?: unknown }
+    const { number: given, hash, parentHash } = block as { number?: unknown; hash?: unknown; parentHash?: unknown }
     if (typeof hash !== 'string' || typeof given !== 'string' || !HEX.test(given)) return { nothing: 'no block' }
-    return BigInt(given) === number ? { hash: hash.toLowerCase() } : { nothing: `block ${BigInt(given)} in its place` }
+    const parent = typeof parentHash === 'string' ? parentHash.toLowerCase() : undefined
+    return BigInt(given) === number ? { hash: hash.toLowerCase(), parent } : { nothing: `block ${BigInt(given)} in its place` }
   } catch (error) {
     if (error instanceof AskError && error.told && !['RATE', 'QUOTA'].includes(error.classified.class)) return { nothing: error.message }
     throw error
