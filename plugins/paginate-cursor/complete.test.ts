@@ -6,8 +6,9 @@ import { openWarehouse } from '../../src/warehouse/open.js'
 import { apiYaml, readYaml, runAt } from '../../test/support/api-run.js'
 import { all } from '../../test/support/warehouse.js'
 
-/** More for a longer look: PIPE_TEST_CASES=500 npx vitest run plugins/paginate-cursor/complete.test.ts */
+/** More for a longer look: SEED=4242 PIPE_TEST_CASES=500 npx vitest run plugins/paginate-cursor/complete.test.ts */
 const CASES = Number(process.env.PIPE_TEST_CASES ?? 8)
+const SEED = Number(process.env.SEED ?? 7)
 const BASE = 1_700_000_000
 const OVERLAP = 60
 
@@ -122,12 +123,12 @@ describe('whatever the times, the page size, the growth and the moments of death
             expect(reasons.join('; ')).toMatch(options.mayFail ?? /^$/)
           }
         }),
-        { numRuns: CASES, seed: 7, endOnFailure: true },
+        { numRuns: CASES, seed: SEED, endOnFailure: true },
       )
       // A reader that always gives up would be right, too.
       expect(whole).toBeGreaterThan(CASES / 3)
     },
-    120_000,
+    120_000 + CASES * 5_000,
   )
 
   it.each([{ way: 'offset' }, { way: 'page' }, { way: 'key' }, { way: 'next' }, { way: 'ties' }])(
@@ -136,13 +137,14 @@ describe('whatever the times, the page size, the growth and the moments of death
       await fc.assert(
         fc.asyncProperty(world, async (of) => {
           const { outcome, reasons, table, source, seen } = await play({ way, shrinks: true }, of)
-          if (outcome !== 'done') return expect(reasons.join('; ')).toMatch(/LIST_SHIFTS/)
+          // Rows that were read and are gone from the end of the list are known all the same.
+          if (outcome !== 'done') return expect(reasons.join('; ')).toMatch(/LIST_SHIFTS|LIST_END/)
           expect(source.filter((id) => !table.includes(id))).toEqual([])
           expect(table.filter((id) => !seen.has(id))).toEqual([])
         }),
-        { numRuns: CASES, seed: 11, endOnFailure: true },
+        { numRuns: CASES, seed: SEED, endOnFailure: true },
       )
     },
-    120_000,
+    120_000 + CASES * 5_000,
   )
 })

@@ -91,6 +91,14 @@ const error = Type.Object(
   },
 )
 
+const endValue = Type.Union([Type.Integer({ minimum: 200, maximum: 499 }), Type.Null(), Type.Literal('empty'), Type.Literal('same')])
+const end = Type.Unsafe<Static<typeof endValue> | readonly Static<typeof endValue>[]>({
+  anyOf: [endValue, Type.Array(endValue, { minItems: 1 })],
+  tuning: true,
+  description:
+    'What means the end of the list, one of these or several: a status (`404`, `204`), `null` where the records are, `empty` (a page without records) or `same` (the page before again). It is then believed the first time; other ends when two reads agree, with `retry.wait` of the source between them. No end is believed above rows that are known.',
+})
+
 const cursor = Type.Object(
   {
     next: Type.Optional(
@@ -103,6 +111,14 @@ const cursor = Type.Object(
     optional: Type.Optional(
       Type.Boolean({ description: 'With `next`: the API leaves the field out on the last page. Otherwise that is an error.' }),
     ),
+    more: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'Path of a reply to whether there are more pages: `has_more`. False ends the list, whatever else the reply says; true says that a reply without a next page is no end.',
+      }),
+    ),
+    end: Type.Optional(end),
     link: Type.Optional(Type.String({ minLength: 1, description: 'The next page is in the `Link` header under this name: `next`.' })),
     time: Type.Optional(
       Type.Unsafe<TimeUnit>({
@@ -155,6 +171,7 @@ export const config = Type.Object(
     cover: Type.Optional(cover),
     cursor,
     error: Type.Optional(error),
+    end: Type.Optional(end),
     row: Type.Optional(rowSchema),
     compute: Type.Optional(computeSchema),
     rows: Type.Optional(rowsSchema),
@@ -170,7 +187,8 @@ export const config = Type.Object(
       Type.Integer({
         minimum: 1,
         tuning: true,
-        description: '`$size`: rows a page. With `window` alone, one that is full is halved until it is not.',
+        description:
+          '`$size`: rows a page. A page of as many rows may have been cut. With `window` alone, such a one is halved until it is not.',
       }),
     ),
     max_pages: Type.Optional(
@@ -197,9 +215,11 @@ export const cursorSchema = Type.Object(
     /** Kind of cursor: a stored one of another kind is of no use. */
     kind: Type.String(),
     place: Type.Record(Type.String(), Type.Unknown()),
-    /** Everything from here up to `top` is covered. */
+    /** `place` was said to be the end of the list. Said again, it is. */
+    ended: Type.Optional(Type.Literal(true)),
+    /** Everything from here up to `top` is covered. Without it nothing is yet, and what comes before `place` was read. */
     down: Type.Optional(Type.String()),
-    /** Lowest time of what comes before `place`. */
+    /** Lowest time of what comes before `place`. Rows of it and above are in the table. */
     low: Type.Optional(Type.String()),
     top: Type.Optional(Type.String()),
     /** Key of the first row of the list, and how many rows were read of it. */
@@ -212,3 +232,5 @@ export const cursorSchema = Type.Object(
 export type Config = Static<typeof config>
 export type StoredCursor = Static<typeof cursorSchema>
 export type { TimeUnit }
+/** What means the end of a list. */
+export type End = Static<typeof endValue>

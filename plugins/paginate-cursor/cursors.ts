@@ -1,11 +1,12 @@
 import { compilePath, type Json } from '../../src/sdk/authors.js'
 import type { Config } from './config.js'
-import { CursorNotUniqueError, CursorStuckError, PageShapeError } from './errors.js'
-import { fieldOf, type Page, pointerOf } from './page.js'
-import { isKnown, type Memory, type Pager, type Place, text, type Verdict } from './pager.js'
+import { CursorNotUniqueError, CursorStuckError, PageShapeError, ParameterIgnoredError } from './errors.js'
+import { linkOf } from './links.js'
+import { fieldOf, type Page, type PageRow, pointerOf } from './page.js'
+import { type About, isKnown, isSame, type Memory, type Pager, type Place, text, type Verdict } from './pager.js'
 
-/** How many cursors back one that comes again is noticed. Longer circles show by their times. */
-const REMEMBERED = 1_000
+/** How many cursors back one that comes again is noticed. Longer circles show by their pages. */
+const REMEMBERED = 100_000
 /** Cursors that were followed. */
 class Followed {
   readonly #seen = new Set<string>()
@@ -28,12 +29,16 @@ export class NextPager implements Pager {
   readonly #rel: string
   readonly #optional: boolean
   readonly #address: boolean
+  readonly says: string
+  /** Times that the page before came again under another cursor. */
+  #same = 0
 
-  constructor(cursor: Config['cursor'], usesCursor: boolean) {
+  constructor(cursor: Config['cursor'], usesCursor: boolean, about: About) {
     this.#path = cursor.next?.split('.')
     this.#rel = cursor.link ?? 'next'
     this.#optional = cursor.optional === true
     this.#address = !usesCursor || cursor.link !== undefined
+    this.says = this.#address ? 'the address of the next page' : about.parameter('cursor')
   }
 
   start(): Place {
@@ -48,11 +53,27 @@ export class NextPager implements Pager {
     return text(place, 'address')
   }
 
-  judge(_: Place, page: Page): Verdict {
+  judge(place: Place, page: Page, memory: Memory): Verdict {
+    const next = this.#nextOf(place, page)
+    if (!next) return { take: [page], next: undefined }
+    this.#followed.add(String(next.cursor ?? next.address))
+    this.#same = isSame(page.rows, memory) ? this.#same + 1 : 0
+    if (this.#same > 1) throw new ParameterIgnoredError(this.says, 'the page before again, twice', false)
+    return { take: [page], next }
+  }
+
+  goesOn(place: Place, page: Page): boolean {
+    return this.#nextOf(place, page) !== undefined
+  }
+
+  #nextOf(place: Place, page: Page): Place | undefined {
+    if (page.end !== undefined) return undefined
     const next = this.#path ? this.#inBody(page, this.#path) : linkOf(page.reply.headers.link, this.#rel)
-    if (next === undefined) return { take: [page], next: undefined }
-    this.#followed.add(next)
-    return { take: [page], next: this.#address ? { address: page.reply.place(next) } : { cursor: next } }
+    if (next === undefined) return undefined
+    const to: Place = this.#address ? { address: page.reply.place(next) } : { cursor: next }
+    // A cursor that leads to itself and to no row is how some say that this was the last page.
+    const stays = (to.cursor ?? to.address) === (place.cursor ?? place.address)
+    return stays && page.rows.length === 0 ? undefined : to
   }
 
   #inBody(page: Page, path: readonly string[]): string | undefined {
@@ -75,23 +96,16 @@ export class NextPager implements Pager {
   }
 }
 
-/** The address with a relation in a `Link` header. */
-function linkOf(header: string | undefined, rel: string): string | undefined {
-  for (const match of (header ?? '').matchAll(/<([^>]*)>((?:\s*;\s*[\w*]+\s*=\s*(?:"[^"]*"|[^\s,;"]+))*)/g)) {
-    const relation = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s,;"]+))/i.exec(match[2] ?? '')
-    if ((relation?.[1] ?? relation?.[2] ?? '').split(/\s+/).includes(rel)) return match[1]
-  }
-  return undefined
-}
-
 /** `$cursor` is the key of the last row. The rows behind it are asked for, so a list that moves loses none. */
 export class KeyPager implements Pager {
   readonly kind = 'key'
   readonly #followed = new Followed()
   readonly #field: string
+  readonly says: string
 
-  constructor(field: string) {
+  constructor(field: string, about: About) {
     this.#field = field
+    this.says = about.parameter('cursor')
   }
 
   start(): Place {
@@ -103,17 +117,35 @@ export class KeyPager implements Pager {
   }
 
   judge(place: Place, page: Page, memory: Memory): Verdict {
-    const fresh = page.rows.filter((row) => !isKnown(row, place, memory))
-    const last = page.rows.at(-1)
-    // Nothing behind the last row, said twice, is the end.
-    if (!last || fresh.length === 0)
-      return place.again === true ? { take: [page], next: undefined } : { take: [page], next: { ...place, again: true } }
-    const value = compilePath(this.#field)(last.record as Readonly<Record<string, unknown>>)
-    if (typeof value !== 'string' && typeof value !== 'number')
-      throw new PageShapeError(last.pointer + pointerOf(this.#field.split('.')), 'is no key (`cursor.key`)')
-    const cursor = String(value)
+    const { rows } = page
+    const last = rows.at(-1)
+    if (!last) return { take: [page], next: undefined }
+    const cursor = this.#keyOf(last)
+    this.#checkUnique(rows)
+    if (place.cursor !== undefined) {
+      const above = rows.find((row) => row.key !== place.last && memory.known.has(row.key))
+      if (above && this.#keyOf(above) === place.cursor) throw new CursorNotUniqueError(String(place.cursor))
+      if (above) throw new ParameterIgnoredError(this.says, `rows from above the key ${String(place.cursor)}`, false)
+    }
+    // An API may count the row with the key in.
+    if (rows.every((row) => isKnown(row, place, memory))) return { take: [page], next: undefined }
     if (cursor === place.cursor) throw new CursorNotUniqueError(cursor)
     this.#followed.add(cursor)
     return { take: [page], next: { cursor, last: last.key } }
+  }
+
+  #keyOf(row: PageRow): string {
+    const value = compilePath(this.#field)(row.record as Readonly<Record<string, unknown>>)
+    if (typeof value === 'string' || typeof value === 'number') return String(value)
+    throw new PageShapeError(row.pointer + pointerOf(this.#field.split('.')), 'is no key (`cursor.key`)')
+  }
+
+  #checkUnique(rows: readonly PageRow[]): void {
+    const seen = new Map<string, string>()
+    for (const row of rows) {
+      const value = this.#keyOf(row)
+      if ((seen.get(value) ?? row.key) !== row.key) throw new CursorNotUniqueError(value)
+      seen.set(value, row.key)
+    }
   }
 }

@@ -73,12 +73,17 @@ export class PagesEmptyError extends PipeError {
 export class SecondTooFullError extends PipeError {
   readonly code = 'SECOND_TOO_FULL'
   override readonly hint: string
-  constructor(instant: string, what: 'time' | 'window') {
-    super(`not all rows of ${instant} can be read: more of them share it than a page holds`)
+  /** `ignored`: the parameter that should lead on among them and changes nothing. */
+  constructor(instant: string, what: 'time' | 'window', ignored?: string) {
+    super(
+      `not all rows of ${instant} can be read: more of them share it than a page holds${ignored === undefined ? '' : `, and the source does not heed ${ignored}`}`,
+    )
     this.hint =
-      what === 'time'
-        ? 'ask for larger pages, or say how to read on inside one instant: cursor: { time: …, ties: offset }'
-        : 'ask for larger pages, or page through each window: cursor: { window: …, offset: true }'
+      ignored !== undefined
+        ? 'compare the name and the values of that parameter with the documentation of the API, or ask for larger pages'
+        : what === 'time'
+          ? 'ask for larger pages and say so (`page_size`), or say how to read on inside one instant: cursor: { time: …, ties: offset }'
+          : 'ask for larger pages, or page through each window: cursor: { window: …, offset: true }'
   }
 }
 
@@ -106,8 +111,9 @@ export class ListOrderError extends PipeError {
 export class PageOutsideError extends PipeError {
   readonly code = 'PAGE_OUTSIDE'
   override readonly hint = 'see that `request` names the bounds as the API calls them, in the unit that it wants (`cursor.time`)'
-  constructor(pointer: string, time: string, asked: string) {
-    super(`${pointer} has the time ${time}, and ${asked} was asked for`)
+  /** `parameter`: what should bound the page. */
+  constructor(pointer: string, time: string, asked: string, parameter: string) {
+    super(`${pointer} has the time ${time}, and ${asked} was asked for: the source does not heed ${parameter}`)
   }
 }
 
@@ -135,5 +141,65 @@ export class CoverError extends PipeError {
   override readonly hint = 'write days (`last: 180`), a duration (`last: 12h`) or two times (`from: 2024-01-01, to: 2024-02-01`)'
   constructor(problem: string) {
     super(`cover: ${problem}`)
+  }
+}
+
+/** The list is said to end, and what is known says that it goes on. */
+export class ListEndError extends PipeError {
+  readonly code = 'LIST_END'
+  override readonly blame = 'outage'
+  override readonly hint =
+    'run again: what was read is kept. When the API has really dropped what is older, let `cover` reach no further, or `pipe reset` that stretch'
+  constructor(what: string) {
+    super(`the source says that its list ends, and it does not: ${what}`)
+  }
+}
+
+/** What had rows a moment ago has none any more. */
+export class PagesSilentError extends PipeError {
+  readonly code = 'PAGES_SILENT'
+  override readonly blame = 'outage'
+  override readonly hint = 'the API may be starting, or reading its data anew: run again later, what was read is kept'
+  constructor(times: number) {
+    super(`an empty page is no end: the page before it had rows, and asked again ${times} times it has none`)
+  }
+}
+
+/** The source gave the same page for another place: it does not heed the parameter that names the place. */
+export class ParameterIgnoredError extends PipeError {
+  readonly code = 'PARAM_IGNORED'
+  override readonly hint: string
+  constructor(
+    readonly parameter: string,
+    gave: string,
+    again: boolean,
+  ) {
+    super(`the source does not heed ${parameter}: it gave ${gave}`)
+    this.hint = again
+      ? 'compare `request` with the documentation of the API; if the API gives its last page again at the end: cursor: { …, end: same }'
+      : 'compare `request` with the documentation of the API: the name of that parameter, and what it wants in it'
+  }
+}
+
+/** Rows that were read stand behind rows that they stood before, so others may stand where nothing is read any more. */
+export class ListUnstableError extends PipeError {
+  readonly code = 'LIST_UNSTABLE'
+  override readonly blame = 'outage'
+  override readonly hint =
+    'sort by a second field that no two rows share, in `request`, or use a cursor that does not count rows (`next`, `key`)'
+  constructor(pointer: string, instant: string | undefined) {
+    super(
+      `the list comes in another order each time: ${pointer}${instant === undefined ? '' : ` (${instant})`} was read before and stands behind rows that were not`,
+    )
+  }
+}
+
+/** A `Link` header is not what RFC 8288 says, so nobody knows whether it names a next page. */
+export class LinkHeaderError extends PipeError {
+  readonly code = 'LINK_HEADER'
+  override readonly hint = 'the API, or a proxy before it, writes a Link header that can not be read; a header that is cut off is one, too'
+  constructor(header: string, at: number) {
+    const text = header.slice(at, at + 60)
+    super(`the Link header can't be read from character ${at + 1} on: ${text}${header.length > at + 60 ? '…' : ''}`)
   }
 }

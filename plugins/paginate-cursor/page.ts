@@ -45,6 +45,14 @@ export interface Page {
   /** As the source gave them. */
   readonly rows: readonly PageRow[]
   readonly reply: HttpReply
+  /** Whether the reply says that there are more pages (`cursor.more`); undefined where nothing is declared. */
+  readonly more?: boolean | undefined
+  /** What of `end` the reply is. */
+  readonly end?: string
+  /** The refusal that was read as a page without rows. */
+  readonly refused?: unknown
+  /** Of a page without rows: the page before it, asked for again in between. */
+  readonly before?: Page
 }
 
 type Maker = (records: Records, pointer: string) => Row[]

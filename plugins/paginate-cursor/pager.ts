@@ -1,5 +1,6 @@
 import type { Json } from '../../src/sdk/authors.js'
 import type { PageName } from './check.js'
+import type { End } from './config.js'
 import type { Page, PageRow } from './page.js'
 
 /** Where a page is: plain data, so that it can be stored. What is in it is the pager's matter. */
@@ -9,9 +10,23 @@ export type Place = Readonly<Record<string, Json>>
 export interface Verdict {
   /** Pages that follow those taken before without a gap, in their order. None: the page proves nothing and another is asked for. */
   readonly take: readonly Page[]
-  /** Where to go on. Undefined: the list has ended, and that is proved. */
+  /** Where to go on. Undefined: the list seems to end here. The reader believes it when that is proved. */
   readonly next: Place | undefined
+  /** What proves the end, where the pager knows. */
+  readonly proof?: string
 }
+
+/** What the pagers know of the request and the API. */
+export interface About {
+  /** The parameter of the request that holds a part of the place, as the API calls it. */
+  parameter(name: PageName): string
+  /** Rows that a page holds at most, where the file says so. */
+  readonly limit: number | undefined
+  readonly ends: ReadonlySet<End>
+}
+
+/** Two reads that agree: what an end is proved by where nobody states it. */
+export const TWO_READS = 'two agreeing reads'
 
 /** What is remembered of the way so far: the last page that was taken. */
 export interface Memory {
@@ -23,12 +38,16 @@ export interface Memory {
 
 export interface Pager {
   readonly kind: string
+  /** What of a request says the place, as the API calls it. */
+  readonly says: string
   /** The beginning of the list. */
   start(): Place
   /** What `$` stands for in the request. */
   values(place: Place): Readonly<Partial<Record<PageName, string | number | undefined>>>
   /** The address of the page, where the source gave one. */
   address?(place: Place): string | undefined
+  /** Whether a reply names the next page by itself, so that one without rows is no end. */
+  goesOn?(place: Place, page: Page): boolean
   /** @throws {PipeError} when the list can't be read on without a gap. */
   judge(place: Place, page: Page, memory: Memory): Verdict
 }
@@ -53,4 +72,36 @@ export function lowest(rows: readonly PageRow[]): bigint | undefined {
   let low: bigint | undefined
   for (const { time } of rows) if (time !== undefined && (low === undefined || time < low)) low = time
   return low
+}
+
+/** How many different rows a page has. */
+export const distinct = (rows: readonly PageRow[]): number => new Set(rows.map(({ key }) => key)).size
+
+/** Whether a page has the rows of the page before, each as it was and in the same order. */
+export function isSame(rows: readonly PageRow[], { known }: Memory): boolean {
+  if (rows.length === 0 || distinct(rows) !== known.size) return false
+  const before = [...known.values()]
+  const here = [...new Map(rows.map((row) => [row.key, row])).values()]
+  return here.every((row, i) => row.key === before[i]?.key && JSON.stringify(row.record) === JSON.stringify(before[i]?.record))
+}
+
+/** Keys of the rows that were read last, far more than a page has. */
+export class Recent {
+  static readonly #most = 20_000
+  readonly #keys = new Set<string>()
+
+  add(rows: Iterable<PageRow>): void {
+    for (const { key } of rows) {
+      this.#keys.delete(key)
+      this.#keys.add(key)
+    }
+    for (const oldest of this.#keys) {
+      if (this.#keys.size <= Recent.#most) return
+      this.#keys.delete(oldest)
+    }
+  }
+
+  has({ key }: PageRow): boolean {
+    return this.#keys.has(key)
+  }
 }

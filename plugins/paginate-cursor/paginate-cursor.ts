@@ -1,7 +1,8 @@
 import { defineStep, parseDuration, timeAxis, type Wanted } from '../../src/sdk/authors.js'
 import { checkConfig, namesOf, kindOf, outputsOf } from './check.js'
-import { config, type Config, cursorSchema } from './config.js'
+import { config, cursorSchema } from './config.js'
 import { readUnit } from './read.js'
+import { declaredLimit } from './request.js'
 import { target } from './target.js'
 
 export const paginateCursor = defineStep({
@@ -43,7 +44,7 @@ steps:
     }
     const window = cursor.window === undefined ? undefined : BigInt(parseDuration(cursor.window) ?? 0) * 1000n
     const kind = kindOf(ctx.config)
-    const rows = kind === 'window' ? undefined : rowsPerRequest(ctx.config)
+    const rows = kind === 'window' ? undefined : declaredLimit(ctx.config)
     yield {
       kind: 'stretches',
       axis: timeAxis(window),
@@ -60,10 +61,3 @@ steps:
 
   run: readUnit,
 })
-
-/** For estimates: `page_size`, else the number that the request calls its limit. */
-function rowsPerRequest({ page_size: size, request }: Config): number | undefined {
-  if (size !== undefined) return size
-  const limit = Object.entries(request.query ?? {}).find(([name]) => /^(limit|per_page|page_?size|size|count)$/i.test(name))?.[1]
-  return typeof limit === 'number' && limit > 0 ? limit : undefined
-}

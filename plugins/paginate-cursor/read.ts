@@ -3,7 +3,6 @@ import {
   formatInstant,
   type HttpReply,
   identifier,
-  isPipeError,
   type Json,
   parseDuration,
   parseInstant,
@@ -15,11 +14,24 @@ import {
 import { kindOf, namesIn } from './check.js'
 import type { StoredCursor } from './config.js'
 import { KeyPager, NextPager } from './cursors.js'
-import { ListOrderError, PageErrorError, PagesEmptyError, PageShapeError, TotalMismatchError } from './errors.js'
+import { beliefsOf, DOUBTS, sureOfNothing } from './beliefs.js'
+import { endsOf, moreOf, nothingThere, statusOf } from './ends.js'
+import {
+  CursorStuckError,
+  ListEndError,
+  ListOrderError,
+  ListShiftsError,
+  PageErrorError,
+  PagesEmptyError,
+  PageShapeError,
+  ParameterIgnoredError,
+  TotalMismatchError,
+} from './errors.js'
+import { knownBelow } from './known.js'
 import { type Context, fieldOf, type Page, PageReader, type PageRow, pointerOf } from './page.js'
-import type { Memory, Pager, Place } from './pager.js'
+import { type About, isSame, type Memory, type Pager, type Place, TWO_READS } from './pager.js'
 import { OffsetPager, PagePager } from './positions.js'
-import { compileRequest } from './request.js'
+import { compileRequest, declaredLimit, parameterOf } from './request.js'
 import { target } from './target.js'
 import { STEP_US, writeTime } from './time.js'
 import { holds, textsOf } from './told.js'
@@ -31,8 +43,31 @@ export type PageBatch = Batch<StoredCursor>
 
 /** Pages without a new row, though there are more, before giving up. */
 const EMPTY_PAGES = 100
+/** How often a list that moves away from under the reading is begun anew. */
+const BEGINNINGS = 10
 /** How much newer than now a row may be without being counted as one from the future. */
 const FUTURE_US = 600_000_000n
+
+const NOTHING: Memory = { known: new Map(), low: undefined }
+
+/** A place with the lowest time of all that comes before it. */
+interface Left {
+  readonly place: Place
+  readonly low: bigint | undefined
+}
+
+/** What a page was for the way: where it stands, what was known before it, and what it says. */
+interface Step {
+  readonly at: Place
+  readonly before: Memory
+  readonly next: Place | undefined
+  readonly done: boolean
+  /** What proves that the list ends here. */
+  readonly proof: string | undefined
+}
+
+/** No further request may be made in this run. */
+export class BudgetUsedUp extends Error {}
 
 /** Reads one lane, one window, or one whole list. */
 export async function* readUnit(ctx: Context): AsyncIterable<PageBatch> {
@@ -40,22 +75,41 @@ export async function* readUnit(ctx: Context): AsyncIterable<PageBatch> {
   else yield* new ListReader(ctx).read()
 }
 
-/** What a unit asks the source for. */
-export function createAsk(ctx: Context): (values: Parameters<ReturnType<typeof compileRequest>>[0], address?: string) => Promise<Page> {
-  const request = compileRequest(ctx.config)
+/** What a unit asks the source for. `again`: how often an answer was not believed; the request then waits first. */
+export function createAsk(
+  ctx: Context,
+): (values: Parameters<ReturnType<typeof compileRequest>>[0], address: string | undefined, again: number) => Promise<Page> {
+  const { config, http, signal } = ctx
+  const request = compileRequest(config)
   const reader = new PageReader(ctx)
-  return async (values, address) => {
+  const emptyEnds = endsOf(config).has('empty')
+  const pageOf = (reply: HttpReply): Page => {
+    const none = nothingThere(config, { status: reply.status, reply })
+    if (none) return none
+    const page = reader.read(reply)
+    const more = moreOf(page, config)
+    if (more === false) return { ...page, more, end: 'stated by the API' }
+    return page.rows.length === 0 && emptyEnds ? { ...page, end: 'an empty page, stated in the YAML' } : { ...page, more }
+  }
+  return async (values, address, again) => {
     let page: Page | undefined
     const unfit = (reply: HttpReply): UnfitReply | undefined => {
       try {
-        page = reader.read(reply)
+        page = pageOf(reply)
         return undefined
       } catch (error) {
-        return unfitFor(error, ctx.config.error)
+        return unfitFor(error, config.error)
       }
     }
-    const reply = await ctx.http.get(address === undefined ? request(values) : { place: address }, { signal: ctx.signal, unfit })
-    return page ?? reader.read(reply)
+    try {
+      const reply = await http.get(address === undefined ? request(values) : { place: address }, { signal, unfit, again })
+      return page ?? pageOf(reply)
+    } catch (error) {
+      const status = statusOf(error)
+      const none = status === undefined ? undefined : nothingThere(config, { status, error })
+      if (!none) throw error
+      return none
+    }
   }
 }
 
@@ -79,7 +133,7 @@ export function boundsOf([from, to]: Stretch, { cursor, cover }: Context['config
 /** Walks a list page by page, proves that the pages follow each other, and says what of the time is covered. */
 class ListReader {
   readonly #ctx: Context
-  readonly #pager: Pager
+  #pager: Pager
   readonly #askPage: ReturnType<typeof createAsk>
   readonly #outputs: readonly string[]
   /** The unit's stretch; undefined for a whole list. */
@@ -92,7 +146,7 @@ class ListReader {
   /** How far a row may stand out of order. */
   readonly #disorder: bigint
   readonly #window: boolean
-  #memory: Memory = { known: new Map(), low: undefined }
+  #memory: Memory = NOTHING
   /** Newest time seen that is not in the future. */
   #newest: bigint | undefined
   /** Up to where coverage reaches. Undefined until rows show it. */
@@ -101,8 +155,23 @@ class ListReader {
   #down: bigint | undefined
   /** Old rows down to here were cleared. */
   #cleared: bigint | undefined
-  /** Pages from which the reading may begin again, with the lowest time of all before each. */
-  #places: { readonly place: Place; readonly low: bigint | undefined }[] = []
+  /** How often an end was said that contradicts what is known, since the last row that was new. */
+  #doubts = 0
+  /** How often the list was read anew. */
+  #anew = 0
+  /** What was known before the page that is read. */
+  #entry: Memory = NOTHING
+  /** The first page with rows below the unit, which are not taken. */
+  #left: Left | undefined
+  /** The last place that had rows. */
+  #full: Place | undefined
+  readonly #beliefs: ReturnType<typeof beliefsOf>
+  /** Whether the reading went on where an earlier run ended. */
+  #resumed = false
+  /** A page to which a circle would come back, and how many pages ago it was. */
+  #mark: string | undefined
+  #marked = 0
+  #reach = 1
   #firstKey: string | undefined
   #read = 0
   #pages = 0
@@ -114,6 +183,7 @@ class ListReader {
     const { config, unit, scope } = ctx
     this.#ctx = ctx
     this.#askPage = createAsk(ctx)
+    this.#beliefs = beliefsOf(ctx)
     this.#outputs = ctx.outputs.map(({ id }) => id)
     this.#now = (scope.get('now')?.value ?? 0n) as bigint
     this.#unit = unit.piece.kind === 'stretch' ? [unit.piece.from, unit.piece.to] : undefined
@@ -128,75 +198,208 @@ class ListReader {
   }
 
   async *read(): AsyncIterable<PageBatch> {
+    try {
+      yield* this.#walk()
+    } catch (error) {
+      // The place is stored, and the unit stays open.
+      if (!(error instanceof BudgetUsedUp)) throw error
+    }
+  }
+
+  async *#walk(): AsyncIterable<PageBatch> {
     const stored = this.#stored()
     const late = await this.#lateRows()
     let place = stored ?? this.#pager.start()
     let expired = false
-    this.#places = [{ place, low: this.#memory.low }]
+    /** How often this place was said to be the end. */
+    let claims = stored !== undefined && this.#ctx.cursor?.ended === true ? 1 : 0
+    this.#resumed = stored !== undefined
     for (;;) {
-      if (!this.#ctx.budget.take()) return
+      const before = claims > 0 ? this.#entry : this.#memory
+      this.#entry = before
+      // The page of before comes again: what it had is known, and what it has more follows what came before it.
+      if (claims > 0) this.#memory = { known: new Map([...before.known, ...this.#memory.known]), low: before.low }
       let page: Page
-      this.#pages++
       try {
-        page = await this.#ask(place)
+        page = await this.#believed(place, claims)
       } catch (error) {
-        if (!isExpired(error) || expired || isStart(place, this.#pager)) throw error
+        if (expired || !this.#isExpired(error, place)) throw error
         // The source has forgotten this place: from the beginning down to where the reading was, nothing of which is lost.
         expired = true
-        place = this.#pager.start()
-        this.#enter(place)
+        claims = 0
+        place = this.#enterAnew()
         this.#count('cursor expired', 1)
         continue
       }
-      const { take, next } = this.#pager.judge(place, page, this.#memory)
-      const rows = newest(take.map((taken) => this.#absorb(taken)))
+      this.#pages++
+      if (claims === 0) this.#checkCircle(place, page)
+      const verdict = this.#pager.judge(place, page, this.#memory)
+      const rows = newest(verdict.take.map((taken) => this.#absorb(taken, place, claims > 0)))
       late?.saw(rows)
-      const done = next === undefined || this.#reached()
+      const reached = this.#reached()
+      const stated = verdict.take.length > 0 || verdict.next === undefined ? page.end : undefined
+      const next = stated === undefined ? verdict.next : undefined
+      const proof = next === undefined && !reached ? await this.#proof(page, stated ?? verdict.proof, claims) : undefined
+      const done = reached || proof !== undefined
       if (done) this.#count('late', late?.count() ?? 0)
-      const batch = this.#batch(rows, page, next, done)
+      const batch = this.#batch(rows, page, { at: place, before, next, done, proof })
       if (batch) yield batch
       if (done) break
+      if (next === undefined) {
+        claims++
+        continue
+      }
+      claims = 0
+      if (rows.length > 0) this.#doubts = 0
       // Nothing that was read is met any more: the list is read anew. What is covered stays so.
-      if (take.length === 0 && isStart(next, this.#pager) && !isStart(place, this.#pager)) this.#enter(next)
-      this.#progressed(take, rows, next)
+      if (verdict.take.length === 0 && isStart(next, this.#pager) && !isStart(place, this.#pager)) {
+        if (++this.#anew > BEGINNINGS) throw new ListShiftsError(`its beginning, for the ${this.#anew}th time,`)
+        this.#memory = NOTHING
+        this.#pager = createPager(this.#ctx, this.#unit?.[1] ?? 0n)
+      }
+      this.#progressed(verdict.take, rows, next)
       place = next
-      this.#places.push({ place, low: this.#memory.low })
     }
-    if (!this.#unit || (this.#head && !this.#window && stored === undefined && this.#pages > 1)) yield* this.#rereadHead()
+    const whole = stored === undefined || (this.#head && this.#ctx.cursor?.down === undefined)
+    if (!this.#unit || (this.#head && !this.#window && whole && (this.#pages > 1 || stored !== undefined))) yield* this.#rereadHead()
     if (!this.#unit) yield* this.#checkTotal()
   }
 
-  async #ask(place: Place): Promise<Page> {
-    this.#last = await this.#askPage({ ...this.#bounds, ...this.#pager.values(place) }, this.#pager.address?.(place))
+  /** @throws {BudgetUsedUp} */
+  async #ask(place: Place, again: number): Promise<Page> {
+    if (!this.#ctx.budget.take()) throw new BudgetUsedUp()
+    this.#last = await this.#askPage({ ...this.#bounds, ...this.#pager.values(place) }, this.#pager.address?.(place), again)
     return this.#last
+  }
+
+  /**
+   * The page of a place. One without rows is given when two reads agree, some time apart, and a page that had rows still had
+   * them in between. `claims`: how often this place was said to be the end.
+   */
+  async #believed(place: Place, claims: number): Promise<Page> {
+    const ask = (again: number) => this.#ask(place, again)
+    let page = await ask(claims)
+    if (page.rows.length === 0 && page.end === undefined && !this.#goesOn(place, page)) {
+      const own = this.#full
+      const start = this.#resumed && !this.#window ? this.#pager.start() : undefined
+      const shared = this.#beliefs.full
+      const full = own ? (again: number) => this.#ask(own, again) : start ? (again: number) => this.#ask(start, again) : shared
+      const refused = page.refused
+      page = await sureOfNothing(page, ask, full)
+      // A key that the list does not have any more is refused, too: only one that is still there has nothing behind it.
+      const there = own !== undefined && page.before?.rows.some(({ key }) => key === place.last) === true
+      if (this.#pager.kind === 'key' && page.refused !== undefined && !there) throw refused as Error
+    }
+    if (page.rows.length > 0) {
+      this.#full = place
+      const [values, address] = [{ ...this.#bounds, ...this.#pager.values(place) }, this.#pager.address?.(place)]
+      this.#beliefs.full = (again) => {
+        if (!this.#ctx.budget.take()) throw new BudgetUsedUp()
+        return this.#askPage(values, address, again)
+      }
+    }
+    return page
+  }
+
+  /** Whether a page without rows says itself where the next one is. */
+  #goesOn(place: Place, page: Page): boolean {
+    return page.more === true || this.#pager.goesOn?.(place, page) === true
+  }
+
+  /** What proves that the list ends at a page; undefined: nothing yet. @throws {ListEndError} */
+  async #proof(page: Page, stated: string | undefined, claims: number): Promise<string | undefined> {
+    const contradiction = page.more === true ? 'the reply says that there are more (`cursor.more`)' : await this.#knownBelow()
+    if (contradiction !== undefined) {
+      if (++this.#doubts >= DOUBTS) throw new ListEndError(`${contradiction}; asked ${DOUBTS} times`)
+      return undefined
+    }
+    if (stated !== undefined) return stated
+    const { expect_total: path } = this.#ctx.config
+    if (path !== undefined && !this.#unit && page.reply.body !== null && totalOf(page, path) <= this.#read) return 'its total'
+    return claims > 0 || page.rows.length === 0 ? TWO_READS : undefined
+  }
+
+  async #knownBelow(): Promise<string | undefined> {
+    if (!this.#unit || this.#window) return undefined
+    const { low } = this.#memory
+    const known = await knownBelow(this.#ctx, low === undefined || low > this.#unit[0] ? this.#unit[0] : low)
+    if (known === undefined) return undefined
+    const [from, to] = [formatInstant(known), formatInstant(low ?? this.#unit[1])]
+    return `it ended at ${to}, and rows of ${from} and older are known; nothing between ${from} and ${to} was read`
+  }
+
+  /** A circle of pages comes back to one that is remembered, whatever its cursors are. @throws {CursorStuckError} */
+  #checkCircle(place: Place, page: Page): void {
+    const { kind } = this.#pager
+    if ((kind !== 'next' && kind !== 'key') || page.rows.length === 0) return
+    const cursor = String(place.cursor ?? place.address ?? '')
+    const first = this.#firstKey
+    if (
+      first !== undefined &&
+      cursor !== '' &&
+      place.last !== first &&
+      !this.#memory.known.has(first) &&
+      !isSame(page.rows, this.#memory)
+    ) {
+      if (page.rows.some(({ key }) => key === first))
+        throw new ParameterIgnoredError(this.#pager.says, `the first row of the list for ${cursor}`, false)
+    }
+    const keys = page.rows
+      .map(({ key, record }) => `${key} ${JSON.stringify(record)}`)
+      .sort()
+      .join('\n')
+    if (keys === this.#mark && !isSame(page.rows, this.#memory)) throw new CursorStuckError(cursor)
+    // The mark moves on after one page, two, four, …: a circle of any length is met once it is shorter than that.
+    if (++this.#marked < this.#reach) return
+    this.#mark = keys
+    this.#marked = 0
+    this.#reach *= 2
   }
 
   /** Where an earlier run or attempt came to, when that is of use to this unit. */
   #stored(): Place | undefined {
     const { cursor } = this.#ctx
     if (!cursor || cursor.kind !== this.#pager.kind) return undefined
+    const down = cursor.down === undefined ? undefined : parseInstant(cursor.down)
+    const low = cursor.low === undefined ? undefined : parseInstant(cursor.low)
+    if (this.#unit) {
+      if (down === undefined ? !this.#head && !this.#window : down <= this.#unit[0]) return undefined
+      if (down === undefined || down <= this.#unit[1]) {
+        // This unit's own: what is above is committed.
+        this.#down = down
+        this.#top = cursor.top === undefined ? this.#top : parseInstant(cursor.top)
+      }
+      // Rows of before were cleared down to here, and those above are not read again.
+      if (low !== undefined && low <= this.#unit[1]) this.#cleared = low
+    }
     this.#firstKey = cursor.first
     this.#read = cursor.read ?? 0
-    if (!this.#unit) return cursor.place as Place
-    const down = cursor.down === undefined ? undefined : parseInstant(cursor.down)
-    if (down === undefined || down <= this.#unit[0]) return undefined
-    if (down <= this.#unit[1]) {
-      // This unit's own: what is above is committed.
-      this.#down = down
-      this.#cleared = down
-      this.#top = cursor.top === undefined ? this.#top : parseInstant(cursor.top)
-    }
-    this.#memory = { known: new Map(), low: cursor.low === undefined ? undefined : parseInstant(cursor.low) }
+    this.#memory = { known: new Map(), low }
     return cursor.place as Place
   }
 
-  #enter(place: Place): void {
-    this.#memory = { known: new Map(), low: undefined }
-    this.#places = [{ place, low: undefined }]
+  /** The beginning of the list, as if nothing of it had been read. */
+  #enterAnew(): Place {
+    this.#pager = createPager(this.#ctx, this.#unit?.[1] ?? 0n)
+    this.#memory = NOTHING
+    this.#full = undefined
+    this.#mark = undefined
+    this.#firstKey = undefined
+    this.#read = 0
+    return this.#pager.start()
   }
 
-  /** Takes a page that follows those before. Gives the rows to be written. */
-  #absorb(page: Page): PageRow[] {
+  /** The source does not know a place that it gave out, or that was stored. */
+  #isExpired(error: unknown, place: Place): boolean {
+    const status = statusOf(error)
+    const { kind } = this.#pager
+    if (status === undefined || kind === 'time' || isStart(place, this.#pager)) return false
+    const given = kind === 'next' || kind === 'key' || (this.#resumed && this.#pages === 0)
+    return given && [400, 404, 410, 422].includes(status)
+  }
+
+  /** Takes a page that follows those before, or, `again`, the same page once more. Gives the rows to be written. */
+  #absorb(page: Page, place: Place, again: boolean): PageRow[] {
     const wanted: PageRow[] = []
     const here = new Map<string, PageRow>()
     let low = this.#memory.low
@@ -219,11 +422,15 @@ class ListReader {
         if (JSON.stringify(before.record) === JSON.stringify(row.record)) continue
         this.#count('changed', 1)
       } else this.#read++
-      if (this.#unit && row.time !== undefined && (row.time < this.#unit[0] || row.time > this.#unit[1])) continue
+      if (this.#unit && row.time !== undefined && (row.time < this.#unit[0] || row.time > this.#unit[1])) {
+        if (row.time < this.#unit[0]) this.#left ??= { place, low: this.#memory.low }
+        continue
+      }
       wanted.push(row)
     }
     this.#firstKey ??= page.rows[0]?.key
-    this.#memory = { known: here.size > 0 ? here : this.#memory.known, low }
+    const { known } = this.#memory
+    this.#memory = { known: again ? new Map([...known, ...here]) : here.size > 0 ? here : known, low }
     return wanted
   }
 
@@ -233,20 +440,29 @@ class ListReader {
     return this.#unit !== undefined && low !== undefined && low < this.#unit[0] - this.#disorder
   }
 
-  #batch(rows: readonly PageRow[], page: Page, next: Place | undefined, done: boolean): PageBatch | undefined {
+  #batch(rows: readonly PageRow[], page: Page, { at, before, next, done, proof }: Step): PageBatch | undefined {
     const covers = this.#unit && this.#covers(this.#unit, page, done)
+    if (proof !== undefined) this.#count(`end of list: ${proof}`, 1)
     const counts = Object.keys(this.#counts).length > 0 ? this.#counts : undefined
     this.#counts = {}
-    const cursor = this.#cursor(next)
+    const ended = !done && next === undefined
+    const cursor = this.#cursor(next === undefined ? { place: at, low: before.low } : { place: next, low: this.#memory.low }, ended, done)
     const idle = rows.length === 0 && covers === undefined && counts === undefined
     // Half the way of a proof: the place before stands.
-    if (idle && !done && this.#unit) return undefined
+    if (idle && !done && !ended && this.#unit) return undefined
     return {
       rows: tableRows(rows, this.#outputs),
       ...covers,
       counts,
       cursor,
+      evidence: proof === undefined || this.#window ? undefined : this.#evidence(proof),
     }
+  }
+
+  /** What the ledger keeps of an end that was believed. */
+  #evidence(proof: string): Json {
+    const { low } = this.#memory
+    return { end_of_list: proof, ...(low === undefined ? {} : { oldest: formatInstant(low) }) }
   }
 
   /** What the page adds to what is covered; undefined when it adds nothing. */
@@ -284,28 +500,20 @@ class ListReader {
     return this.#newest === undefined ? undefined : min(to, this.#newest - this.#overlap - 1n)
   }
 
-  /** The last page from which all rows that are not covered yet can be read again. */
-  #cursor(next: Place | undefined): StoredCursor | undefined {
-    const about = { kind: this.#pager.kind, first: this.#firstKey }
-    if (!this.#unit) return next && { ...about, place: next, read: this.#read }
-    const down = this.#down
-    if (down === undefined) return undefined
-    while (this.#places.length > 1) {
-      const low = this.#places[1]?.low
-      if (low !== undefined && low < down) break
-      this.#places.shift()
+  /** Where the reading goes on. All rows of what comes before are in the table with the commit of this cursor. */
+  #cursor(at: Left, ended: boolean, done: boolean): StoredCursor | undefined {
+    // A page with rows that lie below the unit is where a unit below it begins.
+    const { place, low } = this.#left ?? at
+    const about = { kind: this.#pager.kind, first: this.#firstKey, place, ...(ended ? { ended } : {}) }
+    if (!this.#unit) return done ? undefined : { ...about, read: this.#read }
+    const [down, top] = [this.#down, this.#top]
+    if (top === undefined) return undefined
+    return {
+      ...about,
+      ...(down === undefined ? {} : { down: formatInstant(down) }),
+      ...(low === undefined ? {} : { low: formatInstant(low) }),
+      top: formatInstant(top),
     }
-    const [begin] = this.#places
-    const top = this.#top
-    return (
-      begin && {
-        ...about,
-        place: begin.place,
-        down: formatInstant(down),
-        ...(begin.low === undefined ? {} : { low: formatInstant(begin.low) }),
-        ...(top === undefined ? {} : { top: formatInstant(top) }),
-      }
-    )
   }
 
   /** Counts pages that lead nowhere. @throws {PagesEmptyError} */
@@ -327,24 +535,30 @@ class ListReader {
   async *#rereadHead(): AsyncIterable<PageBatch> {
     const first = this.#firstKey
     const before = this.#read
-    const pager = createPager(this.#ctx, this.#unit?.[1] ?? 0n)
-    let place: Place | undefined = pager.start()
+    let place = this.#enterAnew()
     let above = 0
     let barren = 0
-    this.#memory = { known: new Map(), low: undefined }
-    while (place) {
-      if (!this.#ctx.budget.take()) return
-      const page = await this.#ask(place)
-      const { take, next } = pager.judge(place, page, this.#memory)
+    let claims = 0
+    for (;;) {
+      if (claims === 0) this.#entry = this.#memory
+      else this.#memory = { known: new Map([...this.#entry.known, ...this.#memory.known]), low: this.#entry.low }
+      const page = await this.#believed(place, claims)
+      if (claims === 0) this.#checkCircle(place, page)
+      const { take, next } = this.#pager.judge(place, page, this.#memory)
       const met = take.some(({ rows }) => rows.some(({ key }) => key === first))
-      const rows = newest(take.map((taken) => this.#absorb(taken)))
+      const rows = newest(take.map((taken) => this.#absorb(taken, place, claims > 0)))
       const at = rows.findIndex(({ key }) => key === first)
       const fresh = at === -1 ? rows : rows.slice(0, at)
       above += fresh.length
       if (fresh.length > 0) yield { rows: tableRows(fresh, this.#outputs) }
       if (met || this.#reached()) break
+      if (next === undefined || page.end !== undefined) {
+        if (page.end !== undefined || page.rows.length === 0 || claims++ > 0) break
+        continue
+      }
+      claims = 0
       barren = rows.length > 0 ? 0 : barren + 1
-      if (barren >= EMPTY_PAGES && next) throw new PagesEmptyError(barren)
+      if (barren >= EMPTY_PAGES) throw new PagesEmptyError(barren)
       place = next
     }
     this.#read = before + above
@@ -413,23 +627,19 @@ export function serverNow(now: bigint, { reply }: Page): bigint {
 
 function createPager({ config }: Context, top: bigint): Pager {
   const { cursor } = config
+  const about: About = { parameter: (name) => parameterOf(config, name), limit: declaredLimit(config), ends: endsOf(config) }
   switch (kindOf(config)) {
     case 'time':
-      return new TimePager(cursor, top)
+      return new TimePager(cursor, top, about)
     case 'offset':
-      return new OffsetPager()
+      return new OffsetPager(about)
     case 'page':
-      return new PagePager(cursor.first ?? 1)
+      return new PagePager(cursor.first ?? 1, about)
     case 'key':
-      return new KeyPager(cursor.key ?? '')
+      return new KeyPager(cursor.key ?? '', about)
     default:
-      return new NextPager(cursor, namesIn(config.request).has('cursor'))
+      return new NextPager(cursor, namesIn(config.request).has('cursor'), about)
   }
-}
-
-/** The source does not know a cursor that it gave out. */
-function isExpired(error: unknown): boolean {
-  return isPipeError(error) && 'status' in error && (error.status === 404 || error.status === 410)
 }
 
 const isStart = (place: Place, pager: Pager) => JSON.stringify(place) === JSON.stringify(pager.start())

@@ -23,3 +23,16 @@ export function compileRequest({ request, page_size: size }: Config): (values: P
     }
   }
 }
+
+/** What of the request says a place, in the words of the API: the name of the parameter; `the path` where it is part of that. */
+export function parameterOf({ request }: Pick<Config, 'request'>, page: PageName): string {
+  const found = Object.entries(request.query ?? {}).find(([, value]) => referenceName(value as Json) === page)
+  return found ? `\`${found[0]}\`` : 'the path'
+}
+
+/** Rows of a full page, where the file says so: `page_size`, else the number that the request calls its limit. */
+export function declaredLimit({ page_size: size, request }: Config): number | undefined {
+  if (size !== undefined) return size
+  const limit = Object.entries(request.query ?? {}).find(([name]) => /^(limit|per_page|page_?size|size|count)$/i.test(name))?.[1]
+  return typeof limit === 'number' && limit > 0 ? limit : undefined
+}

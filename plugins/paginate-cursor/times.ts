@@ -1,8 +1,8 @@
 import { compilePath, formatInstant } from '../../src/sdk/authors.js'
 import type { Config, TimeUnit } from './config.js'
-import { ListOrderError, PageOutsideError, PageShapeError, SecondTooFullError } from './errors.js'
+import { ListOrderError, PageOutsideError, PageShapeError, ParameterIgnoredError, SecondTooFullError } from './errors.js'
 import { type Page, type PageRow, pointerOf } from './page.js'
-import { isKnown, lowest, type Memory, number, type Pager, type Place, text, type Verdict } from './pager.js'
+import { type About, distinct, isKnown, lowest, type Memory, number, type Pager, type Place, text, type Verdict } from './pager.js'
 import { OffsetPager } from './positions.js'
 import { STEP_US, writeTime } from './time.js'
 
@@ -13,17 +13,27 @@ import { STEP_US, writeTime } from './time.js'
  */
 export class TimePager implements Pager {
   readonly kind = 'time'
+  readonly says: string
   readonly #unit: TimeUnit
   readonly #step: bigint
   readonly #ties: string | undefined
   readonly #top: bigint
-  readonly #offsets = new OffsetPager()
+  readonly #about: About
+  readonly #offsets: OffsetPager
   #inclusive = false
   /** Whether all times are whole steps. */
   #whole = true
+  /** Most rows that a page had. */
+  #longest = 0
+  /** Most rows of a page that had more below it. */
+  #cut = 0
+  #before = 0
 
   /** `top`: the highest instant that is wanted, microseconds UTC. */
-  constructor(cursor: Config['cursor'], top: bigint) {
+  constructor(cursor: Config['cursor'], top: bigint, about: About) {
+    this.#about = about
+    this.says = about.parameter('cursor')
+    this.#offsets = new OffsetPager(about)
     this.#unit = cursor.time ?? 's'
     this.#step = STEP_US[this.#unit]
     this.#ties = cursor.ties
@@ -51,13 +61,26 @@ export class TimePager implements Pager {
     if (place.offset !== undefined) return this.#byOffset(place, page, memory)
     if (place.tie !== undefined) return this.#byField(place, page, memory)
     if (typeof place.probe === 'number' && low !== undefined) return this.#probed(place, page, low)
-    if (min === undefined) return place.empty === true ? { take: [page], next: undefined } : { take: [], next: { ...place, empty: true } }
+    if (min === undefined) return { take: [page], next: undefined }
     if (low === undefined || min < low) {
+      this.#cut = Math.max(this.#cut, this.#before)
+      this.#before = distinct(rows)
       const next = this.#below(min)
-      if (BigInt(next.bound as string) < boundOf(place)) return { take: [page], next }
+      if (BigInt(next.bound as string) < boundOf(place)) {
+        this.#longest = Math.max(this.#longest, this.#before)
+        return { take: [page], next }
+      }
       return { take: [page], next: this.#within({ ...place, low: String(min) }, rows) }
     }
     return { take: [page], next: this.#within(place, rows) }
+  }
+
+  /** Whether a page may have been cut at its length: as long as one that was, as what the file says, or as all that were seen. */
+  #maybeCut(rows: readonly PageRow[]): boolean {
+    const length = distinct(rows)
+    const { limit } = this.#about
+    if (this.#cut > 0 && length >= this.#cut) return true
+    return limit === undefined ? length > 1 && length >= this.#longest : length >= limit
   }
 
   /** Reads on below an instant. */
@@ -71,11 +94,14 @@ export class TimePager implements Pager {
     const last = rows.at(-1)
     if (this.#ties === 'offset') return { bound: bound ?? null, low: low ?? null, offset: rows.length - 1, last: last?.key ?? null }
     if (this.#ties !== undefined && last) return { bound: bound ?? null, low: low ?? null, tie: this.#tieOf(last), last: last.key }
-    return this.#probe(BigInt(low as string), false)
+    return this.#probe(BigInt(low as string), this.#maybeCut(rows) ? 'no' : 'perhaps')
   }
 
-  /** Asks whether there is anything below the step of an instant; `read`: that step itself was read to its end. */
-  #probe(low: bigint, read: boolean): Place {
+  /**
+   * Asks whether there is anything below the step of an instant. `read`: whether that step itself was read to its end;
+   * `perhaps`: when nothing lies below it, since its page had room for more.
+   */
+  #probe(low: bigint, read: 'yes' | 'no' | 'perhaps'): Place {
     return { bound: String(this.#floor(low)), low: String(low), probe: 1, read }
   }
 
@@ -83,28 +109,39 @@ export class TimePager implements Pager {
     const floor = this.#floor(low)
     const min = lowest(page.rows)
     if (min !== undefined && min < floor) {
-      if (place.read !== true) throw new SecondTooFullError(formatInstant(floor), 'time')
+      if (place.read !== 'yes') throw new SecondTooFullError(formatInstant(floor), 'time')
       return { take: [page], next: this.#below(min) }
     }
     // An inclusive bound gives the step again and hides what is below, so one step lower decides.
-    if (place.probe === 1) return { take: [], next: { ...place, bound: String(floor - this.#step), probe: 2 } }
+    if (place.probe === 1 && min !== undefined) return { take: [], next: { ...place, bound: String(floor - this.#step), probe: 2 } }
+    if (place.read === 'no') throw new SecondTooFullError(formatInstant(floor), 'time')
     return { take: [], next: undefined }
   }
 
   #byOffset(place: Place, page: Page, memory: Memory): Verdict {
-    const verdict = this.#offsets.judge(place, page, memory)
-    const min = lowest(verdict.take.flatMap(({ rows }) => rows))
     const low = BigInt(text(place, 'low') ?? 0)
-    return verdict.next && min !== undefined && min < this.#floor(low) ? { take: verdict.take, next: this.#below(min) } : verdict
+    try {
+      const verdict = this.#offsets.judge(place, page, memory)
+      const min = lowest(verdict.take.flatMap(({ rows }) => rows))
+      return verdict.next && min !== undefined && min < this.#floor(low) ? { take: verdict.take, next: this.#below(min) } : verdict
+    } catch (error) {
+      if (!(error instanceof ParameterIgnoredError)) throw error
+      throw new SecondTooFullError(formatInstant(this.#floor(low)), 'time', error.parameter)
+    }
   }
 
   #byField(place: Place, page: Page, memory: Memory): Verdict {
     const low = BigInt(text(place, 'low') ?? 0)
-    const last = page.rows.at(-1)
-    if (!last || page.rows.every((row) => isKnown(row, place, memory))) {
-      return place.again === true ? { take: [page], next: this.#probe(low, true) } : { take: [page], next: { ...place, again: true } }
+    const { rows } = page
+    const last = rows.at(-1)
+    if (!last) return { take: [page], next: this.#probe(low, 'yes') }
+    if (rows.every((row) => isKnown(row, place, memory))) {
+      // Read on behind its last row, the step may give that one again, and no other.
+      const ignored = rows.some(({ key }) => key !== place.last) || this.#maybeCut(rows)
+      if (ignored) throw new SecondTooFullError(formatInstant(this.#floor(low)), 'time', this.#about.parameter('tie'))
+      return place.again === true ? { take: [page], next: this.#probe(low, 'yes') } : { take: [page], next: { ...place, again: true } }
     }
-    const min = lowest(page.rows) ?? low
+    const min = lowest(rows) ?? low
     if (min < this.#floor(low)) return { take: [page], next: this.#below(min) }
     return { take: [page], next: { bound: place.bound ?? null, low: place.low ?? null, tie: this.#tieOf(last), last: last.key } }
   }
@@ -125,7 +162,8 @@ export class TimePager implements Pager {
       // One that comes twice in a page says nothing about its order.
       if (time === undefined || seen.has(key)) continue
       seen.add(key)
-      if (time >= bound + this.#step) throw new PageOutsideError(pointer, formatInstant(time), `everything up to ${formatInstant(bound)}`)
+      if (time >= bound + this.#step)
+        throw new PageOutsideError(pointer, formatInstant(time), `everything up to ${formatInstant(bound)}`, this.says)
       if (before !== undefined && time > before) throw new ListOrderError(pointer, formatInstant(time), formatInstant(before))
       before = time
       if (time % this.#step !== 0n) this.#whole = false

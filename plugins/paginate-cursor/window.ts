@@ -1,44 +1,151 @@
 import { formatInstant, parseDuration } from '../../src/sdk/authors.js'
+import { type Beliefs, beliefsOf, sureOfNothing } from './beliefs.js'
+import { noReply, statusOf } from './ends.js'
 import { PageOutsideError, SecondTooFullError } from './errors.js'
-import type { Context } from './page.js'
-import { boundsOf, createAsk, type PageBatch, serverNow, tableRows } from './read.js'
+import type { Context, Page, PageRow } from './page.js'
+import { distinct } from './pager.js'
+import { boundsOf, BudgetUsedUp, createAsk, type PageBatch, serverNow, tableRows } from './read.js'
+import { parameterOf } from './request.js'
 import { STEP_US } from './time.js'
 
+type Stretch = readonly [bigint, bigint]
+
 /**
- * Reads a stretch of time with one request, or, where a page may be full, with as many as it takes: a full one is asked for
+ * Reads a stretch of time with one request, or, where a page may be cut, with as many as it takes: such a one is asked for
  * again in halves. Rows of the steps beside it, which come with bounds that are inclusive, belong to its neighbours.
  */
 export async function* readWindow(ctx: Context): AsyncIterable<PageBatch> {
-  const { config, unit, outputs } = ctx
-  if (unit.piece.kind !== 'stretch') throw new Error(`unit ${unit.key} is no stretch of time`)
-  const ask = createAsk(ctx)
-  const ids = outputs.map(({ id }) => id)
-  const step = STEP_US[config.cursor.time ?? config.cover?.unit ?? 's']
-  const overlap = BigInt(parseDuration(config.overlap ?? '60s') ?? 0) * 1000n
-  const now = (ctx.scope.get('now')?.value ?? 0n) as bigint
-  const open: (readonly [bigint, bigint])[] = [[unit.piece.from, unit.piece.to]]
-  for (let stretch = open.pop(); stretch; stretch = open.pop()) {
-    if (!ctx.budget.take()) return
-    const [from, to] = stretch
-    const page = await ask(boundsOf(stretch, config))
-    const rows = page.rows.filter(({ time }) => time !== undefined && time >= from && time <= to)
-    const stray = page.rows.find(({ time }) => time !== undefined && (time < from - 2n * step || time > to + 2n * step))
-    if (stray) throw new PageOutsideError(stray.pointer, formatInstant(stray.time ?? 0n), `${formatInstant(from)} to ${formatInstant(to)}`)
-    if (config.page_size !== undefined && page.rows.length >= config.page_size) {
-      const middle = from + (to - from) / 2n
-      const cut = middle - (middle % step) + step
-      if (cut <= from || cut > to) throw new SecondTooFullError(formatInstant(from), 'window')
-      // The newer half is read first.
-      open.push([from, cut - 1n], [cut, to])
-      continue
-    }
-    const firm = serverNow(now, page) - overlap - 1n
-    const end = firm < to ? firm : to
-    yield {
-      rows: tableRows(rows, ids),
-      covers: end >= from ? [[from, end]] : undefined,
-      tentative: end < to ? [[end < from ? from : end + 1n, to]] : undefined,
-      clears: [stretch],
+  try {
+    yield* new WindowReader(ctx).read()
+  } catch (error) {
+    // The unit stays open.
+    if (!(error instanceof BudgetUsedUp)) throw error
+  }
+}
+
+class WindowReader {
+  readonly #ctx: Context
+  readonly #ask: ReturnType<typeof createAsk>
+  readonly #step: bigint
+  readonly #beliefs: Beliefs
+
+  constructor(ctx: Context) {
+    const { config } = ctx
+    this.#ctx = ctx
+    this.#ask = createAsk(ctx)
+    this.#step = STEP_US[config.cursor.time ?? config.cover?.unit ?? 's']
+    this.#beliefs = beliefsOf(ctx)
+  }
+
+  async *read(): AsyncIterable<PageBatch> {
+    const { config, unit, outputs, scope } = this.#ctx
+    if (unit.piece.kind !== 'stretch') throw new Error(`unit ${unit.key} is no stretch of time`)
+    const ids = outputs.map(({ id }) => id)
+    const overlap = BigInt(parseDuration(config.overlap ?? '60s') ?? 0) * 1000n
+    const now = (scope.get('now')?.value ?? 0n) as bigint
+    const open: Stretch[] = [[unit.piece.from, unit.piece.to]]
+    for (let stretch = open.pop(); stretch; stretch = open.pop()) {
+      const [from, to] = stretch
+      const page = await this.#page(stretch)
+      if (await this.#isCut(stretch, page)) {
+        const middle = from + (to - from) / 2n
+        const cut = middle - (middle % this.#step) + this.#step
+        if (cut <= from || cut > to) throw new SecondTooFullError(formatInstant(from), 'window')
+        // The newer half is read first.
+        open.push([from, cut - 1n], [cut, to])
+        continue
+      }
+      const firm = serverNow(now, page) - overlap - 1n
+      const end = firm < to ? firm : to
+      yield {
+        rows: tableRows(rowsIn(page, stretch), ids),
+        covers: end >= from ? [[from, end]] : undefined,
+        tentative: end < to ? [[end < from ? from : end + 1n, to]] : undefined,
+        clears: [stretch],
+      }
     }
   }
+
+  /** The page of a stretch; one without rows when two reads agree, and one that had rows still had them in between. */
+  async #page(stretch: Stretch): Promise<Page> {
+    const ask = (again: number) => this.#asked(stretch, again)
+    let page = await ask(0)
+    if (page.rows.length === 0 && page.end === undefined) page = await sureOfNothing(page, ask, this.#beliefs.full)
+    if (page.rows.length > 0) this.#beliefs.full = ask
+    return page
+  }
+
+  async #asked(stretch: Stretch, again: number): Promise<Page> {
+    const [from, to] = stretch
+    if (!this.#ctx.budget.take()) throw new BudgetUsedUp()
+    const page = await this.#ask(boundsOf(stretch, this.#ctx.config), undefined, again)
+    const stray = page.rows.find(({ time }) => time !== undefined && (time < from - 2n * this.#step || time > to + 2n * this.#step))
+    if (stray) {
+      const { config } = this.#ctx
+      const parameter = parameterOf(config, (stray.time ?? 0n) < from ? 'start' : 'end')
+      throw new PageOutsideError(
+        stray.pointer,
+        formatInstant(stray.time ?? 0n),
+        `${formatInstant(from)} to ${formatInstant(to)}`,
+        parameter,
+      )
+    }
+    return page
+  }
+
+  /** A page of two windows. That it is refused says nothing of the windows. */
+  async #wide(stretch: Stretch): Promise<Page> {
+    try {
+      return await this.#asked(stretch, 0)
+    } catch (error) {
+      if (statusOf(error) === undefined) throw error
+      return { rows: [], reply: noReply(200) }
+    }
+  }
+
+  /**
+   * Whether a page may lack rows of its stretch. Nobody says how many rows a page holds at most, so one that is as long as
+   * any before it is believed only when a wider stretch gives more, or when nothing lies between its last row and the end.
+   */
+  async #isCut(stretch: Stretch, page: Page): Promise<boolean> {
+    const { config } = this.#ctx
+    const beliefs = this.#beliefs
+    const length = distinct(page.rows)
+    if (page.more !== undefined) return page.more
+    if (length === 0 || page.end !== undefined) return false
+    if (config.page_size !== undefined && length >= config.page_size) return true
+    if (length >= beliefs.cut) return true
+    if (length < beliefs.longest) return false
+    const [from, to] = stretch
+    // Once in a run: a page of two windows shows whether a page can hold more than this.
+    beliefs.wide ??= this.#wide([from - (to - from) - 1n, to])
+    beliefs.longest = Math.max(beliefs.longest, distinct((await beliefs.wide).rows))
+    if (length < beliefs.longest) return false
+    beliefs.longest = Math.max(beliefs.longest, length)
+    const rest = restOf(page.rows, stretch, this.#step)
+    const here = new Set(page.rows.map(({ key }) => key))
+    for (const part of rest) {
+      const more = rowsIn(await this.#asked(part, 0), stretch).some(({ key }) => !here.has(key))
+      if (!more) continue
+      beliefs.cut = Math.min(beliefs.cut, length)
+      return true
+    }
+    return false
+  }
+}
+
+/** Rows of a page that lie in a stretch. */
+const rowsIn = ({ rows }: Page, [from, to]: Stretch): PageRow[] =>
+  rows.filter(({ time }) => time !== undefined && time >= from && time <= to)
+
+/** What of a stretch lies beyond the rows of its page, on either side, each with the step of the row that is outermost. */
+function restOf(rows: readonly PageRow[], [from, to]: Stretch, step: bigint): Stretch[] {
+  const times = rows.flatMap(({ time }) => (time === undefined ? [] : [time]))
+  const [low, high] = times.reduce(([a, b], time): [bigint, bigint] => [time < a ? time : a, time > b ? time : b], [to, from])
+  const below = low - (low % step) + step - 1n
+  const above = high - (high % step)
+  const parts: Stretch[] = []
+  if (low > from) parts.push([from, below < to ? below : to])
+  if (high < to) parts.push([above > from ? above : from, to])
+  return parts
 }

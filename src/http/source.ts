@@ -81,6 +81,7 @@ const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 const ANNOUNCED_WAIT_MS = 1_000
 
 type Reply = Outcome & { readonly kind: 'reply' }
+const NO_CONTENT = { kind: 'json' as const, body: null, exact: () => null }
 
 /** Opens a source. Nothing is asked before the first `get`. */
 export function openSource(options: SourceOptions): Source {
@@ -134,11 +135,13 @@ class RestSource implements Source {
     this.#free = source.concurrency ?? CONCURRENCY
   }
 
-  async get(request: HttpRequest, { signal, unfit }: HttpOptions): Promise<HttpReply> {
+  async get(request: HttpRequest, { signal, unfit, again = 0 }: HttpOptions): Promise<HttpReply> {
     const path = 'place' in request ? this.#withOwnQuery(new URL(request.place, this.#url.origin)) : this.#pathOf(request)
     const { attempts, waitMs, maxWaitMs } = this.#config.retry
     let failures = 0
     let ratedSince: number | undefined
+    // The whole wait: what is asked for again must not come from the same moment.
+    if (again > 0) await this.#sleep(Math.min(maxWaitMs, waitMs * 2 ** (again - 1)), signal)
     for (;;) {
       if (this.#login) throw this.#login
       const { outcome, sentAt } = await this.#inTurn(path, signal)
@@ -288,7 +291,7 @@ class RestSource implements Source {
     const { status } = outcome
     const stated = statedRate(outcome.headers, this.#clock.now())
     if (status >= 200 && status < 300) {
-      const read = readBody(outcome)
+      const read = status === 204 ? NO_CONTENT : readBody(outcome)
       if (read.kind === 'broken') return { kind: 'failed', text: this.#show(`HTTP ${status}: ${read.text}`) }
       if (read.kind === 'unreadable') return this.#unreadable(path, read.text)
       const wait = stated.retryAfterMs ?? stated.emptyMs

@@ -96,12 +96,16 @@ function over(all: readonly Interval[], cut: bigint, now: bigint): Interval[] {
 }
 
 function unitOf(at: Interval, { axis, order, seeks, domain }: StretchesWanted & { readonly domain: Interval }, ledger: Ledger) {
-  const beside = seeks === false ? nearestCursor(ledger, axis, order, at) : undefined
+  const walks = seeks !== undefined && axis.cut === undefined
+  const nearest = walks ? nearestCursor(ledger, axis, order, at) : undefined
+  // Where reading may begin anywhere, a cursor helps only when it was left just beside the unit.
+  const touches = nearest !== undefined && (order === 'newest-first' ? nearest.edge === at[1] + 1n : nearest.edge === at[0] - 1n)
+  const beside = seeks === false || touches ? nearest : undefined
   return {
     key: nameOf(axis, at),
     piece: { kind: 'stretch', axis, from: at[0], to: at[1], order } satisfies Piece,
     size: pieces(at[1] - at[0] + 1n, axis.each),
-    resumeFrom: beside?.cursor,
+    resumeFrom: beside?.cursor ?? (walks ? begunCursor(ledger, axis, order, at) : undefined),
     againDays: seeks === false ? pieces(distance(beside?.edge, order, at, domain), axis.each) || undefined : undefined,
   }
 }
@@ -139,6 +143,20 @@ export function nearestCursor(
     if (order === 'oldest-first' && edge < from && (!nearest || edge > nearest.edge)) nearest = { cursor: row.cursor, edge }
   }
   return nearest
+}
+
+/**
+ * The cursor of a unit that was left before it had covered anything. Its ends move with the clock, so it has another name
+ * now; where its reading began is still inside.
+ */
+function begunCursor({ rows, fingerprint }: Ledger, axis: StretchesWanted['axis'], order: Order, [from, to]: Interval): Json | undefined {
+  const begun = rows.find((row) => {
+    const all =
+      row.fingerprint === fingerprint && row.cursor !== undefined && row.coverage === undefined ? rowStretch(axis, row) : undefined
+    if (!all || row.state === 'done') return false
+    return order === 'newest-first' ? all[1] >= from && all[1] <= to : all[0] >= from && all[0] <= to
+  })
+  return begun?.cursor
 }
 
 /** Places between where a reading begins and where its unit does. */

@@ -180,6 +180,6 @@ async function after(ms: number, clock: Clock, signal: AbortSignal, act: () => v
 function mayHelp({ steps }: RunResult): boolean {
   return [...steps.values()].some(
     ({ outcome, missing, lasting }) =>
-      outcome === 'limited' || (outcome === 'incomplete' && missing > 0) || (outcome === 'failed' && !lasting),
+      lasting !== true && (outcome === 'limited' || (outcome === 'incomplete' && missing > 0) || outcome === 'failed'),
   )
 }

@@ -99,15 +99,34 @@ async function ended(
   await compactLedger(services, plan, left, complete)
   if (complete) return { outcome: 'complete', ...rest }
   if (budget.refused && quarantined === 0) {
+    const given = budget.most === services.limit ? '--limit' : 'max_pages'
+    const outcome = budget.most === services.limit ? 'limited' : 'incomplete'
+    if (!gotOn(plan, left)) {
+      const reason = `${given} ${budget.most} is too small to get on: every run would read the same ${budget.most === 1 ? 'page' : 'pages'}; it takes at least ${budget.most + 1}`
+      return { outcome, ...rest, reason, lasting: true }
+    }
     const resume = `${budget.most} pages read; the next run goes on ${resumePoint(left.units)}`
-    return budget.most === services.limit
-      ? { outcome: 'limited', ...rest, reason: `--limit: ${resume}` }
-      : { outcome: 'incomplete', ...rest, reason: `max_pages reached: ${resume}` }
+    return { outcome, ...rest, reason: given === '--limit' ? `--limit: ${resume}` : `max_pages reached: ${resume}` }
   }
   const limited = missing > 0 && quarantined === 0 && missing <= plan.leftOut
   if (limited) return { outcome: 'limited', ...rest, reason: `--limit left ${amount(missing)} ${plan.word} out` }
   const parts = [missing > 0 ? `${amount(missing)} ${plan.word} missing` : '', quarantined > 0 ? `${quarantined} in quarantine` : '']
   return { outcome: 'incomplete', ...rest, reason: parts.filter(Boolean).join(', ') }
+}
+
+/**
+ * Whether a run whose requests were used up left less for the next one. What came in since the last run does not count: every
+ * run begins with it.
+ */
+function gotOn(before: StepPlan, after: StepPlan): boolean {
+  const cursorOf = ({ ledger }: StepPlan, { key, resumeFrom }: PlannedUnit) =>
+    JSON.stringify(ledger.rows.find(({ unit }) => unit === key)?.cursor ?? resumeFrom)
+  const left = new Map(after.units.map((unit) => [unit.key, unit]))
+  const deep = before.units.filter(({ reason }) => reason !== 'recent')
+  return (deep.length > 0 ? deep : before.units).some((unit) => {
+    const same = left.get(unit.key)
+    return same === undefined || cursorOf(before, unit) !== cursorOf(after, same)
+  })
 }
 
 function resumePoint(units: readonly PlannedUnit[]): string {

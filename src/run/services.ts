@@ -71,7 +71,7 @@ export interface StepEnd {
   readonly missing: number
   readonly quarantined: number
   readonly reason?: string
-  /** It failed by a mistake: another round would end the same way. */
+  /** It failed by a mistake, or may not ask for enough to get on: another round would end the same way. */
   readonly lasting?: true
 }
 

@@ -1,5 +1,6 @@
 import { type Batch, isPipeError, type Json, type LedgerChange, type RunContext, PipelineTakenError, UnitTakenError } from '../sdk/index.js'
 import { runContext } from '../sdk/run-context.js'
+import { standing } from '../ledger/standing.js'
 import { fittingCursor } from '../plan/config.js'
 import { asBatch, asBatches } from './batch-shape.js'
 import type { BudgetShare } from './budget.js'
@@ -89,7 +90,14 @@ function contextOf(task: UnitTask, cursor: Json | undefined, budget: BudgetShare
     step: context,
     unit,
     cursor,
-    ports: { input: () => task.input(), rpc, http: services.http(step), head: () => services.head(step), budget },
+    ports: {
+      input: () => task.input(),
+      rpc,
+      http: services.http(step),
+      head: () => services.head(step),
+      budget,
+      covered: () => (plan.axis ? standing(plan.axis, plan.ledger).done : []),
+    },
     signal,
     user: `step ${step.id}`,
   })

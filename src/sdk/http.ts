@@ -16,7 +16,7 @@ export interface HttpReply {
   readonly status: number
   /** By lower-case name. */
   readonly headers: Readonly<Record<string, string>>
-  /** Parsed JSON. Integers that a JavaScript number would round are text. */
+  /** Parsed JSON, null with status 204. Integers that a JavaScript number would round are text. */
   readonly body: Json
   /** The body once more, in which numbers that a JavaScript number would change are a `JsonNumber`: for `json` columns. */
   exact(): Json
@@ -45,6 +45,8 @@ export interface HttpOptions {
   readonly signal: AbortSignal
   /** Looks at each reply of status 200 to 299. One that it holds something against is not given to the step. */
   readonly unfit?: (reply: HttpReply) => UnfitReply | undefined
+  /** How often the answer to this was not believed. The request then waits as after so many failed tries. */
+  readonly again?: number
 }
 
 /**

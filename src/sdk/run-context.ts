@@ -23,6 +23,8 @@ export interface Ports {
   readonly http?: HttpClient
   readonly head?: () => Promise<bigint>
   readonly budget?: RunContext<never, never>['budget']
+  /** Left out, nothing is known to be covered. */
+  readonly covered?: RunContext<never, never>['covered']
 }
 
 export interface RunContextOptions {
@@ -46,6 +48,7 @@ export function runContext(options: RunContextOptions): RunContext<never, never>
 }
 
 const endless = { take: () => true }
+const nothing = () => []
 
 /** A class, since one is made for every unit: an object put together by spreading takes ten times the memory. */
 class Context implements RunContext<never, never> {
@@ -61,6 +64,7 @@ class Context implements RunContext<never, never> {
   readonly input
   readonly head
   readonly budget
+  readonly covered
   readonly signal
   readonly #ports: Ports
   readonly #user: string
@@ -81,6 +85,7 @@ class Context implements RunContext<never, never> {
     this.input = ports.input ?? (() => this.#missing('input'))
     this.head = ports.head ?? (() => this.#missing('head'))
     this.budget = ports.budget ?? endless
+    this.covered = ports.covered ?? nothing
     this.signal = signal
   }
 

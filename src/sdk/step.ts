@@ -279,6 +279,11 @@ export interface RunContext<Config, Cursor> extends PlanContext<Config> {
    * then returns, the unit stays open and goes on from its cursor in the next run.
    */
   readonly budget: { take(): boolean }
+  /**
+   * Of a `stretch` unit: the stretches of its axis that were covered under this definition when the step was planned, in
+   * their order. What is known to be there tells a list that ends from one that only says so.
+   */
+  covered(): readonly Interval[]
   /** The head of the step's chain in this round: the same number however often it is asked. */
   head(): Promise<bigint>
   /** Aborted on Ctrl-C, on a lost claim, at the step's timeout. */

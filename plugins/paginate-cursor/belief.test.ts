@@ -1,0 +1,165 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Warehouse } from '../../src/sdk/index.js'
+import { openWarehouse } from '../../src/warehouse/open.js'
+import { apiYaml, readYaml, runAt } from '../../test/support/api-run.js'
+import { type Lie, lyingApi, type LyingRow } from '../../test/support/lying-api.js'
+import { all } from '../../test/support/warehouse.js'
+
+/** More for a longer look: SEED=4242 PIPE_TEST_CASES=2000 npx vitest run plugins/paginate-cursor/belief.test.ts */
+const CASES = Number(process.env.PIPE_TEST_CASES ?? 5)
+const SEED = Number(process.env.SEED ?? 7)
+const BASE = 1_700_000_000
+const OVERLAP = 60
+
+/** What a run that could not believe an API may give as its reason. */
+const BY_NAME =
+  /LIST_END|PAGES_SILENT|PAGES_EMPTY|PARAM_IGNORED|LIST_UNSTABLE|LIST_SHIFTS|LIST_ORDER|CURSOR_STUCK|CURSOR_NOT_UNIQUE|SECOND_TOO_FULL|PAGE_OUTSIDE|HTTP_STATUS|HTTP_UNREACHABLE|quarantine/
+
+const PARAMETERS: Readonly<Record<string, readonly string[]>> = {
+  next: ['cursor', 'limit'],
+  link: ['cursor', 'limit'],
+  key: ['after', 'limit'],
+  time: ['before', 'limit'],
+  ties: ['before', 'offset', 'limit'],
+  offset: ['offset', 'limit'],
+  page: ['page', 'limit'],
+  window: ['start', 'end', 'limit'],
+  windows: ['start', 'end', 'offset', 'limit'],
+}
+
+const lieOf = (way: string): fc.Arbitrary<Lie> =>
+  fc.oneof(
+    // The first two requests of all have nothing that could contradict them.
+    fc
+      .record({ kind: fc.constant('silent' as const), from: fc.integer({ min: 3, max: 12 }), more: fc.nat(8) })
+      .map(({ kind, from, more }) => ({ kind, from, to: from + more })),
+    fc.record({ kind: fc.constant('no-next' as const), at: fc.integer({ min: 1, max: 12 }) }),
+    fc.record({ kind: fc.constant('ignored' as const), parameter: fc.constantFrom(...(PARAMETERS[way] ?? ['limit'])) }),
+    fc.constant({ kind: 'shuffled' as const }),
+    fc.record({ kind: fc.constant('swapped' as const), at: fc.integer({ min: 1, max: 10 }), row: fc.nat(20), flips: fc.boolean() }),
+    fc.record({ kind: fc.constant('behind' as const), at: fc.integer({ min: 1, max: 10 }), rows: fc.integer({ min: 1, max: 8 }) }),
+    fc.record({ kind: fc.constant('capped' as const), rows: fc.integer({ min: 1, max: 6 }) }),
+    fc.record({
+      kind: fc.constant('refused' as const),
+      at: fc.integer({ min: 1, max: 12 }),
+      status: fc.constantFrom(400, 404, 410, 422, 500, 503),
+    }),
+    fc.record({ kind: fc.constant('circle' as const), row: fc.nat(25) }),
+  )
+
+const worldOf = (way: string) =>
+  fc.record({
+    times: fc.array(fc.oneof(fc.nat(30), fc.nat(4 * 3600)), { minLength: 1, maxLength: 40 }),
+    limit: fc.integer({ min: 2, max: 7 }),
+    inclusive: fc.boolean(),
+    // Lies of one run: one kind alone, or another with it.
+    first: fc.oneof(
+      { weight: 2, arbitrary: fc.constant([] as Lie[]) },
+      { weight: 3, arbitrary: fc.array(lieOf(way), { minLength: 1, maxLength: 2 }) },
+    ),
+    second: fc.array(lieOf(way), { maxLength: 2 }),
+    grows: fc.nat(12),
+    // False ends that never stop, once rows are known below.
+    ends: fc.boolean(),
+  })
+type World = ReturnType<typeof worldOf> extends fc.Arbitrary<infer T> ? T : never
+
+/** Two runs against an API that lies, and two against one that does not. What each left is compared by the caller. */
+async function play(way: string, covered: boolean, of: World, judge: (run: Run) => void): Promise<boolean> {
+  const make = (seconds: readonly number[], name: string): LyingRow[] =>
+    seconds.map((second, i) => ({ id: `0x${name}${String(i).padStart(62, '0')}`, time: BASE + second }))
+  let rows = make(of.times, 'aa').sort((a, b) => b.time - a.time)
+  const api = await lyingApi(() => rows, of.inclusive)
+  const warehouse = await openWarehouse('duckdb::memory:', { mode: 'write' })
+  let told = false
+  try {
+    const size = way === 'window' ? '50' : String(of.limit)
+    const cover = covered ? 'from: 2023-11-14T22:13:20Z' : undefined
+    const yaml = apiYaml({ way, limit: Number(size), cover }).replace('attempts: 2,', 'attempts: 20,')
+    const pipeline = await readYaml(yaml, { URL: api.url })
+    await warehouse.prepare([...pipeline.tables.values()])
+    const runs = [of.first, of.second, [], []]
+    for (const [i, lies] of runs.entries()) {
+      api.clear()
+      api.lies = i === 1 && of.ends ? [...lies, { kind: 'silent', from: 3, to: 1_000 }] : lies
+      const now = BASE + 5 * 3600 + i * 1200
+      const { outcome, reasons } = await runAt(pipeline, warehouse, { now })
+      judge({ n: i, honest: i >= 2, outcome, reasons: reasons.join('; '), table: await tableOf(warehouse), source: rows })
+      if (outcome === 'done') told = true
+      if (i === 0 && covered) {
+        // Windows of the past are believed by the clock, so there rows come in behind it.
+        const newest = way.startsWith('window') ? now : (rows[0]?.time ?? BASE)
+        rows = [
+          ...make(
+            Array.from({ length: of.grows }, (_, j) => newest - BASE + 40 * (j + 1)),
+            'bb',
+          ).reverse(),
+          ...rows,
+        ]
+      }
+    }
+    return told
+  } finally {
+    await warehouse.close()
+    await api.close()
+  }
+}
+
+interface Run {
+  readonly n: number
+  readonly honest: boolean
+  readonly outcome: string
+  readonly reasons: string
+  readonly table: readonly string[]
+  readonly source: readonly LyingRow[]
+}
+
+async function tableOf(warehouse: Warehouse): Promise<string[]> {
+  return (await all(warehouse, 'SELECT id FROM t ORDER BY id')).map(({ id }) => String(id))
+}
+
+const ids = (rows: readonly LyingRow[]) => rows.map(({ id }) => id).sort()
+
+describe('an API that lies', () => {
+  it.each([
+    ...Object.keys(PARAMETERS).map((way) => [way, true] as const),
+    ...['next', 'key', 'offset', 'page'].map((way) => [way, false] as const),
+  ])(
+    'by %s (a stretch of time: %s) never costs a row in silence: the table is the source, or the run failed by name',
+    async (way, covered) => {
+      let whole = 0
+      await fc.assert(
+        fc.asyncProperty(worldOf(way), async (of) => {
+          const told = await play(way, covered, of, ({ n, honest, outcome, reasons, table, source }) => {
+            const about = `run ${n + 1}: ${outcome} ${reasons}`
+            if (outcome !== 'done') {
+              expect(reasons, about).toMatch(BY_NAME)
+              // By `time` alone, a second with more rows than a page can't be read.
+              if (honest) expect(reasons, about).toMatch(/SECOND_TOO_FULL|quarantine/)
+              return
+            }
+            const here = new Set(table)
+            const newest = Math.max(0, ...source.filter(({ id }) => here.has(id)).map(({ time }) => time))
+            // What is newer than the newest row that was shown, less the overlap, is read again in the next run.
+            const due = honest || !covered ? source : source.filter(({ time }) => time <= newest - OVERLAP)
+            expect(
+              ids(due).filter((id) => !here.has(id)),
+              about,
+            ).toEqual([])
+            expect(here.size, about).toBeGreaterThan(0)
+            expect(
+              table.filter((id) => !source.some((row) => row.id === id)),
+              about,
+            ).toEqual([])
+          })
+          if (told) whole++
+        }),
+        { numRuns: CASES, seed: SEED, endOnFailure: true },
+      )
+      // A reader that believes nobody would be right, too.
+      expect(whole).toBeGreaterThan(CASES / 3)
+    },
+    60_000 + CASES * 5_000,
+  )
+})

@@ -1,0 +1,47 @@
+import { PagesSilentError } from './errors.js'
+import type { Context, Page } from './page.js'
+
+/** Asks for one page again; `again` says how often its kind of answer was not believed. */
+export type AskAgain = (again: number) => Promise<Page>
+
+/** How often an answer that contradicts what is known is asked for again. */
+export const DOUBTS = 5
+
+/** What was learned of an API in a run, by all units of a step together. */
+export class Beliefs {
+  /** A page that had rows: asked again, it tells an API that is empty from one that has nothing here. */
+  full: AskAgain | undefined
+  /** Most rows that a page had. A page with fewer was not cut. */
+  longest = 0
+  /** The page that shows once in a run how many rows one may hold. */
+  wide: Promise<Page> | undefined
+  /** Fewest rows of a page that was found to be cut. */
+  cut = Infinity
+}
+
+const learned = new WeakMap<object, Beliefs>()
+
+/** All units of a step share its config. */
+export function beliefsOf({ config }: Pick<Context, 'config'>): Beliefs {
+  let found = learned.get(config)
+  if (!found) learned.set(config, (found = new Beliefs()))
+  return found
+}
+
+/**
+ * A page that had no rows is asked for again, some time later. In between, a page that had rows must have them still: an API
+ * that starts or reads its data anew gives empty pages for everything. Gives the first answer with rows, or the last one without.
+ *
+ * @throws {PagesSilentError} when what had rows has none any more, however often it is asked.
+ */
+export async function sureOfNothing(first: Page, ask: AskAgain, full: AskAgain | undefined): Promise<Page> {
+  if (!full && first.refused !== undefined) throw first.refused as Error
+  for (let again = 1; again <= DOUBTS; again++) {
+    const before = await full?.(again)
+    if (before && before.rows.length === 0) continue
+    const page = await ask(before ? 0 : again)
+    if (page.rows.length > 0 || page.end !== undefined) return page
+    return before ? { ...page, before } : page
+  }
+  throw new PagesSilentError(DOUBTS)
+}

@@ -1,0 +1,52 @@
+import { LinkHeaderError } from './errors.js'
+
+/** One link of a `Link` header. */
+interface WebLink {
+  readonly target: string
+  /** By lower-case name, of each the first; a parameter without a value has an empty text. */
+  readonly params: ReadonlyMap<string, string>
+}
+
+const TARGET = /[ \t]*<([^<>]*)>/y
+const PARAM = /[ \t]*;[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)[ \t]*(?:=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s",;]+)))?)?/y
+const COMMA = /[ \t]*,/y
+const SPACE = /[ \t]*/y
+
+/** The links of a `Link` header (RFC 8288). @throws {LinkHeaderError} when any part of it can't be read. */
+function parseLinks(header: string): WebLink[] {
+  const links: WebLink[] = []
+  let at = 0
+  const read = (pattern: RegExp): RegExpExecArray | null => {
+    pattern.lastIndex = at
+    const match = pattern.exec(header)
+    if (match) at = pattern.lastIndex
+    return match
+  }
+  for (;;) {
+    // A list may hold empty elements.
+    while (read(COMMA));
+    read(SPACE)
+    if (at === header.length) return links
+    const target = read(TARGET)?.[1]
+    if (target === undefined) throw new LinkHeaderError(header, at)
+    const params = new Map<string, string>()
+    for (let param = read(PARAM); param; param = read(PARAM)) {
+      const [, name, quoted, token] = param
+      const known = name?.toLowerCase()
+      if (known !== undefined && !params.has(known)) params.set(known, quoted?.replace(/\\(.)/g, '$1') ?? token ?? '')
+    }
+    links.push({ target, params })
+    const end = at
+    if (read(COMMA)) continue
+    read(SPACE)
+    if (at < header.length) throw new LinkHeaderError(header, end)
+  }
+}
+
+/** The address with a relation in a `Link` header. Relations are compared without regard to case. @throws {LinkHeaderError} */
+export function linkOf(header: string | undefined, rel: string): string | undefined {
+  const wanted = rel.toLowerCase()
+  const found = parseLinks(header ?? '').filter(({ params }) => (params.get('rel') ?? '').toLowerCase().split(/\s+/).includes(wanted))
+  // One with an anchor speaks of another page than this one.
+  return (found.find(({ params }) => !params.has('anchor')) ?? found[0])?.target
+}

@@ -1,0 +1,151 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+/** A row of the list, newest first in it. */
+export interface LyingRow {
+  readonly id: string
+  /** Seconds since 1970. */
+  readonly time: number
+}
+
+/** A way in which an API is wrong. Requests are counted from 1, anew after each `clear`. */
+export type Lie =
+  /** These requests, whatever they ask for, get a page without rows and no word of a next one. */
+  | { readonly kind: 'silent'; readonly from: number; readonly to: number }
+  /** One request gets its rows, and no word of a next page. */
+  | { readonly kind: 'no-next'; readonly at: number }
+  /** A parameter that changes nothing. */
+  | { readonly kind: 'ignored'; readonly parameter: string }
+  /** Rows of one second stand in another order in each reply. */
+  | { readonly kind: 'shuffled' }
+  /** From a request on, two rows that follow each other have changed places. `flips`: and back, with each request. */
+  | { readonly kind: 'swapped'; readonly at: number; readonly row: number; readonly flips: boolean }
+  /** One request is answered by a replica that lacks the newest rows. */
+  | { readonly kind: 'behind'; readonly at: number; readonly rows: number }
+  /** Pages hold no more rows than this, whatever is asked for. */
+  | { readonly kind: 'capped'; readonly rows: number }
+  /** One request is refused. */
+  | { readonly kind: 'refused'; readonly at: number; readonly status: number }
+  /** The page behind this row leads back to the beginning. */
+  | { readonly kind: 'circle'; readonly row: number }
+
+export interface LyingApi {
+  readonly url: string
+  lies: readonly Lie[]
+  /** Requests since the last `clear`. */
+  readonly requests: number
+  clear(): void
+  close(): Promise<void>
+}
+
+type Query = Readonly<Record<string, string>>
+
+/** A list of rows in each way in which APIs page, under `/lists/WAY`, that lies as it is told. `rows`: newest first. */
+export async function lyingApi(rows: () => readonly LyingRow[], inclusive: boolean): Promise<LyingApi> {
+  let requests = 0
+  const state = { lies: [] as readonly Lie[] }
+  const server = createServer((request, response) => {
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://api')
+    const n = ++requests
+    const { status, headers, body } = answer(pathname, Object.fromEntries(searchParams), n)
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
+  })
+  function answer(path: string, asked: Query, n: number): { status: number; headers: Record<string, string>; body: unknown } {
+    const { lies } = state
+    const is = <K extends Lie['kind']>(kind: K) => lies.filter((lie): lie is Lie & { kind: K } => lie.kind === kind)
+    const refusal = is('refused').find(({ at }) => at === n)
+    if (refusal) return { status: refusal.status, headers: {}, body: { message: 'no' } }
+    if (is('silent').some(({ from, to }) => n >= from && n <= to))
+      return { status: 200, headers: {}, body: path.endsWith('link') ? [] : { items: [], next: null } }
+    const ignored = new Set(is('ignored').map(({ parameter }) => parameter))
+    const query: Query = Object.fromEntries(Object.entries(asked).filter(([name]) => !ignored.has(name)))
+    const list = shown(rows(), lies, n)
+    const most = Math.min(Number(query.limit ?? 20), ...is('capped').map((lie) => lie.rows))
+    const page = pageOf(path, query, list, most)
+    const circle = is('circle').find(({ row }) => page.end > row && page.begin <= row)
+    const next = is('no-next').some(({ at }) => at === n) ? undefined : circle ? `x${n}.0` : page.next
+    const items = page.items.map(({ id, time }) => ({ id, time, sender: 'a', fee: 1 }))
+    if (!path.endsWith('link')) return { status: 200, headers: {}, body: { items, next: next ?? null } }
+    const link = next === undefined ? '</lists/link>; rel="first"' : `</lists/link?limit=${asked.limit ?? ''}&cursor=${next}>; rel="next"`
+    return { status: 200, headers: { link }, body: items }
+  }
+  function pageOf(path: string, query: Query, list: readonly LyingRow[], most: number) {
+    const cut = (from: number, of = list) => {
+      const items = of.slice(from, from + most)
+      const more = of[from + most]
+      return { items, next: more && `c.${list.indexOf(more)}.${more.id}`, begin: from, end: from + items.length }
+    }
+    const upTo = (text: string | undefined) =>
+      text === undefined ? list : list.filter(({ time }) => (inclusive ? time <= Number(text) : time < Number(text)))
+    const offset = Number(query.offset ?? 0)
+    switch (path.split('/').at(-1)) {
+      case 'offset':
+        return cut(offset)
+      case 'page':
+        return cut((Number(query.page ?? 1) - 1) * most)
+      case 'key': {
+        const at = list.findIndex(({ id }) => id === query.after)
+        return cut(query.after === undefined ? 0 : at + 1)
+      }
+      case 'time':
+        return cut(offset, upTo(query.before))
+      case 'window':
+        return cut(
+          offset,
+          upTo(query.end).filter(({ time }) => query.start === undefined || time >= Number(query.start)),
+        )
+      default: {
+        // A cursor names the row that it stands before, so it holds while the list moves.
+        const at = query.cursor === undefined ? 0 : list.findIndex(({ id }) => id === query.cursor?.split('.')[2])
+        return cut(Math.max(0, at))
+      }
+    }
+  }
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}`,
+    get lies() {
+      return state.lies
+    },
+    set lies(lies) {
+      state.lies = lies
+    },
+    get requests() {
+      return requests
+    },
+    clear() {
+      requests = 0
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections()
+        server.close(() => resolve())
+      }),
+  }
+}
+
+/** The list as one reply sees it. */
+function shown(truth: readonly LyingRow[], lies: readonly Lie[], n: number): readonly LyingRow[] {
+  let list = [...truth]
+  for (const lie of lies) {
+    if (lie.kind === 'behind' && lie.at === n) list = list.slice(Math.min(lie.rows, list.length - 1))
+    if (lie.kind === 'shuffled')
+      list = list
+        .map((row) => ({ row, mark: hash(`${row.id}${n}`) }))
+        .sort((a, b) => b.row.time - a.row.time || a.mark - b.mark)
+        .map(({ row }) => row)
+    if (lie.kind === 'swapped' && n >= lie.at && (!lie.flips || (n - lie.at) % 2 === 0)) {
+      const [a, b] = [list[lie.row], list[lie.row + 1]]
+      // Only rows that are near: `overlap` says how far one may stand out of order.
+      if (a && b && a.time - b.time <= 30) list.splice(lie.row, 2, b, a)
+    }
+  }
+  return list
+}
+
+function hash(text: string): number {
+  let value = 2_166_136_261
+  for (const char of text) value = Math.imul(value ^ char.charCodeAt(0), 16_777_619)
+  return value >>> 0
+}
