@@ -7,7 +7,7 @@ import { type Lie, lyingApi, type LyingRow } from '../../test/support/lying-api.
 import { all } from '../../test/support/warehouse.js'
 
 /** More for a longer look: SEED=4242 PIPE_TEST_CASES=2000 npx vitest run plugins/paginate-cursor/belief.test.ts */
-const CASES = Number(process.env.PIPE_TEST_CASES ?? 5)
+const CASES = Number(process.env.PIPE_TEST_CASES ?? 2)
 const SEED = Number(process.env.SEED ?? 7)
 const BASE = 1_700_000_000
 const OVERLAP = 60
