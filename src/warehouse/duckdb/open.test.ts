@@ -142,7 +142,7 @@ describe('opening', () => {
     await warehouse.commit([write([], { sql: [sqlText('UPDATE _pipe_ledger SET version = 99')] })])
     await warehouse.close()
     for (const mode of ['write', 'plan'] as const)
-      await expect(openDuckdb({ path, mode })).rejects.toThrow('its ledger has version 99, this pipe knows up to 2')
+      await expect(openDuckdb({ path, mode })).rejects.toThrow('its ledger has version 99, this pipe knows up to 3')
   })
 
   test('of a file that another process holds names that process', async () => {
