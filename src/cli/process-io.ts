@@ -25,16 +25,18 @@ export function processIo(grace = graceMs, lost: () => void = () => undefined): 
     })
   }
   const cleanups = new Set<() => void>()
-  process.once('exit', () => {
+  const cleanUp = (): void => {
     for (const cleanup of cleanups) cleanup()
-  })
+    cleanups.clear()
+  }
+  process.once('exit', cleanUp)
   const isTTY = stdout.isTTY === true && env.TERM !== 'dumb' && !env.CI
   return {
     stdout,
     stderr,
     env,
     cwd: process.cwd(),
-    signal: stopOnSignals(grace),
+    signal: stopOnSignals(grace, cleanUp),
     isTTY,
     color: hasColor(env, isTTY),
     columns: stdout.columns || 80,
@@ -76,17 +78,30 @@ function hasColor(env: Io['env'], isTTY: boolean): boolean {
 }
 
 /** The first signal asks, the second ends the process at once, as does the end of the grace time. */
-function stopOnSignals(grace: Readonly<Record<StopName, number>>): AbortSignal {
+function stopOnSignals(grace: Readonly<Record<StopName, number>>, cleanUp: () => void): AbortSignal {
   const controller = new AbortController()
   // One for every wait of the command.
   setMaxListeners(0, controller.signal)
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
       const stop = new StopSignal(name)
-      if (controller.signal.aborted) process.exit(stop.exitCode)
+      const leave = (): never => endBy(stop, cleanUp)
+      if (controller.signal.aborted) leave()
       controller.abort(stop)
-      setTimeout(() => process.exit(stop.exitCode), grace[name]).unref()
+      setTimeout(leave, grace[name]).unref()
     })
   }
   return controller.signal
+}
+
+/**
+ * Ends the process by the signal itself, which shells read as 128 and its number. `process.exit` would wait for threads that are
+ * inside of a statement of a database, and would take down what they work with.
+ */
+function endBy({ signal, exitCode }: StopSignal, cleanUp: () => void): never {
+  cleanUp()
+  process.removeAllListeners(signal)
+  process.kill(process.pid, signal)
+  // The first process of a container is not ended by a signal of its own.
+  return process.exit(exitCode)
 }

@@ -211,7 +211,9 @@ export class Committer {
         })
       })
     } catch (error) {
-      if (live.length === 1 || (isPipeError(error) && error.blame === 'outage')) {
+      // What stops the statements of one unit says nothing of the others.
+      const stopped = live.some(({ write: { signal } }) => signal?.aborted === true && signal.reason === error)
+      if (live.length === 1 || (!stopped && isPipeError(error) && error.blame === 'outage')) {
         for (const queued of live) {
           queued.session.broken = true
           queued.reject(error)

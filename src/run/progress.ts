@@ -193,6 +193,7 @@ export class Progress {
       rows: parts,
       sql: batch.sql,
       selects: selects.length > 0 ? selects : undefined,
+      signal: this.#task.signal,
       clearsTouched: touchedCleared,
       quarantine: unit.piece.kind === 'stretch' ? undefined : this.#quarantine(own),
     })

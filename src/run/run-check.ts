@@ -7,6 +7,7 @@ import { asBatches, asChecks } from './batch-shape.js'
 import { failedChecks } from './checks.js'
 import { failureOf, unitFailed, waitToRetry } from './failure.js'
 import type { RunServices, StepEnd } from './services.js'
+import { timedOut } from './step-timeout.js'
 import { untilAborted } from './until-aborted.js'
 
 /** Evaluates a step that closes once what it needs has ended. Nothing of it is in the ledger: it is evaluated in every run. */
@@ -19,7 +20,7 @@ export async function runCheck(services: RunServices, plan: StepPlan, signal: Ab
   if (!unit) throw new Error(`step ${step.id} closes and has no unit`)
   services.emit({ type: 'step:started', step: step.id })
   const results = await evaluate(services, plan, unit, true, signal)
-  if (signal.aborted) return { outcome: 'stopped', missing: 0, quarantined: 0 }
+  if (signal.aborted && !timedOut(signal)) return { outcome: 'stopped', missing: 0, quarantined: 0 }
   if (!results) return closed('its checks could not be evaluated')
   if (results.length === 0) return closed('it gave no checks')
   services.emit({ type: 'unit:done', step: step.id, unit: unit.key })
@@ -63,8 +64,8 @@ async function evaluate(
     try {
       return await runCheckUnit(services, plan, unit, final, signal)
     } catch (error) {
-      if (signal.aborted) return undefined
-      const failure = failureOf(error)
+      if (signal.aborted && !timedOut(signal)) return undefined
+      const failure = failureOf(timedOut(signal) ? signal.reason : error)
       if (failure.own && failure.retryable && attempt < step.retry.attempts) {
         await waitToRetry(services, step, unit.key, failure, attempt, signal)
         continue
@@ -85,7 +86,7 @@ async function runCheckUnit(
   const { step } = plan
   const results: CheckResult[] = []
   const context = runContext({
-    step: services.stepContext(plan),
+    step: services.stepContext(plan, services.warehouse),
     unit,
     ports: { rpc: services.rpc(step, plan.config), http: services.http(step), head: () => services.head(step) },
     signal,

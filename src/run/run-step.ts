@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { formatInstant, type InputPage, PipeError } from '../sdk/index.js'
+import { formatInstant, type InputPage } from '../sdk/index.js'
 import { ownerRule } from '../ledger/owner.js'
 import type { Step } from '../pipeline/pipeline.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
@@ -12,54 +12,48 @@ import { checkRedo } from './redo-shared.js'
 import { runCheck } from './run-check.js'
 import type { RunServices, StepEnd } from './services.js'
 import { compactLedger, joinRule, ledgerStep, reconcileLedger } from './step-ledger.js'
+import { StepTimeoutError, withTimeout } from './step-timeout.js'
+import { stoppable } from './stoppable.js'
 import type { TakenUnit } from './unit-source.js'
 import { runUnit, type UnitOutcome } from './unit.js'
-
-/** A step took longer than its `timeout`. Its units go on in the next run. */
-export class StepTimeoutError extends PipeError {
-  readonly code = 'STEP_TIMEOUT'
-  override readonly blame = 'outage'
-  override readonly hint = 'raise `timeout`; what is committed stays, and the next run goes on from there'
-  constructor(step: string, ms: number) {
-    super(`step ${step} was not done within its timeout of ${ms / 1000} s`)
-  }
-}
 
 const UNITS_AT_ONCE = 4
 /** Rows of a step that may wait for their commit, of all its open units together. */
 const ROWS_WAITING = 6_400
+/** How long a run that is stopped looks for what is left of a step. */
+const LOOK_MS = 3_000
+
+/** What became of the units of a step in this run. */
+interface Worked {
+  readonly plan: StepPlan
+  /** The names of those that are done. */
+  readonly computed: ReadonlySet<string>
+  readonly budget: Budget
+}
 
 /** Plans a step, does its units and plans it again: it is complete when nothing is left to plan. */
 export async function runStep(services: RunServices, step: Step, signal: AbortSignal): Promise<StepEnd> {
+  const { id, timeoutMs: ms } = step
+  const limit = ms === undefined ? undefined : { ms, error: new StepTimeoutError(id, ms) }
+  const worked = await withTimeout(services.clock, signal, limit, (all) => {
+    // Every unit that is open or waits for its commit listens to it, and Node warns at more than ten listeners.
+    setMaxListeners(0, all)
+    return workOn({ ...services, warehouse: stoppable(services.warehouse, all) }, step, all)
+  })
+  return 'outcome' in worked ? worked : ended(services, worked, signal)
+}
+
+async function workOn(services: RunServices, step: Step, signal: AbortSignal): Promise<StepEnd | Worked> {
   const plan = await planStep({ ...services, step, limit: services.limit, upstream: [] })
   announce(services, plan)
   if (step.definition.closes === true) return runCheck(services, plan, signal)
   await checkRedo(services, plan)
   await reconcileLedger(services, plan)
   const budget = new Budget(mostRequests(plan, services.limit))
-  const timeout = new AbortController()
-  const all = AbortSignal.any([signal, timeout.signal])
-  // Every unit that is open or waits for its commit listens to `all`, and Node warns at more than ten listeners.
-  setMaxListeners(0, all)
-  const timer = new AbortController()
-  let computed: ReadonlySet<string> = new Set()
-  if (step.timeoutMs !== undefined) {
-    const ms = step.timeoutMs
-    void services.clock.sleep(ms, timer.signal).then(
-      () => timeout.abort(new StepTimeoutError(step.id, ms)),
-      () => undefined,
-    )
-  }
-  try {
-    if (plan.units.length > 0) {
-      services.emit({ type: 'step:started', step: step.id })
-      await services.warehouse.checkOutputs(plan.outputs, services.pipeline.tables)
-      computed = await runUnits(services, plan, budget, all)
-    }
-  } finally {
-    timer.abort()
-  }
-  return ended(services, plan, computed, budget, signal)
+  if (plan.units.length === 0) return { plan, computed: new Set(), budget }
+  services.emit({ type: 'step:started', step: step.id })
+  await services.warehouse.checkOutputs(plan.outputs, services.pipeline.tables)
+  return { plan, computed: await runUnits(services, plan, budget, signal), budget }
 }
 
 /** Requests that a run may make for steps that ask page by page: for them, `--limit` counts pages. */
@@ -74,18 +68,9 @@ function mostRequests({ wanted }: StepPlan, limit: number | undefined): number |
  * not wait for may have changed its inputs since it was planned. A unit that is due for that reason (it was computed in this
  * run, or was not planned) is left to the next run and does not count as missing.
  */
-async function ended(
-  services: RunServices,
-  plan: StepPlan,
-  computed: ReadonlySet<string>,
-  budget: Budget,
-  signal: AbortSignal,
-): Promise<StepEnd> {
+async function ended(services: RunServices, { plan, computed, budget }: Worked, signal: AbortSignal): Promise<StepEnd> {
   const { step } = plan
-  const left =
-    plan.units.length > 0
-      ? await planAgain({ ...services, step, limit: undefined, upstream: [] }, plan)
-      : { ...plan, pieces: plan.pieces + plan.leftOut }
+  const left = await leftOf(services, plan, signal)
   const planned = new Set(plan.units.map(({ key }) => key))
   const isNew = (key: string) => plan.leftOut === 0 && !planned.has(key)
   const later = step.inputs.length > 0 ? left.units.filter(({ key }) => computed.has(key) || isNew(key)) : []
@@ -129,6 +114,19 @@ function gotOn(before: StepPlan, after: StepPlan): boolean {
   })
 }
 
+/** What is left of a plan. After a stop it is looked for so long and no longer: it is only told then. */
+async function leftOf(services: RunServices, plan: StepPlan, signal: AbortSignal): Promise<StepPlan> {
+  if (plan.units.length === 0) return { ...plan, pieces: plan.pieces + plan.leftOut }
+  const again = (until: AbortSignal) =>
+    planAgain({ ...services, warehouse: stoppable(services.warehouse, until), step: plan.step, limit: undefined, upstream: [] }, plan)
+  if (!signal.aborted) return again(signal)
+  const late = new Error('the run was stopped')
+  return withTimeout(services.clock, new AbortController().signal, { ms: LOOK_MS, error: late }, again).catch((error: unknown) => {
+    if (error !== late) throw error
+    return plan
+  })
+}
+
 function resumePoint(units: readonly PlannedUnit[]): string {
   const tops = units.flatMap(({ piece }) => (piece.kind === 'stretch' && piece.axis.of === 'time' ? [formatInstant(piece.to)] : []))
   return tops.length > 0 ? `from ${tops.slice(0, 3).join(' and from ')}${tops.length > 3 ? ', …' : ''}` : 'where this one ended'
@@ -164,7 +162,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
   const source = services.source(plan)
   const join = joinRule(services, plan)
   const owner = keeps(plan) ? ownerRule(plan.axis, services.pipeline.tables, definition.rereads === true) : undefined
-  const context = services.stepContext(plan)
+  const context = services.stepContext(plan, services.warehouse)
   const named = ledgerStep(services, plan)
   const outages = new OutageGuard()
   const ending = new Set<Promise<void>>()

@@ -157,7 +157,7 @@ function createServices(options: RunOptions, ends: ReadonlyMap<string, StepEnd>)
     committer,
     source: (plan) => planSource({ ...options, committer }, plan),
     slots: new Slots(UNITS_AT_ONCE),
-    stepContext: (plan) => planContext({ pipeline, warehouse, step: plan.step }, plan.config, plan.scope),
+    stepContext: (plan, reader) => planContext({ pipeline, warehouse: reader, step: plan.step }, plan.config, plan.scope),
     head: (step) => {
       if (step.chain === undefined) throw new StepWithoutChainError(step.id)
       return options.moment.head(step.chain)

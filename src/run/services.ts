@@ -4,6 +4,7 @@ import type {
   HttpClient,
   InputPage,
   Json,
+  LedgerReader,
   LedgerRow,
   LedgerStep,
   PlanContext,
@@ -53,7 +54,7 @@ export interface RunServices extends RunOptions {
   readonly slots: Slots
   /** Where the workers of a step get its units from. */
   source(plan: StepPlan): UnitSource
-  stepContext(plan: StepPlan): PlanContext<never>
+  stepContext(plan: StepPlan, warehouse: LedgerReader): PlanContext<never>
   head(step: Step): Promise<bigint>
   /** Tells of results of a step's checks. `final`: they decide something. */
   checks(step: string, results: readonly CheckResult[], final: boolean): void

@@ -9,6 +9,7 @@ import { failureOf, unitFailed, waitToRetry } from './failure.js'
 import { Progress } from './progress.js'
 import { selectWrites } from './select-writes.js'
 import type { UnitTask } from './services.js'
+import { timedOut } from './step-timeout.js'
 import { UnitWrites, writeOnce } from './unit-writes.js'
 import { untilAborted } from './until-aborted.js'
 
@@ -32,11 +33,11 @@ export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
         services.emit({ type: 'warning', step: step.id, message: error.message })
         return 'taken'
       }
-      if (signal.aborted && !isTimeout(signal)) {
+      if (signal.aborted && !timedOut(signal)) {
         await record(task, progress, { state: 'pending' })
         return 'stopped'
       }
-      const failure = failureOf(isTimeout(signal) ? signal.reason : error)
+      const failure = failureOf(timedOut(signal) ? signal.reason : error)
       const attempts = opened.attempts + (failure.own ? attempt : 0)
       if (failure.own && failure.retryable && attempts < step.retry.attempts) {
         progress.rewind()
@@ -140,5 +141,3 @@ async function record(task: UnitTask, progress: Progress, change: LedgerChange):
     })
   }
 }
-
-const isTimeout = (signal: AbortSignal) => signal.aborted && isPipeError(signal.reason) && signal.reason.code === 'STEP_TIMEOUT'

@@ -196,6 +196,8 @@ export interface UnitWrite {
   readonly selects?: readonly SelectWrite[]
   /** The unit is no longer touched. This comes before anything of this write is read or written: what changes later touches it again. */
   readonly clearsTouched?: boolean
+  /** Aborted, its statements and queries are stopped, nothing of the commit is written, and `commit` throws the reason. */
+  readonly signal?: AbortSignal
   readonly ledger: LedgerChange
   /** Ledger rows written beside the unit's own (a block split off, the done parts of a unit), each replacing what has its key. */
   readonly split?: readonly (LedgerChange & { readonly unit: string })[]

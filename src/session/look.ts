@@ -1,5 +1,6 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { PlanReport } from '../plan/forecast.js'
+import { stoppable } from '../run/stoppable.js'
 import type { LedgerReader } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import type { VerifyReport } from '../verify/report.js'
@@ -34,7 +35,7 @@ export function openLook(pipeline: Pipeline, surroundings: Surroundings, options
 
 async function open(pipeline: Pipeline, surroundings: Surroundings, options: { readonly state: string }): Promise<Look> {
   const { openWarehouse } = await import('../warehouse/open.js')
-  const warehouse = await openWarehouse(warehouseUrl(pipeline.warehouse, surroundings), { mode: 'plan' })
+  const warehouse = stoppable(await openWarehouse(warehouseUrl(pipeline.warehouse, surroundings), { mode: 'plan' }), surroundings.signal)
   let state: StateStore
   try {
     state = await openState(options.state, surroundings, { readOnly: true })

@@ -4,6 +4,7 @@ import { reduce } from '../report/reduce.js'
 import type { TableFigures } from '../report/status-file.js'
 import { initialView, type RunView } from '../report/view.js'
 import { createBus } from '../run/bus.js'
+import { stoppable } from '../run/stoppable.js'
 import type { RunEvent, Warehouse } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import { openChains } from './chains.js'
@@ -114,7 +115,9 @@ function createSession({ pipeline, surroundings, world, held, state }: Parts): S
       })
       try {
         const moment = createMoment(world.now ?? clock.now(), headFor(chains, request))
-        return await redacting(pipeline.secrets, () => makePlan({ pipeline, warehouse, state, moment }, request))
+        return await redacting(pipeline.secrets, () =>
+          makePlan({ pipeline, warehouse: stoppable(warehouse, signal), state, moment }, request),
+        )
       } finally {
         await chains.close()
       }

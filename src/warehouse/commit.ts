@@ -65,7 +65,7 @@ export async function commit<Loader>(
     replaced.push(...loaded.replaced)
     note(moved, from, table.name, loaded)
   }
-  for (const statement of kept.flatMap((write) => write.sql)) await tx.run(statement, 'step')
+  for (const write of kept) for (const statement of write.sql) await tx.run(statement, 'step', write.signal)
   const given = new Map<UnitWrite, Record<string, number>>()
   for (const write of kept) given.set(write, await select(tx, write, tables, touched))
   if (watched.size > 0) await touch(tx, touched, latest(writes))
@@ -106,7 +106,7 @@ async function remove(tx: Transaction, { own, table }: Deleted, touched: Touched
   const rows = sql`FROM ${identifier(table.name)} WHERE ${areOwn(own, table)}`
   if (watched) await touched.see(watched, sql`SELECT DISTINCT ${boundsOf(watched, undefined)} ${rows}`)
   await tx.run(sql`DELETE ${rows}`)
-  await refuseLeft(tx.selects, table, sql`${identifier(table.name)} WHERE ${areOwn(own, table)}`)
+  await refuseLeft(tx.selects(), table, sql`${identifier(table.name)} WHERE ${areOwn(own, table)}`)
 }
 
 /** Runs the queries of a write. Resolves to all rows that the write brought or made, by table. */
@@ -119,7 +119,7 @@ async function select(
   const rows = counts(write)
   for (const each of write.selects ?? []) {
     const { table } = each.output
-    rows[table] = (rows[table] ?? 0) + (await writeSelect(each, declared(table, tables), tx.selects, touched))
+    rows[table] = (rows[table] ?? 0) + (await writeSelect(each, declared(table, tables), tx.selects(write.signal), touched))
   }
   return rows
 }

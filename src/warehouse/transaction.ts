@@ -7,7 +7,8 @@ import type { Bounds, Touched } from './touched.js'
 export interface Transaction<Loader = unknown> {
   /** How rows of the outputs that the transaction was opened for get into their tables. */
   readonly loaders: ReadonlyMap<Output, Loader>
-  readonly selects: SelectEngine
+  /** Moves rows of queries. Its statements are stopped when the signal is aborted. */
+  selects(signal?: AbortSignal): SelectEngine
   /** The rows of units as they are, by `unitKey`. Nobody else changes them until the transaction ends. */
   lockUnits(keys: readonly Row[]): Promise<ReadonlyMap<string, Row>>
   /** Writes changes, given the rows as they are. Resolves to the rows as they will be, and how many were dropped. */
@@ -25,7 +26,7 @@ export interface Transaction<Loader = unknown> {
    */
   load(loader: Loader, rows: readonly Row[], touched: Touched, placing: Placing): Promise<Loaded>
   /** Runs one statement. Resolves to the rows it changed. @throws {SqlError} for one that a step or a migration may not run. */
-  run(statement: Statement, of?: 'us' | 'step' | 'migration'): Promise<number>
+  run(statement: Statement, of?: 'us' | 'step' | 'migration', signal?: AbortSignal): Promise<number>
   /** Runs a query of ours, whose result is small. */
   rows(statement: Statement): Promise<readonly Row[]>
   /** The same for one whose columns are bounds (see `boundsOf`). */

@@ -18,6 +18,7 @@ import {
 } from './engine.js'
 import { ChdbMissingError, openError, statementError } from './errors.js'
 import { retrying } from './retrying.js'
+import { killQuery, stoppable } from './stop.js'
 
 /** What is used of chdb, an optional package. */
 interface Chdb {
@@ -27,17 +28,20 @@ interface Chdb {
 
 interface Session {
   readonly path: string
-  queryAsync(text: string, options: { readonly format: string; readonly signal?: AbortSignal }): Promise<Result>
-  queryBindAsync(
-    text: string,
-    params: Readonly<Record<string, string | null>>,
-    options: { readonly format: string; readonly signal?: AbortSignal },
-  ): Promise<Result>
+  query(text: string, format: string): unknown
+  queryAsync(text: string, options: { readonly format: string }): Promise<Result>
+  queryBindAsync(text: string, params: Readonly<Record<string, string | null>>, options: { readonly format: string }): Promise<Result>
   close(): void
 }
 
 interface Result {
   bytes(): Uint8Array
+}
+
+/** A session, and the name under which what it does can be stopped. One statement at a time runs in it. */
+interface Named {
+  readonly session: Session
+  readonly name: string
 }
 
 export interface EmbeddedOptions {
@@ -56,6 +60,8 @@ const LONGEST_CLOSE_MS = 5_000
 
 /** How many engines this process has made: several may have one folder. */
 let opened = 0
+/** How many sessions this process has made. */
+let sessions = 0
 
 /**
  * ClickHouse inside of this process, by the optional package chdb. One process at a time has a folder. A session has its
@@ -66,19 +72,22 @@ let opened = 0
  */
 export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOptions): Engine {
   const chdb = loadChdb(display)
-  const open = (settings: Readonly<Record<string, string>>, folder: string): Session => {
-    const all = { max_threads: String(threads), ...settings }
-    return new chdb.Session(folder, { connectionArgs: Object.entries(all).map(([name, value]) => `--${name}=${value}`) })
+  const open = (settings: Readonly<Record<string, string>>, folder: string): Named => {
+    const name = `pipe_${sessions++}`
+    const all = { max_threads: String(threads), log_comment: name, ...settings }
+    return { session: new chdb.Session(folder, { connectionArgs: Object.entries(all).map(([key, value]) => `--${key}=${value}`) }), name }
   }
   let holder: Session
   try {
     // Holds the folder from now on.
-    holder = open(WRITE_SETTINGS, path)
+    holder = open(WRITE_SETTINGS, path).session
   } catch (error) {
     throw openError(display, error)
   }
   const folder = path === '' ? holder.path : path
   const pools = new Map<string, Pool>()
+  // Not by libuv's threads: those may all be inside of the statements that are to be stopped. It takes a few milliseconds.
+  const kill = (name: string): unknown => holder.query(killQuery(name), 'Null')
 
   /** Settings of a read-only session can't be changed: those with another timeout are other sessions. */
   const poolOf = ({ timeoutMs, versions, own }: ReadOptions): Pool => {
@@ -99,10 +108,14 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
     signal?.throwIfAborted()
     let bytes: Uint8Array
     try {
-      const result = await poolOf(options).use((session) => {
-        const how = { format: RESULT_FORMAT, ...(signal ? { signal } : {}) }
-        return params && Object.keys(params).length > 0 ? session.queryBindAsync(text, params, how) : session.queryAsync(text, how)
-      })
+      const how = { format: RESULT_FORMAT }
+      const result = await poolOf(options).use(({ session, name }) =>
+        stoppable(
+          signal,
+          () => (params && Object.keys(params).length > 0 ? session.queryBindAsync(text, params, how) : session.queryAsync(text, how)),
+          () => kill(name),
+        ),
+      )
       bytes = result.bytes()
     } catch (error) {
       signal?.throwIfAborted()
@@ -116,20 +129,22 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
   const file = rowsFile(folder)
 
   async function run(text: string, given: WriteOptions, rows?: Uint8Array): Promise<void> {
-    const { params = {}, timeoutMs, once } = given
+    const { params = {}, timeoutMs, once, signal } = given
     // Set before each: those of the statement before are gone then.
     const set = Object.entries({ max_execution_time: '0', insert_deduplication_token: '', ...writeSettings(given, text, rows) })
       .map(([name, value]) => `${name} = '${value}'`)
       .join(', ')
     const work = () =>
-      writers.use(async (session) => {
+      writers.use(async ({ session, name }) => {
         const how = { format: 'Null' }
+        const stop = () => kill(name)
         if (rows) await writeFile(file, rows, { mode: 0o600 })
-        if (Object.keys(params).length === 0) return void (await session.queryAsync(`SET ${set}; ${text}`, how))
+        if (Object.keys(params).length === 0)
+          return void (await stoppable(signal, () => session.queryAsync(`SET ${set}; ${text}`, how), stop))
         await session.queryAsync(`SET ${set}`, how)
-        await session.queryBindAsync(text, params, how)
+        await stoppable(signal, () => session.queryBindAsync(text, params, how), stop)
       })
-    await retrying(display, once ? [] : waitsMs, work, timeoutMs)
+    await retrying(display, once ? [] : waitsMs, work, { timeoutMs, signal })
   }
 
   function load({ table, columns, bytes }: Block): Promise<void> {
@@ -148,7 +163,7 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
       await rm(plain(folder) ? file : dirname(file), { recursive: true, force: true })
       for (const pool of pools.values()) await pool.close()
       holder.close()
-      // A query that was given up goes on inside of chdb, which can't be stopped, and holds the folder as long.
+      // What is still inside of chdb holds the folder.
       await Promise.race([
         chdb.drainPending(),
         new Promise((resolve) => AbortSignal.timeout(LONGEST_CLOSE_MS).addEventListener('abort', resolve)),
@@ -176,19 +191,19 @@ function loadChdb(display: string): Chdb {
 
 /** Sessions of one kind. One statement at a time has each of them. */
 class Pool {
-  readonly #make: () => Session
+  readonly #make: () => Named
   readonly #size: number
-  #made: Session[] = []
-  #free: Session[] = []
-  #waiting: ((session: Session) => void)[] = []
+  #made: Named[] = []
+  #free: Named[] = []
+  #waiting: ((session: Named) => void)[] = []
   #tail: Promise<unknown> = Promise.resolve()
 
-  constructor(make: () => Session, size = READERS) {
+  constructor(make: () => Named, size = READERS) {
     this.#make = make
     this.#size = size
   }
 
-  async use<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  async use<T>(work: (session: Named) => Promise<T>): Promise<T> {
     let session = await this.#take()
     const result = work(session)
     this.#tail = Promise.allSettled([this.#tail, result])
@@ -196,7 +211,7 @@ class Pool {
       return await result
     } catch (error) {
       // It may still hold a part of what failed, and would give it with the next result.
-      session.close()
+      session.session.close()
       this.#made = this.#made.filter((made) => made !== session)
       this.#made.push((session = this.#make()))
       throw error
@@ -213,10 +228,10 @@ class Pool {
 
   async close(): Promise<void> {
     await this.idle()
-    for (const session of this.#made) session.close()
+    for (const { session } of this.#made) session.close()
   }
 
-  #take(): Promise<Session> {
+  #take(): Promise<Named> {
     const free = this.#free.pop()
     if (free) return Promise.resolve(free)
     if (this.#made.length >= this.#size) return new Promise((resolve) => this.#waiting.push(resolve))

@@ -5,7 +5,7 @@ export type Params = Readonly<Record<string, string | null>>
 
 export interface ReadOptions {
   readonly params?: Params
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   readonly timeoutMs?: number
   /** Every version of a row, not just the last one: no FINAL. */
   readonly versions?: boolean
@@ -15,6 +15,8 @@ export interface ReadOptions {
 
 export interface WriteOptions {
   readonly params?: Params
+  /** Aborted, it is stopped, and the reason is thrown. */
+  readonly signal?: AbortSignal | undefined
   readonly timeoutMs?: number
   /** Inserts rows: the same ones are there once, however often they are sent. */
   readonly insert?: boolean

@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { ClickHouseLogLevel, createClient, parseError } from '@clickhouse/client'
+import { ClickHouseLogLevel, createClient, type ExecParams, parseError } from '@clickhouse/client'
 import { quoteIdentifier } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
 import {
@@ -15,6 +16,7 @@ import {
 } from './engine.js'
 import { statementError } from './errors.js'
 import { retrying } from './retrying.js'
+import { killQuery, stoppable } from './stop.js'
 
 export interface HttpOptions {
   /** `http://host:8123` without anything else. */
@@ -28,6 +30,9 @@ export interface HttpOptions {
   readonly waitsMs: readonly number[]
   readonly timeoutMs: number
 }
+
+/** A statement that was killed and still runs after so long: its request is cut. */
+const CUT_MS = 3_000
 
 /** A server, by its HTTP interface. */
 export function httpEngine(options: HttpOptions): Engine {
@@ -46,16 +51,32 @@ export function httpEngine(options: HttpOptions): Engine {
   const quorum = replicated ? { insert_quorum: 'auto' } : {}
   const sequential = replicated ? { select_sequential_consistency: '1' } : {}
 
+  /** Sends a statement. One that is stopped is killed on the server; where that has no effect, its request is cut. */
+  const stopped = async (signal: AbortSignal | undefined, statement: ExecParams) => {
+    if (!signal) return client.exec(statement)
+    const name = `pipe-${randomUUID()}`
+    const cut = new AbortController()
+    signal.addEventListener('abort', () => AbortSignal.timeout(CUT_MS).addEventListener('abort', () => cut.abort(), { once: true }), {
+      once: true,
+      signal: cut.signal,
+    })
+    const settings = { ...statement.clickhouse_settings, log_comment: name }
+    return stoppable(
+      signal,
+      () => client.exec({ ...statement, abort_signal: cut.signal, clickhouse_settings: settings }),
+      () => client.command({ query: killQuery(name), abort_signal: AbortSignal.timeout(CUT_MS) }),
+    )
+  }
+
   async function* read(text: string, { params, signal, timeoutMs, versions, own }: ReadOptions = {}): AsyncGenerator<readonly string[]> {
-    signal?.throwIfAborted()
     try {
       // Not `query`: its rows leave out a last line that does not end, which is where an error is.
-      const { stream } = await client.exec({
+      const { stream } = await stopped(signal, {
         query: `${text.replace(/;\s*$/, '')}\nFORMAT ${RESULT_FORMAT}`,
         ...(params ? { query_params: { ...params } } : {}),
-        ...(signal ? { abort_signal: signal } : {}),
         clickhouse_settings: {
           ...READ_SETTINGS,
+          cancel_http_readonly_queries_on_client_close: 1,
           ...sequential,
           ...(versions ? { final: 0 as const } : {}),
           ...(timeoutMs === undefined ? {} : { max_execution_time: timeoutMs / 1000 }),
@@ -72,10 +93,10 @@ export function httpEngine(options: HttpOptions): Engine {
   }
 
   async function send(text: string, given: WriteOptions, body?: Uint8Array): Promise<void> {
-    const { params, timeoutMs, once } = given
+    const { params, timeoutMs, once, signal } = given
     const settings = { ...WRITE_SETTINGS, ...quorum, ...sequential, ...writeSettings(given, text, body), wait_end_of_query: 1 as const }
     const work = async () => {
-      const { stream } = await client.exec({
+      const { stream } = await stopped(signal, {
         query: text,
         ...(params ? { query_params: { ...params } } : {}),
         ...(body ? { values: Readable.from([body]) } : {}),
@@ -85,7 +106,7 @@ export function httpEngine(options: HttpOptions): Engine {
       const rest = (await buffer(Readable.from(stream))).toString('utf8')
       if (/DB::Exception|__exception__/.test(rest)) throw parseError(rest)
     }
-    await retrying(display, once ? [] : options.waitsMs, work, timeoutMs)
+    await retrying(display, once ? [] : options.waitsMs, work, { timeoutMs, signal })
   }
 
   function load({ table, columns, bytes }: Block): Promise<void> {

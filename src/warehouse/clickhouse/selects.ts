@@ -45,6 +45,8 @@ export interface SelectOptions {
   readonly touches: Touches
   /** Called once it is known what will be touched, before any row is written. */
   readonly mark: () => Promise<void>
+  /** Stops it while nothing is written into the table yet: from there on it goes to its end. */
+  readonly signal: AbortSignal | undefined
 }
 
 /**
@@ -54,7 +56,7 @@ export interface SelectOptions {
  * @throws {ValueError} for a key that comes twice, a value that does not fit, a row outside of what the unit owns.
  */
 export async function writeSelect(sqls: Sql, options: SelectOptions): Promise<number> {
-  const { select, table, place, version } = options
+  const { select, table, place, version, signal } = options
   const { text, params } = bound(select.sql)
   if (!/^(?:\s|--[^\n]*\n|\/\*[^]*?\*\/|\()*(?:SELECT|WITH|VALUES)\b/i.test(text)) throw notSelect()
   const given = await sqls.describe(text, params)
@@ -91,6 +93,7 @@ export async function writeSelect(sqls: Sql, options: SelectOptions): Promise<nu
         params,
         once: true,
         timeoutMs: select.timeoutMs,
+        signal,
       },
     )
     return await move(sqls, stage, typed, options)
@@ -128,7 +131,7 @@ async function move(
   sqls: Sql,
   stage: string,
   typed: ReadonlyMap<string, Computed>,
-  { select, table, version, touches, mark }: SelectOptions,
+  { select, table, version, touches, mark, signal }: SelectOptions,
 ): Promise<number> {
   const { constants } = select.output
   const values = table.columns.map(({ name }) => {
@@ -137,7 +140,7 @@ async function move(
     return `${value} AS ${quoteIdentifier(name)}`
   })
   const rows = `SELECT ${values.join(', ')} FROM ${stage}`
-  await check(sqls, stage, rows, typed, select, table)
+  await check(sqls, stage, rows, typed, select, table, signal)
   const changes = changesOf(table, rows)
   const gone = goneRows(select, table, rows)
   if (touches.watched(table.name)) {
@@ -147,6 +150,7 @@ async function move(
       await touches.see(table, sql`SELECT 1 AS one ${from} LIMIT 1`, (column) => sql`SELECT ${identifier(column)} AS pipe_time ${from}`)
     }
   }
+  signal?.throwIfAborted()
   await mark()
   const names = table.columns.map(({ name }) => name)
   await sqls.write(
@@ -172,11 +176,12 @@ async function check(
   typed: ReadonlyMap<string, Computed>,
   { output, replace }: SelectWrite,
   table: Table,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   const given = table.key.filter((name) => typed.has(name))
   const first = async (shown: string, condition: string): Promise<Row | undefined> => {
     const list = [...given.map((key) => `pipe_given.${quoteIdentifier(key)} AS ${quoteIdentifier(key)}`), `${shown} AS pipe_shown`]
-    const [row] = await sqls.all(`SELECT ${list.join(', ')} FROM ${stage} AS pipe_given WHERE ${condition} LIMIT 1`)
+    const [row] = await sqls.all(`SELECT ${list.join(', ')} FROM ${stage} AS pipe_given WHERE ${condition} LIMIT 1`, { signal })
     return row
   }
   for (const [column, { bad, text, column: declared }] of typed) {
@@ -199,12 +204,14 @@ async function check(
   }
   const [twice] = await sqls.all(
     `SELECT ${identifiers(table.key)} FROM (${rows}) AS pipe_rows GROUP BY ${identifiers(table.key)} HAVING count(*) > 1 LIMIT 1`,
+    { signal },
   )
   if (twice) throw new ValueError(rowName(table.name, table.key)(twice), 'is given more than once by the query')
   if (replace === undefined || replace === 'all') return
   const outside = sql`ifNull(NOT (${areOwn({ ...replace, constants: {} }, table)}), 1)`
   const [stray] = await sqls.select(
     sql`SELECT ${sqlText(identifiers(table.key))} FROM (${sqlText(rows)}) AS pipe_rows WHERE ${outside} LIMIT 1`,
+    { signal },
   )
   if (stray)
     throw new ValueError(

@@ -39,11 +39,16 @@ export class Sql {
 
   /** All rows of a query of our own, asked again when the server is away for a moment. */
   all(text: string, options: ReadOptions = {}): Promise<Row[]> {
-    return retrying(this.display, this.#waitsMs, async () => {
-      const rows: Row[] = []
-      for await (const page of this.query(text, { ...options, own: true })) for (const row of page) rows.push(row)
-      return rows
-    })
+    return retrying(
+      this.display,
+      this.#waitsMs,
+      async () => {
+        const rows: Row[] = []
+        for await (const page of this.query(text, { ...options, own: true })) for (const row of page) rows.push(row)
+        return rows
+      },
+      options,
+    )
   }
 
   select(statement: Statement, options: Omit<ReadOptions, 'params'> = {}): Promise<Row[]> {

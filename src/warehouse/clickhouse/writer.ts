@@ -240,11 +240,19 @@ export class Writer {
       }
       for (const write of kept) {
         const rows = counts(write)
-        for (const statement of statements.get(write) ?? []) await this.#sql.execute(statement, { once: true })
+        for (const statement of statements.get(write) ?? []) await this.#sql.execute(statement, { once: true, signal: write.signal })
         for (const select of write.selects ?? []) {
           const table = declared(select.output.table, tables)
           const at = this.#versionOf(write, sequence)
-          const count = await writeSelect(this.#sql, { select, table, place: this.#place, version: at, touches, mark })
+          const count = await writeSelect(this.#sql, {
+            select,
+            table,
+            place: this.#place,
+            version: at,
+            touches,
+            mark,
+            signal: write.signal,
+          })
           rows[table.name] = (rows[table.name] ?? 0) + count
         }
         given.set(write, rows)

@@ -74,14 +74,14 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
     const loaders = new Map<Output, TableLoader>()
     const tx: Transaction<TableLoader> = {
       loaders,
-      selects: selectEngine(transactions),
+      selects: (signal) => selectEngine(transactions, signal),
       lockUnits: (keys) => units.read(keys),
       writeUnits: (changes, there) => units.write(changes, there),
       updateUnits: (rows) => units.update(rows),
       touch: (rows) => units.touch(rows),
       load: (loader, rows, touched, placing) => this.#loaders.write(loader, rows, touched, placing),
-      run: (statement, of) =>
-        transactions.execute(statement, of === 'migration' ? of : 'step').catch((error: unknown) => {
+      run: (statement, of, signal) =>
+        transactions.execute(statement, of === 'migration' ? of : 'step', signal).catch((error: unknown) => {
           throw statementError(this.display, error)
         }),
       rows: (statement) => transactions.rows(statement),

@@ -35,17 +35,9 @@ export class Reads {
 
   async *query<R extends Row>(statement: Statement, { signal, timeoutMs }: QueryOptions = {}): AsyncGenerator<readonly R[]> {
     signal?.throwIfAborted()
-    const result = await this.#with(statement, async (connection, prepared) => {
-      // The limit is real time and not the clock's, since the database works in real time.
-      const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)
-      try {
-        return await interruptible(connection, prepared.run(), [signal, timeout])
-      } catch (error) {
-        signal?.throwIfAborted()
-        if (timeout?.aborted) throw new SqlTimeoutError(timeoutMs ?? 0)
-        throw error
-      }
-    })
+    const result = await this.#with(statement, (connection, prepared) =>
+      interruptible(connection, () => prepared.run(), { signal, timeoutMs }),
+    )
     yield* readRows<R>(result)
   }
 
@@ -95,22 +87,33 @@ export class Reads {
   }
 }
 
-/** Interrupts what runs when one of the signals is aborted, until it has ended: before it has begun, an interrupt is lost. */
+/**
+ * Runs a statement, and interrupts it when its signal is aborted or its time is over.
+ *
+ * @throws the reason of the signal. @throws {SqlTimeoutError}
+ */
 export async function interruptible<T>(
   connection: DuckDBConnection,
-  running: Promise<T>,
-  stops: readonly (AbortSignal | undefined)[],
+  run: () => Promise<T>,
+  { signal, timeoutMs }: QueryOptions,
 ): Promise<T> {
+  signal?.throwIfAborted()
+  // The limit is real time and not the clock's, since the database works in real time.
+  const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)
+  const stops = [signal, timeout]
   let ended = false
+  // Again until it has ended: before it has begun, an interrupt is lost.
   const interrupt = (): void => {
     if (ended) return
     connection.interrupt()
     AbortSignal.timeout(INTERRUPT_AGAIN_MS).addEventListener('abort', interrupt, { once: true })
   }
   for (const stop of stops) stop?.addEventListener('abort', interrupt, { once: true })
-  if (stops.some((stop) => stop?.aborted)) interrupt()
   try {
-    return await running
+    return await run()
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw timeout?.aborted ? new SqlTimeoutError(timeoutMs) : error
   } finally {
     ended = true
     for (const stop of stops) stop?.removeEventListener('abort', interrupt)

@@ -1,7 +1,6 @@
 import { type DuckDBType, DuckDBTypeId, StatementType } from '@duckdb/node-api'
 import { type Column, quoteIdentifier, type Row, type Statement, sql, sqlText } from '../../sdk/index.js'
 import { outside } from '../ddl.js'
-import { SqlTimeoutError } from '../errors.js'
 import { type Given, notSelect, type SelectEngine } from '../selects.js'
 import { textPattern } from '../text-values.js'
 import { sqlType } from '../types.js'
@@ -10,15 +9,11 @@ import type { Transactions } from './transactions.js'
 import { prepare } from './values.js'
 
 /** Moves rows of queries inside a transaction of DuckDB. */
-export function selectEngine({ connection }: Transactions): SelectEngine {
+export function selectEngine({ connection }: Transactions, signal: AbortSignal | undefined): SelectEngine {
   const run = async (statement: Statement, timeoutMs?: number): Promise<number> => {
     const prepared = await prepare(connection, statement)
-    // The limit is real time and not the clock's, since the database works in real time.
-    const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)
     try {
-      return (await interruptible(connection, prepared.run(), [timeout])).rowsChanged
-    } catch (error) {
-      throw timeout?.aborted ? new SqlTimeoutError(timeoutMs ?? 0) : error
+      return (await interruptible(connection, () => prepared.run(), { signal, timeoutMs })).rowsChanged
     } finally {
       prepared.destroySync()
     }
@@ -46,7 +41,7 @@ export function selectEngine({ connection }: Transactions): SelectEngine {
       const prepared = await prepare(connection, statement)
       try {
         const rows: Row[] = []
-        for await (const page of readRows(await prepared.run())) rows.push(...page)
+        for await (const page of readRows(await interruptible(connection, () => prepared.run(), { signal }))) rows.push(...page)
         return rows
       } finally {
         prepared.destroySync()

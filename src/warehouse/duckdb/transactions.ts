@@ -2,7 +2,7 @@ import { type DuckDBConnection, type DuckDBPreparedStatement, StatementType } fr
 import type { Row, Statement } from '../../sdk/index.js'
 import { SqlError, WriteConflictError } from '../errors.js'
 import { statementError } from './errors.js'
-import { readRows } from './reads.js'
+import { interruptible, readRows } from './reads.js'
 import type { Stage } from './stage.js'
 import { prepare } from './values.js'
 
@@ -54,7 +54,7 @@ export class Transactions {
   }
 
   /** Runs one statement of a step or a migration inside the transaction that is open. Resolves to the rows it changed. */
-  async execute(statement: Statement, of: 'step' | 'migration' = 'step'): Promise<number> {
+  async execute(statement: Statement, of: 'step' | 'migration' = 'step', signal?: AbortSignal): Promise<number> {
     const prepared = await prepare(this.connection, statement)
     try {
       if (!STEP_STATEMENTS.has(prepared.statementType)) {
@@ -62,7 +62,7 @@ export class Transactions {
           hint: 'insert, update, delete, create, alter or drop',
         })
       }
-      return (await prepared.run()).rowsChanged
+      return (await interruptible(this.connection, () => prepared.run(), { signal })).rowsChanged
     } finally {
       prepared.destroySync()
     }

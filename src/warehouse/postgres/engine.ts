@@ -13,6 +13,7 @@ import { Reads } from './reads.js'
 import { CATALOG, POSTGRES_CATALOG, UNIQUE_SETS } from './schema.js'
 import { selectEngine } from './select-engine.js'
 import { execute, executeOfStep, select } from './statements.js'
+import { stoppable } from './stop.js'
 import { type Landed, Transactions } from './transactions.js'
 import { lockUnits, updateWhole, upsert, writeUnits } from './units.js'
 
@@ -30,6 +31,7 @@ export class PostgresEngine implements TransactionalEngine<TableLoader> {
   readonly kind = 'postgres'
   readonly catalog = POSTGRES_CATALOG
   readonly display: string
+  readonly #address: PostgresAddress
   readonly #schema: string
   readonly #reads: Reads
   readonly #transactions: Transactions
@@ -38,6 +40,7 @@ export class PostgresEngine implements TransactionalEngine<TableLoader> {
   /** @param session The connection that writes; undefined for one that only reads. */
   constructor({ address, schema, session }: { address: PostgresAddress; schema: string; session: PostgresSession | undefined }) {
     this.display = address.display
+    this.#address = address
     this.#schema = schema
     this.#reads = new Reads(address)
     this.#transactions = new Transactions(address, session)
@@ -89,7 +92,7 @@ export class PostgresEngine implements TransactionalEngine<TableLoader> {
       let written: Row | undefined
       const tx: Transaction<TableLoader> = {
         loaders,
-        selects: selectEngine(session),
+        selects: (signal) => selectEngine(session, (work) => stoppable(this.#address, session, signal ? [signal] : [], work)),
         lockUnits: (keys) => lockUnits(session, keys),
         async writeUnits(changes, there) {
           const done = await writeUnits(session, changes, there)
@@ -99,7 +102,8 @@ export class PostgresEngine implements TransactionalEngine<TableLoader> {
         updateUnits: (rows) => updateWhole(session, rows),
         touch: (rows) => upsert(session, TOUCHED, rows),
         load: (loader, rows, touched, placing) => load(session, loader, rows, { touched, placing }),
-        run: (statement, of) => (of === 'step' ? executeOfStep(session, statement) : execute(session, statement)),
+        run: (statement, of, signal) =>
+          stoppable(this.#address, session, signal ? [signal] : [], () => (of === 'step' ? executeOfStep : execute)(session, statement)),
         rows: (statement) => select(session, statement),
         bounds: async (statement) => (await select(session, statement)).map((row) => Object.values(row)) as Bounds,
       }

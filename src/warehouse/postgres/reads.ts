@@ -7,14 +7,13 @@ import { render } from '../statement.js'
 import type { QueryOptions } from '../transactional-engine.js'
 import { milliseconds } from './duration.js'
 import { openError, statementError } from './errors.js'
+import { stoppable } from './stop.js'
 import { type Field, paramText, portableType, reader } from './values.js'
 
 /** Rows of one round trip. */
 const PAGE = 2_000
 /** Queries at once. A further one waits until one ends. */
 const MOST = 4
-/** A query that was told to stop and still runs: its connection is cut. */
-const STOP_WAIT_MS = 3_000
 /** How often a query is begun again whose connection was lost before it gave anything. */
 const RETRIES = 5
 
@@ -128,38 +127,13 @@ export class Reads {
     }
   }
 
-  /** Stops what a session does when one of the signals is aborted. */
-  async #stoppable<T>(
+  #stoppable<T>(
     session: PostgresSession | undefined,
     stops: readonly AbortSignal[],
     work: (session: PostgresSession) => Promise<T>,
   ): Promise<T> {
     if (!session) throw new Error('the query has ended')
-    for (const stop of stops) stop.throwIfAborted()
-    const ended = new AbortController()
-    const stop = () => void this.#stop(session, ended.signal)
-    for (const signal of stops) signal.addEventListener('abort', stop, { once: true, signal: ended.signal })
-    try {
-      return await work(session)
-    } finally {
-      ended.abort()
-    }
-  }
-
-  async #stop(session: PostgresSession, ended: AbortSignal): Promise<void> {
-    AbortSignal.timeout(STOP_WAIT_MS).addEventListener('abort', () => session.cut(), { once: true, signal: ended })
-    try {
-      const other = this.#idle.pop() ?? (await PostgresSession.open(this.#address))
-      // Postgres ignores a cancel that comes before the statement has begun, so it is sent again until the statement has ended.
-      while (!ended.aborted) {
-        await other.query('SELECT pg_cancel_backend($1::int)', [String(session.pid)])
-        await other.query('SELECT pg_sleep(0.02)')
-      }
-      await other.close()
-    } catch {
-      // No other session could be opened to cancel the statement, so its own connection is cut.
-      if (!ended.aborted) session.cut()
-    }
+    return stoppable(this.#address, session, stops, () => work(session))
   }
 
   async #take(): Promise<PostgresSession> {

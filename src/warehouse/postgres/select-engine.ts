@@ -10,13 +10,13 @@ import { type Field, portableType } from './values.js'
 
 const CURSOR = 'DECLARE pipe_check NO SCROLL CURSOR FOR '
 
-/** Moves rows of queries inside a transaction of Postgres. */
-export function selectEngine(session: PostgresSession): SelectEngine {
+/** Moves rows of queries inside a transaction of Postgres. What takes long is given to `stoppable`. */
+export function selectEngine(session: PostgresSession, stoppable: <T>(work: () => Promise<T>) => Promise<T>): SelectEngine {
   const temporary = (name: string): string => `pg_temp.${name}`
   return {
     kind: 'postgres',
     temporary,
-    run: (statement) => execute(session, statement),
+    run: (statement) => stoppable(() => execute(session, statement)),
     async check(query) {
       try {
         // Postgres takes nothing but a SELECT here, and that changes no data.
@@ -29,13 +29,13 @@ export function selectEngine(session: PostgresSession): SelectEngine {
     async fill(name, query, timeoutMs) {
       await session.query(`DROP TABLE IF EXISTS ${temporary(name)}`)
       const create = sql`CREATE TEMPORARY TABLE ${sqlText(name)} ON COMMIT DROP AS ${query}`
-      if (timeoutMs === undefined) return void (await execute(session, create))
+      if (timeoutMs === undefined) return void (await stoppable(() => execute(session, create)))
       const { rows } = await session.query(
         "SELECT current_setting('statement_timeout') AS before, set_config('statement_timeout', $1, true)",
         [String(Math.max(1, Math.ceil(timeoutMs)))],
       )
       try {
-        await execute(session, create)
+        await stoppable(() => execute(session, create))
       } catch (error) {
         throw codeOf(error) === '57014' ? new SqlTimeoutError(timeoutMs, error) : error
       }
@@ -44,7 +44,7 @@ export function selectEngine(session: PostgresSession): SelectEngine {
     async columns(name) {
       return (await session.query(`SELECT * FROM ${temporary(name)} LIMIT 0`)).fields.map(given)
     },
-    rows: (statement) => select(session, statement),
+    rows: (statement) => stoppable(() => select(session, statement)),
   }
 }
 
