@@ -39,7 +39,6 @@ export async function openDuckdb({ path, mode, threads = 2, memoryLimit = '256MB
     enable_external_access: 'false',
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
-    lock_configuration: 'true',
     ...(readOnly ? { access_mode: 'READ_ONLY' } : {}),
   }
   let instance: DuckDBInstance | undefined
@@ -48,6 +47,7 @@ export async function openDuckdb({ path, mode, threads = 2, memoryLimit = '256MB
     // Two instances of one file in one process would not see each other's lock.
     instance = memory ? await DuckDBInstance.create(':memory:', config) : await DuckDBInstance.fromCache(resolve(path), config)
     connection = await instance.connect()
+    await settle(connection)
   } catch (error) {
     connection?.closeSync()
     instance?.closeSync()
@@ -61,6 +61,18 @@ export async function openDuckdb({ path, mode, threads = 2, memoryLimit = '256MB
     await warehouse.close()
     throw error
   }
+}
+
+/**
+ * The session zone is UTC whatever the machine's is, since days and hours of an instant depend on it. It can't be given when the
+ * file is opened, as ICU is not loaded then; after it, nothing that SQL depends on can be changed any more.
+ */
+async function settle(connection: DuckDBConnection): Promise<void> {
+  // An instance that this process had open already is settled.
+  const locked = await connection.runAndReadAll("SELECT current_setting('lock_configuration')")
+  if (locked.getRows()[0]?.[0] === true) return
+  await connection.run("SET GLOBAL TimeZone = 'UTC'")
+  await connection.run('SET GLOBAL lock_configuration = true')
 }
 
 /** Whether there is a file. @throws {WarehouseOpenError} when something else is there. */
