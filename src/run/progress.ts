@@ -354,6 +354,7 @@ export class Progress {
       sql: more.sql ?? [],
       selects: more.selects,
       clearsTouched: more.clearsTouched,
+      signal: more.signal,
       ledger,
       split: more.split,
       replaces: more.replaces,
