@@ -2,6 +2,7 @@ import { shellWord } from '../report/commands.js'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Pipeline } from '../pipeline/pipeline.js'
+import { localPlace } from '../sdk/index.js'
 import { warehouseUrl } from '../session/places.js'
 import { demoFile } from './demo-warehouse.js'
 import type { Io } from './io.js'
@@ -10,7 +11,7 @@ import { UsageError } from './usage-error.js'
 /** A command that looks at what a run made, and there was none. Names the demo's file where that is all there is. */
 export function nothingRun(pipeline: Pipeline, display: string, verb: string, io: Io): UsageError {
   const demo = demoFile(pipeline)
-  const own = pipeline.warehouse === `duckdb:${demo}`
+  const own = localPlace(pipeline.warehouse)?.path === demo
   const beside = !own && existsSync(resolve(io.cwd, demo)) ? `; a demo was run into ${demo}: ${verb} it with --demo` : ''
   return new UsageError(
     `nothing was run into ${display} yet, so there is nothing to ${verb}`,
@@ -21,6 +22,6 @@ export function nothingRun(pipeline: Pipeline, display: string, verb: string, io
 /** @throws {UsageError} when the warehouse is a file or folder of this machine that is not there. */
 export function refuseMissing(pipeline: Pipeline, verb: string, io: Io): void {
   const url = warehouseUrl(pipeline.warehouse, io)
-  const [, path] = /^(?:duckdb|chdb):(.+)$/.exec(url) ?? []
-  if (path !== undefined && path !== ':memory:' && !existsSync(path)) throw nothingRun(pipeline, url, verb, io)
+  const place = localPlace(url)
+  if (place && place.path !== ':memory:' && !existsSync(place.path)) throw nothingRun(pipeline, `${place.scheme}:${place.path}`, verb, io)
 }

@@ -382,4 +382,6 @@ export interface Warehouse extends LedgerReader {
   execute(statements: readonly Statement[]): Promise<void>
   /** `hash`: of block 0 or, for a chain whose nodes do not give that, number and hash of another old block (`58701:0x…`). */
   rememberGenesis(chainId: number, hash: string): Promise<void>
+  /** Gives what the warehouse does by itself to a listener, each a sentence for people: also what it did before. */
+  hear(listener: (message: string) => void): void
 }

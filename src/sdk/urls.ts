@@ -32,11 +32,72 @@ export function urlFault(text: string): UrlFault | undefined {
   return undefined
 }
 
+/** A database of this machine. */
+export interface LocalPlace {
+  readonly scheme: 'duckdb' | 'chdb'
+  /** As it is written, or `:memory:`. */
+  readonly path: string
+  /** What follows the path, from its `?` on. */
+  readonly settings: string
+}
+
+/** Parts of `duckdb:PATH?NAME=VALUE&…` or `chdb:PATH`; undefined for another URL. */
+export function localPlace(url: string): LocalPlace | undefined {
+  const [, scheme, path = '', settings = ''] = /^(duckdb):([^?]*)(\?.*)?$/s.exec(url) ?? /^(chdb):(.*)$/s.exec(url) ?? []
+  return scheme === 'duckdb' || scheme === 'chdb' ? { scheme, path, settings } : undefined
+}
+
+/** How DuckDB works with a file. */
+export interface DuckdbSettings {
+  /** `2GB`. */
+  readonly memoryLimit?: string
+  readonly threads?: number
+  readonly tempDirectory?: string
+}
+
+const DUCKDB_SETTINGS: Readonly<
+  Record<string, { readonly of: keyof DuckdbSettings; readonly fits: (value: string) => boolean; readonly example: string }>
+> = {
+  memory_limit: { of: 'memoryLimit', fits: (value) => /^(?=.*[1-9])\d+(\.\d+)?(?:[MGT]i?B)$/i.test(value), example: 'memory_limit=2GB' },
+  threads: { of: 'threads', fits: (value) => /^[1-9]\d{0,2}$/.test(value), example: 'threads=4' },
+  temp_directory: {
+    of: 'tempDirectory',
+    fits: (value) => value.trim() !== '' && !/^[~$%]|\/\//.test(value),
+    example: 'temp_directory=/srv/spill',
+  },
+}
+
+/** Reads what follows the path of a DuckDB file: `?memory_limit=2GB&threads=4&temp_directory=FOLDER`. */
+export function duckdbSettings(text: string): DuckdbSettings | UrlFault {
+  const settings: Record<string, string | number> = {}
+  const examples = Object.values(DUCKDB_SETTINGS).map(({ example }) => example)
+  const hint = `write duckdb:data/name.duckdb?${examples.join('&')}, or some of them`
+  for (const part of text.slice(1).split('&')) {
+    if (text === '') break
+    const [name = '', ...rest] = part.split('=')
+    const known = Object.hasOwn(DUCKDB_SETTINGS, name) ? DUCKDB_SETTINGS[name] : undefined
+    if (!known) return { message: `has a setting \`${name.slice(0, 40)}\`, which DuckDB files don't have here`, hint }
+    if (known.of in settings) return { message: `gives ${name} twice`, hint: 'give it once' }
+    const value = rest.join('=')
+    if (!known.fits(value))
+      return { message: `gives ${JSON.stringify(value.slice(0, 40))} for ${name}`, hint: `for example ${known.example}` }
+    settings[known.of] = known.of === 'threads' ? Number(value) : value
+  }
+  return settings
+}
+
 /**
  * What is wrong with the place of an embedded database (what follows `duckdb:`, `chdb:` or `sqlite:`), or undefined. Refused is what
  * other tools read as something else than a path of this machine, or what a shell would have expanded.
  */
-export function pathFault(scheme: 'duckdb' | 'chdb' | 'sqlite', path: string): UrlFault | undefined {
+export function pathFault(scheme: 'duckdb' | 'chdb' | 'sqlite', place: string): UrlFault | undefined {
+  const at = scheme === 'duckdb' ? place.indexOf('?') : -1
+  if (at < 0) return plainPathFault(scheme, place)
+  const settings = duckdbSettings(place.slice(at))
+  return plainPathFault(scheme, place.slice(0, at)) ?? ('message' in settings ? settings : undefined)
+}
+
+function plainPathFault(scheme: 'duckdb' | 'chdb' | 'sqlite', path: string): UrlFault | undefined {
   const example = scheme === 'sqlite' ? '.pipe/state.db' : `data/name.${scheme}`
   if (path.trim() === '') return { message: `the path after \`${scheme}:\` is empty`, hint: `write ${scheme}:${example}` }
   if (path !== path.trim() || /[\u0000-\u001f\u007f]/.test(path))

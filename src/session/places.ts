@@ -1,4 +1,5 @@
 import { dirname, join, resolve } from 'node:path'
+import { localPlace } from '../sdk/index.js'
 import type { Surroundings } from './surroundings.js'
 
 /** Where the state store is, as an absolute URL. */
@@ -14,6 +15,6 @@ export function stateFolder(state: string, { cwd }: Pick<Surroundings, 'cwd'>): 
 
 /** A warehouse URL with the path of a file made absolute. */
 export function warehouseUrl(url: string, { cwd }: Pick<Surroundings, 'cwd'>): string {
-  const match = /^(duckdb|chdb):(.+)$/.exec(url)
-  return match && match[2] !== ':memory:' ? `${match[1]}:${resolve(cwd, match[2] ?? '')}` : url
+  const place = localPlace(url)
+  return place && place.path !== ':memory:' ? `${place.scheme}:${resolve(cwd, place.path)}${place.settings}` : url
 }

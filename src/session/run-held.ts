@@ -65,6 +65,7 @@ export async function runHeld(running: Running, request: RunRequest): Promise<Ru
   const { clock, pid, host } = surroundings
   const { warehouse, lockFile, since } = held
   const telling = createTelling(running.bus, pipeline)
+  warehouse.hear((message) => telling.emit({ type: 'warning', message }))
   const { name, file, hash } = pipeline
   await state.startRun({ id, pipeline: name, warehouse: warehouse.display, file, hash, pid, host, startedAt: since, lockFile })
   const keeper = keepState({ state, run: id, view, clock }, (error) =>

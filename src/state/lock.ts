@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { Clock } from '../sdk/clock.js'
 import { PipeError } from '../sdk/errors.js'
 import type { Holder } from '../sdk/index.js'
+import { localPlace } from '../sdk/urls.js'
 import { explainFileError } from './file-errors.js'
 
 /** Another run holds this pipeline on this warehouse. Nothing was started. */
@@ -119,14 +120,14 @@ async function lockInPostgres({ pipeline, warehouse, self, taken }: LockOptions)
 /** Where the lock of a pipeline on a warehouse lives; undefined when it needs none. */
 async function lockPath({ pipeline, warehouse, stateDir }: LockOptions): Promise<string | undefined> {
   const name = fileName(pipeline)
-  const [, scheme = '', place = ''] = /^(duckdb|chdb):(.*)$/s.exec(warehouse) ?? []
-  if (scheme === '') {
+  const place = localPlace(warehouse)
+  if (!place) {
     // Another login on the same server is the same warehouse.
     const server = warehouse.replace(/\/\/[^/]*@/, '//')
     return resolve(stateDir, `${createHash('sha256').update(server).digest('hex').slice(0, 16)}.${name}.lock`)
   }
-  if (place === '' || place === ':memory:') return undefined
-  return `${await trueName(resolve(place))}.${name}.lock`
+  if (place.path === '' || place.path === ':memory:') return undefined
+  return `${await trueName(resolve(place.path))}.${name}.lock`
 }
 
 /** One name for one file, through whatever symbolic links it was reached; also for a file that does not exist yet. */

@@ -28,6 +28,7 @@ import { holderOf } from './holders.js'
 import { CHAINS, COUNTS, LEDGER, LEDGER_VERSION, ledgerRow, QUARANTINE, quarantineRow, TOUCHED, UNITS } from './ledger.js'
 import { LedgerChanges } from './ledger-changes.js'
 import { ofStep } from './ledger-where.js'
+import { Notices } from './notices.js'
 import { countsIn, ofCounted, presentRows, recounted } from './tally.js'
 import type { QueryOptions } from './transactional-engine.js'
 import type { WarehouseKind } from './types.js'
@@ -48,14 +49,16 @@ export abstract class LedgerWarehouse implements Warehouse {
   /** Of which commits keep count. */
   protected counted: readonly Counted[] = []
   readonly #mode: 'write' | 'plan'
+  readonly #notices: Notices
   /** Of the ledger as it is: an older one is upgraded by `prepare`, and read as if it were. */
   #version = LEDGER_VERSION
   #claim: Claim | undefined
   #closed = false
 
-  constructor(display: string, mode: 'write' | 'plan') {
+  constructor(display: string, mode: 'write' | 'plan', notices = new Notices()) {
     this.display = display
     this.#mode = mode
+    this.#notices = notices
   }
 
   abstract query<R extends Row = Row>(statement: Statement, options?: QueryOptions): AsyncIterable<readonly R[]>
@@ -84,6 +87,10 @@ export abstract class LedgerWarehouse implements Warehouse {
   protected abstract putGenesis(chainId: bigint, hash: string): Promise<unknown>
   /** Waits for what is under way, and ends all connections. */
   protected abstract end(): Promise<void>
+
+  hear(listener: (message: string) => void): void {
+    this.#notices.hear(listener)
+  }
 
   async hold(claim: Claim): Promise<Holder | undefined> {
     this.#mustWrite()

@@ -1,4 +1,4 @@
-import type { LedgerReader, Warehouse } from '../sdk/index.js'
+import { duckdbSettings, type LedgerReader, localPlace, type Warehouse } from '../sdk/index.js'
 import { WarehouseUrlError } from './errors.js'
 
 /**
@@ -12,9 +12,12 @@ export async function openWarehouse(url: string, options: { readonly mode: 'writ
   const { scheme, rest } = split(url)
   switch (scheme) {
     case 'duckdb': {
-      if (rest === '') throw new WarehouseUrlError('duckdb: names no file')
+      const { path, settings } = localPlace(`duckdb:${rest}`) ?? { path: '', settings: '' }
+      if (path === '') throw new WarehouseUrlError('duckdb: names no file')
+      const given = duckdbSettings(settings)
+      if ('message' in given) throw new WarehouseUrlError(given.message)
       const { openDuckdb } = await import('./duckdb/index.js')
-      return openDuckdb({ ...options, path: rest })
+      return openDuckdb({ ...options, path, ...given })
     }
     case 'clickhouse':
     case 'clickhouses':

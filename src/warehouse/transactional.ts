@@ -21,6 +21,7 @@ import { HOLDERS, LEDGER_TABLES, UNITS } from './ledger.js'
 import type { LedgerChanges } from './ledger-changes.js'
 import { type Beside, LedgerWarehouse } from './ledger-warehouse.js'
 import { releaseKeys, text } from './ledger-where.js'
+import type { Notices } from './notices.js'
 import { touchUnit, type Watched, watchedTables } from './touched.js'
 import { LoadError, type Transaction } from './transaction.js'
 import type { QueryOptions, TransactionalEngine } from './transactional-engine.js'
@@ -35,8 +36,8 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
   #watched: ReadonlyMap<string, Watched> = new Map()
   #assumed: ReadonlyMap<string, string> = new Map()
 
-  constructor(engine: TransactionalEngine<Loader>, mode: 'write' | 'plan') {
-    super(engine.display, mode)
+  constructor(engine: TransactionalEngine<Loader>, mode: 'write' | 'plan', notices?: Notices) {
+    super(engine.display, mode, notices)
     this.kind = engine.kind
     this.#engine = engine
   }

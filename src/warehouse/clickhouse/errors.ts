@@ -119,7 +119,12 @@ export function statementError(display: string, error: unknown, timeoutMs?: numb
   if (number === 243 || /no space left|disk quota/i.test(text))
     return new WarehouseStorageError(display, 'no space left on the disk', 'free some space and run again: it goes on from here', error)
   if (number === 241 || number === 173)
-    return new WarehouseStorageError(display, firstLine(text), 'make the query read less, or raise the memory limit', error)
+    return new WarehouseStorageError(
+      display,
+      firstLine(text),
+      `make the query read less, or ${display.startsWith('chdb:') ? 'run it where more memory is' : 'raise max_memory_usage of its user on the server'}`,
+      error,
+    )
   const why = passing(error)
   if (why !== undefined) return new ServerUnreachableError(display, why, 1, error)
   if (number === 164) return new SqlError('a query must be a SELECT', { cause: error, hint: 'only steps write, through what they yield' })

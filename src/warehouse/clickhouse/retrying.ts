@@ -1,6 +1,7 @@
 import { SqlTimeoutError } from '../errors.js'
 import type { WriteOptions } from './engine.js'
 import { passing, ServerUnreachableError, statementError } from './errors.js'
+import { pause } from './stop.js'
 
 /** Waits before another attempt: in all about two minutes. A server that restarts is back by then. */
 export const WAITS_MS: readonly number[] = [100, 250, 500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000, 60_000]
@@ -26,13 +27,8 @@ export async function retrying<T>(
       if (why === undefined || known instanceof SqlTimeoutError) throw known
       const waitMs = waitsMs[attempt - 1]
       if (waitMs === undefined) throw new ServerUnreachableError(display, why, attempt, error)
+      // The server's time is real, so what waits for it does, too.
       await pause(waitMs, signal)
     }
   }
-}
-
-/** The server's time is real, so what waits for it does, too. Ends early when the signal is aborted. */
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  const ends = [AbortSignal.timeout(ms), ...(signal ? [signal] : [])]
-  return new Promise((resolve) => AbortSignal.any(ends).addEventListener('abort', () => resolve(), { once: true }))
 }

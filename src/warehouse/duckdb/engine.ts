@@ -7,6 +7,7 @@ import type { LoadError, Transaction } from '../transaction.js'
 import type { QueryOptions, TransactionalEngine } from '../transactional-engine.js'
 import { statementError } from './errors.js'
 import { type TableLoader, TableLoaders } from './loader.js'
+import type { Memory } from './memory.js'
 import { Reads } from './reads.js'
 import { CATALOG, DUCKDB_CATALOG, UNIQUE_SETS } from './schema.js'
 import { selectEngine } from './select-engine.js'
@@ -24,11 +25,21 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
   readonly #loaders: TableLoaders
   readonly #units: Units
 
-  constructor({ instance, connection, display }: { instance: DuckDBInstance; connection: DuckDBConnection; display: string }) {
+  constructor({
+    instance,
+    connection,
+    display,
+    memory,
+  }: {
+    instance: DuckDBInstance
+    connection: DuckDBConnection
+    display: string
+    memory: Memory
+  }) {
     this.display = display
     this.#instance = instance
-    this.#reads = new Reads(instance, display)
-    this.#transactions = new Transactions(connection, display)
+    this.#reads = new Reads(instance, display, memory)
+    this.#transactions = new Transactions(connection, display, memory)
     this.#loaders = new TableLoaders(this.#transactions)
     this.#units = new Units(this.#transactions, this.#loaders)
   }

@@ -37,8 +37,13 @@ export function statementError(display: string, error: unknown, what = 'the data
   if (/database has been invalidated/i.test(text))
     return new WarehouseStorageError(display, 'the file had to be closed after a failed write', 'run again', error)
   if (/^IO Error/.test(text)) return new WarehouseStorageError(display, firstParagraph(text), 'check the disk, and run again', error)
-  if (/^Out of Memory Error/i.test(text))
-    return new WarehouseStorageError(display, firstParagraph(text), 'make the query read less, or raise the memory limit', error)
+  if (outOfMemory(error))
+    return new WarehouseStorageError(
+      display,
+      firstParagraph(text),
+      `make the query read less, or give DuckDB more memory in \`warehouse\`: ${display.startsWith('duckdb:') ? display : 'duckdb:PATH'}?memory_limit=4GB (and temp_directory=FOLDER for what it puts aside); threads=1 takes less`,
+      error,
+    )
   if (/^TransactionContext Error: (?:.*conflict|Failed to commit: .*(?:PRIMARY KEY|unique))/is.test(text))
     return new WriteConflictError(display, error)
   if (/^Permission Error/.test(text))
@@ -59,6 +64,13 @@ function line(text: string): string {
   return match ? ` (line ${match[1]}: ${match[2]?.trim().slice(0, 120)})` : ''
 }
 
+/** Whether DuckDB lacked memory, or room for what it put aside. */
+export function outOfMemory(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) if (/^Out of Memory Error/i.test(cause.message)) return true
+  return false
+}
+
+/** Without the drawing of a place in the SQL, and without advice to SET what a pipeline can't. */
 function firstParagraph(text: string): string {
-  return (text.split('\n\nLINE')[0] ?? text).replace(/\s*\n\s*/g, '; ').trim()
+  return (text.split(/\n\n(?:LINE|Possible solutions)/)[0] ?? text).replace(/\s*\n\s*/g, '; ').trim()
 }

@@ -1,12 +1,14 @@
 import { constants } from 'node:fs'
 import { access, mkdir, stat } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { Warehouse } from '../../sdk/index.js'
 import { WarehouseOpenError } from '../errors.js'
-import { openError } from './errors.js'
+import { Notices } from '../notices.js'
 import { TransactionalWarehouse } from '../transactional.js'
 import { DuckdbEngine } from './engine.js'
+import { openError } from './errors.js'
+import { DEFAULT_MEMORY, Memory } from './memory.js'
 
 export interface DuckdbOptions {
   /** A file, or `:memory:`. */
@@ -14,9 +16,11 @@ export interface DuckdbOptions {
   /** `plan` reads only: a file that does not exist is taken as empty and is not created. */
   readonly mode: 'write' | 'plan'
   /** Default 2. */
-  readonly threads?: number
-  /** What DuckDB may hold in memory before it spills beside the file, for example `512MB`. Default `256MB`. */
-  readonly memoryLimit?: string
+  readonly threads?: number | undefined
+  /** What DuckDB may hold in memory before it spills, for example `512MB`. Default `256MB`, and more where that is not enough. */
+  readonly memoryLimit?: string | undefined
+  /** Where it spills. Default: beside the file. */
+  readonly tempDirectory?: string | undefined
 }
 
 /**
@@ -26,15 +30,18 @@ export interface DuckdbOptions {
  * @throws {WarehouseOpenError} for a folder, a file of another kind, missing permissions.
  * @throws {LedgerVersionError} when a newer pipe wrote it.
  */
-export async function openDuckdb({ path, mode, threads = 2, memoryLimit = '256MB' }: DuckdbOptions): Promise<Warehouse> {
+export async function openDuckdb({ path, mode, threads = 2, memoryLimit, tempDirectory }: DuckdbOptions): Promise<Warehouse> {
   const display = `duckdb:${path}`
   const found = path === ':memory:' ? undefined : await look(path, display)
   const memory = path === ':memory:' || (mode === 'plan' && !found)
   const readOnly = mode === 'plan' && !memory
   if (!memory && !readOnly) await makeWritable(path, display)
+  if (tempDirectory !== undefined) await makeWritable(join(tempDirectory, 'spilled'), display)
   const config: Record<string, string> = {
+    // Only before access to files is shut.
+    ...(tempDirectory === undefined ? {} : { temp_directory: resolve(tempDirectory) }),
     threads: String(threads),
-    memory_limit: memoryLimit,
+    memory_limit: memoryLimit ?? DEFAULT_MEMORY,
     // SQL of a pipeline reads tables, not the machine's files.
     enable_external_access: 'false',
     autoinstall_known_extensions: 'false',
@@ -53,7 +60,9 @@ export async function openDuckdb({ path, mode, threads = 2, memoryLimit = '256MB
     instance?.closeSync()
     throw openError(display, error)
   }
-  const warehouse = new TransactionalWarehouse(new DuckdbEngine({ instance, connection, display }), mode)
+  const notices = new Notices()
+  const limit = new Memory(instance, notices, memoryLimit !== undefined)
+  const warehouse = new TransactionalWarehouse(new DuckdbEngine({ instance, connection, display, memory: limit }), mode, notices)
   try {
     await warehouse.checkVersion()
     return warehouse
@@ -72,6 +81,8 @@ async function settle(connection: DuckDBConnection): Promise<void> {
   const locked = await connection.runAndReadAll("SELECT current_setting('lock_configuration')")
   if (locked.getRows()[0]?.[0] === true) return
   await connection.run("SET GLOBAL TimeZone = 'UTC'")
+  // `Memory` raises it.
+  await connection.run("SET GLOBAL allowed_configs = ['memory_limit']")
   await connection.run('SET GLOBAL lock_configuration = true')
 }
 

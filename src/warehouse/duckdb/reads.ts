@@ -9,6 +9,7 @@ import type { ResultColumn, Row, Statement } from '../../sdk/index.js'
 import { SqlError, SqlTimeoutError } from '../errors.js'
 import type { QueryOptions } from '../transactional-engine.js'
 import { statementError } from './errors.js'
+import type { Memory } from './memory.js'
 import { portableType, prepare, reader } from './values.js'
 
 const INTERRUPT_AGAIN_MS = 20
@@ -17,13 +18,15 @@ const INTERRUPT_AGAIN_MS = 20
 export class Reads {
   readonly #instance: DuckDBInstance
   readonly #display: string
+  readonly #memory: Memory
   #idle: DuckDBConnection[] = []
   #setup: readonly string[] = []
   #generation = 0
 
-  constructor(instance: DuckDBInstance, display: string) {
+  constructor(instance: DuckDBInstance, display: string, memory: Memory) {
     this.#instance = instance
     this.#display = display
+    this.#memory = memory
   }
 
   /** Statements that every connection runs first: temporary tables are known to their connection only. */
@@ -35,9 +38,9 @@ export class Reads {
 
   async *query<R extends Row>(statement: Statement, { signal, timeoutMs }: QueryOptions = {}): AsyncGenerator<readonly R[]> {
     signal?.throwIfAborted()
-    const result = await this.#with(statement, (connection, prepared) =>
-      interruptible(connection, () => prepared.run(), { signal, timeoutMs }),
-    )
+    const run = (connection: DuckDBConnection, prepared: DuckDBPreparedStatement) =>
+      interruptible(connection, () => prepared.run(), { signal, timeoutMs })
+    const result = await this.#memory.enough(() => this.#with(statement, run))
     yield* readRows<R>(result)
   }
 

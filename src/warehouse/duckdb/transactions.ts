@@ -2,6 +2,7 @@ import { type DuckDBConnection, type DuckDBPreparedStatement, StatementType } fr
 import type { Row, Statement } from '../../sdk/index.js'
 import { SqlError, WriteConflictError } from '../errors.js'
 import { statementError } from './errors.js'
+import type { Memory } from './memory.js'
 import { interruptible, readRows } from './reads.js'
 import type { Stage } from './stage.js'
 import { prepare } from './values.js'
@@ -25,12 +26,14 @@ const ATTEMPTS = 10
 export class Transactions {
   readonly connection: DuckDBConnection
   readonly #display: string
+  readonly #memory: Memory
   readonly #compiled = new Map<string, DuckDBPreparedStatement>()
   #tail: Promise<unknown> = Promise.resolve()
 
-  constructor(connection: DuckDBConnection, display: string) {
+  constructor(connection: DuckDBConnection, display: string, memory: Memory) {
     this.connection = connection
     this.#display = display
+    this.#memory = memory
   }
 
   /**
@@ -42,7 +45,7 @@ export class Transactions {
       for (let attempt = 1; ; attempt++) {
         try {
           await before()
-          return await this.#attempt(work)
+          return await this.#memory.enough(() => this.#attempt(work))
         } catch (error) {
           const known = statementError(this.#display, error)
           if (!(known instanceof WriteConflictError) || attempt === ATTEMPTS) throw known
