@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { CommanderError } from 'commander'
 import { isPipeError } from '../sdk/errors.js'
+import { limitFault } from '../sdk/limits.js'
 import { typable } from '../report/commands.js'
 import { StopSignal } from '../session/surroundings.js'
 import { Exit, exitCodeOf, type Io } from './io.js'
@@ -88,6 +89,9 @@ function report(error: unknown, io: Io, file = 'FILE'): void {
   if (isPipeError(error)) {
     lines.push(`error: ${error.message} (${error.code})`)
     if (error.hint) lines.push(`  ${error.hint}`)
+  } else if (limitFault(error)) {
+    const { problem = '', hint = '' } = limitFault(error) ?? {}
+    lines.push(`error: ${problem} (${error instanceof Error ? error.message : String(error)})`, `  ${hint}`)
   } else {
     lines.push(`internal error: ${error instanceof Error ? error.message : String(error)}`)
     if (!debug) lines.push('  this is a mistake in pipe or in a plugin, not in your file; PIPE_DEBUG=1 shows where')

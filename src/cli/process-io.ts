@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { hostname } from 'node:os'
+import { inThreads } from '../sdk/native.js'
 import { StopSignal, type StopName } from '../session/surroundings.js'
 import type { Io } from './io.js'
 import { systemClock } from './system-clock.js'
@@ -95,13 +96,15 @@ function stopOnSignals(grace: Readonly<Record<StopName, number>>, cleanUp: () =>
 }
 
 /**
- * Ends the process by the signal itself, which shells read as 128 and its number. `process.exit` would wait for threads that are
- * inside of a statement of a database, and would take down what they work with.
+ * Ends the process. `process.exit` would wait for threads that are inside of a statement of a database, and would take down what
+ * they work with; the signal itself does not, and shells read it as the same code.
  */
 function endBy({ signal, exitCode }: StopSignal, cleanUp: () => void): never {
-  cleanUp()
-  process.removeAllListeners(signal)
-  process.kill(process.pid, signal)
-  // The first process of a container is not ended by a signal of its own.
+  if (inThreads()) {
+    cleanUp()
+    process.removeAllListeners(signal)
+    process.kill(process.pid, signal)
+  }
+  // Also the first process of a container, which is not ended by a signal of its own.
   return process.exit(exitCode)
 }

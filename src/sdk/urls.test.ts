@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { pathFault, urlFault } from './urls.js'
+import { duckdbSettings, localPlace, pathFault, urlFault } from './urls.js'
 
 describe('a URL of a server', () => {
   test.each([
@@ -67,6 +67,27 @@ describe('a path of an embedded database', () => {
     ]),
   ])('that another tool would read otherwise is refused with the form that is meant: %s', (path, message, hint) => {
     expect(pathFault('duckdb', path)).toEqual({ message, hint })
+  })
+
+  test('of DuckDB takes settings behind its path, and no others', () => {
+    const settings = '?memory_limit=2GB&threads=4&temp_directory=/srv/spill'
+    expect(pathFault('duckdb', `data/x.duckdb${settings}`)).toBeUndefined()
+    expect(localPlace(`duckdb:data/x.duckdb${settings}`)).toEqual({ scheme: 'duckdb', path: 'data/x.duckdb', settings })
+    expect(duckdbSettings(settings)).toEqual({ memoryLimit: '2GB', threads: 4, tempDirectory: '/srv/spill' })
+    expect(duckdbSettings('?memory_limit=1.5GiB')).toEqual({ memoryLimit: '1.5GiB' })
+    const wrong = (text: string) => pathFault('duckdb', `x.duckdb?${text}`)?.message
+    expect(wrong('memory=2GB')).toBe("has a setting `memory`, which DuckDB files don't have here")
+    expect(wrong('access_mode=READ_ONLY')).toBe("has a setting `access_mode`, which DuckDB files don't have here")
+    expect(wrong('constructor=1')).toBe("has a setting `constructor`, which DuckDB files don't have here")
+    expect(wrong('')).toBe("has a setting ``, which DuckDB files don't have here")
+    for (const value of ['', '2', '0GB', '-1GB', '80%', '2 GB', 'lots'])
+      expect(wrong(`memory_limit=${value}`)).toBe(`gives "${value}" for memory_limit`)
+    for (const value of ['', '0', '1.5', '-2', '1000']) expect(wrong(`threads=${value}`)).toBe(`gives "${value}" for threads`)
+    for (const value of ['', '~/x', '$TMP']) expect(wrong(`temp_directory=${value}`)).toBe(`gives "${value}" for temp_directory`)
+    expect(wrong('threads=2&threads=4')).toBe('gives threads twice')
+    // A folder of ClickHouse has none: its path is taken as it stands.
+    expect(localPlace('chdb:data/a?b')).toEqual({ scheme: 'chdb', path: 'data/a?b', settings: '' })
+    expect(localPlace('postgres://u:p@h/d?x=1')).toBeUndefined()
   })
 
   test('of ClickHouse may be a folder', () => {

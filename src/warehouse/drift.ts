@@ -1,4 +1,4 @@
-import { type ColumnType, type Drift, quoteIdentifier, type Table } from '../sdk/index.js'
+import { type ColumnType, type Drift, isExactNumber, quoteIdentifier, type Table } from '../sdk/index.js'
 import { identifiers } from './ddl.js'
 import { sqlType, type WarehouseKind } from './types.js'
 
@@ -46,6 +46,8 @@ export function tableDrift(table: Table, existing: Existing, catalog: Catalog): 
           isKey ? undefined : `${alter} ALTER COLUMN ${name} SET DATA TYPE ${type}${using(name, type, catalog.kind)}`,
         ),
       )
+    } else if (isWider(there.type, type, column.type)) {
+      found.push(drift(`column ${column.name} is ${there.type}, ${wider(type)}`))
     }
     if (there.required && column.nullable) {
       found.push(drift(`column ${column.name} is NOT NULL and may be null in the pipeline`, `${alter} ALTER COLUMN ${name} DROP NOT NULL`))
@@ -72,6 +74,18 @@ export function tableDrift(table: Table, existing: Existing, catalog: Catalog): 
         ]),
   ]
 }
+
+/**
+ * Whether a column that keeps every value of a number keeps others, too: the source's would be refused one by one, long after the
+ * run began, though the table has room for them. `numeric` of Postgres has no width that could differ.
+ */
+export function isWider(there: string, declared: string, type: ColumnType): boolean {
+  const bare = (sql: string) => sql.replace(/\s/g, '').toLowerCase()
+  if (!isExactNumber(type) || bare(there) === bare(declared)) return false
+  return !(there === 'numeric' && type.kind !== 'int' && type.kind !== 'bigint')
+}
+
+export const wider = (declared: string): string => `wider than ${declared}: declare the type that it has`
 
 /** Postgres turns text into numbers only when told to. */
 function using(name: string, type: string, kind: WarehouseKind): string {

@@ -42,6 +42,16 @@ export class WarehouseStorageError extends PipeError {
   }
 }
 
+/** The file or folder of the warehouse is not there any more, though it is open. What was committed since then is lost. */
+export class WarehouseGoneError extends PipeError {
+  readonly code = 'WAREHOUSE_GONE'
+  override readonly blame = 'outage'
+  override readonly hint = 'bring it back, or run again: what is missing is fetched'
+  constructor(display: string, how: string) {
+    super(`${display} was ${how} while it was open; what was written into it since then is lost`)
+  }
+}
+
 /** Another writer changed the same rows at the same time. Nothing was written. */
 export class WriteConflictError extends PipeError {
   readonly code = 'WRITE_CONFLICT'

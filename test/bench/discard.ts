@@ -53,6 +53,7 @@ export function discard(): Warehouse & { readonly rows: number } {
     execute: () => Promise.resolve(),
     genesis: () => Promise.resolve(undefined),
     rememberGenesis: nothing,
+    hear: () => undefined,
     close: nothing,
   }
 }

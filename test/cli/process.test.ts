@@ -42,6 +42,43 @@ describe('a process that is asked to stop', () => {
   })
 })
 
+describe('a run inside of a long statement', () => {
+  const yaml = (step: string) =>
+    `name: p\nwarehouse: duckdb:p.duckdb\ntables: { t: { columns: { n: bigint }, key: [n] } }\nsteps:\n  - ${step}\n`
+  const long = 'SELECT CAST(count(*) AS bigint) AS n FROM range(1000000000000) AS a'
+  const upsert = `{ id: s, type: sql-upsert, into: t, with: { sql: "${long}" } }`
+
+  test('ends with a checkpoint at one signal, and at once at two', async () => {
+    const folder = temporaryFolder()
+    await writeFile(join(folder, 'p.yaml'), yaml(upsert))
+    const once = run(process.execPath, [join(root, 'bin', 'pipe.js'), 'run', 'p.yaml'], folder)
+    await once.said('step pipeline=p step=s state=running')
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    once.kill('SIGINT')
+    const { code, out } = await once.ended
+    expect(code).toBe(130)
+    expect(out).toContain('end pipeline=p outcome=stopped exit_code=130')
+    const child = waits('is inside of a statement')
+    await child.said('ready')
+    child.kill('SIGTERM')
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    child.kill('SIGTERM')
+    expect(await child.ended).toEqual({ code: null, out: 'ready\ncleaned up\n', err: '' })
+    expect(child.signalCode).toBe('SIGTERM')
+  })
+
+  test.each([
+    ['sql-upsert', upsert.replace('into: t,', 'into: t, timeout: 1s,')],
+    ['gate', `{ id: s, type: gate, timeout: 1s, with: { checks: [ { name: x, sql: "${long}", expect: "> 0" } ] } }`],
+  ])('leaves a step of %s at its timeout', async (_, step) => {
+    const folder = temporaryFolder()
+    await writeFile(join(folder, 'p.yaml'), yaml(step))
+    const { code, out } = await run(process.execPath, [join(root, 'bin', 'pipe.js'), 'run', 'p.yaml'], folder).ended
+    expect(code).toBe(1)
+    expect(out).toContain('code=STEP_TIMEOUT error="step s was not done within its timeout of 1 s"')
+  })
+})
+
 describe('bin/pipe.js', () => {
   test('says how to build when the build is missing', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'pipe-bin-'))

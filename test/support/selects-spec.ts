@@ -198,7 +198,7 @@ export function selectsSpec(engine: Engine): void {
       expect(await commit(warehouse, select(perDay, stretch(0, 2)))).toEqual([{ written: true, rows: { daily: 1 } }])
     })
 
-    test('that takes too long is stopped', async () => {
+    test('that takes too long is stopped, and so is one whose unit is stopped', async () => {
       const warehouse = await opened()
       const numbers = (count: number) => (engine.kind === 'duckdb' ? `range(${count})` : `generate_series(1, ${count})`)
       const cross =
@@ -207,6 +207,13 @@ export function selectsSpec(engine: Engine): void {
           : `${numbers(100_000_000)} AS a(x), ${numbers(1_000)} AS b(y) WHERE x + y < 0`
       const slow = `SELECT DATE '2024-03-01' AS day, count(*) AS moves, 1 AS total FROM ${cross}`
       await expect(commit(warehouse, select(slow, undefined, { timeoutMs: 50 }))).rejects.toMatchObject({ code: 'SQL_TIMEOUT' })
+      // The same by the signal of its unit, which stops it while it runs and before it begins.
+      const stop = new AbortController()
+      const stopped = () => warehouse.commit([write([], { selects: [select(slow)], signal: stop.signal })])
+      const running = stopped()
+      setTimeout(() => stop.abort(new Error('enough')), 300)
+      await expect(running).rejects.toBe(stop.signal.reason)
+      await expect(stopped()).rejects.toThrow('enough')
       expect(await commit(warehouse, select(perDay))).toEqual([{ written: true, rows: { daily: 0 } }])
     })
 

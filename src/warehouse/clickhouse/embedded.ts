@@ -3,8 +3,9 @@ import { rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { quoteIdentifier } from '../../sdk/index.js'
+import { native, quoteIdentifier } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
+import type { Presence } from '../presence.js'
 import { literal } from '../fill.js'
 import {
   type Block,
@@ -50,6 +51,8 @@ export interface EmbeddedOptions {
   readonly display: string
   readonly waitsMs: readonly number[]
   readonly threads: number
+  /** Of the folder; undefined when it is nobody's. */
+  readonly presence: Presence | undefined
 }
 
 /** Lines of one page. */
@@ -70,7 +73,7 @@ let sessions = 0
  * @throws {ChdbMissingError}
  * @throws {WarehouseHeldError} when another process has the folder.
  */
-export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOptions): Engine {
+export function embeddedEngine({ path, display, waitsMs, threads, presence }: EmbeddedOptions): Engine {
   const chdb = loadChdb(display)
   const open = (settings: Readonly<Record<string, string>>, folder: string): Named => {
     const name = `pipe_${sessions++}`
@@ -106,6 +109,7 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
   async function* read(text: string, options: ReadOptions = {}): AsyncGenerator<readonly string[]> {
     const { params, signal, timeoutMs } = options
     signal?.throwIfAborted()
+    await presence?.check()
     let bytes: Uint8Array
     try {
       const how = { format: RESULT_FORMAT }
@@ -130,6 +134,7 @@ export function embeddedEngine({ path, display, waitsMs, threads }: EmbeddedOpti
 
   async function run(text: string, given: WriteOptions, rows?: Uint8Array): Promise<void> {
     const { params = {}, timeoutMs, once, signal } = given
+    await presence?.check()
     // Set before each: those of the statement before are gone then.
     const set = Object.entries({ max_execution_time: '0', insert_deduplication_token: '', ...writeSettings(given, text, rows) })
       .map(([name, value]) => `${name} = '${value}'`)
@@ -204,8 +209,9 @@ class Pool {
   }
 
   async use<T>(work: (session: Named) => Promise<T>): Promise<T> {
-    let session = await this.#take()
-    const result = work(session)
+    const taken = await this.#take()
+    let session = taken
+    const result = native(() => work(taken))
     this.#tail = Promise.allSettled([this.#tail, result])
     try {
       return await result

@@ -1,4 +1,4 @@
-import { PipeError } from '../../sdk/index.js'
+import { limitFault, PipeError } from '../../sdk/index.js'
 import { SqlError, SqlTimeoutError, WarehouseHeldError, WarehouseOpenError, WarehouseStorageError } from '../errors.js'
 
 /** The server did not answer, or not in a way that says what became of the statement, however often it was asked. */
@@ -66,6 +66,8 @@ export function passing(error: unknown): string | undefined {
 export function openError(display: string, error: unknown): Error {
   if (error instanceof PipeError) return error
   const text = messageOf(error)
+  const limit = isLocal(display) ? limitFault(text) : undefined
+  if (limit) return new WarehouseOpenError(display, limit.problem, limit.hint, error)
   if (/cannot lock file|another server instance|only one active data directory/i.test(text))
     return new WarehouseHeldError(display, undefined, error)
   const number = numberOf(error)
@@ -115,6 +117,8 @@ export function statementError(display: string, error: unknown, timeoutMs?: numb
   if (error instanceof PipeError) return error
   const number = numberOf(error)
   const text = messageOf(error)
+  const limit = isLocal(display) && number !== 241 ? limitFault(text) : undefined
+  if (limit) return new WarehouseStorageError(display, limit.problem, limit.hint, error)
   if (number === 159 && timeoutMs !== undefined) return new SqlTimeoutError(timeoutMs)
   if (number === 243 || /no space left|disk quota/i.test(text))
     return new WarehouseStorageError(display, 'no space left on the disk', 'free some space and run again: it goes on from here', error)
@@ -122,7 +126,7 @@ export function statementError(display: string, error: unknown, timeoutMs?: numb
     return new WarehouseStorageError(
       display,
       firstLine(text),
-      `make the query read less, or ${display.startsWith('chdb:') ? 'run it where more memory is' : 'raise max_memory_usage of its user on the server'}`,
+      `make the query read less, or ${isLocal(display) ? 'run it where more memory is' : 'raise max_memory_usage of its user on the server'}`,
       error,
     )
   const why = passing(error)
@@ -132,6 +136,9 @@ export function statementError(display: string, error: unknown, timeoutMs?: numb
     return new SqlError(`the database refused the SQL: ${refused(text)}`, { cause: error })
   return error instanceof Error ? error : new Error(text)
 }
+
+/** Whether ClickHouse runs in this process, which limits of the shell hold for. */
+const isLocal = (display: string): boolean => display.startsWith('chdb:')
 
 /** The number of a ClickHouse error, of the HTTP client's and of chdb's. */
 function numberOf(error: unknown): number | undefined {

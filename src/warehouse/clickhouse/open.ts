@@ -3,6 +3,7 @@ import { access, mkdir, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Warehouse } from '../../sdk/index.js'
 import { WarehouseHeldError, WarehouseOpenError, WarehouseUrlError } from '../errors.js'
+import { Presence } from '../presence.js'
 import type { Place } from './ddl.js'
 import type { Engine } from './engine.js'
 import { openError } from './errors.js'
@@ -56,7 +57,8 @@ async function openFolder({ url, mode, threads = 2 }: ClickhouseOptions, waitsMs
   if (!temporary) await makeFolder(path, display)
   const { embeddedEngine } = await import('./embedded.js')
   try {
-    const engine = embeddedEngine({ path: temporary ? '' : resolve(path), display, waitsMs, threads })
+    const presence = temporary ? undefined : await Presence.of(path, display)
+    const engine = embeddedEngine({ path: temporary ? '' : resolve(path), display, waitsMs, threads, presence })
     return { engine, display, place: { cluster: undefined } }
   } catch (error) {
     // chdb says why on the terminal only. ClickHouse writes down who has the folder.

@@ -1,4 +1,5 @@
 import { type Column, type Drift, quoteIdentifier, type Table } from '../../sdk/index.js'
+import { isWider, wider } from '../drift.js'
 import { sqlType } from '../types.js'
 import { columnType, DELETED, onCluster, type Place, VERSION, window } from './ddl.js'
 import { innerType, portableType } from './values.js'
@@ -87,6 +88,8 @@ function columnDrift(
   }
   const modify = isKey ? undefined : `${alter} MODIFY COLUMN ${name} ${type}`
   if (!holds(found.type, column)) return [drift(`column ${column.name} is ${found.type}, not ${type}`, modify)]
+  if (isWider(innerType(found.type), sqlType(column.type, 'clickhouse'), column.type))
+    return [drift(`column ${column.name} is ${found.type}, ${wider(type)}`)]
   if (column.nullable && !isNullable(found.type))
     return [drift(`column ${column.name} is ${found.type}, which holds no NULL, and may be null in the pipeline`, modify)]
   return []

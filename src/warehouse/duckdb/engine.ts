@@ -3,6 +3,7 @@ import { type Output, type Row, sql, sqlText, type Statement, type Table, type V
 import { identifiers } from '../ddl.js'
 import type { Existing } from '../drift.js'
 import { text } from '../ledger-where.js'
+import type { Presence } from '../presence.js'
 import type { LoadError, Transaction } from '../transaction.js'
 import type { QueryOptions, TransactionalEngine } from '../transactional-engine.js'
 import { statementError } from './errors.js'
@@ -30,16 +31,18 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
     connection,
     display,
     memory,
+    presence,
   }: {
     instance: DuckDBInstance
     connection: DuckDBConnection
     display: string
     memory: Memory
+    presence: Presence | undefined
   }) {
     this.display = display
     this.#instance = instance
-    this.#reads = new Reads(instance, display, memory)
-    this.#transactions = new Transactions(connection, display, memory)
+    this.#reads = new Reads(instance, display, memory, presence)
+    this.#transactions = new Transactions(connection, display, memory, presence)
     this.#loaders = new TableLoaders(this.#transactions)
     this.#units = new Units(this.#transactions, this.#loaders)
   }

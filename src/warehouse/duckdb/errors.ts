@@ -1,4 +1,4 @@
-import { PipeError } from '../../sdk/index.js'
+import { limitFault, PipeError } from '../../sdk/index.js'
 import { SqlError, WarehouseHeldError, WarehouseOpenError, WarehouseStorageError, WriteConflictError } from '../errors.js'
 
 /** What went wrong when a file was opened, in words. */
@@ -8,6 +8,8 @@ export function openError(display: string, error: unknown): Error {
     const pid = /\(PID (\d+)\)/.exec(text)?.[1]
     return new WarehouseHeldError(display, pid === undefined ? undefined : Number(pid), error)
   }
+  const limit = limitFault(text)
+  if (limit) return new WarehouseOpenError(display, limit.problem, limit.hint, error)
   const [problem, hint] = openProblem(text)
   return new WarehouseOpenError(display, problem, hint, error)
 }
@@ -31,7 +33,9 @@ function openProblem(text: string): readonly [problem: string, hint: string] {
 export function statementError(display: string, error: unknown, what = 'the database refused the SQL'): Error {
   if (error instanceof PipeError) return error
   const text = message(error)
-  if (/no space left|disk quota|file too large/i.test(text)) {
+  const limit = limitFault(text)
+  if (limit) return new WarehouseStorageError(display, limit.problem, limit.hint, error)
+  if (/no space left|disk quota/i.test(text)) {
     return new WarehouseStorageError(display, 'no space left on the disk', 'free some space and run again: it goes on from here', error)
   }
   if (/database has been invalidated/i.test(text))

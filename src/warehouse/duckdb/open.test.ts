@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -182,6 +182,77 @@ describe('openWarehouse', () => {
   })
 })
 
+describe('the memory of DuckDB', () => {
+  // One text of more than the limit can't be put aside.
+  const large = "SELECT length(string_agg(repeat('x', 1000), '')) AS n FROM range(200000)"
+  const needy = async (url: string) => {
+    const warehouse = await openWarehouse(url, { mode: 'write' })
+    open.push(warehouse)
+    const told: string[] = []
+    const [row] = await all(warehouse, large).catch((error: unknown) => [{ error }])
+    warehouse.hear((message) => told.push(message))
+    await all(warehouse, large).catch(() => undefined)
+    return { row, told }
+  }
+
+  test('is what the URL says, with threads and the folder for what is put aside; SQL can change none of it', async () => {
+    const folder = temporaryFolder()
+    const path = join(folder, 'x.duckdb')
+    const warehouse = await openWarehouse(`duckdb:${path}?memory_limit=1GiB&threads=3&temp_directory=${folder}/aside`, { mode: 'write' })
+    open.push(warehouse)
+    expect(warehouse.display).toBe(`duckdb:${path}`)
+    const settings = await all(
+      warehouse,
+      "SELECT name, value FROM duckdb_settings() WHERE name IN ('memory_limit', 'threads', 'temp_directory', 'lock_configuration') ORDER BY name",
+    )
+    expect(settings).toEqual([
+      { name: 'lock_configuration', value: 'true' },
+      { name: 'memory_limit', value: '1.0 GiB' },
+      { name: 'temp_directory', value: `${folder}/aside` },
+      { name: 'threads', value: '3' },
+    ])
+    await expect(warehouse.execute([sqlText("SET memory_limit = '2GB'")])).rejects.toThrow('may not run SET statements')
+  })
+
+  test('is raised once where the default does not do, which is said; a limit that was given holds, and the error says how to raise it', async () => {
+    const path = join(temporaryFolder(), 'x.duckdb')
+    const { row, told } = await needy(`duckdb:${path}`)
+    expect(row).toEqual({ n: 200_000_000n })
+    expect(told).toEqual([
+      expect.stringMatching(
+        /^DuckDB needs more than 256 MB of memory: it may take [\d.]+ [MG]B now, a quarter of this machine; duckdb:PATH\?memory_limit=… sets another limit$/,
+      ),
+    ])
+    const given = join(temporaryFolder(), 'y.duckdb')
+    const fixed = await needy(`duckdb:${given}?memory_limit=256MB`)
+    expect(fixed).toEqual({
+      row: {
+        error: expect.objectContaining({
+          code: 'WAREHOUSE_STORAGE',
+          message: expect.not.stringContaining('SET') as string,
+          hint: expect.stringContaining(`duckdb:${given}?memory_limit=4GB`) as string,
+        }) as Error,
+      },
+      told: [],
+    })
+  })
+})
+
+describe('a file that is deleted while it is open', () => {
+  test.each(['deleted', 'replaced'])('and %s, is an error of the next commit and of the next query', async (how) => {
+    const path = join(temporaryFolder(), 'x.duckdb')
+    await filled(path)
+    const warehouse = await opened(path)
+    const bytes = readFileSync(path)
+    rmSync(path)
+    if (how === 'replaced') writeFileSync(path, bytes)
+    const gone = { code: 'WAREHOUSE_GONE', blame: 'outage' }
+    await expect(warehouse.prepare([t])).rejects.toMatchObject(gone)
+    await expect(warehouse.open(step, ['u'], 1n)).rejects.toMatchObject(gone)
+    await expect(all(warehouse, 'SELECT 1 AS one')).rejects.toMatchObject(gone)
+  })
+})
+
 describe('a process that dies', () => {
   /** What the file holds: rows and checkpoint must speak of the same. */
   async function agree(path: string): Promise<number> {
@@ -224,13 +295,13 @@ describe('a process that dies', () => {
   }, 300_000)
 
   test.skipIf(process.platform === 'win32')(
-    'of a full disk keeps what was committed, and says so',
+    'of a limit of the shell keeps what was committed, and says so',
     async () => {
       const path = join(temporaryFolder(), 'x.duckdb')
-      // No file may grow beyond 2 MB: what a full disk looks like to a write.
+      // No file may grow beyond 2 MB.
       const { child, output: text } = await committing(path, { lines: 1_000_000, limit: 'ulimit -f 4096', rows: 3000 })
       expect(child.exitCode === 0).toBe(false)
-      expect(text()).toContain('no space left on the disk; nothing of this commit was written')
+      expect(text()).toContain('a file may not get larger (`ulimit -f`); nothing of this commit was written')
       const reported = Number(/committed (\d+)\n(?!.*committed)/s.exec(text())?.[1] ?? 0)
       expect(reported).toBeGreaterThan(0)
       expect(await agree(path)).toBeGreaterThanOrEqual(reported)

@@ -5,6 +5,7 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { Warehouse } from '../../sdk/index.js'
 import { WarehouseOpenError } from '../errors.js'
 import { Notices } from '../notices.js'
+import { Presence } from '../presence.js'
 import { TransactionalWarehouse } from '../transactional.js'
 import { DuckdbEngine } from './engine.js'
 import { openError } from './errors.js'
@@ -62,7 +63,8 @@ export async function openDuckdb({ path, mode, threads = 2, memoryLimit, tempDir
   }
   const notices = new Notices()
   const limit = new Memory(instance, notices, memoryLimit !== undefined)
-  const warehouse = new TransactionalWarehouse(new DuckdbEngine({ instance, connection, display, memory: limit }), mode, notices)
+  const presence = memory ? undefined : await Presence.of(path, display)
+  const warehouse = new TransactionalWarehouse(new DuckdbEngine({ instance, connection, display, memory: limit, presence }), mode, notices)
   try {
     await warehouse.checkVersion()
     return warehouse

@@ -5,8 +5,9 @@ import {
   type DuckDBResult,
   StatementType,
 } from '@duckdb/node-api'
-import type { ResultColumn, Row, Statement } from '../../sdk/index.js'
+import { native, type ResultColumn, type Row, type Statement } from '../../sdk/index.js'
 import { SqlError, SqlTimeoutError } from '../errors.js'
+import type { Presence } from '../presence.js'
 import type { QueryOptions } from '../transactional-engine.js'
 import { statementError } from './errors.js'
 import type { Memory } from './memory.js'
@@ -19,14 +20,17 @@ export class Reads {
   readonly #instance: DuckDBInstance
   readonly #display: string
   readonly #memory: Memory
+  /** Undefined: it is no file. */
+  readonly #presence: Presence | undefined
   #idle: DuckDBConnection[] = []
   #setup: readonly string[] = []
   #generation = 0
 
-  constructor(instance: DuckDBInstance, display: string, memory: Memory) {
+  constructor(instance: DuckDBInstance, display: string, memory: Memory, presence: Presence | undefined) {
     this.#instance = instance
     this.#display = display
     this.#memory = memory
+    this.#presence = presence
   }
 
   /** Statements that every connection runs first: temporary tables are known to their connection only. */
@@ -38,6 +42,7 @@ export class Reads {
 
   async *query<R extends Row>(statement: Statement, { signal, timeoutMs }: QueryOptions = {}): AsyncGenerator<readonly R[]> {
     signal?.throwIfAborted()
+    await this.#presence?.check()
     const run = (connection: DuckDBConnection, prepared: DuckDBPreparedStatement) =>
       interruptible(connection, () => prepared.run(), { signal, timeoutMs })
     const result = await this.#memory.enough(() => this.#with(statement, run))
@@ -113,7 +118,7 @@ export async function interruptible<T>(
   }
   for (const stop of stops) stop?.addEventListener('abort', interrupt, { once: true })
   try {
-    return await run()
+    return await native(run)
   } catch (error) {
     signal?.throwIfAborted()
     throw timeout?.aborted ? new SqlTimeoutError(timeoutMs) : error

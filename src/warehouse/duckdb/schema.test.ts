@@ -49,7 +49,14 @@ describe('a table that differs', () => {
 
   test.each([
     ['CREATE TABLE t (k BIGINT PRIMARY KEY, v VARCHAR, n INTEGER, d DECIMAL(20,6))', []],
-    ['CREATE TABLE t (K BIGINT, V VARCHAR NOT NULL, n BIGINT, d DECIMAL(38,10), more INT, UNIQUE (K))', []],
+    ['CREATE TABLE t (K BIGINT, V VARCHAR NOT NULL, n INTEGER, d DECIMAL(20,6), more INT, UNIQUE (K))', []],
+    [
+      'CREATE TABLE t (k BIGINT PRIMARY KEY, v VARCHAR, n BIGINT, d DECIMAL(38,10))',
+      [
+        ['column n is BIGINT, wider than INTEGER: declare the type that it has', undefined],
+        ['column d is DECIMAL(38,10), wider than DECIMAL(20,6): declare the type that it has', undefined],
+      ],
+    ],
     [
       'CREATE TABLE t (k BIGINT PRIMARY KEY, v VARCHAR, d DECIMAL(20,6))',
       [['has no column n (INTEGER)', 'ALTER TABLE "t" ADD COLUMN "n" INTEGER']],

@@ -1,6 +1,7 @@
 import { type DuckDBConnection, type DuckDBPreparedStatement, StatementType } from '@duckdb/node-api'
 import type { Row, Statement } from '../../sdk/index.js'
 import { SqlError, WriteConflictError } from '../errors.js'
+import type { Presence } from '../presence.js'
 import { statementError } from './errors.js'
 import type { Memory } from './memory.js'
 import { interruptible, readRows } from './reads.js'
@@ -27,13 +28,16 @@ export class Transactions {
   readonly connection: DuckDBConnection
   readonly #display: string
   readonly #memory: Memory
+  /** Undefined: it is no file. */
+  readonly #presence: Presence | undefined
   readonly #compiled = new Map<string, DuckDBPreparedStatement>()
   #tail: Promise<unknown> = Promise.resolve()
 
-  constructor(connection: DuckDBConnection, display: string, memory: Memory) {
+  constructor(connection: DuckDBConnection, display: string, memory: Memory, presence: Presence | undefined) {
     this.connection = connection
     this.#display = display
     this.#memory = memory
+    this.#presence = presence
   }
 
   /**
@@ -112,6 +116,7 @@ export class Transactions {
     await this.#control('BEGIN TRANSACTION')
     try {
       const result = await work()
+      await this.#presence?.check()
       await this.#control('COMMIT')
       return result
     } catch (error) {
