@@ -27,7 +27,7 @@ describe('rooms', () => {
       // A name for a file that is renamed at once.
       'src/state/lock.ts': ['randomUUID'],
       'src/warehouse/clickhouse/http.ts': ['randomUUID'],
-      'src/warehouse/duckdb/memory.ts': ['process'],
+      'src/warehouse/machine.ts': ['process'],
       // A server is waited for in real time.
       'src/postgres/pause.ts': ['node:timers/promises', 'Math.random'],
       // The fake chain answers on real sockets, in real time, and is also a program of its own.

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { native, quoteIdentifier } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
+import { machineMemory } from '../machine.js'
 import type { Presence } from '../presence.js'
 import { literal } from '../fill.js'
 import {
@@ -75,9 +76,11 @@ let sessions = 0
  */
 export function embeddedEngine({ path, display, waitsMs, threads, presence }: EmbeddedOptions): Engine {
   const chdb = loadChdb(display)
+  // What takes more is an error of its statement; the machine's own end of memory would be the end of the process.
+  const memory = String(Math.floor(machineMemory() / 2))
   const open = (settings: Readonly<Record<string, string>>, folder: string): Named => {
     const name = `pipe_${sessions++}`
-    const all = { max_threads: String(threads), log_comment: name, ...settings }
+    const all = { max_threads: String(threads), max_memory_usage: memory, log_comment: name, ...settings }
     return { session: new chdb.Session(folder, { connectionArgs: Object.entries(all).map(([key, value]) => `--${key}=${value}`) }), name }
   }
   let holder: Session

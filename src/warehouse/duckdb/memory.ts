@@ -1,5 +1,5 @@
-import { totalmem } from 'node:os'
 import type { DuckDBInstance } from '@duckdb/node-api'
+import { machineMemory } from '../machine.js'
 import type { Notices } from '../notices.js'
 import { outOfMemory } from './errors.js'
 
@@ -18,7 +18,7 @@ export class Memory {
   #raised: boolean
 
   /** @param fixed Whether the user gave the limit. */
-  constructor(instance: DuckDBInstance, notices: Notices, fixed: boolean, most = quarter()) {
+  constructor(instance: DuckDBInstance, notices: Notices, fixed: boolean, most = machineMemory() / 4) {
     this.#instance = instance
     this.#notices = notices
     this.#most = most
@@ -50,12 +50,6 @@ export class Memory {
       `DuckDB needs more than ${DEFAULT_MEMORY.replace('MB', ' MB')} of memory: it may take ${size(this.#most)} now, a quarter of this machine; duckdb:PATH?memory_limit=… sets another limit`,
     )
   }
-}
-
-/** Of the machine's memory, or of what a container may have of it, in bytes. */
-function quarter(): number {
-  const allowed = process.constrainedMemory()
-  return (allowed > 0 ? Math.min(allowed, totalmem()) : totalmem()) / 4
 }
 
 const size = (bytes: number): string => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.floor(bytes / 1e6)} MB`)
