@@ -1,4 +1,4 @@
-import { type Batch, isPipeError, type Json, type LedgerChange, type RunContext, PipelineTakenError, UnitTakenError } from '../sdk/index.js'
+import { type Batch, type Json, type LedgerChange, type RunContext, PipelineTakenError, UnitTakenError } from '../sdk/index.js'
 import { runContext } from '../sdk/run-context.js'
 import { standing } from '../ledger/standing.js'
 import { fittingCursor } from '../plan/config.js'

@@ -27,7 +27,10 @@ export function pipelineSchema(definitions: readonly StepDefinition[]): JsonSche
         'More step types. Their code is run.',
       ),
       params: named(param(), 'Values that may be given on the command line: --param name=value. Used as $name.'),
-      warehouse: text('The database that is filled: duckdb:PATH, postgres://…, clickhouse://… or chdb:PATH.', { minLength: 1 }),
+      warehouse: text(
+        'The database that is filled: duckdb:PATH (or duckdb:PATH?memory_limit=2GB&threads=4&temp_directory=FOLDER), postgres://…, clickhouse://… or chdb:PATH.',
+        { minLength: 1 },
+      ),
       migrations: text('Folder of numbered SQL files for what portable types can not say, relative to this file.', { minLength: 1 }),
       chains: named(chain(), 'Chains and their endpoints. Of known chains the id and the block time are known.'),
       sources: named(source(), 'REST APIs.'),
