@@ -12,7 +12,7 @@ import { checkRedo } from './redo-shared.js'
 import { runCheck } from './run-check.js'
 import type { RunServices, StepEnd } from './services.js'
 import { compactLedger, joinRule, ledgerStep, reconcileLedger } from './step-ledger.js'
-import { StepTimeoutError, withTimeout } from './step-timeout.js'
+import { StepTimeoutError, timedOut, withTimeout } from './step-timeout.js'
 import { stoppable } from './stoppable.js'
 import type { TakenUnit } from './unit-source.js'
 import { runUnit, type UnitOutcome } from './unit.js'
@@ -29,31 +29,38 @@ interface Worked {
   /** The names of those that are done. */
   readonly computed: ReadonlySet<string>
   readonly budget: Budget
+  /** Its timeout was over before its units ended. */
+  readonly late: boolean
 }
 
 /** Plans a step, does its units and plans it again: it is complete when nothing is left to plan. */
 export async function runStep(services: RunServices, step: Step, signal: AbortSignal): Promise<StepEnd> {
   const { id, timeoutMs: ms } = step
   const limit = ms === undefined ? undefined : { ms, error: new StepTimeoutError(id, ms) }
+  // What is planned late is begun all the same: the time of its units is their own.
+  const plan = await withTimeout(services.clock, signal, limit, (all) =>
+    planStep({ ...services, warehouse: stoppable(services.warehouse, all), step, limit: services.limit, upstream: [] }),
+  )
+  announce(services, plan)
   const worked = await withTimeout(services.clock, signal, limit, (all) => {
     // Every unit that is open or waits for its commit listens to it, and Node warns at more than ten listeners.
     setMaxListeners(0, all)
-    return workOn({ ...services, warehouse: stoppable(services.warehouse, all) }, step, all)
+    return workOn({ ...services, warehouse: stoppable(services.warehouse, all) }, plan, all)
   })
   return 'outcome' in worked ? worked : ended(services, worked, signal)
 }
 
-async function workOn(services: RunServices, step: Step, signal: AbortSignal): Promise<StepEnd | Worked> {
-  const plan = await planStep({ ...services, step, limit: services.limit, upstream: [] })
-  announce(services, plan)
+async function workOn(services: RunServices, plan: StepPlan, signal: AbortSignal): Promise<StepEnd | Worked> {
+  const { step } = plan
   if (step.definition.closes === true) return runCheck(services, plan, signal)
   await checkRedo(services, plan)
   await reconcileLedger(services, plan)
   const budget = new Budget(mostRequests(plan, services.limit))
-  if (plan.units.length === 0) return { plan, computed: new Set(), budget }
+  if (plan.units.length === 0) return { plan, computed: new Set(), budget, late: false }
   services.emit({ type: 'step:started', step: step.id })
   await services.warehouse.checkOutputs(plan.outputs, services.pipeline.tables)
-  return { plan, computed: await runUnits(services, plan, budget, signal), budget }
+  const computed = await runUnits(services, plan, budget, signal)
+  return { plan, computed, budget, late: timedOut(signal) }
 }
 
 /** Requests that a run may make for steps that ask page by page: for them, `--limit` counts pages. */
@@ -68,7 +75,7 @@ function mostRequests({ wanted }: StepPlan, limit: number | undefined): number |
  * not wait for may have changed its inputs since it was planned. A unit that is due for that reason (it was computed in this
  * run, or was not planned) is left to the next run and does not count as missing.
  */
-async function ended(services: RunServices, { plan, computed, budget }: Worked, signal: AbortSignal): Promise<StepEnd> {
+async function ended(services: RunServices, { plan, computed, budget, late }: Worked, signal: AbortSignal): Promise<StepEnd> {
   const { step } = plan
   const left = await leftOf(services, plan, signal)
   const planned = new Set(plan.units.map(({ key }) => key))
@@ -95,7 +102,11 @@ async function ended(services: RunServices, { plan, computed, budget }: Worked, 
   }
   const limited = missing > 0 && quarantined === 0 && missing <= plan.leftOut
   if (limited) return { outcome: 'limited', ...rest, reason: `--limit left ${amount(missing)} ${plan.word} out` }
-  const parts = [missing > 0 ? `${amount(missing)} ${plan.word} missing` : '', quarantined > 0 ? `${quarantined} in quarantine` : '']
+  const parts = [
+    missing > 0 ? `${amount(missing)} ${plan.word} missing` : '',
+    quarantined > 0 ? `${quarantined} in quarantine` : '',
+    late ? 'its timeout was over' : '',
+  ]
   return { outcome: 'incomplete', ...rest, reason: parts.filter(Boolean).join(', ') }
 }
 
