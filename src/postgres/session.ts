@@ -1,7 +1,8 @@
 import pg from 'pg'
 import { PipeError, quoteIdentifier } from '../sdk/index.js'
 import type { PostgresAddress } from './address.js'
-import { serverFault } from './faults.js'
+import { codeOf, serverFault } from './faults.js'
+import { grantFor } from './grants.js'
 import { pause } from './pause.js'
 
 /** Between us and the server is a pool that gives each transaction another session: settings, temporary tables and locks would be lost. */
@@ -74,7 +75,7 @@ export class PostgresSession {
     } catch (error) {
       // A connection that was never made has nothing to end.
       await client.end().catch(ignored)
-      throw error
+      throw withGrant(error, client)
     }
   }
 
@@ -90,7 +91,11 @@ export class PostgresSession {
 
   /** Runs one statement, never more, whatever its text is. Every value is text or null. */
   async query(text: string, values: readonly (string | null | readonly (string | null)[])[] = []): Promise<pg.QueryResult<TextRow>> {
-    return this.client.query<TextRow>(single({ text, values: [...values] }))
+    try {
+      return await this.client.query<TextRow>(single({ text, values: [...values] }))
+    } catch (error) {
+      throw withGrant(error, this.client, text)
+    }
   }
 
   /** The same with rows as arrays, for results whose columns may share a name. */
@@ -151,6 +156,18 @@ function single(config: pg.QueryConfig): pg.QueryConfig {
   return { ...config, queryMode: 'extended' } as pg.QueryConfig
 }
 
+/** The user that an address logs in as: its own, or that of the environment. */
+export function userOf({ config }: PostgresAddress): string {
+  return new pg.Client(config).user ?? ''
+}
+
+/** A refusal for the lack of a right has what would give it as its hint, where the server has none of its own. */
+function withGrant(error: unknown, { user }: pg.Client, text = ''): unknown {
+  if (!(error instanceof pg.DatabaseError) || codeOf(error) !== '42501' || user === undefined) return error
+  error.hint ??= grantFor(error.message, user, text)
+  return error
+}
+
 function announcedPid(session: PostgresSession): number | null {
   return (session.client as unknown as { readonly processID: number | null }).processID
 }
@@ -162,6 +179,19 @@ function settings({ schema, settings: given }: PostgresAddress, readOnly: boolea
     intervalstyle: 'postgres',
     bytea_output: 'hex',
     extra_float_digits: '1',
+    // What a role or a database may have set otherwise, and the same SQL would give something else.
+    lc_numeric: "'C'",
+    lc_time: "'C'",
+    lc_monetary: "'C'",
+    timezone_abbreviations: "'Default'",
+    default_text_search_config: "'pg_catalog.simple'",
+    transform_null_equals: 'off',
+    array_nulls: 'on',
+    quote_all_identifiers: 'off',
+    xmloption: 'content',
+    xmlbinary: 'base64',
+    // Rows that a policy would hide are an error, never missing in silence.
+    row_security: 'off',
     standard_conforming_strings: 'on',
     client_encoding: "'UTF8'",
     client_min_messages: 'warning',

@@ -1,6 +1,8 @@
 import type { Knex } from 'knex'
 import { type PostgresAddress, postgresAddress } from '../postgres/address.js'
 import { serverFault } from '../postgres/faults.js'
+import { grantFor } from '../postgres/grants.js'
+import { userOf } from '../postgres/session.js'
 import { isPipeError, quoteIdentifier } from '../sdk/index.js'
 import { emptyStore } from './empty.js'
 import { KnexState } from './knex-state.js'
@@ -39,7 +41,9 @@ export async function openPostgresState(url: string, { machine, readOnly }: Stat
       name: address.display,
       async enter(transaction) {
         await transaction.raw('SELECT pg_advisory_xact_lock(?)', [MIGRATION_LOCK])
-        if (!there) await transaction.raw(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`)
+        // IF NOT EXISTS would take the right to make schemas also where there is nothing to make.
+        const known = await transaction.raw<{ rows: unknown[] }>('SELECT 1 FROM pg_namespace WHERE nspname = ?', [schema])
+        if (known.rows.length === 0) await transaction.raw(`CREATE SCHEMA ${quoteIdentifier(schema)}`)
       },
     })
   } catch (error) {
@@ -73,7 +77,8 @@ async function connect({ config, settings }: PostgresAddress, schema: string): P
   })
 }
 
-function explained({ display }: PostgresAddress, error: unknown): unknown {
+function explained(address: PostgresAddress, error: unknown): unknown {
+  const { display } = address
   if (isPipeError(error)) return error
   const fault = serverFault(error)
   if (fault) return new StateServerError(display, fault.problem, fault.hint, error)
@@ -81,7 +86,8 @@ function explained({ display }: PostgresAddress, error: unknown): unknown {
     return new StateServerError(
       display,
       'no permission to make or use its tables',
-      'grant CREATE on the database, or name a schema of yours with ?schema=',
+      // Before the server's words, knex writes the statement.
+      `have the owner of its database type: ${grantFor(error.message.replace(/^.* - /s, ''), userOf(address), '') ?? `GRANT CREATE ON DATABASE … TO ${userOf(address)}`}; or name a schema of yours with ?schema=`,
       error,
     )
   return error

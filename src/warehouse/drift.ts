@@ -4,10 +4,28 @@ import { sqlType, type WarehouseKind } from './types.js'
 
 /** A table or view as the catalog describes it. Names are as `Catalog.name` makes them. */
 export interface Existing {
-  readonly view: boolean
+  /** What it is when it is no table: `a view`. */
+  readonly other: string | undefined
   readonly columns: ReadonlyMap<string, { readonly name: string; readonly type: string; readonly required: boolean }>
   /** Column sets that are unique: the primary key first. */
   readonly unique: readonly (readonly string[])[]
+  readonly traps: readonly Trap[]
+}
+
+/** `Existing` while it is read. */
+export interface Found {
+  readonly other: string | undefined
+  readonly columns: Map<string, { readonly name: string; readonly type: string; readonly required: boolean }>
+  readonly unique: string[][]
+  readonly traps: Trap[]
+}
+
+/** What refuses every row, or changes, hides or swallows some without a word. What refuses a single row by an error is none. */
+export interface Trap {
+  /** It matters only where this column is declared. */
+  readonly column?: string | undefined
+  readonly problem: string
+  readonly fix?: string | undefined
 }
 
 /** How the catalog of a warehouse speaks of types and names. */
@@ -23,7 +41,7 @@ export interface Catalog {
 export function tableDrift(table: Table, existing: Existing, catalog: Catalog): Drift[] {
   const drift = (problem: string, fix?: string): Drift => ({ table: table.name, problem, fix })
   const alter = `ALTER TABLE ${quoteIdentifier(table.name)}`
-  if (existing.view) return [drift('is a view, not a table')]
+  if (existing.other !== undefined) return [drift(`is ${existing.other}, not a table`)]
   const drifts = table.columns.flatMap((column) => {
     const name = quoteIdentifier(column.name)
     const type = sqlType(column.type, catalog.kind)
@@ -61,6 +79,7 @@ export function tableDrift(table: Table, existing: Existing, catalog: Catalog): 
   const [primary] = existing.unique
   return [
     ...drifts,
+    ...existing.traps.flatMap(({ column, problem, fix }) => (column === undefined || declared.has(column) ? [drift(problem, fix)] : [])),
     ...extra.map(([, { name }]) =>
       drift(`column ${name} is NOT NULL and nothing fills it`, `${alter} ALTER COLUMN ${quoteIdentifier(name)} DROP NOT NULL`),
     ),

@@ -145,6 +145,16 @@ export class RowsNotDeletedError extends PipeError {
   }
 }
 
+/** The user of the warehouse may not do what filling a table takes. Nothing was fetched. */
+export class RightsError extends PipeError {
+  readonly code = 'RIGHTS_MISSING'
+  override readonly hint: string
+  constructor(display: string, problems: readonly string[], grants: readonly string[]) {
+    super(`${display}: ${problems.join('; ')}`)
+    this.hint = `have the owner, or a superuser, type:\n    ${grants.join(';\n    ')}`
+  }
+}
+
 /** A statement ran longer than it may. */
 export class SqlTimeoutError extends PipeError {
   readonly code = 'SQL_TIMEOUT'

@@ -28,6 +28,15 @@ export interface TransactionalEngine<Loader = unknown> {
   transaction<T>(work: (tx: Transaction<Loader>) => Promise<T>, outputs?: ReadonlyMap<Output, Table>): Promise<T>
   /** The first in a transaction that makes tables: of those who start at once one does, and the others wait. Gives the names that are there. */
   alone(tx: Transaction<Loader>): Promise<ReadonlySet<string>>
+  /** The names of the indexes that are there, inside of the same transaction. */
+  indexes(tx: Transaction<Loader>): Promise<ReadonlySet<string>>
+  /**
+   * Looks whether the user of the warehouse may fill tables that are there. Nothing is written.
+   *
+   * @param whole All rights on all columns, as the ledger's own tables take them.
+   * @throws {RightsError}
+   */
+  mayFill(tables: readonly Table[], whole: boolean): Promise<void>
   /** What was wrong with rows that SQL refused, by name where that can be found. Changes nothing. */
   explain(error: LoadError<Loader>): Promise<Error>
   /** Waits for the transaction that is under way, and ends all connections. */

@@ -93,12 +93,20 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
       const there = await this.#engine.alone(tx)
       const missing = [...LEDGER_TABLES, ...tables].filter(({ name }) => !there.has(catalog.name(name)))
       for (const table of missing) await tx.run(sqlText(createTable(table, kind)))
+      const indexes = await this.#engine.indexes(tx)
       for (const table of tables)
-        for (const [name, columns] of Object.entries(table.indexes)) await tx.run(sqlText(createIndex(table, name, columns)))
+        for (const [name, columns] of Object.entries(table.indexes))
+          if (!indexes.has(catalog.name(name))) await tx.run(sqlText(createIndex(table, name, columns)))
       await upgradeLedger(kind, tx, missing.includes(UNITS))
     })
+    await this.#engine.mayFill(LEDGER_TABLES, true)
     this.#assumed = new Map()
     await this.#engine.setup([])
+  }
+
+  protected override async checkOutput(output: Output, table: Table): Promise<void> {
+    await super.checkOutput(output, table)
+    await this.#engine.mayFill([table], false)
   }
 
   protected async openUnits(changes: LedgerChanges): Promise<readonly Row[]> {

@@ -60,6 +60,24 @@ const STANDARD_SQL = {
   // Times are seconds with a fraction, or a date with a time of day.
   date_time_input_format: 'basic',
   precise_float_parsing: '1',
+  decimal_check_overflow: '1',
+  transform_null_in: '0',
+  enable_positional_arguments: '1',
+  // A profile of the server that leaves rows out where a limit is reached would do it without a word.
+  limit: '0',
+  offset: '0',
+  read_overflow_mode: 'throw',
+  read_overflow_mode_leaf: 'throw',
+  group_by_overflow_mode: 'throw',
+  sort_overflow_mode: 'throw',
+  result_overflow_mode: 'throw',
+  timeout_overflow_mode: 'throw',
+  timeout_overflow_mode_leaf: 'throw',
+  set_overflow_mode: 'throw',
+  join_overflow_mode: 'throw',
+  transfer_overflow_mode: 'throw',
+  distinct_overflow_mode: 'throw',
+  skip_unavailable_shards: '0',
 } as const
 
 /** Settings of everything that reads. Every table is read with FINAL. */

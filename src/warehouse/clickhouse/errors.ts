@@ -89,7 +89,7 @@ export function openError(display: string, error: unknown): Error {
     return new WarehouseOpenError(
       display,
       firstLine(text),
-      'grant the user what it needs: SELECT, INSERT, ALTER, CREATE TABLE, DROP TABLE',
+      grantHint(text),
       error,
     )
   if (/permission denied|read-only file system|EACCES|EROFS/i.test(text))
@@ -131,6 +131,7 @@ export function statementError(display: string, error: unknown, timeoutMs?: numb
     )
   const why = passing(error)
   if (why !== undefined) return new ServerUnreachableError(display, why, 1, error)
+  if (number === 497) return new SqlError(`the database refused the SQL: ${refused(text)}`, { cause: error, hint: grantHint(text) })
   if (number === 164) return new SqlError('a query must be a SELECT', { cause: error, hint: 'only steps write, through what they yield' })
   if (number !== undefined || /^Code: \d+/.test(text))
     return new SqlError(`the database refused the SQL: ${refused(text)}`, { cause: error })
@@ -154,6 +155,14 @@ function numberOf(error: unknown): number | undefined {
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 const codeOf = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+
+/** What a right that lacks is given by. */
+function grantHint(text: string): string {
+  const [, user = '', grant = ''] = /Exception: (\S+): Not enough privileges.*? the grant (.+? ON [^\s.]+\.[^\s.]+)/s.exec(text) ?? []
+  return grant === ''
+    ? 'grant the user what it needs: SELECT, INSERT, ALTER, CREATE TABLE, DROP TABLE'
+    : `have an administrator type: GRANT ${grant} TO ${user}`
+}
 
 /** Without numbers, the query itself and the version, which say nothing to people. */
 function refused(text: string): string {

@@ -105,6 +105,28 @@ describe.skipIf(missing !== undefined)('a table that differs', () => {
         ],
       ],
     ],
+    [
+      'with columns that keep nothing of what is written, and with rows that go with time',
+      `CREATE TABLE t (k Int64, v String MATERIALIZED 'TTL', n Nullable(Int32) ALIAS 1, d Nullable(Decimal(20, 6)) EPHEMERAL, at DateTime TTL at + INTERVAL 1 DAY, ${OWN}) ${ENGINE} ORDER BY k TTL at + INTERVAL 1 DAY ${WINDOW}`,
+      [
+        [
+          'column v is MATERIALIZED, so what is written into it is left out by SELECT *',
+          'ALTER TABLE "t" MODIFY COLUMN "v" REMOVE MATERIALIZED',
+        ],
+        ['column n is ALIAS, so what is written into it is refused or lost', 'ALTER TABLE "t" MODIFY COLUMN "n" REMOVE ALIAS'],
+        [
+          'column d is EPHEMERAL, so what is written into it is refused or lost',
+          'ALTER TABLE "t" DROP COLUMN "d", ADD COLUMN "d" Nullable(Decimal(20,6))',
+        ],
+        ['it has a TTL, by which ClickHouse drops what is written (declare it as `retention`, or remove it)', 'ALTER TABLE "t" REMOVE TTL'],
+        ['column at has a TTL, by which ClickHouse drops what is written (declare it as `retention`, or remove it)', 'ALTER TABLE "t" MODIFY COLUMN `at` REMOVE TTL'],
+      ],
+    ],
+    [
+      'with parts that are packed with time',
+      `CREATE TABLE t (${columns}, at DateTime DEFAULT '2020-01-01', ${OWN}) ${ENGINE} ORDER BY k TTL at + INTERVAL 1 DAY RECOMPRESS CODEC(ZSTD(3)) ${WINDOW}`,
+      [],
+    ],
     ['partitioned by its key', `CREATE TABLE t (${columns}, ${OWN}) ${ENGINE} PARTITION BY intDiv(k, 1000000) ORDER BY k ${WINDOW}`, []],
     [
       'without versions of ours',
@@ -134,6 +156,14 @@ describe.skipIf(missing !== undefined)('a table that differs', () => {
     ['that is a view', "CREATE VIEW t AS SELECT toInt64(1) AS k, 'x' AS v", [['is a view, not a table', undefined]]],
   ])('%s', async (_, statement, wanted) => {
     expect(await drift(statement)).toEqual(wanted)
+  })
+
+  test('whose rows go with time may do so where `retention` is declared', async () => {
+    const { warehouse } = await opened(
+      [],
+      `CREATE TABLE t (${columns}, at DateTime, ${OWN}) ${ENGINE} ORDER BY k TTL at + INTERVAL 1 DAY ${WINDOW}`,
+    )
+    expect(await warehouse.drift([{ ...declared, retention: { column: 'at', ms: 86_400_000 } }])).toEqual([])
   })
 
   test('is as declared once its ALTERs were run', async () => {

@@ -11,6 +11,8 @@ export interface Existing {
   readonly engine: string
   /** With its arguments, keys and settings. */
   readonly definition: string
+  /** The whole `CREATE TABLE`. */
+  readonly statement: string
   readonly sortingKey: string
   readonly partitionKey: string
   readonly columns: ReadonlyMap<string, ExistingColumn>
@@ -18,6 +20,8 @@ export interface Existing {
 
 export interface ExistingColumn {
   readonly type: string
+  /** Empty, `DEFAULT`, `MATERIALIZED`, `ALIAS` or `EPHEMERAL`. */
+  readonly default: string
   readonly inPartitionKey: boolean
 }
 
@@ -42,6 +46,10 @@ export function tableDrift(table: Table, there: Existing, place: Place): Drift[]
   const stray = [...there.columns].filter(([name, { inPartitionKey }]) => inPartitionKey && !table.key.includes(name)).map(([name]) => name)
   return [
     ...table.columns.flatMap((column) => columnDrift(column, there, table, alter, drift)),
+    // Where `retention` is declared, rows may go with time.
+    ...(table.retention === undefined ? expiries(there) : []).map(({ what, fix }) =>
+      drift(`${what} has a TTL, by which ClickHouse drops what is written (declare it as \`retention\`, or remove it)`, `${alter} ${fix}`),
+    ),
     ...(versioned === `${VERSION}, ${DELETED}`
       ? []
       : [drift(`is a ReplacingMergeTree(${args}), not (${VERSION}, ${DELETED}): which version of a row counts would be chance`)]),
@@ -64,6 +72,33 @@ export function tableDrift(table: Table, there: Existing, place: Place): Drift[]
           ),
         ]),
   ]
+}
+
+/** Rows and columns that ClickHouse drops with time. What only moves or packs them is none. */
+function expiries({ statement }: Existing): { readonly what: string; readonly fix: string }[] {
+  const plain = statement.replace(/'(?:[^'\\]|\\.|'')*'/g, "''")
+  const [, columns = '', rest = ''] = /^(.*?)\s*\)\s*ENGINE\b(.*)$/s.exec(plain) ?? []
+  const found = [...columns.matchAll(/(`(?:[^`\\]|\\.)*`) [^`]*?\bTTL\b/g)].map(([, name = '']) => ({
+    what: `column ${name.slice(1, -1)}`,
+    fix: `MODIFY COLUMN ${name} REMOVE TTL`,
+  }))
+  const [, ttl] = /\sTTL\s(.*?)(?:\sSETTINGS\s.*)?$/s.exec(rest) ?? []
+  // Each part says what is done when its time has come; a part that says nothing deletes.
+  const deletes = ttl !== undefined && topLevel(ttl).some((part) => !/\b(?:TO (?:DISK|VOLUME) ''|RECOMPRESS\s+CODEC\(.*\))\s*$/s.test(part))
+  return deletes ? [{ what: 'it', fix: 'REMOVE TTL' }, ...found] : found
+}
+
+/** The parts between the commas that stand in no brackets. */
+function topLevel(text: string): string[] {
+  let depth = 0
+  const parts = ['']
+  for (const sign of text) {
+    if (sign === '(') depth++
+    if (sign === ')') depth--
+    if (sign === ',' && depth === 0) parts.push('')
+    else parts.push(`${parts.pop() ?? ''}${sign}`)
+  }
+  return parts
 }
 
 function columnDrift(
@@ -90,6 +125,17 @@ function columnDrift(
   if (!holds(found.type, column)) return [drift(`column ${column.name} is ${found.type}, not ${type}`, modify)]
   if (isWider(innerType(found.type), sqlType(column.type, 'clickhouse'), column.type))
     return [drift(`column ${column.name} is ${found.type}, ${wider(type)}`)]
+  if (found.default === 'MATERIALIZED' || found.default === 'ALIAS' || found.default === 'EPHEMERAL')
+    return [
+      drift(
+        `column ${column.name} is ${found.default}, so what is written into it is ${found.default === 'MATERIALIZED' ? 'left out by SELECT *' : 'refused or lost'}`,
+        isKey
+          ? undefined
+          : found.default === 'EPHEMERAL'
+            ? `${alter} DROP COLUMN ${name}, ADD COLUMN ${name} ${type}`
+            : `${alter} MODIFY COLUMN ${name} REMOVE ${found.default}`,
+      ),
+    ]
   if (column.nullable && !isNullable(found.type))
     return [drift(`column ${column.name} is ${found.type}, which holds no NULL, and may be null in the pipeline`, modify)]
   return []
@@ -125,8 +171,8 @@ function holds(there: string, { type }: Column): boolean {
 
 /** Reads every table and view of the database. */
 export const TABLES = `
-SELECT name, engine, engine_full, sorting_key, partition_key FROM system.tables WHERE database = currentDatabase() AND NOT is_temporary`
+SELECT name, engine, engine_full, create_table_query, sorting_key, partition_key FROM system.tables WHERE database = currentDatabase() AND NOT is_temporary`
 
 /** Reads their columns. */
 export const COLUMNS = `
-SELECT table, name, type, is_in_partition_key AS partitioned FROM system.columns WHERE database = currentDatabase() ORDER BY table, position`
+SELECT table, name, type, default_kind, is_in_partition_key AS partitioned FROM system.columns WHERE database = currentDatabase() ORDER BY table, position`

@@ -244,18 +244,19 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
   async #existing(): Promise<ReadonlyMap<string, Existing>> {
     const [tables, columns] = await Promise.all([this.#sql.all(TABLES), this.#sql.all(COLUMNS)])
     const byTable = new Map<string, Map<string, ExistingColumn>>()
-    for (const { table, name, type, partitioned } of columns) {
+    for (const { table, name, type, default_kind, partitioned } of columns) {
       let known = byTable.get(String(table))
       if (!known) byTable.set(String(table), (known = new Map()))
-      known.set(String(name), { type: String(type), inPartitionKey: partitioned === 1n })
+      known.set(String(name), { type: String(type), default: String(default_kind), inPartitionKey: partitioned === 1n })
     }
     return new Map(
-      tables.map(({ name, engine, engine_full, sorting_key, partition_key }): [string, Existing] => [
+      tables.map(({ name, engine, engine_full, create_table_query, sorting_key, partition_key }): [string, Existing] => [
         String(name),
         {
           name: String(name),
           engine: String(engine),
           definition: String(engine_full),
+          statement: String(create_table_query),
           sortingKey: String(sorting_key),
           partitionKey: String(partition_key),
           columns: byTable.get(String(name)) ?? new Map<string, ExistingColumn>(),

@@ -1,7 +1,7 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { type Output, type Row, sql, sqlText, type Statement, type Table, type ValueError } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
-import type { Existing } from '../drift.js'
+import type { Existing, Found } from '../drift.js'
 import { text } from '../ledger-where.js'
 import type { Presence } from '../presence.js'
 import type { LoadError, Transaction } from '../transaction.js'
@@ -10,7 +10,7 @@ import { statementError } from './errors.js'
 import { type TableLoader, TableLoaders } from './loader.js'
 import type { Memory } from './memory.js'
 import { Reads } from './reads.js'
-import { CATALOG, DUCKDB_CATALOG, UNIQUE_SETS } from './schema.js'
+import { CATALOG, DUCKDB_CATALOG, traps, UNIQUE_SETS } from './schema.js'
 import { selectEngine } from './select-engine.js'
 import { Transactions } from './transactions.js'
 import { Units } from './units.js'
@@ -60,14 +60,14 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
   }
 
   async existing(): Promise<ReadonlyMap<string, Existing>> {
-    const tables = new Map<
-      string,
-      { view: boolean; columns: Map<string, { name: string; type: string; required: boolean }>; unique: string[][] }
-    >()
+    const tables = new Map<string, Found>()
     for (const row of await this.#all(sqlText(CATALOG))) {
       const name = String(row.table_name)
       let table = tables.get(name)
-      if (!table) tables.set(name, (table = { view: row.is_view === true, columns: new Map(), unique: [] }))
+      if (!table) {
+        table = { other: row.is_view === true ? 'a view' : undefined, columns: new Map(), unique: [], traps: traps(String(row.sql)) }
+        tables.set(name, table)
+      }
       const column = String(row.column_name)
       table.columns.set(column.toLowerCase(), { name: column, type: String(row.data_type), required: row.required === true })
     }
@@ -113,6 +113,18 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
   async alone(): Promise<ReadonlySet<string>> {
     // DuckDB lets one process open the file, so nobody else can make tables meanwhile.
     return new Set((await this.existing()).keys())
+  }
+
+  async indexes(tx: Transaction): Promise<ReadonlySet<string>> {
+    const rows = await tx.rows(
+      sql`SELECT lower(index_name) AS name FROM duckdb_indexes() WHERE database_name = current_database() AND schema_name = 'main'`,
+    )
+    return new Set(rows.map(({ name }) => String(name)))
+  }
+
+  mayFill(): Promise<void> {
+    // A file has no users.
+    return Promise.resolve()
   }
 
   async explain({ loader, rows, cause }: LoadError<TableLoader>): Promise<Error> {

@@ -75,8 +75,9 @@ export async function openDuckdb({ path, mode, threads = 2, memoryLimit, tempDir
 }
 
 /**
- * The session zone is UTC whatever the machine's is, since days and hours of an instant depend on it. It can't be given when the
- * file is opened, as ICU is not loaded then; after it, nothing that SQL depends on can be changed any more.
+ * The session zone is UTC and the calendar is ours whatever TZ and LANG say, since days and years of an instant depend on them.
+ * They can't be given when the file is opened, as ICU is not loaded then; after it, nothing that SQL depends on can be changed
+ * any more.
  */
 async function settle(connection: DuckDBConnection): Promise<void> {
   // An instance that this process had open already is settled.
@@ -85,6 +86,7 @@ async function settle(connection: DuckDBConnection): Promise<void> {
   await connection.run("SET GLOBAL TimeZone = 'UTC'")
   // `Memory` raises it.
   await connection.run("SET GLOBAL allowed_configs = ['memory_limit']")
+  await connection.run("SET GLOBAL Calendar = 'gregorian'")
   await connection.run('SET GLOBAL lock_configuration = true')
 }
 

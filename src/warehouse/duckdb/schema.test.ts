@@ -106,6 +106,18 @@ describe('a table that differs', () => {
   })
 })
 
+test('a column that is generated, or that is compared by a collation, is refused by name where it is declared', async () => {
+  const ddl = `CREATE TABLE t (
+    k VARCHAR COLLATE NOCASE PRIMARY KEY, "G,x" BIGINT GENERATED ALWAYS AS (n + 1), n BIGINT CHECK (n < 10),
+    more BIGINT GENERATED ALWAYS AS (n), note VARCHAR DEFAULT 'x, y COLLATE NOCASE GENERATED ALWAYS AS (')`
+  const warehouse = await opened([], ddl)
+  const declared = table('t', { k: 'text', 'G,x': 'bigint?', n: 'bigint?', note: 'text?' }, ['k'])
+  expect(await warehouse.drift([declared])).toEqual([
+    { table: 't', problem: 'column k is compared with COLLATE NOCASE, which takes different texts for one', fix: undefined },
+    { table: 't', problem: 'column g,x is generated, so nothing can be written into it', fix: undefined },
+  ])
+})
+
 describe('checking outputs', () => {
   const t = table('t', { k: 'bigint', u: 'uint256', d: 'decimal(38,6)?', f: 'float?', n: 'text?', i: 'int?' }, ['k'])
   const check = async (of: Partial<Output>) => {

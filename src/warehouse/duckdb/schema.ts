@@ -1,5 +1,5 @@
 import type { ColumnType } from '../../sdk/index.js'
-import type { Catalog } from '../drift.js'
+import type { Catalog, Trap } from '../drift.js'
 import { sqlType } from '../types.js'
 
 /** DuckDB takes names that differ only in case for one. */
@@ -29,13 +29,13 @@ function holds(sql: string, type: ColumnType): boolean {
 
 /** Reads the catalog: every table and view of the file. */
 export const CATALOG = `
-SELECT lower(t.name) AS table_name, t.is_view, c.column_name, c.data_type, NOT c.is_nullable AND c.column_default IS NULL AS required
+SELECT lower(t.name) AS table_name, t.is_view, t.sql, c.column_name, c.data_type, NOT c.is_nullable AND c.column_default IS NULL AS required
 FROM (
-  SELECT database_oid, table_oid AS oid, table_name AS name, FALSE AS is_view
+  SELECT database_oid, table_oid AS oid, table_name AS name, FALSE AS is_view, sql
   FROM duckdb_tables()
   WHERE NOT temporary AND database_name = current_database() AND schema_name = 'main'
   UNION ALL
-  SELECT database_oid, view_oid, view_name, TRUE
+  SELECT database_oid, view_oid, view_name, TRUE, ''
   FROM duckdb_views()
   WHERE NOT temporary AND NOT internal AND database_name = current_database() AND schema_name = 'main'
 ) AS t
@@ -48,3 +48,34 @@ SELECT lower(table_name) AS table_name, to_json(list_transform(constraint_column
 FROM duckdb_constraints()
 WHERE database_name = current_database() AND schema_name = 'main' AND constraint_type IN ('PRIMARY KEY', 'UNIQUE')
 ORDER BY constraint_type`
+
+/**
+ * What would refuse or change rows of a table, by its `CREATE TABLE` as DuckDB writes it: the catalog says neither which
+ * columns are generated nor how texts are compared.
+ */
+export function traps(sql: string): Trap[] {
+  const found: Trap[] = []
+  for (const definition of definitions(sql)) {
+    const [, quoted, plain = ''] = /^(?:"((?:[^"]|"")*)"|(\w+))/.exec(definition) ?? []
+    const column = (quoted?.replaceAll('""', '"') ?? plain).toLowerCase()
+    const rest = definition.replace(/"(?:[^"]|"")*"/g, '""')
+    if (/\bGENERATED ALWAYS AS\b/.test(rest)) found.push({ column, problem: `column ${column} is generated, so nothing can be written into it` })
+    const [, collation] = /\bCOLLATE ([\w.]+)/.exec(rest) ?? []
+    if (collation !== undefined && collation !== 'BINARY')
+      found.push({ column, problem: `column ${column} is compared with COLLATE ${collation}, which takes different texts for one` })
+  }
+  return found
+}
+
+/** The parts between the brackets of a `CREATE TABLE`, without the texts in them. */
+function definitions(sql: string): string[] {
+  const parts: string[] = []
+  let depth = 0
+  for (const [token] of sql.replace(/'(?:[^']|'')*'/g, "''").matchAll(/"(?:[^"]|"")*"|[(),]|[^"(),]+/g)) {
+    if (token === ')') depth--
+    if (depth === 1 && token === ',') parts.push('')
+    else if (depth > 0) parts.push(`${parts.pop() ?? ''}${token}`)
+    if (token === '(') depth++
+  }
+  return parts.map((part) => part.trim())
+}

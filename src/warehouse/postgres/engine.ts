@@ -1,16 +1,18 @@
 import type { PostgresAddress } from '../../postgres/address.js'
+import { sqlName } from '../../postgres/grants.js'
 import type { PostgresSession } from '../../postgres/session.js'
 import { identifier, type Output, quoteIdentifier, type Row, sql, type Statement, type Table } from '../../sdk/index.js'
-import type { Existing } from '../drift.js'
+import type { Existing, Found } from '../drift.js'
 import { TOUCHED } from '../ledger.js'
 import type { Bounds } from '../touched.js'
 import { Loaders, type LoadError, type Transaction } from '../transaction.js'
 import type { QueryOptions, TransactionalEngine } from '../transactional-engine.js'
 import { diagnose } from './diagnose.js'
+import { RightsError } from '../errors.js'
 import { statementError } from './errors.js'
 import { load, makeLoader, type TableLoader } from './loader.js'
 import { Reads } from './reads.js'
-import { CATALOG, POSTGRES_CATALOG, UNIQUE_SETS } from './schema.js'
+import { CATALOG, POSTGRES_CATALOG, RIGHTS, trap, TRAPS, UNIQUE_SETS } from './schema.js'
 import { selectEngine } from './select-engine.js'
 import { execute, executeOfStep, select } from './statements.js'
 import { stoppable } from './stop.js'
@@ -33,6 +35,7 @@ export class PostgresEngine implements TransactionalEngine<TableLoader> {
   readonly display: string
   readonly #address: PostgresAddress
   readonly #schema: string
+  readonly #writes: boolean
   readonly #reads: Reads
   readonly #transactions: Transactions
   readonly #loaders = new Loaders<TableLoader>(makeLoader)
@@ -42,6 +45,7 @@ export class PostgresEngine implements TransactionalEngine<TableLoader> {
     this.display = address.display
     this.#address = address
     this.#schema = schema
+    this.#writes = session !== undefined
     this.#reads = new Reads(address)
     this.#transactions = new Transactions(address, session)
   }
@@ -59,19 +63,17 @@ export class PostgresEngine implements TransactionalEngine<TableLoader> {
   }
 
   async existing(): Promise<ReadonlyMap<string, Existing>> {
-    const tables = new Map<
-      string,
-      { view: boolean; columns: Map<string, { name: string; type: string; required: boolean }>; unique: string[][] }
-    >()
+    const tables = new Map<string, Found>()
     for (const row of await this.#reads.ask(CATALOG, [this.#schema])) {
       const name = String(row.table_name)
       let table = tables.get(name)
-      if (!table) tables.set(name, (table = { view: row.is_view === 't', columns: new Map(), unique: [] }))
+      if (!table) tables.set(name, (table = { other: row.other ?? undefined, columns: new Map(), unique: [], traps: [] }))
       const column = String(row.column_name)
       table.columns.set(column, { name: column, type: String(row.data_type), required: row.required === 't' })
     }
     for (const row of await this.#reads.ask(UNIQUE_SETS, [this.#schema]))
       tables.get(String(row.table_name))?.unique.push(JSON.parse(row.names ?? '[]') as string[])
+    for (const row of await this.#reads.ask(TRAPS, [this.#schema])) tables.get(String(row.table_name))?.traps.push(trap(row))
     return tables
   }
 
@@ -116,13 +118,36 @@ export class PostgresEngine implements TransactionalEngine<TableLoader> {
   async alone(tx: Transaction): Promise<ReadonlySet<string>> {
     const name = { type: { kind: 'text' }, value: this.#schema } as const
     await tx.rows(sql`SELECT pg_advisory_xact_lock(hashtextextended('pipe prepares ' || ${name}, 0))`)
-    await tx.run(sql`CREATE SCHEMA IF NOT EXISTS ${identifier(this.#schema)}`)
+    // IF NOT EXISTS would take the right to make schemas also where there is nothing to make.
+    const [schema] = await tx.rows(sql`SELECT count(*) AS n FROM pg_namespace WHERE nspname = ${name}`)
+    if (schema?.n === 0n) await tx.run(sql`CREATE SCHEMA ${identifier(this.#schema)}`)
     const rows = await tx.rows(sql`
       SELECT c.relname AS name
       FROM pg_class AS c
       JOIN pg_namespace AS n ON n.oid = c.relnamespace
       WHERE n.nspname = ${name} AND c.relkind IN ('r', 'p', 'v', 'm', 'f')`)
     return new Set(rows.map((row) => String(row.name)))
+  }
+
+  async indexes(tx: Transaction): Promise<ReadonlySet<string>> {
+    const name = { type: { kind: 'text' }, value: this.#schema } as const
+    const rows = await tx.rows(sql`SELECT indexname AS name FROM pg_indexes WHERE schemaname = ${name}`)
+    return new Set(rows.map((row) => String(row.name)))
+  }
+
+  async mayFill(tables: readonly Table[], whole: boolean): Promise<void> {
+    if (!this.#writes) return
+    const problems: string[] = []
+    const grants: string[] = []
+    for (const { name, columns, key } of tables) {
+      const names = columns.map((column) => column.name)
+      const [found] = await this.#reads.ask(RIGHTS, [this.#schema, name, JSON.stringify(names), JSON.stringify(key), String(whole)])
+      const lacking = found?.lacking ?? ''
+      if (lacking === '') continue
+      problems.push(`the user ${found?.role} may not ${lacking} on ${name}`)
+      grants.push(`GRANT ${lacking} ON TABLE ${sqlName(this.#schema)}.${sqlName(name)} TO ${sqlName(found?.role ?? '')}`)
+    }
+    if (problems.length > 0) throw new RightsError(this.display, problems, grants)
   }
 
   async explain(error: LoadError<TableLoader>): Promise<Error> {

@@ -7,7 +7,7 @@ export function openError(display: string, error: unknown): Error {
   const fault = serverFault(error)
   if (isPipeError(error)) return error
   if (fault) return new WarehouseOpenError(display, fault.problem, fault.hint, error)
-  if (codeOf(error) === '42501') return new WarehouseOpenError(display, messageOf(error), 'grant it to the user of the URL', error)
+  if (codeOf(error) === '42501') return new WarehouseOpenError(display, messageOf(error), rightHint(error), error)
   return sqlState(error) ? new WarehouseOpenError(display, messageOf(error), 'check the warehouse URL', error) : asError(error)
 }
 
@@ -36,7 +36,7 @@ export function statementError(display: string, error: unknown, sql?: FailedSql)
     case '55P03':
       return new LockWaitError(display, undefined, error)
     case '42501':
-      return new SqlError(`the database refused the SQL: ${messageOf(error)}`, { cause: error, hint: 'grant it to the user of the URL' })
+      return new SqlError(`the database refused the SQL: ${messageOf(error)}`, { cause: error, hint: rightHint(error) })
   }
   if (sqlState(error))
     return new SqlError(`the database refused the SQL: ${messageOf(error)}${detailOf(error)}${lineOf(error, sql)}`, { cause: error })
@@ -51,6 +51,12 @@ export function onlyReads(error: unknown): boolean {
 const sqlState = (error: unknown): boolean => /^[0-9A-Z]{5}$/.test(codeOf(error))
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** What a right that lacks is given by. */
+function rightHint(error: unknown): string {
+  const { hint } = error as { readonly hint?: string }
+  return hint === undefined ? 'have the right granted to the user of the URL' : `have its owner, or a superuser, type: ${hint}`
+}
 
 function detailOf(error: unknown): string {
   const { detail } = error as { readonly detail?: string }

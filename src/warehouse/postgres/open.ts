@@ -1,4 +1,5 @@
 import { postgresAddress } from '../../postgres/address.js'
+import { sqlName } from '../../postgres/grants.js'
 import { PostgresSession, refusePooler } from '../../postgres/session.js'
 import type { Warehouse } from '../../sdk/index.js'
 import { WarehouseOpenError } from '../errors.js'
@@ -32,6 +33,7 @@ export async function openPostgres({ url, mode }: PostgresOptions): Promise<Ware
     const { rows } = await session.query(`
       SELECT
         current_schema() AS schema,
+        current_user AS role,
         current_setting('transaction_read_only') AS read_only,
         pg_is_in_recovery() AS standby,
         current_setting('server_version_num')::int >= 140000 AS known`)
@@ -43,8 +45,8 @@ export async function openPostgres({ url, mode }: PostgresOptions): Promise<Ware
     if (schema === null || schema === undefined)
       throw new WarehouseOpenError(
         address.display,
-        'the search_path of the user names no schema that exists',
-        'add ?schema=NAME to the warehouse URL',
+        'the search_path of the user names no schema that exists and that it may use',
+        `add ?schema=NAME to the warehouse URL, or have its owner type: GRANT USAGE, CREATE ON SCHEMA … TO ${sqlName(found.role ?? '')}`,
       )
     if (mode === 'plan') await session.close()
     warehouse = new TransactionalWarehouse<TableLoader>(
