@@ -35,11 +35,7 @@ it.each([
   const database = new URL(postgres).pathname.slice(1)
   for (const setting of ["timezone = 'Asia/Kathmandu'", "datestyle = 'German'", 'extra_float_digits = -10', 'transform_null_equals = on'])
     await ask(postgres, `ALTER DATABASE ${database} SET ${setting}`)
-  const urls = [
-    ['duckdb', 'duckdb::memory:'],
-    ['postgres', postgres],
-    ...(missing === undefined ? [['clickhouse', 'chdb::memory:']] : []),
-  ]
+  const urls = [['duckdb', 'duckdb::memory:'], ['postgres', postgres], ...(missing === undefined ? [['clickhouse', 'chdb::memory:']] : [])]
   const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', script, JSON.stringify(urls)], {
     env: { ...process.env, LC_ALL: env.LANG, ...env },
   })

@@ -48,7 +48,9 @@ for (const [kind, url] of JSON.parse(process.argv[2] ?? '[]') as readonly (reado
   const own = (sql: string) => (kind === 'clickhouse' ? forClickhouse(sql) : sql)
   const warehouse = await openWarehouse(url, { mode: 'write' })
   try {
-    const texts = Object.entries(FACTS).map(([name, sql]) => `CAST(${sql[kind]} AS ${kind === 'clickhouse' ? 'String' : 'text'}) AS ${name}`)
+    const texts = Object.entries(FACTS).map(
+      ([name, sql]) => `CAST(${sql[kind]} AS ${kind === 'clickhouse' ? 'String' : 'text'}) AS ${name}`,
+    )
     const [facts] = await all(warehouse, `SELECT ${texts.join(', ')}`)
     await warehouse.prepare([days])
     await warehouse.open(step, ['u'], 1n)

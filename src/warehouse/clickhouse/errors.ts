@@ -85,13 +85,7 @@ export function openError(display: string, error: unknown): Error {
       'CREATE DATABASE … on the server, or name another one in the URL',
       error,
     )
-  if (number === 497)
-    return new WarehouseOpenError(
-      display,
-      firstLine(text),
-      grantHint(text),
-      error,
-    )
+  if (number === 497) return new WarehouseOpenError(display, firstLine(text), grantHint(text), error)
   if (/permission denied|read-only file system|EACCES|EROFS/i.test(text))
     return new WarehouseOpenError(display, 'no permission to open it', 'check the owner of the folder', error)
   if (/certificate|self.signed|SSL|TLS|EPROTO|wrong version number/i.test(text))

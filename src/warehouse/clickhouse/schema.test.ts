@@ -119,7 +119,10 @@ describe.skipIf(missing !== undefined)('a table that differs', () => {
           'ALTER TABLE "t" DROP COLUMN "d", ADD COLUMN "d" Nullable(Decimal(20,6))',
         ],
         ['it has a TTL, by which ClickHouse drops what is written (declare it as `retention`, or remove it)', 'ALTER TABLE "t" REMOVE TTL'],
-        ['column at has a TTL, by which ClickHouse drops what is written (declare it as `retention`, or remove it)', 'ALTER TABLE "t" MODIFY COLUMN `at` REMOVE TTL'],
+        [
+          'column at has a TTL, by which ClickHouse drops what is written (declare it as `retention`, or remove it)',
+          'ALTER TABLE "t" MODIFY COLUMN `at` REMOVE TTL',
+        ],
       ],
     ],
     [

@@ -59,7 +59,8 @@ export function traps(sql: string): Trap[] {
     const [, quoted, plain = ''] = /^(?:"((?:[^"]|"")*)"|(\w+))/.exec(definition) ?? []
     const column = (quoted?.replaceAll('""', '"') ?? plain).toLowerCase()
     const rest = definition.replace(/"(?:[^"]|"")*"/g, '""')
-    if (/\bGENERATED ALWAYS AS\b/.test(rest)) found.push({ column, problem: `column ${column} is generated, so nothing can be written into it` })
+    if (/\bGENERATED ALWAYS AS\b/.test(rest))
+      found.push({ column, problem: `column ${column} is generated, so nothing can be written into it` })
     const [, collation] = /\bCOLLATE ([\w.]+)/.exec(rest) ?? []
     if (collation !== undefined && collation !== 'BINARY')
       found.push({ column, problem: `column ${column} is compared with COLLATE ${collation}, which takes different texts for one` })
