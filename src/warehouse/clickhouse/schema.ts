@@ -125,6 +125,8 @@ function columnDrift(
   if (!holds(found.type, column)) return [drift(`column ${column.name} is ${found.type}, not ${type}`, modify)]
   if (isWider(innerType(found.type), sqlType(column.type, 'clickhouse'), column.type))
     return [drift(`column ${column.name} is ${found.type}, ${wider(type)}`)]
+  if (column.nullable && !isNullable(found.type))
+    return [drift(`column ${column.name} is ${found.type}, which holds no NULL, and may be null in the pipeline`, modify)]
   if (found.default === 'MATERIALIZED' || found.default === 'ALIAS' || found.default === 'EPHEMERAL')
     return [
       drift(
@@ -136,8 +138,6 @@ function columnDrift(
             : `${alter} MODIFY COLUMN ${name} REMOVE ${found.default}`,
       ),
     ]
-  if (column.nullable && !isNullable(found.type))
-    return [drift(`column ${column.name} is ${found.type}, which holds no NULL, and may be null in the pipeline`, modify)]
   return []
 }
 
