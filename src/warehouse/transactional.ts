@@ -99,7 +99,6 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
           if (!indexes.has(catalog.name(name))) await tx.run(sqlText(createIndex(table, name, columns)))
       await upgradeLedger(kind, tx, missing.includes(UNITS))
     })
-    await this.#engine.mayFill(LEDGER_TABLES, true)
     this.#assumed = new Map()
     await this.#engine.setup([])
   }

@@ -152,7 +152,7 @@ const codeOf = (error: unknown): string | undefined =>
 
 /** What a right that lacks is given by. */
 function grantHint(text: string): string {
-  const [, user = '', grant = ''] = /Exception: (\S+): Not enough privileges.*? the grant (.+? ON [^\s.]+\.[^\s.]+)/s.exec(text) ?? []
+  const [, user = '', grant = ''] = /(?:^|Exception: )(\S+): Not enough privileges.*? the grant (.+? ON [^\s.]+\.[^\s.]+)/s.exec(text) ?? []
   return grant === ''
     ? 'grant the user what it needs: SELECT, INSERT, ALTER, CREATE TABLE, DROP TABLE'
     : `have an administrator type: GRANT ${grant} TO ${user}`

@@ -57,6 +57,27 @@ describe.skipIf(missing !== undefined)('preparing', () => {
   })
 })
 
+describe.skipIf(missing !== undefined)('a user with few rights', () => {
+  test('is told what gives the one that lacks, and makes nothing that is there', async () => {
+    const t = table('t', { k: 'bigint', v: 'text' }, ['k'], { indexes: { by_v: ['v'] } })
+    const { warehouse } = await opened()
+    server.fault({
+      when: ({ query }) => query.startsWith('CREATE TABLE'),
+      times: 1,
+      kind: 'error',
+      error:
+        "Code: 497. DB::Exception: loader: Not enough privileges. To execute this query, it's necessary to have the grant CREATE TABLE ON lake._pipe_units. (ACCESS_DENIED) (version 25.8.1.1)",
+    })
+    await expect(warehouse.prepare([t])).rejects.toMatchObject({
+      hint: 'have an administrator type: GRANT CREATE TABLE ON lake._pipe_units TO loader',
+    })
+    await warehouse.prepare([t])
+    const before = server.log.length
+    await warehouse.prepare([t])
+    expect(server.log.slice(before).filter(({ query }) => /^(?:CREATE|ALTER)/.test(query))).toEqual([])
+  })
+})
+
 describe.skipIf(missing !== undefined)('a table that differs', () => {
   const declared = table('t', { k: 'bigint', v: 'text', n: 'int?', d: 'decimal(20,6)?' }, ['k'])
   const drift = async (...statements: readonly string[]) =>

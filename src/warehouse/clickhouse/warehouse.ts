@@ -121,9 +121,12 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
     const existing = await this.#existing()
     for (const table of [...LEDGER_TABLES, ...tables].filter(({ name }) => !existing.has(name)))
       await this.#sql.write(createTable(table, this.#place, table === TOUCHED ? MARKS : {}))
+    // IF NOT EXISTS would take the right to make them also where there is nothing to make.
+    const indexes = await this.#sql.all('SELECT table, name FROM system.data_skipping_indices WHERE database = currentDatabase()')
+    const known = (table: Table, name: string) => indexes.some((index) => index.table === table.name && index.name === name)
     for (const table of tables) {
       for (const [name, columns] of Object.entries(table.indexes)) {
-        const index = createIndex(table, name, columns, this.#place)
+        const index = known(table, name) ? undefined : createIndex(table, name, columns, this.#place)
         if (index !== undefined) await this.#sql.write(index)
       }
     }

@@ -137,17 +137,22 @@ export class PostgresEngine implements TransactionalEngine<TableLoader> {
 
   async mayFill(tables: readonly Table[], whole: boolean): Promise<void> {
     if (!this.#writes) return
-    const problems: string[] = []
-    const grants: string[] = []
+    const byRights = new Map<string, string[]>()
+    let role = ''
     for (const { name, columns, key } of tables) {
       const names = columns.map((column) => column.name)
       const [found] = await this.#reads.ask(RIGHTS, [this.#schema, name, JSON.stringify(names), JSON.stringify(key), String(whole)])
-      const lacking = found?.lacking ?? ''
-      if (lacking === '') continue
-      problems.push(`the user ${found?.role} may not ${lacking} on ${name}`)
-      grants.push(`GRANT ${lacking} ON TABLE ${sqlName(this.#schema)}.${sqlName(name)} TO ${sqlName(found?.role ?? '')}`)
+      if (!found?.lacking) continue
+      role = found.role ?? ''
+      byRights.set(found.lacking, [...(byRights.get(found.lacking) ?? []), name])
     }
-    if (problems.length > 0) throw new RightsError(this.display, problems, grants)
+    if (byRights.size === 0) return
+    const qualified = (name: string) => `${sqlName(this.#schema)}.${sqlName(name)}`
+    throw new RightsError(
+      this.display,
+      [...byRights].map(([lacking, names]) => `the user ${role} may not ${lacking} on ${names.join(', ')}`),
+      [...byRights].map(([lacking, names]) => `GRANT ${lacking} ON TABLE ${names.map(qualified).join(', ')} TO ${sqlName(role)}`),
+    )
   }
 
   async explain(error: LoadError<TableLoader>): Promise<Error> {

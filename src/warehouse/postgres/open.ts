@@ -3,6 +3,7 @@ import { sqlName } from '../../postgres/grants.js'
 import { PostgresSession, refusePooler } from '../../postgres/session.js'
 import type { Warehouse } from '../../sdk/index.js'
 import { WarehouseOpenError } from '../errors.js'
+import { LEDGER_TABLES } from '../ledger.js'
 import { TransactionalWarehouse } from '../transactional.js'
 import { openError } from './errors.js'
 import { PostgresEngine } from './engine.js'
@@ -20,6 +21,7 @@ export interface PostgresOptions {
  *
  * @throws {PostgresUrlError} for a URL that can't be read.
  * @throws {WarehouseOpenError} for a server that can't be reached, a refused login, a standby.
+ * @throws {RightsError} where the user may not fill the ledger that is there.
  * @throws {PostgresPoolerError} behind a pool in transaction mode.
  * @throws {LedgerVersionError} when a newer pipe wrote it.
  */
@@ -49,10 +51,10 @@ export async function openPostgres({ url, mode }: PostgresOptions): Promise<Ware
         `add ?schema=NAME to the warehouse URL, or have its owner type: GRANT USAGE, CREATE ON SCHEMA … TO ${sqlName(found.role ?? '')}`,
       )
     if (mode === 'plan') await session.close()
-    warehouse = new TransactionalWarehouse<TableLoader>(
-      new PostgresEngine({ address, schema, session: mode === 'write' ? session : undefined }),
-      mode,
-    )
+    const engine = new PostgresEngine({ address, schema, session: mode === 'write' ? session : undefined })
+    warehouse = new TransactionalWarehouse<TableLoader>(engine, mode)
+    // All rights that lack at once, before the first of them stops something.
+    await engine.mayFill(LEDGER_TABLES, true)
     await warehouse.checkVersion()
     return warehouse
   } catch (error) {
