@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from 'vitest'
-import type { Warehouse } from '../src/sdk/index.js'
+import { sqlText, type Warehouse } from '../src/sdk/index.js'
 import { systemClock } from '../src/sandbox/clock.js'
 import { openStateStore } from '../src/state/open.js'
 import { openPostgres } from '../src/warehouse/postgres/index.js'
@@ -83,6 +83,11 @@ it('a user with few rights fills what it may, and each right that lacks is named
   )
   await ask(admin, `CREATE TABLE shared.secret (k int); ALTER TABLE shared.t ENABLE ROW LEVEL SECURITY`)
   await expect(all(shared, 'SELECT * FROM secret')).rejects.toMatchObject(lacking(`GRANT SELECT ON TABLE secret TO ${role}`))
+
+  await expect(shared.execute([sqlText('CREATE VIEW s AS SELECT 1')])).rejects.toMatchObject({
+    code: 'STATEMENT_FAILED',
+    message: expect.stringContaining(`type: GRANT USAGE, CREATE ON SCHEMA shared TO ${role}`) as string,
+  })
 
   // Rows that a policy hides are an error and never missing in silence.
   expect(await shared.drift([t])).toEqual([

@@ -24,6 +24,8 @@ export interface Found {
 export interface Trap {
   /** It matters only where this column is declared. */
   readonly column?: string | undefined
+  /** It matters only where this table is declared, too. */
+  readonly besides?: string | undefined
   readonly problem: string
   readonly fix?: string | undefined
 }
@@ -37,8 +39,12 @@ export interface Catalog {
   holds(sql: string, type: ColumnType): boolean
 }
 
-/** How the table that is there differs from the declared one, with what would mend it. */
-export function tableDrift(table: Table, existing: Existing, catalog: Catalog): Drift[] {
+/**
+ * How the table that is there differs from the declared one, with what would mend it.
+ *
+ * @param others The names of all declared tables.
+ */
+export function tableDrift(table: Table, existing: Existing, catalog: Catalog, others: ReadonlySet<string>): Drift[] {
   const drift = (problem: string, fix?: string): Drift => ({ table: table.name, problem, fix })
   const alter = `ALTER TABLE ${quoteIdentifier(table.name)}`
   if (existing.other !== undefined) return [drift(`is ${existing.other}, not a table`)]
@@ -79,7 +85,9 @@ export function tableDrift(table: Table, existing: Existing, catalog: Catalog): 
   const [primary] = existing.unique
   return [
     ...drifts,
-    ...existing.traps.flatMap(({ column, problem, fix }) => (column === undefined || declared.has(column) ? [drift(problem, fix)] : [])),
+    ...existing.traps
+      .filter(({ column, besides }) => (column === undefined || declared.has(column)) && (besides === undefined || others.has(besides)))
+      .map(({ problem, fix }) => drift(problem, fix)),
     ...extra.map(([, { name }]) =>
       drift(`column ${name} is NOT NULL and nothing fills it`, `${alter} ALTER COLUMN ${quoteIdentifier(name)} DROP NOT NULL`),
     ),

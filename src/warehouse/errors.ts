@@ -100,8 +100,11 @@ export class LockWaitError extends PipeError {
 export class SqlError extends PipeError {
   readonly code = 'SQL_REFUSED'
   override readonly hint: string
-  constructor(problem: string, options: { readonly hint?: string; readonly cause?: unknown } = {}) {
+  /** The user lacks a right, and `hint` says what gives it. */
+  readonly denied: boolean
+  constructor(problem: string, options: { readonly hint?: string; readonly denied?: boolean; readonly cause?: unknown } = {}) {
     super(problem, { cause: options.cause })
+    this.denied = options.denied ?? false
     this.hint = options.hint ?? 'mend the SQL; names in it are those of `tables` and of the query itself'
   }
 }
@@ -122,7 +125,8 @@ export class StatementError extends PipeError {
 
 /** The error of a statement among several. What is not the statement's fault (a full disk, another writer) stays as it is. */
 export function failedStatement(index: number, error: unknown): unknown {
-  return error instanceof SqlError ? new StatementError(index, error.message, error) : error
+  if (!(error instanceof SqlError)) return error
+  return new StatementError(index, error.denied ? `${error.message}; ${error.hint}` : error.message, error)
 }
 
 /** A table does not have the rows that it was given, though no statement failed. Nothing of this commit was written. */

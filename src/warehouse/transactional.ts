@@ -53,9 +53,10 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
   async drift(tables: readonly Table[]): Promise<readonly Drift[]> {
     const { catalog } = this.#engine
     const existing = await this.#engine.existing()
+    const names = new Set(tables.map(({ name }) => catalog.name(name)))
     return tables.flatMap((table) => {
       const there = existing.get(catalog.name(table.name))
-      return there ? tableDrift(table, there, catalog) : []
+      return there ? tableDrift(table, there, catalog, names) : []
     })
   }
 

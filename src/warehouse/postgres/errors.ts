@@ -36,7 +36,7 @@ export function statementError(display: string, error: unknown, sql?: FailedSql)
     case '55P03':
       return new LockWaitError(display, undefined, error)
     case '42501':
-      return new SqlError(`the database refused the SQL: ${messageOf(error)}`, { cause: error, hint: rightHint(error) })
+      return new SqlError(`the database refused the SQL: ${messageOf(error)}`, { cause: error, hint: rightHint(error), denied: true })
   }
   if (sqlState(error))
     return new SqlError(`the database refused the SQL: ${messageOf(error)}${detailOf(error)}${lineOf(error, sql)}`, { cause: error })

@@ -135,7 +135,7 @@ describe('a table that differs', () => {
 
 test('what refuses every row, or changes, hides or swallows some, is refused by name with what mends it', async () => {
   const columns = { k: 'bigint', v: 'text?', n: 'bigint?' }
-  const names = ['calm', 'ruled', 'odd', 'split', 'empty', 'parent', 'triggered']
+  const names = ['calm', 'ruled', 'odd', 'split', 'empty', 'parent', 'triggered', 'follows']
   const own = 'k bigint PRIMARY KEY, v text, n bigint'
   const trigger = (name: string, when: string, on: string) => `CREATE TRIGGER ${name} ${when} ON ${on} EXECUTE FUNCTION f()`
   const warehouse = await opened(
@@ -145,6 +145,9 @@ test('what refuses every row, or changes, hides or swallows some, is refused by 
     // What tells a row by an error, or comes after it, may stay.
     `CREATE TABLE calm (${own}, CHECK (n < 10), auto int GENERATED ALWAYS AS IDENTITY, twice bigint GENERATED ALWAYS AS (n * 2) STORED)`,
     'CREATE TABLE other (k bigint PRIMARY KEY REFERENCES calm)',
+    // Of what the pipeline does not fill, nothing is replaced.
+    'ALTER TABLE calm ADD FOREIGN KEY (k) REFERENCES other ON DELETE CASCADE',
+    `CREATE TABLE follows (${own}, CONSTRAINT gone FOREIGN KEY (n) REFERENCES calm ON DELETE CASCADE)`,
     trigger('later', 'AFTER INSERT OR UPDATE', 'calm FOR EACH ROW'),
     trigger('once', 'BEFORE INSERT', 'calm FOR EACH STATEMENT'),
     trigger('off', 'BEFORE INSERT', 'calm FOR EACH ROW'),
@@ -198,6 +201,11 @@ test('what refuses every row, or changes, hides or swallows some, is refused by 
       'triggered',
       'its trigger keeps runs before each row and may change or swallow it; one that runs AFTER may stay',
       'ALTER TABLE triggered DISABLE TRIGGER keeps',
+    ],
+    [
+      'follows',
+      'its foreign key gone changes or deletes its rows when rows of calm are replaced',
+      'ALTER TABLE follows DROP CONSTRAINT gone',
     ],
   ])
   await run(

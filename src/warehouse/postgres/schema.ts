@@ -79,7 +79,7 @@ ORDER BY i.indisprimary DESC`
 
 /**
  * Reads what every table of the schema `$1`, or a partition of it, has that could refuse every row, or change, hide or swallow
- * some: `kind` and `name` of it, and the table `of` it as SQL.
+ * some: `kind` and `name` of it, and the table `of` it as SQL, whose name is `part`.
  */
 export const TRAPS = `
 WITH tables AS (
@@ -114,30 +114,35 @@ WITH tables AS (
   UNION ALL
   SELECT relname, oid, 'no partition', NULL FROM tables WHERE relkind = 'p' AND NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = oid)
   UNION ALL
+  SELECT t.relname, k.confrelid, 'cascade', k.conname::text
+  FROM tables AS t
+  JOIN pg_constraint AS k ON k.conrelid = t.oid
+  WHERE k.contype = 'f' AND k.confdeltype IN ('c', 'n', 'd') AND k.conparentid = 0
+  UNION ALL
   SELECT t.relname, t.oid, CASE WHEN a.attgenerated <> '' THEN 'generated' WHEN a.attidentity = 'a' THEN 'identity' ELSE 'collation' END, a.attname::text
   FROM tables AS t
   JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
   LEFT JOIN pg_collation AS c ON c.oid = a.attcollation
   WHERE a.attgenerated <> '' OR a.attidentity = 'a' OR NOT c.collisdeterministic
 )
-SELECT relname::text AS table_name, part::regclass::text AS of, kind, name
+SELECT relname::text AS table_name, part::regclass::text AS of, (SELECT relname FROM pg_class WHERE oid = part)::text AS part, kind, name
 FROM found
 ORDER BY table_name, kind, of, name`
 
 /** A row of `TRAPS` in words. */
-export function trap({ table_name, of, kind, name }: TextRow): Trap {
+export function trap({ table_name, of, part, kind, name }: TextRow): Trap {
   const alter = `ALTER TABLE ${of}`
   const quoted = sqlName(name ?? '')
   const column = name ?? undefined
-  const part = of === sqlName(table_name ?? '') || of?.endsWith(`.${sqlName(table_name ?? '')}`) ? '' : ` of ${of}`
+  const where = part === table_name ? '' : ` of ${of}`
   switch (kind) {
     case 'trigger':
       return {
-        problem: `its trigger ${name}${part} runs before each row and may change or swallow it; one that runs AFTER may stay`,
+        problem: `its trigger ${name}${where} runs before each row and may change or swallow it; one that runs AFTER may stay`,
         fix: `${alter} DISABLE TRIGGER ${quoted}`,
       }
     case 'rule':
-      return { problem: `its rule ${name}${part} does something else than what is asked for`, fix: `${alter} DISABLE RULE ${quoted}` }
+      return { problem: `its rule ${name}${where} does something else than what is asked for`, fix: `${alter} DISABLE RULE ${quoted}` }
     case 'policies':
       return {
         problem: 'has row security, which hides or refuses rows for the user of the warehouse',
@@ -146,9 +151,15 @@ export function trap({ table_name, of, kind, name }: TextRow): Trap {
     case 'foreign':
       return { problem: `its partition ${of} is a foreign table, which takes no upserts` }
     case 'unlogged':
-      return { problem: `is UNLOGGED${part}: a crash of the server empties it`, fix: `${alter} SET LOGGED` }
+      return { problem: `is UNLOGGED${where}: a crash of the server empties it`, fix: `${alter} SET LOGGED` }
     case 'heirs':
       return { problem: 'other tables inherit from it, so rows of one key may be there more than once' }
+    case 'cascade':
+      return {
+        besides: part ?? undefined,
+        problem: `its foreign key ${name} changes or deletes its rows when rows of ${of} are replaced`,
+        fix: `ALTER TABLE ${sqlName(table_name ?? '')} DROP CONSTRAINT ${quoted}`,
+      }
     case 'no partition':
       return {
         problem: 'has no partition, so it takes no row',
