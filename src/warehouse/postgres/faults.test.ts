@@ -206,7 +206,7 @@ describe('a transaction', () => {
     await ask(url, `CREATE UNIQUE INDEX one_note ON ${schemaOf(url)}.blocks (note)`)
     await warehouse.commit([write([put(row(1, 'same'))])])
     await expect(warehouse.commit([write([put(row(2, 'same'))])])).rejects.toThrow(
-      'duplicate key value violates unique constraint "one_note"; Key (note)=(same) already exists.',
+      'blocks (number=2): is refused by the table (duplicate key value violates unique constraint "one_note")',
     )
     expect(await notes(warehouse)).toEqual(['1 same'])
   })
