@@ -1,4 +1,4 @@
-import type { Row, RunContext } from '../../src/sdk/authors.js'
+import type { InputPage, Piece, Row, RunContext } from '../../src/sdk/authors.js'
 import type { Config } from './config.js'
 
 /** Items of one batch. Fixed, so that batches of a unit are the same in every run. */
@@ -34,26 +34,35 @@ export async function* groups(ctx: RunContext<Config, never>): AsyncIterable<Gro
     }
     return
   }
+  // Only the last one also covers the numbers behind it, which the query does not have, so each waits until the next is there.
+  const rows = rowGroups(piece)
+  let waiting: InputPage | undefined
   for await (const page of ctx.input()) {
-    const integers = piece.kind === 'rows' && piece.keys !== undefined
-    let edge = integers ? (piece.order === 'newest-first' ? piece.keys[1] : piece.keys[0]) : 0n
     for (let from = 0; from < page.rows.length; from += GROUP) {
-      const size = Math.min(GROUP, page.rows.length - from)
-      const fields = (): Fill => (i, record) => {
-        const row = page.rows[from + i] as Row
-        for (const name in row) record[name] = row[name]
-      }
-      const key = (i: number) => page.keys[from + i] ?? ''
-      if (!integers) {
-        yield { size, fields, key, covers: undefined }
-        continue
-      }
-      // The last one also covers the numbers behind it, which the query does not have.
-      const end = piece.order === 'newest-first' ? piece.keys[0] : piece.keys[1]
-      const last = from + GROUP >= page.rows.length ? end : BigInt(key(GROUP - 1))
-      yield { size, fields, key, covers: piece.order === 'newest-first' ? [last, edge] : [edge, last] }
-      edge = piece.order === 'newest-first' ? last - 1n : last + 1n
+      if (waiting) yield rows(waiting, false)
+      waiting = { keys: page.keys.slice(from, from + GROUP), rows: page.rows.slice(from, from + GROUP) }
     }
+  }
+  if (waiting) yield rows(waiting, true)
+}
+
+/** Makes groups of rows, one after the other. Those of a stretch of keys cover it without a hole. */
+function rowGroups(piece: Piece): (page: InputPage, isLast: boolean) => Group {
+  const keys = piece.kind === 'rows' ? piece.keys : undefined
+  const newest = piece.kind === 'rows' && piece.order === 'newest-first'
+  let edge = keys?.[newest ? 1 : 0] ?? 0n
+  return (page, isLast) => {
+    const size = page.rows.length
+    const fields = (): Fill => (i, record) => {
+      const row = page.rows[i] as Row
+      for (const name in row) record[name] = row[name]
+    }
+    const key = (i: number) => page.keys[i] ?? ''
+    if (!keys) return { size, fields, key, covers: undefined }
+    const last = isLast ? keys[newest ? 0 : 1] : BigInt(key(size - 1))
+    const covers: [bigint, bigint] = newest ? [last, edge] : [edge, last]
+    edge = newest ? last - 1n : last + 1n
+    return { size, fields, key, covers }
   }
 }
 

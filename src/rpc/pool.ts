@@ -107,6 +107,8 @@ const HEAD_AGE_MS = 1_000
 const ONLY_RATES_MS = 600_000
 const LIMITS_EVENT_MS = 1_000
 const LONG_REPLY = 1_000
+/** Calls of a step that may be asked for and not over, before it is told to wait: an answer and what asked for it take a kilobyte or two. */
+const MOST_HELD = 20_000
 
 class ChainPool implements ChainRpc {
   readonly #options: ChainRpcOptions
@@ -313,7 +315,7 @@ class ChainPool implements ChainRpc {
     }
   }
 
-  /** Twice what may be under way: the next requests are ready when the last end. */
+  /** Twice what may be under way: the next requests are ready when the last end. It is no more than what memory has room for. */
   #hasRoom(queue: StepQueue): boolean {
     let places = 0
     let calls = 0
@@ -324,7 +326,7 @@ class ChainPool implements ChainRpc {
       places += parallel
       calls += parallel * Math.min(limits.batch, queue.batch)
     }
-    return queue.waiting === 0 || queue.waiting < calls * 2
+    return queue.held < MOST_HELD && (queue.waiting === 0 || queue.waiting < calls * 2)
   }
 
   /** Once after everything that is queued at this moment, so that calls asked for together go together. */

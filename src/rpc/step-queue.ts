@@ -57,6 +57,7 @@ export class StepQueue {
   readonly #queue: Place[] = []
   #delayed: Delayed[] = []
   #waiting = 0
+  #held = 0
   #under = 0
   #added = 0
 
@@ -73,6 +74,11 @@ export class StepQueue {
   /** Calls that are queued or delayed. */
   get waiting(): number {
     return this.#waiting
+  }
+
+  /** Calls of segments without an end, their answers included: what the step and its calls take of memory. */
+  get held(): number {
+    return this.#held
   }
 
   /** Requests under way. */
@@ -98,6 +104,7 @@ export class StepQueue {
     const ended = (outcome: RpcAnswers | Error): void => {
       segment.place = undefined
       this.#open.delete(place)
+      this.#held -= calls.length
       end(outcome)
     }
     const segment = new Segment(calls, block, ended, only)
@@ -106,6 +113,7 @@ export class StepQueue {
     this.#open.add(place)
     this.#queue.push(place)
     this.#waiting += calls.length
+    this.#held += calls.length
     return segment
   }
 

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { formatInstant, type InputPage } from '../sdk/index.js'
+import { formatInstant, type InputPage, type Row } from '../sdk/index.js'
 import { ownerRule } from '../ledger/owner.js'
 import type { Step } from '../pipeline/pipeline.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
@@ -8,9 +8,11 @@ import { planAgain, planStep } from '../plan/plan-step.js'
 import { outputTable } from '../plan/rows-units.js'
 import { Budget } from './budget.js'
 import { closedBecause } from './checks.js'
+import { packed, unpacked } from './packed-rows.js'
 import { checkRedo } from './redo-shared.js'
 import { runCheck } from './run-check.js'
 import type { RunServices, StepEnd } from './services.js'
+import { Slots } from './slots.js'
 import { compactLedger, joinRule, ledgerStep, reconcileLedger } from './step-ledger.js'
 import { StepTimeoutError, timedOut, withTimeout } from './step-timeout.js'
 import { stoppable } from './stoppable.js'
@@ -178,6 +180,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
   const outages = new OutageGuard()
   const ending = new Set<Promise<void>>()
   const done = new Set<string>()
+  const reads = new Slots(READS_AT_ONCE)
   let failure: { readonly error: unknown } | undefined
   /** Resolves when the unit has yielded its last batch. `ending` waits for its commit, so the next unit can begin before that. */
   const begin = async ({ unit, opened }: TakenUnit) => {
@@ -197,7 +200,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
       budget,
       room: ROWS_WAITING / Math.min(width, plan.units.length),
       signal,
-      input: () => input(services, plan, unit),
+      input: () => input(services, plan, unit, reads),
       produced,
     }).then(
       (outcome) => {
@@ -261,11 +264,32 @@ class OutageGuard {
   }
 }
 
-async function* input({ pipeline, warehouse }: RunServices, plan: StepPlan, unit: PlannedUnit): AsyncIterable<InputPage> {
+/** Rows of one page of a unit's input. A number of its own, so that batches of a unit are the same whatever pages the warehouse gives. */
+const INPUT_ROWS = 1_000
+
+/** Reads of inputs of one step at once. Each is a query over whole tables, so many of them would take turns and the memory of all. */
+const READS_AT_ONCE = 2
+
+/** All is read before the first page is given, and no read is held open across a commit. Rows wait packed: many units wait at once. */
+async function* input({ pipeline, warehouse }: RunServices, plan: StepPlan, unit: PlannedUnit, reads: Slots): AsyncIterable<InputPage> {
   if (plan.wanted.kind !== 'rows' || !unit.rows) throw new Error(`unit ${unit.key} has no input`)
-  const { wanted } = plan
-  const into = outputTable(pipeline, plan.outputs, wanted)
-  const rows = []
-  for await (const page of warehouse.query(missingPage(wanted, into, unit.rows, unit.limit))) rows.push(...page)
-  if (rows.length > 0) yield { keys: rows.map((row) => String(row[KEY_COLUMN])), rows }
+  const statement = missingPage(plan.wanted, outputTable(pipeline, plan.outputs, plan.wanted), unit.rows, unit.limit)
+  const pages = await reads.use(async () => {
+    const full: Buffer[] = []
+    let rows: Row[] = []
+    for await (const page of warehouse.query(statement)) {
+      for (const row of page) {
+        rows.push(row)
+        if (rows.length < INPUT_ROWS) continue
+        full.push(packed(rows))
+        rows = []
+      }
+    }
+    if (rows.length > 0) full.push(packed(rows))
+    return full
+  })
+  for (let bytes = pages.shift(); bytes; bytes = pages.shift()) {
+    const rows = unpacked(bytes)
+    yield { keys: rows.map((row) => String(row[KEY_COLUMN])), rows }
+  }
 }

@@ -16,7 +16,7 @@ import { type Moved, note, replacedIn } from './outcome.js'
 import { writeSelect } from './selects.js'
 import { Tally } from './tally.js'
 import { boundsOf, clearTouched, Touched, type Watched } from './touched.js'
-import { ledgerRow, UNIT_COLUMNS } from './ledger.js'
+import { ledgerRows, UNIT_COLUMNS } from './ledger.js'
 import { text } from './ledger-where.js'
 import { refuseLeft, refuseOwned } from './load.js'
 import { type LedgerChanges, unitKey } from './ledger-changes.js'
@@ -95,7 +95,7 @@ function placing(tx: Transaction, writes: readonly UnitWrite[], output: Output, 
           sql`SELECT ${sqlText(UNIT_COLUMNS)} FROM _pipe_units
           WHERE pipeline = ${text(step.pipeline)} AND step = ${text(step.step)} AND fingerprint = ${text(step.fingerprint)}`,
         )
-      ).map(ledgerRow)
+      ).map(ledgerRows())
       refuseOwned(meetings, (meeting) => owner(meeting.output, meeting.places, ledger), writes)
     },
   }
@@ -132,7 +132,7 @@ async function join(tx: Transaction, kept: readonly UnitWrite[], changes: Ledger
   for (const [rule, writes] of joinable(kept)) {
     const keys = new Set(writes.map(({ step, unit }) => unitKey(step.pipeline, step.step, unit)))
     const rows = [...keys].map((key) => changes.row(key, there)).filter((row) => row !== undefined)
-    const amendments = rule(rows.map(ledgerRow))
+    const amendments = rule(rows.map(ledgerRows()))
     const [first] = writes
     if (!first || amendments.put.length === 0) continue
     const { pipeline } = first.step

@@ -25,7 +25,7 @@ import { checkCompute } from './compute.js'
 import { failedStatement, LedgerVersionError } from './errors.js'
 import { checkFilling } from './fill.js'
 import { holderOf } from './holders.js'
-import { CHAINS, COUNTS, LEDGER, LEDGER_VERSION, ledgerRow, QUARANTINE, quarantineRow, TOUCHED, UNITS } from './ledger.js'
+import { CHAINS, COUNTS, LEDGER, LEDGER_VERSION, ledgerRows, QUARANTINE, quarantineRow, TOUCHED, UNITS } from './ledger.js'
 import { LedgerChanges } from './ledger-changes.js'
 import { ofStep } from './ledger-where.js'
 import { Notices } from './notices.js'
@@ -73,8 +73,8 @@ export abstract class LedgerWarehouse implements Warehouse {
   protected abstract holders(claim: Claim): Promise<readonly Row[]>
   /** Makes these tables and those of the ledger where they are missing, and brings an older ledger to this version. */
   protected abstract makeTables(tables: readonly Table[]): Promise<void>
-  /** Rows of a ledger table; none while there is no such table. */
-  protected abstract ledger(table: Table, columns: string, where: Statement): Promise<readonly Row[]>
+  /** Rows of a ledger table, in pages; none while there is no such table. */
+  protected abstract ledger(table: Table, columns: string, where: Statement): AsyncIterable<readonly Row[]>
   /** Takes units over. Resolves to their rows. */
   protected abstract openUnits(changes: LedgerChanges): Promise<readonly Row[]>
   protected abstract commitWrites(writes: readonly UnitWrite[], worker: WorkerRow | undefined): Promise<readonly WriteOutcome[]>
@@ -121,18 +121,17 @@ export abstract class LedgerWarehouse implements Warehouse {
   }
 
   async touched(pipeline: string, step: string): Promise<readonly TouchedRow[]> {
-    const rows = await this.ledger(TOUCHED, 'unit, max("at") AS "at"', sql`${ofStep(pipeline, step)} GROUP BY unit ORDER BY unit`)
-    return rows.map(({ unit, at }) => ({ unit: String(unit), at: at as bigint }))
+    const where = sql`${ofStep(pipeline, step)} GROUP BY unit ORDER BY unit`
+    return read(this.ledger(TOUCHED, 'unit, max("at") AS "at"', where), ({ unit, at }) => ({ unit: String(unit), at: at as bigint }))
   }
 
   async units(pipeline: string, step?: string): Promise<readonly LedgerRow[]> {
-    const rows = await this.ledger(UNITS, unitColumnsOf(this.#version), ofStep(pipeline, step))
-    return rows.map((row) => ledgerRow(upgradeRow(row, this.#version)))
+    const make = ledgerRows()
+    return read(this.ledger(UNITS, unitColumnsOf(this.#version), ofStep(pipeline, step)), (row) => make(upgradeRow(row, this.#version)))
   }
 
   async quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]> {
-    const rows = await this.ledger(QUARANTINE, '*', ofStep(pipeline, step))
-    return rows.map(quarantineRow)
+    return read(this.ledger(QUARANTINE, '*', ofStep(pipeline, step)), quarantineRow)
   }
 
   async open(step: LedgerStep, units: readonly string[], at: bigint): Promise<ReadonlyMap<string, LedgerRow>> {
@@ -141,7 +140,8 @@ export abstract class LedgerWarehouse implements Warehouse {
     const changes = new LedgerChanges()
     for (const unit of units) changes.open(step, unit, at)
     const rows = await this.openUnits(changes)
-    return new Map(rows.map((row) => [String(row.unit), ledgerRow(row)]))
+    const make = ledgerRows()
+    return new Map(rows.map((row) => [String(row.unit), make(row)]))
   }
 
   commit(writes: readonly UnitWrite[], worker?: WorkerRow): Promise<readonly WriteOutcome[]> {
@@ -169,7 +169,7 @@ export abstract class LedgerWarehouse implements Warehouse {
   }
 
   async counts(counted: Counted): Promise<ReadonlyMap<bigint, bigint> | undefined> {
-    return countsIn(await this.ledger(COUNTS, '"day", "rows"', ofCounted(counted)))
+    return countsIn(await read(this.ledger(COUNTS, '"day", "rows"', ofCounted(counted)), (row) => row))
   }
 
   count(counted: readonly Counted[]): void {
@@ -189,8 +189,9 @@ export abstract class LedgerWarehouse implements Warehouse {
   }
 
   async genesis(chainId: number): Promise<string | undefined> {
-    const [row] = await this.ledger(CHAINS, 'genesis_hash', sql`chain_id = ${{ type: { kind: 'bigint' }, value: BigInt(chainId) }}`)
-    return row && String(row.genesis_hash)
+    const where = sql`chain_id = ${{ type: { kind: 'bigint' }, value: BigInt(chainId) }}`
+    const [hash] = await read(this.ledger(CHAINS, 'genesis_hash', where), (row) => String(row.genesis_hash))
+    return hash
   }
 
   async rememberGenesis(chainId: number, hash: string): Promise<void> {
@@ -206,8 +207,7 @@ export abstract class LedgerWarehouse implements Warehouse {
 
   /** @throws {LedgerVersionError} when a newer pipe wrote the ledger. */
   async checkVersion(): Promise<void> {
-    const [row] = await this.ledger(LEDGER, 'version', sqlText('id = 1'))
-    const version = Number(row?.version ?? LEDGER_VERSION)
+    const [version = LEDGER_VERSION] = await read(this.ledger(LEDGER, 'version', sqlText('id = 1')), (row) => Number(row.version))
     if (version > LEDGER_VERSION) throw new LedgerVersionError(this.display, version, LEDGER_VERSION)
     this.#version = version
   }
@@ -247,4 +247,11 @@ export abstract class LedgerWarehouse implements Warehouse {
   #mustWrite(): void {
     if (this.#mode === 'plan') throw new Error(`${this.display} was opened for planning, which writes nothing`)
   }
+}
+
+/** Makes something of each row as it comes: the rows of a page are forgotten with it. */
+async function read<T>(pages: AsyncIterable<readonly Row[]>, make: (row: Row) => T): Promise<T[]> {
+  const made: T[] = []
+  for await (const page of pages) for (const row of page) made.push(make(row))
+  return made
 }

@@ -128,7 +128,7 @@ export const STAGED_UNITS: readonly Column[] = [...UNITS.columns.map(asText), ..
 const names = UNITS.columns.map(({ name }) => name)
 const sameUnit = 'u.pipeline = s.pipeline AND u.step = s.step AND u.unit = s.unit'
 
-/** The columns of `_pipe_units` as `ledgerRow` and `LedgerChanges` want them. Those in `missing` read as NULL. */
+/** The columns of `_pipe_units` as `ledgerRows` and `LedgerChanges` want them. Those in `missing` read as NULL. */
 export function unitColumns(missing: ReadonlySet<string> = new Set()): string {
   const selected = UNITS.columns.map(({ name, type }) => {
     const quoted = quoteIdentifier(name)
@@ -180,28 +180,40 @@ export function raisedEpoch(rows: readonly Row[]): bigint {
   return epoch
 }
 
-/** A row of `_pipe_units` as it is read back. */
-export function ledgerRow(row: Row): LedgerRow {
-  // The columns are those of `UNITS`, whose NOT NULL and types the warehouse keeps.
-  return {
-    step: row.step as string,
-    unit: row.unit as string,
-    state: row.state as UnitState,
-    fingerprint: row.fingerprint as string,
-    epoch: row.epoch as bigint,
-    first: whole(row.first),
-    last: whole(row.last),
-    coverage: parsed(row.coverage) as Coverage | undefined,
-    cursor: parsed(row.cursor),
-    rows: (parsed(row.rows) ?? {}) as Record<string, number>,
-    attempts: Number(row.attempts),
-    endpoint: text(row.endpoint),
-    parentHash: text(row.parent_hash),
-    lastHash: text(row.last_hash),
-    evidence: parsed(row.evidence),
-    error: text(row.error),
-    startedAt: row.started_at as bigint,
-    updatedAt: row.updated_at as bigint,
+/**
+ * Makes rows of `_pipe_units` as they are read back. What a row says in the words of the one before it is kept once: a ledger
+ * may have very many rows, and most differ in little more than their unit.
+ */
+export function ledgerRows(): (row: Row) => LedgerRow {
+  const latest = new Map<string, { readonly read: Row[string] | undefined; readonly made: unknown }>()
+  return (row) => {
+    const same = <T>(column: string, make: (value: Row[string] | undefined) => T): T => {
+      const known = latest.get(column)
+      if (known && known.read === row[column]) return known.made as T
+      const made = make(row[column])
+      latest.set(column, { read: row[column], made })
+      return made
+    }
+    return {
+      step: same('step', required),
+      unit: row.unit as string,
+      state: same('state', required) as UnitState,
+      fingerprint: same('fingerprint', required),
+      epoch: same('epoch', integer),
+      first: whole(row.first),
+      last: whole(row.last),
+      coverage: same('coverage', parsed) as Coverage | undefined,
+      cursor: same('cursor', parsed),
+      rows: (same('rows', parsed) ?? {}) as Record<string, number>,
+      attempts: Number(row.attempts),
+      endpoint: same('endpoint', text),
+      parentHash: same('parent_hash', text),
+      lastHash: same('last_hash', text),
+      evidence: same('evidence', parsed),
+      error: same('error', text),
+      startedAt: same('started_at', integer),
+      updatedAt: same('updated_at', integer),
+    }
   }
 }
 
@@ -215,6 +227,9 @@ export function quarantineRow(row: Row): QuarantineRow {
   }
 }
 
+// The columns are those of `UNITS`, whose NOT NULL and types the warehouse keeps.
+const required = (value: Row[string] | undefined): string => value as string
+const integer = (value: Row[string] | undefined): bigint => value as bigint
 const whole = (value: Row[string] | undefined): bigint | undefined => (typeof value === 'bigint' ? value : undefined)
 const text = (value: Row[string] | undefined): string | undefined => (typeof value === 'string' ? value : undefined)
 const parsed = (value: Row[string] | undefined): Json | undefined => (typeof value === 'string' ? (JSON.parse(value) as Json) : undefined)

@@ -158,13 +158,9 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
     return this.#engine.close()
   }
 
-  protected async ledger(table: Table, columns: string, where: Statement): Promise<readonly Row[]> {
+  protected async *ledger(table: Table, columns: string, where: Statement): AsyncGenerator<readonly Row[]> {
     const name = await this.#engine.ledgerTable(table)
-    if (name === undefined) return []
-    const rows: Row[] = []
-    for await (const page of this.query(sql`SELECT ${sqlText(columns)} FROM ${sqlText(name)} WHERE ${where}`))
-      for (const row of page) rows.push(row)
-    return rows
+    if (name !== undefined) yield* this.query(sql`SELECT ${sqlText(columns)} FROM ${sqlText(name)} WHERE ${where}`)
   }
 
   /** A transaction of the pipeline that is held: whoever takes it over waits until this ends, or this finds out and writes nothing. */

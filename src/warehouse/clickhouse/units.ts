@@ -1,5 +1,5 @@
 import { type LedgerRow, type LedgerStep, type Row, sql, sqlText, type Table } from '../../sdk/index.js'
-import { LEDGER_VERSION, ledgerRow, QUARANTINE, UNIT_COLUMNS, UNITS } from '../ledger.js'
+import { LEDGER_VERSION, ledgerRows, QUARANTINE, UNIT_COLUMNS, UNITS } from '../ledger.js'
 import { epochOf, type LedgerChanges } from '../ledger-changes.js'
 import { text } from '../ledger-where.js'
 import type { Sql } from './sql.js'
@@ -38,7 +38,7 @@ export class Units {
       sql`SELECT ${sqlText(UNIT_COLUMNS)} FROM _pipe_units
       WHERE pipeline = ${text(pipeline)} AND step = ${text(step)} AND fingerprint = ${text(fingerprint)}`,
     )
-    return rows.map(ledgerRow)
+    return rows.map(ledgerRows())
   }
 
   /** Only the epochs of units, by `unitKey`. */

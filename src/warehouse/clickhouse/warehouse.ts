@@ -234,14 +234,14 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
     return Number(count?.n ?? 0n)
   }
 
-  protected async ledger(table: Table, columns: string, where: Statement): Promise<Row[]> {
+  protected async *ledger(table: Table, columns: string, where: Statement): AsyncGenerator<readonly Row[]> {
     if (!this.#prepared) {
       const [there] = await this.#sql.select(
         sql`SELECT count(*) AS n FROM system.tables WHERE database = currentDatabase() AND name = ${text(table.name)}`,
       )
-      if (there?.n === 0n) return []
+      if (there?.n === 0n) return
     }
-    return this.#sql.select(sql`SELECT ${sqlText(columns)} FROM ${identifier(table.name)} WHERE ${where}`)
+    yield await this.#sql.select(sql`SELECT ${sqlText(columns)} FROM ${identifier(table.name)} WHERE ${where}`)
   }
 
   async #existing(): Promise<ReadonlyMap<string, Existing>> {
