@@ -7,7 +7,7 @@ export interface Answer {
 }
 
 /** Short answers that a unit keeps for items further on, the latest ones used. */
-const KEPT = 2_048
+const KEPT = 512
 /** Characters of a short answer. A longer one, and what is no text, is forgotten with the group that asked for it. */
 const SHORT = 256
 

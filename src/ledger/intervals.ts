@@ -5,14 +5,12 @@ export type { Interval }
 /** The same numbers as sorted stretches that neither touch nor overlap. */
 export function union(intervals: Iterable<Interval>): Interval[] {
   const sorted = [...intervals].filter(([from, to]) => from <= to).sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0))
-  const result: [bigint, bigint][] = []
-  for (const [from, to] of sorted) {
+  const result: Interval[] = []
+  for (const interval of sorted) {
     const last = result.at(-1)
-    if (last && from <= last[1] + 1n) {
-      if (to > last[1]) last[1] = to
-    } else {
-      result.push([from, to])
-    }
+    // Those that stay as they are are not made anew: a ledger may have very many, and a plan asks for many unions.
+    if (!last || interval[0] > last[1] + 1n) result.push(interval)
+    else if (interval[1] > last[1]) result[result.length - 1] = [last[0], interval[1]]
   }
   return result
 }
@@ -40,8 +38,17 @@ export function subtract(wanted: Iterable<Interval>, done: Iterable<Interval>): 
 
 /** The numbers that are in both. */
 export function intersect(a: Iterable<Interval>, b: Iterable<Interval>): Interval[] {
-  const left = union(a)
-  return subtract(left, subtract(left, b))
+  const [left, right] = [union(a), union(b)]
+  const result: Interval[] = []
+  for (let i = 0, j = 0; i < left.length && j < right.length;) {
+    const [one, other] = [left[i] as Interval, right[j] as Interval]
+    const from = one[0] > other[0] ? one[0] : other[0]
+    const to = one[1] < other[1] ? one[1] : other[1]
+    if (from <= to) result.push([from, to])
+    if (one[1] < other[1]) i++
+    else j++
+  }
+  return result
 }
 
 /** How many numbers there are. */

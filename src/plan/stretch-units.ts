@@ -45,7 +45,7 @@ export function stretchUnits(wanted: StretchesWanted & { readonly domain: Interv
     for (const interval of intervals) {
       for (const at of axis.cut === undefined ? [interval] : cutAligned(interval, axis.cut)) {
         const known = reason ?? (overlaps(state.failed, at) ? 'retry' : reasonOf(at, wanted, state))
-        units.push({ ...unitOf(at, wanted, ledger), reason: known, redo: reason !== undefined })
+        units.push(unitOf(at, wanted, ledger, known, reason !== undefined))
       }
     }
   }
@@ -95,16 +95,24 @@ function over(all: readonly Interval[], cut: bigint, now: bigint): Interval[] {
   return all.flatMap(([from, to]): Interval[] => (from > last ? [] : [[from, to < last ? to : last]]))
 }
 
-function unitOf(at: Interval, { axis, order, seeks, domain }: StretchesWanted & { readonly domain: Interval }, ledger: Ledger) {
-  const walks = seeks !== undefined && axis.cut === undefined
+/** Made in one piece: V8 takes twice as much for an object that grows, and there may be a million of them. */
+function unitOf(
+  at: Interval,
+  { axis, order, seeks, domain }: StretchesWanted & { readonly domain: Interval },
+  ledger: Ledger,
+  reason: string,
+  redo: boolean,
+): PlannedUnit {
+  const piece: Piece = { kind: 'stretch', axis, from: at[0], to: at[1], order }
+  const unit = { key: nameOf(axis, at), piece, size: pieces(at[1] - at[0] + 1n, axis.each), reason, redo }
+  if (seeks === undefined) return unit
+  const walks = axis.cut === undefined
   const nearest = walks ? nearestCursor(ledger, axis, order, at) : undefined
   // Where reading may begin anywhere, a cursor helps only when it was left just beside the unit.
   const touches = nearest !== undefined && (order === 'newest-first' ? nearest.edge === at[1] + 1n : nearest.edge === at[0] - 1n)
   const beside = seeks === false || touches ? nearest : undefined
   return {
-    key: nameOf(axis, at),
-    piece: { kind: 'stretch', axis, from: at[0], to: at[1], order } satisfies Piece,
-    size: pieces(at[1] - at[0] + 1n, axis.each),
+    ...unit,
     resumeFrom: beside?.cursor ?? (walks ? begunCursor(ledger, axis, order, at) : undefined),
     againDays: seeks === false ? pieces(distance(beside?.edge, order, at, domain), axis.each) || undefined : undefined,
   }

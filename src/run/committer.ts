@@ -110,10 +110,10 @@ export class Committer {
     })
   }
 
-  /** Resolves when less is queued than two commits take: a producer that is faster than the warehouse waits here. */
+  /** Resolves when less is queued than two commits of rows take, or one of writes: a producer that is faster than the warehouse waits here. */
   async room(): Promise<void> {
     const { maxRows = MAX_ROWS } = this.#options
-    while (this.#rows >= 2 * maxRows || this.#queue.length >= 2 * MAX_WRITES)
+    while (this.#rows >= 2 * maxRows || this.#queue.length >= MAX_WRITES)
       await new Promise<void>((resolve) => this.#waitingForRoom.push(resolve))
   }
 

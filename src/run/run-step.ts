@@ -80,10 +80,7 @@ function mostRequests({ wanted }: StepPlan, limit: number | undefined): number |
 async function ended(services: RunServices, { plan, computed, budget, late }: Worked, signal: AbortSignal): Promise<StepEnd> {
   const { step } = plan
   const left = await leftOf(services, plan, signal)
-  const planned = new Set(plan.units.map(({ key }) => key))
-  const isNew = (key: string) => plan.leftOut === 0 && !planned.has(key)
-  const later = step.inputs.length > 0 ? left.units.filter(({ key }) => computed.has(key) || isNew(key)) : []
-  const missing = left.pieces - later.length
+  const missing = left.pieces - (step.inputs.length > 0 ? dueLater(plan, left, computed) : 0)
   const quarantined = left.quarantined.length
   const rest = { missing, quarantined }
   if (signal.aborted) return { outcome: 'stopped', ...rest }
@@ -140,6 +137,13 @@ async function leftOf(services: RunServices, plan: StepPlan, signal: AbortSignal
   })
 }
 
+/** How many units are due again since an input changed: they were computed in this run, or were not planned. */
+function dueLater(plan: StepPlan, left: StepPlan, computed: ReadonlySet<string>): number {
+  const planned = new Set(plan.units.map(({ key }) => key))
+  const isNew = (key: string) => plan.leftOut === 0 && !planned.has(key)
+  return left.units.filter(({ key }) => computed.has(key) || isNew(key)).length
+}
+
 function resumePoint(units: readonly PlannedUnit[]): string {
   const tops = units.flatMap(({ piece }) => (piece.kind === 'stretch' && piece.axis.of === 'time' ? [formatInstant(piece.to)] : []))
   return tops.length > 0 ? `from ${tops.slice(0, 3).join(' and from ')}${tops.length > 3 ? ', …' : ''}` : 'where this one ended'
@@ -164,7 +168,7 @@ function announce(services: RunServices, plan: StepPlan): void {
   })
 }
 
-/** Does all units of a plan. Resolves to the names of those that are done. */
+/** Does all units of a plan. Resolves to the names of those that are done, of a step that computes from inputs. */
 async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, signal: AbortSignal): Promise<ReadonlySet<string>> {
   const { step } = plan
   const { definition } = step
@@ -179,6 +183,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
   const named = ledgerStep(services, plan)
   const outages = new OutageGuard()
   const ending = new Set<Promise<void>>()
+  const computes = step.inputs.length > 0
   const done = new Set<string>()
   const reads = new Slots(READS_AT_ONCE)
   let failure: { readonly error: unknown } | undefined
@@ -206,7 +211,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
       (outcome) => {
         ending.delete(end)
         outages.saw(outcome)
-        if (outcome === 'done' && unit.limit === undefined) done.add(unit.key)
+        if (computes && outcome === 'done' && unit.limit === undefined) done.add(unit.key)
         produced()
       },
       (error: unknown) => {
@@ -265,7 +270,7 @@ class OutageGuard {
 }
 
 /** Rows of one page of a unit's input. A number of its own, so that batches of a unit are the same whatever pages the warehouse gives. */
-const INPUT_ROWS = 1_000
+const INPUT_ROWS = 400
 
 /** Reads of inputs of one step at once. Each is a query over whole tables, so many of them would take turns and the memory of all. */
 const READS_AT_ONCE = 2

@@ -13,6 +13,7 @@ import { loadPostgres } from './load-postgres.js'
 import { alone, type Contender, median, pairs, timed } from './measure.js'
 import { pages } from './pages.js'
 import { type Load, openRaw, rawLoop } from './raw.js'
+import { shippedPeakMb } from './shipped.js'
 import { measureStartup } from './startup.js'
 
 /** One line of the table. */
@@ -43,6 +44,7 @@ export const GOALS: Readonly<Record<string, (options: GoalOptions) => AsyncItera
   G7: scheduling,
   G8: starting,
   G9: memory,
+  SHIPPED: shipped,
   PAGES: () => pages(),
 }
 
@@ -205,6 +207,17 @@ async function* memory({ rounds, server }: GoalOptions): AsyncIterable<Figure> {
       ...atMost(ratio, 1.15, ''),
     }
   }
+}
+
+/** What people run: a pipeline of the project with its two steps and its gate, from the command line, ten times as many rows beside some. */
+async function* shipped({ root }: GoalOptions): AsyncIterable<Figure> {
+  const file = join(root, 'pipelines/miners.yaml')
+  const [few, many] = [20_000, 200_000]
+  const [small, large] = [await shippedPeakMb(file, few), await shippedPeakMb(file, many)]
+  const ratio = large / small
+  const compared = { goal: 'ship', ours: `${large.toFixed(0)} MB`, theirs: `${small.toFixed(0)} MB` }
+  yield { ...compared, what: 'miners.yaml, 200k rows', theirs: '', ratio: undefined, ...atMost(large, 300, 'MB') }
+  yield { ...compared, what: 'miners.yaml, 200k beside 20k rows', ratio, ...atMost(ratio, 1.15, '') }
 }
 
 /** Peak RSS of a process of its own that fetches so many rows. */

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -10,6 +10,7 @@ import { openSource } from '../../src/http/source.js'
 import { readPipeline } from '../../src/pipeline/read.js'
 import { run } from '../../src/run/run.js'
 import { discard } from './discard.js'
+import { firstLine } from './first-line.js'
 import type { Figure } from './goals.js'
 
 /** What one reading of the whole API took. */
@@ -86,15 +87,6 @@ async function inOwnProcess(what: Way, rows: number): Promise<PagesTaken> {
   } finally {
     server.stdin?.end()
   }
-}
-
-async function firstLine(child: ChildProcess): Promise<string> {
-  let text = ''
-  for await (const chunk of child.stdout ?? []) {
-    text += String(chunk)
-    if (text.includes('\n')) return text.slice(0, text.indexOf('\n'))
-  }
-  throw new Error('the server ended before it listened')
 }
 
 /** Reads all pages by the step, into a DuckDB file of its own or into nothing. */
