@@ -63,7 +63,7 @@ class World {
     }
   }
 
-  /** Waiting calls are those of open segments that are neither under way nor ended, and no call is in two places. */
+  /** Waiting calls are those of open segments that are neither under way nor ended, and no call is in two places. Held are all calls of open segments. */
   check(): void {
     const open = this.segments.filter((segment) => !this.ends.has(segment))
     expect(this.queue.open).toEqual(open)
@@ -73,6 +73,7 @@ class World {
     expect(new Set(places).size).toBe(places.length)
     const wanted = open.reduce((sum, segment) => sum + segment.calls.length - (this.ended.get(segment) ?? 0), 0)
     expect(this.queue.waiting).toBe(wanted - places.length)
+    expect(this.queue.held).toBe(open.reduce((sum, segment) => sum + segment.calls.length, 0))
   }
 }
 
