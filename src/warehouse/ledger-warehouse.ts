@@ -238,10 +238,8 @@ export abstract class LedgerWarehouse implements Warehouse {
     this.tables = known
   }
 
-  async #all(statement: Statement): Promise<Row[]> {
-    const rows: Row[] = []
-    for await (const page of this.query(statement)) for (const row of page) rows.push(row)
-    return rows
+  #all(statement: Statement): Promise<Row[]> {
+    return read(this.query(statement), (row) => row)
   }
 
   #mustWrite(): void {
