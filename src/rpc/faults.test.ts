@@ -614,6 +614,37 @@ describe('the end', () => {
     expect(ready).toBe(true)
   })
 
+  test('ready holds back while 20,000 calls of a step are asked for and not over, also when none is queued', async () => {
+    const { node, rpc } = await world({}, 1)
+    let go: (() => void) | undefined
+    const gate = new Promise<void>((resolve) => (go = resolve))
+    const all = calls(20_000)
+    const last = JSON.stringify(all.at(-1)?.params)
+    const lastCame = new Promise<void>((came) => {
+      node.intercept = (request, response) => {
+        const isLast = request.calls.some(({ params }) => JSON.stringify(params) === last)
+        const answer = () =>
+          respond(
+            response,
+            request.calls.map((call) => ({ id: call.id, ...honest(call) })),
+          )
+        if (!isLast) return answer()
+        came()
+        void gate.then(answer)
+      }
+    })
+    const step = rpc.forStep(STEP)
+    const work = step.batch(all, { signal })
+    await lastCame
+    let ready = false
+    const waiting = step.ready(signal).then(() => (ready = true))
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(ready).toBe(false)
+    go?.()
+    await Promise.all([work, waiting])
+    expect(ready).toBe(true)
+  })
+
   test('nothing asked is answered with nothing', async () => {
     const { rpc } = await world()
     expect(await ask(rpc, 0)).toEqual({ values: [], errors: undefined, endpoints: [] })
