@@ -28,7 +28,10 @@ function waitless(during: (round: number) => unknown): Clock & { readonly waits:
   return {
     ...systemClock,
     sleep: async (ms, signal) => {
-      if (ms === stall / 10) return vi.waitFor(() => expect(node.log.at(-1)?.answer?.faults).toEqual(['hang']), 10_000)
+      if (ms === stall / 10) {
+        await vi.waitFor(() => expect(node.log.at(-1)?.answer?.faults).toEqual(['hang']), 10_000)
+        return systemClock.sleep(1, signal)
+      }
       if (ms !== wait) return systemClock.sleep(ms, signal)
       await during(++waits)
       // An endpoint that was down is looked at again as real time goes by.
