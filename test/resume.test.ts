@@ -94,8 +94,8 @@ describe('kill -9', () => {
     while (own.count('eth_getBlockByNumber') < 200) await tick()
     second.kill('SIGKILL')
     await second.exit
-    // One that knows nothing begins with 10.
-    expect(Math.max(...sizes())).toBeLessThan(5)
+    // One that knows nothing begins with 10; what was learned is tried with a little more from time to time.
+    expect(Math.max(...sizes())).toBeLessThan(10)
     await own.close()
   })
 
