@@ -187,7 +187,8 @@ steps:
     prices: [number, number][]
   }
   expect(rows.map(({ usd }) => Number(usd))).toEqual(chart.prices.map(([, usd]) => usd))
-  expect(server.count() - before).toBe(5)
+  // Four windows, of two widths: for each of these one that is twice as wide.
+  expect(server.count() - before).toBe(6)
   // Another coin is another reading: the value in the path is part of what was asked.
   expect((await pipe(['plan', file, '--param', 'coin=ether', '--json'], { cwd, env: { URL: server.url } })).out).toContain(
     '"changed: request, row"',

@@ -13,8 +13,9 @@ export class Beliefs {
   full: AskAgain | undefined
   /** Most rows that a page had. A page with fewer was not cut. */
   longest = 0
-  /** The page that shows once in a run how many rows one may hold. */
+  /** The page that shows, once for windows of a width, how many rows one may hold; and the widest that was doubled for it, in microseconds. */
   wide: Promise<Page> | undefined
+  widest = -1n
   /** Fewest rows of a page that was found to be cut. */
   cut = Infinity
 }

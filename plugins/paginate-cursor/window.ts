@@ -117,9 +117,12 @@ class WindowReader {
     if (length >= beliefs.cut) return true
     if (length < beliefs.longest) return false
     const [from, to] = stretch
-    // Once in a run: a page of two windows shows whether a page can hold more than this.
-    beliefs.wide ??= this.#wide([from - (to - from) - 1n, to])
-    beliefs.longest = Math.max(beliefs.longest, distinct((await beliefs.wide).rows))
+    // Once for windows of this width: a page of two shows whether a page can hold more than one.
+    if (to - from > beliefs.widest) {
+      beliefs.widest = to - from
+      beliefs.wide = this.#wide([from - (to - from) - 1n, to])
+    }
+    beliefs.longest = Math.max(beliefs.longest, distinct((await beliefs.wide)?.rows ?? []))
     if (length < beliefs.longest) return false
     beliefs.longest = Math.max(beliefs.longest, length)
     const rest = restOf(page.rows, stretch, this.#step)
