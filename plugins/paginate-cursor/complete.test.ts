@@ -7,7 +7,7 @@ import { apiYaml, readYaml, runAt } from '../../test/support/api-run.js'
 import { all } from '../../test/support/warehouse.js'
 
 /** More for a longer look: SEED=4242 PIPE_TEST_CASES=500 npx vitest run plugins/paginate-cursor/complete.test.ts */
-const CASES = Number(process.env.PIPE_TEST_CASES ?? 8)
+const CASES = Number(process.env.PIPE_TEST_CASES ?? 4)
 const SEED = Number(process.env.SEED ?? 7)
 const BASE = 1_700_000_000
 const OVERLAP = 60

@@ -124,6 +124,8 @@ export function statusFileReporter({ path, view, clock, table, warn, pid }: Stat
   return {
     onEvent(event) {
       if (event.type === 'run:ended') last = true
+      // Nothing else is read or written in the wait between two rounds.
+      if (event.type === 'round:ended') readAt = -Infinity
       if (isStage(event) || clock.monotonic() - writtenAt >= betweenMs) want()
     },
     async close() {
