@@ -1,7 +1,7 @@
 import { formatInstant, parseDuration } from '../../src/sdk/authors.js'
-import { type Beliefs, beliefsOf, sureOfNothing } from './beliefs.js'
+import { type Beliefs, beliefsOf, DOUBTS, sureOfNothing } from './beliefs.js'
 import { noReply, statusOf } from './ends.js'
-import { PageOutsideError, SecondTooFullError } from './errors.js'
+import { PageOutsideError, PagesSilentError, SecondTooFullError } from './errors.js'
 import type { Context, Page, PageRow } from './page.js'
 import { distinct } from './pager.js'
 import { boundsOf, BudgetUsedUp, createAsk, type PageBatch, serverNow, tableRows } from './read.js'
@@ -128,7 +128,13 @@ class WindowReader {
     const rest = restOf(page.rows, stretch, this.#step)
     const here = new Set(page.rows.map(({ key }) => key))
     for (const part of rest) {
-      const more = rowsIn(await this.#asked(part, 0), stretch).some(({ key }) => !here.has(key))
+      let beyond = await this.#asked(part, 0)
+      // The outermost row is asked for with what lies beyond it, so a page without any shows nothing.
+      for (let again = 1; beyond.rows.length === 0; again++) {
+        if (again > DOUBTS) throw new PagesSilentError(DOUBTS)
+        beyond = await this.#asked(part, again)
+      }
+      const more = rowsIn(beyond, stretch).some(({ key }) => !here.has(key))
       if (!more) continue
       beliefs.cut = Math.min(beliefs.cut, length)
       return true
