@@ -98,6 +98,11 @@ export class OffsetPager implements Pager {
     const known = rows.findLastIndex((row) => isKnown(row, place, memory))
     // Another row of the page before in the place of its last one: whether that went away or elsewhere is seen one page back.
     const astray = place.back === undefined && !rows.some(({ key }) => key === last)
+    if (end && isEntry(place, rows, memory)) {
+      this.#shifts = 0
+      return { take: [page], next: at(offset + Math.max(1, rows.length - 1), { last: end.key }) }
+    }
+    if (offset > 0 && isSearch(place, memory) && isTied(rows, known)) return this.#back(place, memory)
     if (end && known >= 0 && known < rows.length - 1 && !astray) {
       trail.checkOrder(rows, known, memory)
       this.#shifts = 0
@@ -116,10 +121,16 @@ export class OffsetPager implements Pager {
       const step = Math.max(rows.length, number(place, 'ahead') * 2)
       return { take: [], next: at(offset + step, { ahead: step }) }
     }
+    return this.#back(place, memory)
+  }
+
+  /** What was read last is not here, or not all of it: further up. */
+  #back({ last, ...place }: Place, memory: Memory): Verdict {
+    const offset = number(place, 'offset')
     this.#shifted(offset)
-    if (offset === 0) return { take: [], next: { ...rest, offset: 0 } }
+    if (offset === 0) return { take: [], next: { offset: 0 } }
     const step = memory.low === undefined ? Math.max(1, memory.known.size - 1) : Math.max(1, number(place, 'back') * 2)
-    return { take: [], next: at(Math.max(0, offset - step), { back: step }) }
+    return { take: [], next: { offset: Math.max(0, offset - step), last: last ?? null, back: step } }
   }
 
   /** The beginning of the list. */
@@ -174,7 +185,12 @@ export class PagePager implements Pager {
     if (last === undefined) return { take: [page], next: end && { page: current + 1, last: end.key } }
     const verified = place.verify === true && held ? this.#verified(place, page, held, memory) : undefined
     if (verified) return verified
+    if (end && place.verify !== true && isEntry(place, rows, memory)) {
+      this.#shifts = 0
+      return { take: [page], next: { page: current + 1, last: end.key } }
+    }
     const known = rows.findLastIndex((row) => isKnown(row, place, memory))
+    if (current > this.#first && place.verify !== true && isSearch(place, memory) && isTied(rows, known)) return this.#back(place, memory)
     const verify: Place = { page: current - 1, last, verify: true }
     if (end && known === rows.length - 1 && place.verify !== true) return this.#again(page, place, memory)
     if (end && known >= 0 && known < rows.length - 1) {
@@ -199,8 +215,13 @@ export class PagePager implements Pager {
       this.#held = page
       return { take: [], next: verify }
     }
+    return this.#back(place, memory)
+  }
+
+  /** What was read last is not here, or not all of it: further up. */
+  #back({ last, ...place }: Place, memory: Memory): Verdict {
     const step = memory.low === undefined ? 1 : Math.max(1, number(place, 'back') * 2)
-    return { take: [], next: { page: Math.max(this.#first, current - step), last, back: step } }
+    return { take: [], next: { page: Math.max(this.#first, number(place, 'page') - step), last: last ?? null, back: step } }
   }
 
   /** `page` is the one before `held`, read again. Undefined: the two do not fit each other. */
@@ -236,6 +257,29 @@ export class PagePager implements Pager {
   #shifted(page: number): void {
     if (++this.#shifts > SHIFTS) throw new ListShiftsError(`page ${page}`)
   }
+}
+
+/** Whether the place of what was read last is looked for. */
+const isSearch = ({ back, ahead }: Place, { known }: Memory): boolean => back !== undefined || ahead !== undefined || known.size === 0
+
+/**
+ * Whether the reading may go on with a page while it looks for its place: all rows above the lowest time were read, whatever the
+ * order is of those that have that time.
+ */
+function isEntry(place: Place, rows: readonly PageRow[], memory: Memory): boolean {
+  const { low } = memory
+  const [first, last] = [rows[0]?.time, rows.at(-1)?.time]
+  if (low === undefined || first === undefined || last === undefined || first <= low || !isSearch(place, memory)) return false
+  return last <= low || place.back !== undefined
+}
+
+/**
+ * Whether a page begins in the middle of rows that have the time of a known one. In another order than before, some of those
+ * above it were not read.
+ */
+function isTied(rows: readonly PageRow[], known: number): boolean {
+  const time = rows[known]?.time
+  return time !== undefined && rows[0]?.time === time
 }
 
 /** Whether a page lies above all that was read: the list grew by so much. */

@@ -17,10 +17,12 @@ import { KeyPager, NextPager } from './cursors.js'
 import { beliefsOf, DOUBTS, sureOfNothing } from './beliefs.js'
 import { endsOf, moreOf, nothingThere, statusOf } from './ends.js'
 import {
+  CursorNotUniqueError,
   CursorStuckError,
   ListEndError,
   ListOrderError,
   ListShiftsError,
+  ListUnstableError,
   PageErrorError,
   PagesEmptyError,
   PageShapeError,
@@ -29,7 +31,7 @@ import {
 } from './errors.js'
 import { knownBelow } from './known.js'
 import { type Context, fieldOf, type Page, PageReader, type PageRow, pointerOf } from './page.js'
-import { type About, isSame, type Memory, type Pager, type Place, TWO_READS } from './pager.js'
+import { type About, isSame, type Memory, type Pager, type Place, TWO_READS, type Verdict } from './pager.js'
 import { OffsetPager, PagePager } from './positions.js'
 import { compileRequest, declaredLimit, parameterOf } from './request.js'
 import { target } from './target.js'
@@ -47,6 +49,17 @@ const EMPTY_PAGES = 100
 const BEGINNINGS = 10
 /** How much newer than now a row may be without being counted as one from the future. */
 const FUTURE_US = 600_000_000n
+
+/** What is said of a list that contradicts itself, or what is remembered of it. */
+const MISFITS = [
+  CursorNotUniqueError,
+  CursorStuckError,
+  ListEndError,
+  ListOrderError,
+  ListShiftsError,
+  ListUnstableError,
+  ParameterIgnoredError,
+]
 
 const NOTHING: Memory = { known: new Map(), low: undefined }
 
@@ -166,8 +179,9 @@ class ListReader {
   /** The last place that had rows. */
   #full: Place | undefined
   readonly #beliefs: ReturnType<typeof beliefsOf>
-  /** Whether the reading went on where an earlier run ended. */
+  /** Whether the reading went on where an earlier run ended, and whether a page followed from there. */
   #resumed = false
+  #entered = false
   /** A page to which a circle would come back, and how many pages ago it was. */
   #mark: string | undefined
   #marked = 0
@@ -220,21 +234,25 @@ class ListReader {
       // The page of before comes again: what it had is known, and what it has more follows what came before it.
       if (claims > 0) this.#memory = { known: new Map([...before.known, ...this.#memory.known]), low: before.low }
       let page: Page
+      let verdict: Verdict
+      let rows: readonly PageRow[]
       try {
         page = await this.#believed(place, claims)
+        this.#pages++
+        if (claims === 0) this.#checkCircle(place, page)
+        verdict = this.#pager.judge(place, page, this.#memory)
+        rows = newest(verdict.take.map((taken) => this.#absorb(taken, place, claims > 0)))
       } catch (error) {
-        if (expired || !this.#isExpired(error, place)) throw error
+        if (expired || !(this.#isExpired(error, place) || this.#isMisfit(error))) throw error
         // The source has forgotten this place: from the beginning down to where the reading was, nothing of which is lost.
         expired = true
         claims = 0
+        this.#left = undefined
         place = this.#enterAnew()
         this.#count('cursor expired', 1)
         continue
       }
-      this.#pages++
-      if (claims === 0) this.#checkCircle(place, page)
-      const verdict = this.#pager.judge(place, page, this.#memory)
-      const rows = newest(verdict.take.map((taken) => this.#absorb(taken, place, claims > 0)))
+      if (verdict.take.some((taken) => taken.rows.length > 0)) this.#entered = true
       late?.saw(rows)
       const reached = this.#reached()
       const stated = verdict.take.length > 0 || verdict.next === undefined ? page.end : undefined
@@ -396,6 +414,11 @@ class ListReader {
     if (status === undefined || kind === 'time' || isStart(place, this.#pager)) return false
     const given = kind === 'next' || kind === 'key' || (this.#resumed && this.#pages === 0)
     return given && [400, 404, 410, 422].includes(status)
+  }
+
+  /** The list does not fit what is stored of it: another one than this source's, or one that it showed while it was wrong. */
+  #isMisfit(error: unknown): boolean {
+    return this.#resumed && !this.#entered && MISFITS.some((kind) => error instanceof kind)
   }
 
   /** Takes a page that follows those before, or, `again`, the same page once more. Gives the rows to be written. */
