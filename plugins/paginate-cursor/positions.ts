@@ -202,8 +202,10 @@ export class PagePager implements Pager {
       this.#shifts = 0
       return { take: [page], next: { page: current + 1, last: end.key } }
     }
-    if (!end && (page.end !== undefined || page.before?.rows.at(-1)?.key === last))
-      return { take: [page], next: undefined, proof: TWO_READS }
+    if (!end && (page.end !== undefined || page.before?.rows.at(-1)?.key === last)) {
+      const missed = page.before?.rows.filter((row) => !isKnown(row, place, memory)) ?? []
+      return { take: [{ ...page, rows: missed }], next: undefined, proof: TWO_READS }
+    }
     this.#shifted(current)
     if (end && known >= 0) return { take: [], next: { page: current + 1, last } }
     if (end && isAbove(rows, memory)) {
@@ -235,8 +237,9 @@ export class PagePager implements Pager {
     if (overlaps ? !before || here.has(before.key) : before?.key !== place.last) return undefined
     if (!overlaps) this.#trail.checkOrder(held.rows, -1, memory)
     this.#shifts = 0
-    const above = overlaps ? page.rows.filter((row) => !here.has(row.key) && !isKnown(row, place, memory)) : []
-    const take = [{ ...held, rows: [...above, ...held.rows] }]
+    // Read for the first time, it came from a replica that was behind.
+    const missed = page.rows.filter((row) => !here.has(row.key) && !isKnown(row, place, memory))
+    const take = [{ ...held, rows: [...missed, ...held.rows] }]
     return goesOn ? { take, next: goesOn } : { take, next: undefined, proof: TWO_READS }
   }
 

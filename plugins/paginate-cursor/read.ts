@@ -303,7 +303,9 @@ class ListReader {
       const shared = this.#beliefs.full
       const full = own ? (again: number) => this.#ask(own, again) : start ? (again: number) => this.#ask(start, again) : shared
       const refused = page.refused
-      page = await sureOfNothing(page, ask, full)
+      const found = await sureOfNothing(page, ask, full)
+      // Only the page that was read last comes before this one.
+      page = own ? found : { ...found, before: undefined }
       // A key that the list does not have any more is refused, too: only one that is still there has nothing behind it.
       const there = own !== undefined && page.before?.rows.some(({ key }) => key === place.last) === true
       if (this.#pager.kind === 'key' && page.refused !== undefined && !there) throw refused as Error
