@@ -80,13 +80,14 @@ async function play(way: string, covered: boolean, of: World, judge: (run: Run) 
     const size = way === 'window' ? '50' : String(of.limit)
     const cover = covered ? 'from: 2023-11-14T22:13:20Z' : undefined
     const yaml = apiYaml({ way, limit: Number(size), cover }).replace('attempts: 2,', 'attempts: 20,')
-    const pipeline = await readYaml(yaml, { URL: api.url })
-    await warehouse.prepare([...pipeline.tables.values()])
     const runs = [of.first, of.second, [], []]
     for (const [i, lies] of runs.entries()) {
       api.clear()
       api.lies = i === 1 && of.ends ? [...lies, { kind: 'silent', from: 3, to: 1_000 }] : lies
       const now = BASE + 5 * 3600 + i * 1200
+      // As in a process of its own, which has learned nothing of the API yet.
+      const pipeline = await readYaml(yaml, { URL: api.url })
+      await warehouse.prepare([...pipeline.tables.values()])
       const { outcome, reasons } = await runAt(pipeline, warehouse, { now })
       judge({ n: i, honest: i >= 2, outcome, reasons: reasons.join('; '), table: await store.ids(), source: rows })
       if (outcome === 'done') told = true

@@ -33,16 +33,18 @@ export function beliefsOf({ config }: Pick<Context, 'config'>): Beliefs {
  * A page that had no rows is asked for again, some time later. In between, a page that had rows must have them still: an API
  * that starts or reads its data anew gives empty pages for everything. Gives the first answer with rows, or the last one without.
  *
+ * @param full Such a page, once one is known: others of the step may learn of it meanwhile.
  * @throws {PagesSilentError} when what had rows has none any more, however often it is asked.
  */
-export async function sureOfNothing(first: Page, ask: AskAgain, full: AskAgain | undefined): Promise<Page> {
-  if (!full && first.refused !== undefined) throw first.refused as Error
+export async function sureOfNothing(first: Page, ask: AskAgain, full: () => AskAgain | undefined): Promise<Page> {
+  if (!full() && first.refused !== undefined) throw first.refused as Error
   for (let again = 1; again <= DOUBTS; again++) {
-    const before = await full?.(again)
+    const before = await full()?.(again)
     if (before && before.rows.length === 0) continue
     const page = await ask(before ? 0 : again)
     if (page.rows.length > 0 || page.end !== undefined) return page
-    return before ? { ...page, before } : page
+    if (before) return { ...page, before }
+    if (!full()) return page
   }
   throw new PagesSilentError(DOUBTS)
 }

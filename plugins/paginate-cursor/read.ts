@@ -14,7 +14,7 @@ import {
 import { kindOf, namesIn } from './check.js'
 import type { StoredCursor } from './config.js'
 import { KeyPager, NextPager } from './cursors.js'
-import { beliefsOf, DOUBTS, sureOfNothing } from './beliefs.js'
+import { type AskAgain, beliefsOf, DOUBTS, sureOfNothing } from './beliefs.js'
 import { endsOf, moreOf, nothingThere, statusOf } from './ends.js'
 import {
   CursorNotUniqueError,
@@ -49,6 +49,8 @@ const EMPTY_PAGES = 100
 const BEGINNINGS = 10
 /** How much newer than now a row may be without being counted as one from the future. */
 const FUTURE_US = 600_000_000n
+/** How far behind a replica may be, which tells nobody. */
+const RECENT_US = 86_400_000_000n
 
 /** What is said of a list that contradicts itself, or what is remembered of it. */
 const MISFITS = [
@@ -279,7 +281,9 @@ class ListReader {
       place = next
     }
     const whole = stored === undefined || (this.#head && this.#ctx.cursor?.down === undefined)
-    if (!this.#unit || (this.#head && !this.#window && whole && (this.#pages > 1 || stored !== undefined))) yield* this.#rereadHead()
+    const head = this.#head && whole && (this.#pages > 1 || stored !== undefined)
+    const recent = this.#unit !== undefined && this.#firstKey !== undefined && isRecent(this.#ctx, this.#unit[1])
+    if (!this.#unit || (this.#window ? recent : head)) yield* this.#rereadHead()
     if (!this.#unit) yield* this.#checkTotal()
   }
 
@@ -300,8 +304,9 @@ class ListReader {
     if (page.rows.length === 0 && page.end === undefined && !this.#goesOn(place, page)) {
       const own = this.#full
       const start = this.#resumed && !this.#window ? this.#pager.start() : undefined
-      const shared = this.#beliefs.full
-      const full = own ? (again: number) => this.#ask(own, again) : start ? (again: number) => this.#ask(start, again) : shared
+      const mine = own ?? start
+      if (!mine) this.#beliefs.full ??= await this.#knownRows()
+      const full = () => (mine ? (again: number) => this.#ask(mine, again) : this.#beliefs.full)
       const refused = page.refused
       const found = await sureOfNothing(page, ask, full)
       // Only the page that was read last comes before this one.
@@ -319,6 +324,18 @@ class ListReader {
       }
     }
     return page
+  }
+
+  /** Asks for rows of a window that an earlier run has read. */
+  async #knownRows(): Promise<AskAgain | undefined> {
+    const asked = target(this.#ctx)
+    const known = asked && this.#window ? await knownBelow(this.#ctx, asked.to + 1n) : undefined
+    if (known === undefined) return undefined
+    const values = { ...boundsOf([known, known], this.#ctx.config), ...this.#pager.values(this.#pager.start()) }
+    return (again) => {
+      if (!this.#ctx.budget.take()) throw new BudgetUsedUp()
+      return this.#askPage(values, undefined, again)
+    }
   }
 
   /** Whether a page without rows says itself where the next one is. */
@@ -642,6 +659,11 @@ function newest(pages: readonly (readonly PageRow[])[]): readonly PageRow[] {
 /** Rows by output. */
 export function tableRows(rows: readonly PageRow[], outputs: readonly string[]): Record<string, readonly Row[]> {
   return Object.fromEntries(outputs.map((id, i) => [id, rows.flatMap(({ made }) => made[i] ?? [])]))
+}
+
+/** Whether an instant is so near to now that a replica may not have got there. */
+export function isRecent({ scope }: Context, at: bigint): boolean {
+  return at > ((scope.get('now')?.value ?? 0n) as bigint) - RECENT_US
 }
 
 /** Our clock or the source's, whichever is behind: what the source does not know yet may still turn up. */

@@ -1,11 +1,13 @@
 import { formatInstant, parseDuration } from '../../src/sdk/authors.js'
-import { type Beliefs, beliefsOf, DOUBTS, sureOfNothing } from './beliefs.js'
+import { type AskAgain, type Beliefs, beliefsOf, DOUBTS, sureOfNothing } from './beliefs.js'
 import { noReply, statusOf } from './ends.js'
 import { PageOutsideError, PagesSilentError, SecondTooFullError } from './errors.js'
+import { knownBelow } from './known.js'
 import type { Context, Page, PageRow } from './page.js'
 import { distinct } from './pager.js'
-import { boundsOf, BudgetUsedUp, createAsk, type PageBatch, serverNow, tableRows } from './read.js'
+import { boundsOf, BudgetUsedUp, createAsk, isRecent, type PageBatch, serverNow, tableRows } from './read.js'
 import { parameterOf } from './request.js'
+import { target } from './target.js'
 import { STEP_US } from './time.js'
 
 type Stretch = readonly [bigint, bigint]
@@ -56,23 +58,36 @@ class WindowReader {
         continue
       }
       const firm = serverNow(now, page) - overlap - 1n
-      const end = firm < to ? firm : to
+      const end = min(firm, to)
       yield {
         rows: tableRows(rowsIn(page, stretch), ids),
         covers: end >= from ? [[from, end]] : undefined,
-        tentative: end < to ? [[end < from ? from : end + 1n, to]] : undefined,
+        tentative: end < to ? [[max(from, end + 1n), to]] : undefined,
         clears: [stretch],
       }
     }
   }
 
-  /** The page of a stretch; one without rows when two reads agree, and one that had rows still had them in between. */
+  /**
+   * The page of a stretch; one without rows when two reads agree, and one that had rows still had them in between. One that is
+   * recent is asked for twice, since a replica that is behind has a part of it.
+   */
   async #page(stretch: Stretch): Promise<Page> {
     const ask = (again: number) => this.#asked(stretch, again)
     let page = await ask(0)
-    if (page.rows.length === 0 && page.end === undefined) page = await sureOfNothing(page, ask, this.#beliefs.full)
+    if (page.rows.length === 0 && page.end === undefined) {
+      this.#beliefs.full ??= await this.#known()
+      page = await sureOfNothing(page, ask, () => this.#beliefs.full)
+    } else if (isRecent(this.#ctx, stretch[1])) page = longer(page, await ask(1))
     if (page.rows.length > 0) this.#beliefs.full = ask
     return page
+  }
+
+  /** A stretch whose rows an earlier run has read. */
+  async #known(): Promise<AskAgain | undefined> {
+    const asked = target(this.#ctx)
+    const known = asked && (await knownBelow(this.#ctx, asked.to + 1n))
+    return known === undefined ? undefined : (again) => this.#asked([known, known], again)
   }
 
   async #asked(stretch: Stretch, again: number): Promise<Page> {
@@ -127,14 +142,17 @@ class WindowReader {
     beliefs.longest = Math.max(beliefs.longest, length)
     const rest = restOf(page.rows, stretch, this.#step)
     const here = new Set(page.rows.map(({ key }) => key))
-    for (const part of rest) {
+    for (const { part, past } of rest) {
       let beyond = await this.#asked(part, 0)
       // The outermost row is asked for with what lies beyond it, so a page without any shows nothing.
       for (let again = 1; beyond.rows.length === 0; again++) {
         if (again > DOUBTS) throw new PagesSilentError(DOUBTS)
         beyond = await this.#asked(part, again)
       }
-      const more = rowsIn(beyond, stretch).some(({ key }) => !here.has(key))
+      const isNew = ({ key }: PageRow) => !here.has(key)
+      // One that is as long as the page may be cut within that step, and hide what lies past it.
+      const cut = distinct(beyond.rows) >= length && past[0] <= past[1]
+      const more = rowsIn(beyond, stretch).some(isNew) || (cut && rowsIn(await this.#page(past), stretch).some(isNew))
       if (!more) continue
       beliefs.cut = Math.min(beliefs.cut, length)
       return true
@@ -143,18 +161,29 @@ class WindowReader {
   }
 }
 
+/** The page that has more rows. */
+const longer = (one: Page, other: Page): Page => (distinct(other.rows) > distinct(one.rows) ? other : one)
+
 /** Rows of a page that lie in a stretch. */
 const rowsIn = ({ rows }: Page, [from, to]: Stretch): PageRow[] =>
   rows.filter(({ time }) => time !== undefined && time >= from && time <= to)
 
-/** What of a stretch lies beyond the rows of its page, on either side, each with the step of the row that is outermost. */
-function restOf(rows: readonly PageRow[], [from, to]: Stretch, step: bigint): Stretch[] {
+/** What of a stretch lies on one side of the rows of its page, with the step of the outermost one, and without. */
+interface Rest {
+  readonly part: Stretch
+  readonly past: Stretch
+}
+
+function restOf(rows: readonly PageRow[], [from, to]: Stretch, step: bigint): Rest[] {
   const times = rows.flatMap(({ time }) => (time === undefined ? [] : [time]))
   const [low, high] = times.reduce(([a, b], time): [bigint, bigint] => [time < a ? time : a, time > b ? time : b], [to, from])
-  const below = low - (low % step) + step - 1n
-  const above = high - (high % step)
-  const parts: Stretch[] = []
-  if (low > from) parts.push([from, below < to ? below : to])
-  if (high < to) parts.push([above > from ? above : from, to])
+  const lowest = low - (low % step)
+  const highest = high - (high % step)
+  const parts: Rest[] = []
+  if (low > from) parts.push({ part: [from, min(lowest + step - 1n, to)], past: [from, lowest - 1n] })
+  if (high < to) parts.push({ part: [max(highest, from), to], past: [highest + step, to] })
   return parts
 }
+
+const min = (a: bigint, b: bigint) => (a < b ? a : b)
+const max = (a: bigint, b: bigint) => (a > b ? a : b)

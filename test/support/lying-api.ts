@@ -10,7 +10,7 @@ export interface LyingRow {
 
 /** A way in which an API is wrong. Requests are counted from 1, anew after each `clear`. */
 export type Lie =
-  /** These requests, whatever they ask for, get a page without rows and no word of a next one. */
+  /** These requests, whatever they ask for, get a page without rows and no word of a next one: once rows were shown, which can be missed. */
   | { readonly kind: 'silent'; readonly from: number; readonly to: number }
   /** One request gets its rows, and no word of a next page. */
   | { readonly kind: 'no-next'; readonly at: number }
@@ -43,6 +43,7 @@ type Query = Readonly<Record<string, string>>
 /** A list of rows in each way in which APIs page, under `/lists/WAY`, that lies as it is told. `rows`: newest first. */
 export async function lyingApi(rows: () => readonly LyingRow[], inclusive: boolean): Promise<LyingApi> {
   let requests = 0
+  let shownAny = false
   const state = { lies: [] as readonly Lie[] }
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://api')
@@ -55,13 +56,14 @@ export async function lyingApi(rows: () => readonly LyingRow[], inclusive: boole
     const is = <K extends Lie['kind']>(kind: K) => lies.filter((lie): lie is Lie & { kind: K } => lie.kind === kind)
     const refusal = is('refused').find(({ at }) => at === n)
     if (refusal) return { status: refusal.status, headers: {}, body: { message: 'no' } }
-    if (is('silent').some(({ from, to }) => n >= from && n <= to))
+    if (shownAny && is('silent').some(({ from, to }) => n >= from && n <= to))
       return { status: 200, headers: {}, body: path.endsWith('link') ? [] : { items: [], next: null } }
     const ignored = new Set(is('ignored').map(({ parameter }) => parameter))
     const query: Query = Object.fromEntries(Object.entries(asked).filter(([name]) => !ignored.has(name)))
     const list = shown(rows(), lies, n)
     const most = Math.min(Number(query.limit ?? 20), ...is('capped').map((lie) => lie.rows))
     const page = pageOf(path, query, list, most)
+    shownAny ||= page.items.length > 0
     const circle = is('circle').find(({ row }) => page.end > row && page.begin <= row)
     const next = is('no-next').some(({ at }) => at === n) ? undefined : circle ? `x${n}.0` : page.next
     const items = page.items.map(({ id, time }) => ({ id, time, sender: 'a', fee: 1 }))

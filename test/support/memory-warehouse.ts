@@ -167,7 +167,8 @@ export class MemoryWarehouse extends LedgerWarehouse {
         const old = known.get(key)
         if (old) {
           there[table.name] = (there[table.name] ?? 0) + 1
-          if (write.owner && table.columns.some(({ name }) => old[name] !== row[name])) this.#judge(write, { output, table, there: old, given: row })
+          if (write.owner && table.columns.some(({ name }) => old[name] !== row[name]))
+            this.#judge(write, { output, table, there: old, given: row })
         }
         known.set(key, row)
       }
