@@ -31,7 +31,7 @@ import {
 } from './errors.js'
 import { knownBelow } from './known.js'
 import { type Context, fieldOf, type Page, PageReader, type PageRow, pointerOf } from './page.js'
-import { type About, isSame, type Memory, type Pager, type Place, TWO_READS, type Verdict } from './pager.js'
+import { type About, distinct, isSame, type Memory, type Pager, type Place, TWO_READS, type Verdict } from './pager.js'
 import { OffsetPager, PagePager } from './positions.js'
 import { compileRequest, declaredLimit, parameterOf } from './request.js'
 import { target } from './target.js'
@@ -281,9 +281,7 @@ class ListReader {
       place = next
     }
     const whole = stored === undefined || (this.#head && this.#ctx.cursor?.down === undefined)
-    const head = this.#head && whole && (this.#pages > 1 || stored !== undefined)
-    const recent = this.#unit !== undefined && this.#firstKey !== undefined && isRecent(this.#ctx, this.#unit[1])
-    if (!this.#unit || (this.#window ? recent : head)) yield* this.#rereadHead()
+    if (!this.#unit || (this.#head && !this.#window && whole && (this.#pages > 1 || stored !== undefined))) yield* this.#rereadHead()
     if (!this.#unit) yield* this.#checkTotal()
   }
 
@@ -296,7 +294,7 @@ class ListReader {
 
   /**
    * The page of a place. One without rows is given when two reads agree, some time apart, and a page that had rows still had
-   * them in between. `claims`: how often this place was said to be the end.
+   * them in between; one of recent rows is asked for twice. `claims`: how often this place was said to be the end.
    */
   async #believed(place: Place, claims: number): Promise<Page> {
     const ask = (again: number) => this.#ask(place, again)
@@ -315,6 +313,8 @@ class ListReader {
       const there = own !== undefined && page.before?.rows.some(({ key }) => key === place.last) === true
       if (this.#pager.kind === 'key' && page.refused !== undefined && !there) throw refused as Error
     }
+    const from = this.#unit && (this.#window ? this.#unit[1] : (this.#memory.low ?? this.#unit[1]))
+    if (page.rows.length > 0 && claims === 0 && from !== undefined && isRecent(this.#ctx, from)) page = fresher(page, await ask(0))
     if (page.rows.length > 0) {
       this.#full = place
       const [values, address] = [{ ...this.#bounds, ...this.#pager.values(place) }, this.#pager.address?.(place)]
@@ -664,6 +664,16 @@ export function tableRows(rows: readonly PageRow[], outputs: readonly string[]):
 /** Whether an instant is so near to now that a replica may not have got there. */
 export function isRecent({ scope }: Context, at: bigint): boolean {
   return at > ((scope.get('now')?.value ?? 0n) as bigint) - RECENT_US
+}
+
+/**
+ * Of two answers of one place, the one by a replica that is less behind: it has the newer rows, so its page begins with an
+ * older one only where nothing is missing.
+ */
+export function fresher(one: Page, other: Page): Page {
+  const [a, b] = [one, other].map(({ rows }) => rows[0]?.time)
+  if (a !== undefined && b !== undefined && a !== b) return a > b ? one : other
+  return distinct(other.rows) > distinct(one.rows) ? other : one
 }
 
 /** Our clock or the source's, whichever is behind: what the source does not know yet may still turn up. */

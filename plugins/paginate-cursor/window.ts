@@ -5,7 +5,7 @@ import { PageOutsideError, PagesSilentError, SecondTooFullError } from './errors
 import { knownBelow } from './known.js'
 import type { Context, Page, PageRow } from './page.js'
 import { distinct } from './pager.js'
-import { boundsOf, BudgetUsedUp, createAsk, isRecent, type PageBatch, serverNow, tableRows } from './read.js'
+import { boundsOf, BudgetUsedUp, createAsk, fresher, isRecent, type PageBatch, serverNow, tableRows } from './read.js'
 import { parameterOf } from './request.js'
 import { target } from './target.js'
 import { STEP_US } from './time.js'
@@ -78,7 +78,7 @@ class WindowReader {
     if (page.rows.length === 0 && page.end === undefined) {
       this.#beliefs.full ??= await this.#known()
       page = await sureOfNothing(page, ask, () => this.#beliefs.full)
-    } else if (isRecent(this.#ctx, stretch[1])) page = longer(page, await ask(1))
+    } else if (isRecent(this.#ctx, stretch[1])) page = fresher(page, await ask(0))
     if (page.rows.length > 0) this.#beliefs.full = ask
     return page
   }
@@ -160,9 +160,6 @@ class WindowReader {
     return false
   }
 }
-
-/** The page that has more rows. */
-const longer = (one: Page, other: Page): Page => (distinct(other.rows) > distinct(one.rows) ? other : one)
 
 /** Rows of a page that lie in a stretch. */
 const rowsIn = ({ rows }: Page, [from, to]: Stretch): PageRow[] =>
