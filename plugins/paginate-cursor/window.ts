@@ -142,7 +142,7 @@ class WindowReader {
     beliefs.longest = Math.max(beliefs.longest, length)
     const rest = restOf(page.rows, stretch, this.#step)
     const here = new Set(page.rows.map(({ key }) => key))
-    for (const { part, past } of rest) {
+    for (const { part, past, behind } of rest) {
       let beyond = await this.#asked(part, 0)
       // The outermost row is asked for with what lies beyond it, so a page without any shows nothing.
       for (let again = 1; beyond.rows.length === 0; again++) {
@@ -150,10 +150,12 @@ class WindowReader {
         beyond = await this.#asked(part, again)
       }
       const isNew = ({ key }: PageRow) => !here.has(key)
-      // One that is as long as the page may be cut within that step, and hide what lies past it.
-      const cut = distinct(beyond.rows) >= length && past[0] <= past[1]
-      const more = rowsIn(beyond, stretch).some(isNew) || (cut && rowsIn(await this.#page(past), stretch).some(isNew))
-      if (!more) continue
+      // One that is as long as the page may be cut within that step, and hide what lies past it; inclusive bounds give it twice.
+      for (const narrower of [past, behind]) {
+        if (rowsIn(beyond, stretch).some(isNew) || distinct(beyond.rows) < length || narrower[0] > narrower[1]) break
+        beyond = await this.#page(narrower)
+      }
+      if (!rowsIn(beyond, stretch).some(isNew)) continue
       beliefs.cut = Math.min(beliefs.cut, length)
       return true
     }
@@ -165,10 +167,11 @@ class WindowReader {
 const rowsIn = ({ rows }: Page, [from, to]: Stretch): PageRow[] =>
   rows.filter(({ time }) => time !== undefined && time >= from && time <= to)
 
-/** What of a stretch lies on one side of the rows of its page, with the step of the outermost one, and without. */
+/** What of a stretch lies on one side of the rows of its page: with the step of the outermost one, without, and behind the next one. */
 interface Rest {
   readonly part: Stretch
   readonly past: Stretch
+  readonly behind: Stretch
 }
 
 function restOf(rows: readonly PageRow[], [from, to]: Stretch, step: bigint): Rest[] {
@@ -177,8 +180,8 @@ function restOf(rows: readonly PageRow[], [from, to]: Stretch, step: bigint): Re
   const lowest = low - (low % step)
   const highest = high - (high % step)
   const parts: Rest[] = []
-  if (low > from) parts.push({ part: [from, min(lowest + step - 1n, to)], past: [from, lowest - 1n] })
-  if (high < to) parts.push({ part: [max(highest, from), to], past: [highest + step, to] })
+  if (low > from) parts.push({ part: [from, min(lowest + step - 1n, to)], past: [from, lowest - 1n], behind: [from, lowest - step - 1n] })
+  if (high < to) parts.push({ part: [max(highest, from), to], past: [highest + step, to], behind: [highest + 2n * step, to] })
   return parts
 }
 
