@@ -313,8 +313,7 @@ class ListReader {
       const there = own !== undefined && page.before?.rows.some(({ key }) => key === place.last) === true
       if (this.#pager.kind === 'key' && page.refused !== undefined && !there) throw refused as Error
     }
-    const from = this.#unit && (this.#window ? this.#unit[1] : (this.#memory.low ?? this.#unit[1]))
-    if (page.rows.length > 0 && claims === 0 && from !== undefined && isRecent(this.#ctx, from)) page = fresher(page, await ask(0))
+    if (claims === 0 && this.#mayLag(page)) page = fresher(page, await ask(0))
     if (page.rows.length > 0) {
       this.#full = place
       const [values, address] = [{ ...this.#bounds, ...this.#pager.values(place) }, this.#pager.address?.(place)]
@@ -324,6 +323,15 @@ class ListReader {
       }
     }
     return page
+  }
+
+  /**
+   * Whether a replica that is behind may have given a page without some of its rows. On the newest page of a list these are
+   * newer than all that is covered by it.
+   */
+  #mayLag({ rows }: Page): boolean {
+    const from = this.#window ? this.#unit?.[1] : this.#unit && this.#memory.low
+    return rows.length > 0 && from !== undefined && isRecent(this.#ctx, from) && !isSame(rows, this.#memory)
   }
 
   /** Asks for rows of a window that an earlier run has read. */
