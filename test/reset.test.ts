@@ -30,6 +30,12 @@ for (const range of ['10..20', '190..300', undefined])
     })
   })
 
+it('begins a reading anew that has stored a cursor and covers nothing yet: what lies before the cursor is read again, too', () => {
+  const begun = ledgerRow('all', { step: 'b', state: 'failed', fingerprint: 'B', cursor: { page: 7 } })
+  const { put } = resetRows({ pipeline: 'p', step: 'b', fingerprint: RESET_FINGERPRINT }, [begun], undefined)
+  expect(put).toMatchObject([{ unit: 'all', state: 'pending', cursor: null }])
+})
+
 describe('--range', () => {
   const at = (text: string) => parseInstant(text) ?? 0n
   const done = (unit: string, first?: bigint, last?: bigint) => ledgerRow(unit, { step: 'b', state: 'done', fingerprint: 'B', first, last })
