@@ -18,7 +18,13 @@ const schema = {
   },
   $defs: {
     chain: { properties: { confirmations: {}, rpc: { items: { properties: { url: {} } } } } },
-    read: { properties: { batch: {}, over: { anyOf: [{ properties: { blocks: { properties: { from: {} } }, chunk: {} } }] } } },
+    // A field may stand for a value: `$name`.
+    read: {
+      properties: {
+        batch: {},
+        over: { if: { type: 'string' }, else: { anyOf: [{ properties: { blocks: { properties: { from: {} } }, chunk: {} } }] } },
+      },
+    },
   },
 }
 const value = { steps: [{ type: 'read', with: { over: { blocks: {} } } }], chains: { base: { rpc: [{}] } } }
@@ -30,6 +36,9 @@ test.each([
   ['up out of a list', ['chains', 'base', 'rpc', 0], 'confirmations', 'it belongs into `base`'],
   ['one level down, by the type of the step', step, 'batch', 'it belongs into `with`'],
   ['two levels down', step, 'chunk', 'it belongs into `with.over`'],
+  ['below a field that may be a name', [...step, 'with'], 'chunk', 'it belongs into `over`'],
+  ['by what may lie in a field', [...step, 'with', 'over'], 'from', 'it belongs into `blocks`'],
+  ['in the items of a list', ['chains', 'base'], 'url', 'it belongs into `rpc`'],
 ])('a key that is known %s is told where it belongs', (_, path, key, said) => {
   expect(belongs(schema, value, path, key)).toBe(said)
 })

@@ -41,7 +41,7 @@ function below(walk: SchemaWalk, schemas: readonly JsonSchema[], key: string, le
   const inner = schemas.flatMap((schema) =>
     Object.entries(isSchema(schema['properties']) ? schema['properties'] : {}).map(([name, field]) => ({
       name,
-      fields: parts(walk, [field], undefined),
+      fields: withItems(walk, parts(walk, [field], undefined)),
     })),
   )
   const direct = inner.find(({ fields }) => fields.some((field) => knows(field, key)))
@@ -54,11 +54,20 @@ function below(walk: SchemaWalk, schemas: readonly JsonSchema[], key: string, le
   return undefined
 }
 
+/** Schemas with those of their items: a list is no level of its own. */
+function withItems(walk: SchemaWalk, schemas: readonly JsonSchema[]): readonly JsonSchema[] {
+  const items = schemas.flatMap((schema) => [...listOf(schema['items']), schema['items']].filter(isSchema))
+  return [...schemas, ...parts(walk, items, undefined)]
+}
+
 function knows(schema: JsonSchema, key: string): boolean {
   return isSchema(schema['properties']) && Object.hasOwn(schema['properties'], key)
 }
 
-/** Schemas with all that they are made of: references, all parts, each branch, and what a condition adds to this value. */
+/**
+ * Schemas with all that they are made of: references, all parts, each branch, and what a condition adds to this value, or may add
+ * where there is none.
+ */
 function parts(walk: SchemaWalk, schemas: readonly unknown[], value: Json | undefined): readonly JsonSchema[] {
   const found = new Set<JsonSchema>()
   const add = (schema: unknown): void => {
@@ -67,6 +76,7 @@ function parts(walk: SchemaWalk, schemas: readonly unknown[], value: Json | unde
     if (typeof schema['$ref'] === 'string') add(walk.resolve(schema['$ref']))
     for (const union of ['allOf', 'anyOf', 'oneOf']) listOf(schema[union]).forEach(add)
     if ('if' in schema && value !== undefined) add(walk.fits(schema['if'], value) ? schema['then'] : schema['else'])
+    else [schema['then'], schema['else']].forEach(add)
   }
   schemas.forEach(add)
   return [...found]
