@@ -142,7 +142,7 @@ function isExact(look: StepLook, row: LedgerRow, line: Line, outputs: readonly O
   const { table } = line
   const placed = table.key.includes(line.column)
   if (isComputed(look.plan.wanted)) return isReplaced(look, outputs) && placed
-  return isStated(row) && (placed || !('onConflict' in table && table.onConflict === 'last'))
+  return isStated(row) && (placed || table.onConflict !== 'last')
 }
 
 /** Units that meet read the same rows: those of time whose ends are where the clock was. */
