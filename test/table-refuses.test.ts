@@ -90,6 +90,17 @@ describe.each(['duckdb', 'postgres'] as const)('a time without end in %s', (kind
   })
 })
 
+it.each([
+  ['duckdb', 'CHECK((v < 100))'],
+  ['postgres', 'check t_v_check'],
+] as const)('a check of a table in %s is told of once, before anything is written', async (kind, check) => {
+  const warehouse = await opened(kind, 'CREATE TABLE t (k bigint PRIMARY KEY, v bigint NOT NULL CHECK (v < 100), note text)')
+  const told: string[] = []
+  warehouse.hear((message) => told.push(message))
+  expect([await warehouse.drift([t]), await warehouse.drift([t])]).toEqual([[], []])
+  expect(told).toEqual([expect.stringContaining(`t has rules of its own: ${check}. A row that they refuse`)])
+})
+
 describe('a table of Postgres with triggers', () => {
   const ddl = 'CREATE TABLE t (k bigint PRIMARY KEY, v bigint NOT NULL, note text);'
   const skip = (of: string) =>
@@ -102,7 +113,8 @@ describe('a table of Postgres with triggers', () => {
     )
     await expect(put(warehouse, rows([1, 1], [3, 3], [4, 4]))).rejects.toMatchObject({
       code: 'ROWS_NOT_TAKEN',
-      message: '3 rows were given to t, and it has 2 of them: something in the database kept the others out',
+      message:
+        '3 rows were given to t, and it has 2 of them as they were given: something in the database kept the others out or changed them',
       hint: expect.stringContaining('trigger') as string,
     })
     expect(await all(warehouse, 'SELECT k FROM t')).toEqual([])
@@ -113,9 +125,36 @@ describe('a table of Postgres with triggers', () => {
     }
     await expect(warehouse.commit([write([], { selects: [select] })])).rejects.toMatchObject({
       code: 'ROWS_NOT_TAKEN',
-      message: '5 rows were given to t, and it has 4 of them: something in the database kept the others out',
+      message:
+        '5 rows were given to t, and it has 4 of them as they were given: something in the database kept the others out or changed them',
     })
     expect(await all(warehouse, 'SELECT k FROM t')).toEqual([])
+  })
+
+  it.each([
+    ['takes rows away afterwards', 'DELETE FROM t WHERE k % 10 = 3', 'TRIGGER', 'FOR EACH STATEMENT'],
+    ['changes them afterwards', 'UPDATE t SET v = 0 WHERE k = 3 AND v <> 0', 'TRIGGER', 'FOR EACH ROW'],
+    ['does so when the commit ends', 'DELETE FROM t WHERE k = 3', 'CONSTRAINT TRIGGER', 'DEFERRABLE INITIALLY DEFERRED FOR EACH ROW'],
+  ])('that %s is one, too, and is told of before; one that only looks is none', async (_, does, kind, each) => {
+    const late = (body: string) =>
+      `${ddl} CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${body}; RETURN NULL; END $$; CREATE ${kind} late AFTER INSERT ON t ${each} EXECUTE FUNCTION late()`
+    const warehouse = await opened('postgres', late(does))
+    const told: string[] = []
+    warehouse.hear((message) => told.push(message))
+    expect(await warehouse.drift([t])).toEqual([])
+    expect(told).toEqual([
+      't has rules of its own: trigger late. A row that they refuse is an error that names it, and so are rows that they take away or change',
+    ])
+    const message =
+      '3 rows were given to t, and it has 2 of them as they were given: something in the database kept the others out or changed them'
+    await expect(put(warehouse, rows([1, 1], [3, 3], [4, 4]))).rejects.toMatchObject({ code: 'ROWS_NOT_TAKEN', message })
+    const sql = { parts: ['SELECT k, k AS v FROM generate_series(2, 4) AS k'], params: [] }
+    const selects = [{ output: output(t), sql, replace: undefined }]
+    await expect(warehouse.commit([write([], { selects })])).rejects.toMatchObject({ code: 'ROWS_NOT_TAKEN', message })
+    expect(await all(warehouse, 'SELECT k FROM t')).toEqual([])
+    const quiet = await opened('postgres', late('PERFORM 1'))
+    await put(quiet, rows([1, 1], [3, 3]))
+    expect(await all(quiet, 'SELECT count(*) AS n FROM t')).toEqual([{ n: 2n }])
   })
 
   it('that keeps old values or old rows is one, too', async () => {

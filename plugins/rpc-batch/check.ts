@@ -150,17 +150,16 @@ function* checkNullable({ row, each, path }: RowsConfig, { calls }: Config, tabl
   }
 }
 
-/** A row of a query is done when the table has its key, so the key must be copied. */
-function* checkCopied(rows: RowsConfig, config: Config): Iterable<ConfigProblem> {
-  if (!isBlocks(config.over) && rows.path.length === 0) {
-    const copied = new Set(Object.values(rows.row))
-    for (const [i, key] of config.over.key.entries()) {
-      if (!copied.has(key))
-        yield {
-          path: ['over', 'key', i],
-          message: `${key} is copied into no column`,
-          hint: `a row is done when the table has its key: row: { COLUMN: ${key} }`,
-        }
-    }
+/** A row of a query is done when the first table has its key, and by it the rows of one are told from those of another. */
+function* checkCopied({ row, path, into }: RowsConfig, { over }: Config): Iterable<ConfigProblem> {
+  if (isBlocks(over)) return
+  const copied = new Set(Object.values(row))
+  for (const [i, key] of over.key.entries()) {
+    if (!copied.has(key))
+      yield {
+        path: path.length === 0 ? ['over', 'key', i] : [...path, 'row'],
+        message: path.length === 0 ? `${key} is copied into no column` : `copies ${key} of \`over.key\` into no column of ${into}`,
+        hint: `a row is done when the table has its key: row: { COLUMN: ${key} }`,
+      }
   }
 }

@@ -169,6 +169,26 @@ steps:
     expect(miners?.rows).toEqual(expected)
   })
 
+  it('of a query, each of its tables holds the key of the record that its rows are for: without it, nobody could tell them apart', async () => {
+    const { code, err } = await run(`
+tables:
+  blocks: { columns: { n: bigint }, key: [n] }
+  txs: { columns: { hash: hash, n: bigint }, key: [hash] }
+  senders: { columns: { hash: hash, sender: address }, key: [hash] }
+steps:
+  - id: txs
+    type: rpc-batch
+    chain: ethereum
+    with:
+      over: { sql: "SELECT n FROM blocks", key: [n] }
+      calls: { block: { method: eth_getBlockByNumber, params: [$n, true] } }
+      rows:
+        - { into: txs, each: { tx: block.transactions }, row: { hash: tx.hash, n: n } }
+        - { into: senders, each: { tx: block.transactions }, row: { hash: tx.hash, sender: tx.from } }
+`)
+    expect([code, err]).toEqual([2, expect.stringContaining('rows[1].row: copies n of `over.key` into no column of senders')])
+  })
+
   it('a name that the query does not give is found before anything is fetched', async () => {
     const before = node.log.length
     const { code, err } = await run(`

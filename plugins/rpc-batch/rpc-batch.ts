@@ -7,6 +7,7 @@ import {
   PipeError,
   pathRoot,
   type PlanContext,
+  type RowsConfig,
   rowsOf,
   type Scope,
   sqlFor,
@@ -95,16 +96,16 @@ steps:
     }
     const sql = bindSql(sqlFor(over.sql, ctx.warehouse.kind, 'over.sql'), ctx.scope)
     const columns = await queryColumns(ctx, sql)
-    const [first] = rowsOf(ctx.config, ctx.into)
-    const [output] = ctx.outputs
-    if (!first || !output) throw new QueryNamesError('has nothing to fill', 'give `row` or `rows`')
-    const copied = Object.entries(first.row).filter(([, field]) => typeof field === 'string' && columns.has(field) && !(field in calls))
+    const [output, ...beside] = ctx.outputs
+    const [copied, ...others] = rowsOf(ctx.config, ctx.into).map(({ row }) => copiedFrom(columns, row))
+    if (!copied || !output) throw new QueryNamesError('has nothing to fill', 'give `row` or `rows`')
     yield {
       kind: 'rows',
       sql,
       key: over.key,
       output: output.id,
-      copied: Object.fromEntries(copied.map(([column, field]) => [column, String(field)])),
+      copied,
+      copiedBeside: Object.fromEntries(beside.map(({ id }, i) => [id, others[i] ?? {}])),
       constants: output.constants,
       chunk: over.chunk ?? 10_000,
       order: over.order ?? 'oldest-first',
@@ -114,6 +115,13 @@ steps:
 
   run: readUnit,
 })
+
+/** Columns of a row that are those of the query as they are. No call has the name of one. */
+function copiedFrom(columns: ReadonlySet<string>, row: RowsConfig['row']): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(row).flatMap(([column, field]) => (typeof field === 'string' && columns.has(field) ? [[column, field]] : [])),
+  )
+}
 
 /** The names of the query's columns, once everything that uses one was found to have it. */
 async function queryColumns(ctx: PlanContext<Config>, sql: Statement): Promise<ReadonlySet<string>> {

@@ -29,7 +29,7 @@ export const config = Type.Object(
         {
           additionalProperties: false,
           description:
-            'Computes one stretch of time at a time, `$start <= time < $end`. Left out, the table is computed as a whole. The key must tell intervals apart: of two that give one key, the row of the one computed last stays.',
+            'Computes one stretch of time at a time, `$start <= time < $end`. Left out, the table is computed as a whole. The key must tell intervals apart: two that give one key are an error, unless the table says `on_conflict: last` or the step `mode: upsert`; then the row of the one computed last stays.',
         },
       ),
     ),

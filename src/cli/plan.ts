@@ -20,7 +20,7 @@ export async function planCommand(file: string, options: PlanCommandOptions, io:
 }
 
 async function makePlan(pipeline: Pipeline, options: PlanCommandOptions, io: Io): Promise<PlanReport> {
-  const look = await openLook(pipeline, io, options)
+  const look = await openLook(pipeline, io, { state: options.state, hear: (message) => io.stderr.write(`warning: ${message}\n`) })
   try {
     return await look.plan(options)
   } finally {

@@ -1,4 +1,4 @@
-import { type Axis, type LedgerRow, type Output, type OwnerOf, parseInstant, type Table, type Value } from '../sdk/index.js'
+import { type Axis, type DoneRow, type Output, type OwnerOf, parseInstant, type Table, type Value } from '../sdk/index.js'
 import { rowStretch } from './axis.js'
 import { coveredBy } from './standing.js'
 
@@ -17,7 +17,23 @@ export function ownerRule(axis: Axis | undefined, tables: ReadonlyMap<string, Ta
   }
 }
 
-function covers(axis: Axis, row: LedgerRow, at: bigint): boolean {
+/**
+ * Whose a row is that was computed: the interval of its place. `ledger` holds those under the definition that counts now that
+ * nothing touched since. One that is running without being touched has committed its rows, or is new and has none.
+ */
+export function intervalRule(axis: Axis | undefined, tables: ReadonlyMap<string, Table>): OwnerOf {
+  return (output, { there }, ledger) => {
+    const at = axis && placeOn(axis, output, there, tables.get(output.table))
+    if (axis === undefined || at === undefined) return undefined
+    return ledger.find((row) => {
+      const [from, to] = rowStretch(axis, row) ?? []
+      const isComputed = row.state === 'done' || row.state === 'running'
+      return isComputed && from !== undefined && to !== undefined && from <= at && at <= to
+    })?.unit
+  }
+}
+
+function covers(axis: Axis, row: DoneRow, at: bigint): boolean {
   return coveredBy(row, rowStretch(axis, row)).some(([from, to]) => from <= at && at <= to)
 }
 

@@ -46,12 +46,12 @@ export function mayHaveWritten({ state, rows, coverage }: LedgerRow): boolean {
 }
 
 /** The round in which a stretch counts as done, where it does so in one only. */
-export function tentativeRound({ state, coverage }: LedgerRow): bigint | undefined {
+export function tentativeRound({ state, coverage }: Pick<LedgerRow, 'state' | 'coverage'>): bigint | undefined {
   return state === 'done' && coverage?.tentative !== undefined ? BigInt(coverage.tentative) : undefined
 }
 
 /** What a ledger row covers: all of it when done, else the stretches that its commits covered. */
-export function coveredBy(row: LedgerRow, all: Interval | undefined): Interval[] {
+export function coveredBy(row: Pick<LedgerRow, 'state' | 'coverage'>, all: Interval | undefined): Interval[] {
   if (tentativeRound(row) !== undefined) return []
   if (row.state === 'done') return all ? [all] : []
   return restored(row.coverage)

@@ -1,4 +1,15 @@
-import { identifier, joinSql, type Param, sql, sqlText, type Statement, type Table, type Wanted } from '../sdk/index.js'
+import {
+  identifier,
+  joinSql,
+  type Output,
+  type Param,
+  type RecordRule,
+  sql,
+  sqlText,
+  type Statement,
+  type Table,
+  type Wanted,
+} from '../sdk/index.js'
 import type { Interval } from '../ledger/intervals.js'
 
 /** Name of the column that carries the text of a row's key. */
@@ -44,16 +55,8 @@ function missingRows(wanted: RowsWanted, into: Table, filter: RowsFilter): State
   }
   if (filter.from) conditions.push(atOrAfter(wanted, filter.from))
   if (filter.until) conditions.push(sql`NOT ${atOrAfter(wanted, filter.until)}`)
-  if (!filter.redo) {
-    const equal = [
-      ...Object.entries(wanted.copied).map(
-        ([target, source]) =>
-          sql`t.${identifier(target)} ${sqlText(into.key.includes(target) ? '=' : 'IS NOT DISTINCT FROM')} ${column(source)}`,
-      ),
-      ...Object.entries(wanted.constants).map(([target, value]) => sql`t.${identifier(target)} = ${{ type: { kind: 'text' }, value }}`),
-    ]
-    conditions.push(sql`NOT EXISTS (SELECT 1 FROM ${identifier(into.name)} AS t WHERE ${joinSql(equal, ' AND ')})`)
-  }
+  if (!filter.redo)
+    conditions.push(sql`NOT EXISTS (SELECT 1 FROM ${identifier(into.name)} AS t WHERE ${isRead(into, wanted.copied, wanted.constants)})`)
   if (filter.notQuarantined) {
     const { pipeline, step } = filter.notQuarantined
     conditions.push(
@@ -67,6 +70,40 @@ function missingRows(wanted: RowsWanted, into: Table, filter: RowsFilter): State
   const where = conditions.length > 0 ? sql` WHERE ${joinSql(conditions, ' AND ')}` : sqlText('')
   return sql`FROM (${wanted.sql}
 ) AS q${where}`
+}
+
+/** Condition that a row `t` of a table was read for the record `q` as it is: its copied columns and constants are equal. */
+function isRead(into: Table, copied: Readonly<Record<string, string>>, constants: Readonly<Record<string, string>>): Statement {
+  const equal = [
+    ...Object.entries(copied).map(
+      ([target, source]) =>
+        sql`t.${identifier(target)} ${sqlText(into.key.includes(target) ? '=' : 'IS NOT DISTINCT FROM')} q.${identifier(source)}`,
+    ),
+    ...Object.entries(constants).map(([target, value]) => sql`t.${identifier(target)} = ${text(value)}`),
+  ]
+  return joinSql(equal, ' AND ')
+}
+
+/** Which record of the query a row of one of its tables was read for, by the columns that are copied from it. */
+export function recordRule(wanted: RowsWanted, tables: ReadonlyMap<string, Table>): RecordRule {
+  const copiedOf = ({ id }: Output) => (id === wanted.output ? wanted.copied : (wanted.copiedBeside?.[id] ?? {}))
+  return {
+    columns: (output) => {
+      const copied = Object.entries(copiedOf(output))
+      const columns = wanted.key.map((column) => copied.find(([, source]) => source === column)?.[0])
+      const named = columns.filter((column) => column !== undefined)
+      const key = tables.get(output.table)?.key ?? []
+      return named.length < columns.length || named.every((column) => key.includes(column)) ? undefined : named
+    },
+    standing: (output, rows) => {
+      const into = tables.get(output.table)
+      if (!into) throw new Error(`output ${output.id} names the table ${output.table}, which is not declared`)
+      return sql`SELECT ${keyText(wanted.key)} AS ${identifier(KEY_COLUMN)} FROM (${wanted.sql}
+) AS q WHERE EXISTS (
+        SELECT 1 FROM ${identifier(into.name)} AS t WHERE ${isRead(into, copiedOf(output), output.constants)} AND (${rows})
+      ) LIMIT 1`
+    },
+  }
 }
 
 /** The missing rows in the wanted order, at most `limit`, with the text of each key. */

@@ -350,6 +350,8 @@ export class Progress {
       deletes: more.deletes ?? [],
       rows: more.rows ?? [],
       owner: this.#again ? undefined : this.#task.owner,
+      // Rows of another definition are replaced, whichever record they were read for.
+      records: this.#redo === undefined ? this.#task.records : undefined,
       rereads: plan.step.definition.rereads,
       sql: more.sql ?? [],
       selects: more.selects,

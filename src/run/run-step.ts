@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { formatInstant, type InputPage, type Row } from '../sdk/index.js'
 import { ownerRule } from '../ledger/owner.js'
 import type { Step } from '../pipeline/pipeline.js'
-import { KEY_COLUMN, missingPage } from '../plan/missing.js'
+import { KEY_COLUMN, missingPage, recordRule } from '../plan/missing.js'
 import type { PlannedUnit, StepPlan } from '../plan/plan.js'
 import { planAgain, planStep } from '../plan/plan-step.js'
 import { outputTable } from '../plan/rows-units.js'
@@ -179,6 +179,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
   const source = services.source(plan)
   const join = joinRule(services, plan)
   const owner = keeps(plan) ? ownerRule(plan.axis, services.pipeline.tables, definition.rereads === true) : undefined
+  const records = plan.wanted.kind === 'rows' ? recordRule(plan.wanted, services.pipeline.tables) : undefined
   const context = services.stepContext(plan, services.warehouse)
   const named = ledgerStep(services, plan)
   const outages = new OutageGuard()
@@ -202,6 +203,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
       ledgerStep: named,
       join,
       owner,
+      records,
       budget,
       room: ROWS_WAITING / Math.min(width, plan.units.length),
       signal,

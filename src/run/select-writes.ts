@@ -1,4 +1,14 @@
-import { type Batch, type Output, type SelectWrite, type Stretch, sql, sqlText, type Table, type WarehouseReader } from '../sdk/index.js'
+import {
+  type Batch,
+  type Output,
+  type OwnerOf,
+  type SelectWrite,
+  type Stretch,
+  sql,
+  sqlText,
+  type Table,
+  type WarehouseReader,
+} from '../sdk/index.js'
 import type { PlannedUnit } from '../plan/plan.js'
 
 /**
@@ -11,10 +21,12 @@ export async function selectWrites(
   outputOf: (id: string) => Output,
   tables: ReadonlyMap<string, Table>,
   warehouse: Pick<WarehouseReader, 'describe'>,
+  owner: OwnerOf | undefined,
 ): Promise<SelectWrite[]> {
   const writes: SelectWrite[] = []
   for (const { output: id, sql: query, replace, timeoutMs } of batch.selects ?? []) {
     const output = outputOf(id)
+    const table = tables.get(output.table)
     const limited =
       unit.limit === undefined
         ? query
@@ -24,7 +36,9 @@ ${query}
     writes.push({
       output: { ...output, columns: (await warehouse.describe(query)).map(({ name }) => name) },
       sql: limited,
-      replace: replace && unit.limit === undefined ? replacedBy(unit, output, tables.get(output.table)) : undefined,
+      replace: replace && unit.limit === undefined ? replacedBy(unit, output, table) : undefined,
+      // Where the key holds the time, rows of two intervals never share one.
+      owner: table?.key.includes(output.range ?? table.range ?? '') ? undefined : owner,
       timeoutMs,
     })
   }

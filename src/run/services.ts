@@ -91,6 +91,8 @@ export interface UnitTask {
   readonly join: UnitWrite['join']
   /** Whose rows those of its writes may not replace; undefined where they replace what has their key. */
   readonly owner: UnitWrite['owner']
+  /** Which record of a query its rows are read for; undefined where there is no query. */
+  readonly records: UnitWrite['records']
   /** What its step may still ask in this run. */
   readonly budget: Budget
   /** Rows that may wait for their commit before the step is asked for more. */

@@ -1,5 +1,6 @@
 import { type Batch, type Json, type LedgerChange, type RunContext, PipelineTakenError, UnitTakenError } from '../sdk/index.js'
 import { runContext } from '../sdk/run-context.js'
+import { intervalRule } from '../ledger/owner.js'
 import { standing } from '../ledger/standing.js'
 import { fittingCursor } from '../plan/config.js'
 import { asBatch, asBatches } from './batch-shape.js'
@@ -59,6 +60,9 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
   const writes = new UnitWrites(task, progress)
   const budget = task.budget.share()
   const outputOf = (id: string) => progress.output(id)
+  // One that is computed in every run finds rows of an earlier moment in any interval.
+  const isKept = plan.wanted.kind === 'stretches' && plan.wanted.due === 'touched'
+  const owner = isKept ? intervalRule(plan.axis, services.pipeline.tables) : undefined
   try {
     const batches = asBatches(step.id, step.definition.run(contextOf(task, await fittingCursor(step, progress.cursor), budget)))
     for await (const given of untilAborted(batches, signal)) {
@@ -66,7 +70,7 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
       signal.throwIfAborted()
       judge(task, batch)
       await writes.room()
-      const selects = await selectWrites(batch, unit, outputOf, services.pipeline.tables, services.warehouse)
+      const selects = await selectWrites(batch, unit, outputOf, services.pipeline.tables, services.warehouse, owner)
       const write = progress.write(batch, selects)
       tellFailedKeys(task, batch)
       writes.push(write, batch.progress?.of)

@@ -59,10 +59,10 @@ export class PipelineTakenError extends PipeError {
 /** A value does not fit the column it is meant for. Thrown before anything is written. */
 export class ValueError extends PipeError {
   readonly code = 'VALUE_REFUSED'
-  override readonly hint = 'compare the column type in `tables` with what the source sends'
   constructor(
     readonly where: string,
     readonly problem: string,
+    override readonly hint = 'compare the column type in `tables` with what the source sends',
   ) {
     super(`${where}: ${problem}`)
   }

@@ -74,6 +74,8 @@ export type Wanted =
       readonly key: readonly string[]
       readonly output: string
       readonly copied: Readonly<Record<string, string>>
+      /** The same as `copied` of further outputs, by their ids: by it their rows of one record are told from those of another. */
+      readonly copiedBeside?: Readonly<Record<string, Readonly<Record<string, string>>>>
       readonly constants: Readonly<Record<string, string>>
       readonly chunk: number
       readonly order: Order

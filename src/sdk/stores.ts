@@ -163,6 +163,12 @@ export interface SelectWrite {
   readonly sql: Statement
   /** Rows of this stretch (`all`: of the whole table) with the output's constants that the query does not give are deleted. Undefined: nothing is. */
   readonly replace: Stretch | 'all' | undefined
+  /**
+   * Whose a row outside of the stretch that is replaced is, when a row of the query has its key: the unit that was computed with its
+   * place, of those that nothing touched since. The write is refused then, unless the table says `on_conflict: last`. Left out:
+   * rows of the query replace whatever has their key.
+   */
+  readonly owner?: OwnerOf | undefined
   /** Longer, and it is stopped, and nothing of the commit is written. @throws {SqlTimeoutError} from `commit` */
   readonly timeoutMs?: number
 }
@@ -173,7 +179,21 @@ export interface Places {
   readonly given: Value | undefined
 }
 
-export type OwnerOf = (output: Output, places: Places, ledger: readonly LedgerRow[]) => string | undefined
+/** What a row of the ledger says of what is done. */
+export type DoneRow = Pick<LedgerRow, 'unit' | 'state' | 'first' | 'last' | 'coverage' | 'rows'>
+
+export type OwnerOf = (output: Output, places: Places, ledger: readonly DoneRow[]) => string | undefined
+
+/** Which record of a query a row was read for. */
+export interface RecordRule {
+  /** The columns of the output's table that name its record. Undefined: the key of the table does, so two records never share one. */
+  columns(output: Output): readonly string[] | undefined
+  /**
+   * A query of the names (column `_pipe_key`) of records that rows of the output's table stand for as they are, so that they are not asked for
+   * again. `rows`: a condition on these rows, whose alias is `t`.
+   */
+  standing(output: Output, rows: Statement): Statement
+}
 
 /** One batch of one unit with the checkpoint after it. */
 export interface UnitWrite {
@@ -189,6 +209,11 @@ export interface UnitWrite {
    * it is replaced. Left out: rows of this write replace whatever has their key.
    */
   readonly owner?: OwnerOf | undefined
+  /**
+   * Of a step that reads rows for the records of a query: a row that stands for another record than the one that would replace it
+   * is not replaced. The write is refused then, unless the table says `on_conflict: last`.
+   */
+  readonly records?: RecordRule | undefined
   /** What it reads is another when it is read again (`StepDefinition.rereads`). */
   readonly rereads?: boolean | undefined
   readonly sql: readonly Statement[]
@@ -304,6 +329,8 @@ export interface Migration {
 
 /** What a planner may ask of a warehouse and its ledger. Nothing of it changes the database. */
 export interface LedgerReader extends WarehouseReader {
+  /** Gives what the warehouse does by itself to a listener, each a sentence for people: also what it did before. */
+  hear(listener: (message: string) => void): void
   /** For people: no user, no password. */
   readonly display: string
   /** What differs between the declared tables and those that are there. Missing tables are no drift. */
@@ -382,6 +409,4 @@ export interface Warehouse extends LedgerReader {
   execute(statements: readonly Statement[]): Promise<void>
   /** `hash`: of block 0 or, for a chain whose nodes do not give that, number and hash of another old block (`58701:0x…`). */
   rememberGenesis(chainId: number, hash: string): Promise<void>
-  /** Gives what the warehouse does by itself to a listener, each a sentence for people: also what it did before. */
-  hear(listener: (message: string) => void): void
 }

@@ -28,14 +28,22 @@ export interface Look {
   close(): Promise<void>
 }
 
+export interface LookOptions {
+  readonly state: string
+  /** Hears what the warehouse has to say that is no error. */
+  readonly hear?: (message: string) => void
+}
+
 /** Opens the pipeline's warehouse and the state store, both for reading. What it throws holds none of the pipeline's secrets. */
-export function openLook(pipeline: Pipeline, surroundings: Surroundings, options: { readonly state: string }): Promise<Look> {
+export function openLook(pipeline: Pipeline, surroundings: Surroundings, options: LookOptions): Promise<Look> {
   return redacting(pipeline.secrets, () => open(pipeline, surroundings, options))
 }
 
-async function open(pipeline: Pipeline, surroundings: Surroundings, options: { readonly state: string }): Promise<Look> {
+async function open(pipeline: Pipeline, surroundings: Surroundings, options: LookOptions): Promise<Look> {
   const { openWarehouse } = await import('../warehouse/open.js')
-  const warehouse = stoppable(await openWarehouse(warehouseUrl(pipeline.warehouse, surroundings), { mode: 'plan' }), surroundings.signal)
+  const opened = await openWarehouse(warehouseUrl(pipeline.warehouse, surroundings), { mode: 'plan' })
+  if (options.hear) opened.hear(options.hear)
+  const warehouse = stoppable(opened, surroundings.signal)
   let state: StateStore
   try {
     state = await openState(options.state, surroundings, { readOnly: true })

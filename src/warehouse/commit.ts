@@ -4,7 +4,6 @@ import {
   type Output,
   type Row,
   sql,
-  sqlText,
   type Table,
   type UnitWrite,
   type WorkerRow,
@@ -16,9 +15,9 @@ import { type Moved, note, replacedIn } from './outcome.js'
 import { writeSelect } from './selects.js'
 import { Tally } from './tally.js'
 import { boundsOf, clearTouched, Touched, type Watched } from './touched.js'
-import { ledgerRows, UNIT_COLUMNS } from './ledger.js'
-import { text } from './ledger-where.js'
-import { refuseLeft, refuseOwned } from './load.js'
+import { ledgerRows } from './ledger.js'
+import { unitsOf, untouchedUnits } from './ledger-where.js'
+import { doneBefore, refuseLeft, refuseOwned, refuseStanding } from './load.js'
 import { type LedgerChanges, unitKey } from './ledger-changes.js'
 import type { Placing, Transaction } from './transaction.js'
 import type { WarehouseKind } from './types.js'
@@ -67,7 +66,7 @@ export async function commit<Loader>(
   }
   for (const write of kept) for (const statement of write.sql) await tx.run(statement, 'step', write.signal)
   const given = new Map<UnitWrite, Record<string, number>>()
-  for (const write of kept) given.set(write, await select(tx, write, tables, touched))
+  for (const [i, write] of kept.entries()) given.set(write, await select(tx, write, { tables, touched, before: () => kept.slice(0, i) }))
   if (watched.size > 0) await touch(tx, touched, latest(writes))
   await putCounts(tx, await tally.puts())
   await join(tx, kept, changes, there)
@@ -83,19 +82,16 @@ export async function commit<Loader>(
 /** Whose rows those of some writes may replace. */
 function placing(tx: Transaction, writes: readonly UnitWrite[], output: Output, table: Table): Placing {
   const place = output.range ?? table.range
-  const [write] = writes.filter(({ owner }) => owner !== undefined)
-  if (table.onConflict === 'last' || write?.owner === undefined) return { place, once: false, judge: undefined }
-  const { owner, step } = write
+  const [write] = writes.filter(({ owner, records }) => owner !== undefined || records !== undefined)
+  if (table.onConflict === 'last' || write === undefined) return { place, once: false, judge: undefined }
+  const { owner, records, step } = write
   return {
     place,
     once: write.rereads !== true,
     judge: async (meetings) => {
-      const ledger = (
-        await tx.rows(
-          sql`SELECT ${sqlText(UNIT_COLUMNS)} FROM _pipe_units
-          WHERE pipeline = ${text(step.pipeline)} AND step = ${text(step.step)} AND fingerprint = ${text(step.fingerprint)}`,
-        )
-      ).map(ledgerRows())
+      if (records) await refuseStanding(meetings, records, (query) => tx.rows(query))
+      if (!owner) return
+      const ledger = (await tx.rows(unitsOf(step))).map(ledgerRows())
       refuseOwned(meetings, (meeting) => owner(meeting.output, meeting.places, ledger), writes)
     },
   }
@@ -113,13 +109,25 @@ async function remove(tx: Transaction, { own, table }: Deleted, touched: Touched
 async function select(
   tx: Transaction,
   write: UnitWrite,
-  tables: ReadonlyMap<string, Table>,
-  touched: Touched,
+  {
+    tables,
+    touched,
+    before,
+  }: { readonly tables: ReadonlyMap<string, Table>; readonly touched: Touched; readonly before: () => readonly UnitWrite[] },
 ): Promise<Record<string, number>> {
   const rows = counts(write)
   for (const each of write.selects ?? []) {
-    const { table } = each.output
-    rows[table] = (rows[table] ?? 0) + (await writeSelect(each, declared(table, tables), tx.selects(write.signal), touched))
+    const table = declared(each.output.table, tables)
+    const { owner } = each
+    const judge: Placing['judge'] =
+      owner === undefined || table.onConflict === 'last'
+        ? undefined
+        : async (meetings) => {
+            if (meetings.length === 0) return
+            const ledger = (await tx.rows(untouchedUnits(write.step))).map(ledgerRows())
+            refuseOwned(meetings, ({ output, places }) => owner(output, places, [...ledger, ...doneBefore(write, before())]), [write])
+          }
+    rows[table.name] = (rows[table.name] ?? 0) + (await writeSelect(each, table, tx.selects(write.signal), { touched, judge }))
   }
   return rows
 }

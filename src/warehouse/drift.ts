@@ -20,8 +20,10 @@ export interface Found {
   readonly traps: Trap[]
 }
 
-/** What refuses every row, or changes, hides or swallows some without a word. What refuses a single row by an error is none. */
+/** What refuses every row, or changes, hides or swallows some without a word. */
 export interface Trap {
+  /** It refuses single rows by an error, or is looked after when rows were written: it is said, and keeps no run from beginning. */
+  readonly minor?: boolean
   /** It matters only where this column is declared. */
   readonly column?: string | undefined
   /** It matters only where this table is declared, too. */
@@ -86,7 +88,10 @@ export function tableDrift(table: Table, existing: Existing, catalog: Catalog, o
   return [
     ...drifts,
     ...existing.traps
-      .filter(({ column, besides }) => (column === undefined || declared.has(column)) && (besides === undefined || others.has(besides)))
+      .filter(
+        ({ minor, column, besides }) =>
+          minor !== true && (column === undefined || declared.has(column)) && (besides === undefined || others.has(besides)),
+      )
       .map(({ problem, fix }) => drift(problem, fix)),
     ...extra.map(([, { name }]) =>
       drift(`column ${name} is NOT NULL and nothing fills it`, `${alter} ALTER COLUMN ${quoteIdentifier(name)} DROP NOT NULL`),
@@ -100,6 +105,14 @@ export function tableDrift(table: Table, existing: Existing, catalog: Catalog, o
           ),
         ]),
   ]
+}
+
+/** What a table has that may refuse single rows, as a sentence; undefined when it has nothing of that kind. */
+export function mayRefuse(table: Table, traps: readonly Trap[]): string | undefined {
+  const found = [...new Set(traps.filter(({ minor }) => minor === true).map(({ problem }) => problem))]
+  if (found.length === 0) return undefined
+  const more = found.length > 5 ? `, and ${found.length - 5} more` : ''
+  return `${table.name} has rules of its own: ${found.slice(0, 5).join(', ')}${more}. A row that they refuse is an error that names it, and so are rows that they take away or change`
 }
 
 /**

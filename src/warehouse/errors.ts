@@ -135,7 +135,9 @@ export class RowsNotTakenError extends PipeError {
   override readonly hint =
     'a trigger, a rule or row security of the table keeps rows out or sends them elsewhere: see what it has, and disable it for what pipe writes'
   constructor(table: string, given: number, taken: number) {
-    super(`${given} rows were given to ${table}, and it has ${taken} of them: something in the database kept the others out`)
+    super(
+      `${given} rows were given to ${table}, and it has ${taken} of them as they were given: something in the database kept the others out or changed them`,
+    )
   }
 }
 
@@ -196,3 +198,6 @@ export class LedgerVersionError extends PipeError {
     super(`${display}: its ledger has version ${found}, this pipe knows up to ${known}`)
   }
 }
+
+/** Hint for a row that a rule of the table itself does not take. */
+export const OWN_RULE = 'the table has this rule by itself: drop it there, or leave such rows out of what the step gives'

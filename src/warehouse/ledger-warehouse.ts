@@ -50,6 +50,7 @@ export abstract class LedgerWarehouse implements Warehouse {
   protected counted: readonly Counted[] = []
   readonly #mode: 'write' | 'plan'
   readonly #notices: Notices
+  readonly #told = new Set<string>()
   /** Of the ledger as it is: an older one is upgraded by `prepare`, and read as if it were. */
   #version = LEDGER_VERSION
   #claim: Claim | undefined
@@ -87,6 +88,13 @@ export abstract class LedgerWarehouse implements Warehouse {
   protected abstract putGenesis(chainId: bigint, hash: string): Promise<unknown>
   /** Waits for what is under way, and ends all connections. */
   protected abstract end(): Promise<void>
+
+  /** Tells people something, once a message. */
+  protected tellOnce(message: string | undefined): void {
+    if (message === undefined || this.#told.has(message)) return
+    this.#told.add(message)
+    this.#notices.tell(message)
+  }
 
   hear(listener: (message: string) => void): void {
     this.#notices.hear(listener)

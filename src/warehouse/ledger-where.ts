@@ -1,4 +1,5 @@
-import { joinSql, type Param, sql, sqlText, type Statement } from '../sdk/index.js'
+import { joinSql, type LedgerStep, type Param, sql, sqlText, type Statement } from '../sdk/index.js'
+import { UNIT_COLUMNS } from './ledger.js'
 
 /** Which rows of a ledger table are a pipeline's, or one step's. */
 export function ofStep(pipeline: string, step: string | undefined): Statement {
@@ -15,6 +16,18 @@ export function releaseKeys(pipeline: string, step: string, keys: readonly strin
   )
   const named = keys && (keys.length === 0 ? sqlText('FALSE') : sql`key IN (${list})`)
   return sql`DELETE FROM _pipe_quarantine WHERE ${named ? sql`${which} AND ${named}` : which}`
+}
+
+/** Reads what was done of a step under the definition that counts now. */
+export function unitsOf({ pipeline, step, fingerprint }: LedgerStep): Statement {
+  return sql`SELECT ${sqlText(UNIT_COLUMNS)} FROM _pipe_units
+    WHERE pipeline = ${text(pipeline)} AND step = ${text(step)} AND fingerprint = ${text(fingerprint)}`
+}
+
+/** The same without what a commit touched since, which is done again. */
+export function untouchedUnits(of: LedgerStep): Statement {
+  const touched = sql`SELECT unit FROM _pipe_touched WHERE pipeline = ${text(of.pipeline)} AND step = ${text(of.step)}`
+  return sql`${unitsOf(of)} AND unit NOT IN (${touched})`
 }
 
 /** A text to be bound. */

@@ -1,9 +1,13 @@
 import {
   differences,
+  type DoneRow,
+  identifier,
   isExactNumber,
+  joinSql,
   KeyConflictError,
   type Output,
   quoteIdentifier,
+  type RecordRule,
   type Row,
   sql,
   sqlText,
@@ -48,6 +52,40 @@ export interface LoadEngine {
  * @throws {RowsNotTakenError} when the table does not have all of the rows afterwards.
  */
 export async function moveRows(
+  staged: Staged,
+  given: number,
+  engine: LoadEngine,
+  options: { readonly touched: Touched; readonly placing: Placing },
+): Promise<Omit<Loaded, 'replaced'>> {
+  const moved = await move(staged, given, engine, options)
+  await refuseChanged(staged.table, staged.filled, engine)
+  return moved
+}
+
+/**
+ * Looks whether a table has the rows that were just written into it, where triggers run after that: what they do to rows is in no
+ * count. `filled`: a SELECT of all columns of these rows.
+ *
+ * @throws {RowsNotTakenError}
+ */
+export async function refuseChanged(table: Table, filled: string, engine: Pick<LoadEngine, 'kind' | 'rows'>): Promise<void> {
+  if (!hasTriggers(engine)) return
+  const name = { type: { kind: 'text' }, value: quoteIdentifier(table.name) } as const
+  const [triggers] = await engine.rows(
+    sql`SELECT count(*) AS n, string_agg(quote_ident(tgname), ', ') FILTER (WHERE tgdeferrable) AS deferrable FROM pg_trigger
+      WHERE (tgrelid = to_regclass(${name}) OR tgrelid IN (SELECT relid FROM pg_partition_tree(to_regclass(${name}))))
+      AND NOT tgisinternal AND tgenabled IN ('O', 'A') AND tgtype & 2 = 0 AND tgtype & 20 > 0`,
+  )
+  if (triggers?.n === 0n) return
+  // One that waits for the end of the commit runs now.
+  if (typeof triggers?.deferrable === 'string') await engine.rows(sqlText(`SET CONSTRAINTS ${triggers.deferrable} IMMEDIATE`))
+  const keys = await count(engine, `SELECT DISTINCT ${identifiers(table.key)} FROM (${filled}) AS pipe_rows`)
+  const rows = `(${typed(table, filled, engine.kind)}) AS n JOIN ${quoteIdentifier(table.name)} AS o ON ${sameKey(table, 'o', 'n')}`
+  const taken = await count(engine, `SELECT 1 AS one FROM ${rows} WHERE NOT (${differ(table, 'o', 'n', engine.kind)})`)
+  if (taken < keys) throw new RowsNotTakenError(table.name, keys, taken)
+}
+
+async function move(
   staged: Staged,
   given: number,
   engine: LoadEngine,
@@ -110,16 +148,16 @@ export async function refuseLeft(engine: Pick<LoadEngine, 'kind' | 'rows'>, tabl
 /** DuckDB has none, so what a statement says of itself is what happened. */
 const hasTriggers = ({ kind }: Pick<LoadEngine, 'kind'>): boolean => kind === 'postgres'
 
-async function count(engine: LoadEngine, query: string): Promise<number> {
+async function count(engine: Pick<LoadEngine, 'rows'>, query: string): Promise<number> {
   const [row] = await engine.rows(sqlText(`SELECT count(*) AS n FROM (${query}) AS pipe_counted`))
   return Number(row?.n)
 }
 
-/** The staged rows that differ from what the table has under their keys. */
-async function meet(
-  { output, table }: Staged,
+/** Rows `n` and what a table has under their keys, `o`, by the SQL behind FROM. */
+export async function meet(
+  { output, table }: Pick<Staged, 'output' | 'table'>,
   from: Statement,
-  engine: LoadEngine,
+  engine: Pick<LoadEngine, 'rows'>,
   place: string | undefined,
 ): Promise<readonly Meeting[]> {
   const texts = table.columns.flatMap(({ name }, i) =>
@@ -128,16 +166,19 @@ async function meet(
   const selected =
     place === undefined ? texts : [`o.${quoteIdentifier(place)} AS pipe_there`, `n.${quoteIdentifier(place)} AS pipe_given`, ...texts]
   const rows = await engine.rows(sql`SELECT ${sqlText(selected.join(', '))} ${from}`)
-  return rows.map((row) => {
-    const values = (of: 'o' | 'n'): Row => Object.fromEntries(table.columns.map(({ name }, i) => [name, row[`pipe_${of}_${i}`] ?? null]))
-    return {
-      output,
-      table,
-      places: { there: row.pipe_there ?? undefined, given: row.pipe_given ?? undefined },
-      there: values('o'),
-      given: values('n'),
-    }
-  })
+  return rows.map((row) => meetingOf(row, output, table))
+}
+
+/** A row of places and of texts of both rows as a meeting. */
+export function meetingOf(row: Row, output: Output, table: Table): Meeting {
+  const values = (of: 'o' | 'n'): Row => Object.fromEntries(table.columns.map(({ name }, i) => [name, row[`pipe_${of}_${i}`] ?? null]))
+  return {
+    output,
+    table,
+    places: { there: row.pipe_there ?? undefined, given: row.pipe_given ?? undefined },
+    there: values('o'),
+    given: values('n'),
+  }
 }
 
 /** @throws {KeyConflictError} */
@@ -187,6 +228,59 @@ export function refuseOwned(
         : `of unit ${owner}, which is in the table, and of unit ${units.slice(0, 3).join(' or ')}`
     throw new KeyConflictError(rowName(table.name, table.key)(keyOf(table, given)), `${differences(table, there, given)} (${from})`)
   }
+}
+
+/** Rows that are asked about at once: each is a part of one condition. */
+const ASKED_AT_ONCE = 100
+
+/**
+ * Refuses to replace rows that stand for another record of the query than those that come. One whose record has changed since, or
+ * is not in the query any more, may be replaced.
+ *
+ * @throws {KeyConflictError}
+ */
+export async function refuseStanding(
+  meetings: readonly Meeting[],
+  records: RecordRule,
+  rows: (query: Statement) => Promise<readonly Row[]>,
+): Promise<void> {
+  const [first] = meetings
+  const columns = first && records.columns(first.output)
+  if (!columns) return
+  const recordOf = (row: Row) => columns.map((name) => row[name]).join(',')
+  const others = meetings.filter(({ there, given }) => recordOf(there) !== recordOf(given))
+  for (let i = 0; i < others.length; i += ASKED_AT_ONCE) {
+    const some = others.slice(i, i + ASKED_AT_ONCE)
+    const [row] = await rows(records.standing(first.output, joinSql(some.map(hasItsKey), ' OR ')))
+    if (!row) continue
+    const { table, there, given } = some.find((meeting) => recordOf(meeting.there) === row._pipe_key) ?? first
+    throw new KeyConflictError(
+      rowName(table.name, table.key)(keyOf(table, given)),
+      `${differences(table, there, given)} (of row ${recordOf(there)} of the query, which is in the table, and of row ${recordOf(given)})`,
+    )
+  }
+}
+
+/** Condition that a row `t` has the key of a meeting. */
+function hasItsKey({ table, there }: Meeting): Statement {
+  const equal = table.key.map(
+    (name) => sql`CAST(t.${identifier(name)} AS VARCHAR) = ${{ type: { kind: 'text' }, value: String(there[name]) }}`,
+  )
+  return sql`(${joinSql(equal, ' AND ')})`
+}
+
+/** What other writes of the same commit and step leave done, which the ledger does not say yet. */
+export function doneBefore({ step }: UnitWrite, others: readonly UnitWrite[]): readonly DoneRow[] {
+  return others
+    .filter((other) => other.step.pipeline === step.pipeline && other.step.step === step.step)
+    .map(({ unit, ledger: { state, first, last, coverage, rows } }) => ({
+      unit,
+      state,
+      first,
+      last,
+      coverage: coverage ?? undefined,
+      rows: rows ?? {},
+    }))
 }
 
 /** The key of a row whose values are text, as the row would have it. */

@@ -17,7 +17,8 @@ import {
 } from '../sdk/index.js'
 import { identifiers } from './ddl.js'
 import { RowsNotTakenError, SqlError } from './errors.js'
-import { refuseLeft } from './load.js'
+import { meet, refuseChanged, refuseLeft } from './load.js'
+import type { Placing } from './transaction.js'
 import { constantColumns, differ, filled, insertSelected, areOwn, sameKey, typed } from './fill.js'
 import { rowName } from './row-name.js'
 import { boundNames, boundsOf, type Touched } from './touched.js'
@@ -64,11 +65,18 @@ const CHANGED = '_pipe_changed'
  * is there are written and touch units, so that the same result once more wakes up nobody. Resolves to how many rows the query
  * gave.
  *
+ * `judge` is asked before a row outside of the stretch that is replaced gives its place to one of the query.
+ *
  * @throws {ValueError} naming the row and the column: a value that does not fit, a row that is not the step's own, one key
  * given twice.
- * @throws {SqlTimeoutError}
+ * @throws {KeyConflictError} from `judge`. @throws {SqlTimeoutError}
  */
-export async function writeSelect(select: SelectWrite, table: Table, engine: SelectEngine, touched: Touched): Promise<number> {
+export async function writeSelect(
+  select: SelectWrite,
+  table: Table,
+  engine: SelectEngine,
+  { touched, judge }: { readonly touched: Touched; readonly judge: Placing['judge'] },
+): Promise<number> {
   const given = await stage(select, table, engine)
   const refuse = refuser(table, engine)
   const wrong = given.map(({ column, of }) => {
@@ -102,7 +110,7 @@ export async function writeSelect(select: SelectWrite, table: Table, engine: Sel
       replace.column,
       () => `lies outside of the interval ${stretchText(replace)}`,
     )
-  await writeChanges(select, table, engine, touched)
+  await writeChanges(select, table, engine, { touched, judge })
   return Number(found?.n ?? 0)
 }
 
@@ -156,7 +164,12 @@ async function refuseDoubles(table: Table, engine: SelectEngine): Promise<void> 
 }
 
 /** Deletes, inserts and updates what is not as it should be, and notes what that touches. */
-async function writeChanges({ replace, output }: SelectWrite, table: Table, engine: SelectEngine, touched: Touched): Promise<void> {
+async function writeChanges(
+  { replace, output }: SelectWrite,
+  table: Table,
+  engine: SelectEngine,
+  { touched, judge }: { readonly touched: Touched; readonly judge: Placing['judge'] },
+): Promise<void> {
   const name = identifier(table.name)
   const watched = touched.of(table.name)
   const [rows, changed] = [engine.temporary(ROWS), engine.temporary(CHANGED)]
@@ -176,6 +189,11 @@ async function writeChanges({ replace, output }: SelectWrite, table: Table, engi
         SELECT DISTINCT ${sqlText(boundNames(watched, 'pipe_old'))}, ${boundsOf(watched, 'n', 'pipe_new')}
         FROM ${sqlText(changed)} AS n`,
     )
+  if (judge && replace !== undefined && replace !== 'all') {
+    const strange = sql`(SELECT * FROM ${name} WHERE (${areOwn(replace, table)}) IS NOT TRUE)`
+    const meeting = sql`FROM ${sqlText(changed)} AS n JOIN ${strange} AS o ON ${sqlText(sameKey(table, 'o', 'n'))} LIMIT 1000`
+    await judge(await meet({ output, table }, meeting, engine, replace.column))
+  }
   if (replace !== undefined) {
     const others = sqlText(`NOT EXISTS (SELECT 1 FROM ${rows} AS n WHERE ${sameKey(table, 'o', 'n')})`)
     const gone = sql`${areOwn(replace === 'all' ? output : replace, table)} AND ${others}`
@@ -187,6 +205,7 @@ async function writeChanges({ replace, output }: SelectWrite, table: Table, engi
   const [given] = await engine.rows(sqlText(`SELECT count(*) AS n FROM ${changed}`))
   const taken = await engine.run(sqlText(insertSelected(table, `SELECT ${columns} FROM ${changed} ORDER BY ${identifiers(table.key)}`)))
   if (taken !== Number(given?.n)) throw new RowsNotTakenError(table.name, Number(given?.n), taken)
+  await refuseChanged(table, `SELECT ${columns} FROM ${changed}`, engine)
 }
 
 /** Throws for the first row of a temporary table that a condition is true for. */

@@ -15,7 +15,7 @@ import {
 import { commit } from './commit.js'
 import { putCounts } from './counts.js'
 import { createIndex, createTable, createTemporary } from './ddl.js'
-import { tableDrift } from './drift.js'
+import { mayRefuse, tableDrift } from './drift.js'
 import { holdersOf, takeOver } from './holders.js'
 import { HOLDERS, LEDGER_TABLES, UNITS } from './ledger.js'
 import type { LedgerChanges } from './ledger-changes.js'
@@ -56,7 +56,9 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
     const names = new Set(tables.map(({ name }) => catalog.name(name)))
     return tables.flatMap((table) => {
       const there = existing.get(catalog.name(table.name))
-      return there ? tableDrift(table, there, catalog, names) : []
+      if (!there) return []
+      this.tellOnce(mayRefuse(table, there.traps))
+      return tableDrift(table, there, catalog, names)
     })
   }
 

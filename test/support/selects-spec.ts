@@ -1,6 +1,17 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
-import { type Consumer, sqlText, type SelectWrite, type Statement, type Stretch, type Table, type Warehouse } from '../../src/sdk/index.js'
+import {
+  type Consumer,
+  intervalAxis,
+  sqlText,
+  type SelectWrite,
+  type Statement,
+  type Stretch,
+  type Table,
+  type UnitWrite,
+  type Warehouse,
+} from '../../src/sdk/index.js'
+import { intervalRule } from '../../src/ledger/owner.js'
 import { all, output, step, table, write } from './warehouse.js'
 import { sqlType } from '../../src/warehouse/types.js'
 import type { Engine } from './warehouse-spec.js'
@@ -196,6 +207,51 @@ export function selectsSpec(engine: Engine): void {
       // The next one works as if nothing had been.
       await put(warehouse, [1, day(0), 1n])
       expect(await commit(warehouse, select(perDay, stretch(0, 2)))).toEqual([{ written: true, rows: { daily: 1 } }])
+    })
+
+    test('does not take the place of a row of another interval that is computed, unless it was touched since or the table says so', async () => {
+      const seen = table('seen', { who: 'text', day: 'date', n: 'bigint' }, ['who'], { range: 'day' })
+      const last = { ...seen, name: 'last', onConflict: 'last' as const }
+      const warehouse = await opened([per(byDay)], [moves, seen, last])
+      const owner = intervalRule(intervalAxis(DAY), new Map([seen, last].map((of) => [of.name, of])))
+      const names = ['2024-03-01', '2024-03-02', '2024-03-03', '2024-03-04']
+      const rows = await warehouse.open(step, names, 1n)
+      const computed = (n: number, who: string, of = seen): UnitWrite => {
+        const unit = names[n] ?? ''
+        const query = sqlText(`SELECT '${who}' AS who, CAST('${unit}' AS ${date}) AS day, 1 AS n`)
+        const replace = { table: of.name, column: 'day', from: day(n), to: day(n + 1) - 1n, constants: {} }
+        const ledger = { state: 'running', first: day(n), last: day(n + 1) - 1n } as const
+        return write([], {
+          unit,
+          epoch: rows.get(unit)?.epoch ?? 0n,
+          ledger,
+          selects: [{ output: output(of), sql: query, replace, owner }],
+        })
+      }
+      const there = (of = 'seen') => all(warehouse, `SELECT who, day FROM ${of} ORDER BY who`)
+      await warehouse.commit([computed(0, 'ann'), computed(1, 'bob')])
+      for (const writes of [[computed(2, 'ann')], [computed(2, 'eve'), computed(3, 'eve')]])
+        await expect(warehouse.commit(writes)).rejects.toMatchObject({
+          code: 'KEY_CONFLICT',
+          message: expect.stringMatching(
+            /^seen \(who="(ann|eve)"\): two different rows have this key: day "2024-03-0[13]" and "2024-03-0[34]" \(of unit 2024-03-0[13], which is in the table, and of unit 2024-03-0[34]\)$/,
+          ) as string,
+        })
+      expect(await there()).toEqual([
+        { who: 'ann', day: '2024-03-01' },
+        { who: 'bob', day: '2024-03-02' },
+      ])
+      // What its first day was computed from moved to the third.
+      await put(warehouse, [1, day(0), 1n])
+      await warehouse.commit([computed(2, 'ann')])
+      await warehouse.commit([computed(0, 'ann', last), computed(1, 'ann', last)])
+      expect([await there(), await there('last')]).toEqual([
+        [
+          { who: 'ann', day: '2024-03-03' },
+          { who: 'bob', day: '2024-03-02' },
+        ],
+        [{ who: 'ann', day: '2024-03-02' }],
+      ])
     })
 
     test('that takes too long is stopped, and so is one whose unit is stopped', async () => {

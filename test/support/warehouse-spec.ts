@@ -14,6 +14,7 @@ import {
   type Value,
   type Warehouse,
 } from '../../src/sdk/index.js'
+import { recordRule } from '../../src/plan/missing.js'
 import { applyMigration, pendingMigrations } from '../../src/warehouse/migrate.js'
 import { sqlType } from '../../src/warehouse/types.js'
 import { restoreVersion1, type Version1 } from './version-1.js'
@@ -412,6 +413,24 @@ export function warehouseSpec(engine: Engine): void {
           expect([first, second]).toMatchObject([{ written: true }, { there: { [of.name]: 1 }, overwritten: { [of.name]: 1 } }])
           expect(await all(warehouse, `SELECT hash, block, i FROM ${of.name} ORDER BY hash`)).toEqual([tx(80), tx(81, 1, '0xbb')])
         }
+      })
+
+      test('one that was read for another record of a query stays as long as the query has that record', async () => {
+        const warehouse = await opened([blocks, txs])
+        const query = sqlText('SELECT number FROM blocks')
+        const wanted = { sql: query, key: ['number'], output: 'txs', copied: { block: 'number' }, constants: {} } as const
+        const rule = { kind: 'rows', ...wanted, chunk: 10, order: 'oldest-first' } as const
+        const records = recordRule(rule, new Map([['txs', txs]]))
+        await warehouse.commit([write([{ output: output(blocks), rows: [block(20), block(80), block(81)] }])])
+        await put(warehouse, [tx(20), tx(19, 0, '0xcc'), tx(80, 0, '0xdd')], { records })
+        await expect(put(warehouse, [tx(81, 7, '0xbb'), tx(80)], { records })).rejects.toMatchObject({
+          code: 'KEY_CONFLICT',
+          message:
+            'txs (hash="0xaa"): two different rows have this key: block 20 and 80 (of row 20 of the query, which is in the table, and of row 80)',
+        })
+        // Block 19 is no record any more, and a record may be read again.
+        expect(await put(warehouse, [tx(80, 1, '0xcc'), tx(80, 1, '0xdd')], { records })).toMatchObject([{ overwritten: { txs: 2 } }])
+        expect(await there(warehouse)).toEqual([tx(20), tx(80, 1, '0xcc'), tx(80, 1, '0xdd')])
       })
 
       test('that SQL computes are compared, too', async () => {

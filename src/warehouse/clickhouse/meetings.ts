@@ -1,5 +1,6 @@
-import { type Column, type Output, quoteIdentifier, type Row, type UnitWrite } from '../../sdk/index.js'
+import { type Column, type Output, quoteIdentifier, type UnitWrite } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
+import { meetingOf } from '../load.js'
 import type { Loaded, Meeting } from '../transaction.js'
 import { changesOf } from './changes.js'
 import type { Encoded } from './loader.js'
@@ -31,7 +32,9 @@ const NONE: Met = { there: 0, overwritten: 0, meetings: [], unseen: false }
 export async function meet(sqls: Sql, { encoded, output, from }: Part): Promise<Met> {
   const { table } = encoded.loader
   const place = output.range ?? table.range
-  const looking = from.filter(({ owner, rereads }) => owner !== undefined || rereads === true)
+  const looking = from.filter(
+    ({ owner, rereads, records }) => owner !== undefined || rereads === true || records?.columns(output) !== undefined,
+  )
   if (looking.length === 0 || (looking.every(({ rereads }) => rereads !== true) && isApart(encoded, place, from))) return NONE
   const [size] = await sqls.all(
     `SELECT ifNull(total_rows, 0) AS n FROM system.tables WHERE database = currentDatabase() AND name = '${table.name}'`,
@@ -60,17 +63,7 @@ export async function meet(sqls: Sql, { encoded, output, from }: Part): Promise<
           ON ${table.key.map((column) => `n.${quoteIdentifier(column)} = o.${quoteIdentifier(column)}`).join(' AND ')}
           WHERE ${rest.map(differs).join(' OR ')}`,
         )
-  const meetings = different.map((row): Meeting => {
-    const values = (of: 'o' | 'n'): Row =>
-      Object.fromEntries(table.columns.map((column, i) => [column.name, row[`pipe_${of}_${i}`] ?? null]))
-    return {
-      output,
-      table,
-      places: { there: row.pipe_there ?? undefined, given: row.pipe_given ?? undefined },
-      there: values('o'),
-      given: values('n'),
-    }
-  })
+  const meetings = different.map((row) => meetingOf(row, output, table))
   return { there, overwritten: meetings.length, meetings, unseen: false }
 }
 

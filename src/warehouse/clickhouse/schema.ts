@@ -1,5 +1,5 @@
 import { type Column, type Drift, quoteIdentifier, type Table } from '../../sdk/index.js'
-import { isWider, wider } from '../drift.js'
+import { isWider, type Trap, wider } from '../drift.js'
 import { sqlType } from '../types.js'
 import { columnType, DELETED, onCluster, type Place, VERSION, window } from './ddl.js'
 import { innerType, portableType } from './values.js'
@@ -72,6 +72,15 @@ export function tableDrift(table: Table, there: Existing, place: Place): Drift[]
           ),
         ]),
   ]
+}
+
+/** The checks of a table, which refuse single rows. */
+export function checks({ statement }: Existing): Trap[] {
+  const plain = statement.replace(/'(?:[^'\\]|\\.|'')*'/g, "''")
+  return [...plain.matchAll(/\bCONSTRAINT (`(?:[^`\\]|\\.)*`|\w+) CHECK\b/g)].map(([, name = '']) => ({
+    minor: true,
+    problem: `check ${name}`,
+  }))
 }
 
 /** Rows and columns that ClickHouse drops with time. What only moves or packs them is none. */

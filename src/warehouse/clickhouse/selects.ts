@@ -19,11 +19,13 @@ import {
 import { identifiers } from '../ddl.js'
 import { OutputError, SqlError } from '../errors.js'
 import { literal } from '../fill.js'
+import { meetingOf } from '../load.js'
 import { rowName } from '../row-name.js'
 import { notSelect } from '../selects.js'
 import { textPattern } from '../text-values.js'
+import type { Meeting, Placing } from '../transaction.js'
 import { nullableType } from '../types.js'
-import { changesOf } from './changes.js'
+import { type Changes, changesOf } from './changes.js'
 import { type Computed, computedColumn } from './compute.js'
 import { DELETED, onCluster, type Place, VERSION } from './ddl.js'
 import type { Params } from './engine.js'
@@ -45,6 +47,8 @@ export interface SelectOptions {
   readonly touches: Touches
   /** Called once it is known what will be touched, before any row is written. */
   readonly mark: () => Promise<void>
+  /** Asked before rows outside of the stretch that is replaced give their place to rows of the query. @throws {KeyConflictError} */
+  readonly judge: Placing['judge']
   /** Stops it while nothing is written into the table yet: from there on it goes to its end. */
   readonly signal: AbortSignal | undefined
 }
@@ -131,7 +135,7 @@ async function move(
   sqls: Sql,
   stage: string,
   typed: ReadonlyMap<string, Computed>,
-  { select, table, version, touches, mark, signal }: SelectOptions,
+  { select, table, version, touches, mark, judge, signal }: SelectOptions,
 ): Promise<number> {
   const { constants } = select.output
   const values = table.columns.map(({ name }) => {
@@ -142,6 +146,7 @@ async function move(
   const rows = `SELECT ${values.join(', ')} FROM ${stage}`
   await check(sqls, stage, rows, typed, select, table, signal)
   const changes = changesOf(table, rows)
+  if (judge) await judge(await strangers(sqls, changes, select))
   const gone = goneRows(select, table, rows)
   if (touches.watched(table.name)) {
     await touches.seeChanges(changes)
@@ -159,6 +164,25 @@ async function move(
   if (gone) await sqls.execute(tombstones(table, gone, version))
   const [count] = await sqls.all(`SELECT count(*) AS n FROM ${stage}`)
   return Number(count?.n ?? 0)
+}
+
+/** Rows of the query, and rows outside of the stretch that it replaces whose keys they have. */
+async function strangers(sqls: Sql, { ctes, table }: Changes, { replace, output }: SelectWrite): Promise<readonly Meeting[]> {
+  if (replace === undefined || replace === 'all' || table.onConflict === 'last') return []
+  const key = identifiers(table.key)
+  const columns = table.columns.flatMap(({ name }, i) =>
+    ['o', 'n'].map((of) => `toString(${of}.${quoteIdentifier(name)}) AS pipe_${of}_${i}`),
+  )
+  const [there, given] = ['o', 'n'].map((of) => `${of}.${quoteIdentifier(replace.column)}`)
+  const rows = await sqls.select(
+    sql`${sqlText(ctes)} SELECT ${sqlText(`${there} AS pipe_there, ${given} AS pipe_given, ${columns.join(', ')}`)}
+      FROM pipe_changed AS n
+      INNER JOIN (
+        SELECT * FROM ${identifier(table.name)} WHERE (${sqlText(key)}) IN (SELECT ${sqlText(key)} FROM pipe_changed) AND ifNull(NOT (${areOwn(replace, table)}), 1)
+      ) AS o ON ${sqlText(table.key.map((name) => `n.${quoteIdentifier(name)} = o.${quoteIdentifier(name)}`).join(' AND '))}
+      LIMIT 1000`,
+  )
+  return rows.map((row) => meetingOf(row, output, table))
 }
 
 /** Rows of what the select replaces that it does not give, as a condition. */

@@ -1,7 +1,7 @@
-import { type LedgerRow, type LedgerStep, type Row, sql, sqlText, type Table } from '../../sdk/index.js'
+import type { LedgerRow, LedgerStep, Row, Table } from '../../sdk/index.js'
 import { LEDGER_VERSION, ledgerRows, QUARANTINE, UNIT_COLUMNS, UNITS } from '../ledger.js'
 import { epochOf, type LedgerChanges } from '../ledger-changes.js'
-import { text } from '../ledger-where.js'
+import { unitsOf, untouchedUnits } from '../ledger-where.js'
 import type { Sql } from './sql.js'
 import { DELETED, VERSION } from './ddl.js'
 import { keyOf, named } from './ledger-rows.js'
@@ -33,12 +33,8 @@ export class Units {
   }
 
   /** The units of a step that were made under its definition. */
-  async ofStep({ pipeline, step, fingerprint }: LedgerStep): Promise<readonly LedgerRow[]> {
-    const rows = await this.#sql.select(
-      sql`SELECT ${sqlText(UNIT_COLUMNS)} FROM _pipe_units
-      WHERE pipeline = ${text(pipeline)} AND step = ${text(step)} AND fingerprint = ${text(fingerprint)}`,
-    )
-    return rows.map(ledgerRows())
+  async ofStep(step: LedgerStep, which: 'all' | 'untouched' = 'all'): Promise<readonly LedgerRow[]> {
+    return (await this.#sql.select(which === 'all' ? unitsOf(step) : untouchedUnits(step))).map(ledgerRows())
   }
 
   /** Only the epochs of units, by `unitKey`. */

@@ -25,7 +25,8 @@ import { addedSince, upgradedRows } from '../upgrade.js'
 import { columnType, createIndex, createTable, onCluster, type Place, VERSION } from './ddl.js'
 import type { Engine, ReadOptions } from './engine.js'
 import { Holders } from './holders.js'
-import { COLUMNS, type Existing, type ExistingColumn, TABLES, tableDrift } from './schema.js'
+import { mayRefuse } from '../drift.js'
+import { checks, COLUMNS, type Existing, type ExistingColumn, TABLES, tableDrift } from './schema.js'
 import { STAGE_PREFIX } from './selects.js'
 import { single, Sql } from './sql.js'
 import { MARKS, writeMarks } from './touches.js'
@@ -90,7 +91,9 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
     const existing = await this.#existing()
     return tables.flatMap((table) => {
       const there = existing.get(table.name)
-      return there ? tableDrift(table, there, this.#place) : []
+      if (!there) return []
+      this.tellOnce(mayRefuse(table, checks(there)))
+      return tableDrift(table, there, this.#place)
     })
   }
 

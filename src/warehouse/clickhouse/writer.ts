@@ -4,6 +4,7 @@ import {
   identifier,
   type Output,
   type Row,
+  type SelectWrite,
   sql,
   type Statement,
   type Table,
@@ -17,7 +18,7 @@ import { countsIn, ofCounted, presentRows, recounted, Tally } from '../tally.js'
 import { Loaders } from '../transaction.js'
 import { workerRow } from '../workers.js'
 import { changesOf, counts, declared, deletions, latest } from '../writes.js'
-import { refuseOwned } from '../load.js'
+import { doneBefore, refuseOwned, refuseStanding } from '../load.js'
 import { type Moved, note, replacedIn } from '../outcome.js'
 import { type Place, VERSION } from './ddl.js'
 import { ServerUnreachableError } from './errors.js'
@@ -25,7 +26,7 @@ import { type Encoded, TableLoader, type Versioned } from './loader.js'
 import { keyOf } from './ledger-rows.js'
 import { meet } from './meetings.js'
 import { Orphans } from './orphans.js'
-import { writeSelect } from './selects.js'
+import { type SelectOptions, writeSelect } from './selects.js'
 import type { Sql } from './sql.js'
 import { prepared } from './statements.js'
 import { areOwn, tombstones } from './stretch.js'
@@ -251,6 +252,7 @@ export class Writer {
             version: at,
             touches,
             mark,
+            judge: this.#judgeSelect(select, write, kept),
             signal: write.signal,
           })
           rows[table.name] = (rows[table.name] ?? 0) + count
@@ -292,15 +294,28 @@ export class Writer {
     const from = kept.filter(({ rows }) => rows.some(isOwn))
     const output = from[0]?.rows.find(isOwn)?.output
     if (!output) return
-    const strict = loader.table.onConflict === 'last' ? undefined : from.find(({ owner }) => owner !== undefined)
+    const strict =
+      loader.table.onConflict === 'last' ? undefined : from.find(({ owner, records }) => owner !== undefined || records !== undefined)
     if (strict && strict.rereads !== true) await loader.refuseDoubles(encoded, (query) => this.#sql.all(query))
     const { meetings, ...met } = await meet(this.#sql, { encoded, output, from })
+    if (strict?.records) await refuseStanding(meetings, strict.records, (query) => this.#sql.select(query))
     if (strict?.owner && meetings.length > 0) {
       const { owner } = strict
       const ledger = await this.units.ofStep(strict.step)
       refuseOwned(meetings, (meeting) => owner(meeting.output, meeting.places, ledger), from)
     }
     note(moved, from, loader.table.name, met)
+  }
+
+  /** Looks whose rows of other intervals a query's rows meet; undefined where they may replace them. */
+  #judgeSelect({ owner, output }: SelectWrite, write: UnitWrite, kept: readonly UnitWrite[]): SelectOptions['judge'] {
+    if (owner === undefined) return undefined
+    return async (meetings) => {
+      if (meetings.length === 0) return
+      const done = doneBefore(write, kept.slice(0, kept.indexOf(write)))
+      const ledger = [...(await this.units.ofStep(write.step, 'untouched')), ...done]
+      refuseOwned(meetings, ({ places }) => owner(output, places, ledger), [write])
+    }
   }
 
   async #insert(encoded: Encoded): Promise<void> {

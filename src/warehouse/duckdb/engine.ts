@@ -10,7 +10,7 @@ import { statementError } from './errors.js'
 import { type TableLoader, TableLoaders } from './loader.js'
 import type { Memory } from './memory.js'
 import { Reads } from './reads.js'
-import { CATALOG, DUCKDB_CATALOG, traps, UNIQUE_SETS } from './schema.js'
+import { CATALOG, DUCKDB_CATALOG, traps, RULES, UNIQUE_SETS } from './schema.js'
 import { selectEngine } from './select-engine.js'
 import { Transactions } from './transactions.js'
 import { Units } from './units.js'
@@ -71,6 +71,8 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
       const column = String(row.column_name)
       table.columns.set(column.toLowerCase(), { name: column, type: String(row.data_type), required: row.required === true })
     }
+    for (const row of await this.#all(sqlText(RULES)))
+      tables.get(String(row.table_name))?.traps.push({ minor: true, problem: String(row.rule) })
     for (const row of await this.#all(sqlText(UNIQUE_SETS))) tables.get(String(row.table_name))?.unique.push(row.names as string[])
     return tables
   }

@@ -13,7 +13,7 @@ import {
 } from '../../sdk/index.js'
 import { identifiers, outside } from '../ddl.js'
 import { broughtColumns, checkFilling, constantColumns, filled, insertSelected } from '../fill.js'
-import { SqlError } from '../errors.js'
+import { OWN_RULE, SqlError } from '../errors.js'
 import { firstPrefix } from '../first-prefix.js'
 import { rowName } from '../row-name.js'
 import { tooFine } from '../text-values.js'
@@ -145,7 +145,11 @@ export class TableLoaders {
     }
     const where = `${rowName(table.name, table.key)(row)}${column === undefined ? '' : `, column ${column}`}`
     const value = column === undefined || row[column] === undefined ? '' : `${show(row[column])} `
-    return new ValueError(where, `${value}is refused by the table (${error.message})`)
+    return new ValueError(
+      where,
+      `${value}is refused by the table (${error.message})`,
+      error.message.includes('onstraint') ? OWN_RULE : undefined,
+    )
   }
 
   async #make(output: Output, table: Table, index: number): Promise<TableLoader> {

@@ -49,6 +49,13 @@ FROM duckdb_constraints()
 WHERE database_name = current_database() AND schema_name = 'main' AND constraint_type IN ('PRIMARY KEY', 'UNIQUE')
 ORDER BY constraint_type`
 
+/** Reads what refuses single rows of every table: `rule` as DuckDB writes it. */
+export const RULES = `
+SELECT lower(table_name) AS table_name, constraint_text AS rule
+FROM duckdb_constraints()
+WHERE database_name = current_database() AND schema_name = 'main' AND constraint_type IN ('CHECK', 'FOREIGN KEY')
+ORDER BY constraint_index`
+
 /**
  * What would refuse or change rows of a table, by its `CREATE TABLE` as DuckDB writes it: the catalog says neither which
  * columns are generated nor how texts are compared.

@@ -2,6 +2,7 @@ import type { PostgresSession } from '../../postgres/session.js'
 import { type Column, type Output, quoteIdentifier, type Row, show, type Table, typeLabel, ValueError } from '../../sdk/index.js'
 import { outside } from '../ddl.js'
 import { broughtColumns, constantColumns } from '../fill.js'
+import { OWN_RULE } from '../errors.js'
 import { firstPrefix } from '../first-prefix.js'
 import { rowName } from '../row-name.js'
 import type { LoadError } from '../transaction.js'
@@ -114,11 +115,12 @@ async function refusedRow(session: PostgresSession, stage: Stage, { output, tabl
     error.column ?? (await constrained(session, table, error)) ?? (await tooNarrow(session, { output, table, one: some(last - 1, last) }))
   const where = `${rowName(table.name, table.key)(row)}${column === undefined ? '' : `, column ${column}`}`
   const value = column === undefined || row[column] === undefined ? '' : `${show(row[column])} `
-  return new ValueError(where, `${value}is refused by the table (${error.message})`)
+  return new ValueError(where, `${value}is refused by the table (${error.message})`, /^(?:23|P0)/.test(error.code) ? OWN_RULE : undefined)
 }
 
 interface Failure {
   readonly message: string
+  readonly code: string
   readonly column?: string
   readonly constraint?: string
 }

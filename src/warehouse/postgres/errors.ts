@@ -1,6 +1,14 @@
 import { codeOf, serverFault } from '../../postgres/faults.js'
 import { isPipeError } from '../../sdk/index.js'
-import { LockWaitError, SqlError, WarehouseLostError, WarehouseOpenError, WarehouseStorageError, WriteConflictError } from '../errors.js'
+import {
+  LockWaitError,
+  OWN_RULE,
+  SqlError,
+  WarehouseLostError,
+  WarehouseOpenError,
+  WarehouseStorageError,
+  WriteConflictError,
+} from '../errors.js'
 
 /** What went wrong when a database was opened, in words. */
 export function openError(display: string, error: unknown): Error {
@@ -38,8 +46,10 @@ export function statementError(display: string, error: unknown, sql?: FailedSql)
     case '42501':
       return new SqlError(`the database refused the SQL: ${messageOf(error)}`, { cause: error, hint: rightHint(error), denied: true })
   }
-  if (sqlState(error))
-    return new SqlError(`the database refused the SQL: ${messageOf(error)}${detailOf(error)}${lineOf(error, sql)}`, { cause: error })
+  if (sqlState(error)) {
+    const hint = codeOf(error).startsWith('23') ? OWN_RULE : undefined
+    return new SqlError(`the database refused the SQL: ${messageOf(error)}${detailOf(error)}${lineOf(error, sql)}`, { cause: error, hint })
+  }
   return asError(error)
 }
 

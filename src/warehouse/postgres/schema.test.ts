@@ -182,24 +182,24 @@ test('what refuses every row, or changes, hides or swallows some, is refused by 
     ['odd', 'is UNLOGGED: a crash of the server empties it', 'ALTER TABLE odd SET LOGGED'],
     [
       'split',
-      'its trigger all runs before each row and may change or swallow it; one that runs AFTER may stay',
+      'its trigger all runs before each row and may change or swallow it; make it one that runs AFTER, whose effect is looked at, or have another table filled and let the trigger copy from there',
       'ALTER TABLE split DISABLE TRIGGER "all"',
     ],
     [
       'split',
-      'its trigger eats of split_1 runs before each row and may change or swallow it; one that runs AFTER may stay',
+      'its trigger eats of split_1 runs before each row and may change or swallow it; make it one that runs AFTER, whose effect is looked at, or have another table filled and let the trigger copy from there',
       'ALTER TABLE split_1 DISABLE TRIGGER eats',
     ],
     ['empty', 'has no partition, so it takes no row', 'CREATE TABLE empty_rest PARTITION OF empty DEFAULT'],
     ['parent', 'other tables inherit from it, so rows of one key may be there more than once', undefined],
     [
       'triggered',
-      'its trigger Eats runs before each row and may change or swallow it; one that runs AFTER may stay',
+      'its trigger Eats runs before each row and may change or swallow it; make it one that runs AFTER, whose effect is looked at, or have another table filled and let the trigger copy from there',
       'ALTER TABLE triggered DISABLE TRIGGER "Eats"',
     ],
     [
       'triggered',
-      'its trigger keeps runs before each row and may change or swallow it; one that runs AFTER may stay',
+      'its trigger keeps runs before each row and may change or swallow it; make it one that runs AFTER, whose effect is looked at, or have another table filled and let the trigger copy from there',
       'ALTER TABLE triggered DISABLE TRIGGER keeps',
     ],
     [

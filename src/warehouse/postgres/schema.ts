@@ -119,6 +119,17 @@ WITH tables AS (
   JOIN pg_constraint AS k ON k.conrelid = t.oid
   WHERE k.contype = 'f' AND k.confdeltype IN ('c', 'n', 'd') AND k.conparentid = 0
   UNION ALL
+  SELECT parts.relname, part, CASE k.contype WHEN 'c' THEN 'check' WHEN 'f' THEN 'reference' ELSE 'exclusion' END, k.conname::text
+  FROM parts
+  JOIN pg_constraint AS k ON k.conrelid = part
+  WHERE k.contype IN ('c', 'f', 'x') AND k.conparentid = 0
+  UNION ALL
+  SELECT parts.relname, part, 'late trigger', t.tgname::text
+  FROM parts
+  JOIN pg_trigger AS t ON t.tgrelid = part
+  -- Not before (2) nor instead of (64) an INSERT (4) or UPDATE (16).
+  WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgparentid = 0 AND t.tgtype & 66 = 0 AND t.tgtype & 20 > 0
+  UNION ALL
   SELECT t.relname, t.oid, CASE WHEN a.attgenerated <> '' THEN 'generated' WHEN a.attidentity = 'a' THEN 'identity' ELSE 'collation' END, a.attname::text
   FROM tables AS t
   JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -136,9 +147,16 @@ export function trap({ table_name, of, part, kind, name }: TextRow): Trap {
   const column = name ?? undefined
   const where = part === table_name ? '' : ` of ${of}`
   switch (kind) {
+    case 'check':
+    case 'exclusion':
+      return { minor: true, problem: `${kind} ${name}${where}` }
+    case 'reference':
+      return { minor: true, problem: `foreign key ${name}${where}` }
+    case 'late trigger':
+      return { minor: true, problem: `trigger ${name}${where}` }
     case 'trigger':
       return {
-        problem: `its trigger ${name}${where} runs before each row and may change or swallow it; one that runs AFTER may stay`,
+        problem: `its trigger ${name}${where} runs before each row and may change or swallow it; make it one that runs AFTER, whose effect is looked at, or have another table filled and let the trigger copy from there`,
         fix: `${alter} DISABLE TRIGGER ${quoted}`,
       }
     case 'rule':
