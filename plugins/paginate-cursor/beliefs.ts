@@ -16,6 +16,8 @@ export class Beliefs {
   /** The page that shows, once for windows of a width, how many rows one may hold; and the widest that was doubled for it, in microseconds. */
   wide: Promise<Page> | undefined
   widest = -1n
+  /** The page of all that is to be covered, where it was asked for. */
+  whole: Promise<Page> | undefined
   /** Fewest rows of a page that was found to be cut. */
   cut = Infinity
 }

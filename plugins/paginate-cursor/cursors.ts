@@ -1,6 +1,6 @@
-import { compilePath, type Json } from '../../src/sdk/authors.js'
+import { compilePath, formatInstant, type Json } from '../../src/sdk/authors.js'
 import type { Config } from './config.js'
-import { CursorNotUniqueError, CursorStuckError, PageShapeError, ParameterIgnoredError } from './errors.js'
+import { CursorNotUniqueError, CursorStuckError, ListUnstableError, PageShapeError, ParameterIgnoredError } from './errors.js'
 import { linkOf } from './links.js'
 import { fieldOf, type Page, type PageRow, pointerOf } from './page.js'
 import { type About, isKnown, isSame, type Memory, type Pager, type Place, text, type Verdict } from './pager.js'
@@ -32,6 +32,8 @@ export class NextPager implements Pager {
   readonly says: string
   /** Times that the page before came again under another cursor. */
   #same = 0
+  /** Where the page was whose order was looked at last. */
+  #checked: Json | undefined
 
   constructor(cursor: Config['cursor'], usesCursor: boolean, about: About) {
     this.#path = cursor.next?.split('.')
@@ -55,11 +57,26 @@ export class NextPager implements Pager {
 
   judge(place: Place, page: Page, memory: Memory): Verdict {
     const next = this.#nextOf(place, page)
-    if (!next) return { take: [page], next: undefined }
+    if (!next) {
+      this.#checkOrder(place, page, memory)
+      return { take: [page], next: undefined }
+    }
     this.#followed.add(String(next.cursor ?? next.address))
     this.#same = isSame(page.rows, memory) ? this.#same + 1 : 0
     if (this.#same > 1) throw new ParameterIgnoredError(this.says, 'the page before again, twice', false)
+    this.#checkOrder(place, page, memory)
     return { take: [page], next }
+  }
+
+  /** A page may begin with rows of the one before. Behind a row that is new, one says that the order has changed. @throws {ListUnstableError} */
+  #checkOrder(place: Place, { rows }: Page, { known }: Memory): void {
+    const at = place.cursor ?? place.address
+    // A page that is read again may have got rows meanwhile.
+    if (at === undefined || at === this.#checked) return
+    this.#checked = at
+    const fresh = rows.findIndex(({ key }) => !known.has(key))
+    const back = fresh === -1 ? undefined : rows.slice(fresh).find(({ key }) => known.has(key))
+    if (back) throw new ListUnstableError(back.pointer, back.time === undefined ? undefined : formatInstant(back.time))
   }
 
   goesOn(place: Place, page: Page): boolean {
@@ -67,7 +84,8 @@ export class NextPager implements Pager {
   }
 
   #nextOf(place: Place, page: Page): Place | undefined {
-    if (page.end !== undefined) return undefined
+    // A 204 has no body that could name it.
+    if (page.end !== undefined || page.reply.body === null) return undefined
     const next = this.#path ? this.#inBody(page, this.#path) : linkOf(page.reply.headers.link, this.#rel)
     if (next === undefined) return undefined
     const to: Place = this.#address ? { address: page.reply.place(next) } : { cursor: next }

@@ -88,6 +88,8 @@ describe('a Link header', () => {
     ['commas in an address and in a text', `<https://api.example/list?a=1,2>; rel="first"; title="a, b", <${here}>; rel="next"`],
     ['empty elements and spaces', ` , <${here}> ;\trel = "next" ;, ,`],
     ['the first of two `rel`s', `<${here}>; rel=next; rel=prev, <https://api.example/x>; rel=prev; rel=next`],
+    ['single quotes', `<${here}>; rel='next'`],
+    ['several relations in single quotes', `<${here}>; rel='last next'; title='a'`],
     ['the one of this page before one with an anchor', `<https://api.example/x>; rel=next; anchor="#a", <${here}>; rel=next`],
   ])('is read as RFC 8288 says: %s', (_, header) => {
     expect(linkOf(header, 'next')).toBe(here)
@@ -108,6 +110,11 @@ describe('a Link header', () => {
     },
   )
 
+  it('that names the next page by another relation is an error, never the end', () => {
+    expect(() => linkOf(`<${here}>; rel="older", <${here}>; rel="first"`, 'next')).toThrow('has no relation next, and it has older')
+    expect(() => linkOf(`<${here}>; rel="next"`, 'nxt')).toThrow('has no relation nxt, and it has next')
+  })
+
   it('in other words than the usual ones leads through the whole list', async () => {
     await endsWhole({ way: 'link', serve: { routes: {} }, cover: undefined })
   })
@@ -124,6 +131,11 @@ describe('an end that is only said', () => {
     for (const way of ways) await endsWhole({ way, faults: [silent(3, 3)], ...(way === 'window' ? { limit: 50 } : {}) })
     let n = 0
     await endsWhole({ faults: [{ kind: 'cursor', next: 'none', if: () => ++n === 3 }] })
+  })
+
+  it('by a 204 in the middle of a list is asked for again, too', async () => {
+    for (const way of ['next', 'url', 'link', 'key', 'time', 'offset', 'page'])
+      await endsWhole({ way, faults: [{ kind: 'http', status: 204, after: 3, times: 1 }] })
   })
 
   it('while the API has no rows at all is no end, however often', async () => {
@@ -297,8 +309,138 @@ describe('a parameter that changes nothing', () => {
     )
   })
 
+  it('what lies beyond the rows of a window is asked for again when nothing comes, and no window is believed while nothing does', async () => {
+    // The second half of an hour holds all of its rows, so the first half is asked for with the lowest of them.
+    const api = fakeApi({ seed: 9, rows: 30, every: 60, ties: 1 })
+    const low = Math.min(...api.transactions.map(({ time }) => time))
+    const beyond = (most: number): ApiFault[] => {
+      let n = 0
+      return [{ kind: 'records', value: [], if: ({ query }) => Number(query.end) === low + 1 && ++n <= most }]
+    }
+    await endsWhole({ api, way: 'window', limit: 50, faults: beyond(3) })
+    await failsByName({ api, way: 'window', limit: 50, faults: beyond(1_000) }, /PAGES_SILENT: an empty page is no end/)
+  })
+
   it('pages of a window that the API cuts in silence are found out, and the window is read in parts', async () => {
     await endsWhole({ way: 'window', limit: 50, faults: [{ kind: 'short', rows: 7 }], more: 'page_size: 50' })
+  })
+})
+
+describe('pages that are shorter than what was asked for', () => {
+  const listOf = (rows: number) => fakeApi({ seed: 9, rows, every: 120, ties: 1 })
+  /** A list by page number, whose pages are what `pageOf` makes of all rows, the number from 0 and the limit. */
+  const paged = (rows: number, pageOf: (all: readonly Json[], page: number, limit: number) => Json): World => {
+    const api = listOf(rows)
+    const list = api.transactions.map(({ id, time, sender, fee }) => ({ id, time, sender, fee }))
+    const page = ({ query }: ApiRequest): Json => ({ items: pageOf(list, Number(query.page) - 1, Number(query.limit)) })
+    return { api, way: 'page', limit: 50, serve: { routes: { '/lists/page': page } } }
+  }
+  const whole = { cover: 'from: 2023-11-14T00:00:00Z' }
+
+  it('since the API cuts them in silence and counts them by the limit all the same lose nothing, wherever they end', async () => {
+    for (const [rows, cover] of [
+      [20, whole.cover],
+      [35, whole.cover],
+      [57, undefined],
+      [85, whole.cover],
+      [135, undefined],
+    ] as const)
+      await endsWhole({ api: listOf(rows), way: 'page', limit: 50, faults: [{ kind: 'short', rows: 20 }], cover })
+  })
+
+  it('since the API cuts them from some page on lose nothing, either', async () => {
+    await endsWhole({ api: listOf(135), way: 'page', limit: 30, faults: [{ kind: 'short', rows: 17, after: 6 }], ...whole })
+  })
+
+  it('are found out within two requests', async () => {
+    const { server, run } = await world({ api: listOf(135), way: 'page', limit: 50, faults: [{ kind: 'short', rows: 20 }], ...whole })
+    await run({ limit: 6 })
+    expect(server.log.slice(0, 6).map(({ query }) => [query.page, query.limit])).toEqual([
+      ['1', '50'],
+      ['2', '50'],
+      ['1', '50'],
+      ['2', '20'],
+      ['2', '20'],
+      ['1', '20'],
+    ])
+  })
+
+  it('since the API has pages of its own are read as they are', async () => {
+    for (const rows of [7, 57]) {
+      await endsWhole({ ...paged(rows, (all, page) => all.slice(page * 20, page * 20 + 20) as Json), ...whole })
+      await endsWhole({
+        ...paged(rows, (all, page, limit) => all.slice(page * Math.min(20, limit), (page + 1) * Math.min(20, limit)) as Json),
+        ...whole,
+      })
+    }
+  })
+
+  it.each([7, 2])('since the API leaves every %ith row out of them are read as they are', async (every) => {
+    const page = (all: readonly Json[], at: number, limit: number) =>
+      all
+        .flatMap((row, i) => (i % every === 0 ? [null, row] : [row]))
+        .slice(at * limit, (at + 1) * limit)
+        .filter((row) => row !== null)
+    await endsWhole({ ...paged(185, (...asked) => page(...asked) as Json), ...whole })
+  })
+
+  it('and of which nothing shows whether they are whole fail by name, with the limit to write', async () => {
+    await failsByName(
+      {
+        api: listOf(135),
+        way: 'page',
+        limit: 50,
+        faults: [
+          { kind: 'http', status: 422, if: ({ query }) => query.limit !== '50' },
+          { kind: 'short', rows: 20 },
+        ],
+        ...whole,
+      },
+      /PAGE_CUT: page 1 has 20 rows, 50 were asked for, and nothing shows that the next page begins behind them/,
+    )
+  })
+
+  it('are read whole by every other cursor, too', async () => {
+    for (const way of ['next', 'link', 'key', 'time', 'ties', 'offset', 'windows'])
+      await endsWhole({ api: listOf(85), way, limit: 50, faults: [{ kind: 'short', rows: 20 }], ...whole })
+  })
+})
+
+describe('a replica that is behind', () => {
+  it('and answers one request, or every other, costs no row that a fresh one showed', async () => {
+    for (const [way, one] of [
+      ['page', true],
+      ['time', true],
+      ['time', false],
+    ] as const) {
+      const api = fakeApi({ seed: 9, rows: 57, every: 120, ties: 1 })
+      let n = 0
+      const page = ({ query }: ApiRequest): Json => {
+        const behind = ++n > 1 && (one ? n === 4 : n % 2 === 0)
+        const list = api.transactions
+          .slice(behind ? 15 : 0)
+          .filter(({ time }) => query.before === undefined || time <= Number(query.before))
+        const at = (Number(query.page ?? 1) - 1) * 10
+        return { items: list.slice(at, at + 10).map(({ id, time, sender, fee }) => ({ id, time, sender, fee })) }
+      }
+      await endsWhole({ api, way, serve: { routes: { [`/lists/${way}`]: page } } })
+    }
+  })
+})
+
+describe('rows of one second in another order each time', () => {
+  it('by a cursor that counts them fail by name: one that comes again behind one that is new', async () => {
+    const api = fakeApi({ seed: 9, rows: 0 })
+    for (let i = 0; i < 10; i++) api.add(6, { at: BASE + i * 120 })
+    let n = 0
+    const page = ({ query }: ApiRequest): Json => {
+      const at = Number(query.cursor ?? 0)
+      const flip = ++n % 2 === 0 ? 1 : -1
+      const list = [...api.transactions].sort((a, b) => b.time - a.time || flip * (a.id < b.id ? 1 : -1))
+      const items = list.slice(at, at + 10).map(({ id, time, sender, fee }) => ({ id, time, sender, fee }))
+      return { items, next: at + 10 >= list.length ? null : String(at + 10) }
+    }
+    await failsByName({ api, serve: { routes: { '/lists/next': page } } }, /LIST_UNSTABLE: the list comes in another order each time/, 3)
   })
 })
 
@@ -329,6 +471,31 @@ describe('a second with more rows than a page', () => {
       const message = new RegExp(`SECOND_TOO_FULL: not all rows of ${second} can be read.* does not heed \`${parameter}\``)
       await failsByName({ way: 'time', api: tied(30), edit }, message, 12)
     }
+  })
+
+  /** Rows two minutes apart, and below them as many in one second as said. */
+  const oldest = (tied: number, newer: number) => {
+    const api = fakeApi({ seed: 9, rows: 0 })
+    api.add(tied, { at: BASE - 600 })
+    for (let i = 0; i < newer; i++) api.add(1, { at: BASE + i * 120 })
+    return api
+  }
+
+  it('and fewer than the limit fails by name where the API cuts its pages in silence', async () => {
+    for (const way of ['time', 'window'])
+      for (const newer of [0, 5, 30])
+        await failsByName(
+          { way, api: oldest(30, newer), limit: 50, faults: [{ kind: 'short', rows: 20 }] },
+          new RegExp(
+            `SECOND_TOO_FULL: not all rows of ${second} can be read|SECOND_UNSURE: nothing shows whether all rows of ${second} were read`,
+          ),
+        )
+  })
+
+  it('or perhaps as many is read where the API gives longer pages, or the file says so', async () => {
+    await endsWhole({ way: 'time', api: oldest(12, 30), limit: 50 })
+    await endsWhole({ way: 'window', api: oldest(12, 5), limit: 50 })
+    for (const way of ['time', 'window']) await endsWhole({ way, api: oldest(30, 0), limit: 50, more: 'page_size: 50' })
   })
 
   it('one that a page has room for is read whole, however few rows there are', async () => {

@@ -87,6 +87,20 @@ export class SecondTooFullError extends PipeError {
   }
 }
 
+/** All rows that came share one instant, and no page had more, so it may have been cut among them. */
+export class SecondUnsureError extends PipeError {
+  readonly code = 'SECOND_UNSURE'
+  override readonly hint: string
+  constructor(instant: string, rows: number, what: 'time' | 'window') {
+    super(`nothing shows whether all rows of ${instant} were read: ${rows} came, and no page had more`)
+    const inside =
+      what === 'time'
+        ? 'say how to read on inside one instant: cursor: { time: …, ties: offset }'
+        : 'page through each window: cursor: { window: …, offset: true }'
+    this.hint = `if pages of the API can have more than ${rows} rows, say how many, beside the limit that is asked for: page_size: ROWS; or ${inside}`
+  }
+}
+
 /** The list moves faster than it can be read, so nothing proves that no row was missed. */
 export class ListShiftsError extends PipeError {
   readonly code = 'LIST_SHIFTS'
@@ -181,6 +195,17 @@ export class ParameterIgnoredError extends PipeError {
   }
 }
 
+/** A page has fewer rows than were asked for, and whether the next one begins behind them does not show. */
+export class PageCutError extends PipeError {
+  readonly code = 'PAGE_CUT'
+  override readonly blame = 'outage'
+  override readonly hint: string
+  constructor(page: number, { name, rows, asked }: { readonly name: string; readonly rows: number; readonly asked: number }) {
+    super(`page ${page} has ${rows} rows, ${asked} were asked for, and nothing shows that the next page begins behind them`)
+    this.hint = `the API may cut its pages in silence: ask for what it gives (${name}: ${rows}), or for rows by their number (cursor: { offset: true })`
+  }
+}
+
 /** Rows that were read stand behind rows that they stood before, so others may stand where nothing is read any more. */
 export class ListUnstableError extends PipeError {
   readonly code = 'LIST_UNSTABLE'
@@ -201,5 +226,15 @@ export class LinkHeaderError extends PipeError {
   constructor(header: string, at: number) {
     const text = header.slice(at, at + 60)
     super(`the Link header can't be read from character ${at + 1} on: ${text}${header.length > at + 60 ? '…' : ''}`)
+  }
+}
+
+/** A `Link` header names the next page by another relation than the file does. */
+export class LinkRelationError extends PipeError {
+  readonly code = 'LINK_RELATION'
+  override readonly hint: string
+  constructor(wanted: string, found: string) {
+    super(`the Link header has no relation ${wanted}, and it has ${found}`)
+    this.hint = `say which one leads to the next page: cursor: { link: ${found} }`
   }
 }

@@ -1,4 +1,4 @@
-import { LinkHeaderError } from './errors.js'
+import { LinkHeaderError, LinkRelationError } from './errors.js'
 
 /** One link of a `Link` header. */
 interface WebLink {
@@ -8,7 +8,7 @@ interface WebLink {
 }
 
 const TARGET = /[ \t]*<([^<>]*)>/y
-const PARAM = /[ \t]*;[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)[ \t]*(?:=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s",;]+)))?)?/y
+const PARAM = /[ \t]*;[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)[ \t]*(?:=[ \t]*(?:"((?:[^"\\]|\\.)*)"|('[^'",;<>]*'|[^\s",;]+)))?)?/y
 const COMMA = /[ \t]*,/y
 const SPACE = /[ \t]*/y
 
@@ -43,10 +43,28 @@ function parseLinks(header: string): WebLink[] {
   }
 }
 
-/** The address with a relation in a `Link` header. Relations are compared without regard to case. @throws {LinkHeaderError} */
+/** Relations that name a page behind this one. */
+const FORWARD = /^(next|older|more|following|after|forward)$/
+
+/** Relations of a link, in lower case. Some write them in single quotes, which are a part of the text for RFC 8288. */
+const relationsOf = ({ params }: WebLink): string[] =>
+  (params.get('rel') ?? '')
+    .toLowerCase()
+    .replace(/^'(.*)'$/, '$1')
+    .split(/\s+/)
+
+/**
+ * The address with a relation in a `Link` header. Relations are compared without regard to case.
+ *
+ * @throws {LinkHeaderError} when the header can't be read.
+ * @throws {LinkRelationError} when it names the next page by another relation.
+ */
 export function linkOf(header: string | undefined, rel: string): string | undefined {
   const wanted = rel.toLowerCase()
-  const found = parseLinks(header ?? '').filter(({ params }) => (params.get('rel') ?? '').toLowerCase().split(/\s+/).includes(wanted))
+  const links = parseLinks(header ?? '')
+  const found = links.filter((link) => relationsOf(link).includes(wanted))
+  const other = found.length > 0 ? undefined : links.flatMap(relationsOf).find((name) => FORWARD.test(name))
+  if (other !== undefined) throw new LinkRelationError(rel, other)
   // One with an anchor speaks of another page than this one.
   return (found.find(({ params }) => !params.has('anchor')) ?? found[0])?.target
 }

@@ -22,8 +22,17 @@ export interface About {
   parameter(name: PageName): string
   /** Rows that a page holds at most, where the file says so. */
   readonly limit: number | undefined
+  /** Whether the file says it by `page_size`, rather than by what it asks for. */
+  readonly sure: boolean
+  /** What of the step says how many rows are asked for a page. Undefined: nothing does. */
+  readonly asked: { readonly name: string; readonly rows: number } | undefined
   readonly ends: ReadonlySet<End>
+  /** Most rows that a page of the step had in this run, whatever its list. */
+  longest(): number
 }
+
+/** What an API that gives no more rows than it was asked for may be cut at in silence: none gives fewer a page. */
+export const LEAST_CUT = 10
 
 /** Two reads that agree: what an end is proved by where nobody states it. */
 export const TWO_READS = 'two agreeing reads'
@@ -48,6 +57,8 @@ export interface Pager {
   address?(place: Place): string | undefined
   /** Whether a reply names the next page by itself, so that one without rows is no end. */
   goesOn?(place: Place, page: Page): boolean
+  /** Whether a place is asked for to learn of other pages: one without rows, or a refusal, is an answer then. */
+  probes?(place: Place): boolean
   /** @throws {PipeError} when the list can't be read on without a gap. */
   judge(place: Place, page: Page, memory: Memory): Verdict
 }

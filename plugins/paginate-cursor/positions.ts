@@ -1,5 +1,5 @@
 import { formatInstant } from '../../src/sdk/authors.js'
-import { ListEndError, ListShiftsError, ListUnstableError, ParameterIgnoredError } from './errors.js'
+import { ListEndError, ListShiftsError, ListUnstableError, PageCutError, ParameterIgnoredError } from './errors.js'
 import type { Page, PageRow } from './page.js'
 import {
   type About,
@@ -18,6 +18,8 @@ import {
 
 /** How often a list that shifts is gone after, without one new row, before giving up. */
 const SHIFTS = 30
+/** How often a page that follows those that were read is looked for among pages that stand still, before the list is read anew. */
+const LOOKED_FOR = 10
 
 /** What the pagers that count rows or pages remember of the way: which rows were read, and how long pages are. */
 class Trail {
@@ -145,10 +147,28 @@ export class OffsetPager implements Pager {
   }
 }
 
+/** Two pages of which the second seems to follow the first. */
+interface Joint {
+  readonly before: readonly PageRow[]
+  readonly behind: Page
+  /** What is taken when nothing lies between them. */
+  readonly take: readonly Page[]
+  /** Where the reading goes on then; undefined: the list ends. */
+  readonly next: Place | undefined
+  /** Where `behind` was asked for. */
+  readonly place: Place
+  /** The first page of the list, which was not taken yet. */
+  readonly first?: boolean
+}
+
 /**
  * `$page` counts pages. They can't overlap, so a page is believed only when the one before, read again, still ends as it did.
  * One that begins with rows of the one before says that the list grew or that rows changed places: then the one before is
  * read again, too, and both are taken.
+ *
+ * A page with fewer rows than were asked for may be cut, by an API that counts its pages by what was asked for. So what lies
+ * behind it is asked for in pages of as many rows as came. When these have rows that the next page did not begin with, the
+ * list is read on in such pages (`size` of the place).
  */
 export class PagePager implements Pager {
   readonly kind = 'page'
@@ -157,6 +177,9 @@ export class PagePager implements Pager {
   readonly #about: About
   readonly #trail = new Trail()
   #held: Page | undefined
+  #joint: Joint | undefined
+  /** Whether a shorter page was whole, in an API whose pages are not all of one length: it leaves rows out of each. */
+  #uneven = false
   #shifts = 0
 
   constructor(first: number, about: About) {
@@ -170,7 +193,11 @@ export class PagePager implements Pager {
   }
 
   values(place: Place) {
-    return { page: number(place, 'page') }
+    return { page: number(place, 'page'), size: place.size === undefined ? undefined : number(place, 'size') }
+  }
+
+  probes(place: Place): boolean {
+    return place.probe !== undefined && place.size !== (place.probe as Place).size
   }
 
   judge(place: Place, page: Page, memory: Memory): Verdict {
@@ -180,19 +207,25 @@ export class PagePager implements Pager {
     const last = text(place, 'last')
     const held = this.#held
     const trail = this.#trail
+    const at = (to: number, more: Place = {}): Place => ({ ...sizeOf(place), page: to, last: last ?? null, ...more })
+    if (place.probe !== undefined) return this.#probed(place, page)
     trail.saw(page, memory, place.verify === true)
     this.#held = undefined
-    if (last === undefined) return { take: [page], next: end && { page: current + 1, last: end.key } }
+    if (last === undefined) {
+      const next = end && at(current + 1, { last: end.key })
+      if (!next || page.end === undefined) return { take: [page], next }
+      return this.#joined({ before: rows, behind: { ...page, rows: [] }, take: [page], next: undefined, place: next, first: true })
+    }
     const verified = place.verify === true && held ? this.#verified(place, page, held, memory) : undefined
     if (verified) return verified
     if (end && place.verify !== true && isEntry(place, rows, memory)) {
       this.#shifts = 0
-      return { take: [page], next: { page: current + 1, last: end.key } }
+      return { take: [page], next: at(current + 1, { last: end.key }) }
     }
     const known = rows.findLastIndex((row) => isKnown(row, place, memory))
     if (current > this.#first && place.verify !== true && isSearch(place, memory) && isTied(rows, known)) return this.#back(place, memory)
-    const verify: Place = { page: current - 1, last, verify: true }
-    if (end && known === rows.length - 1 && place.verify !== true) return this.#again(page, place, memory)
+    const verify = at(current - 1, { verify: true })
+    if (end && known === rows.length - 1 && place.verify !== true) return this.#again(page, place, memory, at(current + 1))
     if (end && known >= 0 && known < rows.length - 1) {
       trail.checkOrder(rows, known, memory)
       if (place.back === undefined && place.verify !== true) {
@@ -200,19 +233,21 @@ export class PagePager implements Pager {
         return { take: [], next: verify }
       }
       this.#shifts = 0
-      return { take: [page], next: { page: current + 1, last: end.key } }
+      return { take: [page], next: at(current + 1, { last: end.key }) }
     }
     if (!end && (page.end !== undefined || page.before?.rows.at(-1)?.key === last)) {
-      const missed = page.before?.rows.filter((row) => !isKnown(row, place, memory)) ?? []
-      return { take: [{ ...page, rows: missed }], next: undefined, proof: TWO_READS }
+      const before = page.before?.rows ?? [...memory.known.values()]
+      const missed = before.filter((row) => !isKnown(row, place, memory))
+      return this.#joined({ before, behind: page, take: [{ ...page, rows: missed }], next: undefined, place: at(current) })
     }
     this.#shifted(current)
-    if (end && known >= 0) return { take: [], next: { page: current + 1, last } }
+    if (this.#shifts > LOOKED_FOR && current > this.#first) return { take: [], next: this.start() }
+    if (end && known >= 0) return { take: [], next: at(current + 1) }
     if (end && isAbove(rows, memory)) {
       const step = Math.max(1, number(place, 'ahead') * 2)
-      return { take: [], next: { page: current + step, last, ahead: step } }
+      return { take: [], next: at(current + step, { ahead: step }) }
     }
-    if (current === this.#first) return { take: [], next: { page: this.#first } }
+    if (current === this.#first) return { take: [], next: this.start() }
     if (place.verify !== true && place.back === undefined) {
       this.#held = page
       return { take: [], next: verify }
@@ -221,17 +256,19 @@ export class PagePager implements Pager {
   }
 
   /** What was read last is not here, or not all of it: further up. */
-  #back({ last, ...place }: Place, memory: Memory): Verdict {
+  #back(place: Place, memory: Memory): Verdict {
     const step = memory.low === undefined ? 1 : Math.max(1, number(place, 'back') * 2)
-    return { take: [], next: { page: Math.max(this.#first, number(place, 'page') - step), last: last ?? null, back: step } }
+    const page = Math.max(this.#first, number(place, 'page') - step)
+    return { take: [], next: { ...sizeOf(place), page, last: place.last ?? null, back: step } }
   }
 
   /** `page` is the one before `held`, read again. Undefined: the two do not fit each other. */
   #verified(place: Place, page: Page, held: Page, memory: Memory): Verdict | undefined {
+    const { verify: _, ...at } = place
     const current = number(place, 'page')
     const before = page.rows.at(-1)
-    const next = held.rows.at(-1)
-    const goesOn = next && { page: current + 2, last: next.key }
+    const end = held.rows.at(-1)
+    const next = end && { ...at, page: current + 2, last: end.key }
     const here = new Set(held.rows.map(({ key }) => key))
     const overlaps = held.rows.some((row) => isKnown(row, place, memory))
     if (overlaps ? !before || here.has(before.key) : before?.key !== place.last) return undefined
@@ -240,11 +277,86 @@ export class PagePager implements Pager {
     // Read for the first time, it came from a replica that was behind.
     const missed = page.rows.filter((row) => !here.has(row.key) && !isKnown(row, place, memory))
     const take = [{ ...held, rows: [...missed, ...held.rows] }]
-    return goesOn ? { take, next: goesOn } : { take, next: undefined, proof: TWO_READS }
+    return overlaps ? { take, next } : this.#joined({ before: page.rows, behind: held, take, next, place: { ...at, page: current + 1 } })
+  }
+
+  /**
+   * Two pages of which the second seems to follow the first. It is asked for once more, since one that comes from a replica that
+   * is behind lies further down than its number says; where the first is short, in pages of as many rows.
+   */
+  #joined(joint: Joint): Verdict {
+    const { before, behind, place, next } = joint
+    const { asked } = this.#about
+    const rows = before.length
+    const limit = asked && (number(place, 'size') || asked.rows)
+    const ends = behind.rows.length === 0
+    // Where a page was as long as it may be, the last one is short because the list ends.
+    const whole = limit === undefined || rows === 0 || rows >= limit || (ends && this.#about.longest() >= limit)
+    if (whole && ends) return { take: joint.take, next, proof: behind.end ?? TWO_READS }
+    this.#joint = joint
+    if (whole) return { take: [], next: { ...place, probe: place } }
+    // An API with pages of its own gives the same page whatever is asked for.
+    const [same, behindIt] = [number(place, 'page') - this.#first, Math.floor(this.#position(joint, limit) / rows)]
+    const own = !ends && !this.#uneven && same !== behindIt
+    const index = own ? same : behindIt
+    return { take: [], next: { page: this.#first + index, last: place.last ?? null, size: rows, probe: place, own } }
+  }
+
+  /** How many rows stand before the one that follows the first page of two, when pages begin where `limit` says. */
+  #position({ before, place }: Joint, limit: number): number {
+    return (number(place, 'page') - this.#first - 1) * limit + before.length
+  }
+
+  /** `page` shows what stands where two pages meet. */
+  #probed(place: Place, page: Page): Verdict {
+    const joint = this.#joint
+    // An earlier run asked for it.
+    if (!joint) return { take: [], next: place.probe as Place }
+    const { before, behind, take, next } = joint
+    const { asked } = this.#about
+    const size = before.length
+    const limit = number(joint.place, 'size') || (asked?.rows ?? size)
+    const ends = behind.rows.length === 0
+    const beyond = new Set(behind.rows.map(({ key }) => key))
+    const known = new Set(before.map(({ key }) => key))
+    const at = page.rows.findIndex(({ key }) => beyond.has(key))
+    const between = (at === -1 ? page.rows : page.rows.slice(0, at)).filter(({ key }) => !known.has(key))
+    const same = at === 0 && page.rows.length === behind.rows.length && page.rows.every(({ key }, i) => key === behind.rows[i]?.key)
+    if (place.size === joint.place.size) return this.#confirmed(joint, at >= 0 && between.length === 0)
+    if (!ends && page.refused !== undefined && page.reply.status !== 404)
+      throw new PageCutError(number(joint.place, 'page') - 1, { name: asked?.name ?? '', rows: size, asked: limit })
+    const position = this.#position(joint, limit)
+    if (place.own === true && !(at >= 0 && between.length === 0))
+      return { take: [], next: { ...place, page: this.#first + Math.floor(position / size), own: false } }
+    if (between.length === 0 && !ends && at === -1) {
+      // Rows came in above, and this page lies before the place where the two meet.
+      if (page.rows.length > 0) return { take: [], next: { ...place, page: number(place, 'page') + 1 } }
+      // What would be there is left out by the API, when it is so twice.
+      if (place.again !== true) return { take: [], next: { ...place, again: true } }
+    }
+    this.#joint = undefined
+    if (between.length === 0) {
+      this.#uneven = !same
+      if (!next) return { take, next, proof: behind.end ?? TWO_READS }
+      return { take, next: same ? { ...next, size } : next }
+    }
+    // The first page was cut: from here on in pages of as many rows. They may begin before the last row that was read.
+    this.#trail.longest = 0
+    if (joint.first === true) return { take: [], next: { page: this.#first, size } }
+    const cut: Place = { page: number(place, 'page'), last: joint.place.last ?? null, size }
+    return { take: [], next: position % size === 0 ? cut : { ...cut, back: 1 } }
+  }
+
+  /** A page was asked for once more. */
+  #confirmed({ take, next, place }: Joint, same: boolean): Verdict {
+    this.#joint = undefined
+    if (same) return { take, next }
+    this.#shifted(number(place, 'page'))
+    return { take: [], next: place }
   }
 
   /** A page without a row that is new: the list grew by a page, or it ends, or the parameter changes nothing. */
-  #again(page: Page, place: Place, memory: Memory): Verdict {
+  #again(page: Page, place: Place, memory: Memory, next: Place): Verdict {
     const current = number(place, 'page')
     const ends = page.rows.at(-1)?.key === place.last
     if (isSame(page.rows, memory)) {
@@ -254,13 +366,16 @@ export class PagePager implements Pager {
       if (this.#trail.same > 1) throw new ParameterIgnoredError(this.says, 'the same page three times', true)
     } else if (ends && distinct(page.rows) < this.#trail.longest) return { take: [page], next: undefined }
     this.#shifted(current)
-    return { take: [page], next: { page: current + 1, last: place.last ?? null } }
+    return { take: [page], next }
   }
 
   #shifted(page: number): void {
     if (++this.#shifts > SHIFTS) throw new ListShiftsError(`page ${page}`)
   }
 }
+
+/** How many rows the pages have by which a place is counted, where it is not what the file says. */
+const sizeOf = ({ size }: Place): Place => (size === undefined ? {} : { size })
 
 /** Whether the place of what was read last is looked for. */
 const isSearch = ({ back, ahead }: Place, { known }: Memory): boolean => back !== undefined || ahead !== undefined || known.size === 0

@@ -15,7 +15,7 @@ import { kindOf, namesIn } from './check.js'
 import type { StoredCursor } from './config.js'
 import { KeyPager, NextPager } from './cursors.js'
 import { type AskAgain, beliefsOf, DOUBTS, sureOfNothing } from './beliefs.js'
-import { endsOf, moreOf, nothingThere, statusOf } from './ends.js'
+import { endsOf, moreOf, noReply, nothingThere, statusOf } from './ends.js'
 import {
   CursorNotUniqueError,
   CursorStuckError,
@@ -33,7 +33,7 @@ import { knownBelow } from './known.js'
 import { type Context, fieldOf, type Page, PageReader, type PageRow, pointerOf } from './page.js'
 import { type About, distinct, isSame, type Memory, type Pager, type Place, TWO_READS, type Verdict } from './pager.js'
 import { OffsetPager, PagePager } from './positions.js'
-import { compileRequest, declaredLimit, parameterOf } from './request.js'
+import { compileRequest, declaredLimit, isSure, limitOf, parameterOf } from './request.js'
 import { target } from './target.js'
 import { STEP_US, writeTime } from './time.js'
 import { holds, textsOf } from './told.js'
@@ -62,6 +62,9 @@ const MISFITS = [
   ListUnstableError,
   ParameterIgnoredError,
 ]
+
+/** Status of a reply by which a source refuses what was asked for, rather than the one who asks. */
+const PLACE_REFUSED: ReadonlySet<number> = new Set([400, 404, 410, 422])
 
 const NOTHING: Memory = { known: new Map(), low: undefined }
 
@@ -297,6 +300,7 @@ class ListReader {
    * them in between; one of recent rows is asked for twice. `claims`: how often this place was said to be the end.
    */
   async #believed(place: Place, claims: number): Promise<Page> {
+    if (this.#pager.probes?.(place) === true) return await this.#probe(place)
     const ask = (again: number) => this.#ask(place, again)
     let page = await ask(claims)
     if (page.rows.length === 0 && page.end === undefined && !this.#goesOn(place, page)) {
@@ -316,6 +320,7 @@ class ListReader {
     if (claims === 0 && this.#mayLag(page)) page = fresher(page, await ask(0))
     if (page.rows.length > 0) {
       this.#full = place
+      this.#beliefs.longest = Math.max(this.#beliefs.longest, distinct(page.rows))
       const [values, address] = [{ ...this.#bounds, ...this.#pager.values(place) }, this.#pager.address?.(place)]
       this.#beliefs.full = (again) => {
         if (!this.#ctx.budget.take()) throw new BudgetUsedUp()
@@ -343,6 +348,17 @@ class ListReader {
     return (again) => {
       if (!this.#ctx.budget.take()) throw new BudgetUsedUp()
       return this.#askPage(values, undefined, again)
+    }
+  }
+
+  /** A page that is only asked for to learn of others: that it is refused is all that it says then. */
+  async #probe(place: Place): Promise<Page> {
+    try {
+      return await this.#ask(place, 0)
+    } catch (error) {
+      const status = statusOf(error)
+      if (status === undefined || !PLACE_REFUSED.has(status)) throw error
+      return { rows: [], reply: noReply(status), refused: error }
     }
   }
 
@@ -440,7 +456,7 @@ class ListReader {
     const { kind } = this.#pager
     if (status === undefined || kind === 'time' || isStart(place, this.#pager)) return false
     const given = kind === 'next' || kind === 'key' || (this.#resumed && this.#pages === 0)
-    return given && [400, 404, 410, 422].includes(status)
+    return given && PLACE_REFUSED.has(status)
   }
 
   /** The list does not fit what is stored of it: another one than this source's, or one that it showed while it was wrong. */
@@ -692,7 +708,15 @@ export function serverNow(now: bigint, { reply }: Page): bigint {
 
 function createPager({ config }: Context, top: bigint): Pager {
   const { cursor } = config
-  const about: About = { parameter: (name) => parameterOf(config, name), limit: declaredLimit(config), ends: endsOf(config) }
+  const beliefs = beliefsOf({ config })
+  const about: About = {
+    parameter: (name) => parameterOf(config, name),
+    limit: declaredLimit(config),
+    sure: isSure(config),
+    asked: limitOf(config),
+    ends: endsOf(config),
+    longest: () => beliefs.longest,
+  }
   switch (kindOf(config)) {
     case 'time':
       return new TimePager(cursor, top, about)

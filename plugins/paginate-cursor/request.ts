@@ -1,25 +1,33 @@
 import { type HttpRequest, type Json, referenceName, type Scope, substituteText } from '../../src/sdk/authors.js'
-import type { PageName } from './check.js'
+import { namesIn, type PageName } from './check.js'
 import type { Config } from './config.js'
 
 type PageValues = Readonly<Partial<Record<PageName, string | number | undefined>>>
 
-/** Makes the request of a page from what `$` stands for on it. Names that have no value yet are left out of the query. */
-export function compileRequest({ request, page_size: size }: Config): (values: PageValues) => HttpRequest {
+/**
+ * Makes the request of a page from what `$` stands for on it. Names that have no value yet are left out of the query. A `size`
+ * stands for the one that the file says.
+ */
+export function compileRequest(config: Config): (values: PageValues) => HttpRequest {
+  const { request, page_size: size } = config
+  const limit = limitOf(config)?.name
   const query = Object.entries(request.query ?? {}).map(([name, value]) => {
     const reference = referenceName(value as Json)
     return { name, value, reference: reference as PageName | undefined }
   })
   return (given) => {
-    const values: PageValues = { ...given, size }
+    const values: PageValues = { ...given, size: given.size ?? size }
     const scope: Scope = new Map(
       Object.entries(values).flatMap(([name, value]) =>
         value === undefined ? [] : [[name, { type: { kind: 'text' as const }, value: String(value) }] as const],
       ),
     )
+    const own = (name: string, value: string | number | boolean) => (name === limit ? (given.size ?? value) : value)
     return {
       path: substituteText(request.path, scope, encodeURIComponent),
-      query: Object.fromEntries(query.map(({ name, value, reference }) => [name, reference === undefined ? value : values[reference]])),
+      query: Object.fromEntries(
+        query.map(({ name, value, reference }) => [name, reference === undefined ? own(name, value) : values[reference]]),
+      ),
     }
   }
 }
@@ -30,9 +38,25 @@ export function parameterOf({ request }: Pick<Config, 'request'>, page: PageName
   return found ? `\`${found[0]}\`` : 'the path'
 }
 
+/** Names under which requests say how many rows a page may have. */
+const LIMIT =
+  /^(page_?)?(limit|size|count|rows|take)$|^(per|(items|rows|records|results)_?per)_?page$|^(max|num|page)_?(results|items|records|rows|count|limit)$/i
+
+/** What of the step says how many rows are asked for a page: its name and the number. Undefined: nothing does. */
+export function limitOf({ page_size: size, request, cursor }: Config): { readonly name: string; readonly rows: number } | undefined {
+  if (size !== undefined && namesIn(request).has('size')) return { name: 'page_size', rows: size }
+  // Beside a number of the page, some call the rows of one `offset`.
+  const isLimit = (name: string) => LIMIT.test(name) || (cursor.page !== undefined && name === 'offset')
+  const found = Object.entries(request.query ?? {}).find(([name, value]) => isLimit(name) && /^[1-9]\d*$/.test(String(value)))
+  return found && { name: found[0], rows: Number(found[1]) }
+}
+
 /** Rows of a full page, where the file says so: `page_size`, else the number that the request calls its limit. */
-export function declaredLimit({ page_size: size, request }: Config): number | undefined {
-  if (size !== undefined) return size
-  const limit = Object.entries(request.query ?? {}).find(([name]) => /^(limit|per_page|page_?size|size|count)$/i.test(name))?.[1]
-  return typeof limit === 'number' && limit > 0 ? limit : undefined
+export function declaredLimit(config: Config): number | undefined {
+  return config.page_size ?? limitOf(config)?.rows
+}
+
+/** Whether the file says how many rows a page has beside what it asks for. */
+export function isSure({ page_size: size, request }: Config): boolean {
+  return size !== undefined && !namesIn(request).has('size')
 }

@@ -1,10 +1,25 @@
 import { compilePath, formatInstant } from '../../src/sdk/authors.js'
 import type { Config, TimeUnit } from './config.js'
-import { ListOrderError, PageOutsideError, PageShapeError, ParameterIgnoredError, SecondTooFullError } from './errors.js'
+import { ListOrderError, PageOutsideError, PageShapeError, ParameterIgnoredError, SecondTooFullError, SecondUnsureError } from './errors.js'
 import { type Page, type PageRow, pointerOf } from './page.js'
-import { type About, distinct, isKnown, lowest, type Memory, number, type Pager, type Place, text, type Verdict } from './pager.js'
+import {
+  type About,
+  distinct,
+  isKnown,
+  LEAST_CUT,
+  lowest,
+  type Memory,
+  number,
+  type Pager,
+  type Place,
+  text,
+  type Verdict,
+} from './pager.js'
 import { OffsetPager } from './positions.js'
 import { STEP_US, writeTime } from './time.js'
+
+/** How often a page is asked for again that lacks the rows that should come again, before they are believed to be gone. */
+const ABSENT = 2
 
 /**
  * `$cursor` is a time that bounds the list from above. Nobody says whether rows at the bound are inside, so the next bound is
@@ -23,7 +38,7 @@ export class TimePager implements Pager {
   #inclusive = false
   /** Whether all times are whole steps. */
   #whole = true
-  /** Most rows that a page had. */
+  /** Most rows of a page that had more than one instant. */
   #longest = 0
   /** Most rows of a page that had more below it. */
   #cut = 0
@@ -58,6 +73,8 @@ export class TimePager implements Pager {
     this.#check(rows, boundOf(place))
     const low = text(place, 'low') === undefined ? undefined : BigInt(text(place, 'low') ?? 0)
     const min = lowest(rows)
+    if (low !== undefined && number(place, 'absent') < ABSENT && this.#lacks(place, page, low, memory))
+      return { take: [], next: { ...place, absent: number(place, 'absent') + 1 } }
     if (place.offset !== undefined) return this.#byOffset(place, page, memory)
     if (place.tie !== undefined) return this.#byField(place, page, memory)
     if (typeof place.probe === 'number' && low !== undefined) return this.#probed(place, page, low)
@@ -67,7 +84,9 @@ export class TimePager implements Pager {
       this.#before = distinct(rows)
       const next = this.#below(min)
       if (BigInt(next.bound as string) < boundOf(place)) {
-        this.#longest = Math.max(this.#longest, this.#before)
+        // The one instant of a page comes again with the next bound.
+        if (rows.some(({ time }) => time !== undefined && time >= this.#floor(min) + this.#step))
+          this.#longest = Math.max(this.#longest, this.#before)
         return { take: [page], next }
       }
       return { take: [page], next: this.#within({ ...place, low: String(min) }, rows) }
@@ -75,12 +94,25 @@ export class TimePager implements Pager {
     return { take: [page], next: this.#within(place, rows) }
   }
 
-  /** Whether a page may have been cut at its length: as long as one that was, as what the file says, or as all that were seen. */
-  #maybeCut(rows: readonly PageRow[]): boolean {
+  /** Whether none of the rows of the step that comes again came, so that a replica which is behind may have answered. */
+  #lacks({ offset, tie, probe }: Place, { rows }: Page, low: bigint, { known }: Memory): boolean {
+    if (offset !== undefined || tie !== undefined || probe !== undefined) return false
+    const again = [...known.values()].filter(({ time }) => time !== undefined && this.#floor(time) === this.#floor(low))
+    const here = new Set(rows.map(({ key }) => key))
+    return again.length > 0 && again.every(({ key }) => !here.has(key))
+  }
+
+  /**
+   * Whether a page of one instant was read to its end. Not, when it is as long as one that was cut, as what the file says, or as
+   * all that were seen. Where none had more rows, and the file only says how many it asks for, nobody knows.
+   */
+  #wholeness(rows: readonly PageRow[]): 'perhaps' | 'no' | 'unsure' {
     const length = distinct(rows)
-    const { limit } = this.#about
-    if (this.#cut > 0 && length >= this.#cut) return true
-    return limit === undefined ? length > 1 && length >= this.#longest : length >= limit
+    const { limit, sure } = this.#about
+    if ((this.#cut > 0 && length >= this.#cut) || (limit !== undefined && length >= limit)) return 'no'
+    if (length <= 1 || this.#about.longest() > length) return 'perhaps'
+    if (this.#longest > 0 || limit === undefined) return length >= this.#longest ? 'no' : 'perhaps'
+    return sure || length < LEAST_CUT ? 'perhaps' : 'unsure'
   }
 
   /** Reads on below an instant. */
@@ -94,15 +126,15 @@ export class TimePager implements Pager {
     const last = rows.at(-1)
     if (this.#ties === 'offset') return { bound: bound ?? null, low: low ?? null, offset: rows.length - 1, last: last?.key ?? null }
     if (this.#ties !== undefined && last) return { bound: bound ?? null, low: low ?? null, tie: this.#tieOf(last), last: last.key }
-    return this.#probe(BigInt(low as string), this.#maybeCut(rows) ? 'no' : 'perhaps')
+    return this.#probe(BigInt(low as string), this.#wholeness(rows), distinct(rows))
   }
 
   /**
    * Asks whether there is anything below the step of an instant. `read`: whether that step itself was read to its end;
-   * `perhaps`: when nothing lies below it, since its page had room for more.
+   * `perhaps`: when nothing lies below it, since its page had room for more. `rows`: how many it gave.
    */
-  #probe(low: bigint, read: 'yes' | 'no' | 'perhaps'): Place {
-    return { bound: String(this.#floor(low)), low: String(low), probe: 1, read }
+  #probe(low: bigint, read: 'yes' | 'no' | 'perhaps' | 'unsure', rows = 0): Place {
+    return { bound: String(this.#floor(low)), low: String(low), probe: 1, read, rows }
   }
 
   #probed(place: Place, page: Page, low: bigint): Verdict {
@@ -115,6 +147,7 @@ export class TimePager implements Pager {
     // An inclusive bound gives the step again and hides what is below, so one step lower decides.
     if (place.probe === 1 && min !== undefined) return { take: [], next: { ...place, bound: String(floor - this.#step), probe: 2 } }
     if (place.read === 'no') throw new SecondTooFullError(formatInstant(floor), 'time')
+    if (place.read === 'unsure') throw new SecondUnsureError(formatInstant(floor), number(place, 'rows'), 'time')
     return { take: [], next: undefined }
   }
 
@@ -137,7 +170,7 @@ export class TimePager implements Pager {
     if (!last) return { take: [page], next: this.#probe(low, 'yes') }
     if (rows.every((row) => isKnown(row, place, memory))) {
       // Read on behind its last row, the step may give that one again, and no other.
-      const ignored = rows.some(({ key }) => key !== place.last) || this.#maybeCut(rows)
+      const ignored = rows.some(({ key }) => key !== place.last) || this.#wholeness(rows) === 'no'
       if (ignored) throw new SecondTooFullError(formatInstant(this.#floor(low)), 'time', this.#about.parameter('tie'))
       return place.again === true ? { take: [page], next: this.#probe(low, 'yes') } : { take: [page], next: { ...place, again: true } }
     }

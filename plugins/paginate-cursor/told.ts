@@ -35,7 +35,9 @@ export function toldBy(body: Json, list: Json | undefined, error: Config['error'
   const words = [...new Set([wordsOf(body), instead])].filter((text) => text !== '').join(': ')
   const known = sayingOf(words) !== undefined || holds(words, [...textsOf(error?.rate_limit), ...textsOf(error?.retry)])
   if (holds(words, textsOf(error?.empty)) || (Array.isArray(list) && !known && NONE.test(words))) return undefined
-  if (told === undefined && Array.isArray(list) && !failed(body) && !known) return undefined
+  // A 404 beside an empty list may only say that there is nothing.
+  const refused = ![undefined, 404].includes(statusOf(body))
+  if (told === undefined && Array.isArray(list) && !failed(body) && !known && !refused) return undefined
   const text = told === undefined || !/[a-z]/i.test(told) ? words || (told ?? '') : told
   return text === '' ? undefined : { text: text.length > SHOWN ? `${text.slice(0, SHOWN - 1)}…` : text, status: statusOf(body) }
 }

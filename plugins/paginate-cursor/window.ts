@@ -1,12 +1,12 @@
 import { formatInstant, parseDuration } from '../../src/sdk/authors.js'
 import { type AskAgain, type Beliefs, beliefsOf, DOUBTS, sureOfNothing } from './beliefs.js'
 import { noReply, statusOf } from './ends.js'
-import { PageOutsideError, PagesSilentError, SecondTooFullError } from './errors.js'
+import { PageOutsideError, PagesSilentError, SecondTooFullError, SecondUnsureError } from './errors.js'
 import { knownBelow } from './known.js'
 import type { Context, Page, PageRow } from './page.js'
-import { distinct } from './pager.js'
+import { distinct, LEAST_CUT } from './pager.js'
 import { boundsOf, BudgetUsedUp, createAsk, fresher, isRecent, type PageBatch, serverNow, tableRows } from './read.js'
-import { parameterOf } from './request.js'
+import { isSure, parameterOf } from './request.js'
 import { target } from './target.js'
 import { STEP_US } from './time.js'
 
@@ -52,7 +52,7 @@ class WindowReader {
       if (await this.#isCut(stretch, page)) {
         const middle = from + (to - from) / 2n
         const cut = middle - (middle % this.#step) + this.#step
-        if (cut <= from || cut > to) throw new SecondTooFullError(formatInstant(from), 'window')
+        if (cut <= from || cut > to) throw new SecondTooFullError(formatInstant(this.#tied(page) ?? from), 'window')
         // The newer half is read first.
         open.push([from, cut - 1n], [cut, to])
         continue
@@ -159,7 +159,30 @@ class WindowReader {
       beliefs.cut = Math.min(beliefs.cut, length)
       return true
     }
+    await this.#checkTied(page, length)
     return false
+  }
+
+  /**
+   * Rows of one instant look the same whether they are all or a page that was cut. Where no page had more, all that is to be
+   * covered is asked for at once, which shows whether one can.
+   *
+   * @throws {SecondUnsureError}
+   */
+  async #checkTied(page: Page, length: number): Promise<void> {
+    const beliefs = this.#beliefs
+    const tied = this.#tied(page)
+    if (tied === undefined || length < LEAST_CUT || isSure(this.#ctx.config)) return
+    const asked = target(this.#ctx)
+    if (asked) beliefs.whole ??= this.#wide([asked.from, asked.to])
+    beliefs.longest = Math.max(beliefs.longest, distinct((await beliefs.whole)?.rows ?? []))
+    if (length >= beliefs.longest) throw new SecondUnsureError(formatInstant(tied), length, 'window')
+  }
+
+  /** The one step in which all rows of a page lie. */
+  #tied({ rows }: Page): bigint | undefined {
+    const [first, ...more] = new Set(rows.map(({ time = 0n }) => time - (time % this.#step)))
+    return more.length === 0 ? first : undefined
   }
 }
 
