@@ -18,14 +18,22 @@ const SEED = Number(process.env.SEED ?? 7)
 const HEAD = 420
 const ATTEMPTS = 3
 const SPEED = 1_000
+/** Of the machine's time. A case takes far less than a second: one that takes longer hangs. */
+const HANGS_AFTER_MS = 120_000
 
+/** Every third block has none, and mostly no transactions either. */
+const logCount = (block: bigint) => Number(block % 3n)
 const topic = (n: bigint) => `0x${n.toString(16).padStart(64, '0')}`
 const chain = fakeChain({
   seed: 3,
   chainId: 31337,
   blocks: HEAD,
-  transactions: 1,
-  logs: (block) => (block % 3n === 0n ? [] : [{ address: `0x${'ab'.repeat(20)}`, topics: [topic(block)], data: '0x' }]),
+  logs: (block) =>
+    Array.from({ length: logCount(block) }, (_, i) => ({
+      address: `0x${'ab'.repeat(20)}`,
+      topics: [topic(block), topic(BigInt(i))],
+      data: '0x',
+    })),
 })
 
 const yaml = (urls: string, from: number, to: number) => `name: p
@@ -36,7 +44,7 @@ tables:
   blocks: { columns: { number: bigint, hash: hash, miner: address }, key: [number] }
   receipts: { columns: { tx: hash, block: bigint }, key: [tx], range: block }
   balances: { columns: { number: bigint, balance: uint256 }, key: [number] }
-  logs: { columns: { block: bigint, topic: hash }, key: [block] }
+  logs: { columns: { block: bigint, topic: hash }, key: [block, topic] }
 steps:
   - id: blocks
     type: rpc-batch
@@ -50,7 +58,7 @@ steps:
       rows:
         - { into: blocks, row: { number: block.number, hash: block.hash, miner: block.miner } }
         - { into: receipts, each: { r: receipts }, row: { tx: r.transactionHash, block: r.blockNumber } }
-        - { into: logs, each: { l: logs }, row: { block: l.blockNumber, topic: l.topics.0 } }
+        - { into: logs, each: { l: logs }, row: { block: l.blockNumber, topic: l.topics.1 } }
   - id: balances
     type: rpc-batch
     chain: c
@@ -74,41 +82,77 @@ const REFUSALS = [
   wordings.internal,
 ]
 
+/** What one that lies says of a kind, of any block but one: see `lie`. */
+const LIES = {
+  headers: ['null', 'other', 'hash', 'empty', 'short', 'garbage'],
+  receipts: ['null', 'other', 'hash', 'empty', 'short', 'garbage'],
+  logs: ['other', 'hash', 'empty', 'short', 'garbage'],
+  state: ['null', 'garbage'],
+} as const satisfies Record<Kind, readonly string[]>
+type Lie = (typeof LIES)[Kind][number]
+
+/** What may be wrong with whole replies, and with how answers are paired with calls. */
+const QUIRKS = [
+  { kind: 'reorder' },
+  { kind: 'omit' },
+  { kind: 'duplicate' },
+  { kind: 'duplicate', result: null },
+  { kind: 'id', id: 'missing' },
+  { kind: 'id', id: 'string' },
+  { kind: 'id', id: 'null' },
+  { kind: 'id', id: 'unknown' },
+  { kind: 'http', status: 200, body: '<html><body>Just a moment...</body></html>' },
+  { kind: 'http', status: 200, body: '' },
+  { kind: 'batch-error', error: { code: -32005, message: 'rate limit exceeded' } },
+  { kind: 'batch-error', error: wordings.internal },
+  { kind: 'error', error: wordings.alchemyPerSecond },
+  { kind: 'rate-limit', retryAfter: 1 },
+  { kind: 'truncate', at: 0.7 },
+  { kind: 'reset', at: 0.7 },
+  { kind: 'max-batch', max: 2 },
+  { kind: 'max-batch', max: 3, style: 'http-400' },
+  { kind: 'max-response', bytes: 4_000 },
+] as const satisfies readonly Fault[]
+
 const kind = fc.constantFrom(...KINDS)
+const often = fc.oneof(fc.nat(20), fc.constant(Infinity))
 /** What one endpoint does in the first run. Blocks are counted from the first that is asked for. */
 const behaviour = fc.record({
-  /** It has nothing below so many blocks of a kind: says so, or gives null. */
-  lacks: fc.array(fc.record({ kind, below: fc.nat(60), words: fc.nat(3), silent: fc.boolean() }), { maxLength: 2 }),
+  /** It has nothing below so many blocks of a kind, perhaps from its so many-th answer on: says so, or gives null. */
+  lacks: fc.array(
+    fc.record({ kind, below: fc.nat(60), words: fc.nat(3), silent: fc.boolean(), after: fc.oneof(fc.constant(0), fc.nat(30)) }),
+    { maxLength: 2 },
+  ),
   lag: fc.oneof(fc.constant(0), fc.nat(80)),
+  /** Its head goes back after so many calls. */
+  back: fc.option(fc.record({ after: fc.nat(60), by: fc.nat(80) }), { freq: 4 }),
   /** Away after so many requests for so long, by the clock of the run; for ever when very long. */
-  outage: fc.option(fc.record({ after: fc.nat(15), ms: fc.oneof(fc.nat(15_000), fc.constant(Infinity)), drops: fc.boolean() })),
+  outage: fc.option(
+    fc.record({ after: fc.nat(15), ms: fc.oneof(fc.nat(15_000), fc.nat(120_000), fc.constant(Infinity)), drops: fc.boolean() }),
+  ),
   /** Fewer than a call has attempts, so that no call is refused by all. */
   transient: fc.array(fc.record({ kind, words: fc.nat(4), after: fc.nat(30), times: fc.integer({ min: 1, max: ATTEMPTS - 1 }) }), {
     maxLength: 1,
   }),
   lies: fc.array(
-    fc.record({
-      kind,
-      how: fc.constantFrom('null', 'other', 'empty', 'hash' as const),
-      after: fc.nat(20),
-      times: fc.oneof(fc.nat(20), fc.constant(Infinity)),
-    }),
-    {
-      maxLength: 1,
-    },
+    kind.chain((kind) => fc.record({ kind: fc.constant(kind), how: fc.constantFrom<Lie>(...LIES[kind]), after: fc.nat(20), times: often })),
+    { maxLength: 1 },
   ),
+  /** What it gives for block 0. */
+  genesis: fc.option(fc.constantFrom('null', 'other', 'hash', 'garbage', 'error' as const), { freq: 4 }),
+  quirk: fc.option(fc.record({ nth: fc.nat(QUIRKS.length - 1), after: fc.nat(20), times: often })),
   priority: fc.nat(2),
 })
 type Behaviour = typeof behaviour extends fc.Arbitrary<infer T> ? T : never
 
 const world = fc.record({
   from: fc.constantFrom(1, 100, HEAD - 70),
+  span: fc.constantFrom(14, 29, 50),
   endpoints: fc.array(behaviour, { minLength: 2, maxLength: 4 }),
   random: fc.integer({ min: 1, max: 1_000 }),
 })
 type World = typeof world extends fc.Arbitrary<infer T> ? T : never
 
-const SPAN = 50
 /** What one that lies gives in place of any block. */
 const OTHER = 5
 
@@ -119,7 +163,7 @@ function blockOf({ method, params }: SentCall): number {
   return Number(found)
 }
 
-function faultsOf(of: Behaviour, from: number, clock: Clock): Fault[] {
+function faultsOf(of: Behaviour, mark: string, from: number, clock: Clock): Fault[] {
   const faults: Fault[] = []
   if (of.outage) {
     const { after, ms, drops } = of.outage
@@ -131,31 +175,61 @@ function faultsOf(of: Behaviour, from: number, clock: Clock): Fault[] {
     }
     faults.push(drops ? { kind: 'drop', if: away } : { kind: 'http', status: 503, body: 'Service Unavailable', if: away })
   }
-  for (const { kind: of_, below, words, silent } of of.lacks) {
-    const about = { methods: [METHOD[of_]], if: (call: SentCall) => blockOf(call) > 0 && blockOf(call) < from + below }
+  for (const { kind: of_, below, words, silent, after } of of.lacks) {
+    const about = { methods: [METHOD[of_]], after, if: (call: SentCall) => blockOf(call) > 0 && blockOf(call) < from + below }
     if (silent && (of_ === 'headers' || of_ === 'receipts')) faults.push({ kind: 'result', result: null, ...about })
     else faults.push({ kind: 'error', error: REFUSALS[words]!, ...about })
   }
   for (const { kind: of_, words, after, times } of of.transient)
     faults.push({ kind: 'error', error: REFUSALS[words]!, methods: [METHOD[of_]], after, times })
   for (const { kind: of_, how, after, times } of of.lies) {
-    const about = { methods: [METHOD[of_]], if: (call: SentCall) => blockOf(call) !== OTHER, after, times }
-    if (how === 'null' && (of_ === 'headers' || of_ === 'receipts')) faults.push({ kind: 'result', result: null, ...about })
-    if (how === 'other' && of_ === 'headers') faults.push({ kind: 'raw', text: () => chain.blockJson(BigInt(OTHER), false)!, ...about })
-    if (how === 'empty' && (of_ === 'receipts' || of_ === 'logs')) faults.push({ kind: 'result', result: [], ...about })
-    // The blocks of a fork: of balances nothing tells that they are.
-    if (how === 'hash' && of_ !== 'state') faults.push({ kind: 'raw', text: otherHash, ...about })
+    const fits = (call: SentCall) => ![0, OTHER].includes(blockOf(call))
+    faults.push({ kind: 'raw', text: (truth) => lie(of_, how, truth, mark), methods: [METHOD[of_]], if: fits, after, times })
+  }
+  if (of.genesis) {
+    const about = { methods: [METHOD.headers], if: (call: SentCall) => blockOf(call) === 0 }
+    if (of.genesis === 'error') faults.push({ kind: 'error', error: wordings.gethPruned, ...about })
+    else faults.push({ kind: 'raw', text: (truth) => lie('headers', of.genesis as Lie, truth, mark), ...about })
+  }
+  if (of.quirk) {
+    const { nth, after, times } = of.quirk
+    faults.push({ ...QUIRKS[nth]!, after, times })
   }
   return faults
 }
 
-/** The answer with another hash of its block. */
-const otherHash = (truth: string) => truth.replaceAll(/"(hash|blockHash)":"0x[0-9a-f]{4}/g, '"$1":"0xdead')
+/** What one that lies says in place of an answer. `mark`: two hexadecimal digits of its own, so that no two tell the same lie. */
+function lie(of_: Kind, how: Lie, truth: string, mark: string): string {
+  // It has no answer that it could change.
+  if (truth === 'null') return truth
+  switch (how) {
+    case 'null':
+      return 'null'
+    case 'garbage':
+      return of_ === 'state' ? '"0x"' : '"ok"'
+    case 'hash':
+      // The blocks of a fork: of balances nothing tells that they are.
+      return truth.replaceAll(/"(hash|blockHash)":"0x[0-9a-f]{4}/g, `"$1":"0x${mark}${mark}`)
+    case 'other':
+      if (of_ === 'headers') return chain.blockJson(BigInt(OTHER), false)!
+      return of_ === 'receipts' ? chain.receiptsJson(BigInt(OTHER))! : `[${chain.logsJson(BigInt(OTHER), { addresses: undefined, topics: [] }).join(',')}]`
+    case 'empty':
+      return of_ === 'headers' ? truth.replace(/"transactions":\[[^\]]*\]/, '"transactions":[]') : '[]'
+    case 'short':
+      // The first transaction, but the last receipt or log: what is left must not fit together.
+      if (of_ === 'headers') return truth.replace(/"transactions":\["0x\w+",?/, '"transactions":[')
+      return JSON.stringify((JSON.parse(truth) as unknown[]).slice(0, -1))
+  }
+}
 
-/** Blocks of which every endpoint lacks a kind, so that the truth is out of reach. */
-function lost({ from, endpoints }: World, of: Kind): Set<number> {
-  const below = Math.min(...endpoints.map(({ lacks }) => Math.max(0, ...lacks.flatMap((lack) => (lack.kind === of ? [lack.below] : [])))))
-  return new Set(Array.from({ length: Math.min(below, SPAN) }, (_, i) => from + i))
+/** Blocks of which every endpoint lacks a kind or gives nothing that a row can be made of, so that the truth is out of reach. */
+function lost({ from, span, endpoints }: World, of: Kind): Set<number> {
+  const reaches = endpoints.map(({ lacks, lies }) =>
+    lies.some(({ kind: kindOf, how }) => kindOf === of && how === 'garbage')
+      ? span
+      : Math.max(0, ...lacks.flatMap((lack) => (lack.kind === of ? [lack.below] : []))),
+  )
+  return new Set(Array.from({ length: Math.min(span, ...reaches) }, (_, i) => from + i))
 }
 
 async function runOnce(
@@ -205,15 +279,15 @@ async function runOnce(
 }
 
 /** The truth, as text. */
-function truth(from: number): Record<string, string[]> {
-  const numbers = Array.from({ length: SPAN }, (_, i) => BigInt(from + i))
+function truth({ from, span }: World): Record<string, string[]> {
+  const numbers = Array.from({ length: span }, (_, i) => BigInt(from + i))
   const receipts = numbers.flatMap((n) =>
     (JSON.parse(chain.receiptsJson(n)!) as { transactionHash: string }[]).map((r) => `${r.transactionHash} ${n}`),
   )
   return {
     blocks: numbers.map((n) => `${n} ${chain.block(n).hash} ${chain.block(n).miner}`).sort(),
     receipts: receipts.sort(),
-    logs: numbers.flatMap((n) => (n % 3n === 0n ? [] : [`${n} ${topic(n)}`])).sort(),
+    logs: numbers.flatMap((n) => Array.from({ length: logCount(n) }, (_, i) => `${n} ${topic(BigInt(i))}`)).sort(),
     balances: numbers.map((n) => `${n} ${chain.balance(chain.block(n).miner, n)}`).sort(),
   }
 }
@@ -232,13 +306,16 @@ async function play(of: World) {
   const clock = fastClock(SPEED)
   const random = seededRandom(of.random)
   const nodes: FakeEndpoint[] = []
-  for (const behaves of of.endpoints) {
-    const node = await chain.serve({ lag: behaves.lag, log: false, faults: faultsOf(behaves, of.from, clock) })
+  for (const [i, behaves] of of.endpoints.entries()) {
+    const node = await chain.serve({ lag: behaves.lag, log: false, seed: of.random, faults: faultsOf(behaves, `d${i}`, of.from, clock) })
+    const { back } = behaves
+    // It strikes nobody, and is asked about every call.
+    if (back) node.fault({ kind: 'latency', ms: 0, if: () => (node.count() > back.after && node.lag(behaves.lag + back.by), false) })
     nodes.push(node)
   }
-  const warehouse = await openWarehouse('duckdb::memory:', { mode: 'write' })
+  const warehouse = await openWarehouse('duckdb::memory:?threads=1', { mode: 'write' })
   try {
-    const pipeline = await readYaml(yaml(nodes.map(({ url }) => url).join(','), of.from, of.from + SPAN - 1), {})
+    const pipeline = await readYaml(yaml(nodes.map(({ url }) => url).join(','), of.from, of.from + of.span - 1), {})
     await warehouse.prepare([...pipeline.tables.values()])
     const kept = { genesis: undefined as string | undefined }
     const first = await runOnce(pipeline, warehouse, clock, random, kept)
@@ -272,7 +349,7 @@ describe('whatever each endpoint lacks, says and does', () => {
     await fc.assert(
       fc.asyncProperty(world, async (of) => {
         const { first, afterFirst, second, afterSecond, kept } = await play(of)
-        const expected = truth(of.from)
+        const expected = truth(of)
         // Nothing that is stored is not so, whatever else comes.
         for (const name in expected) expect(afterFirst[name]!.filter((row) => !expected[name]!.includes(row))).toEqual([])
         if (kept !== undefined)
@@ -293,7 +370,7 @@ describe('whatever each endpoint lacks, says and does', () => {
         expect({ outcome: second.outcome, reasons: second.reasons }).toEqual({ outcome: 'done', reasons: [] })
         expect(afterSecond).toEqual(expected)
       }),
-      { numRuns: CASES, seed: SEED, endOnFailure: true },
+      { numRuns: CASES, seed: SEED, endOnFailure: true, timeout: HANGS_AFTER_MS },
     )
     // A pool that always gives up would be right, too.
     expect(whole).toBeGreaterThan(CASES / 4)

@@ -101,16 +101,22 @@ async function createReader(ctx: RunContext<Config, never>) {
   const read = async (group: Group, signal: AbortSignal): Promise<Batch<never>> => {
     const { covers, size } = group
     let reading = await readGroup(group, signal, (asked, options) => rpc.batch(asked, options), shared)
-    if (reading.refused.size > 0) await askElsewhere(reading)
+    if (reading.refused.size > 0) await askElsewhere(reading, reading.refused)
     let links = await linksIn(reading, rpc.batch)
     if (links && (links.forked || links.unproved.size > 0)) {
       const whole = await readFromOne(reading)
       if (whole) ({ reading, links } = whole)
     }
+    let rows = makeRows(reading)
+    if (reading.unfit.size > 0) {
+      // Once: mostly it is the file that does not fit, and every endpoint says the same.
+      await askElsewhere(reading, reading.unfit, 1)
+      links = await linksIn(reading, rpc.batch)
+      rows = makeRows(reading)
+    }
     if (links?.forked) throw links.forked
     const { errors, hosts } = reading
     if (links) for (const i of reading.nothing) setError(errors, i, links.unproved.get(BigInt(group.key(i))))
-    const rows = makeRows(reading)
     const failed = [...errors].map(([i, error]) => ({ key: group.key(i), error }))
     return {
       rows,
@@ -134,23 +140,28 @@ async function createReader(ctx: RunContext<Config, never>) {
     return reading
   }
 
-  /** Items whose answers were refused are read again, each time from one endpoint alone, until one gives answers that agree. */
-  const askElsewhere = async (reading: Reading): Promise<void> => {
-    const { group, signal, refused, errors, hosts } = reading
-    for await (const turn of rpc.turns({ signal, block: highestOf(group) })) {
-      const items = [...refused.keys()]
+  /**
+   * Items whose answers were refused or do not fit, `open` of the reading, are read again, each time from one endpoint alone,
+   * until one gives answers that agree and make rows. What not all endpoints were asked for is an outage.
+   */
+  const askElsewhere = async (reading: Reading, open: Map<number, PipeError>, rounds?: number): Promise<void> => {
+    const { group, signal, errors, hosts } = reading
+    for await (const turn of rpc.turns({ signal, block: highestOf(group), rounds })) {
+      const items = [...open.keys()]
       const again = await readGroup(partOf(group, items), signal, (asked, options) => turn.batch(asked, options), new Answers(false))
-      hosts.add(turn.endpoint)
+      makeRows(again)
+      for (const host of again.hosts) hosts.add(host)
       for (const [j, i] of items.entries()) {
-        const error = again.refused.get(j)
-        if (error) refused.set(i, error)
-        else if (!again.errors.has(j)) reading.take(i, again, j)
+        const said = again.refused.get(j)
+        const error = said ?? again.unfit.get(j) ?? again.errors.get(j)
+        if (!error) reading.take(i, again, j)
+        else if (said ?? (error.blame === 'outage' && open.get(i)?.blame !== 'outage')) open.set(i, error)
       }
-      const [first] = again.refused.values()
-      if (first) turn.refuse(again.refused.size, first.message)
-      if (refused.size === 0) return
+      const useless = [...again.refused.values(), ...again.unfit.values()]
+      if (useless[0]) turn.refuse(useless.length, useless[0].message)
+      if (open.size === 0) return
     }
-    for (const [i, error] of refused) errors.set(i, error)
+    for (const [i, error] of open) errors.set(i, error)
   }
 
   /** All of a group from one endpoint, the first whose blocks follow each other. Undefined: there is none. */
@@ -174,13 +185,13 @@ async function createReader(ctx: RunContext<Config, never>) {
     const { covers } = reading.group
     if (!header || !covers || unit.piece.kind !== 'stretch') return undefined
     const [from, to] = covers
-    const { group, errors, refused, nothing, signal } = reading
+    const { group, errors, refused, unfit, nothing, signal } = reading
     const values = reading.answers(header.name)
     const newest = group.size > 1 && group.key(0) !== String(from)
     const found = (number: bigint): Found => {
       const i = Number(newest ? to - number : number - from)
       if (nothing.has(i)) return 'none'
-      return errors.has(i) || refused.has(i) ? undefined : ((values[i] ?? undefined) as Found)
+      return errors.has(i) || refused.has(i) || unfit.has(i) ? undefined : ((values[i] ?? undefined) as Found)
     }
     return linksOf({
       from,
@@ -195,7 +206,7 @@ async function createReader(ctx: RunContext<Config, never>) {
   const highestOf = ({ covers }: Group): bigint | undefined => (blocks ? covers?.[1] : undefined)
 
   const askLevel = async (level: readonly CompiledCall[], reading: Reading, ask: Ask, answers: Answers): Promise<void> => {
-    const { errors, hosts, signal, group } = reading
+    const { unfit, hosts, signal, group } = reading
     const { size } = group
     const asked: RpcCall[] = []
     // What is asked for a block depends on it, whatever the method.
@@ -212,7 +223,7 @@ async function createReader(ctx: RunContext<Config, never>) {
             ? UNASKED
             : answers.take(call.build(record, highest), asked)
         } catch (error) {
-          errors.set(
+          unfit.set(
             i,
             isPipeError(error) ? error : new RowShapeError(`call ${call.name}: ${(error as Error).message.split('\n', 1)[0] ?? ''}`, error),
           )
@@ -249,7 +260,7 @@ async function createReader(ctx: RunContext<Config, never>) {
 
   /** What an item sees of an answer. Marks the item when there is none that it can use. */
   const answerOf = (call: CompiledCall, i: number, place: number | Answer, given: RpcAnswers | undefined, reading: Reading): unknown => {
-    const { errors } = reading
+    const { errors, unfit } = reading
     const error = errorOf(place, given)
     const value = error ? undefined : valueOf(place, given)
     const reverted = error ? 'reverted' in error && error.reverted === true : value === '0x'
@@ -268,7 +279,7 @@ async function createReader(ctx: RunContext<Config, never>) {
     try {
       return call.decode(value)
     } catch (failure) {
-      errors.set(i, isPipeError(failure) ? failure : new RowShapeError(`call ${call.name}: ${(failure as Error).message}`, failure))
+      unfit.set(i, isPipeError(failure) ? failure : new RowShapeError(`call ${call.name}: ${(failure as Error).message}`, failure))
       return undefined
     }
   }
@@ -319,9 +330,9 @@ async function createReader(ctx: RunContext<Config, never>) {
     })
   }
 
-  /** All rows of an item, or none and an error. */
+  /** All rows of an item, or none where it is found to be unfit. */
   const makeRows = (reading: Reading): Record<string, Row[]> => {
-    const { group, errors } = reading
+    const { group, unfit } = reading
     const lists = makers.map((): Row[] => [])
     const before = makers.map(() => 0)
     for (let i = 0; i < group.size; i++) {
@@ -332,7 +343,7 @@ async function createReader(ctx: RunContext<Config, never>) {
         for (let m = 0; m < lists.length; m++) makers[m]?.make(record, lists[m] as Row[])
       } catch (error) {
         for (let m = 0; m < lists.length; m++) (lists[m] as Row[]).length = before[m] as number
-        errors.set(
+        unfit.set(
           i,
           isPipeError(error) ? error : new RowShapeError(`${blocks ? 'block' : 'row'} ${group.key(i)}: ${(error as Error).message}`, error),
         )

@@ -9,6 +9,8 @@ export class Reading {
   readonly errors = new Map<number, PipeError>()
   /** Items whose answers are refused, each with what it fails with when no endpoint gives better ones. */
   readonly refused = new Map<number, PipeError>()
+  /** Items whose answers make no row or can't be decoded, each with the error that says so. */
+  readonly unfit = new Map<number, PipeError>()
   /** Heights at which the node says that there is no block. */
   readonly nothing = new Set<number>()
   /** Items that give no row, as the file says of calls that are answered with nothing. */
@@ -53,7 +55,7 @@ export class Reading {
 
   /** Whether nothing more is to be asked for an item. */
   isOver(i: number): boolean {
-    return this.errors.has(i) || this.refused.has(i) || this.nothing.has(i) || this.skipped.has(i)
+    return this.errors.has(i) || this.refused.has(i) || this.unfit.has(i) || this.nothing.has(i) || this.skipped.has(i)
   }
 
   /** Takes over what another reading found for an item, as its item `j`. */
@@ -64,6 +66,7 @@ export class Reading {
       else this.add(name, Object.assign(new Array<unknown>(this.group.size), { [i]: values[j] }))
     }
     this.refused.delete(i)
+    this.unfit.delete(i)
     for (const set of ['nothing', 'skipped', 'nulls', 'reverted'] as const) {
       if (other[set].has(j)) this[set].add(i)
       else this[set].delete(i)

@@ -146,11 +146,10 @@ export class Anchors {
     return undefined
   }
 
-  /** Whether the next block follows this one, so that a hash that is not so does not refuse the other endpoints. */
+  /** Whether the next block is given and follows this one: a hash that is not so would refuse the right chain for ever. */
   async #agrees(member: Member, { block, hash }: Anchor): Promise<boolean> {
-    if (this.members.length === 1) return true
     const next = await member.block(block + 1n)
-    return !('hash' in next) || next.parent === undefined || next.parent === hash
+    return 'hash' in next && (next.parent === undefined || next.parent === hash)
   }
 
   async #keep(anchor: Anchor): Promise<void> {

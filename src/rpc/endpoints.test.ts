@@ -155,7 +155,7 @@ describe('before its first answer counts', () => {
   test('a genesis that was not known is handed over once, before anything is fetched', async () => {
     const { clock, all } = await nodes(1)
     const node = all[0]!
-    node.answer = (call) => (call.method === 'eth_getBlockByNumber' ? { result: { number: '0x0', hash: '0xAB' } } : honest(call))
+    node.answer = (call) => (call.method === 'eth_getBlockByNumber' ? { result: { number: call.params[0], hash: '0xAB' } } : honest(call))
     const found: string[] = []
     const { rpc } = pool([endpoint(node)], clock, {
       onGenesis: (hash) => {
@@ -170,7 +170,8 @@ describe('before its first answer counts', () => {
 
   test('a genesis that can not be kept stops everything with that error', async () => {
     const { clock, all } = await nodes(1)
-    all[0]!.answer = (call) => (call.method === 'eth_getBlockByNumber' ? { result: { number: '0x0', hash: '0xAB' } } : honest(call))
+    all[0]!.answer = (call) =>
+      call.method === 'eth_getBlockByNumber' ? { result: { number: call.params[0], hash: '0xAB' } } : honest(call)
     const { rpc } = pool([endpoint(all[0]!)], clock, { onGenesis: () => Promise.reject(new Error('disk full')) })
     expect((await message(rpc.head(signal))).message).toBe('disk full')
     expect((await message(rpc.forStep(STEP).batch(calls(1), { signal }))).message).toBe('disk full')

@@ -4,6 +4,7 @@ import { at } from '../net/at.js'
 import { Anchors } from './anchors.js'
 import { Endpoint, type EndpointConfig, type Surroundings } from './endpoint.js'
 import {
+  RpcAwayError,
   RpcBehindError,
   RpcClosedError,
   RpcLoginError,
@@ -18,6 +19,7 @@ import type { ProxyOf } from '../net/proxies.js'
 import type { Wait } from '../net/waits.js'
 import { CallRequest } from './request.js'
 import { settle } from './settle.js'
+import { showCall } from './show-call.js'
 import { StepQueue, type StepQueueOptions } from './step-queue.js'
 import { Stops } from './stops.js'
 import { take } from './take.js'
@@ -99,6 +101,13 @@ export function endpointNames(endpoints: readonly { readonly url: string }[]): r
     hosts.set(host, same)
     return same === 1 ? host : `${host}#${same}`
   })
+}
+
+/** What an endpoint that is down or lags gives. */
+function notAsked({ health, trouble, name, head }: Endpoint, calls: readonly RpcCall[]): Promise<RpcAnswers> {
+  const away = [health === 'up' ? { endpoint: name, reason: `head ${head}` } : trouble]
+  const errors = new Map(calls.map((call, i) => [i, new RpcAwayError(showCall(call), [], away)]))
+  return Promise.resolve({ values: new Array<unknown>(calls.length), errors, endpoints: [] })
 }
 
 const TIMEOUT_MS = 60_000
@@ -257,19 +266,20 @@ class ChainPool implements ChainRpc {
     await Promise.all(this.#endpoints.map((endpoint) => endpoint.close()))
   }
 
-  async *#turns(queue: StepQueue, { signal, block }: RpcOptions): AsyncIterable<RpcTurn> {
+  async *#turns(queue: StepQueue, { signal, block, rounds }: Parameters<RpcPool['turns']>[0]): AsyncIterable<RpcTurn> {
     const { clock, random, emit, chain } = this.#options
     const { attempts, waitMs, maxWaitMs } = queue.options
-    for (let round = 0; round < attempts; round++) {
+    for (let round = 0; round < (rounds ?? attempts); round++) {
       const wait = round === 0 ? 0 : random() * Math.min(maxWaitMs, waitMs * 2 ** (round - 1))
       if (wait > 0) await this.#unlessStopped(clock.sleep(wait, this.#closing.signal), signal)
       for (const endpoint of this.#endpoints) {
         this.#mayGoOn(signal)
-        const { name, health, head } = endpoint
-        if (health !== 'up' || (block !== undefined && head !== undefined && head < block)) continue
+        const { name, health, why } = endpoint
+        if (why === 'chain') continue
+        const asked = health === 'up' && endpoint.reaches(block)
         yield {
           endpoint: name,
-          batch: (calls, options) => this.#batch(queue, calls, options, endpoint),
+          batch: (calls, options) => (asked ? this.#batch(queue, calls, options, endpoint) : notAsked(endpoint, calls)),
           refuse: (calls, message) =>
             emit({ type: 'retry', from: { chain: chain.name }, endpoint: name, class: 'SERVER', calls, waitMs: 0, message }),
         }

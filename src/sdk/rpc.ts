@@ -45,11 +45,12 @@ export interface RpcPool {
   /** One call. @throws {PipeError} */
   request(method: string, params: readonly unknown[], options: RpcOptions): Promise<unknown>
   /**
-   * The endpoints that answer, one after the other, each to be asked by itself; after a wait all of them again, until each
-   * had as many turns as the step's `attempts`. For answers that must agree and do not: what one node says of a block can
-   * be compared, what several say was mixed.
+   * The endpoints, one after the other, each to be asked by itself; after a wait all of them again, until each had as many
+   * turns as `rounds`, by default the step's `attempts`. For answers that must agree and do not: what one node says of a
+   * block can be compared, what several say was mixed. One that can't be asked now has its turn, too: all its answers are
+   * errors with blame `outage`.
    */
-  turns(options: RpcOptions): AsyncIterable<RpcTurn>
+  turns(options: RpcOptions & { readonly rounds?: number | undefined }): AsyncIterable<RpcTurn>
   /** Resolves when the pool has room for more calls. A step awaits it before each `batch`, so that memory stays bounded. */
   ready(signal: AbortSignal): Promise<void>
 }
