@@ -1,6 +1,6 @@
-import type { Json, RpcAnswers, RpcCall } from '../../src/sdk/authors.js'
+import type { Json, PipeError, RpcAnswers, RpcCall } from '../../src/sdk/authors.js'
 import { contradiction } from './agree.js'
-import { type ForkedAnswerError as Forked, ForkedAnswerError, GapUnprovedError } from './refused.js'
+import { type ForkedAnswerError as Forked, ForkedAnswerError, GapUnprovedError, LooseBlockError } from './refused.js'
 
 /** A block, as far as it says where it hangs. */
 interface Link {
@@ -9,8 +9,11 @@ interface Link {
   readonly parentHash: string | undefined
 }
 
+/** A block as a node gives it. */
+export type Block = Readonly<Record<string, unknown>>
+
 /** What was found at a height: a block, nothing (the node says that there is none), or nobody knows. */
-export type Found = Readonly<Record<string, unknown>> | 'none' | undefined
+export type Found = Block | 'none' | undefined
 
 export interface LinksOptions {
   readonly from: bigint
@@ -19,6 +22,10 @@ export interface LinksOptions {
   /** The call for the header of a height. */
   readonly header: (number: bigint) => RpcCall
   readonly ask: (calls: readonly RpcCall[]) => Promise<RpcAnswers>
+  /** Blocks at heights that were not read, or why nobody gives them. Undefined above the head, and where there is none. */
+  readonly others: (numbers: readonly bigint[]) => Promise<ReadonlyMap<bigint, Block | PipeError | undefined>>
+  /** Whether heights may have no block. */
+  readonly maySkip: boolean
   readonly head: () => Promise<bigint>
 }
 
@@ -27,6 +34,8 @@ export interface Links {
   readonly forked: Forked | undefined
   /** Heights that nothing proves to be without a block. */
   readonly unproved: ReadonlyMap<bigint, GapUnprovedError>
+  /** Blocks whose next one nobody gives, so that nothing says that they are of the chain. */
+  readonly loose: ReadonlyMap<bigint, LooseBlockError>
   /** Gaps that are proved, for the ledger. */
   readonly gaps: Json[]
   /** Hash before the first height, and of the last block. */
@@ -38,12 +47,14 @@ export interface Links {
 const FAR = 10_000n
 
 /**
- * Whether the blocks of a stretch follow each other. A height without a block is proved by the next block, which goes on
- * from the last one before the gap; where the gap reaches the end of the stretch, blocks beyond it are asked for.
+ * Whether the blocks of a stretch follow each other, and the next one follows the last. A height without a block is proved by
+ * the next block, which goes on from the last one before the gap; where the gap reaches the end of the stretch, blocks beyond
+ * it are asked for.
  */
 export async function linksOf(options: LinksOptions): Promise<Links> {
-  const { from, to, found } = options
+  const { from, to, found, others, maySkip } = options
   const unproved = new Map<bigint, GapUnprovedError>()
+  const loose = new Map<bigint, LooseBlockError>()
   const gaps: Json[] = []
   let forked: Forked | undefined
   let before: Link | undefined
@@ -63,6 +74,10 @@ export async function linksOf(options: LinksOptions): Promise<Links> {
     }
     return proved ? lower : undefined
   }
+  const open: bigint[] = []
+  for (let number = from; number <= to; number++)
+    if (isBlock(found(number)) && (number === to || found(number + 1n) === undefined)) open.push(number + 1n)
+  const known = await others(open)
   for (let number = from; number <= to; number++) {
     const here = found(number)
     if (here === 'none') {
@@ -73,11 +88,16 @@ export async function linksOf(options: LinksOptions): Promise<Links> {
     if (gap !== undefined) {
       const lower = await close(number - 1n, link)
       begin ??= { hash: lower?.hash }
-    } else if (link && before && link.parentHash !== undefined && before.hash !== undefined && link.parentHash !== before.hash) {
-      forked ??= new ForkedAnswerError(`blocks ${before.number} and ${number} are of different forks`)
+    } else {
+      forked ??= forkOf(before, link)
     }
     begin ??= { hash: link?.parentHash }
     before = link
+    if (!link || !known.has(number + 1n)) continue
+    const next = known.get(number + 1n)
+    if (!(next instanceof Error))
+      forked ??= forkOf(link, next ? linkOf(number + 1n, next) : maySkip ? await lookUp(number + 1n, options) : undefined)
+    else loose.set(number, new LooseBlockError(number, next))
   }
   if (gap !== undefined) {
     const whole = gap === from
@@ -85,7 +105,14 @@ export async function linksOf(options: LinksOptions): Promise<Links> {
     if (whole) begin = { hash: lower?.hash }
     before = lower
   }
-  return { forked, unproved, gaps, parentHash: begin?.hash, lastHash: before?.hash }
+  return { forked, unproved, loose, gaps, parentHash: begin?.hash, lastHash: before?.hash }
+}
+
+const isBlock = (found: Found): found is Block => found !== undefined && found !== 'none'
+
+function forkOf(lower: Link | undefined, upper: Link | undefined): Forked | undefined {
+  if (lower?.hash === undefined || upper?.parentHash === undefined || upper.parentHash === lower.hash) return undefined
+  return new ForkedAnswerError(`blocks ${lower.number} and ${upper.number} are of different forks`)
 }
 
 function whyUnproved(lower: Link | undefined, next: Link | undefined): string {
@@ -117,16 +144,14 @@ async function look(at: (i: bigint) => bigint, many: bigint, { header, ask }: Li
       if (errors?.has(n)) return undefined
       if (value === null || value === undefined) continue
       const call = calls[n] as RpcCall
-      return contradiction([{ name: 'block', call, value }]) === undefined
-        ? linkOf(number, value as Exclude<Found, 'none' | undefined>)
-        : undefined
+      return contradiction([{ name: 'block', call, value }]) === undefined ? linkOf(number, value as Block) : undefined
     }
     i += BigInt(numbers.length)
   }
   return undefined
 }
 
-function linkOf(number: bigint, { hash, parentHash }: Exclude<Found, 'none' | undefined>): Link {
+function linkOf(number: bigint, { hash, parentHash }: Block): Link {
   const text = (value: unknown) => (typeof value === 'string' ? value.toLowerCase() : undefined)
   return { number, hash: text(hash), parentHash: text(parentHash) }
 }

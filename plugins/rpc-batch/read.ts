@@ -22,7 +22,7 @@ import { compileCalls, type CompiledCall, type Highest, type OnNothing } from '.
 import { headerCall, isBlocks } from './check.js'
 import type { Config } from './config.js'
 import { type Group, groups, partOf } from './groups.js'
-import { type Found, type Links, linksOf } from './links.js'
+import { type Block, type Found, type Links, linksOf } from './links.js'
 import { Reading } from './reading.js'
 import { BlockInconsistentError, NullAnswerError } from './refused.js'
 
@@ -116,7 +116,10 @@ async function createReader(ctx: RunContext<Config, never>) {
     }
     if (links?.forked) throw links.forked
     const { errors, hosts } = reading
-    if (links) for (const i of reading.nothing) setError(errors, i, links.unproved.get(BigInt(group.key(i))))
+    if (links) {
+      for (const i of reading.nothing) setError(errors, i, links.unproved.get(BigInt(group.key(i))))
+      if (links.loose.size > 0) for (let i = 0; i < size; i++) setError(errors, i, links.loose.get(BigInt(group.key(i))))
+    }
     const failed = [...errors].map(([i, error]) => ({ key: group.key(i), error }))
     return {
       rows,
@@ -199,9 +202,37 @@ async function createReader(ctx: RunContext<Config, never>) {
       found,
       header: (number) => header.build({ number }, { block: undefined }),
       ask: (asked) => ask(asked, { signal, block: undefined }),
+      others: (numbers) => blocksAt(numbers, reading, header, ask),
+      maySkip,
       head: () => ctx.head(),
     })
   }
+
+  /** Blocks beside those that were read, asked of the same endpoint where there is one and it has them. */
+  const blocksAt = async (numbers: readonly bigint[], { ahead, group, signal }: Reading, header: CompiledCall, ask: Ask) => {
+    const known = new Map<bigint, Block | PipeError | undefined>(numbers.map((number) => [number, undefined]))
+    const above = highestOf(group) ?? 0n
+    if (ahead && known.has(above + 1n)) known.set(above + 1n, ahead)
+    let open = numbers.filter((number) => !known.get(number))
+    if (open.some((number) => number > above) && above >= (await ctx.head())) open = open.filter((number) => number <= above)
+    for (const each of [ask, rpc.batch]) {
+      const block = open.at(-1)
+      if (block === undefined) break
+      const { values, errors } = await each(
+        open.map((number) => header.build({ number }, { block: undefined })),
+        { signal, block },
+      )
+      open.forEach((number, i) => known.set(number, errors?.get(i) ?? ((values[i] ?? undefined) as Block | undefined)))
+      open = open.filter((number) => known.get(number) instanceof Error)
+    }
+    return known
+  }
+
+  /** The call for the block behind the last one of a stretch: it says whether the last one is what it goes on from. */
+  const callBehind = async ({ covers }: Group, header: CompiledCall): Promise<RpcCall | undefined> =>
+    covers && unit.piece.kind === 'stretch' && covers[1] < (await ctx.head())
+      ? header.build({ number: covers[1] + 1n }, { block: undefined })
+      : undefined
 
   const highestOf = ({ covers }: Group): bigint | undefined => (blocks ? covers?.[1] : undefined)
 
@@ -230,6 +261,9 @@ async function createReader(ctx: RunContext<Config, never>) {
         }
       }
     }
+    const ahead = asked.length
+    const behind = header && level.includes(header) ? await callBehind(group, header) : undefined
+    if (behind) asked.push(behind)
     // `take` gave the places, and nothing else is in `found` yet.
     const places = found as (number | Answer | undefined)[][]
     const { block } = highest
@@ -237,6 +271,7 @@ async function createReader(ctx: RunContext<Config, never>) {
     for (const host of given?.endpoints ?? []) hosts.add(host)
     // Answers that another batch of this unit asked for.
     for (const of of places) await answers.settled(of)
+    if (behind) reading.ahead = (given?.values[ahead] ?? undefined) as Block | undefined
     const first = header ? level.indexOf(header) : -1
     for (let i = 0; i < size; i++) {
       const at = places[first]?.[i]

@@ -1,5 +1,6 @@
 import type { PipeError, Records } from '../../src/sdk/authors.js'
 import type { Fill, Group } from './groups.js'
+import type { Block } from './links.js'
 
 /**
  * One group on its way through the levels of calls. Its answers lie call by call, and `record` shows them of one item at a
@@ -18,6 +19,8 @@ export class Reading {
   /** Items with a call that was answered with `null`, or reverted, as the file lets it. */
   readonly nulls = new Set<number>()
   readonly reverted = new Set<number>()
+  /** The block after the last of a stretch, where it was given with it. */
+  ahead: Block | undefined
   readonly hosts = new Set<string>()
   readonly #fill: Fill
   readonly #answers: { readonly name: string; readonly values: unknown[] }[] = []

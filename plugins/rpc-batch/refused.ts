@@ -34,6 +34,17 @@ export class ForkedAnswerError extends PipeError {
   }
 }
 
+/** A block was given and the next one was not. What is wrong with the next one is told there. */
+export class LooseBlockError extends PipeError {
+  readonly code = 'BLOCK_LOOSE'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  override readonly hint = 'a block is stored when the next one goes on from it: add an endpoint to `rpc` that has both, or run again'
+  constructor(block: bigint, cause: PipeError) {
+    super(`block ${block}: no endpoint gives the next block, which says whether this one is of the chain: ${cause.message}`)
+  }
+}
+
 /** The node says that there is no block, and no later block proves it by its `parentHash`. */
 export class GapUnprovedError extends PipeError {
   readonly code = 'GAP_UNPROVED'

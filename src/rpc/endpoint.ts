@@ -56,6 +56,8 @@ const PROBE_MS = 5_000
 const MAX_PROBE_MS = 60_000
 const RATE_WAIT_MS = 30_000
 const QUOTA_MS = 3_600_000
+/** So long a first check may end at "too many requests", before the endpoint is down. */
+const ONLY_RATES_MS = 600_000
 /** A node that refuses to give a block is asked once more after this. */
 const AGAIN_MS = 250
 /** So often a check may end at a block that never comes, before that says nothing about the endpoint. */
@@ -82,6 +84,8 @@ export class Endpoint implements Member {
   #under = 0
   #checking: Promise<void> | undefined
   #checkedAt = -Infinity
+  /** When it was first tried, as long as nothing is known of it. */
+  #triedAt: number | undefined
   #refreshing: Promise<void> | undefined
   #failures = 0
   #failedAt = -Infinity
@@ -182,6 +186,7 @@ export class Endpoint implements Member {
     if (this.health === 'out' && now >= this.#outUntil) {
       const reason = this.#why === 'login' ? 'its login may be right now' : 'its quota may have been renewed'
       this.#why = undefined
+      this.#triedAt = undefined
       this.#set('unchecked', reason)
     }
     if (this.health === 'up' || this.health === 'out' || this.#checking) return Infinity
@@ -306,7 +311,8 @@ export class Endpoint implements Member {
   }
 
   async #check(): Promise<void> {
-    const { chain, anchors } = this.#around
+    const { chain, anchors, clock } = this.#around
+    this.#triedAt ??= clock.monotonic()
     try {
       const id = await askChainId(this.#ask)
       if (id !== BigInt(chain.id)) return this.leave('chain', `chain id ${id}, expected ${chain.id} (${chain.name})`)
@@ -334,7 +340,8 @@ export class Endpoint implements Member {
     if (classified.class === 'QUOTA' || classified.class === 'AUTH') return void this.refused(now, now, classified, error.message)
     if (classified.class === 'RATE') {
       this.rated(now, now, classified.waitMs, error.message)
-      this.#retryAt = this.waitUntil
+      if (this.health === 'unchecked' && now - (this.#triedAt ?? now) > ONLY_RATES_MS) this.#down(now, error.message)
+      this.#retryAt = Math.max(this.#retryAt, this.waitUntil)
       return
     }
     this.reason = error.message

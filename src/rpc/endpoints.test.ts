@@ -152,6 +152,21 @@ describe('before its first answer counts', () => {
     })
   })
 
+  test('an endpoint whose check ends at "too many requests" for ten minutes is down, alone and beside one that refuses', async () => {
+    const { clock, all } = await nodes(2, 20_000)
+    const [limited, other] = all as [FakeNode, FakeNode]
+    limited.interceptChecks = true
+    limited.intercept = (_, response) => respond(response, 'Too Many Requests', 429)
+    other.answer = (call) => (call.method === 'eth_getBalance' ? error(-32000, 'missing trie node') : honest(call))
+    const alone = pool([endpoint(limited)], clock).rpc
+    expect(await message(alone.head(signal))).toMatchObject({ code: 'RPC_UNREACHABLE', blame: 'outage' })
+    expect(await message(alone.forStep(STEP).batch(calls(1), { signal }))).toMatchObject({ code: 'RPC_UNREACHABLE', blame: 'outage' })
+    const { errors } = await pool([endpoint(limited), endpoint(other)], clock)
+      .rpc.forStep(STEP)
+      .batch(calls(1), { signal })
+    expect(errors?.get(0)).toMatchObject({ code: 'RPC_AWAY', blame: 'outage' })
+  })
+
   test('a genesis that was not known is handed over once, before anything is fetched', async () => {
     const { clock, all } = await nodes(1)
     const node = all[0]!
