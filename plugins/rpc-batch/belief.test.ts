@@ -233,6 +233,53 @@ describe('a block and what is read beside it', () => {
     expect(alone.thrown).toBe('blocks 9 and 10 are of different forks')
   })
 
+  it('is what the next block goes on from, also where a stretch ends: one of a fork is taken from another endpoint', async () => {
+    // Without transactions nothing else tells.
+    const fork = blockIs((block) => ({ ...block, hash: `0xf${word(9).slice(1)}` }), 9, 18, 27, 29)
+    const stretches = onlyBlocks.replace('to: 29 }', 'to: 29 }, chunk: 9')
+    expect(await read([await serve({ faults: [fork] }), await serve()], stretches)).toMatchObject({
+      failed: [],
+      thrown: '',
+      rows: { blocks },
+    })
+    expect((await read([await serve({ faults: [fork] })], stretches)).thrown).toBe('blocks 9 and 10 are of different forks')
+  })
+
+  it('is not stored beside one that failed, as long as nobody gives that one', async () => {
+    const fork = blockIs((block) => ({ ...block, hash: `0xf${word(9).slice(1)}` }), 9)
+    const ran = await read([await serve({ faults: [fork, blockIs(() => null, 10)] })], onlyBlocks)
+    expect(ran.failed.map((words) => /block \d+/.exec(words)?.[0])).toEqual(['block 10', 'block 9'])
+    expect(ran.blame).toEqual(new Set(['outage']))
+    expect(ran.rows.blocks).toEqual(blocks.filter(({ n }) => n !== 9n && n !== 10n))
+  })
+
+  it('is asked of every endpoint where an answer makes no row, before it is put away', async () => {
+    const odd = [
+      lie('eth_getBlockByNumber', () => 'ok', 3),
+      blockIs((block) => ({ ...block, miner: '0x12' }), 6),
+      lie('eth_getBalance', () => '0x', 9),
+    ].map((fault): Fault => ({
+      ...fault,
+      if: ({ params }) => [3, 6, 9].includes(Number(params[fault.methods?.[0] === 'eth_getBalance' ? 1 : 0])),
+    }))
+    const balances = onlyBlocks
+      .replace('txs: int }', 'miner: address, balance: uint256 }')
+      .replace('txs: block.transactions.length', 'miner: block.miner, balance: balance')
+      .replace('      rows:', '        balance: { method: eth_getBalance, params: [$block.miner, $number] }\n      rows:')
+      .replace('to: 29', 'to: 11')
+    const node = () => ({ methods: { eth_getBalance: ([, n]: readonly unknown[]) => String(n) } })
+    const rows = { blocks: blocks.slice(0, 11).map(({ n, hash: own }) => ({ n, hash: own, miner: blockOf(Number(n)).miner, balance: n })) }
+    const liar = await serve({ ...node(), faults: odd })
+    expect(await read([liar, await serve(node())], balances)).toMatchObject({ failed: [], thrown: '', rows })
+    const alone = await read([liar], balances)
+    expect([alone.failed.length, [...alone.blame]]).toEqual([3, ['own']])
+    // One that could not be asked may have had them.
+    const behind = await serve(node())
+    behind.lag(95)
+    const beside = await read([liar, behind], balances)
+    expect([beside.failed.length, [...beside.blame]]).toEqual([3, ['outage']])
+  })
+
   it('has receipts that are checked by themselves where the block is not read', async () => {
     const liar = await serve({
       faults: [
@@ -333,7 +380,10 @@ steps:
   it('are an error where the file does not say that there may be some', async () => {
     const ran = await read([await serve({ holes: [5], says: 'null' })], rounds(1, 10, ''))
     // Nothing says that block 4 is what the chain goes on from.
-    expect(ran.failed).toEqual([expect.stringContaining('block 5: null'), expect.stringContaining('block 4: no endpoint gives the next block')])
+    expect(ran.failed).toEqual([
+      expect.stringContaining('block 5: null'),
+      expect.stringContaining('block 4: no endpoint gives the next block'),
+    ])
   })
 
   it('need a call that can prove them', async () => {

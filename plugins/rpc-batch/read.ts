@@ -107,19 +107,17 @@ async function createReader(ctx: RunContext<Config, never>) {
       const whole = await readFromOne(reading)
       if (whole) ({ reading, links } = whole)
     }
+    if (links) markUnproved(reading, links)
     let rows = makeRows(reading)
     if (reading.unfit.size > 0) {
       // Once: mostly it is the file that does not fit, and every endpoint says the same.
       await askElsewhere(reading, reading.unfit, 1)
       links = await linksIn(reading, rpc.batch)
+      if (links) markUnproved(reading, links)
       rows = makeRows(reading)
     }
     if (links?.forked) throw links.forked
     const { errors, hosts } = reading
-    if (links) {
-      for (const i of reading.nothing) setError(errors, i, links.unproved.get(BigInt(group.key(i))))
-      if (links.loose.size > 0) for (let i = 0; i < size; i++) setError(errors, i, links.loose.get(BigInt(group.key(i))))
-    }
     const failed = [...errors].map(([i, error]) => ({ key: group.key(i), error }))
     return {
       rows,
@@ -206,6 +204,12 @@ async function createReader(ctx: RunContext<Config, never>) {
       maySkip,
       head: () => ctx.head(),
     })
+  }
+
+  /** What nothing proves gives no row: heights without a block, and blocks whose next one nobody gives. */
+  const markUnproved = ({ group, errors, nothing }: Reading, { unproved, loose }: Links): void => {
+    for (const i of nothing) setError(errors, i, unproved.get(BigInt(group.key(i))))
+    if (loose.size > 0) for (let i = 0; i < group.size; i++) setError(errors, i, loose.get(BigInt(group.key(i))))
   }
 
   /** Blocks beside those that were read, asked of the same endpoint where there is one and it has them. */
