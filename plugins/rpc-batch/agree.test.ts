@@ -43,6 +43,9 @@ const receipts = (value: unknown, asked: unknown = '0x5'): Told => told('receipt
 const logs = (value: unknown, filter: Fields = { fromBlock: '0x5', toBlock: '0x5' }): Told => told('logs', 'eth_getLogs', [filter], value)
 const both = [receipt(0), receipt(1)]
 const all = [log(0), log(1), log(2)]
+/** A block without transactions, and the root of nothing. */
+const without = { transactions: [], logsBloom: bloom('0') }
+const EMPTY = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421'
 
 describe('answers that agree', () => {
   test.each<[string, Told[]]>([
@@ -54,7 +57,11 @@ describe('answers that agree', () => {
     ['hashes in capitals', [header({ hash: hash(5).replace('0xb', '0xB') }), receipts(both)]],
     ['receipts that say little', [header(), receipts([{ gasUsed: '0x1' }, { gasUsed: '0x1' }])]],
     ['receipts that a block does not list, whose list nothing takes', [{ ...header({ transactions: [] }), listed: false }, receipts(both)]],
+    ['logs of transactions that a block does not list', [{ ...header({ transactions: [] }), listed: false }, receipts(both), logs(all)]],
     ['nothing of a block without transactions', [header({ transactions: [], logsBloom: bloom('0') }), receipts([]), logs([])]],
+    ['nothing of a block that burnt gas for what is no transaction', [header({ ...without, transactionsRoot: EMPTY, gasUsed: '0x5' })]],
+    ['nothing of a block whose root holds what is no transaction', [header({ ...without, transactionsRoot: hash(8), gasUsed: '0x0' })]],
+    ['nothing of a block without roots', [header({ ...without, transactionsRoot: hash(0, '0'), gasUsed: '0x5' })]],
     [
       'indexes of logs that begin in each transaction, as a few chains count',
       [receipts([receipt(0), receipt(1, { logs: [log(2, { logIndex: '0x0' })] })])],
@@ -128,6 +135,14 @@ describe('answers that contradict each other, or what was asked, are told', () =
       'logs has 0 logs, and receipts has 1 of them',
       [header(), receipts(both), logs([], { fromBlock: '0x5', toBlock: '0x5', address: ['0xab'] })],
     ],
+    [
+      'block has no transactions, and its transactionsRoot and gasUsed say that there are some',
+      [header({ ...without, transactionsRoot: hash(8), gasUsed: '0x5208' }), receipts([])],
+    ],
+    [
+      'receipts is empty, and the transactionsRoot and gasUsed of the block say that there are some',
+      [{ ...header({ ...without, transactionsRoot: hash(8), gasUsed: '0x5208' }), listed: false }, receipts([])],
+    ],
     ['logs: the log of index 1 is missing', [logs([log(0), log(2)])]],
     [`logs: the log ${hash(0, 'a')} 0x0 comes twice`, [logs([log(0), log(0)])]],
     ['logs: log 0 is of block 4, not 5', [logs([log(0, { blockNumber: '0x4' })])]],
@@ -159,6 +174,7 @@ test('a block is known to be empty by its own list of transactions alone', () =>
   const { call } = receipts(null)
   expect(isKnownEmpty(call, [header({ transactions: [] })])).toBe(true)
   expect(isKnownEmpty(call, [header()])).toBe(false)
+  expect(isKnownEmpty(call, [header({ transactions: [], transactionsRoot: hash(8), gasUsed: '0x5208' })])).toBe(false)
   expect(isKnownEmpty(call, [header({ transactions: null })])).toBe(false)
   expect(isKnownEmpty(call, [header({ number: '0x6', transactions: [] })])).toBe(false)
   expect(isKnownEmpty(call, [])).toBe(false)

@@ -25,6 +25,8 @@ interface Header extends Place {
   readonly hasLogs: boolean
   /** Its list is empty and goes into no row: some nodes leave out transactions of the system, whose receipts they give. */
   readonly unlisted: boolean
+  /** Its list is empty, and it says by other fields that there are some. */
+  readonly withheld: boolean
 }
 
 /** Methods whose answers say which block they are of. */
@@ -45,6 +47,9 @@ export const isCompared = (method: string): boolean => COMPARED.has(method)
 export const isHeader = (method: string): boolean => method === 'eth_getBlockByNumber' || method === 'eth_getBlockByHash'
 /** Methods whose list is empty of a block without transactions, for which some nodes say `null`. */
 export const isListOfBlock = (method: string): boolean => method === 'eth_getBlockReceipts' || method === 'eth_getLogs'
+
+/** Of a trie that holds nothing. */
+const EMPTY_ROOT = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421'
 
 /** Thrown inside of this file with the words of a contradiction. */
 class Contradiction extends Error {}
@@ -80,7 +85,7 @@ export function isKnownEmpty(call: RpcCall, told: readonly Told[]): boolean {
   return headers.some(({ value }) => {
     const { number, hash, transactions } = value as Fields
     const header = { number: quantity(number), hash: text(hash) }
-    return Array.isArray(transactions) && transactions.length === 0 && isOf(placeOf(call), header)
+    return Array.isArray(transactions) && transactions.length === 0 && !withholds(value as Fields) && isOf(placeOf(call), header)
   })
 }
 
@@ -101,8 +106,10 @@ function headerOf(name: string, call: RpcCall, value: Fields, listed = true): He
   if (asked.hash !== undefined && header.hash !== undefined && !same(asked.hash, header.hash))
     fail(`asked for block ${asked.hash} and got ${header.hash}`)
   const hasLogs = typeof value.logsBloom === 'string' && /[1-9a-f]/i.test(value.logsBloom.slice(2))
-  if (!Array.isArray(value.transactions)) return { ...header, transactions: undefined, hasLogs, unlisted: false }
+  if (!Array.isArray(value.transactions)) return { ...header, transactions: undefined, hasLogs, unlisted: false, withheld: false }
   const list = value.transactions as unknown[]
+  const withheld = list.length === 0 && withholds(value)
+  if (withheld && listed) fail(`${name} has no transactions, and its transactionsRoot and gasUsed say that there are some`)
   const hashes = list.map((each, i) => {
     if (!isFields(each)) return each
     const what = `${name}: transaction ${i}`
@@ -111,13 +118,25 @@ function headerOf(name: string, call: RpcCall, value: Fields, listed = true): He
     return each.hash
   })
   eachOnce(`${name}: the transaction`, hashes)
-  return { ...header, transactions: hashes, hasLogs, unlisted: !listed && hashes.length === 0 }
+  return { ...header, transactions: hashes, hasLogs, unlisted: !listed && hashes.length === 0, withheld }
+}
+
+/**
+ * Whether a block without a list says that it has transactions: a node that has the header and not the body gives it so. Both
+ * must say it, since on a few chains each alone also counts what is no transaction.
+ */
+function withholds({ transactionsRoot, gasUsed }: Fields): boolean {
+  return (
+    hashOf(transactionsRoot) !== undefined && !isZero(transactionsRoot) && transactionsRoot !== EMPTY_ROOT && (quantity(gasUsed) ?? 0n) > 0n
+  )
 }
 
 function checkReceipts({ name, call, value }: Told, header: Header | undefined): void {
   if (value === null || value === undefined) return
   if (!Array.isArray(value)) fail(`${name} is no list`)
   const list = value as unknown[]
+  if (header?.withheld === true && list.length === 0)
+    fail(`${name} is empty, and the transactionsRoot and gasUsed of the block say that there are some`)
   if (header && !header.transactions) fail(`${name} has ${list.length}, and the block has no list of transactions`)
   if (header?.transactions && !header.unlisted && header.transactions.length !== list.length)
     fail(`${name} has ${list.length} for ${header.transactions.length} transactions`)
@@ -240,7 +259,7 @@ function checkOne({ name, call, value }: Told, headers: readonly Header[]): void
 /** That the block has the transaction that something names, at the index that it names. */
 function checkTransactionOf(what: string, { transactionIndex, transactionHash }: Fields, header: Header | undefined): void {
   const index = number(what, 'transactionIndex', transactionIndex)
-  if (!header?.transactions || index === undefined) return
+  if (!header?.transactions || header.unlisted || index === undefined) return
   const { length } = header.transactions
   if (isZero(transactionHash)) return
   if (index >= BigInt(length)) fail(`${what} is of the transaction with index ${index}, and the block has ${length}`)
