@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { RpcAnswers, RpcCall } from '../sdk/index.js'
-import { endpoint, type FakeNode, fastClock, honest, openPool, type SeenCall, startNode } from './fixtures/fake-node.js'
+import { endpoint, type FakeNode, fastClock, honest, openPool, respond, type SeenCall, startNode } from './fixtures/fake-node.js'
 import type { EndpointConfig, StepQueueOptions } from './pool.js'
 
 const STEP: StepQueueOptions = { id: 'step', attempts: 5, waitMs: 500, maxWaitMs: 8_000 }
@@ -128,6 +128,24 @@ describe('what was not asked never fails', () => {
     out.answer = () => error(-32600, 'Must be authenticated!')
     await rpc.head(signal)
     expect(told(await ask(balances(3), 2n))).toEqual(['RPC_AWAY outage'])
+  })
+
+  test.each<[string, (node: FakeNode) => void]>([
+    ['an internal error', (node) => (node.answer = () => error(-32603, 'Internal error'))],
+    ['an internal error of the request', (node) => (node.intercept = (_, response) => respond(response, error(-32603, 'Internal error')))],
+    ['a page with status 200', (node) => (node.intercept = (_, response) => respond(response, '<html>Just a moment…</html>'))],
+    ['answers with other ids', (node) => (node.intercept = (_, response) => respond(response, [{ id: 'x', result: '0x1' }]))],
+  ])('an endpoint that says %s to all that it is asked has not refused the call', async (_, spoil) => {
+    const { nodes, ask } = await world(2, [], 2_000)
+    nodes[0]!.answer = () => noState
+    spoil(nodes[1]!)
+    const answers = await ask(balances(20), 19n)
+    expect([...(answers.errors?.values() ?? [])].map(({ blame }) => blame)).toEqual(new Array(20).fill('outage'))
+    // Once it answers others, it is the call.
+    nodes[1]!.intercept = () => false
+    nodes[1]!.answer = (call) => (blockOf(call) === 7 ? error(-32603, 'Internal error') : honest(call))
+    const { errors } = await ask(balances(20), 19n)
+    expect([...errors!].map(([i, { blame }]) => [i, blame])).toEqual([[7, 'own']])
   })
 
   test('a range that only an endpoint takes that is down is an outage', async () => {

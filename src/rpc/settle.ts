@@ -21,6 +21,7 @@ import { blockOf, isOther, mustExist, rangeOf } from './methods.js'
 import { awayError, outlook, refusalError } from './outlook.js'
 import { providerError, readReply, type Reply } from './reply.js'
 import type { CallRequest } from './request.js'
+import type { CallState } from './segment.js'
 import { showCall } from './show-call.js'
 import type { Taken } from './step-queue.js'
 import { ALONE_AFTER } from './take.js'
@@ -155,7 +156,7 @@ function giveBackCounted(request: CallRequest, text: string, weight: number, con
       const drops = Math.ceil(state.drops)
       // It was alone, and stays so elsewhere.
       state.drops = ALONE_AFTER
-      const error = () => new RpcCallError(showCall(call), endpoint.name, text, drops)
+      const error = () => unanswered(call, endpoint, text, drops, state, context)
       state.refusals.set(endpoint, { times: drops, final: true, answer: false, text, error })
       const next = afterRefusal(request, i, context)
       if (next instanceof Error) {
@@ -167,6 +168,12 @@ function giveBackCounted(request: CallRequest, text: string, weight: number, con
     again.indexes.push(index)
   }
   queue.giveBack(again)
+}
+
+/** The error of a call that got no answer. It is to blame itself when the endpoint has answered another one since it was first asked. */
+function unanswered(call: RpcCall, endpoint: Endpoint, text: string, attempts: number, { since }: CallState, { chain }: SettleContext) {
+  if (endpoint.lastSuccess >= since) return new RpcCallError(showCall(call), endpoint.name, text, attempts)
+  return new RpcUnreachableError(chain, [{ endpoint: endpoint.name, reason: `${showCall(call)}: ${text}` }])
 }
 
 const FLAWS = {
@@ -204,6 +211,7 @@ function settleItems(
   const settling = new Settling(request, context)
   const missing: number[] = []
   let answered = 0
+  if (reply.items.some((item) => item?.result !== undefined && item.result !== null)) endpoint.succeeded(now)
   for (let i = 0; i < segments.length; i++) {
     const item = reply.items[i]
     const segment = at(segments, i)
@@ -229,7 +237,6 @@ function settleItems(
     }
   }
   if (answered > 0) {
-    endpoint.succeeded(now)
     endpoint.limits.answered(now, segments.length, outcome.bytes, endpoint.under, request.queue.waiting > 0 && !endpoint.pace.searching)
   }
   for (const i of missing) {
@@ -365,8 +372,13 @@ class Settling {
   #error(failure: Failure, i: number, text: string, attempts: number, classified: Classified | undefined): PipeError {
     const { endpoint, segments } = this.#request
     const call = this.#request.call(i)
-    const block = blockOf(call) ?? at(segments, i).block
+    const segment = at(segments, i)
+    const block = blockOf(call) ?? segment.block
     switch (failure) {
+      case 'unanswered': {
+        const state = segment.state(at(this.#request.indexes, i), this.#context.now)
+        return unanswered(call, endpoint, text, attempts, state, this.#context)
+      }
       case 'call':
         return new RpcCallError(showCall(call), endpoint.name, text, attempts, classified?.reverted ? 'reverted' : nothingIn(text))
       case 'range':

@@ -29,8 +29,8 @@ export interface Case {
   readonly answers: boolean
 }
 
-/** Which error ends the call. */
-export type Failure = 'call' | 'range' | 'method' | 'state' | 'behind' | 'null' | 'other' | 'login' | 'too-large'
+/** Which error ends the call. `unanswered`: that of the call when the endpoint answers others, else an outage of the endpoint. */
+export type Failure = 'call' | 'unanswered' | 'range' | 'method' | 'state' | 'behind' | 'null' | 'other' | 'login' | 'too-large'
 
 /** What the answer shows of the endpoint. */
 export type Lesson = 'refused' | 'unsupported' | 'too-many' | 'lacks'
@@ -75,8 +75,9 @@ export function verdict(the: Case): Verdict {
     case 'UNSUP':
       return { as: 'UNSUP', lesson: 'unsupported', ...refused('method') }
     case 'SERVER':
-    case 'USELESS':
     case 'MISSING':
+      return { as: 'SERVER', ...refused('unanswered') }
+    case 'USELESS':
       return { as: 'SERVER', ...refused('call') }
     case 'OTHER':
       return { as: 'SERVER', ...refused('other') }
