@@ -173,6 +173,10 @@ function giveBackCounted(request: CallRequest, text: string, weight: number, con
 /** The error of a call that got no answer. It is to blame itself when the endpoint has answered another one since it was first asked. */
 function unanswered(call: RpcCall, endpoint: Endpoint, text: string, attempts: number, { since }: CallState, { chain }: SettleContext) {
   if (endpoint.lastSuccess >= since) return new RpcCallError(showCall(call), endpoint.name, text, attempts)
+  return silent(call, endpoint, text, chain)
+}
+
+function silent(call: RpcCall, endpoint: Endpoint, text: string, chain: string): PipeError {
   return new RpcUnreachableError(chain, [{ endpoint: endpoint.name, reason: `${showCall(call)}: ${text}` }])
 }
 
@@ -375,6 +379,8 @@ class Settling {
     const segment = at(segments, i)
     const block = blockOf(call) ?? segment.block
     switch (failure) {
+      case 'silent':
+        return silent(call, endpoint, text, this.#context.chain)
       case 'unanswered': {
         const state = segment.state(at(this.#request.indexes, i), this.#context.now)
         return unanswered(call, endpoint, text, attempts, state, this.#context)

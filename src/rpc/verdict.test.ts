@@ -27,7 +27,7 @@ const calls: readonly [Case['said'], Partial<Case>, Verdict][] = [
   ['SERVER', {}, { as: 'SERVER', ...often, error: 'unanswered' }],
   ['USELESS', {}, { as: 'SERVER', ...often, error: 'call' }],
   ['OTHER', {}, { as: 'SERVER', ...often, error: 'other' }],
-  ['MISSING', {}, { as: 'SERVER', ...often, error: 'unanswered' }],
+  ['MISSING', {}, { as: 'SERVER', ...often, error: 'silent' }],
   ['LEFT_OUT', {}, { as: 'BATCH', next: 'again' }],
   ['BUG', {}, { as: 'BUG', ...once, error: 'call' }],
   ['REVERT', {}, { as: 'BUG', ...once, error: 'call', answer: true }],

@@ -29,8 +29,11 @@ export interface Case {
   readonly answers: boolean
 }
 
-/** Which error ends the call. `unanswered`: that of the call when the endpoint answers others, else an outage of the endpoint. */
-export type Failure = 'call' | 'unanswered' | 'range' | 'method' | 'state' | 'behind' | 'null' | 'other' | 'login' | 'too-large'
+/**
+ * Which error ends the call. `unanswered`: that of the call when the endpoint answers others, else an outage of the endpoint.
+ * `silent`: the endpoint said nothing of the call, which is an outage in any case.
+ */
+export type Failure = 'call' | 'unanswered' | 'silent' | 'range' | 'method' | 'state' | 'behind' | 'null' | 'other' | 'login' | 'too-large'
 
 /** What the answer shows of the endpoint. */
 export type Lesson = 'refused' | 'unsupported' | 'too-many' | 'lacks'
@@ -75,8 +78,9 @@ export function verdict(the: Case): Verdict {
     case 'UNSUP':
       return { as: 'UNSUP', lesson: 'unsupported', ...refused('method') }
     case 'SERVER':
-    case 'MISSING':
       return { as: 'SERVER', ...refused('unanswered') }
+    case 'MISSING':
+      return { as: 'SERVER', ...refused('silent') }
     case 'USELESS':
       return { as: 'SERVER', ...refused('call') }
     case 'OTHER':
