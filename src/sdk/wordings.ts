@@ -10,7 +10,7 @@ export interface Wording {
 
 /** A contract ended a call. Geth, Erigon, anvil; Hardhat and Ganache; Nethermind and Parity, which keep it in `data`; Lotus. */
 export const REVERT =
-  /^(vm exception.*|evm error:? )?(execution )?revert(ed)?\b|^vm exception while processing transaction: (invalid opcode|invalid jump)|^vm execution error\.? *(revert|bad (instruction|jump))|^invalid (opcode|jump destination)\b|^stack (under|over)flow\b|^message execution failed.*\brevert/
+  /\bexecution reverted\b|^(error: )?((vm exception|evm).*|transaction )?revert(ed)?\b|^(error: )?vm exception while processing transaction: (invalid opcode|invalid jump)|^vm execution error\.? *(err: )?(revert|bad ?(instruction|jump))|^(err: )?(evm(:| error:?) )?(invalid ?(fe ?)?(opcode|jump)|opcode ?not ?found|stack ?(under|over)flow|write protection)|^message execution failed.*\brevert/
 
 /** There is no block at a height and never will be: Lotus, Forest, Venus. */
 export const NOTHING = /\bnull (round|tipset)\b|\b(slot|epoch|round|height) (\d+ )?(was|is) (a )?(null|skipped|empty)\b/i
