@@ -468,6 +468,21 @@ steps:
     expect(skips).toMatchObject({ failed: [], evidence: [{ skipped: ['3', '6'] }], rows: { found: [1, 2, 4, 5].map((n) => row(n)) } })
   })
 
+  it('is asked of every endpoint, since one that has pruned says the same; one that can not be asked now is an outage', async () => {
+    const pruned = await serve({ methods: { ...first, eth_getTransactionByBlockNumberAndIndex: () => null } })
+    const whole = { failed: [], rows: { found: [1, 2, 3, 4, 5, 6].map((n) => row(n)) } }
+    expect(await read([pruned, await serve({ methods: first })], lookups(', on_null: null'))).toMatchObject(whole)
+    const behind = await serve({ methods: first })
+    behind.lag(95)
+    const beside = await read([pruned, behind], lookups(', on_null: null'))
+    expect([beside.failed.length, [...beside.blame], beside.rows.found]).toEqual([6, ['outage'], []])
+    const nothing = await serve({ methods: { eth_call: () => '0x' } })
+    const some = await serve({ methods: { eth_call: () => `0x${word(18)}` } })
+    const ran = await run([nothing, some], tokens(', on_revert: null'))
+    expect(outcome(ran)).toBe('done')
+    expect((await ran.tables()).tokens?.rows.map(({ decimals }) => decimals)).toEqual(new Array(6).fill('18'))
+  })
+
   it('fails by name where the file says nothing', async () => {
     const loud = await read([await serve({ methods: first })], lookups(''))
     const words = (n: number) => `block ${n}: first (eth_getTransactionByBlockNumberAndIndex) is null`

@@ -60,10 +60,10 @@ const onNothing = (description: string) =>
   Type.Optional(Type.Union([Type.Literal('error'), Type.Literal('skip'), Type.Null()], { default: 'error', description }))
 
 const onNull = onNothing(
-  'What to do when the answer is `null`. `null`: that is the answer, and its columns are null. `skip`: the block gives no row. `error`: it is asked elsewhere, and fails when all endpoints say so. Receipts and logs of a block that is read beside them and has no transactions are an empty list in any case.',
+  'What to do when the answer is `null`, and all endpoints say so. `null`: that is the answer, and its columns are null. `skip`: the block gives no row. `error`: it is asked elsewhere, and fails when all endpoints say so. Receipts and logs of a block that is read beside them and has no transactions are an empty list in any case.',
 )
 const onRevert = onNothing(
-  'What to do when the contract reverts or answers nothing (`0x`). `null`: that is the answer, and its columns are null. `skip`: the block gives no row. `error`: the call fails.',
+  'What to do when the contract reverts, or answers nothing (`0x`) at all endpoints. `null`: that is the answer, and its columns are null. `skip`: the block gives no row. `error`: the call fails.',
 )
 
 const call = Type.Union([

@@ -102,6 +102,7 @@ async function createReader(ctx: RunContext<Config, never>) {
     const { covers, size } = group
     let reading = await readGroup(group, signal, (asked, options) => rpc.batch(asked, options), shared)
     if (reading.refused.size > 0) await askElsewhere(reading, reading.refused)
+    if (reading.doubted.size > 0) await askAll(reading)
     let links = await linksIn(reading, rpc.batch)
     if (links && (links.forked || links.unproved.size > 0)) {
       const whole = await readFromOne(reading)
@@ -163,6 +164,27 @@ async function createReader(ctx: RunContext<Config, never>) {
       if (open.size === 0) return
     }
     for (const [i, error] of open) errors.set(i, error)
+  }
+
+  /** Nothing is the answer where all endpoints say so: items for which one said it are read from each of them, until one has something. */
+  const askAll = async (reading: Reading): Promise<void> => {
+    const { group, signal, doubted, errors, hosts } = reading
+    const open = new Map<number, PipeError | undefined>([...doubted].map((i) => [i, undefined]))
+    for await (const turn of rpc.turns({ signal, block: highestOf(group), rounds: 1 })) {
+      const items = [...open.keys()]
+      const again = await readGroup(partOf(group, items), signal, (asked, options) => turn.batch(asked, options), new Answers(false))
+      makeRows(again)
+      for (const [j, i] of items.entries()) {
+        const error = again.refused.get(j) ?? again.unfit.get(j) ?? again.errors.get(j)
+        if (error?.blame === 'outage') open.set(i, error)
+        if (error || again.doubted.has(j)) continue
+        reading.take(i, again, j)
+        open.delete(i)
+      }
+      for (const host of again.hosts) hosts.add(host)
+      if (open.size === 0) return
+    }
+    for (const [i, error] of open) setError(errors, i, error)
   }
 
   /** All of a group from one endpoint, the first whose blocks follow each other. Undefined: there is none. */
@@ -299,17 +321,23 @@ async function createReader(ctx: RunContext<Config, never>) {
 
   /** What an item sees of an answer. Marks the item when there is none that it can use. */
   const answerOf = (call: CompiledCall, i: number, place: number | Answer, given: RpcAnswers | undefined, reading: Reading): unknown => {
-    const { errors, unfit } = reading
+    const { errors, unfit, doubted } = reading
     const error = errorOf(place, given)
     const value = error ? undefined : valueOf(place, given)
     const reverted = error ? 'reverted' in error && error.reverted === true : value === '0x'
-    if (reverted && call.onRevert !== 'error') return letPass(call, call.onRevert, i, reading.reverted, reading)
+    if (reverted && call.onRevert !== 'error') {
+      if (!error) doubted.add(i)
+      return letPass(call, call.onRevert, i, reading.reverted, reading)
+    }
     if (error) {
       errors.set(i, error)
       return undefined
     }
     if (value === null || value === undefined) {
-      if (call.onNull !== 'error') return letPass(call, call.onNull, i, reading.nulls, reading)
+      if (call.onNull !== 'error') {
+        doubted.add(i)
+        return letPass(call, call.onNull, i, reading.nulls, reading)
+      }
       // Of a list, the block decides.
       if (!isListOfBlock(call.method))
         reading.refused.set(i, new NullAnswerError(where(reading.group, i), `${call.name} (${call.method}) is null`))

@@ -19,6 +19,8 @@ export class Reading {
   /** Items with a call that was answered with `null`, or reverted, as the file lets it. */
   readonly nulls = new Set<number>()
   readonly reverted = new Set<number>()
+  /** Items with a call to which one endpoint answered nothing: others may have something. */
+  readonly doubted = new Set<number>()
   /** The block after the last of a stretch, where it was given with it. */
   ahead: Block | undefined
   readonly hosts = new Set<string>()
@@ -70,7 +72,7 @@ export class Reading {
     }
     this.refused.delete(i)
     this.unfit.delete(i)
-    for (const set of ['nothing', 'skipped', 'nulls', 'reverted'] as const) {
+    for (const set of ['nothing', 'skipped', 'nulls', 'reverted', 'doubted'] as const) {
       if (other[set].has(j)) this[set].add(i)
       else this[set].delete(i)
     }
