@@ -95,9 +95,14 @@ export async function linksOf(options: LinksOptions): Promise<Links> {
     before = link
     if (!link || !known.has(number + 1n)) continue
     const next = known.get(number + 1n)
-    if (!(next instanceof Error))
-      forked ??= forkOf(link, next ? linkOf(number + 1n, next) : maySkip ? await lookUp(number + 1n, options) : undefined)
-    else loose.set(number, new LooseBlockError(number, next))
+    if (next && !(next instanceof Error)) {
+      forked ??= forkOf(link, linkOf(number + 1n, next))
+      continue
+    }
+    // The next one that there is goes on from it where there is none between them.
+    const far = maySkip || (next && saysNoBlock(next)) ? await lookUp(number + 1n, options) : undefined
+    if (maySkip) forked ??= forkOf(link, far)
+    else if (next && (far?.parentHash === undefined || far.parentHash !== link.hash)) loose.set(number, new LooseBlockError(number, next))
   }
   if (gap !== undefined) {
     const whole = gap === from
@@ -107,6 +112,10 @@ export async function linksOf(options: LinksOptions): Promise<Links> {
   }
   return { forked, unproved, loose, gaps, parentHash: begin?.hash, lastHash: before?.hash }
 }
+
+/** Whether a node says that there is no block at a height. A later block must prove it, so that any words will do. */
+export const saysNoBlock = ({ code, message }: PipeError): boolean =>
+  code === 'RPC_NULL_RESULT' || /not found|no (such )?block|null round|skipped/i.test(message)
 
 const isBlock = (found: Found): found is Block => found !== undefined && found !== 'none'
 

@@ -22,7 +22,7 @@ import { compileCalls, type CompiledCall, type Highest, type OnNothing } from '.
 import { headerCall, isBlocks } from './check.js'
 import type { Config } from './config.js'
 import { type Group, groups, partOf } from './groups.js'
-import { type Block, type Found, type Links, linksOf } from './links.js'
+import { type Block, type Found, type Links, linksOf, saysNoBlock } from './links.js'
 import { Reading } from './reading.js'
 import { BlockInconsistentError, NullAnswerError } from './refused.js'
 
@@ -301,7 +301,7 @@ async function createReader(ctx: RunContext<Config, never>) {
     const first = header ? level.indexOf(header) : -1
     for (let i = 0; i < size; i++) {
       const at = places[first]?.[i]
-      if (maySkip && at !== undefined && saysNoBlock(at, given)) {
+      if (maySkip && at !== undefined && isNoBlock(at, given)) {
         reading.nothing.add(i)
         for (const values of found) values[i] = undefined
         continue
@@ -458,10 +458,9 @@ function errorOf(place: number | Answer, given: RpcAnswers | undefined): PipeErr
   return typeof place === 'number' ? given?.errors?.get(place) : place.error
 }
 
-/** Whether there is no block at a height, as the node says it. The next block must prove it, so that any words will do. */
-function saysNoBlock(place: number | Answer, given: RpcAnswers | undefined): boolean {
+function isNoBlock(place: number | Answer, given: RpcAnswers | undefined): boolean {
   const error = errorOf(place, given)
-  return error ? /not found|no (such )?block|null round|skipped/i.test(error.message) : valueOf(place, given) === null
+  return error ? saysNoBlock(error) : valueOf(place, given) === null
 }
 
 function setError(errors: Map<number, PipeError>, i: number, error: PipeError | undefined): void {
