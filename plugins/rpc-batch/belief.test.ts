@@ -262,8 +262,21 @@ describe('a block and what is read beside it', () => {
         rows: { blocks: blocks.slice(0, 7) },
       })
     expect((await read([await serve({ faults: [blockIs(() => null, 8)] })], upTo(7))).failed).toEqual([
-      expect.stringContaining('block 7: no endpoint gives the next'),
+      expect.stringContaining('block 7: nothing says that it is of the chain'),
     ])
+  })
+
+  it('is stored before one that no endpoint gives for good, where all that have it say the same of it', async () => {
+    const corrupt = { ...blockIs(() => null, 10), kind: 'error', error: { code: -32000, message: 'block is corrupt' } } as const
+    const fork = blockIs((block) => ({ ...block, hash: `0xf${word(9).slice(1)}` }), 9)
+    const ran = await read([await serve({ faults: [corrupt] }), await serve({ faults: [corrupt] })], onlyBlocks)
+    expect([ran.failed.length, [...ran.blame], ran.rows.blocks?.length]).toEqual([1, ['own'], 28])
+    const doubted = await read([await serve({ faults: [corrupt, fork] }), await serve({ faults: [corrupt] })], onlyBlocks)
+    expect(
+      doubted.failed.filter((words) => words.startsWith('block 9')).length +
+        Number(doubted.rows.blocks?.some(({ hash: own }) => own === hash(9))),
+    ).toBe(1)
+    expect(doubted.rows.blocks?.some(({ hash: own }) => String(own).startsWith('0xf'))).toBe(false)
   })
 
   it('is asked of every endpoint where an answer makes no row, before it is put away', async () => {

@@ -24,6 +24,8 @@ export interface LinksOptions {
   readonly ask: (calls: readonly RpcCall[]) => Promise<RpcAnswers>
   /** Blocks at heights that were not read, or why nobody gives them. Undefined above the head, and where there is none. */
   readonly others: (numbers: readonly bigint[]) => Promise<ReadonlyMap<bigint, Block | PipeError | undefined>>
+  /** Why another endpoint does not say the same hash of a block; undefined when all that have the block do. */
+  readonly doubt: (number: bigint, hash: string) => Promise<PipeError | undefined>
   /** Whether heights may have no block. */
   readonly maySkip: boolean
   readonly head: () => Promise<bigint>
@@ -102,7 +104,11 @@ export async function linksOf(options: LinksOptions): Promise<Links> {
     // The next one that there is goes on from it where there is none between them.
     const far = maySkip || (next && saysNoBlock(next)) ? await lookUp(number + 1n, options) : undefined
     if (maySkip) forked ??= forkOf(link, far)
-    else if (next && (far?.parentHash === undefined || far.parentHash !== link.hash)) loose.set(number, new LooseBlockError(number, next))
+    else if (next && !(far?.parentHash !== undefined && far.parentHash === link.hash)) {
+      // What no endpoint can give for good costs itself alone.
+      const doubt = next.blame === 'own' && link.hash !== undefined ? await options.doubt(number, link.hash) : next
+      if (doubt) loose.set(number, new LooseBlockError(number, doubt))
+    }
   }
   if (gap !== undefined) {
     const whole = gap === from

@@ -24,7 +24,7 @@ import type { Config } from './config.js'
 import { type Group, groups, partOf } from './groups.js'
 import { type Block, type Found, type Links, linksOf, saysNoBlock } from './links.js'
 import { Reading } from './reading.js'
-import { BlockInconsistentError, NullAnswerError } from './refused.js'
+import { BlockInconsistentError, ForkedAnswerError, NullAnswerError } from './refused.js'
 
 /** A result is not what `row` expects of it. */
 export class RowShapeError extends PipeError {
@@ -223,9 +223,28 @@ async function createReader(ctx: RunContext<Config, never>) {
       header: (number) => header.build({ number }, { block: undefined }),
       ask: (asked) => ask(asked, { signal, block: undefined }),
       others: (numbers) => blocksAt(numbers, reading, header, ask),
+      doubt: (number, hash) => doubtOf(number, hash, reading, header),
       maySkip,
       head: () => ctx.head(),
     })
+  }
+
+  const doubtOf = async (
+    number: bigint,
+    hash: string,
+    { group, signal }: Reading,
+    header: CompiledCall,
+  ): Promise<PipeError | undefined> => {
+    const asked = [header.build({ number }, { block: undefined })]
+    for await (const turn of rpc.turns({ signal, block: highestOf(group), rounds: 1 })) {
+      const { values, errors } = await turn.batch(asked, { signal, block: number })
+      const error = errors?.get(0)
+      if (error?.blame === 'outage') return error
+      const said = (values[0] as Block | null | undefined)?.hash
+      if (typeof said === 'string' && said.toLowerCase() !== hash)
+        return new ForkedAnswerError(`block ${number} is ${hash}, and ${said.toLowerCase()} at ${turn.endpoint}`)
+    }
+    return undefined
   }
 
   /** What nothing proves gives no row: heights without a block, and blocks whose next one nobody gives. */

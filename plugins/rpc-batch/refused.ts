@@ -41,7 +41,7 @@ export class LooseBlockError extends PipeError {
   override readonly blame = 'outage'
   override readonly hint = 'a block is stored when the next one goes on from it: add an endpoint to `rpc` that has both, or run again'
   constructor(block: bigint, cause: PipeError) {
-    super(`block ${block}: no endpoint gives the next block, which says whether this one is of the chain: ${cause.message}`)
+    super(`block ${block}: nothing says that it is of the chain, since the next block is not given: ${cause.message}`)
   }
 }
 

@@ -56,6 +56,8 @@ const PROBE_MS = 5_000
 const MAX_PROBE_MS = 60_000
 const RATE_WAIT_MS = 30_000
 const QUOTA_MS = 3_600_000
+/** So many calls at a time may break every request that they are in, before it is the endpoint that answers none. */
+const POISONED = 3
 /** So long a first check may end at "too many requests", before the endpoint is down. */
 const ONLY_RATES_MS = 600_000
 /** A node that refuses to give a block is asked once more after this. */
@@ -76,6 +78,8 @@ export class Endpoint implements Member {
   /** Nothing is sent before. */
   waitUntil = 0
   lastSuccess = -Infinity
+  /** Calls that got no answer since the last one that did, as many as are of interest. */
+  readonly #unanswered = new Set<object>()
   vouched = false
   readonly met: Promise<void>
 
@@ -224,8 +228,15 @@ export class Endpoint implements Member {
     return this.#refreshing
   }
 
+  /** A call got no answer. Returns whether several did not, and none did: then it is hardly the call. */
+  failsAll(call: object): boolean {
+    if (this.#unanswered.size <= POISONED) this.#unanswered.add(call)
+    return this.#unanswered.size > POISONED
+  }
+
   /** A request brought at least one answer. */
   succeeded(now: number): void {
+    this.#unanswered.clear()
     this.lastSuccess = now
     this.#failures = 0
     this.#rates = 0

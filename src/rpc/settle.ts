@@ -21,7 +21,6 @@ import { blockOf, isOther, mustExist, rangeOf } from './methods.js'
 import { awayError, outlook, refusalError } from './outlook.js'
 import { providerError, readReply, type Reply } from './reply.js'
 import type { CallRequest } from './request.js'
-import type { CallState } from './segment.js'
 import { showCall } from './show-call.js'
 import type { Taken } from './step-queue.js'
 import { ALONE_AFTER } from './take.js'
@@ -145,6 +144,7 @@ function giveBackCounted(request: CallRequest, text: string, weight: number, con
     const index = at(request.indexes, i)
     const state = segment.state(index, context.now)
     state.drops += weight
+    endpoint.failsAll(state)
     const answered = context.endpoints.some((other) => other.lastSuccess >= state.since)
     const decided = dropVerdict(state.drops, queue.options.attempts, answered)
     if (decided === 'unreachable') {
@@ -156,7 +156,7 @@ function giveBackCounted(request: CallRequest, text: string, weight: number, con
       const drops = Math.ceil(state.drops)
       // It was alone, and stays so elsewhere.
       state.drops = ALONE_AFTER
-      const error = () => unanswered(call, endpoint, text, drops, state, context)
+      const error = () => unanswered(call, endpoint, text, drops, endpoint.failsAll(state), context)
       state.refusals.set(endpoint, { times: drops, final: true, answer: false, text, error })
       const next = afterRefusal(request, i, context)
       if (next instanceof Error) {
@@ -170,10 +170,9 @@ function giveBackCounted(request: CallRequest, text: string, weight: number, con
   queue.giveBack(again)
 }
 
-/** The error of a call that got no answer. It is to blame itself when the endpoint has answered another one since it was first asked. */
-function unanswered(call: RpcCall, endpoint: Endpoint, text: string, attempts: number, { since }: CallState, { chain }: SettleContext) {
-  if (endpoint.lastSuccess >= since) return new RpcCallError(showCall(call), endpoint.name, text, attempts)
-  return silent(call, endpoint, text, chain)
+/** The error of a call that got no answer. It is to blame itself unless the endpoint answers no other one either. */
+function unanswered(call: RpcCall, endpoint: Endpoint, text: string, attempts: number, failsAll: boolean, { chain }: SettleContext) {
+  return failsAll ? silent(call, endpoint, text, chain) : new RpcCallError(showCall(call), endpoint.name, text, attempts)
 }
 
 function silent(call: RpcCall, endpoint: Endpoint, text: string, chain: string): PipeError {
@@ -343,6 +342,7 @@ class Settling {
     const times = (state.refusals.get(endpoint)?.times ?? 0) + 1
     this.#rounds = Math.max(this.#rounds, times)
     state.avoid.add(endpoint)
+    if (decided.next === 'refused' && decided.error === 'unanswered') endpoint.failsAll(state)
     // Anew, so that the last to refuse it is the last.
     state.refusals.delete(endpoint)
     state.refusals.set(endpoint, {
@@ -383,7 +383,7 @@ class Settling {
         return silent(call, endpoint, text, this.#context.chain)
       case 'unanswered': {
         const state = segment.state(at(this.#request.indexes, i), this.#context.now)
-        return unanswered(call, endpoint, text, attempts, state, this.#context)
+        return unanswered(call, endpoint, text, attempts, endpoint.failsAll(state), this.#context)
       }
       case 'call':
         return new RpcCallError(showCall(call), endpoint.name, text, attempts, classified?.reverted ? 'reverted' : nothingIn(text))
