@@ -55,21 +55,22 @@ function missingRows(wanted: RowsWanted, into: Table, filter: RowsFilter): State
   }
   if (filter.from) conditions.push(atOrAfter(wanted, filter.from))
   if (filter.until) conditions.push(sql`NOT ${atOrAfter(wanted, filter.until)}`)
+  const joins: Statement[] = []
+  /** Leaves out the rows that have a partner. DuckDB computes NOT EXISTS by three joins that hold the rows in full, and this by one. */
+  const without = (partner: Statement, on: Statement, there: Statement) => {
+    joins.push(sql` LEFT JOIN ${partner} ON ${on}`)
+    conditions.push(sql`${there} IS NULL`)
+  }
   if (!filter.redo)
-    conditions.push(sql`NOT EXISTS (SELECT 1 FROM ${identifier(into.name)} AS t WHERE ${isRead(into, wanted.copied, wanted.constants)})`)
+    without(sql`${identifier(into.name)} AS t`, isRead(into, wanted.copied, wanted.constants), sql`t.${identifier(into.key[0] ?? '')}`)
   if (filter.notQuarantined) {
     const { pipeline, step } = filter.notQuarantined
-    conditions.push(
-      sql`NOT EXISTS (
-        SELECT 1
-        FROM _pipe_quarantine AS z
-        WHERE z.pipeline = ${text(pipeline)} AND z.step = ${text(step)} AND z.key = ${keyText(wanted.key)}
-      )`,
-    )
+    const keys = sql`(SELECT key FROM _pipe_quarantine WHERE pipeline = ${text(pipeline)} AND step = ${text(step)}) AS z`
+    without(keys, sql`z.key = ${keyText(wanted.key)}`, sqlText('z.key'))
   }
   const where = conditions.length > 0 ? sql` WHERE ${joinSql(conditions, ' AND ')}` : sqlText('')
   return sql`FROM (${wanted.sql}
-) AS q${where}`
+) AS q${joinSql(joins, '')}${where}`
 }
 
 /** Condition that a row `t` of a table was read for the record `q` as it is: its copied columns and constants are equal. */
