@@ -1,23 +1,17 @@
 import { readFileSync } from 'node:fs'
-import { setFlagsFromString } from 'node:v8'
 import { CommanderError } from 'commander'
 import { isPipeError } from '../sdk/errors.js'
 import { limitFault } from '../sdk/limits.js'
 import { typable } from '../report/commands.js'
 import { StopSignal } from '../session/surroundings.js'
 import { Exit, exitCodeOf, type Io } from './io.js'
+import { keepSmall } from './memory.js'
 import { flushed, processIo } from './process-io.js'
 import { program, type Commands } from './program.js'
 
-/**
- * Percent by which the heap grows beyond what lived after a collection before the next one begins. V8 would let it grow to
- * several times that on a machine with memory to spare, and a run would take what nobody needs.
- */
-const HEAP_GROWS = 40
-
 /** Runs the command line of this process and ends it with the exit code. */
 export async function main(): Promise<void> {
-  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWS}`)
+  keepSmall(process.env)
   let lost = false
   const io = processIo(undefined, () => (lost = true))
   let ended = false

@@ -3,53 +3,74 @@ import { machineMemory } from '../machine.js'
 import type { Notices } from '../notices.js'
 import { outOfMemory } from './errors.js'
 
-/** What DuckDB may hold in memory by default, before it spills. */
-export const DEFAULT_MEMORY = '256MB'
-const DEFAULT_BYTES = 256e6
+/** Bytes that DuckDB may hold in memory before it spills: at first, and by default, which nobody has to be told of. */
+const FIRST = 64e6
+const DEFAULT = 256e6
+
+/** The limit that a file is opened with, since what was not checkpointed is read then. */
+export const OPENING_MEMORY = limitOf(DEFAULT)
 
 /**
- * The memory of one DuckDB. Its default is small, so that a run is flat; it is raised once, where DuckDB says that a statement
- * needs more than can be spilled. A limit that the user gave holds.
+ * The memory of one DuckDB. It begins small, so that a run is flat, and is doubled where DuckDB says that a statement needs more
+ * than can be spilled. A limit that the user gave holds.
  */
 export class Memory {
   readonly #instance: DuckDBInstance
   readonly #notices: Notices
   readonly #most: number
-  #raised: boolean
+  #limit: number
+  #raised: Promise<void> | undefined
 
-  /** @param fixed Whether the user gave the limit. */
-  constructor(instance: DuckDBInstance, notices: Notices, fixed: boolean, most = machineMemory() / 4) {
+  private constructor(instance: DuckDBInstance, notices: Notices, limit: number, most: number) {
     this.#instance = instance
     this.#notices = notices
+    this.#limit = limit
     this.#most = most
-    this.#raised = fixed || most <= DEFAULT_BYTES
   }
 
-  /** Runs work, and runs it again from its beginning where it failed for want of memory and there is more now. */
+  /** @param fixed Whether the user gave the limit. */
+  static async of(instance: DuckDBInstance, notices: Notices, fixed: boolean): Promise<Memory> {
+    if (fixed) return new Memory(instance, notices, 0, 0)
+    await setLimit(instance, FIRST)
+    return new Memory(instance, notices, FIRST, Math.max(DEFAULT, machineMemory() / 4))
+  }
+
+  /** Runs work, and runs it again from its beginning as often as it fails for want of memory and there is more to be had. */
   async enough<T>(work: () => Promise<T>): Promise<T> {
-    const raised = this.#raised
-    try {
-      return await work()
-    } catch (error) {
-      if (raised || !outOfMemory(error)) throw error
-      await this.#raise()
-      return work()
+    for (;;) {
+      const limit = this.#limit
+      try {
+        return await work()
+      } catch (error) {
+        if (limit >= this.#most || !outOfMemory(error)) throw error
+        if (limit === this.#limit) this.#raised = this.#raise()
+        await this.#raised
+      }
     }
   }
 
   async #raise(): Promise<void> {
-    if (this.#raised) return
-    this.#raised = true
-    const connection = await this.#instance.connect()
-    try {
-      await connection.run(`SET GLOBAL memory_limit = '${Math.floor(this.#most / 1e6)}MB'`)
-    } finally {
-      connection.closeSync()
-    }
+    const before = this.#limit
+    this.#limit = Math.min(before * 2, this.#most)
+    await setLimit(this.#instance, this.#limit)
+    if (before > DEFAULT || this.#limit <= DEFAULT) return
     this.#notices.tell(
-      `DuckDB needs more than ${DEFAULT_MEMORY.replace('MB', ' MB')} of memory: it may take ${size(this.#most)} now, a quarter of this machine; duckdb:PATH?memory_limit=… sets another limit`,
+      `DuckDB needs more than ${size(DEFAULT)} of memory: it takes up to ${size(this.#most)} now, a quarter of this machine; duckdb:PATH?memory_limit=… sets another limit`,
     )
   }
+}
+
+async function setLimit(instance: DuckDBInstance, bytes: number): Promise<void> {
+  const connection = await instance.connect()
+  try {
+    await connection.run(`SET GLOBAL memory_limit = '${limitOf(bytes)}'`)
+  } finally {
+    connection.closeSync()
+  }
+}
+
+function limitOf(bytes: number): string {
+  return `${Math.floor(bytes / 1e6)}MB`
 }
 
 const size = (bytes: number): string => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.floor(bytes / 1e6)} MB`)

@@ -9,7 +9,7 @@ import { Presence } from '../presence.js'
 import { TransactionalWarehouse } from '../transactional.js'
 import { DuckdbEngine } from './engine.js'
 import { openError } from './errors.js'
-import { DEFAULT_MEMORY, Memory } from './memory.js'
+import { Memory, OPENING_MEMORY } from './memory.js'
 
 export interface DuckdbOptions {
   /** A file, or `:memory:`. */
@@ -18,7 +18,7 @@ export interface DuckdbOptions {
   readonly mode: 'write' | 'plan'
   /** Default 2. */
   readonly threads?: number | undefined
-  /** What DuckDB may hold in memory before it spills, for example `512MB`. Default `256MB`, and more where that is not enough. */
+  /** What DuckDB may hold in memory before it spills, for example `512MB`. Default `64MB`, and more where that is not enough. */
   readonly memoryLimit?: string | undefined
   /** Where it spills. Default: beside the file. */
   readonly tempDirectory?: string | undefined
@@ -42,7 +42,7 @@ export async function openDuckdb({ path, mode, threads = 2, memoryLimit, tempDir
     // Only before access to files is shut.
     ...(tempDirectory === undefined ? {} : { temp_directory: resolve(tempDirectory) }),
     threads: String(threads),
-    memory_limit: memoryLimit ?? DEFAULT_MEMORY,
+    memory_limit: memoryLimit ?? OPENING_MEMORY,
     // SQL of a pipeline reads tables, not the machine's files.
     enable_external_access: 'false',
     autoinstall_known_extensions: 'false',
@@ -54,18 +54,19 @@ export async function openDuckdb({ path, mode, threads = 2, memoryLimit, tempDir
   }
   let instance: DuckDBInstance | undefined
   let connection: DuckDBConnection | undefined
+  let limit: Memory
+  const notices = new Notices()
   try {
     // Two instances of one file in one process would not see each other's lock.
     instance = memory ? await DuckDBInstance.create(':memory:', config) : await DuckDBInstance.fromCache(resolve(path), config)
     connection = await instance.connect()
     await settle(connection)
+    limit = await Memory.of(instance, notices, memoryLimit !== undefined)
   } catch (error) {
     connection?.closeSync()
     instance?.closeSync()
     throw openError(display, error)
   }
-  const notices = new Notices()
-  const limit = new Memory(instance, notices, memoryLimit !== undefined)
   const presence = memory ? undefined : await Presence.of(path, display)
   const warehouse = new TransactionalWarehouse(new DuckdbEngine({ instance, connection, display, memory: limit, presence }), mode, notices)
   try {
