@@ -19,7 +19,6 @@ export function keepSmall(env: Record<string, string | undefined>): void {
 
 /** The space of new objects has its bound from the command line of node alone; here it is grown as far as wanted, and kept from growing on. */
 function boundNewObjects(): void {
-  setFlagsFromString('--semi-space-growth-factor=4')
   // It grows when more survives than it holds.
   const survivors: number[][] = []
   while (newObjects() < NEW_OBJECTS && survivors.length < 100) survivors.push(new Array<number>(8_000).fill(0))

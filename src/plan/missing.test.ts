@@ -161,3 +161,14 @@ describe.each([duckdbEngine, postgresEngine])('what is missing on $kind', (engin
     expect(between.map((row) => row._pipe_key)).toEqual(['1969-12-31,b,c', '1970-01-01,b,c', '1970-01-02,a'])
   })
 })
+
+test('what is missing of 100,000 rows is counted by a DuckDB that may take 16 MB', async () => {
+  const warehouse = await openDuckdb({ path: join(temporaryFolder(), 'x.duckdb'), mode: 'write', memoryLimit: '16MB' })
+  open.push(warehouse)
+  await warehouse.prepare([blocks, into])
+  const long = "'0x' || md5(CAST(n AS VARCHAR)) || md5(CAST(-n AS VARCHAR))"
+  await warehouse.execute([
+    sqlText(`INSERT INTO blocks SELECT n, ${long}, make_timestamp(n), DATE '2020-01-01', NULL FROM range(1, 100001) AS r(n)`),
+  ])
+  expect(await all(warehouse, missingCount(wanted, into, {}))).toEqual([{ n: 100_000n }])
+})

@@ -25,6 +25,7 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
   readonly #transactions: Transactions
   readonly #loaders: TableLoaders
   readonly #units: Units
+  readonly #memory: Memory
 
   constructor({
     instance,
@@ -41,6 +42,7 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
   }) {
     this.display = display
     this.#instance = instance
+    this.#memory = memory
     this.#reads = new Reads(instance, display, memory, presence)
     this.#transactions = new Transactions(connection, display, memory, presence)
     this.#loaders = new TableLoaders(this.#transactions)
@@ -88,23 +90,34 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
   transaction<T>(work: (tx: Transaction<TableLoader>) => Promise<T>, outputs: ReadonlyMap<Output, Table> = new Map()): Promise<T> {
     const [transactions, units] = [this.#transactions, this.#units]
     const loaders = new Map<Output, TableLoader>()
+    /** SQL of a step may add any number of rows. */
+    let ownSql = false
     const tx: Transaction<TableLoader> = {
       loaders,
-      selects: (signal) => selectEngine(transactions, signal),
+      selects: (signal) => {
+        ownSql = true
+        return selectEngine(transactions, signal)
+      },
       lockUnits: (keys) => units.read(keys),
       writeUnits: (changes, there) => units.write(changes, there),
       updateUnits: (rows) => units.update(rows),
       touch: (rows) => units.touch(rows),
       load: (loader, rows, touched, placing) => this.#loaders.write(loader, rows, touched, placing),
-      run: (statement, of, signal) =>
-        transactions.execute(statement, of === 'migration' ? of : 'step', signal).catch((error: unknown) => {
+      run: (statement, of, signal) => {
+        ownSql = true
+        return transactions.execute(statement, of === 'migration' ? of : 'step', signal).catch((error: unknown) => {
           throw statementError(this.display, error)
-        }),
+        })
+      },
       rows: (statement) => transactions.rows(statement),
       bounds: (statement) => transactions.select(statement),
     }
     return transactions.run(
-      () => work(tx),
+      async () => {
+        const result = await work(tx)
+        if (ownSql) await this.#memory.roomToCommit()
+        return result
+      },
       async () => {
         await units.ready()
         for (const [output, table] of outputs) loaders.set(output, await this.#loaders.of(output, table))

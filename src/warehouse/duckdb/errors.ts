@@ -68,9 +68,13 @@ function line(text: string): string {
   return match ? ` (line ${match[1]}: ${match[2]?.trim().slice(0, 120)})` : ''
 }
 
+/** Of a commit, the same words come in another error. */
+const OUT_OF_MEMORY =
+  /^(?:Out of Memory Error|TransactionContext Error: Failed to commit: .*\bof size [\d.]+ \w+ \([\d.]+ \w+\/[\d.]+ \w+ used\))/is
+
 /** Whether DuckDB lacked memory, or room for what it put aside. */
 export function outOfMemory(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) if (/^Out of Memory Error/i.test(cause.message)) return true
+  for (let cause = error; cause instanceof Error; cause = cause.cause) if (OUT_OF_MEMORY.test(cause.message)) return true
   return false
 }
 

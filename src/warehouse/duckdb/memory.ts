@@ -11,8 +11,8 @@ const DEFAULT = 256e6
 export const OPENING_MEMORY = limitOf(DEFAULT)
 
 /**
- * The memory of one DuckDB. It begins small, so that a run is flat, and is doubled where DuckDB says that a statement needs more
- * than can be spilled. A limit that the user gave holds.
+ * The memory of one DuckDB. It begins small, so that a run is flat, and is raised where DuckDB says that a statement needs more
+ * than can be spilled: doubled up to the default, then once to a quarter of the machine. A limit that the user gave holds.
  */
 export class Memory {
   readonly #instance: DuckDBInstance
@@ -49,13 +49,29 @@ export class Memory {
     }
   }
 
+  /**
+   * Gives room to a commit that may add many rows: it joins their keys with the index, which can't be put aside, and where that
+   * fails DuckDB keeps some of the keys without their rows.
+   */
+  async roomToCommit(): Promise<void> {
+    if (this.#limit >= this.#most) return
+    const connection = await this.#instance.connect()
+    try {
+      const found = await connection.run("SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'ART_INDEX'")
+      const indexes = Number((await found.getRows())[0]?.[0] ?? 0)
+      while (this.#limit < this.#most && this.#limit < 4 * indexes) await this.#raise()
+    } finally {
+      connection.closeSync()
+    }
+  }
+
   async #raise(): Promise<void> {
     const before = this.#limit
-    this.#limit = Math.min(before * 2, this.#most)
+    this.#limit = before < DEFAULT ? Math.min(before * 2, DEFAULT) : this.#most
     await setLimit(this.#instance, this.#limit)
-    if (before > DEFAULT || this.#limit <= DEFAULT) return
+    if (this.#limit <= DEFAULT) return
     this.#notices.tell(
-      `DuckDB needs more than ${size(DEFAULT)} of memory: it takes up to ${size(this.#most)} now, a quarter of this machine; duckdb:PATH?memory_limit=… sets another limit`,
+      `DuckDB needs more than ${size(DEFAULT)} of memory: it may take ${size(this.#most)} now, a quarter of this machine; duckdb:PATH?memory_limit=… sets another limit`,
     )
   }
 }
