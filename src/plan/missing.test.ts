@@ -163,12 +163,15 @@ describe.each([duckdbEngine, postgresEngine])('what is missing on $kind', (engin
 })
 
 test('what is missing of 100,000 rows is counted by a DuckDB that may take 16 MB', async () => {
-  const warehouse = await openDuckdb({ path: join(temporaryFolder(), 'x.duckdb'), mode: 'write', memoryLimit: '16MB' })
-  open.push(warehouse)
-  await warehouse.prepare([blocks, into])
+  const path = join(temporaryFolder(), 'x.duckdb')
+  const filling = await openDuckdb({ path, mode: 'write' })
+  await filling.prepare([blocks, into])
   const long = "'0x' || md5(CAST(n AS VARCHAR)) || md5(CAST(-n AS VARCHAR))"
-  await warehouse.execute([
+  await filling.execute([
     sqlText(`INSERT INTO blocks SELECT n, ${long}, make_timestamp(n), DATE '2020-01-01', NULL FROM range(1, 100001) AS r(n)`),
   ])
+  await filling.close()
+  const warehouse = await openDuckdb({ path, mode: 'write', memoryLimit: '16MB' })
+  open.push(warehouse)
   expect(await all(warehouse, missingCount(wanted, into, {}))).toEqual([{ n: 100_000n }])
 })
