@@ -46,8 +46,9 @@ it('what version 1 had done is done: nothing is asked again, by a plan or by a r
 it('what version 1 was killed in goes on where its commits ended', async () => {
   const { cwd, own, asked, run } = await left('killed')
   expect((await run('run')).code).toBe(0)
-  const numbers = asked().map(({ params }) => Number((params as readonly string[])[0]))
-  expect([Math.min(...numbers), Math.max(...numbers), numbers.length]).toEqual([200, 1199, 1000])
+  // The block behind each group proves its last one.
+  const numbers = [...new Set(asked().map(({ params }) => Number((params as readonly string[])[0])))].sort((a, b) => a - b)
+  expect(numbers).toEqual(Array.from({ length: 1000 }, (_, n) => 200 + n))
   const { headers } = await readDuckdb(join(cwd, 'chained.duckdb'), { tables: ['headers'] })
   expect(headers?.rows.map(({ number }) => Number(number))).toEqual(Array.from({ length: 1200 }, (_, n) => n))
   await own.close()
@@ -59,6 +60,10 @@ it('what version 1 put in quarantine is there, and `pipe retry` lets it out', as
   expect([code, out.includes('1 in quarantine'), asked()]).toEqual([1, true, []])
   expect((await run('retry')).code).toBe(0)
   expect((await run('run')).code).toBe(0)
-  expect(asked().map(({ params }) => params)).toEqual([['0x64', false]])
+  // With the one behind it, which proves it.
+  expect(asked().map(({ params }) => params)).toEqual([
+    ['0x64', false],
+    ['0x65', false],
+  ])
   await own.close()
 })

@@ -78,6 +78,8 @@ export class Endpoint implements Member {
   /** Nothing is sent before. */
   waitUntil = 0
   lastSuccess = -Infinity
+  /** When it last had a word for some call, though it be that it lacks what was asked for. */
+  lastAnswer = -Infinity
   /** Calls that got no answer since the last one that did, as many as are of interest. */
   readonly #unanswered = new Set<object>()
   vouched = false

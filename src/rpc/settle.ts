@@ -145,7 +145,7 @@ function giveBackCounted(request: CallRequest, text: string, weight: number, con
     const state = segment.state(index, context.now)
     state.drops += weight
     endpoint.failsAll(state)
-    const answered = context.endpoints.some((other) => other.lastSuccess >= state.since)
+    const answered = context.endpoints.some((other) => other.lastAnswer >= state.since)
     const decided = dropVerdict(state.drops, queue.options.attempts, answered)
     if (decided === 'unreachable') {
       queue.reject(segment, new RpcUnreachableError(context.chain, [{ endpoint: endpoint.name, reason: text }]))
@@ -214,6 +214,7 @@ function settleItems(
   const settling = new Settling(request, context)
   const missing: number[] = []
   let answered = 0
+  endpoint.lastAnswer = now
   if (reply.items.some((item) => item?.result !== undefined && item.result !== null)) endpoint.succeeded(now)
   for (let i = 0; i < segments.length; i++) {
     const item = reply.items[i]

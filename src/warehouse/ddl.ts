@@ -7,6 +7,9 @@ const BORDERS: Partial<Record<ColumnType['kind'], readonly [string, string]>> = 
   int256: [String(-(2n ** 255n)), String(2n ** 255n - 1n)],
 }
 
+/** Numbers that stand in the checks of our own tables, and hardly in those of others. */
+export const OWN_BORDERS: readonly string[] = Object.values(BORDERS).map(([, most]) => most)
+
 /** `CREATE TABLE` with its key. Every required column is NOT NULL, and 256-bit columns refuse what is wider. */
 export function createTable(table: Table, dialect: WarehouseKind): string {
   return `CREATE TABLE ${quoteIdentifier(table.name)} (${definitions(table, dialect)}, PRIMARY KEY (${identifiers(table.key)}))`

@@ -1,6 +1,6 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { type Output, type Row, sql, sqlText, type Statement, type Table, type ValueError } from '../../sdk/index.js'
-import { identifiers } from '../ddl.js'
+import { identifiers, OWN_BORDERS } from '../ddl.js'
 import type { Existing, Found } from '../drift.js'
 import { text } from '../ledger-where.js'
 import type { Presence } from '../presence.js'
@@ -73,8 +73,9 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
       const column = String(row.column_name)
       table.columns.set(column.toLowerCase(), { name: column, type: String(row.data_type), required: row.required === true })
     }
-    for (const row of await this.#all(sqlText(RULES)))
-      tables.get(String(row.table_name))?.traps.push({ minor: true, problem: String(row.rule) })
+    for (const { table_name: name, rule } of await this.#all(sqlText(RULES)))
+      if (!OWN_BORDERS.some((border) => String(rule).includes(border)))
+        tables.get(String(name))?.traps.push({ minor: true, problem: String(rule) })
     for (const row of await this.#all(sqlText(UNIQUE_SETS))) tables.get(String(row.table_name))?.unique.push(row.names as string[])
     return tables
   }

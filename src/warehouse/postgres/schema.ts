@@ -1,6 +1,7 @@
 import type { ColumnType } from '../../sdk/index.js'
 import { sqlName } from '../../postgres/grants.js'
 import type { TextRow } from '../../postgres/session.js'
+import { OWN_BORDERS } from '../ddl.js'
 import type { Catalog, Trap } from '../drift.js'
 import { sqlType } from '../types.js'
 
@@ -123,6 +124,7 @@ WITH tables AS (
   FROM parts
   JOIN pg_constraint AS k ON k.conrelid = part
   WHERE k.contype IN ('c', 'f', 'x') AND k.conparentid = 0
+    AND NOT (k.contype = 'c' AND pg_get_constraintdef(k.oid) LIKE ANY (ARRAY[${OWN_BORDERS.map((border) => `'%${border}%'`).join(', ')}]))
   UNION ALL
   SELECT parts.relname, part, 'late trigger', t.tgname::text
   FROM parts
