@@ -18,6 +18,8 @@ export class Beliefs {
   widest = -1n
   /** The page of all that is to be covered, where it was asked for. */
   whole: Promise<Page> | undefined
+  /** Pages with rows of one time that were asked for twice to see whether their order holds. */
+  tied = 0
   /** Fewest rows of a page that was found to be cut. */
   cut = Infinity
 }

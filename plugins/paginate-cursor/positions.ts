@@ -127,12 +127,12 @@ export class OffsetPager implements Pager {
   }
 
   /** What was read last is not here, or not all of it: further up. */
-  #back({ last, ...place }: Place, memory: Memory): Verdict {
-    const offset = number(place, 'offset')
+  #back({ offset: from, last, back, ahead: _, probe: __, verify: ___, ...rest }: Place, memory: Memory): Verdict {
+    const offset = Number(from)
     this.#shifted(offset)
-    if (offset === 0) return { take: [], next: { offset: 0 } }
-    const step = memory.low === undefined ? Math.max(1, memory.known.size - 1) : Math.max(1, number(place, 'back') * 2)
-    return { take: [], next: { offset: Math.max(0, offset - step), last: last ?? null, back: step } }
+    if (offset === 0) return { take: [], next: { ...rest, offset: 0 } }
+    const step = memory.low === undefined ? Math.max(1, memory.known.size - 1) : Math.max(1, Number(back ?? 0) * 2)
+    return { take: [], next: { ...rest, offset: Math.max(0, offset - step), last: last ?? null, back: step } }
   }
 
   /** The beginning of the list. */

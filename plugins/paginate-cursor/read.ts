@@ -49,6 +49,10 @@ const EMPTY_PAGES = 100
 const BEGINNINGS = 10
 /** How much newer than now a row may be without being counted as one from the future. */
 const FUTURE_US = 600_000_000n
+/** So many pages of a list without times may lack rows in an answer of a replica that is behind. */
+const NEWEST_PAGES = 10
+/** So many pages with rows of one time are looked at for whether their order holds. */
+const TIED_PAGES = 5
 /** How far behind a replica may be, which tells nobody. */
 const RECENT_US = 86_400_000_000n
 
@@ -317,7 +321,7 @@ class ListReader {
       const there = own !== undefined && page.before?.rows.some(({ key }) => key === place.last) === true
       if (this.#pager.kind === 'key' && page.refused !== undefined && !there) throw refused as Error
     }
-    if (claims === 0 && this.#mayLag(page)) page = fresher(page, await ask(0))
+    if (claims === 0 && this.#mayDiffer(page)) page = await this.#agreed(page, ask)
     if (page.rows.length > 0) {
       this.#full = place
       this.#beliefs.longest = Math.max(this.#beliefs.longest, distinct(page.rows))
@@ -331,12 +335,32 @@ class ListReader {
   }
 
   /**
-   * Whether a replica that is behind may have given a page without some of its rows. On the newest page of a list these are
-   * newer than all that is covered by it.
+   * Whether another answer may give other rows, which the next page would not show: a replica that is behind lacks the newest
+   * ones, which on the first page are newer than all that is covered by it, and rows of one time may stand in another order.
    */
-  #mayLag({ rows }: Page): boolean {
-    const from = this.#window ? this.#unit?.[1] : this.#unit && this.#memory.low
-    return rows.length > 0 && from !== undefined && isRecent(this.#ctx, from) && !isSame(rows, this.#memory)
+  #mayDiffer({ rows }: Page): boolean {
+    if (rows.length === 0 || isSame(rows, this.#memory)) return false
+    const { kind } = this.#pager
+    if (this.#window) return isRecent(this.#ctx, this.#unit?.[1] ?? 0n)
+    // Pages by their position are read with what comes before them.
+    if (kind === 'offset' || kind === 'page') return false
+    const { low } = this.#memory
+    if (!this.#unit ? this.#pages < NEWEST_PAGES : low !== undefined && isRecent(this.#ctx, low)) return true
+    return kind !== 'time' && hasTies(rows) && ++this.#beliefs.tied <= TIED_PAGES
+  }
+
+  /** The right one of two answers that differ, if need be by a third. @throws {ListUnstableError} */
+  async #agreed(page: Page, ask: AskAgain): Promise<Page> {
+    const other = await ask(0)
+    if (isEqual(page, other)) return page
+    const { kind } = this.#pager
+    const moved = kind === 'next' || kind === 'key' ? movedIn(page, other) : undefined
+    if (moved) throw new ListUnstableError(moved.pointer, moved.time === undefined ? undefined : formatInstant(moved.time))
+    if (this.#unit) return fresher(page, other)
+    const third = await ask(1)
+    const [agreed] = [page, other].filter((each) => isEqual(each, third))
+    if (!agreed) throw new ListUnstableError(third.rows[0]?.pointer ?? '', undefined)
+    return agreed
   }
 
   /** Asks for rows of a window that an earlier run has read. */
@@ -689,6 +713,19 @@ export function tableRows(rows: readonly PageRow[], outputs: readonly string[]):
 export function isRecent({ scope }: Context, at: bigint): boolean {
   return at > ((scope.get('now')?.value ?? 0n) as bigint) - RECENT_US
 }
+
+/** Whether two answers have the same rows in the same order. */
+const isEqual = ({ rows }: Page, other: Page): boolean =>
+  rows.length === other.rows.length && rows.every(({ key }, i) => key === other.rows[i]?.key)
+
+/** The first row that two answers have in another order. */
+function movedIn({ rows }: Page, other: Page): PageRow | undefined {
+  const [here, there] = [rows, other.rows].map((each) => new Set(each.map(({ key }) => key)))
+  const [mine, others] = [rows.filter(({ key }) => there?.has(key)), other.rows.filter(({ key }) => here?.has(key))]
+  return others.find(({ key }, i) => key !== mine[i]?.key)
+}
+
+const hasTies = (rows: readonly PageRow[]): boolean => rows.some(({ time }, i) => time !== undefined && time === rows[i + 1]?.time)
 
 /**
  * Of two answers of one place, the one by a replica that is less behind: it has the newer rows, so its page begins with an

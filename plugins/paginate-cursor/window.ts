@@ -96,6 +96,8 @@ class WindowReader {
     const page = await this.#ask(boundsOf(stretch, this.#ctx.config), undefined, again)
     const stray = page.rows.find(({ time }) => time !== undefined && (time < from - 2n * this.#step || time > to + 2n * this.#step))
     if (stray) {
+      // That it has rows is known none the less.
+      this.#beliefs.full ??= (more) => this.#asked(stretch, more)
       const { config } = this.#ctx
       const parameter = parameterOf(config, (stray.time ?? 0n) < from ? 'start' : 'end')
       throw new PageOutsideError(

@@ -132,11 +132,7 @@ function shown(truth: readonly LyingRow[], lies: readonly Lie[], n: number): rea
   let list = [...truth]
   for (const lie of lies) {
     if (lie.kind === 'behind' && lie.at === n) list = list.slice(Math.min(lie.rows, list.length - 1))
-    if (lie.kind === 'shuffled')
-      list = list
-        .map((row) => ({ row, mark: hash(`${row.id}${n}`) }))
-        .sort((a, b) => b.row.time - a.row.time || a.mark - b.mark)
-        .map(({ row }) => row)
+    if (lie.kind === 'shuffled') list = turned(list, n)
     if (lie.kind === 'swapped' && n >= lie.at && (!lie.flips || (n - lie.at) % 2 === 0)) {
       const [a, b] = [list[lie.row], list[lie.row + 1]]
       // Only rows that are near: `overlap` says how far one may stand out of order.
@@ -146,8 +142,9 @@ function shown(truth: readonly LyingRow[], lies: readonly Lie[], n: number): rea
   return list
 }
 
-function hash(text: string): number {
-  let value = 2_166_136_261
-  for (const char of text) value = Math.imul(value ^ char.charCodeAt(0), 16_777_619)
-  return value >>> 0
+/** Rows of one second are turned by one with each reply, so that no two replies have them in the same order. */
+function turned(list: readonly LyingRow[], n: number): LyingRow[] {
+  const seconds = new Map<number, LyingRow[]>()
+  for (const row of list) seconds.set(row.time, [...(seconds.get(row.time) ?? []), row])
+  return [...seconds.values()].flatMap((rows) => rows.map((_, i) => rows[(i + n) % rows.length] as LyingRow))
 }
