@@ -75,13 +75,16 @@ async function play(way: string, covered: boolean, of: World, judge: (run: Run) 
   const api = await lyingApi(() => rows, of.inclusive)
   const store = await openStore()
   const { warehouse } = store
+  // A second with more rows than any page looks like one that is whole.
+  const most = Math.max(...of.times.map((second) => of.times.filter((other) => other === second).length))
   let told = false
   try {
     const size = way === 'window' ? '50' : String(of.limit)
     const cover = covered ? 'from: 2023-11-14T22:13:20Z' : undefined
     const yaml = apiYaml({ way, limit: Number(size), cover }).replace('attempts: 2,', 'attempts: 20,')
     const runs = [of.first, of.second, [], []]
-    for (const [i, lies] of runs.entries()) {
+    for (const [i, given] of runs.entries()) {
+      const lies = given.map((lie) => (lie.kind === 'capped' ? { ...lie, rows: Math.max(lie.rows, most) } : lie))
       api.clear()
       api.lies = i === 1 && of.ends ? [...lies, { kind: 'silent', from: 3, to: 1_000 }] : lies
       const now = BASE + 5 * 3600 + i * 1200

@@ -52,3 +52,12 @@ export async function sureOfNothing(first: Page, ask: AskAgain, full: () => AskA
   }
   throw new PagesSilentError(DOUBTS)
 }
+
+/** Asks for what is known to have rows. @throws {PagesSilentError} when it has none, however often it is asked. */
+export async function withRows(ask: AskAgain): Promise<Page> {
+  for (let again = 0; again <= DOUBTS; again++) {
+    const page = await ask(again)
+    if (page.rows.length > 0) return page
+  }
+  throw new PagesSilentError(DOUBTS)
+}

@@ -14,7 +14,7 @@ import {
 import { kindOf, namesIn } from './check.js'
 import type { StoredCursor } from './config.js'
 import { KeyPager, NextPager } from './cursors.js'
-import { type AskAgain, beliefsOf, DOUBTS, sureOfNothing } from './beliefs.js'
+import { type AskAgain, beliefsOf, DOUBTS, sureOfNothing, withRows } from './beliefs.js'
 import { endsOf, moreOf, noReply, nothingThere, statusOf } from './ends.js'
 import {
   CursorNotUniqueError,
@@ -336,7 +336,7 @@ class ListReader {
 
   /**
    * Whether another answer may give other rows, which the next page would not show: a replica that is behind lacks the newest
-   * ones, which on the first page are newer than all that is covered by it, and rows of one time may stand in another order.
+   * ones, which on the first page are read when the list is ended, and rows of one time may stand in another order.
    */
   #mayDiffer({ rows }: Page): boolean {
     if (rows.length === 0 || isSame(rows, this.#memory)) return false
@@ -345,19 +345,20 @@ class ListReader {
     // Pages by their position are read with what comes before them.
     if (kind === 'offset' || kind === 'page') return false
     const { low } = this.#memory
-    if (!this.#unit ? this.#pages < NEWEST_PAGES : low !== undefined && isRecent(this.#ctx, low)) return true
+    const isNew = this.#unit ? low !== undefined && isRecent(this.#ctx, low) : this.#pages > 0 && this.#pages < NEWEST_PAGES
+    if (isNew) return true
     return kind !== 'time' && hasTies(rows) && ++this.#beliefs.tied <= TIED_PAGES
   }
 
-  /** The right one of two answers that differ, if need be by a third. @throws {ListUnstableError} */
+  /** The right one of two answers that differ, if need be by a third. @throws {ListUnstableError} @throws {PagesSilentError} */
   async #agreed(page: Page, ask: AskAgain): Promise<Page> {
-    const other = await ask(0)
+    const other = await withRows(ask)
     if (isEqual(page, other)) return page
     const { kind } = this.#pager
     const moved = kind === 'next' || kind === 'key' ? movedIn(page, other) : undefined
     if (moved) throw new ListUnstableError(moved.pointer, moved.time === undefined ? undefined : formatInstant(moved.time))
     if (this.#unit) return fresher(page, other)
-    const third = await ask(1)
+    const third = await withRows(ask)
     const [agreed] = [page, other].filter((each) => isEqual(each, third))
     if (!agreed) throw new ListUnstableError(third.rows[0]?.pointer ?? '', undefined)
     return agreed

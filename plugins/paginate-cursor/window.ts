@@ -1,7 +1,7 @@
 import { formatInstant, parseDuration } from '../../src/sdk/authors.js'
-import { type AskAgain, type Beliefs, beliefsOf, DOUBTS, sureOfNothing } from './beliefs.js'
+import { type AskAgain, type Beliefs, beliefsOf, sureOfNothing, withRows } from './beliefs.js'
 import { noReply, statusOf } from './ends.js'
-import { PageOutsideError, PagesSilentError, SecondTooFullError, SecondUnsureError } from './errors.js'
+import { PageOutsideError, SecondTooFullError, SecondUnsureError } from './errors.js'
 import { knownBelow } from './known.js'
 import type { Context, Page, PageRow } from './page.js'
 import { distinct, LEAST_CUT } from './pager.js'
@@ -78,7 +78,7 @@ class WindowReader {
     if (page.rows.length === 0 && page.end === undefined) {
       this.#beliefs.full ??= await this.#known()
       page = await sureOfNothing(page, ask, () => this.#beliefs.full)
-    } else if (isRecent(this.#ctx, stretch[1])) page = fresher(page, await ask(0))
+    } else if (isRecent(this.#ctx, stretch[1])) page = fresher(page, await withRows(ask))
     if (page.rows.length > 0) this.#beliefs.full = ask
     return page
   }
@@ -94,7 +94,9 @@ class WindowReader {
     const [from, to] = stretch
     if (!this.#ctx.budget.take()) throw new BudgetUsedUp()
     const page = await this.#ask(boundsOf(stretch, this.#ctx.config), undefined, again)
-    const stray = page.rows.find(({ time }) => time !== undefined && (time < from - 2n * this.#step || time > to + 2n * this.#step))
+    // Bounds that are inclusive give the steps beside the stretch, too.
+    const [lowest, highest] = [from - (from % this.#step) - this.#step, to - (to % this.#step) + 2n * this.#step - 1n]
+    const stray = page.rows.find(({ time }) => time !== undefined && (time < lowest || time > highest))
     if (stray) {
       // That it has rows is known none the less.
       this.#beliefs.full ??= (more) => this.#asked(stretch, more)
@@ -145,12 +147,8 @@ class WindowReader {
     const rest = restOf(page.rows, stretch, this.#step)
     const here = new Set(page.rows.map(({ key }) => key))
     for (const { part, past, behind } of rest) {
-      let beyond = await this.#asked(part, 0)
       // The outermost row is asked for with what lies beyond it, so a page without any shows nothing.
-      for (let again = 1; beyond.rows.length === 0; again++) {
-        if (again > DOUBTS) throw new PagesSilentError(DOUBTS)
-        beyond = await this.#asked(part, again)
-      }
+      let beyond = await withRows((again) => this.#asked(part, again))
       const isNew = ({ key }: PageRow) => !here.has(key)
       // One that is as long as the page may be cut within that step, and hide what lies past it; inclusive bounds give it twice.
       for (const narrower of [past, behind]) {
