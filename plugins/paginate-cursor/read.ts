@@ -70,6 +70,8 @@ const MISFITS = [
 /** Status of a reply by which a source refuses what was asked for, rather than the one who asks. */
 const PLACE_REFUSED: ReadonlySet<number> = new Set([400, 404, 410, 422])
 
+const isMisfit = (error: unknown): boolean => MISFITS.some((kind) => error instanceof kind)
+
 const NOTHING: Memory = { known: new Map(), low: undefined }
 
 /** A place with the lowest time of all that comes before it. */
@@ -225,7 +227,10 @@ class ListReader {
       yield* this.#walk()
     } catch (error) {
       // The place is stored, and the unit stays open.
-      if (!(error instanceof BudgetUsedUp)) throw error
+      if (error instanceof BudgetUsedUp) return
+      // Where no times tell what was read whole, the next run begins anew.
+      if (!this.#unit && isMisfit(error)) yield { cursor: { kind: this.#pager.kind, place: this.#pager.start(), read: 0 } }
+      throw error
     }
   }
 
@@ -321,7 +326,6 @@ class ListReader {
       const there = own !== undefined && page.before?.rows.some(({ key }) => key === place.last) === true
       if (this.#pager.kind === 'key' && page.refused !== undefined && !there) throw refused as Error
     }
-    if (claims === 0 && this.#mayDiffer(page)) page = await this.#agreed(page, ask)
     if (page.rows.length > 0) {
       this.#full = place
       this.#beliefs.longest = Math.max(this.#beliefs.longest, distinct(page.rows))
@@ -331,6 +335,7 @@ class ListReader {
         return this.#askPage(values, address, again)
       }
     }
+    if (claims === 0 && this.#mayDiffer(page)) page = await this.#agreed(page, ask)
     return page
   }
 
@@ -458,10 +463,12 @@ class ListReader {
       // Rows of before were cleared down to here, and those above are not read again.
       if (low !== undefined && low <= this.#unit[1]) this.#cleared = low
     }
-    this.#firstKey = cursor.first
+    const place = cursor.place as Place
+    // The list may begin elsewhere by now.
+    this.#firstKey = isStart(place, this.#pager) ? undefined : cursor.first
     this.#read = cursor.read ?? 0
     this.#memory = { known: new Map(), low }
-    return cursor.place as Place
+    return place
   }
 
   /** The beginning of the list, as if nothing of it had been read. */
@@ -486,7 +493,7 @@ class ListReader {
 
   /** The list does not fit what is stored of it: another one than this source's, or one that it showed while it was wrong. */
   #isMisfit(error: unknown): boolean {
-    return this.#resumed && !this.#entered && MISFITS.some((kind) => error instanceof kind)
+    return this.#resumed && !this.#entered && isMisfit(error)
   }
 
   /** Takes a page that follows those before, or, `again`, the same page once more. Gives the rows to be written. */

@@ -75,11 +75,12 @@ class WindowReader {
   async #page(stretch: Stretch): Promise<Page> {
     const ask = (again: number) => this.#asked(stretch, again)
     let page = await ask(0)
+    if (page.rows.length > 0) this.#beliefs.full = ask
     if (page.rows.length === 0 && page.end === undefined) {
       this.#beliefs.full ??= await this.#known()
       page = await sureOfNothing(page, ask, () => this.#beliefs.full)
-    } else if (isRecent(this.#ctx, stretch[1])) page = fresher(page, await withRows(ask))
-    if (page.rows.length > 0) this.#beliefs.full = ask
+      if (page.rows.length > 0) this.#beliefs.full = ask
+    } else if (page.rows.length > 0 && isRecent(this.#ctx, stretch[1])) page = fresher(page, await withRows(ask))
     return page
   }
 
