@@ -38,17 +38,19 @@ export function beliefsOf({ config }: Pick<Context, 'config'>): Beliefs {
  * that starts or reads its data anew gives empty pages for everything. Gives the first answer with rows, or the last one without.
  *
  * @param full Such a page, once one is known: others of the step may learn of it meanwhile.
+ * @param recent The first answer may be that of a replica that is behind, so nothing but the second counts: the other page must
+ * have its rows after it, too.
  * @throws {PagesSilentError} when what had rows has none any more, however often it is asked.
  */
-export async function sureOfNothing(first: Page, ask: AskAgain, full: () => AskAgain | undefined): Promise<Page> {
+export async function sureOfNothing(first: Page, ask: AskAgain, full: () => AskAgain | undefined, recent: boolean): Promise<Page> {
   if (!full() && first.refused !== undefined) throw first.refused as Error
   for (let again = 1; again <= DOUBTS; again++) {
     const before = await full()?.(again)
     if (before && before.rows.length === 0) continue
     const page = await ask(before ? 0 : again)
     if (page.rows.length > 0 || page.end !== undefined) return page
-    if (before) return { ...page, before }
     if (!full()) return page
+    if (before && (!recent || (await full()?.(0))?.rows.length !== 0)) return { ...page, before }
   }
   throw new PagesSilentError(DOUBTS)
 }

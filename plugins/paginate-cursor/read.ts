@@ -49,8 +49,8 @@ const EMPTY_PAGES = 100
 const BEGINNINGS = 10
 /** How much newer than now a row may be without being counted as one from the future. */
 const FUTURE_US = 600_000_000n
-/** So many pages of a list without times may lack rows in an answer of a replica that is behind. */
-const NEWEST_PAGES = 10
+/** So many pages of a list without times are read once more at its end. */
+const TWICE_PAGES = 10
 /** So many pages with rows of one time are looked at for whether their order holds. */
 const TIED_PAGES = 5
 /** How far behind a replica may be, which tells nobody. */
@@ -198,6 +198,8 @@ class ListReader {
   #marked = 0
   #reach = 1
   #firstKey: string | undefined
+  /** Of a list without times, keys of its first pages in their order. */
+  readonly #newestKeys = new Set<string>()
   #read = 0
   #pages = 0
   #last: Page | undefined
@@ -267,6 +269,7 @@ class ListReader {
         continue
       }
       if (verdict.take.some((taken) => taken.rows.length > 0)) this.#entered = true
+      if (!this.#unit && this.#pages <= TWICE_PAGES) for (const { key } of rows) this.#newestKeys.add(key)
       late?.saw(rows)
       const reached = this.#reached()
       const stated = verdict.take.length > 0 || verdict.next === undefined ? page.end : undefined
@@ -319,7 +322,7 @@ class ListReader {
       if (!mine) this.#beliefs.full ??= await this.#knownRows()
       const full = () => (mine ? (again: number) => this.#ask(mine, again) : this.#beliefs.full)
       const refused = page.refused
-      const found = await sureOfNothing(page, ask, full)
+      const found = await sureOfNothing(page, ask, full, this.#window && isRecent(this.#ctx, this.#unit?.[1] ?? 0n))
       // Only the page that was read last comes before this one.
       page = own ? found : { ...found, before: undefined }
       // A key that the list does not have any more is refused, too: only one that is still there has nothing behind it.
@@ -350,23 +353,17 @@ class ListReader {
     // Pages by their position are read with what comes before them.
     if (kind === 'offset' || kind === 'page') return false
     const { low } = this.#memory
-    const isNew = this.#unit ? low !== undefined && isRecent(this.#ctx, low) : this.#pages > 0 && this.#pages < NEWEST_PAGES
-    if (isNew) return true
+    if (low !== undefined && isRecent(this.#ctx, low)) return true
     return kind !== 'time' && hasTies(rows) && ++this.#beliefs.tied <= TIED_PAGES
   }
 
-  /** The right one of two answers that differ, if need be by a third. @throws {ListUnstableError} @throws {PagesSilentError} */
+  /** The right one of two answers that differ. @throws {ListUnstableError} @throws {PagesSilentError} */
   async #agreed(page: Page, ask: AskAgain): Promise<Page> {
     const other = await withRows(ask)
-    if (isEqual(page, other)) return page
     const { kind } = this.#pager
     const moved = kind === 'next' || kind === 'key' ? movedIn(page, other) : undefined
     if (moved) throw new ListUnstableError(moved.pointer, moved.time === undefined ? undefined : formatInstant(moved.time))
-    if (this.#unit) return fresher(page, other)
-    const third = await withRows(ask)
-    const [agreed] = [page, other].filter((each) => isEqual(each, third))
-    if (!agreed) throw new ListUnstableError(third.rows[0]?.pointer ?? '', undefined)
-    return agreed
+    return fresher(page, other)
   }
 
   /** Asks for rows of a window that an earlier run has read. */
@@ -626,12 +623,16 @@ class ListReader {
 
   /**
    * What came in above while the list was read: its beginning once more, until the row that was first is met. Where that one is
-   * gone, until the end of the list or of the unit.
+   * gone, until the end of the list or of the unit. Of a list without times, its first pages are read again, since nothing else
+   * shows that one of them came from a replica that is behind, or that rows changed places.
    *
    * @throws {PagesEmptyError}
    */
   async *#rereadHead(): AsyncIterable<PageBatch> {
-    const first = this.#firstKey
+    const known = this.#newestKeys
+    const { kind } = this.#pager
+    const twice = known.size > 0 && !this.#resumed && (kind === 'next' || kind === 'key')
+    const until = twice ? [...known].at(-1) : this.#firstKey
     const before = this.#read
     let place = this.#enterAnew()
     let above = 0
@@ -643,10 +644,10 @@ class ListReader {
       const page = await this.#believed(place, claims)
       if (claims === 0) this.#checkCircle(place, page)
       const { take, next } = this.#pager.judge(place, page, this.#memory)
-      const met = take.some(({ rows }) => rows.some(({ key }) => key === first))
+      const met = take.some(({ rows }) => rows.some(({ key }) => key === until))
       const rows = newest(take.map((taken) => this.#absorb(taken, place, claims > 0)))
-      const at = rows.findIndex(({ key }) => key === first)
-      const fresh = at === -1 ? rows : rows.slice(0, at)
+      const at = rows.findIndex(({ key }) => key === until)
+      const fresh = (at === -1 ? rows : rows.slice(0, at)).filter(({ key }) => !twice || !known.has(key))
       above += fresh.length
       if (fresh.length > 0) yield { rows: tableRows(fresh, this.#outputs) }
       if (met || this.#reached()) break
@@ -721,10 +722,6 @@ export function tableRows(rows: readonly PageRow[], outputs: readonly string[]):
 export function isRecent({ scope }: Context, at: bigint): boolean {
   return at > ((scope.get('now')?.value ?? 0n) as bigint) - RECENT_US
 }
-
-/** Whether two answers have the same rows in the same order. */
-const isEqual = ({ rows }: Page, other: Page): boolean =>
-  rows.length === other.rows.length && rows.every(({ key }, i) => key === other.rows[i]?.key)
 
 /** The first row that two answers have in another order. */
 function movedIn({ rows }: Page, other: Page): PageRow | undefined {

@@ -78,7 +78,7 @@ class WindowReader {
     if (page.rows.length > 0) this.#beliefs.full = ask
     if (page.rows.length === 0 && page.end === undefined) {
       this.#beliefs.full ??= await this.#known()
-      page = await sureOfNothing(page, ask, () => this.#beliefs.full)
+      page = await sureOfNothing(page, ask, () => this.#beliefs.full, isRecent(this.#ctx, stretch[1]))
       if (page.rows.length > 0) this.#beliefs.full = ask
     } else if (page.rows.length > 0 && isRecent(this.#ctx, stretch[1])) page = fresher(page, await withRows(ask))
     return page
