@@ -60,6 +60,7 @@ describe('a step type of somebody else', () => {
       'no-rows': `async *run() { yield { rows: { t: [1, 2] } } }`,
       numbers: `async *run() { yield { covers: [[0, 4]] } }`,
       failures: `async *run() { yield { failed: [{ key: '1', error: 'no' }] } }`,
+      'no-json': `async *run() { yield { cursor: () => 1 } }`,
       unknown: `async *run() { yield { rows: { nope: [{ a: 1 }] } } }`,
     })
     expect(code).toBe(1)
@@ -74,6 +75,7 @@ describe('a step type of somebody else', () => {
       'no-rows': 'BATCH_SHAPE: step no-rows: `rows` of a batch must be lists of rows by output',
       numbers: 'BATCH_SHAPE: step numbers: `covers` of a batch must be a list of [from, to], both bigint',
       failures: 'BATCH_SHAPE: step failures: `failed` of a batch must be a list of { key, error }, each error a PipeError',
+      'no-json': 'BATCH_SHAPE: step no-json: `cursor` of a batch must be JSON',
       unknown: 'UNKNOWN_OUTPUT: step unknown gave rows for nope; its outputs are none',
     })
     const { _pipe_units: units } = await readDuckdb(join(cwd, 'p.duckdb'))

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
-import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
+import { makeFolders } from '../sdk/folders.js'
 import { explainFileError } from '../state/file-errors.js'
 import { Exit, type Io } from './io.js'
 
@@ -23,7 +24,7 @@ export async function initCommand(folder: string, io: Io): Promise<number> {
 /** Resolves to false when the file was there: it is not touched. */
 async function writeNew(path: string, content: string): Promise<boolean> {
   try {
-    await mkdir(dirname(path), { recursive: true })
+    await makeFolders(dirname(path))
     await writeFile(path, content, { flag: 'wx' })
     return true
   } catch (error) {

@@ -1,6 +1,7 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Clock, RunEvent, TimeCoverage } from '../sdk/index.js'
+import { makeFolders } from '../sdk/folders.js'
 import { tidy } from '../plan/tidy.js'
 import type { Reporter } from './reporter.js'
 import { sum } from './rates.js'
@@ -226,7 +227,7 @@ function stageOf(view: RunView): StatusFile['status'] {
 
 async function writeWhole(path: string, temporary: string, text: string): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true })
+    await makeFolders(dirname(path))
     await writeFile(temporary, text)
     await rename(temporary, path)
   } catch (error) {

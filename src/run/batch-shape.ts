@@ -100,6 +100,15 @@ const isList = (value: unknown, each: (item: unknown) => boolean = () => true) =
 const isStretch = (value: unknown) => isList(value, (end) => typeof end === 'bigint') && (value as unknown[]).length === 2
 const isFailure = (value: unknown) => isRecord(value) && isText(value.key) && isPipeError(value.error)
 
+/** A function has no JSON, a circle and a bigint throw. */
+function isJson(value: unknown): boolean {
+  try {
+    return (JSON.stringify(value) as string | undefined) !== undefined
+  } catch {
+    return false
+  }
+}
+
 const isAmount = (value: unknown) => typeof value === 'number' && Number.isFinite(value) && value >= 0
 const isCheck = (value: unknown) =>
   isRecord(value) && isText(value.name) && typeof value.passed === 'boolean' && (value.severity === 'error' || value.severity === 'warn')
@@ -111,7 +120,7 @@ const fields: { readonly [name in keyof Required<Batch>]: readonly [fits: (value
   rows: [(value) => isRecord(value) && Object.values(value).every((rows) => isList(rows, isRecord)), 'lists of rows by output'],
   sql: [(value) => isList(value, isRecord), 'a list of statements'],
   selects: [(value) => isList(value, isRecord), 'a list of { output, sql, replace }'],
-  cursor: [() => true, 'JSON'],
+  cursor: [isJson, 'JSON'],
   covers: stretches,
   tentative: stretches,
   clears: stretches,
@@ -124,7 +133,7 @@ const fields: { readonly [name in keyof Required<Batch>]: readonly [fits: (value
   endpoints: [(value) => isList(value, isText), 'a list of hosts'],
   parentHash: [isText, 'text'],
   lastHash: [isText, 'text'],
-  evidence: [() => true, 'JSON'],
+  evidence: [isJson, 'JSON'],
   checks: [(value) => isList(value, isCheck), 'a list of { name, passed, severity, value, expect, sql }'],
   swap: [(value) => isList(value, isRecord), 'a list of { table, shadow }'],
 }

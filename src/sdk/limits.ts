@@ -18,7 +18,7 @@ const LIMITS: readonly (readonly [found: RegExp, problem: string, hint: string])
     'raise it before the run: ulimit -u 4096',
   ],
   [
-    /cannot allocate memory|errno: 12\b|\bENOMEM\b|std::bad_alloc/i,
+    /cannot allocate memory|failed to map segment|errno: 12\b|\bENOMEM\b|std::bad_alloc/i,
     'this process may not have more memory (`ulimit -v`, or the machine has no more)',
     'raise it before the run: ulimit -v unlimited; or make the query read less',
   ],

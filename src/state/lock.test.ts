@@ -19,7 +19,7 @@ const self = { pid: process.pid, host: 'here', since: 1_700_000_000_000 }
 /** The lock as JavaScript: twenty processes start three times as fast without a loader. */
 const compiled = mkdtempSync(join(tmpdir(), 'pipe-lock-compiled-'))
 const source = fileURLToPath(new URL('../..', import.meta.url))
-for (const file of ['src/state/lock', 'src/state/file-errors', 'src/sdk/errors', 'src/sdk/urls']) {
+for (const file of ['src/state/lock', 'src/state/file-errors', 'src/sdk/errors', 'src/sdk/folders', 'src/sdk/urls']) {
   const { outputText } = ts.transpileModule(readFileSync(join(source, `${file}.ts`), 'utf8'), {
     compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true },
   })

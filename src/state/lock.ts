@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Clock } from '../sdk/clock.js'
+import { makeFolders } from '../sdk/folders.js'
 import { PipeError } from '../sdk/errors.js'
 import type { Holder } from '../sdk/index.js'
 import { localPlace } from '../sdk/urls.js'
@@ -146,7 +147,7 @@ function fileName(pipeline: string): string {
 
 async function openLockFile(path: string): Promise<LockDatabase> {
   try {
-    await mkdir(dirname(path), { recursive: true })
+    await makeFolders(dirname(path))
     return new (await libsql())(path, { timeout: tryMs })
   } catch (error) {
     throw explainFileError(path, error)

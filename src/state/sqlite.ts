@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
-import { mkdir, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Knex } from 'knex'
 import type { Clock } from '../sdk/index.js'
+import { makeFolders } from '../sdk/folders.js'
 import { emptyStore } from './empty.js'
 import { explainFileError, StateFileError } from './file-errors.js'
 import { KnexState } from './knex-state.js'
@@ -43,7 +44,7 @@ const busyMs = 5_000
 
 async function refuseFolder(path: string): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true })
+    await makeFolders(dirname(path))
   } catch (error) {
     throw explainFileError(dirname(path), error)
   }

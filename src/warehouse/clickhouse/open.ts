@@ -1,7 +1,8 @@
 import { constants } from 'node:fs'
-import { access, mkdir, readFile, stat } from 'node:fs/promises'
+import { access, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Warehouse } from '../../sdk/index.js'
+import { makeFolders } from '../../sdk/folders.js'
 import { WarehouseHeldError, WarehouseOpenError, WarehouseUrlError } from '../errors.js'
 import { Presence } from '../presence.js'
 import type { Place } from './ddl.js'
@@ -82,7 +83,7 @@ async function isFolder(path: string, display: string): Promise<boolean> {
 async function makeFolder(path: string, display: string): Promise<void> {
   await isFolder(path, display)
   try {
-    await mkdir(path, { recursive: true })
+    await makeFolders(path)
     await access(path, constants.W_OK)
   } catch (error) {
     throw openError(display, error)

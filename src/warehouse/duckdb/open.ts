@@ -1,8 +1,9 @@
 import { constants } from 'node:fs'
-import { access, mkdir, stat } from 'node:fs/promises'
+import { access, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { Warehouse } from '../../sdk/index.js'
+import { makeFolders } from '../../sdk/folders.js'
 import { WarehouseOpenError } from '../errors.js'
 import { Notices } from '../notices.js'
 import { Presence } from '../presence.js'
@@ -113,7 +114,7 @@ async function look(path: string, display: string): Promise<boolean> {
 async function makeWritable(path: string, display: string): Promise<void> {
   const folder = dirname(resolve(path))
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolders(folder)
     await access(folder, constants.W_OK)
   } catch (error) {
     throw fileError(display, folder, error)
