@@ -217,6 +217,8 @@ export const cursorSchema = Type.Object(
     place: Type.Record(Type.String(), Type.Unknown()),
     /** `place` was said to be the end of the list. Said again, it is. */
     ended: Type.Optional(Type.Literal(true)),
+    /** What the page at `place` had, which must be asked for once more. */
+    seen: Type.Optional(Type.String()),
     /** Everything from here up to `top` is covered. Without it nothing is yet, and what comes before `place` was read. */
     down: Type.Optional(Type.String()),
     /** Lowest time of what comes before `place`. Rows of it and above are in the table. */

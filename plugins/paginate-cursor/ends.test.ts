@@ -559,4 +559,12 @@ describe('a budget of requests', () => {
       expect(counts.slice(0, 4)).toEqual([...counts.slice(0, 4)].sort((a, b) => a - b))
     }
   })
+
+  it('of two gets on with every second run where pages are so recent that they are asked for twice', async () => {
+    const { api, server, run } = await world({ way: 'key' })
+    let runs = 1
+    while ((await run({ limit: 2, now: BASE + 20_000 + runs * 60 })).outcome !== 'done' && runs < 20) runs++
+    expect(await ids()).toEqual(truth(api))
+    expect(server.count()).toBeLessThanOrEqual(2 * runs)
+  })
 })

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import {
   type Batch,
   formatInstant,
@@ -198,6 +199,9 @@ class ListReader {
   #marked = 0
   #reach = 1
   #firstKey: string | undefined
+  /** The last cursor that was given, and what was seen of a page once that must be seen twice. */
+  #kept: StoredCursor | undefined
+  #seen: string | undefined
   /** Of a list without times, keys of its first pages in their order. */
   readonly #newestKeys = new Set<string>()
   #read = 0
@@ -209,6 +213,7 @@ class ListReader {
   constructor(ctx: Context) {
     const { config, unit, scope } = ctx
     this.#ctx = ctx
+    this.#kept = ctx.cursor
     this.#askPage = createAsk(ctx)
     this.#beliefs = beliefsOf(ctx)
     this.#outputs = ctx.outputs.map(({ id }) => id)
@@ -229,7 +234,10 @@ class ListReader {
       yield* this.#walk()
     } catch (error) {
       // The place is stored, and the unit stays open.
-      if (error instanceof BudgetUsedUp) return
+      if (error instanceof BudgetUsedUp) {
+        if (this.#seen !== undefined && this.#kept !== undefined) yield { cursor: { ...this.#kept, seen: this.#seen } }
+        return
+      }
       // Where no times tell what was read whole, the next run begins anew.
       if (!this.#unit && isMisfit(error)) yield { cursor: { kind: this.#pager.kind, place: this.#pager.start(), read: 0 } }
       throw error
@@ -338,7 +346,12 @@ class ListReader {
         return this.#askPage(values, address, again)
       }
     }
-    if (claims === 0 && this.#mayDiffer(page)) page = await this.#agreed(page, ask)
+    if (claims > 0 || !this.#mayDiffer(page)) return page
+    const seen = digestOf(place, page)
+    if (seen === this.#ctx.cursor?.seen) return page
+    this.#seen = seen
+    page = await this.#agreed(page, ask)
+    this.#seen = undefined
     return page
   }
 
@@ -545,6 +558,7 @@ class ListReader {
     const idle = rows.length === 0 && covers === undefined && counts === undefined
     // Half the way of a proof: the place before stands.
     if (idle && !done && !ended && this.#unit) return undefined
+    this.#kept = cursor
     return {
       rows: tableRows(rows, this.#outputs),
       ...covers,
@@ -722,6 +736,13 @@ export function tableRows(rows: readonly PageRow[], outputs: readonly string[]):
 export function isRecent({ scope }: Context, at: bigint): boolean {
   return at > ((scope.get('now')?.value ?? 0n) as bigint) - RECENT_US
 }
+
+/** Tells an answer from others of the same place. */
+const digestOf = (place: Place, { rows }: Page): string =>
+  createHash('sha256')
+    .update(JSON.stringify([place, rows.map(({ key }) => key)]))
+    .digest('hex')
+    .slice(0, 16)
 
 /** The first row that two answers have in another order. */
 function movedIn({ rows }: Page, other: Page): PageRow | undefined {

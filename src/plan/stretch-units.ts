@@ -111,9 +111,11 @@ function unitOf(
   // Where reading may begin anywhere, a cursor helps only when it was left just beside the unit.
   const touches = nearest !== undefined && (order === 'newest-first' ? nearest.edge === at[1] + 1n : nearest.edge === at[0] - 1n)
   const beside = seeks === false || touches ? nearest : undefined
+  const begun = walks ? begunCursor(ledger, axis, order, at) : undefined
   return {
     ...unit,
-    resumeFrom: beside?.cursor ?? (walks ? begunCursor(ledger, axis, order, at) : undefined),
+    // What was begun at the very beginning of the unit says what the cursor beside it does, and more.
+    resumeFrom: begun?.atStart === true ? begun.cursor : (beside?.cursor ?? begun?.cursor),
     againDays: seeks === false ? pieces(distance(beside?.edge, order, at, domain), axis.each) || undefined : undefined,
   }
 }
@@ -157,14 +159,20 @@ export function nearestCursor(
  * The cursor of a unit that was left before it had covered anything. Its ends move with the clock, so it has another name
  * now; where its reading began is still inside.
  */
-function begunCursor({ rows, fingerprint }: Ledger, axis: StretchesWanted['axis'], order: Order, [from, to]: Interval): Json | undefined {
-  const begun = rows.find((row) => {
-    const all =
-      row.fingerprint === fingerprint && row.cursor !== undefined && row.coverage === undefined ? rowStretch(axis, row) : undefined
-    if (!all || row.state === 'done') return false
-    return order === 'newest-first' ? all[1] >= from && all[1] <= to : all[0] >= from && all[0] <= to
-  })
-  return begun?.cursor
+function begunCursor(
+  { rows, fingerprint }: Ledger,
+  axis: StretchesWanted['axis'],
+  order: Order,
+  [from, to]: Interval,
+): { readonly cursor: Json; readonly atStart: boolean } | undefined {
+  for (const row of rows) {
+    if (row.fingerprint !== fingerprint || row.cursor === undefined || row.coverage !== undefined || row.state === 'done') continue
+    const all = rowStretch(axis, row)
+    const start = order === 'newest-first' ? all?.[1] : all?.[0]
+    if (start === undefined || start < from || start > to) continue
+    return { cursor: row.cursor, atStart: start === (order === 'newest-first' ? to : from) }
+  }
+  return undefined
 }
 
 /** Places between where a reading begins and where its unit does. */
