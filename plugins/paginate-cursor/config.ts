@@ -96,7 +96,7 @@ const end = Type.Unsafe<Static<typeof endValue> | readonly Static<typeof endValu
   anyOf: [endValue, Type.Array(endValue, { minItems: 1 })],
   tuning: true,
   description:
-    'What means the end of the list, one of these or several: a status (`404`, `204`), `null` where the records are, `empty` (a page without records) or `same` (the page before again). It is then believed the first time; other ends when two reads agree, with `retry.wait` of the source between them. No end is believed above rows that are known.',
+    'What means the end of the list, one of these or several: a status (`404`, `204`), `null` where the records are, `empty` (a page without records) or `same` (the page before again). It is then believed the first time; other ends when two reads agree, with `retry.wait` of the source between them. No end is believed above rows that are known. Pages with rows of the last day are asked for twice, and the answer that has newer rows counts: a replica that is behind lacks some.',
 })
 
 const cursor = Type.Object(
