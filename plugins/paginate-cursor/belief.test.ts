@@ -252,6 +252,12 @@ const FOUND: readonly Found[] = [
     },
   ],
   [
+    'the oldest second in another order each time (it was read without end)',
+    'offset',
+    true,
+    { times: [10, 10, 1445], limit: 7, inclusive: false, first: [{ kind: 'shuffled' }], second: [], grows: 2, ends: false },
+  ],
+  [
     'a place within a second of which the API had ignored the offset',
     'ties',
     true,

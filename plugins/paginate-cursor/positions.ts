@@ -100,10 +100,8 @@ export class OffsetPager implements Pager {
     const known = rows.findLastIndex((row) => isKnown(row, place, memory))
     // Another row of the page before in the place of its last one: whether that went away or elsewhere is seen one page back.
     const astray = place.back === undefined && !rows.some(({ key }) => key === last)
-    if (end && isEntry(place, rows, memory)) {
-      this.#shifts = 0
-      return { take: [page], next: at(offset + Math.max(1, rows.length - 1), { last: end.key }) }
-    }
+    // Only what follows shows that the reading goes on, so the count of shifts does, too.
+    if (end && isEntry(place, rows, memory)) return { take: [page], next: at(offset + Math.max(1, rows.length - 1), { last: end.key }) }
     if (offset > 0 && isSearch(place, memory) && isTied(rows, known)) return this.#back(place, memory)
     if (end && known >= 0 && known < rows.length - 1 && !astray) {
       trail.checkOrder(rows, known, memory)
@@ -218,10 +216,7 @@ export class PagePager implements Pager {
     }
     const verified = place.verify === true && held ? this.#verified(place, page, held, memory) : undefined
     if (verified) return verified
-    if (end && place.verify !== true && isEntry(place, rows, memory)) {
-      this.#shifts = 0
-      return { take: [page], next: at(current + 1, { last: end.key }) }
-    }
+    if (end && place.verify !== true && isEntry(place, rows, memory)) return { take: [page], next: at(current + 1, { last: end.key }) }
     const known = rows.findLastIndex((row) => isKnown(row, place, memory))
     if (current > this.#first && place.verify !== true && isSearch(place, memory) && isTied(rows, known)) return this.#back(place, memory)
     const verify = at(current - 1, { verify: true })

@@ -32,7 +32,7 @@ import {
 } from './errors.js'
 import { knownBelow } from './known.js'
 import { type Context, fieldOf, type Page, PageReader, type PageRow, pointerOf } from './page.js'
-import { type About, distinct, isSame, type Memory, type Pager, type Place, TWO_READS, type Verdict } from './pager.js'
+import { type About, distinct, isSame, type Memory, type Pager, type Place, Recent, TWO_READS, type Verdict } from './pager.js'
 import { OffsetPager, PagePager } from './positions.js'
 import { compileRequest, declaredLimit, isSure, limitOf, parameterOf } from './request.js'
 import { target } from './target.js'
@@ -208,6 +208,7 @@ class ListReader {
   #pages = 0
   #last: Page | undefined
   #barren = 0
+  #recent = new Recent()
   #counts: Record<string, number> = {}
 
   constructor(ctx: Context) {
@@ -298,9 +299,10 @@ class ListReader {
       if (verdict.take.length === 0 && isStart(next, this.#pager) && !isStart(place, this.#pager)) {
         if (++this.#anew > BEGINNINGS) throw new ListShiftsError(`its beginning, for the ${this.#anew}th time,`)
         this.#memory = NOTHING
+        this.#recent = new Recent()
         this.#pager = createPager(this.#ctx, this.#unit?.[1] ?? 0n)
       }
-      this.#progressed(verdict.take, rows, next)
+      this.#progressed(verdict.take)
       place = next
     }
     const whole = stored === undefined || (this.#head && this.#ctx.cursor?.down === undefined)
@@ -485,6 +487,7 @@ class ListReader {
   #enterAnew(): Place {
     this.#pager = createPager(this.#ctx, this.#unit?.[1] ?? 0n)
     this.#memory = NOTHING
+    this.#recent = new Recent()
     this.#full = undefined
     this.#mark = undefined
     this.#firstKey = undefined
@@ -625,15 +628,14 @@ class ListReader {
     }
   }
 
-  /** Counts pages that lead nowhere. @throws {PagesEmptyError} */
-  #progressed(take: readonly Page[], rows: readonly PageRow[], next: Place): void {
-    if (take.some((page) => page.rows.length > 0) && (rows.length > 0 || this.#memory.low !== this.#barrenLow)) this.#barren = 0
+  /** Counts pages that lead nowhere: none of their rows was not met lately. @throws {PagesEmptyError} */
+  #progressed(take: readonly Page[]): void {
+    const all = take.flatMap(({ rows }) => rows)
+    if (all.some((row) => !this.#recent.has(row))) this.#barren = 0
     else this.#barren++
-    this.#barrenLow = this.#memory.low
-    if (this.#barren >= EMPTY_PAGES && next) throw new PagesEmptyError(this.#barren)
+    this.#recent.add(all)
+    if (this.#barren >= EMPTY_PAGES) throw new PagesEmptyError(this.#barren)
   }
-
-  #barrenLow: bigint | undefined
 
   /**
    * What came in above while the list was read: its beginning once more, until the row that was first is met. Where that one is
