@@ -1,16 +1,22 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { systemClock } from '../../src/cli/system-clock.js'
+import type { Pipeline } from '../../src/pipeline/pipeline.js'
 import { openWarehouse } from '../../src/warehouse/open.js'
 import { apiYaml, readYaml, runAt } from '../../test/support/api-run.js'
 import { type Lie, lyingApi, type LyingRow } from '../../test/support/lying-api.js'
+import { MemoryLine, quickClock, reachInMemory } from '../../test/support/memory-line.js'
 import { MemoryWarehouse } from '../../test/support/memory-warehouse.js'
 import { all } from '../../test/support/warehouse.js'
 
 /** More for a longer look: SEED=4242 PIPE_TEST_CASES=2000 npm run loop:paging */
 const CASES = Number(process.env.PIPE_TEST_CASES ?? 2)
 const SEED = Number(process.env.SEED ?? 7)
-/** An engine takes half a second a case, so a long look keeps its tables in memory. */
-const MOST_OF_AN_ENGINE = 20
+/** An engine and sockets take half a second a case, so a long look does without them. */
+const LONG = CASES > 20
+vi.mock(import('../../src/net/line.js'), async (importOriginal) =>
+  Number(process.env.PIPE_TEST_CASES ?? 2) > 20 ? { Line: MemoryLine as never } : importOriginal(),
+)
 const BASE = 1_700_000_000
 const OVERLAP = 60
 
@@ -72,7 +78,7 @@ async function play(way: string, covered: boolean, of: World, judge: (run: Run) 
   const make = (seconds: readonly number[], name: string): LyingRow[] =>
     seconds.map((second, i) => ({ id: `0x${name}${String(i).padStart(62, '0')}`, time: BASE + second }))
   let rows = make(of.times, 'aa').sort((a, b) => b.time - a.time)
-  const api = await lyingApi(() => rows, of.inclusive)
+  const api = await lyingApi(() => rows, of.inclusive, LONG ? reachInMemory : undefined)
   const store = await openStore()
   const { warehouse } = store
   // A second with more rows than any page looks like one that is whole.
@@ -88,10 +94,9 @@ async function play(way: string, covered: boolean, of: World, judge: (run: Run) 
       api.clear()
       api.lies = i === 1 && of.ends ? [...lies, { kind: 'silent', from: 3, to: 1_000 }] : lies
       const now = BASE + 5 * 3600 + i * 1200
-      // As in a process of its own, which has learned nothing of the API yet.
-      const pipeline = await readYaml(yaml, { URL: api.url })
+      const pipeline = await pipelineOf(yaml, api.url)
       await warehouse.prepare([...pipeline.tables.values()])
-      const { outcome, reasons } = await runAt(pipeline, warehouse, { now })
+      const { outcome, reasons } = await runAt(pipeline, warehouse, { now, clock: LONG ? quickClock() : systemClock })
       judge({ n: i, honest: i >= 2, outcome, reasons: reasons.join('; '), table: await store.ids(), source: rows })
       if (outcome === 'done') told = true
       if (i === 0 && covered) {
@@ -122,9 +127,19 @@ interface Run {
   readonly source: readonly LyingRow[]
 }
 
+/** What a run learns of an API is kept with its plan, so that a pipeline can be shared. */
+const pipelines = new Map<string, Promise<Pipeline>>()
+
+function pipelineOf(yaml: string, url: string): Promise<Pipeline> {
+  const name = url + yaml
+  const pipeline = pipelines.get(name) ?? readYaml(yaml, { URL: url })
+  pipelines.set(name, pipeline)
+  return pipeline
+}
+
 /** Where the rows go, and the ids of those that are there. */
 async function openStore() {
-  if (CASES > MOST_OF_AN_ENGINE) {
+  if (LONG) {
     const warehouse = new MemoryWarehouse()
     return { warehouse, ids: () => Promise.resolve(warehouse.rows('t').map(({ id }) => String(id))) }
   }

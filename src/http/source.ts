@@ -80,6 +80,9 @@ const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 /** A wait that people are told of. */
 const ANNOUNCED_WAIT_MS = 1_000
 
+/** Made once: a reason of its own for each request would cost a stack trace. */
+const OVER = new Error('the request is over')
+
 type Reply = Outcome & { readonly kind: 'reply' }
 const NO_CONTENT = { kind: 'json' as const, body: null, exact: () => null }
 
@@ -257,7 +260,7 @@ class RestSource implements Source {
     const timer = new AbortController()
     return new Promise<Outcome>((resolve) => {
       const exchange = new Get(maxBytes, this.#flight, (outcome) => {
-        timer.abort()
+        timer.abort(OVER)
         this.#sentAt.delete(exchange)
         signal.removeEventListener('abort', onAbort)
         resolve(outcome)

@@ -6,7 +6,7 @@ import { openSources } from '../../src/session/sources.js'
 import type { Pipeline } from '../../src/pipeline/pipeline.js'
 import { readPipeline } from '../../src/pipeline/read.js'
 import { run, type RunResult } from '../../src/run/run.js'
-import { PipeError, type RunFact, type Warehouse } from '../../src/sdk/index.js'
+import { type Clock, PipeError, type RunFact, type Warehouse } from '../../src/sdk/index.js'
 import { fakeIo } from '../cli/fake-io.js'
 import { temporaryFolder } from './folder.js'
 
@@ -83,6 +83,7 @@ export interface RunAtOptions {
   /** The process is gone after so many commits: nothing that follows is written. */
   readonly diesAfter?: number
   readonly limit?: number
+  readonly clock?: Clock
 }
 
 export interface RunAt {
@@ -93,8 +94,12 @@ export interface RunAt {
 }
 
 /** One run of a pipeline on an open warehouse, at a moment of the test's own. */
-export async function runAt(pipeline: Pipeline, warehouse: Warehouse, { now, diesAfter = Infinity, limit }: RunAtOptions): Promise<RunAt> {
-  const io = fakeIo({ random: () => 0 })
+export async function runAt(
+  pipeline: Pipeline,
+  warehouse: Warehouse,
+  { now, diesAfter = Infinity, limit, clock = systemClock }: RunAtOptions,
+): Promise<RunAt> {
+  const io = fakeIo({ random: () => 0, clock })
   const facts: RunFact[] = []
   const emit = (fact: RunFact) => void facts.push(fact)
   const sources = openSources({ pipeline, surroundings: io, emit })
@@ -103,7 +108,7 @@ export async function runAt(pipeline: Pipeline, warehouse: Warehouse, { now, die
       pipeline,
       warehouse: mortal(warehouse, diesAfter),
       moment: { now: BigInt(now) * 1_000_000n, head: () => Promise.reject(new Error('no chain')) },
-      clock: systemClock,
+      clock,
       random: () => 0,
       emit,
       signal: io.signal,

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Answer, Reachable } from './memory-line.js'
 
 /** A row of the list, newest first in it. */
 export interface LyingRow {
@@ -40,16 +41,18 @@ export interface LyingApi {
 
 type Query = Readonly<Record<string, string>>
 
-/** A list of rows in each way in which APIs page, under `/lists/WAY`, that lies as it is told. `rows`: newest first. */
-export async function lyingApi(rows: () => readonly LyingRow[], inclusive: boolean): Promise<LyingApi> {
+/**
+ * A list of rows in each way in which APIs page, under `/lists/WAY`, that lies as it is told. `rows`: newest first. `reach`: how it
+ * is reached, by default through a socket.
+ */
+export async function lyingApi(rows: () => readonly LyingRow[], inclusive: boolean, reach = listen): Promise<LyingApi> {
   let requests = 0
   let shownAny = false
   const state = { lies: [] as readonly Lie[] }
-  const server = createServer((request, response) => {
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://api')
-    const n = ++requests
-    const { status, headers, body } = answer(pathname, Object.fromEntries(searchParams), n)
-    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
+  const { url, close } = await reach((path) => {
+    const { pathname, searchParams } = new URL(path, 'http://api')
+    const { status, headers, body } = answer(pathname, Object.fromEntries(searchParams), ++requests)
+    return { status, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) }
   })
   function answer(path: string, asked: Query, n: number): { status: number; headers: Record<string, string>; body: unknown } {
     const { lies } = state
@@ -103,10 +106,8 @@ export async function lyingApi(rows: () => readonly LyingRow[], inclusive: boole
       }
     }
   }
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
   return {
-    url: `http://127.0.0.1:${port}`,
+    url,
     get lies() {
       return state.lies
     },
@@ -119,6 +120,20 @@ export async function lyingApi(rows: () => readonly LyingRow[], inclusive: boole
     clear() {
       requests = 0
     },
+    close,
+  }
+}
+
+/** Reached through a socket. */
+async function listen(answer: (path: string) => Answer): Promise<Reachable> {
+  const server = createServer((request, response) => {
+    const { status, headers, body } = answer(request.url ?? '/')
+    response.writeHead(status, headers).end(body)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}`,
     close: () =>
       new Promise((resolve) => {
         server.closeAllConnections()
