@@ -56,7 +56,7 @@ export class NextPager implements Pager {
   }
 
   judge(place: Place, page: Page, memory: Memory): Verdict {
-    const next = this.#nextOf(place, page)
+    const next = this.#nextOf(place, page) ?? (page.twin && this.#nextOf(place, page.twin))
     if (!next) {
       this.#checkOrder(place, page, memory)
       return { take: [page], next: undefined }
@@ -65,7 +65,16 @@ export class NextPager implements Pager {
     this.#same = isSame(page.rows, memory) ? this.#same + 1 : 0
     if (this.#same > 1) throw new ParameterIgnoredError(this.says, 'the page before again, twice', false)
     this.#checkOrder(place, page, memory)
-    return { take: [page], next }
+    return { take: [page], next: this.#withTwin(place, page, next) }
+  }
+
+  /**
+   * Where two answers of a page name different cursors for the next one, it is asked for by both: in an order that changes, they
+   * stand before different rows of one time.
+   */
+  #withTwin(place: Place, { twin }: Page, next: Place): Place {
+    const other = twin && this.#nextOf(place, twin)
+    return !other || (other.cursor === next.cursor && other.address === next.address) ? next : { ...next, twin: other }
   }
 
   /** A page may begin with rows of the one before. Behind a row that is new, one says that the order has changed. @throws {ListUnstableError} */

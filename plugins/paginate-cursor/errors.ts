@@ -214,7 +214,7 @@ export class ListUnstableError extends PipeError {
     'sort by a second field that no two rows share, in `request`, or use a cursor that does not count rows (`next`, `key`)'
   constructor(pointer: string, instant: string | undefined) {
     super(
-      `the list comes in another order each time: ${pointer}${instant === undefined ? '' : ` (${instant})`} was read before and stands behind rows that were not`,
+      `the list comes in another order each time: ${pointer}${instant === undefined ? '' : ` (${instant})`} does not stand where it stood a moment ago`,
     )
   }
 }

@@ -53,6 +53,8 @@ export interface Page {
   readonly refused?: unknown
   /** Of a page without rows: the page before it, asked for again in between. */
   readonly before?: Page
+  /** Another answer of the same place with the same rows, which names the next page, too. */
+  readonly twin?: Page
 }
 
 type Maker = (records: Records, pointer: string) => Row[]

@@ -252,6 +252,7 @@ class ListReader {
     let expired = false
     /** How often this place was said to be the end. */
     let claims = stored !== undefined && this.#ctx.cursor?.ended === true ? 1 : 0
+    let claimed: Page | undefined
     this.#resumed = stored !== undefined
     for (;;) {
       const before = claims > 0 ? this.#entry : this.#memory
@@ -283,7 +284,8 @@ class ListReader {
       const reached = this.#reached()
       const stated = verdict.take.length > 0 || verdict.next === undefined ? page.end : undefined
       const next = stated === undefined ? verdict.next : undefined
-      const proof = next === undefined && !reached ? await this.#proof(page, stated ?? verdict.proof, claims) : undefined
+      const agrees = claims > 0 && (claimed ? meets(page, claimed) : digestOf(place, page) === this.#ctx.cursor?.seen)
+      const proof = next === undefined && !reached ? await this.#proof(page, stated ?? verdict.proof, agrees) : undefined
       const done = reached || proof !== undefined
       if (done) this.#count('late', late?.count() ?? 0)
       const batch = this.#batch(rows, page, { at: place, before, next, done, proof })
@@ -291,9 +293,11 @@ class ListReader {
       if (done) break
       if (next === undefined) {
         claims++
+        claimed = page
         continue
       }
       claims = 0
+      claimed = undefined
       if (rows.length > 0) this.#doubts = 0
       // Nothing that was read is met any more: the list is read anew. What is covered stays so.
       if (verdict.take.length === 0 && isStart(next, this.#pager) && !isStart(place, this.#pager)) {
@@ -352,7 +356,8 @@ class ListReader {
     const seen = digestOf(place, page)
     if (seen === this.#ctx.cursor?.seen) return page
     this.#seen = seen
-    page = await this.#agreed(page, ask)
+    const { twin } = place
+    page = await this.#agreed(place, page, twin === undefined ? ask : (again) => this.#ask(twin as Place, again))
     this.#seen = undefined
     return page
   }
@@ -369,16 +374,23 @@ class ListReader {
     if (kind === 'offset' || kind === 'page') return false
     const { low } = this.#memory
     if (low !== undefined && isRecent(this.#ctx, low)) return true
-    return kind !== 'time' && hasTies(rows) && ++this.#beliefs.tied <= TIED_PAGES
+    return kind !== 'time' && mayBeTied(rows) && ++this.#beliefs.tied <= TIED_PAGES
   }
 
   /** The right one of two answers that differ. @throws {ListUnstableError} @throws {PagesSilentError} */
-  async #agreed(page: Page, ask: AskAgain): Promise<Page> {
+  async #agreed(place: Place, page: Page, ask: AskAgain): Promise<Page> {
     const other = await withRows(ask)
     const { kind } = this.#pager
-    const moved = kind === 'next' || kind === 'key' ? movedIn(page, other) : undefined
+    const moved = kind === 'next' || kind === 'key' ? contradiction(page, other) : undefined
     if (moved) throw new ListUnstableError(moved.pointer, moved.time === undefined ? undefined : formatInstant(moved.time))
-    return fresher(page, other)
+    // Neither is above the other, and no time tells which is further down than it should be.
+    if (!meets(page, other) && page.rows[0]?.time === undefined) {
+      const third = await withRows(ask)
+      const sure = [page, other].find((each) => meets(each, third))
+      if (!sure) throw new ListUnstableError(third.rows[0]?.pointer ?? '', undefined)
+      return sure
+    }
+    return digestOf(place, page) === digestOf(place, other) ? { ...page, twin: other } : fresher(page, other)
   }
 
   /** Asks for rows of a window that an earlier run has read. */
@@ -409,8 +421,8 @@ class ListReader {
     return page.more === true || this.#pager.goesOn?.(place, page) === true
   }
 
-  /** What proves that the list ends at a page; undefined: nothing yet. @throws {ListEndError} */
-  async #proof(page: Page, stated: string | undefined, claims: number): Promise<string | undefined> {
+  /** What proves that the list ends at a page; undefined: nothing yet. `agrees`: with what it said before. @throws {ListEndError} */
+  async #proof(page: Page, stated: string | undefined, agrees: boolean): Promise<string | undefined> {
     const contradiction = page.more === true ? 'the reply says that there are more (`cursor.more`)' : await this.#knownBelow()
     if (contradiction !== undefined) {
       if (++this.#doubts >= DOUBTS) throw new ListEndError(`${contradiction}; asked ${DOUBTS} times`)
@@ -419,7 +431,7 @@ class ListReader {
     if (stated !== undefined) return stated
     const { expect_total: path } = this.#ctx.config
     if (path !== undefined && !this.#unit && page.reply.body !== null && totalOf(page, path) <= this.#read) return 'its total'
-    return claims > 0 || page.rows.length === 0 ? TWO_READS : undefined
+    return agrees || page.rows.length === 0 ? TWO_READS : undefined
   }
 
   async #knownBelow(): Promise<string | undefined> {
@@ -557,7 +569,8 @@ class ListReader {
     const counts = Object.keys(this.#counts).length > 0 ? this.#counts : undefined
     this.#counts = {}
     const ended = !done && next === undefined
-    const cursor = this.#cursor(next === undefined ? { place: at, low: before.low } : { place: next, low: this.#memory.low }, ended, done)
+    const seen = ended ? digestOf(at, page) : undefined
+    const cursor = this.#cursor(next === undefined ? { place: at, low: before.low } : { place: next, low: this.#memory.low }, seen, done)
     const idle = rows.length === 0 && covers === undefined && counts === undefined
     // Half the way of a proof: the place before stands.
     if (idle && !done && !ended && this.#unit) return undefined
@@ -613,10 +626,10 @@ class ListReader {
   }
 
   /** Where the reading goes on. All rows of what comes before are in the table with the commit of this cursor. */
-  #cursor(at: Left, ended: boolean, done: boolean): StoredCursor | undefined {
+  #cursor(at: Left, seen: string | undefined, done: boolean): StoredCursor | undefined {
     // A page with rows that lie below the unit is where a unit below it begins.
     const { place, low } = this.#left ?? at
-    const about = { kind: this.#pager.kind, first: this.#firstKey, place, ...(ended ? { ended } : {}) }
+    const about = { kind: this.#pager.kind, first: this.#firstKey, place, ...(seen === undefined ? {} : { ended: true as const, seen }) }
     if (!this.#unit) return done ? undefined : { ...about, read: this.#read }
     const [down, top] = [this.#down, this.#top]
     if (top === undefined) return undefined
@@ -746,24 +759,41 @@ const digestOf = (place: Place, { rows }: Page): string =>
     .digest('hex')
     .slice(0, 16)
 
-/** The first row that two answers have in another order. */
-function movedIn({ rows }: Page, other: Page): PageRow | undefined {
-  const [here, there] = [rows, other.rows].map((each) => new Set(each.map(({ key }) => key)))
-  const [mine, others] = [rows.filter(({ key }) => there?.has(key)), other.rows.filter(({ key }) => here?.has(key))]
-  return others.find(({ key }, i) => key !== mine[i]?.key)
+/**
+ * The first row at which two answers of one place contradict each other. The newest rows may lack in one of them; from the first
+ * row that both have, they are the same as far as the shorter one goes.
+ */
+function contradiction({ rows }: Page, other: Page): PageRow | undefined {
+  const [mine, others] = [rows, other.rows].map((each) => [...new Map(each.map((row) => [row.key, row])).values()])
+  if (!mine || !others) return undefined
+  const here = new Set(mine.map(({ key }) => key))
+  const from = others.findIndex(({ key }) => here.has(key))
+  if (from === -1) return undefined
+  const at = mine.findIndex(({ key }) => key === others[from]?.key)
+  if (at > 0 && from > 0) return others[0]
+  return others.slice(from).find(({ key }, i) => at + i < mine.length && key !== mine[at + i]?.key)
 }
 
-const hasTies = (rows: readonly PageRow[]): boolean => rows.some(({ time }, i) => time !== undefined && time === rows[i + 1]?.time)
+/** Whether rows may have one time: those without a time, too. */
+const mayBeTied = (rows: readonly PageRow[]): boolean => rows.some(({ time }, i) => time === rows[i + 1]?.time)
 
 /**
  * Of two answers of one place, the one by a replica that is less behind: it has the newer rows, so its page begins with an
  * older one only where nothing is missing.
  */
 export function fresher(one: Page, other: Page): Page {
+  if (beginsAbove(other, one)) return other
+  if (beginsAbove(one, other)) return one
   const [a, b] = [one, other].map(({ rows }) => rows[0]?.time)
   if (a !== undefined && b !== undefined && a !== b) return a > b ? one : other
   return distinct(other.rows) > distinct(one.rows) ? other : one
 }
+
+/** Whether two answers of the last place tell of the same end. */
+const meets = ({ rows }: Page, other: Page): boolean =>
+  (rows.length === 0 && other.rows.length === 0) || rows.some(({ key }) => other.rows.some((row) => row.key === key))
+
+const beginsAbove = ({ rows }: Page, { rows: [first] }: Page): boolean => rows.findIndex(({ key }) => key === first?.key) > 0
 
 /** Our clock or the source's, whichever is behind: what the source does not know yet may still turn up. */
 export function serverNow(now: bigint, { reply }: Page): bigint {

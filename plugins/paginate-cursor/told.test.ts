@@ -164,8 +164,9 @@ describe('a reply of status 200 that is no page', () => {
     ],
     [json({ error: { code: 402, message: 'pay' } }), 'HTTP_QUOTA_USED_UP'],
   ])('%j is said for what it is and not asked again', async (raw, reason) => {
-    const { requests, reasons, ids } = await read({ instead: { 2: raw } })
-    expect([requests, reasons, ids]).toEqual([2, expect.stringContaining(reason), ['1', '2']])
+    // The first page is asked for twice.
+    const { requests, reasons, ids } = await read({ instead: { 3: raw } })
+    expect([requests, reasons, ids]).toEqual([3, expect.stringContaining(reason), ['1', '2']])
   })
 
   it('"No transactions found" beside an empty list is an empty list, whatever the status says', async () => {

@@ -17,7 +17,7 @@ export type Lie =
   | { readonly kind: 'no-next'; readonly at: number }
   /** A parameter that changes nothing. */
   | { readonly kind: 'ignored'; readonly parameter: string }
-  /** Rows of one second stand in another order in each reply. */
+  /** Rows of one second stand in another order in each reply that has rows. */
   | { readonly kind: 'shuffled' }
   /** From a request on, two rows that follow each other have changed places. `flips`: and back, with each request. */
   | { readonly kind: 'swapped'; readonly at: number; readonly row: number; readonly flips: boolean }
@@ -35,7 +35,8 @@ export interface LyingApi {
   lies: readonly Lie[]
   /** Requests since the last `clear`. */
   readonly requests: number
-  clear(): void
+  /** Counts anew. `known`: the one who asks has rows, without which nobody can tell silence from a list that is empty. */
+  clear(known: boolean): void
   close(): Promise<void>
 }
 
@@ -47,7 +48,9 @@ type Query = Readonly<Record<string, string>>
  */
 export async function lyingApi(rows: () => readonly LyingRow[], inclusive: boolean, reach = listen): Promise<LyingApi> {
   let requests = 0
-  let shownAny = false
+  /** Replies with rows. */
+  let pages = 0
+  let mayBeSilent = false
   const state = { lies: [] as readonly Lie[] }
   const { url, close } = await reach((path) => {
     const { pathname, searchParams } = new URL(path, 'http://api')
@@ -59,14 +62,17 @@ export async function lyingApi(rows: () => readonly LyingRow[], inclusive: boole
     const is = <K extends Lie['kind']>(kind: K) => lies.filter((lie): lie is Lie & { kind: K } => lie.kind === kind)
     const refusal = is('refused').find(({ at }) => at === n)
     if (refusal) return { status: refusal.status, headers: {}, body: { message: 'no' } }
-    if (shownAny && is('silent').some(({ from, to }) => n >= from && n <= to))
+    if (mayBeSilent && is('silent').some(({ from, to }) => n >= from && n <= to))
       return { status: 200, headers: {}, body: path.endsWith('link') ? [] : { items: [], next: null } }
     const ignored = new Set(is('ignored').map(({ parameter }) => parameter))
     const query: Query = Object.fromEntries(Object.entries(asked).filter(([name]) => !ignored.has(name)))
-    const list = shown(rows(), lies, n)
+    const list = shown(rows(), lies, n, pages)
     const most = Math.min(Number(query.limit ?? 20), ...is('capped').map((lie) => lie.rows))
     const page = pageOf(path, query, list, most)
-    shownAny ||= page.items.length > 0
+    if (page.items.length > 0) {
+      pages++
+      mayBeSilent = true
+    }
     const circle = is('circle').find(({ row }) => page.end > row && page.begin <= row)
     const next = is('no-next').some(({ at }) => at === n) ? undefined : circle ? `x${n}.0` : page.next
     const items = page.items.map(({ id, time }) => ({ id, time, sender: 'a', fee: 1 }))
@@ -117,8 +123,9 @@ export async function lyingApi(rows: () => readonly LyingRow[], inclusive: boole
     get requests() {
       return requests
     },
-    clear() {
+    clear(known) {
       requests = 0
+      mayBeSilent = known
     },
     close,
   }
@@ -142,12 +149,12 @@ async function listen(answer: (path: string) => Answer): Promise<Reachable> {
   }
 }
 
-/** The list as one reply sees it. */
-function shown(truth: readonly LyingRow[], lies: readonly Lie[], n: number): readonly LyingRow[] {
+/** The list as one reply sees it. `turn`: how many replies showed rows before it. */
+function shown(truth: readonly LyingRow[], lies: readonly Lie[], n: number, turn: number): readonly LyingRow[] {
   let list = [...truth]
   for (const lie of lies) {
     if (lie.kind === 'behind' && lie.at === n) list = list.slice(Math.min(lie.rows, list.length - 1))
-    if (lie.kind === 'shuffled') list = turned(list, n)
+    if (lie.kind === 'shuffled') list = turned(list, turn)
     if (lie.kind === 'swapped' && n >= lie.at && (!lie.flips || (n - lie.at) % 2 === 0)) {
       const [a, b] = [list[lie.row], list[lie.row + 1]]
       // Only rows that are near: `overlap` says how far one may stand out of order.
@@ -157,9 +164,9 @@ function shown(truth: readonly LyingRow[], lies: readonly Lie[], n: number): rea
   return list
 }
 
-/** Rows of one second are turned by one with each reply, so that no two replies have them in the same order. */
-function turned(list: readonly LyingRow[], n: number): LyingRow[] {
+/** Rows of one second are turned by one with each reply that has rows, so that no two that follow have them in the same order. */
+function turned(list: readonly LyingRow[], turn: number): LyingRow[] {
   const seconds = new Map<number, LyingRow[]>()
   for (const row of list) seconds.set(row.time, [...(seconds.get(row.time) ?? []), row])
-  return [...seconds.values()].flatMap((rows) => rows.map((_, i) => rows[(i + n) % rows.length] as LyingRow))
+  return [...seconds.values()].flatMap((rows) => rows.map((_, i) => rows[(i + turn) % rows.length] as LyingRow))
 }
