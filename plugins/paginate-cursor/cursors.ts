@@ -3,7 +3,7 @@ import type { Config } from './config.js'
 import { CursorNotUniqueError, CursorStuckError, ListUnstableError, PageShapeError, ParameterIgnoredError } from './errors.js'
 import { linkOf } from './links.js'
 import { fieldOf, type Page, type PageRow, pointerOf } from './page.js'
-import { type About, isKnown, isSame, type Memory, type Pager, type Place, text, type Verdict } from './pager.js'
+import { type About, isKnown, isLike, isSame, type Memory, type Pager, type Place, text, type Verdict } from './pager.js'
 
 /** How many cursors back one that comes again is noticed. Longer circles show by their pages. */
 const REMEMBERED = 100_000
@@ -56,7 +56,8 @@ export class NextPager implements Pager {
   }
 
   judge(place: Place, page: Page, memory: Memory): Verdict {
-    const next = this.#nextOf(place, page) ?? (page.twin && this.#nextOf(place, page.twin))
+    const twin = page.twin && isLike(page, page.twin) ? this.#nextOf(place, page.twin) : undefined
+    const next = this.#nextOf(place, page) ?? twin
     if (!next) {
       this.#checkOrder(place, page, memory)
       return { take: [page], next: undefined }
@@ -65,16 +66,9 @@ export class NextPager implements Pager {
     this.#same = isSame(page.rows, memory) ? this.#same + 1 : 0
     if (this.#same > 1) throw new ParameterIgnoredError(this.says, 'the page before again, twice', false)
     this.#checkOrder(place, page, memory)
-    return { take: [page], next: this.#withTwin(place, page, next) }
-  }
-
-  /**
-   * Where two answers of a page name different cursors for the next one, it is asked for by both: in an order that changes, they
-   * stand before different rows of one time.
-   */
-  #withTwin(place: Place, { twin }: Page, next: Place): Place {
-    const other = twin && this.#nextOf(place, twin)
-    return !other || (other.cursor === next.cursor && other.address === next.address) ? next : { ...next, twin: other }
+    // In an order that changes, two answers of a page may name cursors that stand before different rows of one time.
+    const differs = twin !== undefined && (twin.cursor ?? twin.address) !== (next.cursor ?? next.address)
+    return { take: [page], next: differs ? { ...next, twin } : next }
   }
 
   /** A page may begin with rows of the one before. Behind a row that is new, one says that the order has changed. @throws {ListUnstableError} */
@@ -150,7 +144,8 @@ export class KeyPager implements Pager {
     const cursor = this.#keyOf(last)
     this.#checkUnique(rows)
     if (place.cursor !== undefined) {
-      const above = rows.find((row) => row.key !== place.last && memory.known.has(row.key))
+      const twin = page.higher === true ? (place.twin as Place).cursor : undefined
+      const above = rows.find((row) => row.key !== place.last && memory.known.has(row.key) && this.#keyOf(row) !== twin)
       if (above && this.#keyOf(above) === place.cursor) throw new CursorNotUniqueError(String(place.cursor))
       if (above) throw new ParameterIgnoredError(this.says, `rows from above the key ${String(place.cursor)}`, false)
     }
@@ -158,7 +153,9 @@ export class KeyPager implements Pager {
     if (rows.every((row) => isKnown(row, place, memory))) return { take: [page], next: undefined }
     if (cursor === place.cursor) throw new CursorNotUniqueError(cursor)
     this.#followed.add(cursor)
-    return { take: [page], next: { cursor, last: last.key } }
+    const before = rows.at(-2)
+    // From one row further up, the last one comes again: with what has moved there meanwhile.
+    return { take: [page], next: { cursor, last: last.key, ...(before ? { twin: { cursor: this.#keyOf(before) } } : {}) } }
   }
 
   #keyOf(row: PageRow): string {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import {
+  type Batch,
   compileEach,
   compileField,
   compilePath,
@@ -53,9 +54,14 @@ export interface Page {
   readonly refused?: unknown
   /** Of a page without rows: the page before it, asked for again in between. */
   readonly before?: Page
-  /** Another answer of the same place with the same rows, which names the next page, too. */
+  /** The other answer of a place that was asked for twice. */
   readonly twin?: Page
+  /** Whether it was asked for by the twin of its place. */
+  readonly higher?: boolean
 }
+
+/** What a unit hands over at once. */
+export type PageBatch = Batch<StoredCursor>
 
 type Maker = (records: Records, pointer: string) => Row[]
 
@@ -239,4 +245,16 @@ function kindOfValue(value: Json | undefined): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'a list'
   return typeof value === 'object' ? 'an object' : `the ${typeof value} ${JSON.stringify(value)?.slice(0, 60) ?? ''}`
+}
+
+/** Rows by output. */
+export function tableRows(rows: readonly PageRow[], outputs: readonly string[]): Record<string, readonly Row[]> {
+  return Object.fromEntries(outputs.map((id, i) => [id, rows.flatMap(({ made }) => made[i] ?? [])]))
+}
+
+/** Our clock or the source's, whichever is behind: what the source does not know yet may still turn up. */
+export function serverNow(now: bigint, { reply }: Page): bigint {
+  const date = Date.parse(reply.headers.date ?? '')
+  const said = Number.isNaN(date) ? now : BigInt(date) * 1000n
+  return said < now ? said : now
 }

@@ -3,7 +3,10 @@ import type { PageName } from './check.js'
 import type { End } from './config.js'
 import type { Page, PageRow } from './page.js'
 
-/** Where a page is: plain data, so that it can be stored. What is in it is the pager's matter. */
+/**
+ * Where a page is: plain data, so that it can be stored. What is in it is the pager's matter, but for `twin`: another place of the
+ * same page, by which it is asked for the second time.
+ */
 export type Place = Readonly<Record<string, Json>>
 
 /** What a page means for the way through the list. */
@@ -84,6 +87,10 @@ export function lowest(rows: readonly PageRow[]): bigint | undefined {
   for (const { time } of rows) if (time !== undefined && (low === undefined || time < low)) low = time
   return low
 }
+
+/** Whether two answers have the same rows in the same order. */
+export const isLike = ({ rows }: Page, other: Page): boolean =>
+  rows.length === other.rows.length && rows.every(({ key }, i) => key === other.rows[i]?.key)
 
 /** How many different rows a page has. */
 export const distinct = (rows: readonly PageRow[]): number => new Set(rows.map(({ key }) => key)).size

@@ -1,22 +1,11 @@
-import { createHash } from 'node:crypto'
-import {
-  type Batch,
-  formatInstant,
-  type HttpReply,
-  identifier,
-  type Json,
-  parseDuration,
-  parseInstant,
-  type Row,
-  sql,
-  type UnfitReply,
-  type Value,
-} from '../../src/sdk/authors.js'
+import { formatInstant, identifier, type Json, parseDuration, parseInstant, type Row, sql, type Value } from '../../src/sdk/authors.js'
+import { Answers, digestOf, meets, PLACE_REFUSED } from './answers.js'
+import { BudgetUsedUp } from './ask.js'
+import { beliefsOf, DOUBTS } from './beliefs.js'
 import { kindOf, namesIn } from './check.js'
-import type { StoredCursor } from './config.js'
+import { type StoredCursor } from './config.js'
 import { KeyPager, NextPager } from './cursors.js'
-import { type AskAgain, beliefsOf, DOUBTS, sureOfNothing, withRows } from './beliefs.js'
-import { endsOf, moreOf, noReply, nothingThere, statusOf } from './ends.js'
+import { endsOf, statusOf } from './ends.js'
 import {
   CursorNotUniqueError,
   CursorStuckError,
@@ -24,25 +13,21 @@ import {
   ListOrderError,
   ListShiftsError,
   ListUnstableError,
-  PageErrorError,
   PagesEmptyError,
   PageShapeError,
   ParameterIgnoredError,
   TotalMismatchError,
 } from './errors.js'
 import { knownBelow } from './known.js'
-import { type Context, fieldOf, type Page, PageReader, type PageRow, pointerOf } from './page.js'
-import { type About, distinct, isSame, type Memory, type Pager, type Place, Recent, TWO_READS, type Verdict } from './pager.js'
+import { type Context, fieldOf, type Page, type PageBatch, type PageRow, pointerOf, serverNow, tableRows } from './page.js'
+import { type About, isSame, type Memory, type Pager, type Place, Recent, TWO_READS, type Verdict } from './pager.js'
 import { OffsetPager, PagePager } from './positions.js'
-import { compileRequest, declaredLimit, isSure, limitOf, parameterOf } from './request.js'
+import { declaredLimit, isSure, limitOf, parameterOf } from './request.js'
 import { target } from './target.js'
-import { STEP_US, writeTime } from './time.js'
-import { holds, textsOf } from './told.js'
 import { TimePager } from './times.js'
 import { readWindow } from './window.js'
 
 type Stretch = readonly [bigint, bigint]
-export type PageBatch = Batch<StoredCursor>
 
 /** Pages without a new row, though there are more, before giving up. */
 const EMPTY_PAGES = 100
@@ -52,10 +37,6 @@ const BEGINNINGS = 10
 const FUTURE_US = 600_000_000n
 /** So many pages of a list without times are read once more at its end. */
 const TWICE_PAGES = 10
-/** So many pages with rows of one time are looked at for whether their order holds. */
-const TIED_PAGES = 5
-/** How far behind a replica may be, which tells nobody. */
-const RECENT_US = 86_400_000_000n
 
 /** What is said of a list that contradicts itself, or what is remembered of it. */
 const MISFITS = [
@@ -67,9 +48,6 @@ const MISFITS = [
   ListUnstableError,
   ParameterIgnoredError,
 ]
-
-/** Status of a reply by which a source refuses what was asked for, rather than the one who asks. */
-const PLACE_REFUSED: ReadonlySet<number> = new Set([400, 404, 410, 422])
 
 const isMisfit = (error: unknown): boolean => MISFITS.some((kind) => error instanceof kind)
 
@@ -91,79 +69,20 @@ interface Step {
   readonly proof: string | undefined
 }
 
-/** No further request may be made in this run. */
-export class BudgetUsedUp extends Error {}
-
 /** Reads one lane, one window, or one whole list. */
 export async function* readUnit(ctx: Context): AsyncIterable<PageBatch> {
   if (kindOf(ctx.config) === 'window') yield* readWindow(ctx)
   else yield* new ListReader(ctx).read()
 }
 
-/** What a unit asks the source for. `again`: how often an answer was not believed; the request then waits first. */
-export function createAsk(
-  ctx: Context,
-): (values: Parameters<ReturnType<typeof compileRequest>>[0], address: string | undefined, again: number) => Promise<Page> {
-  const { config, http, signal } = ctx
-  const request = compileRequest(config)
-  const reader = new PageReader(ctx)
-  const emptyEnds = endsOf(config).has('empty')
-  const pageOf = (reply: HttpReply): Page => {
-    const none = nothingThere(config, { status: reply.status, reply })
-    if (none) return none
-    const page = reader.read(reply)
-    const more = moreOf(page, config)
-    if (more === false) return { ...page, more, end: 'stated by the API' }
-    return page.rows.length === 0 && emptyEnds ? { ...page, end: 'an empty page, stated in the YAML' } : { ...page, more }
-  }
-  return async (values, address, again) => {
-    let page: Page | undefined
-    const unfit = (reply: HttpReply): UnfitReply | undefined => {
-      try {
-        page = pageOf(reply)
-        return undefined
-      } catch (error) {
-        return unfitFor(error, config.error)
-      }
-    }
-    try {
-      const reply = await http.get(address === undefined ? request(values) : { place: address }, { signal, unfit, again })
-      return page ?? pageOf(reply)
-    } catch (error) {
-      const status = statusOf(error)
-      const none = status === undefined ? undefined : nothingThere(config, { status, error })
-      if (!none) throw error
-      return none
-    }
-  }
-}
-
-/** Whether another try may bring a page, where this one is none. @throws what another try would not change: a value that does not fit. */
-function unfitFor(error: unknown, { retry = true, rate_limit: limits }: NonNullable<Context['config']['error']> = {}): UnfitReply {
-  if (error instanceof PageErrorError) {
-    const { text, status } = error
-    const again = typeof retry === 'boolean' ? retry : holds(text, textsOf(retry))
-    return { text, status, rated: holds(text, textsOf(limits)), retry: again, error }
-  }
-  if (error instanceof PageShapeError && error.cause === undefined) return { text: error.message, retry: true, error }
-  throw error
-}
-
-/** Bounds of a stretch for `$start` and `$end`: one step wider, so that its ends are inside whether bounds are inclusive or not. */
-export function boundsOf([from, to]: Stretch, { cursor, cover }: Context['config']): { start: string; end: string } {
-  const unit = cursor.time ?? cover?.unit ?? 's'
-  return { start: writeTime(from - STEP_US[unit], unit), end: writeTime(to + STEP_US[unit], unit) }
-}
-
 /** Walks a list page by page, proves that the pages follow each other, and says what of the time is covered. */
 class ListReader {
   readonly #ctx: Context
   #pager: Pager
-  readonly #askPage: ReturnType<typeof createAsk>
+  readonly #answers: Answers
   readonly #outputs: readonly string[]
   /** The unit's stretch; undefined for a whole list. */
   readonly #unit: Stretch | undefined
-  readonly #bounds: { start?: string; end?: string }
   /** Whether the unit reaches up to the end of what is asked for, where rows may still turn up. */
   readonly #head: boolean
   readonly #now: bigint
@@ -188,9 +107,6 @@ class ListReader {
   #entry: Memory = NOTHING
   /** The first page with rows below the unit, which are not taken. */
   #left: Left | undefined
-  /** The last place that had rows. */
-  #full: Place | undefined
-  readonly #beliefs: ReturnType<typeof beliefsOf>
   /** Whether the reading went on where an earlier run ended, and whether a page followed from there. */
   #resumed = false
   #entered = false
@@ -199,14 +115,12 @@ class ListReader {
   #marked = 0
   #reach = 1
   #firstKey: string | undefined
-  /** The last cursor that was given, and what was seen of a page once that must be seen twice. */
+  /** The last cursor that was given. */
   #kept: StoredCursor | undefined
-  #seen: string | undefined
   /** Of a list without times, keys of its first pages in their order. */
   readonly #newestKeys = new Set<string>()
   #read = 0
   #pages = 0
-  #last: Page | undefined
   #barren = 0
   #recent = new Recent()
   #counts: Record<string, number> = {}
@@ -215,8 +129,7 @@ class ListReader {
     const { config, unit, scope } = ctx
     this.#ctx = ctx
     this.#kept = ctx.cursor
-    this.#askPage = createAsk(ctx)
-    this.#beliefs = beliefsOf(ctx)
+    this.#answers = new Answers(ctx)
     this.#outputs = ctx.outputs.map(({ id }) => id)
     this.#now = (scope.get('now')?.value ?? 0n) as bigint
     this.#unit = unit.piece.kind === 'stretch' ? [unit.piece.from, unit.piece.to] : undefined
@@ -226,7 +139,6 @@ class ListReader {
     this.#pager = createPager(ctx, this.#unit?.[1] ?? 0n)
     this.#overlap = BigInt(parseDuration(config.overlap ?? '60s') ?? 0) * 1000n
     this.#disorder = this.#pager.kind === 'time' ? 0n : this.#overlap
-    this.#bounds = this.#unit ? boundsOf(this.#unit, config) : {}
     this.#top = this.#unit && (this.#head || this.#window) ? undefined : this.#unit?.[1]
   }
 
@@ -236,7 +148,7 @@ class ListReader {
     } catch (error) {
       // The place is stored, and the unit stays open.
       if (error instanceof BudgetUsedUp) {
-        if (this.#seen !== undefined && this.#kept !== undefined) yield { cursor: { ...this.#kept, seen: this.#seen } }
+        if (this.#answers.seen !== undefined && this.#kept !== undefined) yield { cursor: { ...this.#kept, seen: this.#answers.seen } }
         return
       }
       // Where no times tell what was read whole, the next run begins anew.
@@ -263,7 +175,7 @@ class ListReader {
       let verdict: Verdict
       let rows: readonly PageRow[]
       try {
-        page = await this.#believed(place, claims)
+        page = await this.#answers.page(place, this.#asking(claims))
         this.#pages++
         if (claims === 0) this.#checkCircle(place, page)
         verdict = this.#pager.judge(place, page, this.#memory)
@@ -314,111 +226,8 @@ class ListReader {
     if (!this.#unit) yield* this.#checkTotal()
   }
 
-  /** @throws {BudgetUsedUp} */
-  async #ask(place: Place, again: number): Promise<Page> {
-    if (!this.#ctx.budget.take()) throw new BudgetUsedUp()
-    this.#last = await this.#askPage({ ...this.#bounds, ...this.#pager.values(place) }, this.#pager.address?.(place), again)
-    return this.#last
-  }
-
-  /**
-   * The page of a place. One without rows is given when two reads agree, some time apart, and a page that had rows still had
-   * them in between; one of recent rows is asked for twice. `claims`: how often this place was said to be the end.
-   */
-  async #believed(place: Place, claims: number): Promise<Page> {
-    if (this.#pager.probes?.(place) === true) return await this.#probe(place)
-    const ask = (again: number) => this.#ask(place, again)
-    let page = await ask(claims)
-    if (page.rows.length === 0 && page.end === undefined && !this.#goesOn(place, page)) {
-      const own = this.#full
-      const start = this.#resumed && !this.#window ? this.#pager.start() : undefined
-      const mine = own ?? start
-      if (!mine) this.#beliefs.full ??= await this.#knownRows()
-      const full = () => (mine ? (again: number) => this.#ask(mine, again) : this.#beliefs.full)
-      const refused = page.refused
-      const found = await sureOfNothing(page, ask, full, this.#window && isRecent(this.#ctx, this.#unit?.[1] ?? 0n))
-      // Only the page that was read last comes before this one.
-      page = own ? found : { ...found, before: undefined }
-      // A key that the list does not have any more is refused, too: only one that is still there has nothing behind it.
-      const there = own !== undefined && page.before?.rows.some(({ key }) => key === place.last) === true
-      if (this.#pager.kind === 'key' && page.refused !== undefined && !there) throw refused as Error
-    }
-    if (page.rows.length > 0) {
-      this.#full = place
-      this.#beliefs.longest = Math.max(this.#beliefs.longest, distinct(page.rows))
-      const [values, address] = [{ ...this.#bounds, ...this.#pager.values(place) }, this.#pager.address?.(place)]
-      this.#beliefs.full = (again) => {
-        if (!this.#ctx.budget.take()) throw new BudgetUsedUp()
-        return this.#askPage(values, address, again)
-      }
-    }
-    if (claims > 0 || !this.#mayDiffer(page)) return page
-    const seen = digestOf(place, page)
-    if (seen === this.#ctx.cursor?.seen) return page
-    this.#seen = seen
-    const { twin } = place
-    page = await this.#agreed(place, page, twin === undefined ? ask : (again) => this.#ask(twin as Place, again))
-    this.#seen = undefined
-    return page
-  }
-
-  /**
-   * Whether another answer may give other rows, which the next page would not show: a replica that is behind lacks the newest
-   * ones, which on the first page are read when the list is ended, and rows of one time may stand in another order.
-   */
-  #mayDiffer({ rows }: Page): boolean {
-    if (rows.length === 0 || isSame(rows, this.#memory)) return false
-    const { kind } = this.#pager
-    if (this.#window) return isRecent(this.#ctx, this.#unit?.[1] ?? 0n)
-    // Pages by their position are read with what comes before them.
-    if (kind === 'offset' || kind === 'page') return false
-    const { low } = this.#memory
-    if (low !== undefined && isRecent(this.#ctx, low)) return true
-    return kind !== 'time' && mayBeTied(rows) && ++this.#beliefs.tied <= TIED_PAGES
-  }
-
-  /** The right one of two answers that differ. @throws {ListUnstableError} @throws {PagesSilentError} */
-  async #agreed(place: Place, page: Page, ask: AskAgain): Promise<Page> {
-    const other = await withRows(ask)
-    const { kind } = this.#pager
-    const moved = kind === 'next' || kind === 'key' ? contradiction(page, other) : undefined
-    if (moved) throw new ListUnstableError(moved.pointer, moved.time === undefined ? undefined : formatInstant(moved.time))
-    // Neither is above the other, and no time tells which is further down than it should be.
-    if (!meets(page, other) && page.rows[0]?.time === undefined) {
-      const third = await withRows(ask)
-      const sure = [page, other].find((each) => meets(each, third))
-      if (!sure) throw new ListUnstableError(third.rows[0]?.pointer ?? '', undefined)
-      return sure
-    }
-    return digestOf(place, page) === digestOf(place, other) ? { ...page, twin: other } : fresher(page, other)
-  }
-
-  /** Asks for rows of a window that an earlier run has read. */
-  async #knownRows(): Promise<AskAgain | undefined> {
-    const asked = target(this.#ctx)
-    const known = asked && this.#window ? await knownBelow(this.#ctx, asked.to + 1n) : undefined
-    if (known === undefined) return undefined
-    const values = { ...boundsOf([known, known], this.#ctx.config), ...this.#pager.values(this.#pager.start()) }
-    return (again) => {
-      if (!this.#ctx.budget.take()) throw new BudgetUsedUp()
-      return this.#askPage(values, undefined, again)
-    }
-  }
-
-  /** A page that is only asked for to learn of others: that it is refused is all that it says then. */
-  async #probe(place: Place): Promise<Page> {
-    try {
-      return await this.#ask(place, 0)
-    } catch (error) {
-      const status = statusOf(error)
-      if (status === undefined || !PLACE_REFUSED.has(status)) throw error
-      return { rows: [], reply: noReply(status), refused: error }
-    }
-  }
-
-  /** Whether a page without rows says itself where the next one is. */
-  #goesOn(place: Place, page: Page): boolean {
-    return page.more === true || this.#pager.goesOn?.(place, page) === true
+  #asking(claims: number) {
+    return { pager: this.#pager, memory: this.#memory, claims, resumed: this.#resumed }
   }
 
   /** What proves that the list ends at a page; undefined: nothing yet. `agrees`: with what it said before. @throws {ListEndError} */
@@ -500,7 +309,7 @@ class ListReader {
     this.#pager = createPager(this.#ctx, this.#unit?.[1] ?? 0n)
     this.#memory = NOTHING
     this.#recent = new Recent()
-    this.#full = undefined
+    this.#answers.forget()
     this.#mark = undefined
     this.#firstKey = undefined
     this.#read = 0
@@ -670,7 +479,7 @@ class ListReader {
     for (;;) {
       if (claims === 0) this.#entry = this.#memory
       else this.#memory = { known: new Map([...this.#entry.known, ...this.#memory.known]), low: this.#entry.low }
-      const page = await this.#believed(place, claims)
+      const page = await this.#answers.page(place, this.#asking(claims))
       if (claims === 0) this.#checkCircle(place, page)
       const { take, next } = this.#pager.judge(place, page, this.#memory)
       const met = take.some(({ rows }) => rows.some(({ key }) => key === until))
@@ -694,8 +503,8 @@ class ListReader {
 
   async *#checkTotal(): AsyncIterable<PageBatch> {
     const { expect_total: path } = this.#ctx.config
-    if (path === undefined || !this.#last) return
-    const total = totalOf(this.#last, path)
+    if (path === undefined || !this.#answers.last) return
+    const total = totalOf(this.#answers.last, path)
     if (total === this.#read) return
     // The next run begins anew.
     yield { cursor: { kind: this.#pager.kind, place: this.#pager.start(), read: 0 } }
@@ -740,65 +549,6 @@ function newest(pages: readonly (readonly PageRow[])[]): readonly PageRow[] {
     const later = new Set(pages.slice(i + 1).flatMap((rows) => rows.map(({ key }) => key)))
     return later.size === 0 ? page : page.filter(({ key }) => !later.has(key))
   })
-}
-
-/** Rows by output. */
-export function tableRows(rows: readonly PageRow[], outputs: readonly string[]): Record<string, readonly Row[]> {
-  return Object.fromEntries(outputs.map((id, i) => [id, rows.flatMap(({ made }) => made[i] ?? [])]))
-}
-
-/** Whether an instant is so near to now that a replica may not have got there. */
-export function isRecent({ scope }: Context, at: bigint): boolean {
-  return at > ((scope.get('now')?.value ?? 0n) as bigint) - RECENT_US
-}
-
-/** Tells an answer from others of the same place. */
-const digestOf = (place: Place, { rows }: Page): string =>
-  createHash('sha256')
-    .update(JSON.stringify([place, rows.map(({ key }) => key)]))
-    .digest('hex')
-    .slice(0, 16)
-
-/**
- * The first row at which two answers of one place contradict each other. The newest rows may lack in one of them; from the first
- * row that both have, they are the same as far as the shorter one goes.
- */
-function contradiction({ rows }: Page, other: Page): PageRow | undefined {
-  const [mine, others] = [rows, other.rows].map((each) => [...new Map(each.map((row) => [row.key, row])).values()])
-  if (!mine || !others) return undefined
-  const here = new Set(mine.map(({ key }) => key))
-  const from = others.findIndex(({ key }) => here.has(key))
-  if (from === -1) return undefined
-  const at = mine.findIndex(({ key }) => key === others[from]?.key)
-  if (at > 0 && from > 0) return others[0]
-  return others.slice(from).find(({ key }, i) => at + i < mine.length && key !== mine[at + i]?.key)
-}
-
-/** Whether rows may have one time: those without a time, too. */
-const mayBeTied = (rows: readonly PageRow[]): boolean => rows.some(({ time }, i) => time === rows[i + 1]?.time)
-
-/**
- * Of two answers of one place, the one by a replica that is less behind: it has the newer rows, so its page begins with an
- * older one only where nothing is missing.
- */
-export function fresher(one: Page, other: Page): Page {
-  if (beginsAbove(other, one)) return other
-  if (beginsAbove(one, other)) return one
-  const [a, b] = [one, other].map(({ rows }) => rows[0]?.time)
-  if (a !== undefined && b !== undefined && a !== b) return a > b ? one : other
-  return distinct(other.rows) > distinct(one.rows) ? other : one
-}
-
-/** Whether two answers of the last place tell of the same end. */
-const meets = ({ rows }: Page, other: Page): boolean =>
-  (rows.length === 0 && other.rows.length === 0) || rows.some(({ key }) => other.rows.some((row) => row.key === key))
-
-const beginsAbove = ({ rows }: Page, { rows: [first] }: Page): boolean => rows.findIndex(({ key }) => key === first?.key) > 0
-
-/** Our clock or the source's, whichever is behind: what the source does not know yet may still turn up. */
-export function serverNow(now: bigint, { reply }: Page): bigint {
-  const date = Date.parse(reply.headers.date ?? '')
-  return Number.isNaN(date) ? now : min(now, BigInt(date) * 1000n)
 }
 
 function createPager({ config }: Context, top: bigint): Pager {

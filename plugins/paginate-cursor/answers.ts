@@ -1,0 +1,213 @@
+import { createHash } from 'node:crypto'
+import { formatInstant } from '../../src/sdk/authors.js'
+import { boundsOf, BudgetUsedUp, createAsk } from './ask.js'
+import { type AskAgain, type Beliefs, beliefsOf, sureOfNothing, withRows } from './beliefs.js'
+import { noReply, statusOf } from './ends.js'
+import { ListUnstableError } from './errors.js'
+import { knownBelow } from './known.js'
+import type { Context, Page, PageRow } from './page.js'
+import { distinct, isSame, type Memory, type Pager, type Place } from './pager.js'
+import { target } from './target.js'
+
+/** So many pages with rows of one time are looked at for whether their order holds. */
+const TIED_PAGES = 5
+/** How far behind a replica may be, which tells nobody. */
+const RECENT_US = 86_400_000_000n
+
+/** Status of a reply by which a source refuses what was asked for, rather than the one who asks. */
+export const PLACE_REFUSED: ReadonlySet<number> = new Set([400, 404, 410, 422])
+
+/** What the walk knows when it asks for a page. */
+interface Asking {
+  readonly pager: Pager
+  readonly memory: Memory
+  /** How often the place was said to be the end. */
+  readonly claims: number
+  /** Whether the reading went on where an earlier run ended. */
+  readonly resumed: boolean
+}
+
+/** Asks for the pages of a unit, each as often as it takes to believe what it says. */
+export class Answers {
+  readonly #ctx: Context
+  readonly #askPage: ReturnType<typeof createAsk>
+  readonly #beliefs: Beliefs
+  readonly #unit: readonly [bigint, bigint] | undefined
+  readonly #bounds: { start?: string; end?: string }
+  readonly #window: boolean
+  /** The last place that had rows. */
+  #full: Place | undefined
+  /** What was seen of a page once that must be seen twice. */
+  seen: string | undefined
+  /** The last answer. */
+  last: Page | undefined
+
+  constructor(ctx: Context) {
+    const { config, unit } = ctx
+    this.#ctx = ctx
+    this.#askPage = createAsk(ctx)
+    this.#beliefs = beliefsOf(ctx)
+    this.#unit = unit.piece.kind === 'stretch' ? [unit.piece.from, unit.piece.to] : undefined
+    this.#bounds = this.#unit ? boundsOf(this.#unit, config) : {}
+    this.#window = config.cursor.window !== undefined
+  }
+
+  /** The list is read anew: no page comes before. */
+  forget(): void {
+    this.#full = undefined
+  }
+
+  /**
+   * The page of a place. One without rows is given when two reads agree, some time apart, and a page that had rows still had
+   * them in between; one of recent rows is asked for twice.
+   */
+  async page(place: Place, { pager, memory, claims, resumed }: Asking): Promise<Page> {
+    if (pager.probes?.(place) === true) return await this.#probe(place, pager)
+    const ask = (again: number) => this.#ask(place, pager, again)
+    let page = await ask(claims)
+    if (page.rows.length === 0 && page.end === undefined && !goesOn(place, page, pager)) {
+      const own = this.#full
+      const start = resumed && !this.#window ? pager.start() : undefined
+      const mine = own ?? start
+      if (!mine) this.#beliefs.full ??= await this.#knownRows(pager)
+      const full = () => (mine ? (again: number) => this.#ask(mine, pager, again) : this.#beliefs.full)
+      const refused = page.refused
+      const found = await sureOfNothing(page, ask, full, this.#window && isRecent(this.#ctx, this.#unit?.[1] ?? 0n))
+      // Only the page that was read last comes before this one.
+      page = own ? found : { ...found, before: undefined }
+      // A key that the list does not have any more is refused, too: only one that is still there has nothing behind it.
+      const there = own !== undefined && page.before?.rows.some(({ key }) => key === place.last) === true
+      if (pager.kind === 'key' && page.refused !== undefined && !there) throw refused as Error
+    }
+    if (page.rows.length > 0) {
+      this.#full = place
+      this.#beliefs.longest = Math.max(this.#beliefs.longest, distinct(page.rows))
+      const [values, address] = [{ ...this.#bounds, ...pager.values(place) }, pager.address?.(place)]
+      this.#beliefs.full = (again) => {
+        if (!this.#ctx.budget.take()) throw new BudgetUsedUp()
+        return this.#askPage(values, address, again)
+      }
+    }
+    if (claims > 0 || !this.#mayDiffer(page, pager, memory)) return page
+    const seen = digestOf(place, page)
+    if (seen === this.#ctx.cursor?.seen) return page
+    this.seen = seen
+    const { twin } = place
+    page = await this.#agreed(place, page, pager, memory, twin === undefined ? ask : (again) => this.#ask(twin as Place, pager, again))
+    this.seen = undefined
+    return page
+  }
+
+  /** @throws {BudgetUsedUp} */
+  async #ask(place: Place, pager: Pager, again: number): Promise<Page> {
+    if (!this.#ctx.budget.take()) throw new BudgetUsedUp()
+    this.last = await this.#askPage({ ...this.#bounds, ...pager.values(place) }, pager.address?.(place), again)
+    return this.last
+  }
+
+  /**
+   * Whether another answer may give other rows, which the next page would not show: a replica that is behind lacks the newest
+   * ones, which on the first page are read when the list is ended, and rows of one time may stand in another order.
+   */
+  #mayDiffer({ rows }: Page, { kind }: Pager, memory: Memory): boolean {
+    if (rows.length === 0 || isSame(rows, memory)) return false
+    if (this.#window) return isRecent(this.#ctx, this.#unit?.[1] ?? 0n)
+    // Pages by their position are read with what comes before them.
+    if (kind === 'offset' || kind === 'page') return false
+    const { low } = memory
+    if (low !== undefined && isRecent(this.#ctx, low)) return true
+    return kind !== 'time' && mayBeTied(rows) && ++this.#beliefs.tied <= TIED_PAGES
+  }
+
+  /** The right one of two answers that differ. @throws {ListUnstableError} @throws {PagesSilentError} */
+  async #agreed(place: Place, page: Page, { kind }: Pager, { known }: Memory, ask: AskAgain): Promise<Page> {
+    const other = await withRows(ask)
+    const moved = kind === 'next' || kind === 'key' ? contradiction(page, other) : undefined
+    if (moved) throw new ListUnstableError(moved.pointer, moved.time === undefined ? undefined : formatInstant(moved.time))
+    // Neither is above the other, and no time tells which is further down than it should be.
+    if (!meets(page, other) && page.rows[0]?.time === undefined) {
+      const third = await withRows(ask)
+      const sure = [page, other].find((each) => meets(each, third))
+      if (!sure) throw new ListUnstableError(third.rows[0]?.pointer ?? '', undefined)
+      return sure
+    }
+    const here = new Set(page.rows.map(({ key }) => key))
+    const adds = other.rows.some(({ key }) => !here.has(key) && !known.has(key))
+    if (!adds || fresher(page, other) === page) return { ...page, twin: other }
+    return { ...other, twin: page, higher: place.twin !== undefined }
+  }
+
+  /** Asks for rows of a window that an earlier run has read. */
+  async #knownRows(pager: Pager): Promise<AskAgain | undefined> {
+    const asked = target(this.#ctx)
+    const known = asked && this.#window ? await knownBelow(this.#ctx, asked.to + 1n) : undefined
+    if (known === undefined) return undefined
+    const values = { ...boundsOf([known, known], this.#ctx.config), ...pager.values(pager.start()) }
+    return (again) => {
+      if (!this.#ctx.budget.take()) throw new BudgetUsedUp()
+      return this.#askPage(values, undefined, again)
+    }
+  }
+
+  /** A page that is only asked for to learn of others: that it is refused is all that it says then. */
+  async #probe(place: Place, pager: Pager): Promise<Page> {
+    try {
+      return await this.#ask(place, pager, 0)
+    } catch (error) {
+      const status = statusOf(error)
+      if (status === undefined || !PLACE_REFUSED.has(status)) throw error
+      return { rows: [], reply: noReply(status), refused: error }
+    }
+  }
+}
+
+/** Whether a page without rows says itself where the next one is. */
+const goesOn = (place: Place, page: Page, pager: Pager): boolean => page.more === true || pager.goesOn?.(place, page) === true
+
+/** Whether an instant is so near to now that a replica may not have got there. */
+export function isRecent({ scope }: Context, at: bigint): boolean {
+  return at > ((scope.get('now')?.value ?? 0n) as bigint) - RECENT_US
+}
+
+/** Tells an answer from others of the same place. */
+export const digestOf = (place: Place, { rows }: Page): string =>
+  createHash('sha256')
+    .update(JSON.stringify([place, rows.map(({ key }) => key)]))
+    .digest('hex')
+    .slice(0, 16)
+
+/**
+ * The first row at which two answers of one place contradict each other. The newest rows may lack in one of them; from the first
+ * row that both have, they are the same as far as the shorter one goes.
+ */
+function contradiction({ rows }: Page, other: Page): PageRow | undefined {
+  const [mine, others] = [rows, other.rows].map((each) => [...new Map(each.map((row) => [row.key, row])).values()])
+  if (!mine || !others) return undefined
+  const here = new Set(mine.map(({ key }) => key))
+  const from = others.findIndex(({ key }) => here.has(key))
+  if (from === -1) return undefined
+  const at = mine.findIndex(({ key }) => key === others[from]?.key)
+  if (at > 0 && from > 0) return others[0]
+  return others.slice(from).find(({ key }, i) => at + i < mine.length && key !== mine[at + i]?.key)
+}
+
+/** Whether rows may have one time: those without a time, too. */
+const mayBeTied = (rows: readonly PageRow[]): boolean => rows.some(({ time }, i) => time === rows[i + 1]?.time)
+
+/**
+ * Of two answers of one place, the one by a replica that is less behind: it has the newer rows, so its page begins with an
+ * older one only where nothing is missing.
+ */
+export function fresher(one: Page, other: Page): Page {
+  if (beginsAbove(other, one)) return other
+  if (beginsAbove(one, other)) return one
+  const [a, b] = [one, other].map(({ rows }) => rows[0]?.time)
+  if (a !== undefined && b !== undefined && a !== b) return a > b ? one : other
+  return distinct(other.rows) > distinct(one.rows) ? other : one
+}
+
+/** Whether two answers of the last place tell of the same end. */
+export const meets = ({ rows }: Page, other: Page): boolean =>
+  (rows.length === 0 && other.rows.length === 0) || rows.some(({ key }) => other.rows.some((row) => row.key === key))
+
+const beginsAbove = ({ rows }: Page, { rows: [first] }: Page): boolean => rows.findIndex(({ key }) => key === first?.key) > 0
