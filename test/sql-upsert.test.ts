@@ -215,6 +215,23 @@ describe('sql-upsert by day', () => {
     expect(await world.run('daily')).toMatchObject({ code: 0, computed: ['2020-09-14', '2020-09-15', '2020-09-16'] })
   })
 
+  it.each([
+    ['the table says `on_conflict: last`', ', range: day, on_conflict: last', 'replace'],
+    ['nothing is deleted', '', 'upsert'],
+  ])('the report counts the rows of the table, not those of the queries, where intervals give one key and %s', async (_, more, mode) => {
+    const tables = `seen: { columns: { miner: address, day: date, blocks: bigint }, key: [miner]${more} }`
+    const world = new World().write(pipelineOf(daily(BY_DAY, '', mode).replaceAll('daily', 'seen'), { tables, to: 71 }))
+    const { code, out } = await world.run('seen')
+    const rows = await world.rows('seen')
+    const given = expected(chain, 71)
+    const miners = new Set(given.map(({ miner }) => miner)).size
+    expect([code, rows.length]).toEqual([0, miners])
+    expect(out).toContain(`${miners} rows into seen`)
+    expect(out).toContain(`${given.length - miners} replaced in seen by a different row of its key`)
+    const verified = await world.pipe('verify')
+    expect([verified.code, verified.out]).toEqual([0, expect.not.stringContaining('missing')])
+  })
+
   it('--limit N computes N intervals, newest first, exits 1, and the next run goes on', async () => {
     const world = new World().write(pipelineOf(daily()))
     await world.run('daily', '--select', 'headers')

@@ -120,9 +120,11 @@ async function checkCounts(look: StepLook, { line, outputs }: FilledLine, alive:
     line,
     counted.map(({ stretch }) => stretch),
   )
+  const moving = mayMove(look, line, outputs) && counts.some((n) => n > 0n)
+  if (moving) findings.notes.add(`${table}: its rows are not counted by unit, since a row of one may take the place of another's`)
   counted.forEach(({ row, stretch, ledger, exact }, i) => {
     const n = counts[i] ?? 0n
-    const lost = exact ? n < ledger : n === 0n && ledger > 0n
+    const lost = exact ? n < ledger : n === 0n && ledger > 0n && !moving
     if (!lost && !(exact && n > ledger)) return
     findings.add(
       lost ? 'missing' : 'surplus',
@@ -143,6 +145,11 @@ function isExact(look: StepLook, row: LedgerRow, line: Line, outputs: readonly O
   const placed = table.key.includes(line.column)
   if (isComputed(look.plan.wanted)) return isReplaced(look, outputs) && placed
   return isStated(row) && (placed || table.onConflict !== 'last')
+}
+
+/** Whether all rows of a unit may have given their places to those of another, which then lie elsewhere. */
+function mayMove(look: StepLook, { table, column }: Line, outputs: readonly Output[]): boolean {
+  return !table.key.includes(column) && (table.onConflict === 'last' || (isComputed(look.plan.wanted) && !isReplaced(look, outputs)))
 }
 
 /** Units that meet read the same rows: those of time whose ends are where the clock was. */

@@ -66,7 +66,8 @@ export async function commit<Loader>(
   }
   for (const write of kept) for (const statement of write.sql) await tx.run(statement, 'step', write.signal)
   const given = new Map<UnitWrite, Record<string, number>>()
-  for (const [i, write] of kept.entries()) given.set(write, await select(tx, write, { tables, touched, before: () => kept.slice(0, i) }))
+  for (const [i, write] of kept.entries())
+    given.set(write, await select(tx, write, { tables, touched, moved, before: () => kept.slice(0, i) }))
   if (watched.size > 0) await touch(tx, touched, latest(writes))
   await putCounts(tx, await tally.puts())
   await join(tx, kept, changes, there)
@@ -112,8 +113,15 @@ async function select(
   {
     tables,
     touched,
+    moved,
     before,
-  }: { readonly tables: ReadonlyMap<string, Table>; readonly touched: Touched; readonly before: () => readonly UnitWrite[] },
+  }: {
+    readonly tables: ReadonlyMap<string, Table>
+    readonly touched: Touched
+    /** Gets what the rows met under their keys. */
+    readonly moved: Map<UnitWrite, Moved>
+    readonly before: () => readonly UnitWrite[]
+  },
 ): Promise<Record<string, number>> {
   const rows = counts(write)
   for (const each of write.selects ?? []) {
@@ -127,7 +135,9 @@ async function select(
             const ledger = (await tx.rows(untouchedUnits(write.step))).map(ledgerRows())
             refuseOwned(meetings, ({ output, places }) => owner(output, places, [...ledger, ...doneBefore(write, before())]), [write])
           }
-    rows[table.name] = (rows[table.name] ?? 0) + (await writeSelect(each, table, tx.selects(write.signal), { touched, judge }))
+    const { rows: n, ...met } = await writeSelect(each, table, tx.selects(write.signal), { touched, judge })
+    rows[table.name] = (rows[table.name] ?? 0) + n
+    note(moved, [write], table.name, met)
   }
   return rows
 }

@@ -1,5 +1,6 @@
 import type { Row, UnitWrite } from '../sdk/index.js'
 import type { Loaded } from './transaction.js'
+import { counts } from './writes.js'
 
 /** The part of an outcome that says how many texts of a write were replaced, given the row of each one of the commit. */
 export function replacedIn(write: UnitWrite, replaced: readonly Row[]): { readonly replaced?: number } {
@@ -18,19 +19,28 @@ export interface Moved {
 
 type Met = Pick<Loaded, 'there' | 'overwritten'> & { readonly unseen?: boolean }
 
-/** Notes it with the first of the writes: which of them brought the rows is not known and makes no difference, since they are of one step. */
+/**
+ * Notes it with the writes that brought the rows. Which row was there is not known, so each write is said to have as many of them as
+ * it brought rows, in order, and the last one what is left: their sum is right. What was overwritten is noted with the first.
+ */
 export function note(
   moved: Map<UnitWrite, Moved>,
-  [first]: readonly UnitWrite[],
+  writes: readonly UnitWrite[],
   table: string,
-  { there, overwritten, unseen }: Met,
+  { there, overwritten, unseen = false }: Met,
 ): void {
-  if (!first || (there === 0 && unseen !== true)) return
-  const known = moved.get(first) ?? { there: {}, overwritten: {}, unseen: [] }
-  const more = (counts: Moved['there'], n: number) => (n > 0 ? { ...counts, [table]: (counts[table] ?? 0) + n } : counts)
-  moved.set(first, {
-    there: more(known.there, there),
-    overwritten: more(known.overwritten, overwritten),
-    unseen: unseen === true ? [...known.unseen, table] : known.unseen,
+  if (there === 0 && !unseen) return
+  let left = there
+  writes.forEach((write, i) => {
+    const known = moved.get(write) ?? { there: {}, overwritten: {}, unseen: [] }
+    const room = Math.max(0, (counts(write)[table] ?? 0) - (known.there[table] ?? 0))
+    const own = i === writes.length - 1 ? left : Math.min(left, room)
+    left -= own
+    const more = (numbers: Moved['there'], n: number) => (n > 0 ? { ...numbers, [table]: (numbers[table] ?? 0) + n } : numbers)
+    moved.set(write, {
+      there: more(known.there, own),
+      overwritten: more(known.overwritten, i === 0 ? overwritten : 0),
+      unseen: unseen && i === 0 ? [...known.unseen, table] : known.unseen,
+    })
   })
 }

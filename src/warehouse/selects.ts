@@ -50,6 +50,16 @@ export interface SelectEngine {
   run(statement: Statement): Promise<number>
 }
 
+/** What became of the rows of a query. */
+export interface Selected {
+  /** How many the query gave. */
+  readonly rows: number
+  /** Of these, those whose key the table had before, in rows that the query does not replace: they make it no longer. */
+  readonly there: number
+  /** Of these, those that took the place of a different row. */
+  readonly overwritten: number
+}
+
 /** A statement of a step is something else than a query. */
 export const notSelect = (): SqlError => new SqlError('only a SELECT may run here', { hint: 'the step itself writes what the query gives' })
 
@@ -62,8 +72,7 @@ const CHANGED = '_pipe_changed'
 
 /**
  * Moves what a query gives into its table, inside the transaction that is open. Only rows that are new or differ from what
- * is there are written and touch units, so that the same result once more wakes up nobody. Resolves to how many rows the query
- * gave.
+ * is there are written and touch units, so that the same result once more wakes up nobody.
  *
  * `judge` is asked before a row outside of the stretch that is replaced gives its place to one of the query.
  *
@@ -76,7 +85,7 @@ export async function writeSelect(
   table: Table,
   engine: SelectEngine,
   { touched, judge }: { readonly touched: Touched; readonly judge: Placing['judge'] },
-): Promise<number> {
+): Promise<Selected> {
   const given = await stage(select, table, engine)
   const refuse = refuser(table, engine)
   const wrong = given.map(({ column, of }) => {
@@ -110,8 +119,10 @@ export async function writeSelect(
       replace.column,
       () => `lies outside of the interval ${stretchText(replace)}`,
     )
-  await writeChanges(select, table, engine, { touched, judge })
-  return Number(found?.n ?? 0)
+  const rows = Number(found?.n ?? 0)
+  const { added, overwritten } = await writeChanges(select, table, engine, { touched, judge })
+  // What lies outside of the stretch that is replaced differs from each row inside, so it is all among the overwritten.
+  return { rows, there: replace === undefined ? rows - added : overwritten, overwritten }
 }
 
 interface Filled {
@@ -163,23 +174,27 @@ async function refuseDoubles(table: Table, engine: SelectEngine): Promise<void> 
   if (row) throw new ValueError(rowName(table.name, table.key)(row), 'is given more than once by the query')
 }
 
-/** Deletes, inserts and updates what is not as it should be, and notes what that touches. */
+/**
+ * Deletes, inserts and updates what is not as it should be, and notes what that touches. Resolves to how many keys are new to the
+ * table, and how many rows that the query does not replace gave way.
+ */
 async function writeChanges(
   { replace, output }: SelectWrite,
   table: Table,
   engine: SelectEngine,
   { touched, judge }: { readonly touched: Touched; readonly judge: Placing['judge'] },
-): Promise<void> {
+): Promise<{ readonly added: number; readonly overwritten: number }> {
   const name = identifier(table.name)
   const watched = touched.of(table.name)
   const [rows, changed] = [engine.temporary(ROWS), engine.temporary(CHANGED)]
   const before = watched ? sql`, ${boundsOf(watched, 'o', 'pipe_old')}` : sqlText('')
+  const others = replace === undefined ? sqlText('TRUE') : sql`(${areOwn(replace === 'all' ? output : replace, table)}) IS NOT TRUE`
   await engine.fill(
     CHANGED,
     sql`
-      SELECT n.*${before}
+      SELECT n.*${before}, o.pipe_other
       FROM ${sqlText(rows)} AS n
-      LEFT JOIN ${name} AS o ON ${sqlText(sameKey(table, 'o', 'n'))}
+      LEFT JOIN (SELECT *, ${others} AS pipe_other FROM ${name}) AS o ON ${sqlText(sameKey(table, 'o', 'n'))}
       WHERE o.${identifier(table.key[0] ?? '')} IS NULL OR ${sqlText(differ(table, 'o', 'n', engine.kind))}`,
   )
   if (watched)
@@ -195,17 +210,22 @@ async function writeChanges(
     await judge(await meet({ output, table }, meeting, engine, replace.column))
   }
   if (replace !== undefined) {
-    const others = sqlText(`NOT EXISTS (SELECT 1 FROM ${rows} AS n WHERE ${sameKey(table, 'o', 'n')})`)
-    const gone = sql`${areOwn(replace === 'all' ? output : replace, table)} AND ${others}`
+    const ungiven = sqlText(`NOT EXISTS (SELECT 1 FROM ${rows} AS n WHERE ${sameKey(table, 'o', 'n')})`)
+    const gone = sql`${areOwn(replace === 'all' ? output : replace, table)} AND ${ungiven}`
     if (watched) await touched.see(watched, sql`SELECT DISTINCT ${boundsOf(watched, 'o')} FROM ${name} AS o WHERE ${gone}`)
     await engine.run(sql`DELETE FROM ${name} AS o WHERE ${gone}`)
     await refuseLeft(engine, table, sql`${name} AS o WHERE ${gone}`)
   }
   const columns = identifiers(table.columns.map((column) => column.name))
-  const [given] = await engine.rows(sqlText(`SELECT count(*) AS n FROM ${changed}`))
+  const [given] = await engine.rows(
+    sqlText(
+      `SELECT count(*) AS n, count(CASE WHEN pipe_other IS NULL THEN 1 END) AS added, count(CASE WHEN pipe_other THEN 1 END) AS others FROM ${changed}`,
+    ),
+  )
   const taken = await engine.run(sqlText(insertSelected(table, `SELECT ${columns} FROM ${changed} ORDER BY ${identifiers(table.key)}`)))
   if (taken !== Number(given?.n)) throw new RowsNotTakenError(table.name, Number(given?.n), taken)
   await refuseChanged(table, `SELECT ${columns} FROM ${changed}`, engine)
+  return { added: Number(given?.added), overwritten: Number(given?.others) }
 }
 
 /** Throws for the first row of a temporary table that a condition is true for. */

@@ -244,13 +244,28 @@ export function selectsSpec(engine: Engine): void {
       // What its first day was computed from moved to the third.
       await put(warehouse, [1, day(0), 1n])
       await warehouse.commit([computed(2, 'ann')])
-      await warehouse.commit([computed(0, 'ann', last), computed(1, 'ann', last)])
+      expect(await warehouse.commit([computed(0, 'ann', last), computed(1, 'ann', last)])).toEqual([
+        { written: true, rows: { last: 1 } },
+        { written: true, rows: { last: 1 }, there: { last: 1 }, overwritten: { last: 1 }, unseen: [] },
+      ])
+      // Its own row again: nobody's place is taken.
+      expect(await warehouse.commit([computed(1, 'ann', last)])).toEqual([{ written: true, rows: { last: 1 } }])
       expect([await there(), await there('last')]).toEqual([
         [
           { who: 'ann', day: '2024-03-03' },
           { who: 'bob', day: '2024-03-02' },
         ],
         [{ who: 'ann', day: '2024-03-02' }],
+      ])
+    })
+
+    test('that deletes nothing says which of its rows the table had before, and which of those differed', async () => {
+      const warehouse = await opened()
+      await put(warehouse, [1, day(0), 5n], [2, day(1), 6n])
+      expect(await commit(warehouse, select(perDay))).toEqual([{ written: true, rows: { daily: 2 } }])
+      await put(warehouse, [3, day(1), 1n], [4, day(2), 1n])
+      expect(await commit(warehouse, select(perDay))).toEqual([
+        { written: true, rows: { daily: 3 }, there: { daily: 2 }, overwritten: { daily: 1 }, unseen: [] },
       ])
     })
 

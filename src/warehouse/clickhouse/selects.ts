@@ -21,7 +21,7 @@ import { OutputError, SqlError } from '../errors.js'
 import { literal } from '../fill.js'
 import { meetingOf } from '../load.js'
 import { rowName } from '../row-name.js'
-import { notSelect } from '../selects.js'
+import { notSelect, type Selected } from '../selects.js'
 import { textPattern } from '../text-values.js'
 import type { Meeting, Placing } from '../transaction.js'
 import { nullableType } from '../types.js'
@@ -55,11 +55,11 @@ export interface SelectOptions {
 
 /**
  * Writes what a query gives: its whole result is put aside first, so that it is the same in every step that follows.
- * Rows that are there as they are stay untouched. Resolves to how many rows the query gave.
+ * Rows that are there as they are stay untouched.
  *
  * @throws {ValueError} for a key that comes twice, a value that does not fit, a row outside of what the unit owns.
  */
-export async function writeSelect(sqls: Sql, options: SelectOptions): Promise<number> {
+export async function writeSelect(sqls: Sql, options: SelectOptions): Promise<Selected> {
   const { select, table, place, version, signal } = options
   const { text, params } = bound(select.sql)
   if (!/^(?:\s|--[^\n]*\n|\/\*[^]*?\*\/|\()*(?:SELECT|WITH|VALUES)\b/i.test(text)) throw notSelect()
@@ -136,7 +136,7 @@ async function move(
   stage: string,
   typed: ReadonlyMap<string, Computed>,
   { select, table, version, touches, mark, judge, signal }: SelectOptions,
-): Promise<number> {
+): Promise<Selected> {
   const { constants } = select.output
   const values = table.columns.map(({ name }) => {
     const constant = constants[name]
@@ -147,6 +147,7 @@ async function move(
   await check(sqls, stage, rows, typed, select, table, signal)
   const changes = changesOf(table, rows)
   if (judge) await judge(await strangers(sqls, changes, select))
+  const met = await metBy(sqls, changes, select)
   const gone = goneRows(select, table, rows)
   if (touches.watched(table.name)) {
     await touches.seeChanges(changes)
@@ -163,7 +164,22 @@ async function move(
   )
   if (gone) await sqls.execute(tombstones(table, gone, version))
   const [count] = await sqls.all(`SELECT count(*) AS n FROM ${stage}`)
-  return Number(count?.n ?? 0)
+  return { rows: Number(count?.n ?? 0), ...met }
+}
+
+/** What of the rows that the query does not replace has the key of one of its own. */
+async function metBy(sqls: Sql, { ctes, table }: Changes, { replace, output }: SelectWrite): Promise<Omit<Selected, 'rows'>> {
+  const own = [...Object.keys(output.constants), ...(typeof replace === 'object' ? [replace.column] : [])]
+  // A row of the same key is then one that the query replaces.
+  if (replace !== undefined && own.every((name) => table.key.includes(name))) return { there: 0, overwritten: 0 }
+  const key = identifiers(table.key)
+  const others = replace === undefined ? sqlText('TRUE') : sql`ifNull(NOT (${areOwn(replace === 'all' ? output : replace, table)}), 1)`
+  const meeting = (rows: string) =>
+    sql`SELECT count() FROM ${identifier(table.name)} WHERE (${sqlText(key)}) IN (SELECT ${sqlText(key)} FROM ${sqlText(rows)}) AND ${others}`
+  const [found] = await sqls.select(
+    sql`${sqlText(ctes)} SELECT (${meeting('pipe_new')}) AS there, (${meeting('pipe_changed')}) AS overwritten`,
+  )
+  return { there: Number(found?.there ?? 0), overwritten: Number(found?.overwritten ?? 0) }
 }
 
 /** Rows of the query, and rows outside of the stretch that it replaces whose keys they have. */

@@ -245,7 +245,7 @@ export class Writer {
         for (const select of write.selects ?? []) {
           const table = declared(select.output.table, tables)
           const at = this.#versionOf(write, sequence)
-          const count = await writeSelect(this.#sql, {
+          const { rows: count, ...met } = await writeSelect(this.#sql, {
             select,
             table,
             place: this.#place,
@@ -256,6 +256,7 @@ export class Writer {
             signal: write.signal,
           })
           rows[table.name] = (rows[table.name] ?? 0) + count
+          note(moved, [write], table.name, met)
         }
         given.set(write, rows)
       }
