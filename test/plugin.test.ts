@@ -191,6 +191,54 @@ describe('a step type of somebody else', () => {
     expect(events.flatMap((event) => (event.type === 'unit:done' ? [event.step] : []))).toEqual(['good'])
   })
 
+  it('that throws after its batches covered all of a unit has not done it: the next run replaces what it wrote', async () => {
+    const wanted = `{ kind: 'rows', sql: { parts: ['SELECT n FROM (VALUES (2), (3)) v(n)'], params: [] }, key: ['n'], output: 'records', copied: { n: 'n' }, constants: {}, chunk: 2, order: 'oldest-first' }`
+    // Broken, each gives another row than it does once it is mended, and throws when all of it is committed.
+    const body = (batch: string) => `async *run({ unit }) {
+        const mended = (await import('node:fs')).existsSync(new URL('mended', import.meta.url))
+        const [two, covers] = [mended ? 2n : 3n, [[unit.piece.from, unit.piece.to]]]
+        yield { ${batch} }
+        if (!mended) throw new Error('after all')
+      }`
+    const table = (id: string) => `  ${id}: { columns: { n: bigint }, key: [n] }`
+    const { code, events, cwd } = await runSteps(
+      {
+        placed: body('rows: { placed: [{ n: 1n }, { n: two }] }, covers'),
+        keyed: body('rows: { keyed: [{ word: "1" }, { word: String(two) }] }, covers'),
+        nothing: body('covers'),
+        records: `*plan() { yield ${wanted} }, ${body('rows: { records: [{ n: 2n }, { n: 3n }] }')}`,
+      },
+      Object.fromEntries(['placed', 'keyed', 'records'].map((id) => [id, `, into: ${id}`])),
+      ['tables:', table('placed'), '  keyed: { columns: { word: text }, key: [word] }', table('records')].join('\n'),
+    )
+    const units = async () =>
+      (await readDuckdb(join(cwd, 'p.duckdb')))._pipe_units?.rows.map(({ step, state, rows }) => [step, state, rows]).sort()
+    expect(code).toBe(1)
+    expect(Object.keys(errors(events)).sort()).toEqual(['keyed', 'nothing', 'placed', 'records'])
+    expect(ends(events)).toEqual({
+      placed: 'incomplete: 5 blocks missing',
+      keyed: 'incomplete: 5 blocks missing',
+      nothing: 'incomplete: 5 blocks missing',
+      records: 'incomplete: a unit failed after all rows were there',
+    })
+    expect((await units())?.map(([, state]) => state)).toEqual(['failed', 'failed', 'failed', 'failed'])
+    expect((await pipe(['verify', 'p.yaml'], { cwd })).code).toBe(1)
+    writeFileSync(join(cwd, 'mended'), '')
+    expect((await pipe(['run', 'p.yaml'], { cwd })).code).toBe(0)
+    expect((await pipe(['verify', 'p.yaml'], { cwd })).code).toBe(0)
+    const { placed, keyed } = await readDuckdb(join(cwd, 'p.duckdb'))
+    expect([placed, keyed].map((of) => of?.rows.map((row) => row.n ?? row.word))).toEqual([
+      ['1', '2'],
+      // Nothing says where its rows lie, so what is not given again stays.
+      ['1', '2', '3'],
+    ])
+    expect(await units()).toEqual([
+      ['keyed', 'done', '{"keyed":4}'],
+      ['nothing', 'done', '{}'],
+      ['placed', 'done', '{"placed":2}'],
+    ])
+  })
+
   it('that never comes back is left at its timeout', async () => {
     const { code, events } = await runSteps({ never: `async *run() { await new Promise(() => undefined) }` }, ', timeout: 50ms')
     expect(code).toBe(1)

@@ -6,12 +6,17 @@ import type { Ledger } from './standing.js'
 /**
  * Ledger rows that no plan can need again once everything is read: those of older definitions, and those of units that never
  * came to their end, where other units have covered the same stretch since. `asked`: what was wanted of the axis; what lies outside stays.
- * `redone`: units of this plan replaced rows of older definitions.
+ * `redone`: units of this plan replaced rows of older definitions. `byTable`: the table itself says what is read.
  */
 export function forgotten(
   { rows, fingerprint }: Ledger,
   axis: Axis | undefined,
-  { asked, redone, keeps }: { readonly asked: Interval | undefined; readonly redone: boolean; keeps(row: LedgerRow): boolean },
+  {
+    asked,
+    redone,
+    byTable,
+    keeps,
+  }: { readonly asked: Interval | undefined; readonly redone: boolean; readonly byTable: boolean; keeps(row: LedgerRow): boolean },
 ): readonly LedgerRow[] {
   const stretchOf = (row: LedgerRow) => axis && rowStretch(axis, row)
   const current = rows.filter((row) => row.fingerprint === fingerprint)
@@ -24,5 +29,5 @@ export function forgotten(
   const older = redone ? rows.filter((row) => row.fingerprint !== fingerprint && replaced(row)) : []
   if (open.length === 0) return older
   const done = union(current.flatMap((row) => (row.state === 'done' ? (stretchOf(row) ? [stretchOf(row) as Interval] : []) : [])))
-  return [...older, ...open.filter((row) => within(row, done))]
+  return [...older, ...open.filter((row) => byTable || within(row, done))]
 }

@@ -217,6 +217,19 @@ export class Progress {
     return this.#write({ ...this.#ledger(change.state), ...change })
   }
 
+  /**
+   * A write that says that the step threw. Where its batches had covered all of the unit, none of that counts: a unit whose step
+   * threw is not done, and the next attempt replaces what it wrote.
+   */
+  fail(change: LedgerChange): UnitWrite {
+    const { plan, unit } = this.#task
+    const { stretch, covered } = this.#committed.reading
+    if (unit.piece.kind !== 'stretch' || !stretch || subtract([stretch], covered).length > 0) return this.mark(change)
+    // Rows that nothing tells apart can't be deleted: their keys replace them.
+    if (plan.outputs.some((output) => this.#unplaced(output, stretch))) return this.mark({ ...change, coverage: null, cursor: null })
+    return this.mark({ ...change, coverage: { covered: [], redo: 'retry' }, cursor: null, rows: {} })
+  }
+
   #end(): UnitWrite {
     const { unit, plan } = this.#task
     const { reading } = this.#state
@@ -394,16 +407,25 @@ export class Progress {
   /** @throws {RedoColumnError} @throws {RedoDayError} */
   #deletes(stretches: readonly Interval[]): Stretch[] {
     if (stretches.length === 0) return []
-    const { plan, unit, services } = this.#task
+    const { plan, services } = this.#task
     return plan.outputs.flatMap((output) => {
-      const { column, type } = rangeOf(output, services.pipeline.tables)
-      if (column === undefined || isTimed(type) !== (plan.axis?.of === 'time'))
-        throw new RedoColumnError(plan.step.id, unit.key, output.table)
+      const { column } = rangeOf(output, services.pipeline.tables)
       return stretches.map(([from, to]) => {
-        if (type === 'date' && this.#sharesDays([from, to])) throw new RedoDayError(plan.step.id, unit.key, output.table, [from, to])
-        return { table: output.table, column, from, to, constants: output.constants }
+        const problem = this.#unplaced(output, [from, to])
+        if (problem) throw problem
+        // `#unplaced` refuses an output without one.
+        return { table: output.table, column: column as string, from, to, constants: output.constants }
       })
     })
+  }
+
+  /** Why the rows of a stretch can't be found in the table of an output. */
+  #unplaced(output: Output, [from, to]: Interval): RedoColumnError | RedoDayError | undefined {
+    const { plan, unit, services } = this.#task
+    const { column, type } = rangeOf(output, services.pipeline.tables)
+    if (column === undefined || isTimed(type) !== (plan.axis?.of === 'time'))
+      return new RedoColumnError(plan.step.id, unit.key, output.table)
+    return type === 'date' && this.#sharesDays([from, to]) ? new RedoDayError(plan.step.id, unit.key, output.table, [from, to]) : undefined
   }
 
   /** Whether a part of the days of a stretch of time belongs to other units. */

@@ -30,6 +30,8 @@ interface Worked {
   readonly plan: StepPlan
   /** The names of those that are done. */
   readonly computed: ReadonlySet<string>
+  /** How many ended with an error. */
+  readonly failed: number
   readonly budget: Budget
   /** Its timeout was over before its units ended. */
   readonly late: boolean
@@ -58,11 +60,11 @@ async function workOn(services: RunServices, plan: StepPlan, signal: AbortSignal
   await checkRedo(services, plan)
   await reconcileLedger(services, plan)
   const budget = new Budget(mostRequests(plan, services.limit))
-  if (plan.units.length === 0) return { plan, computed: new Set(), budget, late: false }
+  if (plan.units.length === 0) return { plan, computed: new Set(), failed: 0, budget, late: false }
   services.emit({ type: 'step:started', step: step.id })
   await services.warehouse.checkOutputs(plan.outputs, services.pipeline.tables)
-  const computed = await runUnits(services, plan, budget, signal)
-  return { plan, computed, budget, late: timedOut(signal) }
+  const ends = await runUnits(services, plan, budget, signal)
+  return { plan, ...ends, budget, late: timedOut(signal) }
 }
 
 /** Requests that a run may make for steps that ask page by page: for them, `--limit` counts pages. */
@@ -73,11 +75,11 @@ function mostRequests({ wanted }: StepPlan, limit: number | undefined): number |
 }
 
 /**
- * Plans the step again and takes its outcome from what is left: that its units ended proves nothing. Steps that this one does
- * not wait for may have changed its inputs since it was planned. A unit that is due for that reason (it was computed in this
- * run, or was not planned) is left to the next run and does not count as missing.
+ * Plans the step again and takes its outcome from what is left: that its units ended proves nothing, and where one failed the step is
+ * not complete. Steps that this one does not wait for may have changed its inputs since it was planned. A unit that is due for that
+ * reason (it was computed in this run, or was not planned) is left to the next run and does not count as missing.
  */
-async function ended(services: RunServices, { plan, computed, budget, late }: Worked, signal: AbortSignal): Promise<StepEnd> {
+async function ended(services: RunServices, { plan, computed, failed, budget, late }: Worked, signal: AbortSignal): Promise<StepEnd> {
   const { step } = plan
   const left = await leftOf(services, plan, signal)
   const missing = left.pieces - (step.inputs.length > 0 ? dueLater(plan, left, computed) : 0)
@@ -86,7 +88,8 @@ async function ended(services: RunServices, { plan, computed, budget, late }: Wo
   if (signal.aborted) return { outcome: 'stopped', ...rest }
   const closed = services.closedBy(step.id)
   if (closed.length > 0) return { outcome: 'closed', ...rest, reason: closedBecause(closed) }
-  const complete = missing === 0 && quarantined === 0
+  const nothingLeft = missing === 0 && quarantined === 0
+  const complete = nothingLeft && failed === 0
   await compactLedger(services, plan, left, complete)
   if (complete) return { outcome: 'complete', ...rest }
   if (budget.refused && quarantined === 0) {
@@ -104,6 +107,7 @@ async function ended(services: RunServices, { plan, computed, budget, late }: Wo
   const parts = [
     missing > 0 ? `${amount(missing)} ${plan.word} missing` : '',
     quarantined > 0 ? `${quarantined} in quarantine` : '',
+    nothingLeft ? `${failed === 1 ? 'a unit' : `${failed} units`} failed after all rows were there` : '',
     late ? 'its timeout was over' : '',
   ]
   return { outcome: 'incomplete', ...rest, reason: parts.filter(Boolean).join(', ') }
@@ -168,8 +172,13 @@ function announce(services: RunServices, plan: StepPlan): void {
   })
 }
 
-/** Does all units of a plan. Resolves to the names of those that are done, of a step that computes from inputs. */
-async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, signal: AbortSignal): Promise<ReadonlySet<string>> {
+/** Does all units of a plan. Resolves to how many failed and, of a step that computes from inputs, the names of those that are done. */
+async function runUnits(
+  services: RunServices,
+  plan: StepPlan,
+  budget: Budget,
+  signal: AbortSignal,
+): Promise<Pick<Worked, 'computed' | 'failed'>> {
   const { step } = plan
   const { definition } = step
   const { committer, slots } = services
@@ -186,6 +195,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
   const ending = new Set<Promise<void>>()
   const computes = step.inputs.length > 0
   const done = new Set<string>()
+  let failed = 0
   const reads = new Slots(READS_AT_ONCE)
   let failure: { readonly error: unknown } | undefined
   /** Resolves when the unit has yielded its last batch. `ending` waits for its commit, so the next unit can begin before that. */
@@ -213,6 +223,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
       (outcome) => {
         ending.delete(end)
         outages.saw(outcome)
+        if (outcome === 'failed' || outcome === 'quarantined') failed++
         if (computes && outcome === 'done' && unit.limit === undefined) done.add(unit.key)
         produced()
       },
@@ -249,7 +260,7 @@ async function runUnits(services: RunServices, plan: StepPlan, budget: Budget, s
   await source.close()
   for (const result of workers) if (result.status === 'rejected') throw result.reason
   if (failure) throw failure.error
-  return done
+  return { computed: done, failed }
 }
 
 /** Whether what is done under a definition stays as it is. Rows that a query asks for again, and what is computed anew, replace what is there. */

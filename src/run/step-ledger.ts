@@ -41,7 +41,12 @@ export async function compactLedger(services: RunServices, plan: StepPlan, left:
   // A unit whose inputs have expired can't be computed again, so its row is kept under the definition that it was done with.
   const keeps = ({ unit }: LedgerRow) => domain === 'inputs' && axis !== undefined && stretchOf(axis, unit) !== undefined
   const gone = complete
-    ? forgotten(left.ledger, axis, { asked: domain === 'inputs' ? undefined : domain, redone: plan.units.length > 0, keeps })
+    ? forgotten(left.ledger, axis, {
+        asked: domain === 'inputs' ? undefined : domain,
+        redone: plan.units.length > 0,
+        byTable: wanted.kind === 'rows',
+        keeps,
+      })
     : []
   const dropped = new Set(gone)
   const rest = gone.length === 0 ? left.ledger.rows : left.ledger.rows.filter((row) => !dropped.has(row))

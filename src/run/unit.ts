@@ -1,4 +1,4 @@
-import { type Batch, type Json, type LedgerChange, type RunContext, PipelineTakenError, UnitTakenError } from '../sdk/index.js'
+import { type Batch, type Json, type RunContext, type UnitWrite, PipelineTakenError, UnitTakenError } from '../sdk/index.js'
 import { runContext } from '../sdk/run-context.js'
 import { intervalRule } from '../ledger/owner.js'
 import { standing } from '../ledger/standing.js'
@@ -35,7 +35,7 @@ export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
         return 'taken'
       }
       if (signal.aborted && !timedOut(signal)) {
-        await record(task, progress, { state: 'pending' })
+        await record(task, progress, progress.mark({ state: 'pending' }))
         return 'stopped'
       }
       const failure = failureOf(timedOut(signal) ? signal.reason : error)
@@ -46,7 +46,7 @@ export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
         continue
       }
       const state = failure.own && attempts >= step.retry.attempts ? 'quarantined' : 'failed'
-      await record(task, progress, { state, attempts, error: services.redact(failure.text) })
+      await record(task, progress, progress.fail({ state, attempts, error: services.redact(failure.text) }))
       services.emit(unitFailed(services, step.id, unit.key, failure, state))
       return state
     }
@@ -133,9 +133,9 @@ function tellFailedKeys({ services, plan, unit }: UnitTask, { failed = [] }: Bat
  * Writes into the ledger how a unit ended. When that fails, the row stays as the last commit left it: the unit is open, and the
  * next run does it again. So the failure is told and not thrown.
  */
-async function record(task: UnitTask, progress: Progress, change: LedgerChange): Promise<void> {
+async function record(task: UnitTask, progress: Progress, write: UnitWrite): Promise<void> {
   try {
-    await writeOnce(task, progress.mark(change), progress)
+    await writeOnce(task, write, progress)
   } catch (error) {
     if (error instanceof PipelineTakenError) return
     task.services.emit({
