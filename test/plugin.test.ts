@@ -240,9 +240,9 @@ describe('a step type of somebody else', () => {
   })
 
   it('that never comes back is left at its timeout', async () => {
-    const { code, events } = await runSteps({ never: `async *run() { await new Promise(() => undefined) }` }, ', timeout: 50ms')
+    const { code, events } = await runSteps({ never: `async *run() { await new Promise(() => undefined) }` }, ', timeout: 500ms')
     expect(code).toBe(1)
-    expect(errors(events)).toEqual({ never: 'STEP_TIMEOUT: step never was not done within its timeout of 0.05 s' })
+    expect(errors(events)).toEqual({ never: 'STEP_TIMEOUT: step never was not done within its timeout of 0.5 s' })
   })
 
   it('whose plan throws is named before anything is fetched, and the blame is not put on pipe', async () => {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { type Batch, type CheckResult, didYouMean, isPipeError, PipeError, type Row, type Value } from '../sdk/index.js'
 
 /** What a step's `run` gave is no batch. Nothing of it is written: a misspelt `rows` would count as "read, and there was nothing". */
@@ -29,9 +30,9 @@ export function asBatches(step: string, given: unknown): AsyncIterable<unknown> 
  * What a step yielded, as the batch that it must be: a copy, so that what the step does with its lists, rows and cursor later
  * changes nothing of it. Looks at the outside only: values are checked where they are written.
  *
- * @throws {BatchShapeError}
+ * @throws {BatchShapeError} @throws the reason of the signal, also in the middle of a batch that is very large.
  */
-export function asBatch(step: string, given: unknown): Batch {
+export async function asBatch(step: string, given: unknown, signal: AbortSignal): Promise<Batch> {
   if (!isRecord(given)) throw new BatchShapeError(step, `run yielded ${kindOf(given)} and no batch`)
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined) continue
@@ -41,12 +42,12 @@ export function asBatch(step: string, given: unknown): Batch {
     if (!fits(value)) throw new BatchShapeError(step, `\`${name}\` of a batch must be ${wanted}`)
   }
   if (given.swap !== undefined) throw new SwapNotYetError(step)
-  return taken(given)
+  return taken(given, signal)
 }
 
 /** What a step that closes yielded, as the checks that it must be. @throws {BatchShapeError} */
-export function asChecks(step: string, given: unknown): readonly CheckResult[] {
-  const { checks = [], ...more } = asBatch(step, given)
+export async function asChecks(step: string, given: unknown, signal: AbortSignal): Promise<readonly CheckResult[]> {
+  const { checks = [], ...more } = await asBatch(step, given, signal)
   const [other] = Object.entries(more).flatMap(([name, value]) => (value === undefined ? [] : [name]))
   if (other !== undefined)
     throw new BatchShapeError(
@@ -57,11 +58,25 @@ export function asChecks(step: string, given: unknown): readonly CheckResult[] {
   return checks
 }
 
+/** Rows that are copied in one go, which takes milliseconds. Then signals and timers have their turn. */
+const COPIED_AT_ONCE = 20_000
+
 /** A copy of a batch. What is not plain data stays what it is: an error, an object of a class. */
-function taken({ rows, ...more }: Batch): Batch {
+async function taken({ rows, ...more }: Batch, signal: AbortSignal): Promise<Batch> {
   const batch = copied(more)
   if (rows === undefined) return batch
-  const own = Object.entries(rows).map(([output, some]): [string, readonly Row[]] => [output, some.map(ownRow)])
+  // The lists first: what is added to one while its rows are copied does not get in.
+  const own = Object.entries(rows).map(([output, some]): [string, Row[]] => [output, [...some]])
+  let since = 0
+  for (const [, list] of own) {
+    for (let i = 0; i < list.length; i++) {
+      list[i] = ownRow(list[i] as Row)
+      if (++since < COPIED_AT_ONCE) continue
+      since = 0
+      await setImmediate()
+      signal.throwIfAborted()
+    }
+  }
   return { rows: Object.fromEntries(own), ...batch }
 }
 

@@ -94,7 +94,7 @@ async function runCheckUnit(
   })
   for await (const given of untilAborted(asBatches(step.id, step.definition.run(context)), signal)) {
     signal.throwIfAborted()
-    const checks = asChecks(step.id, given)
+    const checks = await asChecks(step.id, given, signal)
     services.checks(step.id, checks, final)
     results.push(...checks)
   }

@@ -66,7 +66,7 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
   try {
     const batches = asBatches(step.id, step.definition.run(contextOf(task, await fittingCursor(step, progress.cursor), budget)))
     for await (const given of untilAborted(batches, signal)) {
-      const batch = asBatch(step.id, given)
+      const batch = await asBatch(step.id, given, signal)
       signal.throwIfAborted()
       judge(task, batch)
       await writes.room()

@@ -60,7 +60,7 @@ export async function commit<Loader>(
   const replaced: Row[] = []
   for (const [loader, { rows, output, from }] of byLoader(kept, tx.loaders)) {
     const table = declared(output.table, tables)
-    const loaded = await tx.load(loader, rows, touched, placing(tx, from, output, table))
+    const loaded = await tx.load(loader, rows, touched, placing(tx, from, output, table), stopOf(rows, from))
     replaced.push(...loaded.replaced)
     note(moved, from, table.name, loaded)
   }
@@ -79,6 +79,12 @@ export async function commit<Loader>(
       : { written: true, rows: given.get(write) ?? {}, ...moved.get(write), ...replacedIn(write, replaced) },
   )
 }
+
+/** From so many rows on a commit takes seconds, and is stopped with its unit. A smaller one ends first, so that nothing of it is lost. */
+const MANY_ROWS = 100_000
+
+/** What stops the loading of the rows of some writes; undefined: nothing. */
+const stopOf = (rows: readonly Row[], [write]: readonly UnitWrite[]) => (rows.length < MANY_ROWS ? undefined : write?.signal)
 
 /** Whose rows those of some writes may replace. */
 function placing(tx: Transaction, writes: readonly UnitWrite[], output: Output, table: Table): Placing {

@@ -23,8 +23,9 @@ export interface Transaction<Loader = unknown> {
    * @throws {ValueError} for a value that does not fit, before any SQL.
    * @throws {KeyConflictError} from `placing`. @throws {RowsNotTakenError}
    * @throws {LoadError} when SQL refuses: `TransactionalEngine.explain` may know more after the rollback.
+   * @throws the reason of `signal`, when it is aborted before the end.
    */
-  load(loader: Loader, rows: readonly Row[], touched: Touched, placing: Placing): Promise<Loaded>
+  load(loader: Loader, rows: readonly Row[], touched: Touched, placing: Placing, signal?: AbortSignal): Promise<Loaded>
   /** Runs one statement. Resolves to the rows it changed. @throws {SqlError} for one that a step or a migration may not run. */
   run(statement: Statement, of?: 'us' | 'step' | 'migration', signal?: AbortSignal): Promise<number>
   /** Runs a query of ours, whose result is small. */

@@ -103,7 +103,7 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
       writeUnits: (changes, there) => units.write(changes, there),
       updateUnits: (rows) => units.update(rows),
       touch: (rows) => units.touch(rows),
-      load: (loader, rows, touched, placing) => this.#loaders.write(loader, rows, touched, placing),
+      load: (loader, rows, touched, placing, signal) => this.#loaders.write(loader, rows, { touched, placing, signal }),
       run: (statement, of, signal) => {
         ownSql = true
         return transactions.execute(statement, of === 'migration' ? of : 'step', signal).catch((error: unknown) => {

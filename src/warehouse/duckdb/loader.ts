@@ -40,6 +40,13 @@ export interface TableLoader {
 const REPLACING: Placing = { place: undefined, once: false, judge: undefined }
 const NO_BOUNDS = () => Promise.resolve([])
 
+/** How rows are written. Aborted before its end, `signal` stops it with its reason. */
+interface WriteOptions {
+  readonly touched?: Touched
+  readonly placing?: Placing
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Makes loaders and moves rows through them. */
 export class TableLoaders {
   readonly #transactions: Transactions
@@ -63,20 +70,20 @@ export class TableLoaders {
   async write(
     loader: TableLoader,
     rows: readonly Row[],
-    touched = new Touched(new Map(), NO_BOUNDS),
-    placing = REPLACING,
+    { touched = new Touched(new Map(), NO_BOUNDS), placing = REPLACING, signal }: WriteOptions = {},
   ): Promise<Loaded> {
     const { table, stage } = loader
-    const replaced = await stage.append(rows, rowName(table.name, table.key))
+    const replaced = await stage.append(rows, rowName(table.name, table.key), signal)
     const transactions = this.#transactions
     const engine: LoadEngine = {
       kind: 'duckdb',
-      change: (statement) => transactions.execute(statement),
+      change: (statement) => transactions.execute(statement, 'step', signal),
       insertNew: async (insert, watched) =>
-        touched.seeRows(watched, await transactions.select(sql`${sqlText(`${insert} RETURNING `)}${boundsOf(watched, undefined)}`)),
+        touched.seeRows(watched, await transactions.select(sql`${sqlText(`${insert} RETURNING `)}${boundsOf(watched, undefined)}`, signal)),
       rows: (statement) => transactions.rows(statement),
     }
     const moved = await moveRows(loader, rows.length, engine, { touched, placing }).catch((error: unknown) => {
+      signal?.throwIfAborted()
       // No row is to blame for a full disk or a conflict with another writer, so none is looked for.
       throw statementError(table.name, error) instanceof SqlError ? new LoadError(loader, rows, error) : error
     })

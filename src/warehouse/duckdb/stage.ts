@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import {
   BIGINT,
   BOOLEAN,
@@ -109,14 +110,17 @@ export class Stage {
    *
    * @throws {ValueError} for a value that does not fit, a required one that is missing, a column that is not known. Some
    * rows may be staged then: roll back or truncate.
+   * @throws the reason of `signal`. With one, others have their turn in between: it is for many rows.
    */
-  async append(rows: readonly Row[], describe: (row: Row) => string): Promise<readonly Row[]> {
+  async append(rows: readonly Row[], describe: (row: Row) => string, signal?: AbortSignal): Promise<readonly Row[]> {
     this.#replaced = []
     const appender = await this.#connection.createAppender(this.#name, 'main', 'temp')
     try {
       for (let from = 0; from < rows.length; from += CHUNK_ROWS) {
         this.#write(rows, from, Math.min(CHUNK_ROWS, rows.length - from), describe)
         appender.appendDataChunk(this.#chunk)
+        if (signal) await setImmediate()
+        signal?.throwIfAborted()
       }
       appender.flushSync()
       return this.#replaced

@@ -76,10 +76,10 @@ export class Transactions {
   }
 
   /** Runs a query of our own inside the transaction that is open. Its columns must be integers. */
-  async select(statement: Statement): Promise<readonly (readonly (bigint | null)[])[]> {
+  async select(statement: Statement, signal?: AbortSignal): Promise<readonly (readonly (bigint | null)[])[]> {
     const prepared = await prepare(this.connection, statement)
     try {
-      return (await (await prepared.run()).getRows()) as (bigint | null)[][]
+      return (await (await interruptible(this.connection, () => prepared.run(), { signal })).getRows()) as (bigint | null)[][]
     } finally {
       prepared.destroySync()
     }

@@ -103,7 +103,8 @@ export class PostgresEngine implements TransactionalEngine<TableLoader> {
         },
         updateUnits: (rows) => updateWhole(session, rows),
         touch: (rows) => upsert(session, TOUCHED, rows),
-        load: (loader, rows, touched, placing) => load(session, loader, rows, { touched, placing }),
+        load: (loader, rows, touched, placing, signal) =>
+          stoppable(this.#address, session, signal ? [signal] : [], () => load(session, loader, rows, { touched, placing })),
         run: (statement, of, signal) =>
           stoppable(this.#address, session, signal ? [signal] : [], () => (of === 'step' ? executeOfStep : execute)(session, statement)),
         rows: (statement) => select(session, statement),
