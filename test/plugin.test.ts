@@ -239,6 +239,21 @@ describe('a step type of somebody else', () => {
     ])
   })
 
+  it('whose requests are used up leaves its units, and each is told of while the step goes on', async () => {
+    const { code, events } = await runSteps({
+      asking: `units: 1, *plan() { yield { kind: 'stretches', axis: { of: 'numbers', cut: 5n, word: 'blocks', each: 1n }, domain: [0n, 9n], due: 'uncovered', order: 'oldest-first', limitBy: 'requests', maxRequests: 1 } },
+        async *run({ unit, budget }) { for (const n of [unit.piece.from, unit.piece.from + 1n]) { if (!budget.take()) return; yield { covers: [[n, n]] } } }`,
+    })
+    const told = events.flatMap((event) =>
+      event.type === 'unit:started' || event.type === 'unit:left' || event.type === 'step:ended' ? [event.type] : [],
+    )
+    expect([code, told, events.find(({ type }) => type === 'unit:left')]).toMatchObject([
+      1,
+      ['unit:started', 'unit:left', 'step:ended'],
+      { step: 'asking', unit: '0-4', reason: 'stopped' },
+    ])
+  })
+
   it('that never comes back is left at its timeout', async () => {
     const { code, events } = await runSteps({ never: `async *run() { await new Promise(() => undefined) }` }, ', timeout: 500ms')
     expect(code).toBe(1)

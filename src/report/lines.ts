@@ -185,6 +185,7 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
       })
     case 'unit:started':
     case 'unit:done':
+    case 'unit:left':
     case 'batch:committed':
     case 'commit:done':
     case 'request':

@@ -235,6 +235,21 @@ test('what failed and was done later is no failure', () => {
   expect(blocksOf(view).retries).toEqual({ TIMEOUT: 1 })
 })
 
+test('a unit that was left is open no more', () => {
+  const begun: [number, RunFact][] = ['u', 'v'].map((unit, i) => [
+    1 + i,
+    { type: 'unit:started', step: 'blocks', unit, resumed: false, size: 9 },
+  ])
+  const left = { type: 'unit:left', step: 'blocks', unit: 'u' } as const
+  for (const reason of ['taken', 'stopped'] as const) {
+    const view = fold([0, started], ...begun, [3, { ...left, reason }])
+    expect([blocksOf(view).open, blocksOf(view).units]).toEqual([
+      { units: 1, pieces: 9 },
+      { done: 0, failed: 0, quarantined: 0 },
+    ])
+  }
+})
+
 test('a key that failed is no failed unit, and stays a failure when its unit ends', () => {
   const key = { type: 'key:failed', step: 'blocks', unit: 'u', error: 'gone', code: 'GONE' } as const
   const view = fold(

@@ -91,6 +91,9 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       if (step.failures.length > 0) step.failures = step.failures.filter(({ unit, key }) => unit !== event.unit || key !== null)
       return view
     }
+    case 'unit:left':
+      closeUnit(stepOf(view, event.step), event.unit)
+      return view
     case 'unit:failed': {
       const step = stepOf(view, event.step)
       const unit = closeUnit(step, event.unit)

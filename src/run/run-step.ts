@@ -223,6 +223,8 @@ async function runUnits(
       (outcome) => {
         ending.delete(end)
         outages.saw(outcome)
+        if (outcome === 'stopped' || outcome === 'taken')
+          services.emit({ type: 'unit:left', step: step.id, unit: unit.key, reason: outcome })
         if (outcome === 'failed' || outcome === 'quarantined') failed++
         if (computes && outcome === 'done' && unit.limit === undefined) done.add(unit.key)
         produced()

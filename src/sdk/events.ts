@@ -79,6 +79,8 @@ export type RunFact =
       readonly waitMs: number
     }
   | { readonly type: 'unit:done'; readonly step: string; readonly unit: string }
+  /** A unit was left before its end: the run stops, its requests are used up, or another run has taken it over. */
+  | { readonly type: 'unit:left'; readonly step: string; readonly unit: string; readonly reason: 'stopped' | 'taken' }
   | {
       readonly type: 'unit:failed'
       readonly step: string
@@ -163,6 +165,7 @@ export const facts: { readonly [type in RunFact['type']]: FactKind } = {
   'commit:done': { quiet: true, moves: false },
   'unit:retrying': { quiet: false, moves: false },
   'unit:done': { quiet: true, moves: true },
+  'unit:left': { quiet: true, moves: false },
   'unit:failed': { quiet: false, moves: true },
   'key:failed': { quiet: false, moves: true },
   'key:quarantined': { quiet: false, moves: false },
