@@ -127,6 +127,29 @@ describe('a node that says nothing of block 0', () => {
     expect((await start([own], clock)).kept).toEqual([`190000:${hashOf('aa', 190_000n)}`])
   })
 
+  test('keeps a block only where the next one proves it: else one that lies nearer to the head, or none', async () => {
+    const follows = (call: SeenCall, lies: Readonly<Record<number, object | null>>) => {
+      const block = BigInt(String(call.params[0]))
+      if (block === 0n) return error(4444, 'pruned history unavailable')
+      const lie = lies[Number(block)]
+      if (lie === null) return { result: null }
+      return { result: { number: call.params[0], hash: hashOf('aa', block), parentHash: hashOf('aa', block - 1n), ...lie } }
+    }
+    const clock = fastClock(200)
+    const other = { parentHash: hashOf('bb', 1n) }
+    for (const [head, lies, kept] of [
+      [1_000n, {}, [`744:${hashOf('aa', 744n)}`]],
+      [1_000n, { 745: other }, []],
+      [1_000n, { 744: { hash: '0xdead' } }, []],
+      [1_000n, { 745: null }, []],
+      [200_000n, { 100_001: other }, [`190000:${hashOf('aa', 190_000n)}`]],
+      [200_000n, { 100_001: null, 190_001: null }, [`199000:${hashOf('aa', 199_000n)}`]],
+    ] as const) {
+      const own = await node(clock, (call) => follows(call, lies), 'aa', head)
+      expect(await start([own], clock)).toMatchObject({ outcome: 'answered', kept, refused: [] })
+    }
+  })
+
   test('one transient refusal of block 0 changes nothing', async () => {
     const clock = fastClock(200)
     let times = 0
