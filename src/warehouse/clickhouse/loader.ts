@@ -7,13 +7,14 @@ import {
   type Output,
   quoteIdentifier,
   type Row,
+  show,
   type Table,
   typeLabel,
   type Value,
   ValueError,
 } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
-import { SqlError } from '../errors.js'
+import { OWN_RULE, SqlError } from '../errors.js'
 import { broughtColumns, checkFilling } from '../fill.js'
 import { keyOf } from '../load.js'
 import { sqlType } from '../types.js'
@@ -176,6 +177,22 @@ export class TableLoader {
       if (found) return found
     }
     return undefined
+  }
+
+  /** The row of a block that a check of the table refuses, by the number that the server gives it. */
+  refusedRow(rows: readonly Row[], error: unknown): ValueError | undefined {
+    if (!(error instanceof SqlError)) return undefined
+    const [, check, number, expression = '', values = ''] =
+      /Constraint (`(?:[^`\\]|\\.)*`|\S+) for table .* is violated at row (\d+)\. Expression: (.*?)\. Column values: (.*)/s.exec(
+        error.message,
+      ) ?? []
+    const row = rows[Number(number) - 1]
+    const words = new Set(expression.match(/\w+/g))
+    const column = this.output.columns.find((name) => words.has(name))
+    // A server that counted otherwise shows other values.
+    if (!row || column === undefined || !values.includes(String(row[column]))) return undefined
+    const place = `${rowName(this.table.name, this.table.key)(row)}, column ${column}`
+    return new ValueError(place, `${show(row[column])} is refused by its check ${check} ${expression}`, OWN_RULE)
   }
 
   #checkNames(rows: readonly Row[]): void {

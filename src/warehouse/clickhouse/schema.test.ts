@@ -5,6 +5,7 @@ import { all, output, step, table, write } from '../../../test/support/warehouse
 import { createIndex, createTable } from './ddl.js'
 import { openClickhouse } from './index.js'
 import { readServerUrl } from './open.js'
+import { tableDrift } from './schema.js'
 
 const missing = chdbMissing()
 if (missing !== undefined)
@@ -198,6 +199,51 @@ describe.skipIf(missing !== undefined)('a table that differs', () => {
     await warehouse.open(step, ['u'], 1n)
     await warehouse.commit([write([{ output: output(declared), rows: [{ k: 1n, v: 'x', n: null, d: '1.5' }] }])])
     expect(await all(warehouse, 'SELECT * FROM t')).toEqual([{ k: 1n, n: null, d: '1.500000', v: 'x' }])
+  })
+})
+
+describe.skipIf(missing !== undefined)('a table with rules of its own', () => {
+  const t = table('t', { k: 'bigint', v: 'bigint' }, ['k'])
+
+  test('has its checks told of once, before anything is written; a row that one refuses is named', async () => {
+    const create = `CREATE TABLE t (k Int64, v Int64, CONSTRAINT \`small one\` CHECK v < 100, CONSTRAINT told ASSUME v > 0, ${OWN}) ${ENGINE} ORDER BY k ${WINDOW}`
+    const { warehouse } = await opened([], create)
+    const told: string[] = []
+    warehouse.hear((message) => told.push(message))
+    expect([await warehouse.drift([t]), await warehouse.drift([t])]).toEqual([[], []])
+    expect(told).toEqual([
+      't has rules of its own: check `small one`. A row that they refuse is an error that names it, and so are rows that they take away or change',
+    ])
+    await warehouse.prepare([t])
+    await warehouse.open(step, ['u'], 1n)
+    const rows = [1n, 200n].map((v) => ({ k: v, v }))
+    await expect(warehouse.commit([write([{ output: output(t), rows }])])).rejects.toThrow(
+      't (k=200), column v: 200 is refused by its check `small one` (v < 100)',
+    )
+    expect(await all(warehouse, 'SELECT * FROM t')).toEqual([])
+  })
+
+  // The engine here has no row policies, so what the server says of them is given by hand.
+  test('is refused where a row policy hides rows, with what takes it away', () => {
+    const columns = new Map(['k', 'v'].map((name) => [name, { type: 'Int64', default: '', inPartitionKey: false }]))
+    const there = {
+      name: 't',
+      engine: 'ReplacingMergeTree',
+      definition: `ReplacingMergeTree(_pipe_version, _pipe_deleted) ORDER BY k ${WINDOW}`,
+      statement: '',
+      sortingKey: 'k',
+      partitionKey: '',
+      columns,
+    }
+    const place = { cluster: undefined } as unknown as Parameters<typeof tableDrift>[2]
+    expect(tableDrift(t, { ...there, policies: [] }, place)).toEqual([])
+    expect(tableDrift(t, { ...there, policies: ['own_rows'] }, place)).toEqual([
+      {
+        table: 't',
+        problem: 'has the row policy own_rows, which hides rows from those who read it: what is there would count as missing',
+        fix: 'DROP ROW POLICY "own_rows" ON "t"',
+      },
+    ])
   })
 })
 

@@ -15,6 +15,8 @@ export interface Existing {
   readonly statement: string
   readonly sortingKey: string
   readonly partitionKey: string
+  /** Names of its row policies. */
+  readonly policies: readonly string[]
   readonly columns: ReadonlyMap<string, ExistingColumn>
 }
 
@@ -49,6 +51,12 @@ export function tableDrift(table: Table, there: Existing, place: Place): Drift[]
     // Where `retention` is declared, rows may go with time.
     ...(table.retention === undefined ? expiries(there) : []).map(({ what, fix }) =>
       drift(`${what} has a TTL, by which ClickHouse drops what is written (declare it as \`retention\`, or remove it)`, `${alter} ${fix}`),
+    ),
+    ...there.policies.map((name) =>
+      drift(
+        `has the row policy ${name}, which hides rows from those who read it: what is there would count as missing`,
+        `DROP ROW POLICY ${quoteIdentifier(name)} ON ${quoteIdentifier(table.name)}${onCluster(place)}`,
+      ),
     ),
     ...(versioned === `${VERSION}, ${DELETED}`
       ? []
@@ -181,6 +189,10 @@ function holds(there: string, { type }: Column): boolean {
 /** Reads every table and view of the database. */
 export const TABLES = `
 SELECT name, engine, engine_full, create_table_query, sorting_key, partition_key FROM system.tables WHERE database = currentDatabase() AND NOT is_temporary`
+
+/** Reads the policies that hide rows of them; one that shows all of them is none. Those of a whole database name no table. */
+export const POLICIES = `
+SELECT table, short_name AS name FROM system.row_policies WHERE database = currentDatabase() AND ifNull(select_filter, '') NOT IN ('1', 'true')`
 
 /** Reads their columns. */
 export const COLUMNS = `

@@ -26,7 +26,8 @@ import { columnType, createIndex, createTable, onCluster, type Place, VERSION } 
 import type { Engine, ReadOptions } from './engine.js'
 import { Holders } from './holders.js'
 import { mayRefuse } from '../drift.js'
-import { checks, COLUMNS, type Existing, type ExistingColumn, TABLES, tableDrift } from './schema.js'
+import { SqlError } from '../errors.js'
+import { checks, COLUMNS, type Existing, type ExistingColumn, POLICIES, TABLES, tableDrift } from './schema.js'
 import { STAGE_PREFIX } from './selects.js'
 import { single, Sql } from './sql.js'
 import { MARKS, writeMarks } from './touches.js'
@@ -248,7 +249,7 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
   }
 
   async #existing(): Promise<ReadonlyMap<string, Existing>> {
-    const [tables, columns] = await Promise.all([this.#sql.all(TABLES), this.#sql.all(COLUMNS)])
+    const [tables, columns, policies] = await Promise.all([this.#sql.all(TABLES), this.#sql.all(COLUMNS), this.#policies()])
     const byTable = new Map<string, Map<string, ExistingColumn>>()
     for (const { table, name, type, default_kind, partitioned } of columns) {
       let known = byTable.get(String(table))
@@ -265,10 +266,21 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
           statement: String(create_table_query),
           sortingKey: String(sorting_key),
           partitionKey: String(partition_key),
+          policies: policies.filter(({ table }) => table === '' || table === name).map((policy) => String(policy.name)),
           columns: byTable.get(String(name)) ?? new Map<string, ExistingColumn>(),
         },
       ]),
     )
+  }
+
+  /** Whoever may not look at policies is shown none. */
+  async #policies(): Promise<readonly Row[]> {
+    try {
+      return await this.#sql.all(POLICIES)
+    } catch (error) {
+      if (error instanceof SqlError && error.denied) return []
+      throw error
+    }
   }
 
   /** Puts the tables that are missing before a query, each as an empty one: nothing is made on the server. */

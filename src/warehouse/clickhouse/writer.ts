@@ -322,7 +322,10 @@ export class Writer {
   async #insert(encoded: Encoded): Promise<void> {
     const { loader, rows, block } = encoded
     if (rows.length === 0) return
-    if (block) return this.#sql.load(block)
+    if (block)
+      return this.#sql.load(block).catch((error: unknown) => {
+        throw loader.refusedRow(rows, error) ?? error
+      })
     try {
       await this.#sql.write(loader.insertSelect(encoded), { insert: true })
     } catch (error) {
