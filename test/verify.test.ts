@@ -504,6 +504,30 @@ describe('pipe verify where a block has several rows', () => {
     expect(brief(await here.verify())).toEqual([['missing', 'txs[base]', 'txs', '25-49', null]])
   })
 
+  it('takes no row for lost that gave its place to one of another block, where the table says so', async () => {
+    const here = world()
+    const [head = ''] = transactions('').split('tables:')
+    writeFileSync(
+      join(here.cwd, 'txs.yaml'),
+      `${head}tables:
+  txs: { columns: { miner: address, block: bigint }, key: [miner], range: block, on_conflict: last }
+steps:
+  - id: txs
+    type: rpc-batch
+    chain: ethereum
+    into: txs
+    with:
+      over: { blocks: { from: 0, to: $to }, chunk: 25 }
+      calls: { block: { method: eth_getBlockByNumber, params: [$number, false] } }
+      row: { miner: block.miner, block: block.number }
+`,
+    )
+    await here.ran()
+    expect(brief(await here.verify())).toEqual([])
+    await here.doctor('DELETE FROM txs')
+    expect(brief(await here.verify()).map(([check]) => check)).toContain('missing')
+  })
+
   it('counts exactly what a killed and resumed, a split and a reset unit brought', async () => {
     const here = world()
     await here.pipe('run', 'txs.yaml', '--limit', '40')

@@ -11,3 +11,11 @@ it('a signal that comes while a very large batch is copied ends it; what is adde
   setImmediate(() => stop.abort(new Error('stopped')))
   await expect(copying).rejects.toThrow('stopped')
 })
+
+it('a list of rows with a hole in it is no list of rows', async () => {
+  const rows: object[] = []
+  rows[2] = { n: 1n }
+  await expect(asBatch('s', { rows: { t: rows } }, new AbortController().signal)).rejects.toThrow(
+    'step s: `rows` of a batch must be lists of rows by output',
+  )
+})

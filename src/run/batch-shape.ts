@@ -111,7 +111,9 @@ function isPlain(value: object): boolean {
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 const isText = (value: unknown) => typeof value === 'string'
-const isList = (value: unknown, each: (item: unknown) => boolean = () => true) => Array.isArray(value) && value.every(each)
+const isList = (value: unknown, each: (item: unknown) => boolean = () => true) =>
+  // `every` passes over holes.
+  Array.isArray(value) && value.every(each) && !value.includes(undefined)
 const isStretch = (value: unknown) => isList(value, (end) => typeof end === 'bigint') && (value as unknown[]).length === 2
 const isFailure = (value: unknown) => isRecord(value) && isText(value.key) && isPipeError(value.error)
 

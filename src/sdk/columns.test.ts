@@ -222,6 +222,15 @@ describe('texts and hex', () => {
     expect(of('json')(plain)).toBe(plain)
     expect(of('json')({ a: [2n ** 64n], b: undefined, c: [undefined] })).toEqual({ a: ['18446744073709551616'], c: [null] })
     expect(() => of('json')({ a: NaN })).toThrow('is no JSON number')
+    for (const [lost, name] of [
+      [new Map([[1, 2]]), 'Map'],
+      [new Set([1]), 'Set'],
+      [new Date(0), 'Date'],
+      [Buffer.from('a'), 'Buffer'],
+      [new Uint8Array(2), 'Uint8Array'],
+    ] as const)
+      expect(() => of('json')({ a: [lost] })).toThrow(`is a ${name}, and no plain data`)
+    expect(of('json')({ a: Object.create(null) as object })).toEqual({ a: {} })
     const proto = of('json')(JSON.parse('{"__proto__": {"a": 1}}')) as object
     expect(JSON.stringify(proto)).toBe('{"__proto__":{"a":1}}')
   })

@@ -280,6 +280,10 @@ function toJson(value: unknown, refuse: Refuse, clean: Clean, depth: number): Js
     return items.every((item, i) => item === value[i]) ? (value as Json[]) : items
   }
   const entries = Object.entries(value)
+  // A Map, a Set, a Date: what they hold is in none of their fields, and would be lost as `{}`.
+  const plain: unknown = Object.getPrototypeOf(value)
+  if (ArrayBuffer.isView(value) || (entries.length === 0 && plain !== Object.prototype && plain !== null))
+    return refuse(value, `is a ${value.constructor.name}, and no plain data`)
   const converted = entries
     .filter(([, item]) => item !== undefined)
     .map(([key, item]): [string, Json] => [clean(key), toJson(item, refuse, clean, depth + 1)])

@@ -30,7 +30,8 @@ export async function checkRows(look: StepLook, others: Others, findings: Findin
       continue
     }
     if (alive > FIRST) findings.notes.add(`${line.table.name}: what its retention lets go is left out`)
-    if (filled.outputs.length === 1 && filled.outputs[0]?.oneEach === true) await checkNumbers(look, line, alive, findings)
+    const oneEach = filled.outputs.length === 1 && filled.outputs[0]?.oneEach === true && !mayMove(look, line, filled.outputs)
+    if (oneEach) await checkNumbers(look, line, alive, findings)
     else await checkCounts(look, filled, alive, findings)
     if (!isComputed(wanted) || isReplaced(look, filled.outputs)) await findOrphans(look, line, alive, others, findings)
   }
