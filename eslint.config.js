@@ -4,7 +4,7 @@ const network = 'the network is passed in (ARCHITECTURE, decision 11): take RpcP
 const clock = 'time is passed in (ARCHITECTURE, decision 11): take a Clock'
 
 /** Where clock and timers of the machine enter, besides src/cli. test/repository.test.ts says what each may use. */
-const adapters = ['src/warehouse/machine.ts', 'src/sandbox/clock.ts', 'src/sandbox/main.ts', 'src/postgres/pause.ts']
+const adapters = ['src/warehouse/machine.ts', 'src/sandbox/clock.ts', 'src/sandbox/main.ts', 'src/postgres/pause.ts', 'src/sdk/turn.ts']
 
 export default tseslint.config(
   { ignores: ['dist/', 'dist-bench/', 'coverage/', 'node_modules/', 'data/', '.pipe/'] },

@@ -1,5 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
-import { type Batch, type CheckResult, didYouMean, isPipeError, PipeError, type Row, type Value } from '../sdk/index.js'
+import { type Batch, type CheckResult, didYouMean, isPipeError, PipeError, type Row, turn, type Value } from '../sdk/index.js'
 
 /** What a step's `run` gave is no batch. Nothing of it is written: a misspelt `rows` would count as "read, and there was nothing". */
 export class BatchShapeError extends PipeError {
@@ -73,7 +72,7 @@ async function taken({ rows, ...more }: Batch, signal: AbortSignal): Promise<Bat
       list[i] = ownRow(list[i] as Row)
       if (++since < COPIED_AT_ONCE) continue
       since = 0
-      await setImmediate()
+      await turn()
       signal.throwIfAborted()
     }
   }

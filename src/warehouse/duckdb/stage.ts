@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import {
   BIGINT,
   BOOLEAN,
@@ -10,7 +9,17 @@ import {
   INTEGER,
   VARCHAR,
 } from '@duckdb/node-api'
-import { coercer, type Column, type ColumnType, jsonText, quoteIdentifier, type Row, type Value, ValueError } from '../../sdk/index.js'
+import {
+  coercer,
+  type Column,
+  type ColumnType,
+  jsonText,
+  quoteIdentifier,
+  type Row,
+  turn,
+  type Value,
+  ValueError,
+} from '../../sdk/index.js'
 import { sqlType } from '../types.js'
 
 /** Rows of one vector, DuckDB's own unit of work. */
@@ -119,7 +128,7 @@ export class Stage {
       for (let from = 0; from < rows.length; from += CHUNK_ROWS) {
         this.#write(rows, from, Math.min(CHUNK_ROWS, rows.length - from), describe)
         appender.appendDataChunk(this.#chunk)
-        if (signal) await setImmediate()
+        if (signal) await turn()
         signal?.throwIfAborted()
       }
       appender.flushSync()
