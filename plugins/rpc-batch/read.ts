@@ -36,7 +36,7 @@ export class RowShapeError extends PipeError {
 }
 
 /** Batches under way at once in a unit, whatever the pool would take. All of them may wait for one commit, in each of the units at once. */
-const GROUPS_AT_ONCE = 10
+const GROUPS_AT_ONCE = 5
 
 /** Reads one unit: groups of items in flight side by side, each yielded when its calls are answered. */
 export async function* readUnit(ctx: RunContext<Config, never>): AsyncIterable<Batch<never>> {

@@ -4,7 +4,7 @@ import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
  * Percent by which the heap grows beyond what lived after a collection before the next one begins. V8 would let it grow to
  * several times that on a machine with memory to spare, and a run would take what nobody needs.
  */
-const HEAP_GROWS = 40
+const HEAP_GROWS = 20
 
 /** Bytes for new objects, both halves together. V8 would take 32 MB of each process that works hard; this costs it little time. */
 const NEW_OBJECTS = 8 * 2 ** 20

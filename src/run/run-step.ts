@@ -285,7 +285,7 @@ class OutageGuard {
 }
 
 /** Rows of one page of a unit's input. A number of its own, so that batches of a unit are the same whatever pages the warehouse gives. */
-const INPUT_ROWS = 400
+const INPUT_ROWS = 200
 
 /** Reads of inputs of one step at once. Each is a query over whole tables, so many of them would take turns and the memory of all. */
 const READS_AT_ONCE = 2

@@ -1,4 +1,4 @@
-import { fork, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -8,22 +8,30 @@ import { fileURLToPath } from 'node:url'
 import { firstLine } from './first-line.js'
 
 /**
- * Peak RSS in MB of a process of its own that runs a pipeline file of the project, `run FILE` with all that belongs to it, over so
- * many blocks of the fake chain into a DuckDB file. The chain is in another process.
+ * Peak RSS in MB of the built command that runs a pipeline file of the project over so many blocks of the fake chain into a DuckDB
+ * file. The chain is in another process.
  */
-export async function shippedPeakMb(file: string, blocks: number): Promise<number> {
+export async function shippedPeakMb(root: string, file: string, blocks: number): Promise<number> {
   const chain = spawn(
     process.execPath,
     [fileURLToPath(new URL('../../src/sandbox/main.js', import.meta.url)), '--blocks', String(blocks + 1)],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   )
   const folder = await mkdtemp(join(tmpdir(), 'pipe-shipped-'))
-  const peak = join(folder, 'peak')
+  const [peak, preload] = [join(folder, 'peak'), join(folder, 'preload.mjs')]
+  // The last word of the process: the most that it took.
+  writeFileSync(
+    preload,
+    `import { writeFileSync } from 'node:fs'
+process.on('exit', () => writeFileSync(${JSON.stringify(peak)}, String(process.resourceUsage().maxRSS / 1024)))
+`,
+  )
   try {
     const url = await firstLine(chain)
-    const child = fork(fileURLToPath(import.meta.url), [peak, file, String(blocks)], {
-      execArgv: [],
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    const args = ['bin/pipe.js', 'run', file, '--param', 'from=1', '--param', `to=${blocks}`]
+    const child = spawn(process.execPath, ['--import', preload, ...args], {
+      cwd: root,
+      stdio: ['ignore', 'ignore', 'inherit'],
       env: {
         ...process.env,
         ETH_RPC_URL: url,
@@ -38,12 +46,4 @@ export async function shippedPeakMb(file: string, blocks: number): Promise<numbe
     chain.stdin?.end()
     await rm(folder, { recursive: true })
   }
-}
-
-const [, , peakFile, pipeline, blocks] = process.argv
-if (process.send && peakFile !== undefined && pipeline !== undefined && blocks !== undefined) {
-  process.on('exit', () => writeFileSync(peakFile, String(process.resourceUsage().maxRSS / 1024)))
-  process.argv.splice(2, Infinity, 'run', pipeline, '--param', 'from=1', '--param', `to=${blocks}`)
-  const { main } = await import('../../src/cli/main.js')
-  await main()
 }

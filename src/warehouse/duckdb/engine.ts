@@ -88,7 +88,7 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
     return there?.n === 0n ? undefined : `main.${identifiers([name])}`
   }
 
-  transaction<T>(work: (tx: Transaction<TableLoader>) => Promise<T>, outputs: ReadonlyMap<Output, Table> = new Map()): Promise<T> {
+  async transaction<T>(work: (tx: Transaction<TableLoader>) => Promise<T>, outputs: ReadonlyMap<Output, Table> = new Map()): Promise<T> {
     const [transactions, units] = [this.#transactions, this.#units]
     const loaders = new Map<Output, TableLoader>()
     /** SQL of a step may add any number of rows. */
@@ -113,7 +113,7 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
       rows: (statement) => transactions.rows(statement),
       bounds: (statement) => transactions.select(statement),
     }
-    return transactions.run(
+    const done = await transactions.run(
       async () => {
         const result = await work(tx)
         if (ownSql) await this.#memory.roomToCommit()
@@ -124,6 +124,8 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
         for (const [output, table] of outputs) loaders.set(output, await this.#loaders.of(output, table))
       },
     )
+    await this.#memory.giveBack()
+    return done
   }
 
   async alone(): Promise<ReadonlySet<string>> {

@@ -4,8 +4,11 @@ import type { Notices } from '../notices.js'
 import { outOfMemory } from './errors.js'
 
 /** Bytes that DuckDB may hold in memory before it spills: at first, and by default, which nobody has to be told of. */
-const FIRST = 64e6
+const FIRST = 40e6
 const DEFAULT = 256e6
+
+/** How long freed memory is kept for what comes next. */
+const KEEP_MS = 1_000
 
 /** The limit that a file is opened with, since what was not checkpointed is read then. */
 export const OPENING_MEMORY = limitOf(DEFAULT)
@@ -18,21 +21,24 @@ export class Memory {
   readonly #instance: DuckDBInstance
   readonly #notices: Notices
   readonly #most: number
+  readonly #given: string | undefined
   #limit: number
   #raised: Promise<void> | undefined
+  #keeps = false
 
-  private constructor(instance: DuckDBInstance, notices: Notices, limit: number, most: number) {
+  private constructor(instance: DuckDBInstance, notices: Notices, given: string | undefined) {
     this.#instance = instance
     this.#notices = notices
-    this.#limit = limit
-    this.#most = most
+    this.#given = given
+    this.#limit = given === undefined ? FIRST : 0
+    this.#most = given === undefined ? Math.max(DEFAULT, machineMemory() / 4) : 0
   }
 
-  /** @param fixed Whether the user gave the limit. */
-  static async of(instance: DuckDBInstance, notices: Notices, fixed: boolean): Promise<Memory> {
-    if (fixed) return new Memory(instance, notices, 0, 0)
-    await setLimit(instance, FIRST)
-    return new Memory(instance, notices, FIRST, Math.max(DEFAULT, machineMemory() / 4))
+  /** @param given The limit of the user, for example `512MB`, with which the instance was opened. */
+  static async of(instance: DuckDBInstance, notices: Notices, given: string | undefined): Promise<Memory> {
+    const memory = new Memory(instance, notices, given)
+    if (given === undefined) await memory.#setLimit()
+    return memory
   }
 
   /** Runs work, and runs it again from its beginning as often as it fails for want of memory and there is more to be had. */
@@ -65,23 +71,35 @@ export class Memory {
     }
   }
 
+  /**
+   * Gives back what was freed and is kept for the next time, at most once a second: DuckDB does so for itself and for all of the
+   * process when its limit is set. Without that the threads that work for it keep tens of megabytes that they need no more.
+   */
+  async giveBack(): Promise<void> {
+    if (this.#keeps) return
+    this.#keeps = true
+    AbortSignal.timeout(KEEP_MS).addEventListener('abort', () => (this.#keeps = false), { once: true })
+    // A limit that is exceeded just now is not set anew, and holds as before.
+    await this.#setLimit().catch(() => undefined)
+  }
+
   async #raise(): Promise<void> {
     const before = this.#limit
     this.#limit = before < DEFAULT ? Math.min(before * 2, DEFAULT) : this.#most
-    await setLimit(this.#instance, this.#limit)
+    await this.#setLimit()
     if (this.#limit <= DEFAULT) return
     this.#notices.tell(
       `DuckDB needs more than ${size(DEFAULT)} of memory: it may take ${size(this.#most)} now, a quarter of this machine; duckdb:PATH?memory_limit=… sets another limit`,
     )
   }
-}
 
-async function setLimit(instance: DuckDBInstance, bytes: number): Promise<void> {
-  const connection = await instance.connect()
-  try {
-    await connection.run(`SET GLOBAL memory_limit = '${limitOf(bytes)}'`)
-  } finally {
-    connection.closeSync()
+  async #setLimit(): Promise<void> {
+    const connection = await this.#instance.connect()
+    try {
+      await connection.run(`SET GLOBAL memory_limit = '${this.#given ?? limitOf(this.#limit)}'`)
+    } finally {
+      connection.closeSync()
+    }
   }
 }
 

@@ -19,7 +19,7 @@ export interface DuckdbOptions {
   readonly mode: 'write' | 'plan'
   /** Default 2. */
   readonly threads?: number | undefined
-  /** What DuckDB may hold in memory before it spills, for example `512MB`. Default `64MB`, and more where that is not enough. */
+  /** What DuckDB may hold in memory before it spills, for example `512MB`. Default `40MB`, and more where that is not enough. */
   readonly memoryLimit?: string | undefined
   /** Where it spills. Default: beside the file. */
   readonly tempDirectory?: string | undefined
@@ -51,6 +51,8 @@ export async function openDuckdb({ path, mode, threads = 2, memoryLimit, tempDir
     // What it has freed goes back to the system while it is idle, too.
     allocator_background_threads: 'true',
     allocator_flush_threshold: '16MB',
+    // What was committed since the last checkpoint is held in memory.
+    checkpoint_threshold: '8MB',
     ...(readOnly ? { access_mode: 'READ_ONLY' } : {}),
   }
   let instance: DuckDBInstance | undefined
@@ -62,7 +64,7 @@ export async function openDuckdb({ path, mode, threads = 2, memoryLimit, tempDir
     instance = memory ? await DuckDBInstance.create(':memory:', config) : await DuckDBInstance.fromCache(resolve(path), config)
     connection = await instance.connect()
     await settle(connection)
-    limit = await Memory.of(instance, notices, memoryLimit !== undefined)
+    limit = await Memory.of(instance, notices, memoryLimit)
   } catch (error) {
     connection?.closeSync()
     instance?.closeSync()
