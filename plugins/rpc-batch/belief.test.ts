@@ -253,6 +253,21 @@ describe('a block and what is read beside it', () => {
     expect(ran.rows.blocks).toEqual(blocks.filter(({ n }) => n !== 9n && n !== 10n))
   })
 
+  it('proves the one before it without its transactions, which the file asks for in full', async () => {
+    const asked: unknown[] = []
+    const eth_getBlockByNumber = ([n, full]: readonly unknown[]) => {
+      if (Number(n) > 27) asked.push([Number(n), full])
+      return { ...blockOf(Number(n)), transactions: [] } as Json
+    }
+    const whole = onlyBlocks.replace('[$number, false]', '[$number, true]')
+    expect(await read([await serve({ methods: { eth_getBlockByNumber } })], whole)).toMatchObject({ failed: [], thrown: '' })
+    expect(asked.sort()).toEqual([
+      [28, true],
+      [29, true],
+      [30, false],
+    ])
+  })
+
   it('is stored before a height without a block, which the one behind that proves, also where the file does not expect any', async () => {
     const upTo = (to: number) => onlyBlocks.replace('to: 29', `to: ${to}`)
     for (const says of ['null', 'error'] as const)

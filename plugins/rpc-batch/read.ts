@@ -235,7 +235,7 @@ async function createReader(ctx: RunContext<Config, never>) {
     { group, signal }: Reading,
     header: CompiledCall,
   ): Promise<PipeError | undefined> => {
-    const asked = [header.build({ number }, { block: undefined })]
+    const asked = [linkCall(header, number)]
     for await (const turn of rpc.turns({ signal, block: highestOf(group), rounds: 1 })) {
       const { values, errors } = await turn.batch(asked, { signal, block: number })
       const error = errors?.get(0)
@@ -264,7 +264,7 @@ async function createReader(ctx: RunContext<Config, never>) {
       const block = open.at(-1)
       if (block === undefined) break
       const { values, errors } = await each(
-        open.map((number) => header.build({ number }, { block: undefined })),
+        open.map((number) => linkCall(header, number)),
         { signal, block },
       )
       open.forEach((number, i) => known.set(number, errors?.get(i) ?? ((values[i] ?? undefined) as Block | undefined)))
@@ -275,9 +275,7 @@ async function createReader(ctx: RunContext<Config, never>) {
 
   /** The call for the block behind the last one of a stretch: it says whether the last one is what it goes on from. */
   const callBehind = async ({ covers }: Group, header: CompiledCall): Promise<RpcCall | undefined> =>
-    covers && unit.piece.kind === 'stretch' && covers[1] < (await ctx.head())
-      ? header.build({ number: covers[1] + 1n }, { block: undefined })
-      : undefined
+    covers && unit.piece.kind === 'stretch' && covers[1] < (await ctx.head()) ? linkCall(header, covers[1] + 1n) : undefined
 
   const highestOf = ({ covers }: Group): bigint | undefined => (blocks ? covers?.[1] : undefined)
 
@@ -455,6 +453,12 @@ function timesOf({ config, into, scope }: RunContext<Config, never>): TimeRule {
     holdsFor: (path) => answered.has(pathRoot(path)),
     except: (records, instant) => instant < range.from && isGenesis(records),
   }
+}
+
+/** The call for a block that is read for its links alone: transactions in full would take tens of megabytes. */
+function linkCall(header: CompiledCall, number: bigint): RpcCall {
+  const call = header.build({ number }, { block: undefined })
+  return { ...call, params: [call.params[0], false] }
 }
 
 /** Calls in the order in which their inputs are known; calls of one level are asked together. */

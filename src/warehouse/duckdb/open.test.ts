@@ -214,6 +214,20 @@ describe('the memory of DuckDB', () => {
     await expect(warehouse.execute([sqlText("SET memory_limit = '2GB'")])).rejects.toThrow('may not run SET statements')
   })
 
+  test('is limited as before after a commit, which has what was freed given back', async () => {
+    for (const [settings, limit] of [
+      ['', '38.1 MiB'],
+      ['?memory_limit=1GiB', '1.0 GiB'],
+    ]) {
+      const warehouse = await openWarehouse(`duckdb:${join(temporaryFolder(), 'x.duckdb')}${settings}`, { mode: 'write' })
+      open.push(warehouse)
+      await warehouse.prepare([t])
+      await warehouse.open(step, ['u'], 1n)
+      await warehouse.commit([write([{ output: output(t), rows: [row] }])])
+      expect(await all(warehouse, "SELECT current_setting('memory_limit') AS held")).toEqual([{ held: limit }])
+    }
+  })
+
   test('is raised as far as a statement needs, which is said once; a limit that was given holds, and the error says how to raise it', async () => {
     const path = join(temporaryFolder(), 'x.duckdb')
     const { row, told } = await needy(`duckdb:${path}`)
