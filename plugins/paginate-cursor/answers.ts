@@ -122,19 +122,21 @@ export class Answers {
   /** The right one of two answers that differ. @throws {ListUnstableError} @throws {PagesSilentError} */
   async #agreed(place: Place, page: Page, { kind }: Pager, { known }: Memory, ask: AskAgain): Promise<Page> {
     const other = await withRows(ask)
-    const moved = kind === 'next' || kind === 'key' ? contradiction(page, other) : undefined
-    if (moved) throw new ListUnstableError(moved.pointer, moved.time === undefined ? undefined : formatInstant(moved.time))
-    // Neither is above the other, and no time tells which is further down than it should be.
-    if (!meets(page, other) && page.rows[0]?.time === undefined) {
+    const chosen = (best: Page): Page =>
+      best === page ? { ...page, twin: other } : { ...other, twin: page, higher: place.twin !== undefined }
+    if (kind !== 'next' && kind !== 'key') return chosen(fresher(page, other))
+    if (!meets(page, other)) {
+      // One of the two is elsewhere. No time tells which, where a parameter is not heeded.
       const third = await withRows(ask)
       const sure = [page, other].find((each) => meets(each, third))
-      if (!sure) throw new ListUnstableError(third.rows[0]?.pointer ?? '', undefined)
-      return sure
+      if (!sure) throw new ListUnstableError(third.rows[0]?.pointer ?? '', timeOf(third.rows[0]))
+      return chosen(sure)
     }
+    const moved = contradiction(page, other)
+    if (moved) throw new ListUnstableError(moved.pointer, timeOf(moved))
     const here = new Set(page.rows.map(({ key }) => key))
     const adds = other.rows.some(({ key }) => !here.has(key) && !known.has(key))
-    if (!adds || fresher(page, other) === page) return { ...page, twin: other }
-    return { ...other, twin: page, higher: place.twin !== undefined }
+    return chosen(adds ? fresher(page, other) : page)
   }
 
   /** Asks for rows of a window that an earlier run has read. */
@@ -190,6 +192,8 @@ function contradiction({ rows }: Page, other: Page): PageRow | undefined {
   if (at > 0 && from > 0) return others[0]
   return others.slice(from).find(({ key }, i) => at + i < mine.length && key !== mine[at + i]?.key)
 }
+
+const timeOf = (row: PageRow | undefined): string | undefined => (row?.time === undefined ? undefined : formatInstant(row.time))
 
 /** Whether rows may have one time: those without a time, too. */
 const mayBeTied = (rows: readonly PageRow[]): boolean => rows.some(({ time }, i) => time === rows[i + 1]?.time)

@@ -140,7 +140,7 @@ export class KeyPager implements Pager {
   judge(place: Place, page: Page, memory: Memory): Verdict {
     const { rows } = page
     const last = rows.at(-1)
-    if (!last) return { take: [page], next: undefined }
+    if (!last) return this.#behindLast(place, page, memory)
     const cursor = this.#keyOf(last)
     this.#checkUnique(rows)
     if (place.cursor !== undefined) {
@@ -156,6 +156,15 @@ export class KeyPager implements Pager {
     const before = rows.at(-2)
     // From one row further up, the last one comes again: with what has moved there meanwhile.
     return { take: [page], next: { cursor, last: last.key, ...(before ? { twin: { cursor: this.#keyOf(before) } } : {}) } }
+  }
+
+  /** Nothing stands behind the last row. The page before, which was asked for again, shows what has moved to above it meanwhile. */
+  #behindLast(place: Place, page: Page, { known }: Memory): Verdict {
+    const before = page.before?.rows ?? []
+    const missed = before.filter(({ key }) => key !== place.last && !known.has(key))
+    const end = missed.length === 0 ? undefined : before.at(-1)
+    if (!end || this.#keyOf(end) === place.cursor) return { take: [{ ...page, rows: missed }], next: undefined }
+    return { take: [{ ...page, rows: missed }], next: { cursor: this.#keyOf(end), last: end.key } }
   }
 
   #keyOf(row: PageRow): string {

@@ -30,6 +30,8 @@ export interface About {
   /** What of the step says how many rows are asked for a page. Undefined: nothing does. */
   readonly asked: { readonly name: string; readonly rows: number } | undefined
   readonly ends: ReadonlySet<End>
+  /** Whether the list is a stretch of the past, into which no new rows come. */
+  readonly still: boolean
   /** Most rows that a page of the step had in this run, whatever its list. */
   longest(): number
 }

@@ -23,11 +23,15 @@ const LOOKED_FOR = 10
 
 /** What the pagers that count rows or pages remember of the way: which rows were read, and how long pages are. */
 class Trail {
-  readonly #recent = new Recent()
+  #recent = new Recent()
   /** Most rows that a page had. */
   longest = 0
   /** Times in a row that the page before came again. */
   same = 0
+
+  enter(): void {
+    this.#recent = new Recent()
+  }
 
   /** Takes note of a page before it is judged. `again`: it is one that was read, asked for once more. */
   saw(page: Page, memory: Memory, again = false): void {
@@ -58,15 +62,22 @@ export class OffsetPager implements Pager {
   readonly kind = 'offset'
   readonly says: string
   readonly #trail = new Trail()
+  readonly #still: boolean
   #held: Page | undefined
   #shifts = 0
 
   constructor(about: About) {
     this.says = about.parameter('offset')
+    this.#still = about.still
   }
 
   start(): Place {
     return { offset: 0 }
+  }
+
+  /** Another list is read, among rows that may have been read. */
+  enter(): void {
+    this.#trail.enter()
   }
 
   values(place: Place) {
@@ -103,6 +114,8 @@ export class OffsetPager implements Pager {
     // Only what follows shows that the reading goes on, so the count of shifts does, too.
     if (end && isEntry(place, rows, memory)) return { take: [page], next: at(offset + Math.max(1, rows.length - 1), { last: end.key }) }
     if (offset > 0 && isSearch(place, memory) && isTied(rows, known)) return this.#back(place, memory)
+    // In a stretch of the past no rows come in above: this is another order, or a row that is late.
+    if (this.#still && end && known >= 0 && rows[0]?.key !== last) return { take: [], next: this.start() }
     if (end && known >= 0 && known < rows.length - 1 && !astray) {
       trail.checkOrder(rows, known, memory)
       this.#shifts = 0
@@ -317,7 +330,10 @@ export class PagePager implements Pager {
     const at = page.rows.findIndex(({ key }) => beyond.has(key))
     const between = (at === -1 ? page.rows : page.rows.slice(0, at)).filter(({ key }) => !known.has(key))
     const same = at === 0 && page.rows.length === behind.rows.length && page.rows.every(({ key }, i) => key === behind.rows[i]?.key)
-    if (place.size === joint.place.size) return this.#confirmed(joint, at >= 0 && between.length === 0)
+    if (place.size === joint.place.size) {
+      const strange = page.rows.some(({ key }) => !beyond.has(key) && !known.has(key))
+      return this.#confirmed(joint, at >= 0 && !strange)
+    }
     if (!ends && page.refused !== undefined && page.reply.status !== 404)
       throw new PageCutError(number(joint.place, 'page') - 1, { name: asked?.name ?? '', rows: size, asked: limit })
     const position = this.#position(joint, limit)
@@ -353,13 +369,16 @@ export class PagePager implements Pager {
   /** A page without a row that is new: the list grew by a page, or it ends, or the parameter changes nothing. */
   #again(page: Page, place: Place, memory: Memory, next: Place): Verdict {
     const current = number(place, 'page')
-    const ends = page.rows.at(-1)?.key === place.last
     if (isSame(page.rows, memory)) {
       if (this.#about.ends.has('same')) return { take: [page], next: undefined, proof: 'same page again, stated in the YAML' }
       const heeded = current - 1 > this.#first
       if (heeded && distinct(page.rows) < this.#trail.longest) return { take: [page], next: undefined }
       if (this.#trail.same > 1) throw new ParameterIgnoredError(this.says, 'the same page three times', true)
-    } else if (ends && distinct(page.rows) < this.#trail.longest) return { take: [page], next: undefined }
+    } else if (distinct(page.rows) < this.#trail.longest) {
+      // The list has grown, or rows have changed places: then the page before has what is not here.
+      this.#held = page
+      return { take: [], next: { ...next, page: current - 1, verify: true } }
+    }
     this.#shifted(current)
     return { take: [page], next }
   }

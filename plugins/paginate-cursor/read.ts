@@ -151,7 +151,11 @@ class ListReader {
         if (this.#answers.seen !== undefined && this.#kept !== undefined) yield { cursor: { ...this.#kept, seen: this.#answers.seen } }
         return
       }
-      // Where no times tell what was read whole, the next run begins anew.
+      // Where no times tell what was read whole, the next run begins anew, and where the order changes, no place is a place.
+      if (this.#unit && this.#kept && error instanceof ListUnstableError) {
+        const { ended: _, seen: __, ...kept } = this.#kept
+        yield { cursor: { ...kept, place: this.#pager.start() } }
+      }
       if (!this.#unit && isMisfit(error)) yield { cursor: { kind: this.#pager.kind, place: this.#pager.start(), read: 0 } }
       throw error
     }
@@ -551,7 +555,8 @@ function newest(pages: readonly (readonly PageRow[])[]): readonly PageRow[] {
   })
 }
 
-function createPager({ config }: Context, top: bigint): Pager {
+function createPager(ctx: Context, top: bigint): Pager {
+  const { config } = ctx
   const { cursor } = config
   const beliefs = beliefsOf({ config })
   const about: About = {
@@ -560,6 +565,7 @@ function createPager({ config }: Context, top: bigint): Pager {
     sure: isSure(config),
     asked: limitOf(config),
     ends: endsOf(config),
+    still: cursor.window !== undefined && top !== target(ctx)?.to,
     longest: () => beliefs.longest,
   }
   switch (kindOf(config)) {

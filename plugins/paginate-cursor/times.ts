@@ -124,7 +124,10 @@ export class TimePager implements Pager {
   /** Reads on inside the step that holds the lowest row: a page did not come to its end. */
   #within({ bound, low }: Place, rows: readonly PageRow[]): Place {
     const last = rows.at(-1)
-    if (this.#ties === 'offset') return { bound: bound ?? null, low: low ?? null, offset: rows.length - 1, last: last?.key ?? null }
+    if (this.#ties === 'offset') {
+      this.#offsets.enter()
+      return { bound: bound ?? null, low: low ?? null, offset: rows.length - 1, last: last?.key ?? null }
+    }
     if (this.#ties !== undefined && last) return { bound: bound ?? null, low: low ?? null, tie: this.#tieOf(last), last: last.key }
     return this.#probe(BigInt(low as string), this.#wholeness(rows), distinct(rows))
   }

@@ -205,7 +205,9 @@ function restOf(rows: readonly PageRow[], [from, to]: Stretch, step: bigint): Re
   const lowest = low - (low % step)
   const highest = high - (high % step)
   const parts: Rest[] = []
-  if (low > from) parts.push({ part: [from, min(lowest + step - 1n, to)], past: [from, lowest - 1n], behind: [from, lowest - step - 1n] })
+  // Where the lowest row has the first step, that one may have been cut, too.
+  if (lowest + step <= to)
+    parts.push({ part: [from, min(lowest + step - 1n, to)], past: [from, lowest - 1n], behind: [from, lowest - step - 1n] })
   if (high < to) parts.push({ part: [max(highest, from), to], past: [highest + step, to], behind: [highest + 2n * step, to] })
   return parts
 }
