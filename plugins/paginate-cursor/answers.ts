@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto'
 import { formatInstant } from '../../src/sdk/authors.js'
-import { boundsOf, BudgetUsedUp, createAsk } from './ask.js'
+import { boundsOf, createAsk } from './ask.js'
 import { type AskAgain, type Beliefs, beliefsOf, sureOfNothing, withRows } from './beliefs.js'
 import { noReply, statusOf } from './ends.js'
 import { ListUnstableError } from './errors.js'
@@ -37,8 +36,6 @@ export class Answers {
   readonly #window: boolean
   /** The last place that had rows. */
   #full: Place | undefined
-  /** What was seen of a page once that must be seen twice. */
-  seen: string | undefined
   /** The last answer. */
   last: Page | undefined
 
@@ -83,24 +80,14 @@ export class Answers {
       this.#full = place
       this.#beliefs.longest = Math.max(this.#beliefs.longest, distinct(page.rows))
       const [values, address] = [{ ...this.#bounds, ...pager.values(place) }, pager.address?.(place)]
-      this.#beliefs.full = (again) => {
-        if (!this.#ctx.budget.take()) throw new BudgetUsedUp()
-        return this.#askPage(values, address, again)
-      }
+      this.#beliefs.full = (again) => this.#askPage(values, address, again)
     }
     if (claims > 0 || !this.#mayDiffer(page, pager, memory)) return page
-    const seen = digestOf(place, page)
-    if (seen === this.#ctx.cursor?.seen) return page
-    this.seen = seen
     const { twin } = place
-    page = await this.#agreed(place, page, pager, memory, twin === undefined ? ask : (again) => this.#ask(twin as Place, pager, again))
-    this.seen = undefined
-    return page
+    return await this.#agreed(place, page, pager, memory, twin === undefined ? ask : (again) => this.#ask(twin as Place, pager, again))
   }
 
-  /** @throws {BudgetUsedUp} */
   async #ask(place: Place, pager: Pager, again: number): Promise<Page> {
-    if (!this.#ctx.budget.take()) throw new BudgetUsedUp()
     this.last = await this.#askPage({ ...this.#bounds, ...pager.values(place) }, pager.address?.(place), again)
     return this.last
   }
@@ -145,10 +132,7 @@ export class Answers {
     const known = asked && this.#window ? await knownBelow(this.#ctx, asked.to + 1n) : undefined
     if (known === undefined) return undefined
     const values = { ...boundsOf([known, known], this.#ctx.config), ...pager.values(pager.start()) }
-    return (again) => {
-      if (!this.#ctx.budget.take()) throw new BudgetUsedUp()
-      return this.#askPage(values, undefined, again)
-    }
+    return (again) => this.#askPage(values, undefined, again)
   }
 
   /** A page that is only asked for to learn of others: that it is refused is all that it says then. */
@@ -170,13 +154,6 @@ const goesOn = (place: Place, page: Page, pager: Pager): boolean => page.more ==
 export function isRecent({ scope }: Context, at: bigint): boolean {
   return at > ((scope.get('now')?.value ?? 0n) as bigint) - RECENT_US
 }
-
-/** Tells an answer from others of the same place. */
-export const digestOf = (place: Place, { rows }: Page): string =>
-  createHash('sha256')
-    .update(JSON.stringify([place, rows.map(({ key }) => key)]))
-    .digest('hex')
-    .slice(0, 16)
 
 /**
  * The first row at which two answers of one place contradict each other. The newest rows may lack in one of them; from the first

@@ -6,9 +6,6 @@ import { compileRequest } from './request.js'
 import { STEP_US, writeTime } from './time.js'
 import { holds, textsOf } from './told.js'
 
-/** No further request may be made in this run. */
-export class BudgetUsedUp extends Error {}
-
 /** What a unit asks the source for. `again`: how often an answer was not believed; the request then waits first. */
 export function createAsk(
   ctx: Context,

@@ -96,7 +96,7 @@ const end = Type.Unsafe<Static<typeof endValue> | readonly Static<typeof endValu
   anyOf: [endValue, Type.Array(endValue, { minItems: 1 })],
   tuning: true,
   description:
-    'What means the end of the list, one of these or several: a status (`404`, `204`), `null` where the records are, `empty` (a page without records) or `same` (the page before again). It is then believed the first time; other ends when two reads agree, with `retry.wait` of the source between them. No end is believed above rows that are known. Pages with rows of the last day are asked for twice, and the answer that has newer rows counts: a replica that is behind lacks some.',
+    'What means the end of the list, one of these or several: a status (`404`, `204`), `null` where the records are, `empty` (a page without records) or `same` (the page before again). It is then believed the first time; other ends when two reads agree, with `retry.wait` of the source between them. No end is believed above rows that are known. Pages with rows of the last day are asked for twice, and the answer that has newer rows counts: a replica that is behind lacks some. Two that contradict each other fail.',
 })
 
 const cursor = Type.Object(
@@ -195,7 +195,8 @@ export const config = Type.Object(
       Type.Integer({
         minimum: 1,
         tuning: true,
-        description: 'Requests a run may make. Reached, the run ends incomplete, and the next one goes on.',
+        description:
+          'Pages that a run may read, not counting what is asked for to believe one. Reached, the run ends incomplete, and the next one goes on.',
       }),
     ),
     expect_total: Type.Optional(
@@ -215,10 +216,6 @@ export const cursorSchema = Type.Object(
     /** Kind of cursor: a stored one of another kind is of no use. */
     kind: Type.String(),
     place: Type.Record(Type.String(), Type.Unknown()),
-    /** `place` was said to be the end of the list. Said again, it is. */
-    ended: Type.Optional(Type.Literal(true)),
-    /** What the page at `place` had, which must be asked for once more. */
-    seen: Type.Optional(Type.String()),
     /** Everything from here up to `top` is covered. Without it nothing is yet, and what comes before `place` was read. */
     down: Type.Optional(Type.String()),
     /** Lowest time of what comes before `place`. Rows of it and above are in the table. */

@@ -1,6 +1,5 @@
 import { formatInstant, identifier, type Json, parseDuration, parseInstant, type Row, sql, type Value } from '../../src/sdk/authors.js'
-import { Answers, digestOf, meets, PLACE_REFUSED } from './answers.js'
-import { BudgetUsedUp } from './ask.js'
+import { Answers, meets, PLACE_REFUSED } from './answers.js'
 import { beliefsOf, DOUBTS } from './beliefs.js'
 import { kindOf, namesIn } from './check.js'
 import { type StoredCursor } from './config.js'
@@ -35,6 +34,8 @@ const EMPTY_PAGES = 100
 const BEGINNINGS = 10
 /** How much newer than now a row may be without being counted as one from the future. */
 const FUTURE_US = 600_000_000n
+/** A stored place that is none any more shows within so many pages. */
+const ENTRY_PAGES = 3
 /** So many pages of a list without times are read once more at its end. */
 const TWICE_PAGES = 10
 
@@ -107,9 +108,8 @@ class ListReader {
   #entry: Memory = NOTHING
   /** The first page with rows below the unit, which are not taken. */
   #left: Left | undefined
-  /** Whether the reading went on where an earlier run ended, and whether a page followed from there. */
+  /** Whether the reading went on where an earlier run ended. */
   #resumed = false
-  #entered = false
   /** A page to which a circle would come back, and how many pages ago it was. */
   #mark: string | undefined
   #marked = 0
@@ -146,16 +146,8 @@ class ListReader {
     try {
       yield* this.#walk()
     } catch (error) {
-      // The place is stored, and the unit stays open.
-      if (error instanceof BudgetUsedUp) {
-        if (this.#answers.seen !== undefined && this.#kept !== undefined) yield { cursor: { ...this.#kept, seen: this.#answers.seen } }
-        return
-      }
       // Where no times tell what was read whole, the next run begins anew, and where the order changes, no place is a place.
-      if (this.#unit && this.#kept && error instanceof ListUnstableError) {
-        const { ended: _, seen: __, ...kept } = this.#kept
-        yield { cursor: { ...kept, place: this.#pager.start() } }
-      }
+      if (this.#unit && this.#kept && error instanceof ListUnstableError) yield { cursor: { ...this.#kept, place: this.#pager.start() } }
       if (!this.#unit && isMisfit(error)) yield { cursor: { kind: this.#pager.kind, place: this.#pager.start(), read: 0 } }
       throw error
     }
@@ -167,10 +159,15 @@ class ListReader {
     let place = stored ?? this.#pager.start()
     let expired = false
     /** How often this place was said to be the end. */
-    let claims = stored !== undefined && this.#ctx.cursor?.ended === true ? 1 : 0
+    let claims = 0
+    /** Whether the next page counts, rather than what is asked for to believe one. */
+    let counts = true
     let claimed: Page | undefined
     this.#resumed = stored !== undefined
     for (;;) {
+      // The place is stored, and the unit stays open.
+      if (counts && !this.#ctx.budget.take()) return
+      counts = false
       const before = claims > 0 ? this.#entry : this.#memory
       this.#entry = before
       // The page of before comes again: what it had is known, and what it has more follows what came before it.
@@ -194,13 +191,12 @@ class ListReader {
         this.#count('cursor expired', 1)
         continue
       }
-      if (verdict.take.some((taken) => taken.rows.length > 0)) this.#entered = true
       if (!this.#unit && this.#pages <= TWICE_PAGES) for (const { key } of rows) this.#newestKeys.add(key)
       late?.saw(rows)
       const reached = this.#reached()
       const stated = verdict.take.length > 0 || verdict.next === undefined ? page.end : undefined
       const next = stated === undefined ? verdict.next : undefined
-      const agrees = claims > 0 && (claimed ? meets(page, claimed) : digestOf(place, page) === this.#ctx.cursor?.seen)
+      const agrees = claimed !== undefined && meets(page, claimed)
       const proof = next === undefined && !reached ? await this.#proof(page, stated ?? verdict.proof, agrees) : undefined
       const done = reached || proof !== undefined
       if (done) this.#count('late', late?.count() ?? 0)
@@ -223,6 +219,7 @@ class ListReader {
         this.#pager = createPager(this.#ctx, this.#unit?.[1] ?? 0n)
       }
       this.#progressed(verdict.take)
+      counts = verdict.take.length > 0
       place = next
     }
     const whole = stored === undefined || (this.#head && this.#ctx.cursor?.down === undefined)
@@ -331,7 +328,7 @@ class ListReader {
 
   /** The list does not fit what is stored of it: another one than this source's, or one that it showed while it was wrong. */
   #isMisfit(error: unknown): boolean {
-    return this.#resumed && !this.#entered && isMisfit(error)
+    return this.#resumed && this.#pages <= ENTRY_PAGES && isMisfit(error)
   }
 
   /** Takes a page that follows those before, or, `again`, the same page once more. Gives the rows to be written. */
@@ -382,8 +379,7 @@ class ListReader {
     const counts = Object.keys(this.#counts).length > 0 ? this.#counts : undefined
     this.#counts = {}
     const ended = !done && next === undefined
-    const seen = ended ? digestOf(at, page) : undefined
-    const cursor = this.#cursor(next === undefined ? { place: at, low: before.low } : { place: next, low: this.#memory.low }, seen, done)
+    const cursor = this.#cursor(next === undefined ? { place: at, low: before.low } : { place: next, low: this.#memory.low }, done)
     const idle = rows.length === 0 && covers === undefined && counts === undefined
     // Half the way of a proof: the place before stands.
     if (idle && !done && !ended && this.#unit) return undefined
@@ -439,10 +435,10 @@ class ListReader {
   }
 
   /** Where the reading goes on. All rows of what comes before are in the table with the commit of this cursor. */
-  #cursor(at: Left, seen: string | undefined, done: boolean): StoredCursor | undefined {
+  #cursor(at: Left, done: boolean): StoredCursor | undefined {
     // A page with rows that lie below the unit is where a unit below it begins.
     const { place, low } = this.#left ?? at
-    const about = { kind: this.#pager.kind, first: this.#firstKey, place, ...(seen === undefined ? {} : { ended: true as const, seen }) }
+    const about = { kind: this.#pager.kind, first: this.#firstKey, place }
     if (!this.#unit) return done ? undefined : { ...about, read: this.#read }
     const [down, top] = [this.#down, this.#top]
     if (top === undefined) return undefined

@@ -6,7 +6,7 @@ import { knownBelow } from './known.js'
 import { type Context, type Page, type PageBatch, type PageRow, serverNow, tableRows } from './page.js'
 import { distinct, LEAST_CUT } from './pager.js'
 import { fresher, isRecent } from './answers.js'
-import { boundsOf, BudgetUsedUp, createAsk } from './ask.js'
+import { boundsOf, createAsk } from './ask.js'
 import { isSure, parameterOf } from './request.js'
 import { target } from './target.js'
 import { STEP_US } from './time.js'
@@ -17,13 +17,8 @@ type Stretch = readonly [bigint, bigint]
  * Reads a stretch of time with one request, or, where a page may be cut, with as many as it takes: such a one is asked for
  * again in halves. Rows of the steps beside it, which come with bounds that are inclusive, belong to its neighbours.
  */
-export async function* readWindow(ctx: Context): AsyncIterable<PageBatch> {
-  try {
-    yield* new WindowReader(ctx).read()
-  } catch (error) {
-    // The unit stays open.
-    if (!(error instanceof BudgetUsedUp)) throw error
-  }
+export function readWindow(ctx: Context): AsyncIterable<PageBatch> {
+  return new WindowReader(ctx).read()
 }
 
 class WindowReader {
@@ -48,6 +43,8 @@ class WindowReader {
     const now = (scope.get('now')?.value ?? 0n) as bigint
     const open: Stretch[] = [[unit.piece.from, unit.piece.to]]
     for (let stretch = open.pop(); stretch; stretch = open.pop()) {
+      // The unit stays open.
+      if (!this.#ctx.budget.take()) return
       const [from, to] = stretch
       const page = await this.#page(stretch)
       if (await this.#isCut(stretch, page)) {
@@ -94,7 +91,6 @@ class WindowReader {
 
   async #asked(stretch: Stretch, again: number): Promise<Page> {
     const [from, to] = stretch
-    if (!this.#ctx.budget.take()) throw new BudgetUsedUp()
     const page = await this.#ask(boundsOf(stretch, this.#ctx.config), undefined, again)
     // Bounds that are inclusive give the steps beside the stretch, too.
     const [lowest, highest] = [from - (from % this.#step) - this.#step, to - (to % this.#step) + 2n * this.#step - 1n]

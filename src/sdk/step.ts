@@ -277,7 +277,7 @@ export interface RunContext<Config, Cursor> extends PlanContext<Config> {
   /** The step's REST source. Throws when the step has no source. */
   readonly http: HttpClient
   /**
-   * The requests that this run may make (`maxRequests`, `--limit`). `take` takes one of them; false: none is left. `run`
+   * The requests or pages that this run may make or read (`maxRequests`, `--limit`). `take` takes one of them; false: none is left. `run`
    * then returns, the unit stays open and goes on from its cursor in the next run.
    */
   readonly budget: { take(): boolean }
