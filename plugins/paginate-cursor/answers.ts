@@ -24,6 +24,8 @@ interface Asking {
   readonly claims: number
   /** Whether the reading went on where an earlier run ended. */
   readonly resumed: boolean
+  /** Whether the beginning of the list is read again, to go on below what is covered. */
+  readonly anew: boolean
 }
 
 /** Asks for the pages of a unit, each as often as it takes to believe what it says. */
@@ -58,7 +60,8 @@ export class Answers {
    * The page of a place. One without rows is given when two reads agree, some time apart, and a page that had rows still had
    * them in between; one of recent rows is asked for twice.
    */
-  async page(place: Place, { pager, memory, claims, resumed }: Asking): Promise<Page> {
+  async page(place: Place, asking: Asking): Promise<Page> {
+    const { pager, memory, claims, resumed } = asking
     if (pager.probes?.(place) === true) return await this.#probe(place, pager)
     const ask = (again: number) => this.#ask(place, pager, again)
     let page = await ask(claims)
@@ -68,13 +71,12 @@ export class Answers {
       const mine = own ?? start
       if (!mine) this.#beliefs.full ??= await this.#knownRows(pager)
       const full = () => (mine ? (again: number) => this.#ask(mine, pager, again) : this.#beliefs.full)
-      const refused = page.refused
       const found = await sureOfNothing(page, ask, full, this.#window && isRecent(this.#ctx, this.#unit?.[1] ?? 0n))
       // Only the page that was read last comes before this one.
       page = own ? found : { ...found, before: undefined }
       // A key that the list does not have any more is refused, too: only one that is still there has nothing behind it.
       const there = own !== undefined && page.before?.rows.some(({ key }) => key === place.last) === true
-      if (pager.kind === 'key' && page.refused !== undefined && !there) throw refused as Error
+      if (pager.kind === 'key' && page.refused !== undefined && !there) throw page.refused as Error
     }
     if (page.rows.length > 0) {
       this.#full = place
@@ -82,7 +84,7 @@ export class Answers {
       const [values, address] = [{ ...this.#bounds, ...pager.values(place) }, pager.address?.(place)]
       this.#beliefs.full = (again) => this.#askPage(values, address, again)
     }
-    if (claims > 0 || !this.#mayDiffer(page, pager, memory)) return page
+    if (claims > 0 || !this.#mayDiffer(page, asking)) return page
     const { twin } = place
     return await this.#agreed(place, page, pager, memory, twin === undefined ? ask : (again) => this.#ask(twin as Place, pager, again))
   }
@@ -96,13 +98,13 @@ export class Answers {
    * Whether another answer may give other rows, which the next page would not show: a replica that is behind lacks the newest
    * ones, which on the first page are read when the list is ended, and rows of one time may stand in another order.
    */
-  #mayDiffer({ rows }: Page, { kind }: Pager, memory: Memory): boolean {
+  #mayDiffer({ rows }: Page, { pager: { kind }, memory, anew }: Asking): boolean {
     if (rows.length === 0 || isSame(rows, memory)) return false
     if (this.#window) return isRecent(this.#ctx, this.#unit?.[1] ?? 0n)
     // Pages by their position are read with what comes before them.
     if (kind === 'offset' || kind === 'page') return false
     const { low } = memory
-    if (low !== undefined && isRecent(this.#ctx, low)) return true
+    if (anew || (low !== undefined && isRecent(this.#ctx, low))) return true
     return kind !== 'time' && mayBeTied(rows) && ++this.#beliefs.tied <= TIED_PAGES
   }
 

@@ -37,6 +37,9 @@ const PARAMETERS: Readonly<Record<string, readonly string[]>> = {
   windows: ['start', 'end', 'offset', 'limit'],
 }
 
+/** Ways in which a replica that is behind says that there is nothing. */
+const BY_PLACE: ReadonlySet<string> = new Set(['offset', 'page', 'window', 'windows'])
+
 /** What is asked for by time comes by time: where a page is cut, nothing shows a row that stands behind older ones. */
 const BY_TIME: ReadonlySet<string> = new Set(['time', 'ties'])
 
@@ -68,9 +71,9 @@ const liesOf = (way: string, minLength: number): fc.Arbitrary<Lie[]> =>
   fc.uniqueArray(lieOf(way), {
     minLength,
     maxLength: 2,
-    // What is said twice of a window, that it has no rows, nobody can tell from the truth.
+    // What is said twice of a place, that nothing is there, nobody can tell from the truth.
     selector: (lie) =>
-      (lie.kind === 'refused' && lie.status === 404) || (lie.kind === 'behind' && way.startsWith('window')) ? 'silent' : lie.kind,
+      (lie.kind === 'refused' && lie.status === 404) || (lie.kind === 'behind' && BY_PLACE.has(way)) ? 'silent' : lie.kind,
   })
 
 const worldOf = (way: string): fc.Arbitrary<World> =>
@@ -89,16 +92,18 @@ const worldOf = (way: string): fc.Arbitrary<World> =>
 async function play(way: string, covered: boolean, of: World, judge: (run: Run) => void): Promise<boolean> {
   const make = (seconds: readonly number[], name: string): LyingRow[] =>
     seconds.map((second, i) => ({ id: `0x${name}${String(i).padStart(62, '0')}`, time: BASE + second }))
-  let rows = make(of.times, 'aa').sort((a, b) => b.time - a.time)
+  // Where a cursor names a row, an order that turns within a page, or of more rows than the two cursors that are followed, can't be
+  // told from one that holds.
+  const turns = ['next', 'link', 'key'].includes(way) && [...of.first, ...of.second].some(({ kind }) => kind === 'shuffled')
+  const times = turns ? of.times.filter((second, i) => of.times.slice(0, i).filter((other) => other === second).length < 2) : of.times
+  let rows = make(times, 'aa').sort((a, b) => b.time - a.time)
   const api = await lyingApi(() => rows, of.inclusive, LONG ? reachInMemory : undefined)
   const store = await openStore()
   const { warehouse } = store
   // A second with more rows than any page looks like one that is whole.
-  const most = Math.max(...of.times.map((second) => of.times.filter((other) => other === second).length))
+  const most = Math.max(...times.map((second) => times.filter((other) => other === second).length))
   let told = false
   try {
-    // Where a cursor names a row, an order that turns within a page can't be told from one that holds.
-    const turns = ['next', 'link', 'key'].includes(way) && [...of.first, ...of.second].some(({ kind }) => kind === 'shuffled')
     const size = way === 'window' ? '50' : String(turns ? Math.max(of.limit, most + 1) : of.limit)
     const cover = covered ? 'from: 2023-11-14T22:13:20Z' : undefined
     const yaml = apiYaml({ way, limit: Number(size), cover }).replace('attempts: 2,', 'attempts: 20,')

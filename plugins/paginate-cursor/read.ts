@@ -147,7 +147,10 @@ class ListReader {
       yield* this.#walk()
     } catch (error) {
       // Where no times tell what was read whole, the next run begins anew, and where the order changes, no place is a place.
-      if (this.#unit && this.#kept && error instanceof ListUnstableError) yield { cursor: { ...this.#kept, place: this.#pager.start() } }
+      if (this.#unit && this.#kept && error instanceof ListUnstableError) {
+        const { kind, down, top } = this.#kept
+        yield { cursor: { kind, place: this.#pager.start(), ...(down === undefined ? {} : { down, top }) } }
+      }
       if (!this.#unit && isMisfit(error)) yield { cursor: { kind: this.#pager.kind, place: this.#pager.start(), read: 0 } }
       throw error
     }
@@ -176,7 +179,7 @@ class ListReader {
       let verdict: Verdict
       let rows: readonly PageRow[]
       try {
-        page = await this.#answers.page(place, this.#asking(claims))
+        page = await this.#answers.page(place, this.#asking(claims, this.#memory === NOTHING && this.#down !== undefined))
         this.#pages++
         if (claims === 0) this.#checkCircle(place, page)
         verdict = this.#pager.judge(place, page, this.#memory)
@@ -227,8 +230,8 @@ class ListReader {
     if (!this.#unit) yield* this.#checkTotal()
   }
 
-  #asking(claims: number) {
-    return { pager: this.#pager, memory: this.#memory, claims, resumed: this.#resumed }
+  #asking(claims: number, anew: boolean) {
+    return { pager: this.#pager, memory: this.#memory, claims, resumed: this.#resumed, anew }
   }
 
   /** What proves that the list ends at a page; undefined: nothing yet. `agrees`: with what it said before. @throws {ListEndError} */
@@ -479,7 +482,7 @@ class ListReader {
     for (;;) {
       if (claims === 0) this.#entry = this.#memory
       else this.#memory = { known: new Map([...this.#entry.known, ...this.#memory.known]), low: this.#entry.low }
-      const page = await this.#answers.page(place, this.#asking(claims))
+      const page = await this.#answers.page(place, this.#asking(claims, false))
       if (claims === 0) this.#checkCircle(place, page)
       const { take, next } = this.#pager.judge(place, page, this.#memory)
       const met = take.some(({ rows }) => rows.some(({ key }) => key === until))
