@@ -32,8 +32,11 @@ const NONE: Met = { there: 0, overwritten: 0, meetings: [], unseen: false }
 export async function meet(sqls: Sql, { encoded, output, from }: Part): Promise<Met> {
   const { table } = encoded.loader
   const place = output.range ?? table.range
-  const once = from.every(({ owner, rereads }) => owner !== undefined && rereads !== true)
-  if (once && isApart(encoded, place, from)) return NONE
+  // A look at the keys of each commit would halve what is loaded, so those that nothing depends on are not counted here.
+  const looking = from.filter(
+    ({ owner, rereads, records }) => owner !== undefined || rereads === true || records?.columns(output) !== undefined,
+  )
+  if (looking.length === 0 || (looking.every(({ rereads }) => rereads !== true) && isApart(encoded, place, from))) return NONE
   const [size] = await sqls.all(
     `SELECT ifNull(total_rows, 0) AS n FROM system.tables WHERE database = currentDatabase() AND name = '${table.name}'`,
   )
