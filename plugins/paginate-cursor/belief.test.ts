@@ -40,8 +40,11 @@ const PARAMETERS: Readonly<Record<string, readonly string[]>> = {
 /** Ways in which a replica that is behind says that there is nothing. */
 const BY_PLACE: ReadonlySet<string> = new Set(['offset', 'page', 'window', 'windows'])
 
-/** What is asked for by time comes by time: where a page is cut, nothing shows a row that stands behind older ones. */
-const BY_TIME: ReadonlySet<string> = new Set(['time', 'ties'])
+/**
+ * Ways in which nothing shows a row that moves above the place where the reading goes on: a cursor that the API gives out stands
+ * before one row, and what is asked for by time comes by time.
+ */
+const UNSEEN: ReadonlySet<string> = new Set(['next', 'link', 'time', 'ties'])
 
 const lieOf = (way: string): fc.Arbitrary<Lie> =>
   fc.oneof(
@@ -52,7 +55,7 @@ const lieOf = (way: string): fc.Arbitrary<Lie> =>
     fc.record({ kind: fc.constant('no-next' as const), at: fc.integer({ min: 1, max: 12 }) }),
     fc.record({ kind: fc.constant('ignored' as const), parameter: fc.constantFrom(...(PARAMETERS[way] ?? ['limit'])) }),
     fc.constant({ kind: 'shuffled' as const }),
-    ...(BY_TIME.has(way)
+    ...(UNSEEN.has(way)
       ? []
       : [fc.record({ kind: fc.constant('swapped' as const), at: fc.integer({ min: 1, max: 10 }), row: fc.nat(20), flips: fc.boolean() })]),
     fc.record({ kind: fc.constant('behind' as const), at: fc.integer({ min: 1, max: 10 }), rows: fc.integer({ min: 1, max: 8 }) }),
