@@ -374,13 +374,13 @@ export class PagePager implements Pager {
       const heeded = current - 1 > this.#first
       if (heeded && distinct(page.rows) < this.#trail.longest) return { take: [page], next: undefined }
       if (this.#trail.same > 1) throw new ParameterIgnoredError(this.says, 'the same page three times', true)
-    } else if (distinct(page.rows) < this.#trail.longest) {
+    } else if (distinct(page.rows) < Math.max(this.#trail.longest, this.#about.asked?.rows ?? 0)) {
       // The list has grown, or rows have changed places: then the page before has what is not here.
       this.#held = page
       return { take: [], next: { ...next, page: current - 1, verify: true } }
     }
     this.#shifted(current)
-    return { take: [page], next }
+    return { take: [], next }
   }
 
   #shifted(page: number): void {

@@ -65,6 +65,8 @@ interface Step {
   readonly at: Place
   readonly before: Memory
   readonly next: Place | undefined
+  /** Whether something of it is taken, rather than that it shows where to look next. */
+  readonly took: boolean
   readonly done: boolean
   /** What proves that the list ends here. */
   readonly proof: string | undefined
@@ -203,7 +205,7 @@ class ListReader {
       const proof = next === undefined && !reached ? await this.#proof(page, stated ?? verdict.proof, agrees) : undefined
       const done = reached || proof !== undefined
       if (done) this.#count('late', late?.count() ?? 0)
-      const batch = this.#batch(rows, page, { at: place, before, next, done, proof })
+      const batch = this.#batch(rows, page, { at: place, before, next, took: verdict.take.length > 0, done, proof })
       if (batch) yield batch
       if (done) break
       if (next === undefined) {
@@ -376,7 +378,7 @@ class ListReader {
     return this.#unit !== undefined && low !== undefined && low < this.#unit[0] - this.#disorder
   }
 
-  #batch(rows: readonly PageRow[], page: Page, { at, before, next, done, proof }: Step): PageBatch | undefined {
+  #batch(rows: readonly PageRow[], page: Page, { at, before, next, took, done, proof }: Step): PageBatch | undefined {
     const covers = this.#unit && this.#covers(this.#unit, page, done)
     if (proof !== undefined) this.#count(`end of list: ${proof}`, 1)
     const counts = Object.keys(this.#counts).length > 0 ? this.#counts : undefined
@@ -385,7 +387,7 @@ class ListReader {
     const cursor = this.#cursor(next === undefined ? { place: at, low: before.low } : { place: next, low: this.#memory.low }, done)
     const idle = rows.length === 0 && covers === undefined && counts === undefined
     // Half the way of a proof: the place before stands.
-    if (idle && !done && !ended && this.#unit) return undefined
+    if (idle && !done && !ended && (this.#unit || !took)) return undefined
     this.#kept = cursor
     return {
       rows: tableRows(rows, this.#outputs),

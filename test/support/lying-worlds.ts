@@ -392,6 +392,20 @@ export const FOUND: readonly Found[] = [
       ends: true,
     },
   ],
+  [
+    'a place that was looked at for what follows, and is stored',
+    'page',
+    false,
+    {
+      times: [8371, 12286, 3, 8050, 1636, 4954, 3],
+      limit: 3,
+      inclusive: false,
+      first: [{ kind: 'refused', at: 11, status: 400 }, { kind: 'shuffled' }],
+      second: [{ kind: 'shuffled' }],
+      grows: 6,
+      ends: true,
+    },
+  ],
   ...['window', 'windows'].map((way): Found => [
     'the newest window from a replica that is behind',
     way,
