@@ -49,9 +49,27 @@ class Trail {
   checkOrder(rows: readonly PageRow[], known: number, memory: Memory): void {
     const here = new Set(rows.slice(0, known + 1).map(({ key }) => key))
     const back = rows.slice(known + 1).find((row) => !here.has(row.key) && (this.#recent.has(row) || memory.known.has(row.key)))
-    if (back) throw new ListUnstableError(back.pointer, back.time === undefined ? undefined : formatInstant(back.time))
+    if (back) throw unstable(back)
+  }
+
+  /**
+   * A page that was read, and is read again. A list that grows or shrinks moves it as a whole. A row that nobody gave before in
+   * the place of one that was there says that rows change places, so that others of them may be met nowhere.
+   *
+   * @throws {ListUnstableError}
+   */
+  checkAgain(rows: readonly PageRow[], { known }: Memory): void {
+    const shared = rows.findLastIndex(({ key }) => known.has(key))
+    const above = new Set(rows.slice(0, Math.max(shared, 0)).map(({ key }) => key))
+    const strange = rows.find((row) => above.has(row.key) && !known.has(row.key) && !this.#recent.has(row))
+    if (!strange) return
+    const keys = [...known.keys()]
+    const gone = keys.slice(0, keys.indexOf(rows[shared]?.key ?? '')).some((key) => !above.has(key))
+    if (gone) throw unstable(strange)
   }
 }
+
+const unstable = ({ pointer, time }: PageRow) => new ListUnstableError(pointer, time === undefined ? undefined : formatInstant(time))
 
 /**
  * `$offset` counts rows from the newest. A list that is read so may shift between two requests, so each page begins with the
@@ -245,6 +263,7 @@ export class PagePager implements Pager {
     }
     if (!end && (page.end !== undefined || page.before?.rows.at(-1)?.key === last)) {
       const before = page.before?.rows ?? [...memory.known.values()]
+      trail.checkAgain(before, memory)
       const missed = before.filter((row) => !isKnown(row, place, memory))
       return this.#joined({ before, behind: page, take: [{ ...page, rows: missed }], next: undefined, place: at(current) })
     }
@@ -280,6 +299,7 @@ export class PagePager implements Pager {
     const here = new Set(held.rows.map(({ key }) => key))
     const overlaps = held.rows.some((row) => isKnown(row, place, memory))
     if (overlaps ? !before || here.has(before.key) : before?.key !== place.last) return undefined
+    this.#trail.checkAgain(page.rows, memory)
     if (!overlaps) this.#trail.checkOrder(held.rows, -1, memory)
     this.#shifts = 0
     // Read for the first time, it came from a replica that was behind.

@@ -406,6 +406,20 @@ export const FOUND: readonly Found[] = [
       ends: true,
     },
   ],
+  [
+    'a row of a second that takes the place of another, while two rows change places for good',
+    'page',
+    true,
+    {
+      times: [4, 12, 12750, 0, 1464, 5822, 16, 14392, 4, 12],
+      limit: 2,
+      inclusive: true,
+      first: [{ kind: 'shuffled' }, { kind: 'swapped', at: 8, row: 6, flips: false }],
+      second: [],
+      grows: 12,
+      ends: true,
+    },
+  ],
   ...['window', 'windows'].map((way): Found => [
     'the newest window from a replica that is behind',
     way,
