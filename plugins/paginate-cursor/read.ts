@@ -121,6 +121,10 @@ class ListReader {
   #kept: StoredCursor | undefined
   /** Of a list without times, keys of its first pages in their order. */
   readonly #newestKeys = new Set<string>()
+  /** Rows that an answer showed and no page that was taken has brought. */
+  readonly #shown = new Map<string, PageRow>()
+  /** What an earlier run read of the list reaches down to here. */
+  #readBefore: bigint | undefined
   #read = 0
   #pages = 0
   #barren = 0
@@ -183,6 +187,7 @@ class ListReader {
       try {
         page = await this.#answers.page(place, this.#asking(claims, this.#memory === NOTHING && this.#down !== undefined))
         this.#pages++
+        this.#saw(page)
         if (claims === 0) this.#checkCircle(place, page)
         verdict = this.#pager.judge(place, page, this.#memory)
         rows = newest(verdict.take.map((taken) => this.#absorb(taken, place, claims > 0)))
@@ -307,6 +312,7 @@ class ListReader {
     this.#firstKey = isStart(place, this.#pager) ? undefined : cursor.first
     this.#read = cursor.read ?? 0
     this.#memory = { known: new Map(), low }
+    this.#readBefore = low
     return place
   }
 
@@ -344,6 +350,7 @@ class ListReader {
     // A page that was asked for by its position begins above what was read before.
     let order = this.#pager.kind === 'next' || this.#pager.kind === 'key' ? low : undefined
     for (const row of page.rows) {
+      this.#shown.delete(row.key)
       const twice = here.get(row.key)
       const before = twice ?? this.#memory.known.get(row.key)
       here.set(row.key, row)
@@ -372,6 +379,27 @@ class ListReader {
     return wanted
   }
 
+  /** Takes note of the rows of an answer that are to be read yet: none of them may be covered before a page has brought it. */
+  #saw({ rows, before, twin }: Page): void {
+    const { low, known } = this.#memory
+    for (const row of [...rows, ...(before?.rows ?? []), ...(twin?.rows ?? [])]) {
+      if (this.#recent.has(row) || known.has(row.key)) continue
+      const { time } = row
+      // What lies further up was read before; what of it an earlier run has read, nobody knows.
+      const ahead = time === undefined ? !this.#resumed : low === undefined || time <= low + this.#disorder
+      const own = time === undefined || !this.#resumed || (this.#readBefore !== undefined && time < this.#readBefore)
+      if (ahead && own) this.#shown.set(row.key, row)
+    }
+  }
+
+  /** @throws {ListUnstableError} when a row of what is to be covered was shown by an answer, and no page has brought it. */
+  #checkShown(from?: bigint, to?: bigint): void {
+    for (const { time, pointer } of this.#shown.values()) {
+      if (time !== undefined && from !== undefined && to !== undefined && (time < from || time > to)) continue
+      throw new ListUnstableError(pointer, time === undefined ? undefined : formatInstant(time))
+    }
+  }
+
   /** Whether everything down to the lower end of the unit was seen. */
   #reached(): boolean {
     const { low } = this.#memory
@@ -380,6 +408,7 @@ class ListReader {
 
   #batch(rows: readonly PageRow[], page: Page, { at, before, next, took, done, proof }: Step): PageBatch | undefined {
     const covers = this.#unit && this.#covers(this.#unit, page, done)
+    if (done && !this.#unit) this.#checkShown()
     if (proof !== undefined) this.#count(`end of list: ${proof}`, 1)
     const counts = Object.keys(this.#counts).length > 0 ? this.#counts : undefined
     this.#counts = {}
@@ -415,6 +444,7 @@ class ListReader {
       const bound = done ? from : max(from, (low ?? to) + 1n + this.#disorder)
       const end = this.#down === undefined ? this.#top : this.#down - 1n
       if (bound <= end) {
+        this.#checkShown(bound, end)
         covers.push([bound, end])
         this.#down = bound
       }

@@ -420,6 +420,37 @@ export const FOUND: readonly Found[] = [
       ends: true,
     },
   ],
+  [
+    'a row that was shown by a page which had another one when it was read again',
+    'page',
+    true,
+    {
+      times: [1793, 12, 6, 5, 19, 4386, 7419, 3561],
+      limit: 3,
+      inclusive: true,
+      first: [{ kind: 'ignored', parameter: 'page' }],
+      second: [
+        { kind: 'circle', row: 4 },
+        { kind: 'swapped', at: 1, row: 11, flips: true },
+      ],
+      grows: 5,
+      ends: false,
+    },
+  ],
+  ...['next', 'link'].map((way): Found => [
+    'rows of one second in another order in each of two answers of one page',
+    way,
+    true,
+    {
+      times: [3, 0, 8, 3194, 16, 16, 29, 12595, 1690],
+      limit: 4,
+      inclusive: true,
+      first: [{ kind: 'silent', from: 10, to: 16 }, { kind: 'shuffled' }],
+      second: [{ kind: 'no-next', at: 12 }],
+      grows: 8,
+      ends: true,
+    },
+  ]),
   ...['window', 'windows'].map((way): Found => [
     'the newest window from a replica that is behind',
     way,
