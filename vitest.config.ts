@@ -8,6 +8,7 @@ export default defineConfig({
     retry: process.env.CI ? 2 : 0,
     hookTimeout: 60_000,
     pool: 'forks',
-    maxWorkers: 2,
+    // Tests wait for servers and deadlines about half of their time.
+    maxWorkers: 3,
   },
 })

@@ -194,7 +194,11 @@ async function compileFunction(
       try {
         decoded = decodeFunctionResult({ abi, functionName: item.name, data: result as `0x${string}` })
       } catch (error) {
-        throw new DecodeError(name, `${result === '0x' ? 'an empty answer' : 'the answer'} is not what ${call.function} returns`, error)
+        throw new DecodeError(
+          name,
+          `${result === '0x' ? 'an empty answer' : 'the answer'} is not what this calls for: ${call.function}`,
+          error,
+        )
       }
       if (unnamed) return decoded
       const values = outputs.length === 1 ? [decoded] : (decoded as readonly unknown[])

@@ -138,7 +138,7 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
     case 'key:quarantined':
       return throttled(
         'quarantined',
-        { step: event.step, unit: event.unit, key: event.key, code: event.code, error: event.error },
+        { step: event.step, unit: event.unit, key: event.key, code: event.code, error: event.error, hint: event.hint },
         `${event.step} ${event.code}`,
       )
     case 'check:evaluated': {

@@ -149,7 +149,7 @@ test('a whole run folds into one plain value', () => {
     ],
     commits: { count: 1, units: 1, rows: 6, ms: 12, maxMs: 12 },
     checks: [{ ...check, step: 'complete', final: true, at: 2_800 }],
-    quarantined: { count: 1, first: [{ step: 'blocks', unit: '7-10', key: '8', error: 'gone', code: 'GONE' }] },
+    quarantined: { count: 1, first: [{ step: 'blocks', unit: '7-10', key: '8', error: 'gone', code: 'GONE', hint: null }] },
     warnings: [{ step: null, message: 'hm', count: 2, at: 2_950 }],
   }
   expect(view).toEqual(expected)

@@ -114,8 +114,8 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       step.failed++
       step.quarantined++
       view.quarantined.count++
-      const { unit, key, error, code } = event
-      if (view.quarantined.first.length < kept.quarantined) view.quarantined.first.push({ step: step.id, unit, key, error, code })
+      const { unit, key, error, code, hint = null } = event
+      if (view.quarantined.first.length < kept.quarantined) view.quarantined.first.push({ step: step.id, unit, key, error, code, hint })
       return view
     }
     case 'check:evaluated': {

@@ -124,7 +124,7 @@ test('the JSON says the same in plain fields', () => {
       { ...step, id: 'complete', title: 'complete', state: 'waiting', word: null, done: 0, total: null, before: 0 },
     ],
     checks: [{ ...check, step: 'complete', at: '2026-11-22T06:28:03.000Z' }],
-    quarantined: { count: 1, first: [{ step: 'blocks', unit: 'u', key: '7', error: 'gone\x1b[2J', code: 'GONE' }] },
+    quarantined: { count: 1, first: [{ step: 'blocks', unit: 'u', key: '7', error: 'gone\x1b[2J', code: 'GONE', hint: null }] },
     endpoints: [
       {
         chain: 'ethereum',

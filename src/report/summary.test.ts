@@ -124,6 +124,7 @@ test('an incomplete run says what is missing, why, and what to run next, and for
           key: '7',
           error: 'missing trie node\n\x1b[2Jdone',
           code: 'HISTORY_MISSING',
+          hint: 'add an archive node',
         },
       ],
       [
@@ -167,6 +168,7 @@ What is missing:
       check the network
     key 7 in quarantine: missing trie node\\n\\x1b[2Jdone
       (HISTORY_MISSING)
+      add an archive node
   balances: blocks is incomplete
   complete: every block has a balance
 

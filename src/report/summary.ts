@@ -158,7 +158,11 @@ function missing(of: RunReport): string[] {
 
 function keyLines({ step }: MissingReport, of: RunReport): string[] {
   const own = of.quarantined.first.filter((key) => key.step === step)
-  return own.map(({ key, error, code }) => `    key ${escapeText(key)} in quarantine: ${escapeText(error)} (${escapeText(code)})`)
+  const hints = new Set(own.flatMap(({ hint }) => (hint === null ? [] : [hint])))
+  return [
+    ...own.map(({ key, error, code }) => `    key ${escapeText(key)} in quarantine: ${escapeText(error)} (${escapeText(code)})`),
+    ...[...hints].map((hint) => `      ${escapeText(hint)}`),
+  ]
 }
 
 function missingLines(step: MissingReport): string[] {

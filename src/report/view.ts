@@ -123,6 +123,7 @@ export interface QuarantinedView {
   key: string
   error: string
   code: string
+  hint: string | null
 }
 
 export interface WarningView {

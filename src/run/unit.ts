@@ -123,9 +123,9 @@ function judge({ services, plan, unit }: UnitTask, { checks }: Batch): void {
 
 function tellFailedKeys({ services, plan, unit }: UnitTask, { failed = [] }: Batch): void {
   for (const { key, error } of failed) {
-    const about = { step: plan.step.id, unit: unit.key, key, error: services.redact(error.message), code: error.code }
-    if (error.blame === 'own') services.emit({ type: 'key:quarantined', ...about })
-    else services.emit({ type: 'key:failed', ...about, hint: error.hint })
+    const { code, hint } = error
+    const type = error.blame === 'own' ? 'key:quarantined' : 'key:failed'
+    services.emit({ type, step: plan.step.id, unit: unit.key, key, error: services.redact(error.message), code, hint })
   }
 }
 

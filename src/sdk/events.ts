@@ -108,6 +108,7 @@ export type RunFact =
       readonly key: string
       readonly error: string
       readonly code: string
+      readonly hint?: string
     }
   | { readonly type: 'check:evaluated'; readonly step: string; readonly result: CheckResult; readonly final: boolean }
   | {
