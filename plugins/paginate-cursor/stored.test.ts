@@ -1,0 +1,88 @@
+import { expect, it } from 'vitest'
+import { runStep } from '../../src/sandbox/index.js'
+import type { HttpClient, Json, Table } from '../../src/sdk/index.js'
+import { paginateCursor } from './paginate-cursor.js'
+
+/** What a reading stores of the way, and when it ends. */
+
+const table: Table = {
+  name: 't',
+  columns: [{ name: 'id', type: { kind: 'text' }, nullable: false }],
+  key: ['id'],
+  range: undefined,
+  indexes: {},
+  retention: undefined,
+}
+
+const timed: Table = {
+  ...table,
+  columns: [...table.columns, { name: 'time', type: { kind: 'timestamp' }, nullable: false }],
+  range: 'time',
+}
+const NOON = 1_700_006_400
+
+/** A list in pages of three. */
+function listOf(ids: readonly string[]): HttpClient {
+  return {
+    get: (request) => {
+      const page = Number('path' in request ? request.query?.page : 0)
+      const items = ids.slice((page - 1) * 3, page * 3).map((id): Json => ({ id }))
+      const body: Json = { items }
+      return Promise.resolve({ status: 200, headers: {}, body, exact: () => body, place: (address) => address })
+    },
+  }
+}
+
+it('by page, only a place at which a page was taken is stored, not one that was looked at to believe it', async () => {
+  const { batches } = await runStep(paginateCursor, {
+    config: { request: { path: '/', query: { page: '$page', limit: 3 } }, records: 'items', cursor: { page: true }, row: { id: 'id' } },
+    tables: [table],
+    into: 't',
+    http: listOf(['a', 'b', 'c', 'd', 'e', 'f', 'g']),
+  })
+  const places = batches.flatMap(({ cursor }) => (cursor ? [cursor.place] : []))
+  expect([...new Set(places.map((place) => JSON.stringify(place)))]).toEqual([
+    '{"page":2,"last":"c"}',
+    '{"page":3,"last":"f"}',
+    '{"page":4,"last":"g"}',
+  ])
+})
+
+it('an end that is said a second time by an answer without one row of the first is not believed', async () => {
+  const asked: string[] = []
+  const answers: Record<string, readonly (readonly [string, string | null])[]> = {
+    '': [['abc', '2']],
+    // Nothing behind it, says one replica; another one is far behind, and its list ends elsewhere. The third is right.
+    2: [
+      ['def', null],
+      ['hi', null],
+      ['def', '3'],
+    ],
+    3: [['ghi', null]],
+  }
+  const http: HttpClient = {
+    get: (request) => {
+      const cursor = 'path' in request ? String(request.query?.cursor ?? '') : ''
+      const before = asked.filter((each) => each === cursor).length
+      asked.push(cursor)
+      const list = answers[cursor] ?? []
+      const [ids = '', next = null] = list[Math.min(before, list.length - 1)] ?? []
+      const body: Json = { items: [...ids].map((id) => ({ id, time: NOON - id.charCodeAt(0) * 100 })), next }
+      return Promise.resolve({ status: 200, headers: {}, body, exact: () => body, place: (address) => address })
+    },
+  }
+  const run = runStep(paginateCursor, {
+    config: {
+      cover: { from: '2023-11-14T00:00:00Z', time: 'time' },
+      request: { path: '/', query: { cursor: '$cursor', limit: 3 } },
+      records: 'items',
+      cursor: { next: 'next' },
+      row: { id: 'id', time: 'time' },
+    },
+    tables: [timed],
+    into: 't',
+    scope: { now: { type: { kind: 'timestamp' }, value: BigInt(NOON + 10 * 86_400) * 1_000_000n } },
+    http,
+  })
+  await expect(run).rejects.toThrow('the list comes in another order each time')
+})
