@@ -2,7 +2,7 @@ import { formatInstant } from '../../src/sdk/authors.js'
 import { boundsOf, createAsk } from './ask.js'
 import { type AskAgain, type Beliefs, beliefsOf, sureOfNothing, withRows } from './beliefs.js'
 import { noReply, statusOf } from './ends.js'
-import { ListUnstableError } from './errors.js'
+import { ListUnstableError, PagesSilentError } from './errors.js'
 import { knownBelow } from './known.js'
 import type { Context, Page, PageRow } from './page.js'
 import { distinct, isSame, type Memory, type Pager, type Place } from './pager.js'
@@ -86,7 +86,14 @@ export class Answers {
     }
     if (claims > 0 || !this.#mayDiffer(page, asking)) return page
     const { twin } = place
-    return await this.#agreed(place, page, pager, memory, twin === undefined ? ask : (again) => this.#ask(twin as Place, pager, again))
+    if (twin === undefined) return await this.#agreed(place, page, pager, memory, ask)
+    try {
+      return await this.#agreed(place, page, pager, memory, (again) => this.#ask(twin as Place, pager, again))
+    } catch (error) {
+      // The row further up has nothing behind it: it does not stand further up any more.
+      if (error instanceof PagesSilentError) throw new ListUnstableError(page.rows[0]?.pointer ?? '', timeOf(page.rows[0]))
+      throw error
+    }
   }
 
   async #ask(place: Place, pager: Pager, again: number): Promise<Page> {

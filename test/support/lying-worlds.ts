@@ -451,6 +451,37 @@ export const FOUND: readonly Found[] = [
       ends: true,
     },
   ]),
+  [
+    'a row of the second in which the reading goes on, on the page before the one that is looked at from behind',
+    'page',
+    true,
+    {
+      times: [21, 0, 2428, 10001, 21, 686],
+      limit: 2,
+      inclusive: false,
+      first: [{ kind: 'shuffled' }, { kind: 'circle', row: 25 }],
+      second: [{ kind: 'silent', from: 4, to: 11 }],
+      grows: 12,
+      ends: false,
+    },
+  ],
+  [
+    'a stored key from a page whose rows stood the other way round',
+    'key',
+    true,
+    {
+      times: [22, 18],
+      limit: 4,
+      inclusive: true,
+      first: [],
+      second: [
+        { kind: 'swapped', at: 1, row: 2, flips: true },
+        { kind: 'circle', row: 13 },
+      ],
+      grows: 2,
+      ends: true,
+    },
+  ],
   ...['window', 'windows'].map((way): Found => [
     'the newest window from a replica that is behind',
     way,
