@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
-const HEAVY = /^(viem|abitype|knex|libsql|pg|pg-.*|undici|chdb|listr2|tsx|typescript)$|^@(duckdb|libsql|clickhouse|foundry-rs)\//
+const HEAVY =
+  /^(viem|abitype|hash-wasm|knex|libsql|pg|pg-.*|undici|chdb|listr2|tsx|typescript)$|^@(duckdb|libsql|clickhouse|foundry-rs|ethereumjs)\//
 let folder: string
 
 beforeAll(async () => {

@@ -7,24 +7,25 @@ const below = ['plan', 'ledger', 'pipeline', 'registry', 'sdk']
 /** What each room may import of ours. `cli` may import everything. */
 const rule: Readonly<Record<string, readonly string[]>> = {
   sdk: [],
-  ...Object.fromEntries(['net', 'postgres', 'sandbox', 'plugins'].map((room) => [room, ['sdk']])),
-  ...Object.fromEntries(['rpc', 'http'].map((room) => [room, ['net', 'sdk']])),
+  ...Object.fromEntries(['net', 'postgres', 'proof', 'sandbox', 'plugins'].map((room) => [room, ['sdk']])),
+  rpc: ['net', 'proof', 'sdk'],
+  http: ['net', 'sdk'],
   ...Object.fromEntries(['warehouse', 'state'].map((room) => [room, ['postgres', 'sdk']])),
   registry: ['plugins', 'sdk'],
   pipeline: ['registry', 'sdk'],
   ledger: ['pipeline', 'sdk'],
   plan: below.slice(1),
   run: below,
-  // Looks at what was planned and done, runs nothing of it: it needs what `run` needs.
-  verify: below,
+  // Looks at what was planned and done, runs nothing of it: it needs what `run` needs, and proves what nodes say.
+  verify: [...below, 'proof'],
   // Renders what was planned, verified and kept, as well as what runs.
   report: [...below, 'state', 'verify'],
   // What a command, a server and a worker do with a pipeline: all that does work, and nothing of a terminal.
-  session: [...below, 'http', 'net', 'report', 'rpc', 'run', 'state', 'verify', 'warehouse'],
+  session: [...below, 'http', 'net', 'proof', 'report', 'rpc', 'run', 'state', 'verify', 'warehouse'],
 }
 
 const sentence =
-  'cli -> everything; session -> run, report, state, verify, warehouse, rpc, http, net; run -> plan -> ledger -> pipeline -> registry; report -> verify, state, plan; verify -> plan; rpc, http -> net; warehouse, state -> postgres; net, postgres, sandbox, plugins -> sdk only; sdk -> nothing of ours'
+  'cli -> everything; session -> run, report, state, verify, warehouse, rpc, http, net, proof; run -> plan -> ledger -> pipeline -> registry; report -> verify, state, plan; verify -> plan, proof; rpc -> proof, net; http -> net; warehouse, state -> postgres; net, postgres, proof, sandbox, plugins -> sdk only; sdk -> nothing of ours'
 
 /** Imports that go up, or sideways: `file:line imports what, but <the rule>`. */
 export function importProblems(sources: readonly SourceText[]): readonly string[] {
