@@ -12,6 +12,7 @@ import { loadDuckdb } from './load-duckdb.js'
 import { loadPostgres } from './load-postgres.js'
 import { alone, type Contender, median, pairs, timed } from './measure.js'
 import { pages } from './pages.js'
+import { proving } from './proof.js'
 import { type Load, openRaw, rawLoop } from './raw.js'
 import { shippedPeakMb } from './shipped.js'
 import { measureStartup } from './startup.js'
@@ -44,6 +45,7 @@ export const GOALS: Readonly<Record<string, (options: GoalOptions) => AsyncItera
   G7: scheduling,
   G8: starting,
   G9: memory,
+  G13: ({ rounds, root }) => proving(rounds, root),
   SHIPPED: shipped,
   PAGES: () => pages(),
 }
