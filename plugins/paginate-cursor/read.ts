@@ -34,7 +34,7 @@ const EMPTY_PAGES = 100
 const BEGINNINGS = 10
 /** How much newer than now a row may be without being counted as one from the future. */
 const FUTURE_US = 600_000_000n
-/** A stored place that is none any more shows within so many pages. */
+/** A stored place that is none any more shows within so many pages, or before the first one is taken. */
 const ENTRY_PAGES = 3
 /** So many pages of a list without times are read once more at its end. */
 const TWICE_PAGES = 10
@@ -185,7 +185,7 @@ class ListReader {
       let verdict: Verdict
       let rows: readonly PageRow[]
       try {
-        page = await this.#answers.page(place, this.#asking(claims, this.#memory === NOTHING && this.#down !== undefined))
+        page = await this.#answers.page(place, this.#asking(claims, this.#memory === NOTHING && (this.#resumed || this.#down !== undefined)))
         this.#pages++
         this.#saw(page)
         if (claims === 0) this.#checkCircle(place, page)
@@ -311,7 +311,7 @@ class ListReader {
     // The list may begin elsewhere by now.
     this.#firstKey = isStart(place, this.#pager) ? undefined : cursor.first
     this.#read = cursor.read ?? 0
-    this.#memory = { known: new Map(), low }
+    this.#memory = isStart(place, this.#pager) ? NOTHING : { known: new Map(), low }
     this.#readBefore = low
     return place
   }
@@ -339,7 +339,7 @@ class ListReader {
 
   /** The list does not fit what is stored of it: another one than this source's, or one that it showed while it was wrong. */
   #isMisfit(error: unknown): boolean {
-    return this.#resumed && this.#pages <= ENTRY_PAGES && isMisfit(error)
+    return this.#resumed && (this.#pages <= ENTRY_PAGES || this.#memory.known.size === 0) && isMisfit(error)
   }
 
   /** Takes a page that follows those before, or, `again`, the same page once more. Gives the rows to be written. */
