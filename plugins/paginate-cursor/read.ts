@@ -185,7 +185,10 @@ class ListReader {
       let verdict: Verdict
       let rows: readonly PageRow[]
       try {
-        page = await this.#answers.page(place, this.#asking(claims, this.#memory === NOTHING && (this.#resumed || this.#down !== undefined)))
+        page = await this.#answers.page(
+          place,
+          this.#asking(claims, this.#memory === NOTHING && (this.#resumed || this.#down !== undefined)),
+        )
         this.#pages++
         this.#saw(page)
         if (claims === 0) this.#checkCircle(place, page)
