@@ -13,6 +13,7 @@ export type {
   ChainInfo,
   CheckContext,
   CheckResult,
+  CheckSample,
   ConfigProblem,
   InputPage,
   KnownNames,
@@ -27,6 +28,7 @@ export type {
   Unit,
   Wanted,
 } from './step.js'
+export { type Check, checkProblems, checksSchema, describeChecks, evaluateCheck, evaluateChecks } from './checks.js'
 export type { HttpClient, HttpOptions, HttpReply, HttpRequest, UnfitReply } from './http.js'
 export { sayingOf, type Saying } from './wordings.js'
 export type { RpcAnswers, RpcCall, RpcOptions, RpcPool, RpcTurn } from './rpc.js'

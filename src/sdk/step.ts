@@ -119,6 +119,19 @@ export interface CheckResult {
   /** Why it did not pass, in words, when it is not just the value. */
   readonly problem?: string
   readonly sql: string
+  /** Rows at fault, of a check that did not pass and says which they are. */
+  readonly sample?: CheckSample
+  /** Put in by the core: what was incomplete when it was evaluated all the same (`allow_gaps`). */
+  readonly gaps?: string
+}
+
+/** The first rows at fault, every value as exact text; a text that is too long for a report ends in how long it is. */
+export interface CheckSample {
+  readonly rows: readonly Readonly<Record<string, string | null>>[]
+  /** There are more of them than are kept. */
+  readonly more: boolean
+  /** Why they could not be read. */
+  readonly problem?: string
 }
 
 /** What a step hands to the runner: committed together or not at all. */

@@ -3,16 +3,22 @@ export type Expectation =
   | { readonly kind: 'compare'; readonly sign: '=' | '!=' | '<' | '<=' | '>' | '>='; readonly bound: string }
   | { readonly kind: 'between'; readonly low: string; readonly high: string }
 
-const NUMBER = String.raw`[+-]?\d+(?:\.\d+)?`
+const NUMBER = String.raw`([+-]?\d+(?:\.\d+)?)(?:\s*%)?`
 
-/** Reads `0`, `">= 80"`, `"between 1 and 5"`; undefined for anything else. */
+/** Reads `0`, `">= 80"`, `"between 1 and 5"`, each number with or without a `%`; undefined for anything else. */
 export function parseExpectation(expect: number | string): Expectation | undefined {
   const text = typeof expect === 'number' ? plain(expect) : expect.trim()
-  const compare = new RegExp(`^(=|!=|<=|>=|<|>)?\\s*(${NUMBER})\\s*%?$`).exec(text)
-  if (compare) return { kind: 'compare', sign: (compare[1] ?? '=') as '=', bound: compare[2] ?? '' }
-  const between = new RegExp(`^between\\s+(${NUMBER})\\s+and\\s+(${NUMBER})$`, 'i').exec(text)
-  return between ? { kind: 'between', low: between[1] ?? '', high: between[2] ?? '' } : undefined
+  const single = new RegExp(`^(=|!=|<=|>=|<|>)?\\s*${NUMBER}$`).exec(text)
+  if (single) return { kind: 'compare', sign: (single[1] ?? '=') as '=', bound: single[2] ?? '' }
+  const between = new RegExp(`^between\\s+${NUMBER}\\s+and\\s+${NUMBER}$`, 'i').exec(text)
+  if (!between) return undefined
+  const [, low = '', high = ''] = between
+  // Nothing lies between ends that are swapped.
+  return compare(low, high) <= 0 ? { kind: 'between', low, high } : undefined
 }
+
+/** Whether a text is that of a finite number. */
+export const isNumber = (text: string): boolean => plainText(text) !== undefined
 
 /** Whether a number, given as text, is as expected; undefined when it is no finite number. Exact: nothing passes through a float. */
 export function meets(value: string, expectation: Expectation): boolean | undefined {
