@@ -216,9 +216,9 @@ describe('a step type of somebody else', () => {
     expect(code).toBe(1)
     expect(Object.keys(errors(events)).sort()).toEqual(['keyed', 'nothing', 'placed', 'records'])
     expect(ends(events)).toEqual({
-      placed: 'incomplete: 5 blocks missing',
-      keyed: 'incomplete: 5 blocks missing',
-      nothing: 'incomplete: 5 blocks missing',
+      placed: 'incomplete: 5 of 5 blocks missing',
+      keyed: 'incomplete: 5 of 5 blocks missing',
+      nothing: 'incomplete: 5 of 5 blocks missing',
       records: 'incomplete: a unit failed after all rows were there',
     })
     expect((await units())?.map(([, state]) => state)).toEqual(['failed', 'failed', 'failed', 'failed'])
@@ -300,9 +300,10 @@ describe('a gate of somebody else', () => {
       open: 'complete',
       shut: 'closed: sum: is 3, expected 5',
       silent: 'closed: it gave no checks',
-      asks: 'closed: its checks could not be evaluated',
-      stores: 'closed: its checks could not be evaluated',
-      untold: 'closed: its checks could not be evaluated',
+      asks: 'closed: its checks could not be evaluated: step asks asks an RPC endpoint and has no chain',
+      stores: 'closed: its checks could not be evaluated: step stores: run yielded `rows`, and a step that closes yields `checks` only',
+      untold:
+        'closed: its checks could not be evaluated: step untold: `checks` of a batch must be a list of { name, passed, severity, value, expect, sql }',
     })
     expect(errors(events)).toEqual({
       asks: 'STEP_WITHOUT_CHAIN: step asks asks an RPC endpoint and has no chain',
@@ -316,7 +317,10 @@ describe('a gate of somebody else', () => {
   it('keeps those closed that need it', async () => {
     const shut = gate(`async *run() { yield { checks: [${check(false)}] } }`)
     const { events } = await runSteps({ shut, after: `async *run() {}` }, { after: ', needs: [shut]' })
-    expect(ends(events)).toEqual({ shut: 'closed: sum: is 3, expected 5', after: 'blocked: needs shut' })
+    expect(ends(events)).toEqual({
+      shut: 'closed: sum: is 3, expected 5',
+      after: 'blocked: needs shut, which is closed: sum: is 3, expected 5',
+    })
   })
 
   it('that wants it is evaluated while its needs run, and that closes nothing', async () => {

@@ -6,6 +6,8 @@ import { renderStatus, statusReport, type StatusInput } from '../report/status.j
 
 const watchMs = 2_000
 const shownRuns = 5
+/** Results of checks that are looked through for the history of each. */
+const readChecks = 1_000
 
 /**
  * Prints what the state store knows of the last run of a pipeline. Opens no warehouse, so it works while another process
@@ -26,8 +28,7 @@ async function lookUp(pipeline: string, file: string, state: string, io: Io): Pr
   const store = await openState(state, io, { readOnly: true })
   try {
     const runs = await store.runs(pipeline, { limit: shownRuns })
-    const [last] = runs
-    return { pipeline, file, runs, checks: last ? await store.checks(last.id) : [], now: Math.round(io.clock.now()) }
+    return { pipeline, file, runs, checks: await store.checks(pipeline, readChecks), now: Math.round(io.clock.now()) }
   } finally {
     await store.close()
   }

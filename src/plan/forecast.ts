@@ -1,4 +1,4 @@
-import { isPipeError, type LedgerReader, type Table } from '../sdk/index.js'
+import { formatDuration, isPipeError, type LedgerReader, type Table } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { type PieceReport, pieceReport } from './piece-report.js'
 import type { StepPlan } from './plan.js'
@@ -6,7 +6,7 @@ import { planStep } from './plan-step.js'
 import { preflight } from './preflight.js'
 import type { Moment } from './scope.js'
 import { tidy } from './tidy.js'
-import { isSelected } from './select.js'
+import { actingSteps } from './select.js'
 import { whenHolds } from './when.js'
 
 /** The plan of a pipeline as data: what `pipe plan --json` prints. */
@@ -57,6 +57,8 @@ export interface StepForecast {
   readonly estimate: { readonly seconds: number | null; readonly diskBytes: number; readonly basis: 'history' | 'guess' }
   /** Why nothing was planned: `needs the head of ethereum`, `evaluated in every run`. */
   readonly unknown: string | null
+  /** Of a gate: it may open although something above it is incomplete (`allow_gaps`). */
+  readonly allowsGaps: boolean
   /** Whether there may be work that this plan can't see. */
   readonly open: boolean
 }
@@ -84,7 +86,8 @@ const START_PAGES_PER_SECOND = 5
 /** Plans all steps in their order. Reads only. */
 export async function planPipeline(options: PlanOptions): Promise<readonly StepForecast[]> {
   const { pipeline, select } = options
-  const selected = pipeline.steps.filter((step) => isSelected(step, select))
+  const acting = actingSteps(pipeline, select)
+  const selected = pipeline.steps.filter(({ id }) => acting.has(id))
   await preflight({ ...options, steps: selected.filter((step) => whenHolds(step, options)) })
   const plans = new Map<string, StepPlan>()
   const forecasts: StepForecast[] = []
@@ -124,6 +127,7 @@ const EMPTY = {
   calls: 0,
   requests: 0,
   estimate: { seconds: null, diskBytes: 0, basis: 'guess' as const },
+  allowsGaps: false,
   open: false,
 }
 
@@ -162,9 +166,20 @@ function forecastOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<St
       diskBytes: plan.outputs.reduce((sum, output) => sum + rowsOf(plan) * rowBytes(pipeline.tables.get(output.table)), 0),
       basis: rate === undefined ? 'guess' : 'history',
     },
+    allowsGaps: check && plan.wanted.kind === 'task' && plan.wanted.allowGaps === true,
     open: false,
-    unknown: check ? `evaluated in every run${step.needs.length > 0 ? `, after ${step.needs.join(', ')}` : ''}` : null,
+    unknown: check ? whenEvaluated(plan) : null,
   }
+}
+
+function whenEvaluated({ step: { needs }, wanted }: StepPlan): string {
+  const { everyMs, allowGaps } = wanted.kind === 'task' ? wanted : {}
+  const parts = [
+    `evaluated in every run${needs.length > 0 ? `, after ${needs.join(', ')}` : ''}`,
+    everyMs !== undefined && needs.length > 0 ? `while they run every ${formatDuration(everyMs)}` : '',
+    allowGaps === true ? 'with gaps, too (allow_gaps)' : '',
+  ]
+  return parts.filter(Boolean).join(', ')
 }
 
 /** Rows that the plan may bring to a table, as far as anyone can tell. */

@@ -142,7 +142,7 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
         `${event.step} ${event.code}`,
       )
     case 'check:evaluated': {
-      const { name, passed, severity, value, expect, problem } = event.result
+      const { name, passed, severity, value, expect, problem, sample, gaps } = event.result
       return line('check', {
         step: event.step,
         name,
@@ -151,6 +151,8 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
         value: value ?? 'none',
         expect,
         problem,
+        sample: sample?.rows[0] && JSON.stringify(sample.rows[0]),
+        gaps,
         final: String(event.final),
       })
     }

@@ -91,6 +91,7 @@ test('a whole run folds into one plain value', () => {
         needs: [],
         state: 'incomplete',
         reason: '4 blocks missing',
+        gaps: null,
         word: 'blocks',
         total: 10,
         done: 6,

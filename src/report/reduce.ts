@@ -26,6 +26,8 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       return view
     case 'step:planned':
       planned(stepOf(view, event.step), event)
+      // What an earlier round found is no result of this one.
+      view.checks = view.checks.filter(({ step, final }) => step !== event.step || !final)
       if (view.state === 'starting') view.state = 'running'
       return view
     case 'step:started': {
@@ -129,6 +131,7 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       const step = stepOf(view, event.step)
       step.state = event.outcome
       step.reason = event.reason ?? null
+      step.gaps = event.gaps ?? null
       step.endedAt = event.at
       step.missing = event.missing
       step.quarantined = event.quarantined
@@ -211,7 +214,7 @@ function planned(step: StepView, event: Extract<RunEvent, { type: 'step:planned'
   step.before = Math.max(0, event.done - step.done)
   step.time = event.time ?? null
   // An earlier round's end is no longer how it stands.
-  if (step.state !== 'running') Object.assign(step, { state: 'planned', reason: null, missing: 0, endedAt: null })
+  if (step.state !== 'running') Object.assign(step, { state: 'planned', reason: null, gaps: null, missing: 0, endedAt: null })
 }
 
 interface OpenUnit {

@@ -46,6 +46,8 @@ export interface StepReport {
   readonly title: string
   readonly state: StepView['state']
   readonly reason: string | null
+  /** Of a gate that opened: what is incomplete above it (`allow_gaps`). */
+  readonly gaps: string | null
   readonly word: PieceWord | null
   readonly done: number
   readonly total: number | null
@@ -58,7 +60,7 @@ export interface StepReport {
   readonly retries: number
 }
 
-/** A step that is not complete, and why. */
+/** A step that is not complete, or opened with gaps, and why. */
 export interface MissingReport {
   readonly step: string
   readonly state: StepOutcome | 'waiting' | 'planned' | 'running'
@@ -118,7 +120,7 @@ export function report(view: RunView, file: string, again = shellWord(file)): Ru
 }
 
 function ended(step: StepView): boolean {
-  return step.state === 'complete' || step.state === 'skipped'
+  return (step.state === 'complete' && step.gaps === null) || step.state === 'skipped'
 }
 
 function missingOf(step: StepView): MissingReport {
@@ -144,9 +146,9 @@ function nothingToDo(view: RunView): string | null {
 
 function stepReport(step: StepView, now: number): StepReport {
   const elapsedMs = elapsedOf(step, now)
-  const { id, title, state, reason, word, done, total, before, rows, counts } = step
+  const { id, title, state, reason, gaps, word, done, total, before, rows, counts } = step
   const perSecond = done > 0 && elapsedMs !== null && elapsedMs > 0 ? (done * 1_000) / elapsedMs : null
-  return { id, title, state, reason, word, done, total, before, elapsedMs, perSecond, rows, counts, retries: sum(step.retries) }
+  return { id, title, state, reason, gaps, word, done, total, before, elapsedMs, perSecond, rows, counts, retries: sum(step.retries) }
 }
 
 function retriesByCause(view: RunView): RunReport['retries'] {

@@ -60,10 +60,14 @@ const check = { name: 'all there', passed: false, severity: 'error', value: '3',
 const earlier = record({ id: 'r1', startedAt: start - 86_400_000, endedAt: start - 86_390_000, outcome: 'incomplete', exitCode: 1 })
 const input = { pipeline: 'miners', file: 'miners.yaml', now: start + 4_000 }
 
-test('a running run is shown with its live progress, its gates, its quarantine and what was before', () => {
+const rows = [0, 1, 2, 3].map((n) => ({ n: String(n), miner: n === 1 ? '\u0000' : null }))
+
+test('a running run is shown with its live progress, its gates with what they gave before, its quarantine and what was before', () => {
   const checks = [
-    { step: 'complete', result: { ...check, value: '600' }, at: start + 1_000 },
-    { step: 'complete', result: check, at: start + 2_000 },
+    { run: 'r2', step: 'complete', result: { ...check, sample: { rows, more: true } }, final: true, at: start + 2_000 },
+    { run: 'r2', step: 'complete', result: { ...check, value: '600', expect: '>= 60', passed: true }, final: false, at: start + 1_000 },
+    { run: 'r1', step: 'complete', result: { ...check, value: null, problem: 'gave NULL' }, final: true, at: start - 86_390_000 },
+    { run: 'r1', step: 'gone', result: check, final: true, at: start - 86_395_000 },
   ]
   expect(renderStatus({ ...input, runs: [record({}), earlier], checks }))
     .toBe(`miners: running for 0:04 (pid 7 on here, started 2026-11-22 06:28:01 UTC)
@@ -76,6 +80,11 @@ test('a running run is shown with its live progress, its gates, its quarantine a
 
 Checks:
   not passed  complete: all there: 3, expected 0
+      n=0  miner=NULL
+      n=1  miner=\\x00
+      n=2  miner=NULL
+      1 more kept, and there are others (pipe status --json)
+      before: 600 at 2026-11-22 06:28:02 UTC while its needs ran, no value (not passed) at 2026-11-21 06:28:11 UTC
 
 In quarantine:
   blocks: 1
@@ -98,8 +107,24 @@ test('the JSON says the same in plain fields', () => {
     rows: { blocks: 400 },
   }
   const now = { ...run, id: 'r2', outcome: 'running', startedAt: '2026-11-22T06:28:01.000Z', endedAt: null, elapsedMs: 4_000 }
-  const step = { reason: null, failed: 0, missing: 0, quarantined: 0, rows: {}, perSecond: null, elapsedMs: null, etaMs: null, retries: 0 }
-  const report = statusReport({ ...input, runs: [record({}), earlier], checks: [{ step: 'complete', result: check, at: start + 2_000 }] })
+  const at = '2026-11-22T06:28:03.000Z'
+  const step = {
+    reason: null,
+    gaps: null,
+    failed: 0,
+    missing: 0,
+    quarantined: 0,
+    rows: {},
+    perSecond: null,
+    elapsedMs: null,
+    etaMs: null,
+    retries: 0,
+  }
+  const report = statusReport({
+    ...input,
+    runs: [record({}), earlier],
+    checks: [{ run: 'r2', step: 'complete', result: check, final: true, at: start + 2_000 }],
+  })
   const expected = {
     pipeline: 'miners',
     file: 'miners.yaml',
@@ -123,7 +148,9 @@ test('the JSON says the same in plain fields', () => {
       },
       { ...step, id: 'complete', title: 'complete', state: 'waiting', word: null, done: 0, total: null, before: 0 },
     ],
-    checks: [{ ...check, step: 'complete', at: '2026-11-22T06:28:03.000Z' }],
+    checks: [
+      { ...check, step: 'complete', final: true, at, history: [{ run: 'r2', passed: false, value: '3', expect: '0', final: true, at }] },
+    ],
     quarantined: { count: 1, first: [{ step: 'blocks', unit: 'u', key: '7', error: 'gone\x1b[2J', code: 'GONE', hint: null }] },
     endpoints: [
       {

@@ -4,8 +4,8 @@ import { tidy } from '../plan/tidy.js'
 import { escapeText } from './escape.js'
 import { elapsedOf, etaOf, rateOf, sum } from './rates.js'
 import { type EndpointView, initialView, newStep, type QuarantinedView, type RunView, type StepView } from './view.js'
-import { checkLine, checksOf, count, counted, duration, endpointLine, stepLine, took } from './words.js'
-import type { RunRecord } from '../state/store.js'
+import { checkLine, checksOf, count, counted, duration, endpointLine, sampleLines, stepLine, took } from './words.js'
+import type { CheckRecord, RunRecord } from '../state/store.js'
 
 /** What `pipe status --json` prints. Times are ISO 8601 in UTC. */
 export interface StatusReport {
@@ -47,6 +47,8 @@ export interface StatusStep {
   readonly title: string
   readonly state: StepView['state']
   readonly reason: string | null
+  /** Of a gate that opened: what is incomplete above it (`allow_gaps`). */
+  readonly gaps: string | null
   /** What done and total count. */
   readonly word: StepView['word']
   /** In this run. */
@@ -66,6 +68,16 @@ export interface StatusStep {
 
 export interface StatusCheck extends CheckResult {
   readonly step: string
+  /** It decided whether the gate opens. False: it was evaluated while the needs of the gate still ran. */
+  readonly final: boolean
+  readonly at: string
+  /** Its results in this run and in earlier ones, the newest first, this one included: at most 20. */
+  readonly history: readonly PastCheck[]
+}
+
+export interface PastCheck extends Pick<CheckResult, 'passed' | 'value' | 'expect' | 'problem' | 'gaps'> {
+  readonly run: string
+  readonly final: boolean
   readonly at: string
 }
 
@@ -74,8 +86,8 @@ export interface StatusInput {
   readonly file: string
   /** Newest first, as the state store gives them. */
   readonly runs: readonly RunRecord[]
-  /** Of the newest run, oldest first. */
-  readonly checks: readonly { readonly step: string; readonly result: CheckResult; readonly at: number }[]
+  /** Of all runs, the newest first. */
+  readonly checks: readonly CheckRecord[]
   /** Milliseconds UTC. */
   readonly now: number
 }
@@ -85,18 +97,37 @@ export function statusReport({ pipeline, file, runs, checks, now }: StatusInput)
   const [last] = runs
   const view = last ? viewOf(last) : initialView()
   const at = last ? lastHeard(last, now) : now
-  const newest = new Map(checks.map((check) => [JSON.stringify([check.step, check.result.name]), check]))
   return {
     pipeline,
     file,
     run: last ? runOf(last, now) : null,
     steps: view.steps.map((step) => stepOf(step, at)),
-    checks: [...newest.values()].map((check) => ({ ...check.result, step: check.step, at: iso(check.at) })),
+    checks: checksOfRun(last?.id, checks),
     quarantined: view.quarantined,
     endpoints: view.endpoints,
     warnings: view.warnings.map(({ step, message, count }) => ({ step, message, count })),
     history: runs.slice(0, 5).map((run) => runOf(run, now)),
   }
+}
+
+const HISTORY = 20
+
+/** The newest result of each check of a run with those before it. */
+function checksOfRun(run: string | undefined, all: readonly CheckRecord[]): StatusCheck[] {
+  const byName = new Map<string, [CheckRecord, ...CheckRecord[]]>()
+  // In the order in which they were first evaluated.
+  for (const check of [...all].reverse()) {
+    const name = JSON.stringify([check.step, check.result.name])
+    byName.set(name, [check, ...(byName.get(name) ?? [])])
+  }
+  return [...byName.values()].flatMap((history) => {
+    const [{ step, result, final, at, run: of }] = history
+    return of === run ? [{ ...result, step, final, at: iso(at), history: history.slice(0, HISTORY).map(pastCheck) }] : []
+  })
+}
+
+function pastCheck({ run, result: { passed, value, expect, problem, gaps }, final, at }: CheckRecord): PastCheck {
+  return { run, at: iso(at), final, passed, value, expect, problem, gaps }
 }
 
 /** The same as text for people, ending in a newline. */
@@ -113,10 +144,7 @@ export function renderStatus(input: StatusInput): string {
     view.endpoints.map((endpoint) => `  ${endpointLine(endpoint)}`),
     titled(
       'Checks:',
-      report.checks.map(
-        (check) =>
-          `  ${check.passed ? 'passed' : check.severity === 'warn' ? 'warning' : 'not passed'}  ${escapeText(check.step)}: ${checkLine({ ...check, final: true, at: 0 })}`,
-      ),
+      report.checks.flatMap((check) => checkLines(check)),
     ),
     titled('In quarantine:', quarantineLines(view)),
     titled('Last runs:', historyLines(report.history)),
@@ -125,6 +153,22 @@ export function renderStatus(input: StatusInput): string {
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.join('\n'))
     .join('\n\n')}\n`
+}
+
+const SHOWN_BEFORE = 3
+
+/** A check with its rows at fault, and what it gave before. */
+function checkLines(check: StatusCheck): string[] {
+  const state = check.passed ? 'passed' : check.severity === 'warn' ? 'warning' : 'not passed'
+  const before = check.history.slice(1, 1 + SHOWN_BEFORE).map((past) => {
+    const value = past.value === null ? 'no value' : escapeText(past.value)
+    return `${value}${past.passed ? '' : ' (not passed)'} at ${moment(past.at)}${past.final ? '' : ' while its needs ran'}`
+  })
+  return [
+    `  ${state}  ${escapeText(check.step)}: ${checkLine({ ...check, at: 0 })}`,
+    ...sampleLines(check).map((line) => `      ${line}`),
+    ...(before.length > 0 ? [`      before: ${before.join(', ')}`] : []),
+  ]
 }
 
 /** A run that is silent for longer may be on another machine that is gone; nobody here can tell. */
@@ -166,12 +210,13 @@ function runOf(run: RunRecord, now: number): StatusRun {
 }
 
 function stepOf(step: StepView, now: number): StatusStep {
-  const { id, title, state, reason, word, done, total, before, failed, missing, quarantined, rows } = step
+  const { id, title, state, reason, gaps, word, done, total, before, failed, missing, quarantined, rows } = step
   return {
     id,
     title,
     state,
     reason,
+    gaps,
     word,
     done: tidy(done),
     total: total === null ? null : tidy(total),

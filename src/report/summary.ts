@@ -1,7 +1,7 @@
 import { escapeText } from './escape.js'
 import { type MissingReport, report, type RunReport, type StepReport } from './report.js'
 import type { RunView } from './view.js'
-import { bytes, checkLine, count, counted, nothingMissing, rate, took } from './words.js'
+import { bytes, checkLine, count, counted, nothingMissing, rate, sampleLines, took } from './words.js'
 
 /** The end report of a run as text. `file` is what the user called the pipeline, `again` what runs the same once more. */
 export function renderSummary(
@@ -74,11 +74,11 @@ function steps(of: RunReport): string[] {
 function stepText(step: StepReport, of: RunReport): string {
   const state = step.reason === null ? step.state : `${step.state}: ${escapeText(step.reason)}`
   if (step.word === 'checks') {
-    const own = of.checks.filter((check) => check.step === step.id)
+    const own = of.checks.filter((check) => check.step === step.id && check.final)
     const passed = own.filter((check) => check.passed).length
     return own.length === 0
       ? state
-      : `${passed === own.length && step.state === 'complete' ? 'passed' : state} (${passed} of ${counted(own.length, 'checks')})`
+      : `${passed === own.length && step.state === 'complete' && step.gaps === null ? 'passed' : state} (${passed} of ${counted(own.length, 'checks')})`
   }
   if (step.total === null) return state
   const rows = Object.entries(step.rows).map(([table, number]) => `${counted(number, 'rows')} into ${escapeText(table)}`)
@@ -144,7 +144,10 @@ function checks(of: RunReport): string[] {
     ? []
     : [
         'Checks that did not pass:',
-        ...failed.map((check) => `  ${escapeText(check.step)}: ${checkLine(check)}${check.severity === 'warn' ? ' (warning only)' : ''}`),
+        ...failed.flatMap((check) => [
+          `  ${escapeText(check.step)}: ${checkLine(check)}${check.severity === 'warn' ? ' (warning only)' : ''}`,
+          ...sampleLines(check).map((line) => `    ${line}`),
+        ]),
       ]
 }
 

@@ -44,6 +44,8 @@ export interface StepView {
   needs: string[]
   state: 'waiting' | 'planned' | 'running' | StepOutcome
   reason: string | null
+  /** Of a gate that opened: what is incomplete above it (`allow_gaps`). */
+  gaps: string | null
   /** What its pieces are called. Null until it is planned. */
   word: PieceWord | null
   /** Pieces (blocks, rows, days) of this run: those done and those planned. Null until it is planned. */
@@ -173,6 +175,7 @@ export function newStep(id: string): StepView {
     needs: [],
     state: 'waiting',
     reason: null,
+    gaps: null,
     word: null,
     total: null,
     done: 0,

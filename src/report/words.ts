@@ -111,7 +111,7 @@ function stepFacts(step: StepView, checks: readonly CheckView[], now: number): s
       ]
     }
     case 'complete': {
-      if (step.word === 'checks') return [checked(checks), ...time]
+      if (step.word === 'checks') return [checked(checks), step.gaps === null ? '' : `open with gaps: ${escapeText(step.gaps)}`, ...time]
       if (step.done === 0) return [nothingMissing(step.word), before(step)]
       const whole = elapsed !== null && elapsed >= 1_000 ? rate((step.done * 1_000) / elapsed) : ''
       return [`${counted(step.done, step.word ?? 'units')} done`, whole, ...time, ...tail]
@@ -157,8 +157,9 @@ function todo(step: StepView): string {
 }
 
 function checked(checks: readonly CheckView[]): string {
-  const passed = checks.filter((check) => check.passed).length
-  return passed === checks.length ? `${counted(passed, 'checks')} passed` : `${count(passed)} of ${counted(checks.length, 'checks')} passed`
+  const final = checks.filter((check) => check.final)
+  const passed = final.filter((check) => check.passed).length
+  return passed === final.length ? `${counted(passed, 'checks')} passed` : `${count(passed)} of ${counted(final.length, 'checks')} passed`
 }
 
 /** The line of an endpoint: `a.example  up  31 requests  52 ms  batch 100 x 5  retries 2 (rate limit)`. */
@@ -199,7 +200,25 @@ export function waitsFor(view: RunView): string {
 export function checkLine(check: CheckView): string {
   const found = check.value === null ? 'no value' : escapeText(check.value)
   const problem = check.problem === undefined ? '' : ` (${escapeText(check.problem)})`
-  return `${escapeText(check.name)}: ${found}${check.passed ? '' : `, expected ${escapeText(check.expect)}`}${problem}`
+  const early = check.final ? '' : ' (while its needs ran)'
+  const gaps = check.gaps === undefined ? '' : ` (with gaps: ${escapeText(check.gaps)})`
+  return `${escapeText(check.name)}: ${found}${check.passed ? '' : `, expected ${escapeText(check.expect)}`}${problem}${gaps}${early}`
+}
+
+const SAMPLED = 3
+
+/** The first rows at fault that were kept with a check, a line each. */
+export function sampleLines({ sample }: Pick<CheckView, 'sample'>): string[] {
+  if (!sample) return []
+  if (sample.problem !== undefined) return [`its sample could not be read: ${escapeText(sample.problem)}`]
+  const lines = sample.rows.slice(0, SAMPLED).map((row) =>
+    Object.entries(row)
+      .map(([name, value]) => `${escapeText(name)}=${value === null ? 'NULL' : escapeText(value)}`)
+      .join('  '),
+  )
+  const kept = sample.rows.length - lines.length
+  if (kept > 0) lines.push(`${count(kept)} more kept${sample.more ? ', and there are others' : ''} (pipe status --json)`)
+  return lines
 }
 
 /** The checks of a step. */

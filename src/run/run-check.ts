@@ -6,63 +6,75 @@ import { planStep } from '../plan/plan-step.js'
 import { asBatches, asChecks } from './batch-shape.js'
 import { failedChecks } from './checks.js'
 import { failureOf, unitFailed, waitToRetry } from './failure.js'
+import type { Gaps } from './gaps.js'
 import type { RunServices, StepEnd } from './services.js'
-import { timedOut } from './step-timeout.js'
+import { StepTimeoutError, timedOut, withTimeout } from './step-timeout.js'
+import { stoppable } from './stoppable.js'
 import { untilAborted } from './until-aborted.js'
 
 /** Evaluates a step that closes once what it needs has ended. Nothing of it is in the ledger: it is evaluated in every run. */
 export async function runCheck(services: RunServices, plan: StepPlan, signal: AbortSignal): Promise<StepEnd> {
   const { step, wanted } = plan
   const [unit] = plan.units
-  const left = services.incompleteNeeds(step)
-  const allowGaps = wanted.kind === 'task' && wanted.allowGaps === true
-  if (left !== undefined && !allowGaps) return closed(`not evaluated: ${left}`)
+  const gaps = services.gapsAbove(step)
+  const allowed = wanted.kind === 'task' && wanted.allowGaps === true && gaps?.closed !== true
+  if (gaps !== undefined && !allowed) return closed(`${gaps.words}; not evaluated`)
   if (!unit) throw new Error(`step ${step.id} closes and has no unit`)
   services.emit({ type: 'step:started', step: step.id })
-  const results = await evaluate(services, plan, unit, true, signal)
-  if (signal.aborted && !timedOut(signal)) return { outcome: 'stopped', missing: 0, quarantined: 0 }
-  if (!results) return closed('its checks could not be evaluated')
-  if (results.length === 0) return closed('it gave no checks')
+  const found = await evaluate(services, plan, unit, gaps, signal)
+  if (found === undefined) return { outcome: 'stopped', missing: 0, quarantined: 0 }
+  if (typeof found === 'string') return closed(`its checks could not be evaluated: ${found}`)
+  if (found.length === 0) return closed('it gave no checks')
   services.emit({ type: 'unit:done', step: step.id, unit: unit.key })
-  const failed = failedChecks(results)
-  if (failed.length > 0) return closed(failed.join('; '))
-  if (left !== undefined) return closed(`evaluated with gaps: ${left}`)
-  return { outcome: 'complete', missing: 0, quarantined: 0 }
+  const failed = failedChecks(found)
+  const beside = gaps === undefined ? [] : [`with gaps (allow_gaps): ${gaps.words}`]
+  if (failed.length > 0) return closed([...failed, ...beside].join('; '))
+  const open = { outcome: 'complete' as const, missing: 0, quarantined: 0 }
+  return gaps === undefined ? open : { ...open, reason: `open ${beside.join('')}`, gaps: gaps.words }
 }
 
 const closed = (reason: string): StepEnd => ({ outcome: 'closed', missing: 0, quarantined: 0, reason })
 
+/** Whether what a step needs has ended, runs, or has not begun. */
+export type NeedsState = 'ended' | 'running' | 'waiting'
+
 /**
- * Evaluates a step that closes at the distance that it wants (`everyMs`), for as long as its needs are open. One that can't
- * be planned is not evaluated early: the evaluation after its needs throws the same error, and it is reported there.
+ * Evaluates a step that closes at the distance that it wants (`everyMs`), while its needs run. That closes nothing: one that
+ * can't be planned is not evaluated early, since the evaluation after its needs meets the same error and reports it.
  */
-export async function runEarlyChecks(services: RunServices, step: Step, signal: AbortSignal, open: () => boolean): Promise<void> {
+export async function runEarlyChecks(services: RunServices, step: Step, signal: AbortSignal, needs: () => NeedsState): Promise<void> {
   const plan = await planStep({ ...services, step, limit: undefined, upstream: [] }).catch(() => undefined)
   const everyMs = plan?.wanted.kind === 'task' ? plan.wanted.everyMs : undefined
   if (!plan || everyMs === undefined) return
   const unit: PlannedUnit = { key: 'check', piece: { kind: 'task', early: true }, size: 1, reason: 'every', redo: false }
+  const { timeoutMs: ms } = step
+  const limit = ms === undefined ? undefined : { ms, error: new StepTimeoutError(step.id, ms) }
   for (;;) {
-    const woken = await services.clock.sleep(everyMs, signal).then(
-      () => true,
-      () => false,
+    await services.clock.sleep(everyMs, signal).catch(() => undefined)
+    if (signal.aborted || needs() === 'ended') return
+    if (needs() === 'waiting') continue
+    await withTimeout(services.clock, signal, limit, (all) => runCheckUnit(services, plan, unit, { final: false }, all)).catch(
+      (error: unknown) => {
+        if (signal.aborted) return
+        const { message } = failureOf(error)
+        services.emit({ type: 'warning', step: step.id, message: services.redact(`not evaluated while its needs run: ${message}`) })
+      },
     )
-    if (!woken || !open()) return
-    await evaluate(services, plan, unit, false, signal)
   }
 }
 
-/** The results of one evaluation, or undefined when it failed or was stopped. `final`: they open or close the step. */
+/** The results that open or close the step, or in words why there are none; undefined when the run is stopped. */
 async function evaluate(
   services: RunServices,
   plan: StepPlan,
   unit: PlannedUnit,
-  final: boolean,
+  gaps: Gaps | undefined,
   signal: AbortSignal,
-): Promise<readonly CheckResult[] | undefined> {
+): Promise<readonly CheckResult[] | string | undefined> {
   const { step } = plan
   for (let attempt = 1; ; attempt++) {
     try {
-      return await runCheckUnit(services, plan, unit, final, signal)
+      return await runCheckUnit(services, plan, unit, { final: true, gaps }, signal)
     } catch (error) {
       if (signal.aborted && !timedOut(signal)) return undefined
       const failure = failureOf(timedOut(signal) ? signal.reason : error)
@@ -71,7 +83,7 @@ async function evaluate(
         continue
       }
       services.emit(unitFailed(services, step.id, unit.key, failure, 'failed'))
-      return undefined
+      return services.redact(failure.message)
     }
   }
 }
@@ -80,13 +92,13 @@ async function runCheckUnit(
   services: RunServices,
   plan: StepPlan,
   unit: PlannedUnit,
-  final: boolean,
+  about: { readonly final: boolean; readonly gaps?: Gaps | undefined },
   signal: AbortSignal,
 ): Promise<readonly CheckResult[]> {
   const { step } = plan
   const results: CheckResult[] = []
   const context = runContext({
-    step: services.stepContext(plan, services.warehouse),
+    step: services.stepContext(plan, stoppable(services.warehouse, signal)),
     unit,
     ports: { rpc: services.rpc(step, plan.config), http: services.http(step), head: () => services.head(step) },
     signal,
@@ -94,8 +106,9 @@ async function runCheckUnit(
   })
   for await (const given of untilAborted(asBatches(step.id, step.definition.run(context)), signal)) {
     signal.throwIfAborted()
-    const checks = await asChecks(step.id, given, signal)
-    services.checks(step.id, checks, final)
+    const found = await asChecks(step.id, given, signal)
+    const checks = found.map((result): CheckResult => ({ ...result, gaps: about.gaps?.words }))
+    services.checks(step.id, checks, about.final)
     results.push(...checks)
   }
   signal.throwIfAborted()

@@ -4,6 +4,7 @@ import { ownerRule } from '../ledger/owner.js'
 import type { Step } from '../pipeline/pipeline.js'
 import { KEY_COLUMN, missingPage, recordRule } from '../plan/missing.js'
 import type { PlannedUnit, StepPlan } from '../plan/plan.js'
+import { amount, leftInWords } from '../plan/left.js'
 import { planAgain, planStep } from '../plan/plan-step.js'
 import { outputTable } from '../plan/rows-units.js'
 import { Budget } from './budget.js'
@@ -105,8 +106,7 @@ async function ended(services: RunServices, { plan, computed, failed, budget, la
   const limited = missing > 0 && quarantined === 0 && missing <= plan.leftOut
   if (limited) return { outcome: 'limited', ...rest, reason: `--limit left ${amount(missing)} ${plan.word} out` }
   const parts = [
-    missing > 0 ? `${amount(missing)} ${plan.word} missing` : '',
-    quarantined > 0 ? `${quarantined} in quarantine` : '',
+    leftInWords(left, missing, quarantined),
     nothingLeft ? `${failed === 1 ? 'a unit' : `${failed} units`} failed after all rows were there` : '',
     late ? 'its timeout was over' : '',
   ]
@@ -152,9 +152,6 @@ function resumePoint(units: readonly PlannedUnit[]): string {
   const tops = units.flatMap(({ piece }) => (piece.kind === 'stretch' && piece.axis.of === 'time' ? [formatInstant(piece.to)] : []))
   return tops.length > 0 ? `from ${tops.slice(0, 3).join(' and from ')}${tops.length > 3 ? ', …' : ''}` : 'where this one ended'
 }
-
-/** Pieces as people read them. Days have fractions: two digits are kept, and what would become 0 becomes 0.01. */
-const amount = (pieces: number) => Math.max(0.01, Math.round(pieces * 100) / 100)
 
 function announce(services: RunServices, plan: StepPlan): void {
   const reasons: Record<string, number> = {}

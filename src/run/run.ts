@@ -1,13 +1,16 @@
 import { isPipeError, PipeError } from '../sdk/index.js'
 import { consumersOf } from '../pipeline/steps/inputs.js'
-import type { Pipeline, Step } from '../pipeline/pipeline.js'
-import { planContext, planStep } from '../plan/plan-step.js'
+import { ancestors } from '../pipeline/steps/graph.js'
+import type { Step } from '../pipeline/pipeline.js'
+import { leftOf } from '../plan/left.js'
+import { planContext } from '../plan/plan-step.js'
 import { preflight } from '../plan/preflight.js'
-import { isSelected } from '../plan/select.js'
+import { actingSteps, isGate } from '../plan/select.js'
 import { whenHolds } from '../plan/when.js'
 import { Committer } from './committer.js'
 import { countRows } from './count-rows.js'
-import { runEarlyChecks } from './run-check.js'
+import { gapsAbove } from './gaps.js'
+import { type NeedsState, runEarlyChecks } from './run-check.js'
 import { runStep } from './run-step.js'
 import { decide, type ScheduledStep, type StepState } from './schedule.js'
 import type { RunOptions, RunServices, StepEnd } from './services.js'
@@ -44,19 +47,23 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const end = (step: string, result: StepEnd) => {
     states.set(step, result.outcome)
     ends.set(step, result)
-    const { outcome, missing, quarantined, reason } = result
-    emit({ type: 'step:ended', step, outcome, missing, quarantined, reason })
+    const { outcome, missing, quarantined, reason, gaps } = result
+    emit({ type: 'step:ended', step, outcome, missing, quarantined, reason, gaps })
   }
+  const judged = ancestors(
+    pipeline.steps,
+    pipeline.steps.filter((step) => acting.has(step.id) && judges(step)).map(({ id }) => id),
+  )
   for (const step of pipeline.steps) {
     if (acting.has(step.id)) states.set(step.id, 'waiting')
-    else if (gateNeeds(pipeline, acting, step.id)) ends.set(step.id, await look(services, step))
+    else if (judged.has(step.id)) ends.set(step.id, await look(services, step))
   }
-  const scheduled = pipeline.steps.filter((step) => acting.has(step.id)).map(toScheduled)
+  const scheduled = pipeline.steps.filter((step) => acting.has(step.id)).map((step) => toScheduled(step, pipeline.steps, acting))
   const running = new Map<string, Promise<void>>()
-  const early = earlyGates(services, acting, states)
+  const early = earlyGates(services, scheduled, states)
   for (;;) {
     const { start, block } = decide(scheduled, states, STEPS_AT_ONCE)
-    for (const { step, by } of block) end(step, { outcome: 'blocked', missing: 0, quarantined: 0, reason: `needs ${by}` })
+    for (const { step, by } of block) end(step, { outcome: 'blocked', missing: 0, quarantined: 0, reason: blockedBy(by, ends.get(by)) })
     for (const id of start) {
       const step = pipeline.steps.find((candidate) => candidate.id === id)
       if (!step) continue
@@ -67,41 +74,64 @@ export async function run(options: RunOptions): Promise<RunResult> {
       states.set(id, 'running')
       running.set(
         id,
-        doStep(services, step).then((result) => {
-          running.delete(id)
-          end(id, result)
-        }),
+        // An early evaluation that is still at it must not be taken for the one that decides.
+        early
+          .stop(id)
+          .then(() => doStep(services, step))
+          .then((result) => {
+            running.delete(id)
+            end(id, result)
+          }),
       )
     }
     if (start.length > 0 && running.size === 0) continue
     if (running.size === 0 && block.length === 0) break
     if (running.size > 0) await Promise.race(running.values())
   }
-  await early.stop()
+  await Promise.all(scheduled.map(({ id }) => early.stop(id)))
   await services.committer.flush()
-  const outcomes = [...ends].filter(([id]) => states.has(id)).map(([, { outcome }]) => outcome)
-  if (signal.aborted) return { outcome: 'stopped', steps: ends }
-  return { outcome: outcomes.every((outcome) => outcome === 'complete' || outcome === 'skipped') ? 'done' : 'incomplete', steps: ends }
+  const steps = new Map([...ends].filter(([id]) => states.has(id)))
+  if (signal.aborted) return { outcome: 'stopped', steps }
+  // A gate that let gaps pass says so, and so does the exit code: what is missing may lie in a step that was not selected.
+  const well = ({ outcome, gaps }: StepEnd) => (outcome === 'complete' && gaps === undefined) || outcome === 'skipped'
+  return { outcome: [...steps.values()].every(well) ? 'done' : 'incomplete', steps }
 }
 
 /** Gates that want it (`everyMs`) are evaluated also while what they need still runs. That closes nothing: it is for people to see. */
-function earlyGates(services: RunServices, acting: ReadonlySet<string>, states: ReadonlyMap<string, StepState>): { stop(): Promise<void> } {
-  const stop = new AbortController()
-  const signal = AbortSignal.any([services.signal, stop.signal])
-  const open = (id: string) => states.get(id) === 'waiting' || states.get(id) === 'running'
-  const loops = services.pipeline.steps
-    .filter((step) => acting.has(step.id) && isGate(step) && step.needs.length > 0 && whenHolds(step, services))
-    .map((step) => runEarlyChecks(services, step, signal, () => step.needs.some(open)))
-  return {
-    stop: async () => {
+function earlyGates(
+  services: RunServices,
+  scheduled: readonly ScheduledStep[],
+  states: ReadonlyMap<string, StepState>,
+): { stop(id: string): Promise<void> } {
+  const loops = new Map<string, () => Promise<void>>()
+  for (const { id, needs, gate } of scheduled) {
+    const step = services.pipeline.steps.find((candidate) => candidate.id === id)
+    if (!step || !gate || !whenHolds(step, services)) continue
+    const stop = new AbortController()
+    const state = (): NeedsState => {
+      const of = needs.map((need) => states.get(need))
+      if (of.includes('running')) return 'running'
+      return of.includes('waiting') ? 'waiting' : 'ended'
+    }
+    const loop = runEarlyChecks(services, step, AbortSignal.any([services.signal, stop.signal]), state)
+    loops.set(id, () => {
       stop.abort()
-      await Promise.all(loops)
-    },
+      return loop
+    })
   }
+  return { stop: (id) => loops.get(id)?.() ?? Promise.resolve() }
+}
+
+/** Why a step does not run. Of a need that was not run itself, its own line says why. */
+function blockedBy(need: string, end: StepEnd | undefined): string {
+  if (!end || end.outcome === 'blocked' || end.reason === undefined) return `needs ${need}`
+  return `needs ${need}, which is ${end.outcome}: ${end.reason}`
 }
 
 async function doStep(services: RunServices, step: Step): Promise<StepEnd> {
   if (!whenHolds(step, services)) return { outcome: 'skipped', missing: 0, quarantined: 0, reason: `when ${JSON.stringify(step.when)}` }
+  const gaps = step.definition.needsWhole === true ? services.gapsAbove(step) : undefined
+  if (gaps) return { outcome: 'blocked', missing: 0, quarantined: 0, reason: `needs all of it: ${gaps.words}` }
   try {
     return await runStep(services, step, services.signal)
   } catch (error) {
@@ -115,38 +145,31 @@ async function doStep(services: RunServices, step: Step): Promise<StepEnd> {
   }
 }
 
-/** The selected steps, and gates among what they need: `--select` never jumps a gate. */
-export function actingSteps(pipeline: Pipeline, select: readonly string[] | undefined): Set<string> {
-  if (!select) return new Set(pipeline.steps.map((step) => step.id))
-  const acting = new Set(pipeline.steps.filter((step) => isSelected(step, select)).map((step) => step.id))
-  for (const step of [...pipeline.steps].reverse()) {
-    if (!acting.has(step.id)) continue
-    for (const need of step.needs) if (isGate(pipeline.steps.find(({ id }) => id === need))) acting.add(need)
-  }
-  return acting
-}
+/** Whether a step acts only on what is whole: a gate, and one that publishes. */
+const judges = (step: Step) => isGate(step) || step.definition.needsWhole === true
 
-const isGate = (step: Step | undefined) => step?.definition.closes === true
-
-/** Whether an unselected step is a need of an acting gate, so that its completeness matters. */
-function gateNeeds(pipeline: Pipeline, acting: ReadonlySet<string>, id: string): boolean {
-  return pipeline.steps.some((step) => acting.has(step.id) && isGate(step) && step.needs.includes(id))
-}
-
-/** How a step stands, without doing anything. */
+/** How a step stands that does not act, without doing anything. */
 async function look(services: RunServices, step: Step): Promise<StepEnd> {
-  if (!whenHolds(step, services) || isGate(step)) return { outcome: 'skipped', missing: 0, quarantined: 0 }
-  const { units, pieces: due, quarantined } = await planStep({ ...services, step, limit: undefined, upstream: [] })
-  const pieces = due - units.filter(({ recompute }) => recompute).length
-  return {
-    outcome: pieces === 0 && quarantined.length === 0 ? 'complete' : 'incomplete',
-    missing: pieces,
-    quarantined: quarantined.length,
-    reason: `${pieces} missing`,
+  if (!whenHolds(step, services)) return { outcome: 'skipped', missing: 0, quarantined: 0 }
+  try {
+    const { missing, quarantined, words } = await leftOf({ ...services, step })
+    return words === '' ? { outcome: 'complete', missing, quarantined } : { outcome: 'incomplete', missing, quarantined, reason: words }
+  } catch (error) {
+    if (services.signal.aborted || !isPipeError(error)) throw error
+    return { outcome: 'failed', missing: 0, quarantined: 0, reason: `can't be looked at: ${services.redact(error.message)}` }
   }
 }
 
-const toScheduled = (step: Step): ScheduledStep => ({ id: step.id, needs: step.needs, onError: step.onError, gate: isGate(step) })
+/**
+ * A step waits for the acting steps among its needs, and through needs that don't act for the gates above them; a gate, and what
+ * publishes, for all that acts above it.
+ */
+function toScheduled(step: Step, steps: readonly Step[], acting: ReadonlySet<string>): ScheduledStep {
+  const above = ancestors(steps, [step.id], ({ id }) => !acting.has(id))
+  const waits = (need: Step) => acting.has(need.id) && (step.needs.includes(need.id) || isGate(need) || judges(step))
+  const needs = steps.filter((need) => above.has(need.id) && waits(need)).map(({ id }) => id)
+  return { id: step.id, needs, onError: step.onError, gate: isGate(step) }
+}
 
 function createServices(options: RunOptions, ends: ReadonlyMap<string, StepEnd>): RunServices {
   const { pipeline, warehouse, clock, emit, onCheck } = options
@@ -165,18 +188,11 @@ function createServices(options: RunOptions, ends: ReadonlyMap<string, StepEnd>)
     checks: (step, results, final) => {
       for (const result of results) {
         emit({ type: 'check:evaluated', step, result, final })
-        onCheck(step, result)
+        onCheck(step, result, final)
       }
     },
     closes: (step, reasons) => void closed.set(step, [...(closed.get(step) ?? []), ...reasons]),
     closedBy: (step) => closed.get(step) ?? [],
-    incompleteNeeds: (step) => {
-      for (const need of step.needs) {
-        const end = ends.get(need)
-        if (end && end.outcome !== 'complete' && end.outcome !== 'skipped')
-          return `${need} is ${end.outcome}${end.reason === undefined ? '' : ` (${end.reason})`}`
-      }
-      return undefined
-    },
+    gapsAbove: (step) => gapsAbove(step, pipeline.steps, ends),
   }
 }

@@ -6,7 +6,7 @@ export interface ScheduledStep {
   readonly needs: readonly string[]
   /** With `continue`, steps that need it run although it failed. */
   readonly onError: 'fail' | 'continue'
-  /** Runs although a need is incomplete, to say that it stays closed. */
+  /** Runs although a need did not end well, to say that it stays closed, and why. */
   readonly gate: boolean
 }
 
@@ -52,11 +52,10 @@ function stops(need: StepState, onError: 'fail' | 'continue', gate: boolean): bo
       return false
     case 'incomplete':
     case 'failed':
-      // A gate starts although a need is incomplete, since it reports why it stays closed.
-      return onError === 'fail' && !gate
     case 'closed':
-      return onError === 'fail'
+      return onError === 'fail' && !gate
     case 'blocked':
+      return !gate
     case 'stopped':
       return true
   }

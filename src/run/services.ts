@@ -20,6 +20,7 @@ import type { PlannedUnit, StepPlan } from '../plan/plan.js'
 import type { Moment } from '../plan/scope.js'
 import type { Budget } from './budget.js'
 import type { Committer } from './committer.js'
+import type { Gaps } from './gaps.js'
 import type { Heartbeat } from './heartbeat.js'
 import type { Slots } from './slots.js'
 import type { UnitSource } from './unit-source.js'
@@ -43,7 +44,8 @@ export interface RunOptions {
   http(step: Step): HttpClient
   /** Takes secrets out of a text. */
   redact(text: string): string
-  readonly onCheck: (step: string, result: CheckResult) => void
+  /** `final`: the result decided something. */
+  readonly onCheck: (step: string, result: CheckResult, final: boolean) => void
   /** Who runs it, shown beside the ledger with commits. */
   readonly heartbeat?: Heartbeat
 }
@@ -62,8 +64,8 @@ export interface RunServices extends RunOptions {
   closes(step: string, reasons: readonly string[]): void
   /** The reasons that were given to `closes`. */
   closedBy(step: string): readonly string[]
-  /** Why a step's needs are not complete, or undefined when they are. */
-  incompleteNeeds(step: Step): string | undefined
+  /** What is incomplete above a step, or undefined when nothing is. */
+  gapsAbove(step: Step): Gaps | undefined
 }
 
 /** How a step ended, and what it left. */
@@ -72,6 +74,8 @@ export interface StepEnd {
   readonly missing: number
   readonly quarantined: number
   readonly reason?: string
+  /** Of a gate that opened: what is incomplete above it (`allow_gaps`). */
+  readonly gaps?: string
   /** It failed by a mistake, or may not ask for enough to get on: another round would end the same way. */
   readonly lasting?: true
 }

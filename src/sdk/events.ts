@@ -118,6 +118,8 @@ export type RunFact =
       readonly missing: number
       readonly quarantined: number
       readonly reason?: string
+      /** Of a gate that opened: what is incomplete above it (`allow_gaps`). */
+      readonly gaps?: string
     }
   /** A request has ended. */
   | { readonly type: 'request'; readonly from: Served; readonly figures: RequestFigures }
@@ -170,7 +172,7 @@ export const facts: { readonly [type in RunFact['type']]: FactKind } = {
   'unit:failed': { quiet: false, moves: true },
   'key:failed': { quiet: false, moves: true },
   'key:quarantined': { quiet: false, moves: false },
-  'check:evaluated': { quiet: false, moves: true },
+  'check:evaluated': { quiet: false, moves: false },
   'step:ended': { quiet: false, moves: true },
   request: { quiet: true, moves: false },
   retry: { quiet: false, moves: false },

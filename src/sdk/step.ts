@@ -92,7 +92,10 @@ export type Wanted =
       readonly maxRequests?: number
       /** Of a step that closes: its checks are also evaluated while its needs run, so often. */
       readonly everyMs?: number
-      /** Of a step that closes: its checks are evaluated although a need is incomplete. It stays closed. */
+      /**
+       * Of a step that closes: its checks decide although something above it is incomplete. What is missing is shown with it, and
+       * the run ends incomplete. Left out, it stays closed then.
+       */
       readonly allowGaps?: boolean
     }
 
@@ -331,6 +334,11 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
    * after its needs, and never done. It wants a `task` that is due `always`.
    */
   readonly closes?: true
+  /**
+   * It publishes what it reads: it does not run unless all that it needs, and all that this needs, is complete, also what is not
+   * selected. A gate that opened answers for what is above it.
+   */
+  readonly needsWhole?: true
   /**
    * What it reads is another when it is read again, as pages of a list are: of two different rows of one key in two batches, the
    * later is a newer reading of the same row and replaces it, unless its time is an older one. Left out, each thing is read once, and two such rows are an error.

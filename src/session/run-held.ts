@@ -1,12 +1,13 @@
 import { Flight } from '../net/flight.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import type { Moment } from '../plan/scope.js'
+import { actingSteps } from '../plan/select.js'
 import type { RunView } from '../report/view.js'
 import { waitsFor } from '../report/words.js'
 import type { Bus } from '../run/bus.js'
 import { Heartbeat } from '../run/heartbeat.js'
 import { type RoundsEnd, runRounds } from '../run/rounds.js'
-import { actingSteps, run } from '../run/run.js'
+import { run } from '../run/run.js'
 import { PipelineTakenError, type RunFact } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import { openChains } from './chains.js'
@@ -149,6 +150,8 @@ async function runConnected(
       clock,
     )
     const untilComplete = request.untilComplete ?? false
+    // One after the other, in the order in which they were found.
+    let kept = Promise.resolve()
     const end = await runRounds({
       // Every round reads up to what the first one did: complete is what was missing when the run began.
       moment: () => moment,
@@ -170,12 +173,14 @@ async function runConnected(
           http: (step) => sources.client(step),
           redact,
           heartbeat,
-          onCheck: (step, check) =>
-            void state
-              .recordCheck(id, step, redactDeep(check, redact), Math.round(clock.now()))
+          onCheck: (step, check, final) => {
+            const at = Math.round(clock.now())
+            kept = kept
+              .then(() => state.recordCheck(id, step, redactDeep(check, redact), { final, at }))
               .catch((error: unknown) =>
                 emit({ type: 'warning', step, message: `the result of a check was not kept: ${redact(String(error))}` }),
-              ),
+              )
+          },
         })
       },
       untilComplete,
@@ -191,6 +196,7 @@ async function runConnected(
       signal: stop,
       limit,
     })
+    await kept
     // Whatever the rounds made of it: what they found done may be another run's.
     if (!stop.aborted) taken.throwIfAborted()
     ended(end)

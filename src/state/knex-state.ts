@@ -3,13 +3,15 @@ import type { Knex } from 'knex'
 import type { CheckResult, Json } from '../sdk/index.js'
 import { lockIsFree } from './lock.js'
 import type { StateOptions } from './open.js'
-import type { LearnedLimits, RunRecord, StateStore, StepRate } from './store.js'
+import type { CheckRecord, LearnedLimits, RunRecord, StateStore, StepRate } from './store.js'
 
 /** Puts an error of a database into words. */
 export type Explain = (error: unknown) => unknown
 
 /** Runs of a pipeline beyond this many are forgotten, the oldest first. */
 const keptRuns = 200
+/** Results of a step in one run beyond this many are forgotten, the oldest first: a gate may be evaluated every few seconds. */
+const keptChecks = 200
 
 /** The state store in tables of whatever database knex speaks to. */
 export class KnexState implements StateStore {
@@ -67,19 +69,25 @@ export class KnexState implements StateStore {
     })
   }
 
-  recordCheck(run: string, step: string, result: CheckResult, at: number): Promise<void> {
+  recordCheck(run: string, step: string, result: CheckResult, { final, at }: Parameters<StateStore['recordCheck']>[3]): Promise<void> {
     return this.#do(async () => {
-      await this.#db('checks').insert({ run, step, result: JSON.stringify(result), at })
+      // Whether it is final lies beside the result: the table is older than the difference.
+      await this.#db('checks').insert({ run, step, result: JSON.stringify({ ...result, final }), at })
+      const mine = this.#db<CheckRow>('checks').where({ run, step })
+      const oldest = await mine.clone().orderBy('seq', 'desc').offset(keptChecks).first('seq')
+      if (oldest) await mine.clone().andWhere('seq', '<=', oldest.seq).delete()
     })
   }
 
-  checks(run: string): ReturnType<StateStore['checks']> {
+  checks(pipeline: string, limit: number): Promise<readonly CheckRecord[]> {
     return this.#do(async () => {
-      const rows = await this.#db<{ seq: number; run: string; step: string; result: string; at: Whole }>('checks')
-        .where({ run })
-        .orderBy('seq')
-      // What recordCheck wrote.
-      return rows.map((row) => ({ step: row.step, result: JSON.parse(row.result) as CheckResult, at: Number(row.at) }))
+      const runs = this.#db('runs').where({ pipeline }).select('id')
+      const rows = await this.#db<CheckRow>('checks').whereIn('run', runs).orderBy('seq', 'desc').limit(limit)
+      return rows.map(({ run, step, result: text, at }) => {
+        // What recordCheck wrote.
+        const { final = true, ...result } = JSON.parse(text) as CheckResult & { final?: boolean }
+        return { run, step, result, final, at: Number(at) }
+      })
     })
   }
 
@@ -196,6 +204,14 @@ interface RunRow {
   readonly resolved: string | null
   readonly view: string | null
   readonly updated_at: Whole
+}
+
+interface CheckRow {
+  readonly seq: number
+  readonly run: string
+  readonly step: string
+  readonly result: string
+  readonly at: Whole
 }
 
 interface LimitsRow {

@@ -123,7 +123,7 @@ describe('the state store in Postgres', () => {
     await store.updateRun('r1', { endedAt: 3_000, outcome: 'incomplete', exitCode: 1 }, 3_000)
     await store.startRun({ ...run, id: 'r2', pid: 4_000_000 })
     await store.startRun({ ...run, id: 'r3' })
-    await store.recordCheck('r1', 'complete', check, 2_500)
+    await store.recordCheck('r1', 'complete', check, { final: true, at: 2_500 })
     const limits = { chain: 'ethereum', endpoint: 'a.example', batch: 10, maxBatch: undefined, parallel: 5, maxBlockRange: 2 ** 40, at: 1 }
     await store.rememberLimits([limits])
     await store.rememberLimits([{ ...limits, at: 2 }])
@@ -145,7 +145,7 @@ describe('the state store in Postgres', () => {
       view: { steps: [1, 'ü\u0000\ud800x'] },
       updatedAt: 3_000,
     })
-    expect(await reader.checks('r1')).toEqual([{ step: 'complete', result: check, at: 2_500 }])
+    expect(await reader.checks('miners', 10)).toEqual([{ run: 'r1', step: 'complete', result: check, final: true, at: 2_500 }])
     expect(await reader.limits('ethereum')).toEqual([{ ...limits, at: 2 }])
     expect(await reader.rates('miners')).toEqual([rate])
     expect(

@@ -52,7 +52,7 @@ test('a run is kept with everything that was said about it, also after the store
   await store.startRun(first)
   await store.updateRun('r1', { resolved: { heads: { ethereum: '999' } }, view: { steps: [1, 'ü\u0000x'] } }, 2_000)
   await store.updateRun('r1', { endedAt: 3_000, outcome: 'incomplete', exitCode: 1 }, 3_000)
-  await store.recordCheck('r1', 'complete', check, 2_500)
+  await store.recordCheck('r1', 'complete', check, { final: true, at: 2_500 })
   await store.close()
   const again = await open()
   expect(await again.runs('miners')).toEqual([
@@ -66,7 +66,7 @@ test('a run is kept with everything that was said about it, also after the store
       updatedAt: 3_000,
     },
   ])
-  expect(await again.checks('r1')).toEqual([{ step: 'complete', result: check, at: 2_500 }])
+  expect(await again.checks('miners', 10)).toEqual([{ run: 'r1', step: 'complete', result: check, final: true, at: 2_500 }])
   expect(await again.runs('other')).toEqual([])
 })
 
@@ -131,11 +131,12 @@ test('a run whose lock is free is crashed although another process has its pid n
 test('only the newest 200 runs of a pipeline are kept, with their checks', async () => {
   const store = await open()
   for (let i = 1; i <= 203; i++) await store.startRun({ ...first, id: `r${i}` })
-  await store.recordCheck('r4', 'complete', check, 1)
+  await store.recordCheck('r4', 'complete', check, { final: true, at: 1 })
   await store.startRun({ ...first, id: 'last' })
   const runs = await store.runs('miners')
   expect([runs.length, runs[0]?.id, runs.at(-1)?.id]).toEqual([200, 'last', 'r5'])
-  expect(await store.checks('r4')).toEqual([])
+  await store.startRun({ ...first, id: 'r4' })
+  expect(await store.checks('miners', 10)).toEqual([])
 })
 
 test('looking at a state file that does not exist finds nothing and creates nothing', async () => {

@@ -23,6 +23,16 @@ export interface RunRecord {
   readonly updatedAt: number
 }
 
+/** A result of a check. `at`: milliseconds UTC. */
+export interface CheckRecord {
+  readonly run: string
+  readonly step: string
+  readonly result: CheckResult
+  /** It decided something. Others were found while the needs of a gate still ran. */
+  readonly final: boolean
+  readonly at: number
+}
+
 /** What an endpoint was found to take; kept for the next run. */
 export interface LearnedLimits {
   readonly chain: string
@@ -58,8 +68,10 @@ export interface StateStore {
   ): Promise<void>
   /** Newest first. `warehouse` narrows it to one warehouse. A run whose process is gone is `crashed`. */
   runs(pipeline: string, options?: { readonly warehouse?: string; readonly limit?: number }): Promise<readonly RunRecord[]>
-  recordCheck(run: string, step: string, result: CheckResult, at: number): Promise<void>
-  checks(run: string): Promise<readonly { readonly step: string; readonly result: CheckResult; readonly at: number }[]>
+  /** Keeps the newest 200 results of a step in a run. */
+  recordCheck(run: string, step: string, result: CheckResult, about: { readonly final: boolean; readonly at: number }): Promise<void>
+  /** Of all runs of a pipeline that are kept, the newest first: at most `limit`. */
+  checks(pipeline: string, limit: number): Promise<readonly CheckRecord[]>
   limits(chain: string): Promise<readonly LearnedLimits[]>
   rememberLimits(limits: readonly LearnedLimits[]): Promise<void>
   rates(pipeline: string): Promise<readonly StepRate[]>

@@ -1,10 +1,13 @@
 import { type HttpClient, isPipeError, type Json, type LedgerReader, type PlanContext, type Random } from '../sdk/index.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
+import { ancestors } from '../pipeline/steps/graph.js'
+import { leftOf } from '../plan/left.js'
 import { planContext, planStep } from '../plan/plan-step.js'
 import type { Moment } from '../plan/scope.js'
+import { isGate } from '../plan/select.js'
 import { whenHolds } from '../plan/when.js'
 import { createAdvice } from './advice.js'
-import { checkGate } from './gate.js'
+import { checkGate, type GateGaps } from './gate.js'
 import { checkLedger } from './ledger.js'
 import type { Finding, VerifiedStep, VerifyReport } from './report.js'
 import { checkRows } from './rows.js'
@@ -65,7 +68,7 @@ export async function verifyPipeline(options: VerifyOptions): Promise<VerifyRepo
     options.signal.throwIfAborted()
     const found = new Findings(step.id)
     const tables = new Set(step.outputs.map(({ table }) => table).filter((table) => drifted.has(table)))
-    const result = await verifyStep(options, step, { tables, wrong }, found)
+    const result = await verifyStep(options, step, { tables, wrong, selected: new Set(selected.map(({ id }) => id)) }, found)
     if (found.list.length > 0) wrong.add(step.id)
     findings.push(...found.list)
     const { type, closes = false } = step.definition
@@ -80,7 +83,7 @@ async function verifyStep(
   options: VerifyOptions,
   step: Step,
   /** Tables that are not as declared, and steps that something was found in. */
-  about: { readonly tables: ReadonlySet<string>; readonly wrong: ReadonlySet<string> },
+  about: { readonly tables: ReadonlySet<string>; readonly wrong: ReadonlySet<string>; readonly selected: ReadonlySet<string> },
   findings: Findings,
 ): Promise<Pick<VerifiedStep, 'units' | 'sampled'>> {
   const { pipeline, warehouse, given, now } = options
@@ -105,9 +108,8 @@ async function verifyStep(
     const context = () => planContext({ pipeline, warehouse, step }, plan.config, plan.scope)
     const look = { ...base, replaced: await replacedOutputs(base, context(), options.signal) }
     if (step.definition.closes === true) {
-      const open = step.needs.filter((need) => about.wrong.has(need))
-      if (open.length > 0) findings.notes.add(`not evaluated: there are findings in ${open.join(', ')}`)
-      else await checkGate(look, context(), options.signal, findings)
+      const gaps = await gapsAbove(options, step, about)
+      await checkGate(look, context(), gaps, options.signal, findings)
       return NOTHING
     }
     await checkLedger(look, findings)
@@ -123,6 +125,23 @@ async function verifyStep(
     findings.notes.add(`not looked at further, as the table is not as declared: ${error.message}`)
     return NOTHING
   }
+}
+
+/** What is wrong above a gate: steps with findings, and what is missing of steps that are not verified. */
+async function gapsAbove(
+  options: VerifyOptions,
+  { id: gate }: Step,
+  { wrong, selected }: { readonly wrong: ReadonlySet<string>; readonly selected: ReadonlySet<string> },
+): Promise<GateGaps> {
+  const { steps } = options.pipeline
+  const above = ancestors(steps, [gate])
+  const unseen: string[] = []
+  for (const step of steps.filter(({ id }) => above.has(id) && !selected.has(id))) {
+    if (isGate(step) || !whenHolds(step, options)) continue
+    const { words } = await leftOf({ ...options, step })
+    if (words !== '') unseen.push(`${words} (${step.id})`)
+  }
+  return { found: [...above].filter((id) => wrong.has(id)), unseen }
 }
 
 async function replacedOutputs(look: StepLook, context: PlanContext<never>, signal: AbortSignal): Promise<ReadonlySet<string>> {

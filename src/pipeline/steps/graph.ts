@@ -38,6 +38,28 @@ export function edges(steps: readonly GraphNode[]): readonly (readonly [string, 
   return steps.flatMap(({ id, needs }) => needs.filter((need) => known.has(need)).map((need) => [need, id] as const))
 }
 
+/**
+ * All that these steps need, and what that needs in turn; one of these only where another of them needs it.
+ *
+ * @param through Whether what a needed step needs counts, too. Left out, it does.
+ */
+export function ancestors<T extends GraphNode>(
+  steps: readonly T[],
+  of: Iterable<string>,
+  through: (step: T) => boolean = () => true,
+): Set<string> {
+  const byId = new Map(steps.map((step) => [step.id, step]))
+  const found = new Set<string>()
+  const open = [...of].flatMap((id) => byId.get(id)?.needs ?? [])
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    const step = byId.get(id)
+    if (!step || found.has(id)) continue
+    found.add(id)
+    if (through(step)) open.push(...step.needs)
+  }
+  return found
+}
+
 /** Adds what a step needs, then the step. Without recursion: a file may chain thousands of steps. */
 function addWithNeeds(id: string, needs: ReadonlyMap<string, readonly string[]>, order: Set<string>): void {
   const stack = [id]

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { chdbMissing } from '../../../test/support/clickhouse-server.js'
 import { temporaryFolder } from '../../../test/support/folder.js'
 import { all, output, step, table, write } from '../../../test/support/warehouse.js'
+import { checksSpec } from '../../../test/support/checks-spec.js'
 import { ledgerSpec, warehouseSpec } from '../../../test/support/warehouse-spec.js'
 import { openClickhouse } from './index.js'
 
@@ -19,6 +20,7 @@ describe.skipIf(missing !== undefined)('ClickHouse inside of the process', () =>
     },
   }
   warehouseSpec(engine)
+  checksSpec(engine)
   ledgerSpec(engine)
 
   test.each(['a{b,c}', "it's *?", 'a :: b'])('takes rows into a folder whose name means something in patterns: %s', async (name) => {

@@ -4,7 +4,8 @@ import { sql, sqlText, type Warehouse } from '../../sdk/index.js'
 import { openDuckdb } from './index.js'
 import { temporaryFolder } from '../../../test/support/folder.js'
 import { all, table } from '../../../test/support/warehouse.js'
-import { warehouseSpec } from '../../../test/support/warehouse-spec.js'
+import { checksSpec } from '../../../test/support/checks-spec.js'
+import { type Engine, warehouseSpec } from '../../../test/support/warehouse-spec.js'
 
 const blocks = table('blocks', { number: 'bigint', hash: 'hash', ts: 'timestamp', note: 'text?' }, ['number'])
 const balances = table('balances', { number: 'bigint', before: 'uint256', after: 'uint256', gained: 'int256' }, ['number'])
@@ -21,13 +22,15 @@ async function opened(): Promise<Warehouse> {
   return warehouse
 }
 
-warehouseSpec({
+const engine: Engine = {
   kind: 'duckdb',
   place: () => {
     const path = join(temporaryFolder(), 'a', 'b.duckdb')
     return Promise.resolve((mode = 'write') => openDuckdb({ path, mode }))
   },
-})
+}
+warehouseSpec(engine)
+checksSpec(engine)
 
 describe('a query', () => {
   test('gives exact values for what SQL makes of them', async () => {
