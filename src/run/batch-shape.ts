@@ -127,7 +127,11 @@ function isJson(value: unknown): boolean {
 
 const isAmount = (value: unknown) => typeof value === 'number' && Number.isFinite(value) && value >= 0
 const isCheck = (value: unknown) =>
-  isRecord(value) && isText(value.name) && typeof value.passed === 'boolean' && (value.severity === 'error' || value.severity === 'warn')
+  isRecord(value) &&
+  [value.name, value.expect, value.sql].every(isText) &&
+  (value.value === null || isText(value.value)) &&
+  typeof value.passed === 'boolean' &&
+  (value.severity === 'error' || value.severity === 'warn')
 
 const stretches = [(value: unknown) => isList(value, isStretch), 'a list of [from, to], both bigint'] as const
 

@@ -8,6 +8,7 @@ import { failedChecks } from './checks.js'
 import { failureOf, unitFailed, waitToRetry } from './failure.js'
 import type { Gaps } from './gaps.js'
 import type { RunServices, StepEnd } from './services.js'
+import type { Slots } from './slots.js'
 import { StepTimeoutError, timedOut, withTimeout } from './step-timeout.js'
 import { stoppable } from './stoppable.js'
 import { untilAborted } from './until-aborted.js'
@@ -41,8 +42,16 @@ export type NeedsState = 'ended' | 'running' | 'waiting'
 /**
  * Evaluates a step that closes at the distance that it wants (`everyMs`), while its needs run. That closes nothing: one that
  * can't be planned is not evaluated early, since the evaluation after its needs meets the same error and reports it.
+ *
+ * @param turns Of all such steps of a run: slow queries of many must not take the connections that steps read with.
  */
-export async function runEarlyChecks(services: RunServices, step: Step, signal: AbortSignal, needs: () => NeedsState): Promise<void> {
+export async function runEarlyChecks(
+  services: RunServices,
+  step: Step,
+  signal: AbortSignal,
+  needs: () => NeedsState,
+  turns: Slots,
+): Promise<void> {
   const plan = await planStep({ ...services, step, limit: undefined, upstream: [] }).catch(() => undefined)
   const everyMs = plan?.wanted.kind === 'task' ? plan.wanted.everyMs : undefined
   if (!plan || everyMs === undefined) return
@@ -53,13 +62,30 @@ export async function runEarlyChecks(services: RunServices, step: Step, signal: 
     await services.clock.sleep(everyMs, signal).catch(() => undefined)
     if (signal.aborted || needs() === 'ended') return
     if (needs() === 'waiting') continue
-    await withTimeout(services.clock, signal, limit, (all) => runCheckUnit(services, plan, unit, { final: false }, all)).catch(
-      (error: unknown) => {
-        if (signal.aborted) return
-        const { message } = failureOf(error)
-        services.emit({ type: 'warning', step: step.id, message: services.redact(`not evaluated while its needs run: ${message}`) })
-      },
-    )
+    const turn = turns.use(async () => {
+      if (!signal.aborted)
+        await withTimeout(services.clock, signal, limit, (all) => runCheckUnit(services, plan, unit, { final: false }, all))
+    })
+    await untilSignal(turn, signal).catch((error: unknown) => {
+      if (signal.aborted) return
+      const { message } = failureOf(error)
+      services.emit({ type: 'warning', step: step.id, message: services.redact(`not evaluated while its needs run: ${message}`) })
+    })
+  }
+}
+
+/** What `work` resolves to, or the reason of the signal as soon as it is aborted. */
+async function untilSignal(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const over = new AbortController()
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true, signal: over.signal })
+  })
+  try {
+    await Promise.race([work, aborted])
+  } finally {
+    over.abort()
+    // What comes of it later is of no use any more.
+    void work.catch(() => undefined)
   }
 }
 

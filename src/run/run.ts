@@ -33,6 +33,8 @@ export class StepWithoutChainError extends PipeError {
 
 const STEPS_AT_ONCE = 16
 const UNITS_AT_ONCE = 64
+/** Early evaluations at once: one of the connections that Postgres reads with is always left. */
+const EARLY_AT_ONCE = 3
 
 /** Runs all steps of a round, each when what it needs is there, and says how each ended. */
 export async function run(options: RunOptions): Promise<RunResult> {
@@ -104,6 +106,7 @@ function earlyGates(
   states: ReadonlyMap<string, StepState>,
 ): { stop(id: string): Promise<void> } {
   const loops = new Map<string, () => Promise<void>>()
+  const turns = new Slots(EARLY_AT_ONCE)
   for (const { id, needs, gate } of scheduled) {
     const step = services.pipeline.steps.find((candidate) => candidate.id === id)
     if (!step || !gate || !whenHolds(step, services)) continue
@@ -113,7 +116,7 @@ function earlyGates(
       if (of.includes('running')) return 'running'
       return of.includes('waiting') ? 'waiting' : 'ended'
     }
-    const loop = runEarlyChecks(services, step, AbortSignal.any([services.signal, stop.signal]), state)
+    const loop = runEarlyChecks(services, step, AbortSignal.any([services.signal, stop.signal]), state, turns)
     loops.set(id, () => {
       stop.abort()
       return loop

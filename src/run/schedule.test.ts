@@ -106,18 +106,21 @@ describe('decide', () => {
     ).toEqual({ start: [], block: [{ step: 'b', by: 'a' }] })
   })
 
-  it('a gate starts although a need is incomplete, to say why it stays closed', () => {
-    const a: ScheduledStep = { id: 'a', needs: [], gate: false, onError: 'fail' }
-    const gate: ScheduledStep = { id: 'g', needs: ['a'], gate: true, onError: 'fail' }
-    expect(
-      decide(
-        [a, gate],
-        new Map<string, StepState>([
-          ['a', 'incomplete'],
-          ['g', 'waiting'],
-        ]),
-        8,
-      ),
-    ).toEqual({ start: ['g'], block: [] })
-  })
+  it.each(['incomplete', 'failed', 'closed', 'blocked'] as const)(
+    'a gate starts although a need is %s, to say why it stays closed',
+    (state) => {
+      const a: ScheduledStep = { id: 'a', needs: [], gate: false, onError: 'fail' }
+      const gate: ScheduledStep = { id: 'g', needs: ['a'], gate: true, onError: 'fail' }
+      expect(
+        decide(
+          [a, gate],
+          new Map<string, StepState>([
+            ['a', state],
+            ['g', 'waiting'],
+          ]),
+          8,
+        ),
+      ).toEqual({ start: ['g'], block: [] })
+    },
+  )
 })

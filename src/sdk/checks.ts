@@ -170,7 +170,7 @@ async function askNumber(check: Check, ports: CheckPorts): Promise<{ readonly va
 const SAMPLE_ROWS = 20
 const SAMPLE_TEXT = 1_000
 /** Characters of a whole sample. */
-const SAMPLE_SIZE = 64_000
+const SAMPLE_SIZE = 16_000
 
 /** The first rows of the `sample` of a check. That it can't be read is said and changes nothing of the result. */
 async function sampled(check: Check, ports: CheckPorts): Promise<CheckSample | undefined> {

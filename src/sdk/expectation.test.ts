@@ -15,6 +15,8 @@ describe('an expectation', () => {
     expect(holds('9007199254740993', '> 9007199254740992')).toBe(true)
     expect(holds('0.1', '= 0.10')).toBe(true)
     expect(holds('1e-7', '< 0.000001')).toBe(true)
+    expect(holds('99.99999999999999999999', '>= 100 %')).toBe(false)
+    expect(holds('99.99999999999999999999', 'between 99.5% and 100 %')).toBe(true)
     expect(holds('1.5e+21', '= 1500000000000000000000')).toBe(true)
   })
 
@@ -35,7 +37,8 @@ describe('an expectation', () => {
   })
 
   it('is refused when it is none', () => {
-    for (const text of ['', 'about 5', '=> 5', '> ', '1 < 2', 'between 1', '>= NaN']) expect(parseExpectation(text)).toBeUndefined()
+    for (const text of ['', 'about 5', '=> 5', '> ', '1 < 2', 'between 1', 'between 5 and 1', '%', '5 % %', '>= NaN'])
+      expect(parseExpectation(text)).toBeUndefined()
   })
 
   it('is met by no text that is not a number', () => {

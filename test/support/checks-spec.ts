@@ -100,9 +100,9 @@ export function checksSpec(engine: Engine): void {
         expect(whole?.sample).toEqual({ rows: [{ n: '1', note: 'a\nb' }], more: false })
         expect(broken?.sample).toMatchObject({ rows: [], more: false, problem: expect.stringContaining('nope') as string })
 
-        const running = { sql: 'SELECT count(*) FROM numbers', while_running: '>= 20', expect: '>= 99' }
-        expect((await found([running], true)).map(({ passed, expect: wanted }) => [passed, wanted])).toEqual([[true, '>= 20']])
-        expect((await found([running])).map(({ passed, expect: wanted }) => [passed, wanted])).toEqual([[false, '>= 99']])
+        const phased = { sql: 'SELECT count(*) FROM numbers', while_running: '>= 20', expect: '>= 99' }
+        expect((await found([phased], true)).map(({ passed, expect: wanted }) => [passed, wanted])).toEqual([[true, '>= 20']])
+        expect((await found([phased])).map(({ passed, expect: wanted }) => [passed, wanted])).toEqual([[false, '>= 99']])
 
         const writing = [
           'DELETE FROM numbers',
@@ -118,6 +118,18 @@ export function checksSpec(engine: Engine): void {
           writing.map(() => [false, null, 'string']),
         )
         expect(await all(warehouse, 'SELECT count(*) AS n FROM numbers')).toEqual([{ n: 25n }])
+
+        // A commit does not wait for a check that runs, and a check that nobody wants any more ends.
+        const stop = new AbortController()
+        const running = evaluateChecks([{ name: 'slow', sql: SLOW[engine.kind], expect: 1 }], { scope, warehouse, signal: stop.signal })
+        const ended = running.then(
+          () => 'evaluated',
+          () => 'stopped',
+        )
+        await warehouse.commit([write([{ output: output(numbers), rows: [{ n: 99, big: 1, seen: 0n, note: null }] }])])
+        expect(await Promise.race([ended, Promise.resolve('running')])).toBe('running')
+        stop.abort(new Error('enough'))
+        expect(await ended).toBe('stopped')
 
         const [slow] = await found([{ sql: SLOW[engine.kind], timeout: '100ms' }])
         expect(slow).toMatchObject({ passed: false, value: null, problem: 'a query took more than 0.1 s and was stopped' })
