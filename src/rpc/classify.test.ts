@@ -17,6 +17,8 @@ interface Row {
   readonly maxBatch?: number
   readonly waitMs?: number
   readonly reverted?: true
+  readonly over?: string
+  readonly maxResults?: number
 }
 
 const rows = JSON.parse(readFileSync(new URL('fixtures/rpc-errors.json', import.meta.url), 'utf8')) as readonly Row[]
@@ -26,11 +28,13 @@ describe('what providers say is understood', () => {
   test.each(rows.map((row) => [row.class, row.provider, row.message || `HTTP ${row.status}`, row] as const))(
     '%s: %s says "%s"',
     (_class, _provider, _message, row) => {
-      const { provider: _, class: expected, asked, next, maxBlocks, maxBatch, waitMs, reverted, ...error } = row
+      const { provider: _, class: expected, asked, next, maxBlocks, over, maxResults, maxBatch, waitMs, reverted, ...error } = row
       expect(classify({ ...error, ...(asked ? { range: range(asked) } : {}) })).toEqual({
         class: expected,
         ...(next ? { next: range(next) } : {}),
         ...(maxBlocks === undefined ? {} : { maxBlocks }),
+        ...(over === undefined ? {} : { over }),
+        ...(maxResults === undefined ? {} : { maxResults }),
         ...(maxBatch === undefined ? {} : { maxBatch }),
         ...(waitMs === undefined ? {} : { waitMs }),
         ...(reverted ? { reverted } : {}),

@@ -1,4 +1,4 @@
-import { NOTHING, REVERT, type RpcErrorClass, saidWait, WORDINGS } from '../sdk/index.js'
+import { NOTHING, OVER, REVERT, type RpcErrorClass, saidWait, WORDINGS } from '../sdk/index.js'
 import { at } from '../net/at.js'
 
 /** A stretch of blocks, both ends included. */
@@ -32,6 +32,10 @@ export interface Classified {
   readonly next?: BlockRange
   /** Stated limit of blocks a range; less than what was asked for, where that is known. */
   readonly maxBlocks?: number
+  /** What there was too much of, where it was not blocks: logs in the answer, or addresses and topics in the filter. */
+  readonly over?: 'results' | 'filter'
+  /** Stated limit of logs an answer. */
+  readonly maxResults?: number
   /** A contract ended the call: its own answer, and no trouble of the node. */
   readonly reverted?: true
 }
@@ -58,12 +62,16 @@ export function classify(error: ProviderError): Classified {
   const maxBatch = kind === 'BATCH' ? statedBatch(text, error.calls) : undefined
   const next = kind === 'SPLIT' ? suggestedRange(error.data, text, error.range) : undefined
   const maxBlocks = kind === 'SPLIT' ? statedBlocks(text, error.range) : undefined
+  const over = kind === 'SPLIT' ? OVER.find((each) => each.text.test(text))?.over : undefined
+  const maxResults = over === 'results' ? statedResults(error.data, text) : undefined
   return {
     class: kind,
     ...(waitMs !== undefined && (kind === 'RATE' || kind === 'QUOTA') ? { waitMs } : {}),
     ...(maxBatch !== undefined ? { maxBatch } : {}),
     ...(next ? { next } : {}),
     ...(maxBlocks !== undefined ? { maxBlocks } : {}),
+    ...(over !== undefined ? { over } : {}),
+    ...(maxResults !== undefined ? { maxResults } : {}),
   }
 }
 
@@ -176,6 +184,17 @@ function suggestedRange(data: unknown, text: string, asked: BlockRange | undefin
   const range = { from: BigInt(at(pair, 0)), to: BigInt(at(pair, 1)) }
   // Some providers suggest the very range that they refused, one outside of it, or one that is reversed.
   return range.from === asked.from && range.to >= range.from && range.to < asked.to ? range : undefined
+}
+
+const STATED_RESULTS = /(?:more than|max results|limit of|cap of|maximum of|limit is|filter:) ([\d,]+)( ?k)?\b(?! blocks?)/
+
+/** Most logs an answer may have. */
+function statedResults(data: unknown, text: string): number | undefined {
+  const found = /results|logs/.test(text) ? STATED_RESULTS.exec(text) : null
+  const { limit } = typeof data === 'object' && data !== null ? (data as { limit?: unknown }) : {}
+  const results = found ? Number(at(found, 1).replaceAll(',', '')) * (found[2] ? 1000 : 1) : limit
+  if (typeof results !== 'number') return undefined
+  return results >= 1 && Number.isSafeInteger(results) ? results : undefined
 }
 
 const STATED_BLOCKS =

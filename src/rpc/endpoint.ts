@@ -109,12 +109,12 @@ export class Endpoint implements Member {
     config: EndpointConfig,
     readonly name: string,
     around: Surroundings,
-    learned: { readonly batch?: number; readonly maxBatch?: number; readonly parallel?: number },
+    learned: { readonly batch?: number; readonly maxBatch?: number; readonly parallel?: number; readonly maxBlockRange?: number },
   ) {
     this.#around = around
     this.met = new Promise((resolve) => (this.#meet = resolve))
     this.#connection = new Connection(config.url, config.headers, around.proxyOf)
-    this.refusals = new Refusals(config.maxBlockRange)
+    this.refusals = new Refusals(config.maxBlockRange, learned.maxBlockRange)
     this.priority = config.priority
     this.limits = new Limits({ ...learned, parallelCeiling: config.maxWorkers })
     this.pace = new Pace(config.requestsPerSecond)

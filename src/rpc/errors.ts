@@ -216,6 +216,10 @@ export class RpcRangeError extends PipeError {
     readonly next: { readonly from: bigint; readonly to: bigint } | undefined,
     /** The most blocks that the provider says it takes. */
     readonly blocks: number | undefined,
+    /** What there was too much of, where it was not blocks. */
+    readonly over: 'results' | 'filter' | undefined,
+    /** The most logs that the provider says it gives. */
+    readonly results: number | undefined,
   ) {
     super(`${call} at ${endpoint}: ${text}`)
   }

@@ -17,8 +17,11 @@ import type { Exchange, Outcome } from '../net/exchange.js'
 import { Flight } from '../net/flight.js'
 import type { ProxyOf } from '../net/proxies.js'
 import type { Wait } from '../net/waits.js'
+import type { LogsPort } from './logs/port.js'
+import { readAllLogs } from './logs/read.js'
+import { SizesByFilter } from './logs/sizes.js'
 import { CallRequest } from './request.js'
-import { settle } from './settle.js'
+import { NEAR_HEAD, settle } from './settle.js'
 import { showCall } from './show-call.js'
 import { StepQueue, type StepQueueOptions } from './step-queue.js'
 import { Stops } from './stops.js'
@@ -39,6 +42,7 @@ export interface ChainRpcOptions {
     readonly batch?: number | undefined
     readonly maxBatch?: number | undefined
     readonly parallel?: number | undefined
+    readonly maxBlockRange?: number | undefined
   }[]
   /** Hash of block 0 or what else `onGenesis` was given. An endpoint with another one is refused by name. */
   readonly genesis?: string | undefined
@@ -65,6 +69,8 @@ export interface LearnedEndpoint {
   readonly batch: number
   readonly maxBatch: number | undefined
   readonly parallel: number
+  /** Blocks of one call for logs; undefined as long as none was refused. */
+  readonly maxBlockRange: number | undefined
 }
 
 /** All endpoints of one chain. */
@@ -215,6 +221,10 @@ class ChainPool implements ChainRpc {
     const queue = new StepQueue(step)
     this.#queues.push(queue)
     const batch = (calls: readonly RpcCall[], options: RpcOptions): Promise<RpcAnswers> => this.#batch(queue, calls, options)
+    const turns = (options: Parameters<RpcPool['turns']>[0]): AsyncIterable<RpcTurn> => this.#turns(queue, options)
+    const ready = (signal: AbortSignal): Promise<void> => this.#ready(queue, signal)
+    const port = { ...this.#logsPort(), batch, turns, ready }
+    const sizes = new SizesByFilter()
     return {
       batch,
       request: async (method, params, options) => {
@@ -223,8 +233,40 @@ class ChainPool implements ChainRpc {
         if (error) throw error
         return values[0]
       },
-      turns: (options) => this.#turns(queue, options),
-      ready: (signal) => this.#ready(queue, signal),
+      logs: (filter, options) => readAllLogs(port, sizes, filter, options),
+      turns,
+      ready,
+    }
+  }
+
+  #logsPort(): Omit<LogsPort, 'batch' | 'turns' | 'ready'> {
+    const { chain, clock, emit } = this.#options
+    const named = (name: string): Endpoint | undefined => this.#endpoints.find((endpoint) => endpoint.name === name)
+    return {
+      chain,
+      mostBlocks: () => {
+        const hopeful = this.#endpoints.filter((endpoint) => endpoint.hopeful)
+        const first = Math.min(...hopeful.map(({ priority }) => priority))
+        return Math.max(1, ...hopeful.flatMap(({ priority, refusals }) => (priority === first ? refusals.mostBlocks : [])))
+      },
+      answered: (name, blocks) => {
+        named(name)?.refusals.range.answered(blocks)
+      },
+      refusedBlocks: (name, blocks, stated) => {
+        const endpoint = named(name)
+        endpoint?.refusals.range.refused(blocks, stated)
+        if (endpoint) this.#learn(endpoint)
+      },
+      headBelow: async (name, block) => {
+        const endpoint = named(name)
+        if (endpoint?.head === undefined || endpoint.head - block > NEAR_HEAD) return undefined
+        await endpoint.refreshHead(0)
+        return endpoint.reaches(block) ? undefined : endpoint.head
+      },
+      refuse: (name, call, message) => {
+        named(name)?.refusals.wrong(clock.monotonic(), call)
+        emit({ type: 'retry', from: { chain: chain.name }, endpoint: name, class: 'SERVER', calls: 1, waitMs: 0, message })
+      },
     }
   }
 
@@ -571,12 +613,22 @@ class ChainPool implements ChainRpc {
   }
 
   /** One that never answered has shown nothing but what it refused. */
-  #learn({ name, limits, lastSuccess }: Endpoint): void {
+  #learn({ name, limits, refusals, lastSuccess }: Endpoint): void {
     const { batch, maxBatch, parallel } = limits
+    const { most } = refusals.range
+    const maxBlockRange = most < Infinity ? most : undefined
     if (lastSuccess === -Infinity && maxBatch === undefined) return
     const before = this.#learned.get(name)
-    if (before && before.batch === batch && before.maxBatch === maxBatch && before.parallel === parallel) return
-    this.#learned.set(name, { endpoint: name, batch, maxBatch, parallel })
+    const learned = { endpoint: name, batch, maxBatch, parallel, maxBlockRange }
+    if (
+      before &&
+      before.batch === batch &&
+      before.maxBatch === maxBatch &&
+      before.parallel === parallel &&
+      before.maxBlockRange === maxBlockRange
+    )
+      return
+    this.#learned.set(name, learned)
     this.#options.onLearned?.()
   }
 

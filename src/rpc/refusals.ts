@@ -1,6 +1,7 @@
 import type { RpcCall } from '../sdk/index.js'
 import { isLogs } from './classify.js'
 import { kindOf, oldestOf, rangeOf } from './methods.js'
+import { RangeLimit } from './range-limit.js'
 
 /** So many requests must have been refused before an endpoint is believed to lack something. */
 const BELIEVED_AFTER = 3
@@ -28,14 +29,31 @@ interface Lack {
 export class Refusals {
   readonly #lacks = new Map<string, Lack>()
   readonly #times = new Map<string, number>()
+  /** Kinds of which it gave a wrong answer, until when others are asked first. */
+  readonly #wrong = new Map<string, number>()
+  /** Blocks that one call for logs may ask for, by what it refused. */
+  readonly range: RangeLimit
   #believed = 0
 
-  /** @param maxBlockRange Most blocks that one call for logs may ask for; undefined where the file does not say. */
-  constructor(readonly maxBlockRange: number | undefined) {}
+  /**
+   * @param maxBlockRange Most blocks that one call for logs may ask for; undefined where the file does not say.
+   * @param learnedRange The same, as an earlier run has found.
+   */
+  constructor(
+    readonly maxBlockRange: number | undefined,
+    learnedRange?: number,
+  ) {
+    this.range = new RangeLimit(learnedRange)
+  }
 
   /** Whether any call needs a closer look before it is sent. */
   get any(): boolean {
-    return this.#believed > 0 || this.maxBlockRange !== undefined
+    return this.#believed > 0 || this.#wrong.size > 0 || this.maxBlockRange !== undefined || this.range.most < Infinity
+  }
+
+  /** Most blocks that one call for logs should ask for. */
+  get mostBlocks(): number {
+    return Math.min(this.range.most, this.maxBlockRange ?? Infinity)
   }
 
   /** Whether a call for logs asks for more blocks than `maxBlockRange`. Without two numbers nobody knows, and it is sent. */
@@ -45,8 +63,13 @@ export class Refusals {
     return range !== undefined && range.to - range.from >= BigInt(this.maxBlockRange)
   }
 
-  /** Whether it is believed to lack what the call asks for. */
+  /** Whether it is believed to lack what the call asks for, to refuse that many blocks, or to answer wrongly. */
   lacks(call: RpcCall): boolean {
+    if (this.#wrong.has(kindOf(call.method))) return true
+    if (this.range.most < Infinity && isLogs(call.method)) {
+      const range = rangeOf(call)
+      if (range && Number(range.to - range.from) >= this.range.most) return true
+    }
     if (this.#believed === 0) return false
     if (this.#lacks.get(call.method)?.until !== undefined) return true
     const lack = this.#lacks.get(kindOf(call.method))
@@ -66,6 +89,14 @@ export class Refusals {
     this.#add(now, sentAt, call.method, ALL)
   }
 
+  /** It gave a wrong answer. One more makes the time longer in which others are asked first. */
+  wrong(now: number, call: RpcCall): void {
+    const kind = kindOf(call.method)
+    const ms = this.#times.get(kind) ?? FIRST_MS
+    this.#times.set(kind, Math.min(MOST_MS, ms * 2))
+    this.#wrong.set(kind, now + ms)
+  }
+
   /** An answer disproves every lack of its kind at its block and above. */
   answered(call: RpcCall): void {
     if (this.#lacks.size === 0) return
@@ -82,6 +113,7 @@ export class Refusals {
 
   /** Forgets what was believed for long enough. */
   refresh(now: number): void {
+    for (const [kind, until] of this.#wrong) if (until <= now) this.#wrong.delete(kind)
     if (this.#believed === 0) return
     for (const [of, { until }] of this.#lacks) if (until !== undefined && until <= now) this.#delete(of)
   }

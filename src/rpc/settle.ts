@@ -50,7 +50,7 @@ export interface SettleContext {
 const HEAVY_BYTES = 1_000_000
 
 /** Deeper below the head than this, a block that is not there has been pruned. */
-const NEAR_HEAD = 256n
+export const NEAR_HEAD = 256n
 
 /**
  * Gives every call of an ended request its answer, its final error, or its place in the queue again, as `verdict` says.
@@ -389,7 +389,15 @@ class Settling {
       case 'call':
         return new RpcCallError(showCall(call), endpoint.name, text, attempts, classified?.reverted ? 'reverted' : nothingIn(text))
       case 'range':
-        return new RpcRangeError(showCall(call), endpoint.name, text, classified?.next, classified?.maxBlocks)
+        return new RpcRangeError(
+          showCall(call),
+          endpoint.name,
+          text,
+          classified?.next,
+          classified?.maxBlocks,
+          classified?.over,
+          classified?.maxResults,
+        )
       case 'method':
         return new RpcMethodError(showCall(call), endpoint.name, text)
       case 'state':

@@ -1,4 +1,5 @@
 import type { Arming, CallFault, Fault, SentCall } from './fault.js'
+import { alterLogs, isLogFault } from './log-fault.js'
 import { answerCall } from './methods.js'
 import type { NodeView } from './methods.js'
 import { errorBody, wordings } from './wordings.js'
@@ -30,7 +31,7 @@ export function answerBatch(
   if (body === undefined) return { text: errorBody(null, { code: -32700, message: 'parse error' }), errors: 1, faults: [] }
   const calls: readonly unknown[] = Array.isArray(body) ? body : [body]
   if (calls.length === 0) return { text: errorBody(null, { code: -32600, message: 'empty batch' }), errors: 1, faults: [] }
-  const ofCalls = faults.filter((arming) => isCallFault(arming.fault))
+  const ofCalls = faults.filter(({ fault }) => isCallFault(fault) || isLogFault(fault))
   const struck: Fault['kind'][] = []
   if (granted < calls.length) struck.push('rate')
   const limit = faults.find(({ fault }) => fault.kind === 'max-response')
@@ -73,6 +74,13 @@ function answerOne(view: NodeView, call: unknown, faults: readonly Arming[], bat
   let double: string | undefined
   for (const arming of faults) {
     const { fault } = arming
+    if (isLogFault(fault)) {
+      const altered = typeof answer === 'string' ? alterLogs(fault, call, answer, view.head) : undefined
+      if (altered === undefined || !arming.strikes([call], batch)) continue
+      if (!struck.includes(fault.kind)) struck.push(fault.kind)
+      answer = altered
+      continue
+    }
     if (!isCallFault(fault) || !arming.strikes([call], batch)) continue
     if (!struck.includes(fault.kind)) struck.push(fault.kind)
     switch (fault.kind) {

@@ -4,7 +4,7 @@ import type { FakeEndpoint, ServeOptions } from './endpoint.js'
 import { blockJson, logJson, receiptsJson } from './json.js'
 import type { FakeTransaction } from './json.js'
 import { draw, drawHex, kinds } from './random.js'
-import { matchesFilter } from './source.js'
+import { matchesFilter, receiptOf } from './source.js'
 import type { ChainSource, ContractCall, Hex, LogFilter } from './source.js'
 
 /** A log that a block is to contain. Topics and address are `0x` text. */
@@ -100,6 +100,9 @@ class Chain implements FakeChain {
   #head = 0
   #numbers = new Map<Hex, number>()
   readonly #hashes = new Map<number, Hex>()
+  /** Of transactions of blocks below `#searched`. */
+  readonly #blockOf = new Map<Hex, number>()
+  #searched = 0
 
   constructor(options: FakeChainOptions) {
     this.#options = options
@@ -142,6 +145,8 @@ class Chain implements FakeChain {
     this.#forks = [...this.#forks.filter((fork) => fork.from <= kept), { from: kept + 1, id: ++this.#forkCount }]
     this.#numbers = new Map()
     this.#hashes.clear()
+    this.#blockOf.clear()
+    this.#searched = 0
     this.#head = kept
     this.add(newBlocks)
   }
@@ -191,6 +196,13 @@ class Chain implements FakeChain {
   receiptsJson(number: bigint): string | undefined {
     if (number > this.head) return undefined
     return receiptsJson(this.block(number), this.#transactions(Number(number)))
+  }
+
+  receiptJson(transaction: Hex, head: bigint): string | undefined {
+    for (; this.#searched <= this.#head; this.#searched++)
+      for (const { hash } of this.#transactions(this.#searched)) this.#blockOf.set(hash, this.#searched)
+    const number = this.#blockOf.get(transaction.toLowerCase())
+    return number === undefined || BigInt(number) > head ? undefined : receiptOf(this.receiptsJson(BigInt(number)), transaction)
   }
 
   logsJson(number: bigint, filter: LogFilter): readonly string[] {

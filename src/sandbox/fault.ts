@@ -1,6 +1,7 @@
 import type { Clock, Json } from '../sdk/index.js'
 import { Bucket, Counted } from './arming.js'
 import type { Armed, Pace } from './arming.js'
+import type { LogFault } from './log-fault.js'
 import type { RpcError } from './wordings.js'
 
 /** One call of a request, as the client sent it. */
@@ -105,7 +106,7 @@ export type WireFault =
   | { readonly kind: 'huge'; readonly bytes: number }
 
 /** A lie, a refusal or a breakdown, as data. */
-export type Fault = Trigger & (CallFault | RequestFault | LatencyFault | ReorderFault | WireFault)
+export type Fault = Trigger & (CallFault | LogFault | RequestFault | LatencyFault | ReorderFault | WireFault)
 
 export type FaultKind = Fault['kind']
 
@@ -117,6 +118,13 @@ const kinds: Readonly<Record<FaultKind, true>> = {
   omit: true,
   duplicate: true,
   id: true,
+  'log-range': true,
+  'log-cap': true,
+  'log-hole': true,
+  'log-lag': true,
+  'log-odd': true,
+  'receipts-short': true,
+  'receipts-hole': true,
   http: true,
   'rate-limit': true,
   rate: true,

@@ -57,10 +57,11 @@ export type {
   Trigger,
   WireFault,
 } from './fault.js'
+export type { LackedLogs, LogFault, RefusedLogs, ServedLog } from './log-fault.js'
 export { recordedChain } from './recorded.js'
 export type { RecordedChain, RecordedChainOptions } from './recorded.js'
 export { runStep } from './run-step.js'
 export type { StepRun, StepWorld } from './run-step.js'
 export type { ChainSource, ContractCall, Hex, LogFilter } from './source.js'
-export { dialects, wordings } from './wordings.js'
+export { dialects, logWordings, wordings } from './wordings.js'
 export type { Client, Dialect, RpcError } from './wordings.js'

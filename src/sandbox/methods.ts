@@ -45,6 +45,9 @@ export function answerCall(view: NodeView, method: string, params: readonly unkn
       if (typeof number === 'object') return number
       return number === undefined ? 'null' : (view.source.receiptsJson(number) ?? view.dialect.noMethod(method))
     }
+    case 'eth_getTransactionReceipt':
+      if (!isHex(params[0], 64)) return invalid(0, 'a hash of 32 bytes is needed')
+      return view.source.receiptJson(params[0], view.head) ?? 'null'
     case 'eth_getLogs':
       return getLogs(view, params[0])
     case 'eth_blockNumber':

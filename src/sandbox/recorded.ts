@@ -1,7 +1,7 @@
 import { openEndpoint } from './endpoint.js'
 import type { FakeEndpoint, ServeOptions } from './endpoint.js'
 import type { Json } from '../sdk/index.js'
-import { matchesFilter } from './source.js'
+import { matchesFilter, receiptOf } from './source.js'
 import type { ChainSource, ContractCall, Hex } from './source.js'
 
 export interface RecordedChainOptions {
@@ -57,6 +57,13 @@ export function recordedChain(options: RecordedChainOptions): RecordedChain {
     receiptsJson: (number) => {
       const found = receipts(number)
       return found === undefined ? undefined : JSON.stringify(found)
+    },
+    receiptJson: (transaction, head) => {
+      for (let number = start; number <= chain.head && number <= head; number++) {
+        const found = receiptOf(chain.receiptsJson(number), transaction)
+        if (found !== undefined) return found
+      }
+      return undefined
     },
     logsJson: (number, filter) => {
       const found = receipts(number)

@@ -33,8 +33,18 @@ export interface ChainSource {
   call(call: ContractCall, number: bigint): Hex | undefined
   /** The receipts of a block, or undefined where the source has none. */
   receiptsJson(number: bigint): string | undefined
+  /** The receipt of a transaction in a block up to `head`, or undefined where there is none. */
+  receiptJson(transaction: Hex, head: bigint): string | undefined
   /** The logs of a block that match, each as JSON text. */
   logsJson(number: bigint, filter: LogFilter): readonly string[]
+}
+
+/** One of the receipts of a block, by its transaction. */
+export function receiptOf(receipts: string | undefined, transaction: Hex): string | undefined {
+  // A list of receipts as a source gives it, which have transaction hashes.
+  const list = JSON.parse(receipts ?? '[]') as readonly { readonly transactionHash: string }[]
+  const found = list.find(({ transactionHash }) => transactionHash.toLowerCase() === transaction.toLowerCase())
+  return found && JSON.stringify(found)
 }
 
 export function quantity(value: bigint | number): Hex {

@@ -113,3 +113,36 @@ export const wordings = {
   drpcFree: { code: 35, message: 'ranges over 10000 blocks are not supported on freetier' },
   internal: { code: -32603, message: 'Internal error' },
 } as const satisfies Readonly<Record<string, RpcError>>
+
+/** What is said of a range, or of its logs, that are too many. Functions get what was refused. */
+export const logWordings = {
+  quicknode: (max: number): RpcError => ({ code: -32614, message: `eth_getLogs is limited to a ${max.toLocaleString('en')} range` }),
+  reth:
+    (max: number) =>
+    ({ from, fits }: { readonly from: bigint; readonly fits: bigint }): RpcError => ({
+      code: -32602,
+      message: `query exceeds max results ${max}, retry with the range ${from}-${fits}`,
+    }),
+  alchemy: ({ from, fits }: { readonly from: bigint; readonly fits: bigint }): RpcError => ({
+    code: -32602,
+    message: `Log response size exceeded. You can make eth_getLogs requests with up to a 2K block range and no limit on the response size, or you can request any block range with a cap of 10K logs in the response. Based on your parameters and the response size limit, this block range should work: [0x${from.toString(16)}, 0x${fits.toString(16)}]`,
+  }),
+  /** Everything that helps is in `data`. */
+  infura: ({ from, fits }: { readonly from: bigint; readonly fits: bigint }): RpcError => ({
+    code: -32005,
+    message: 'query returned more than 10000 results',
+    data: { from: `0x${from.toString(16)}`, limit: 10_000, to: `0x${fits.toString(16)}` },
+  }),
+  nethermind: ({ from, fits }: { readonly from: bigint; readonly fits: bigint }): RpcError => ({
+    code: -32602,
+    message: 'invalid params',
+    data: `Query returned more than 10000 results. Try with this block range [0x${from.toString(16)}, 0x${fits.toString(16)}].`,
+  }),
+  /** Suggests what it has just refused. */
+  sameAgain: ({ from, to }: { readonly from: bigint; readonly to: bigint }): RpcError => ({
+    code: -32602,
+    message: `Log response size exceeded. Based on your parameters and the response size limit, this block range should work: [0x${from.toString(16)}, 0x${to.toString(16)}]`,
+  }),
+  /** Says nothing that helps. */
+  ankr: (): RpcError => ({ code: -32600, message: 'block range is too wide' }),
+} as const

@@ -31,7 +31,7 @@ export type {
 export { type Check, checkProblems, checksSchema, describeChecks, evaluateCheck, evaluateChecks } from './checks.js'
 export type { HttpClient, HttpOptions, HttpReply, HttpRequest, UnfitReply } from './http.js'
 export { sayingOf, type Saying } from './wordings.js'
-export type { RpcAnswers, RpcCall, RpcOptions, RpcPool, RpcTurn } from './rpc.js'
+export type { Belief, LogFilter, LogsOptions, LogsPage, RpcAnswers, RpcCall, RpcLog, RpcOptions, RpcPool, RpcTurn } from './rpc.js'
 export type { ResultColumn, WarehouseReader } from './stores.js'
 export type { Column, ColumnType, Json, Param, Row, Statement, Table, Value } from './values.js'
 

@@ -1,4 +1,5 @@
 import type { PipeError } from './errors.js'
+import type { Json } from './values.js'
 
 export interface RpcCall {
   readonly method: string
@@ -30,6 +31,50 @@ export interface RpcOptions {
   readonly block?: bigint
 }
 
+/** What logs are asked for. Addresses and topics are lower-case hex. */
+export interface LogFilter {
+  /** None: of any contract. */
+  readonly addresses: readonly string[]
+  /** By position: one of these, or anything (null). */
+  readonly topics: readonly (readonly string[] | null)[]
+}
+
+/** How much is needed to believe a node, from its word alone to the block's own hashes. */
+export type Belief = 'none' | 'empty' | 'bloom' | 'receipts' | 'proof'
+
+export interface RpcLog {
+  readonly address: string
+  readonly topics: readonly string[]
+  readonly data: string
+  readonly blockNumber: bigint
+  readonly blockHash: string
+  readonly transactionHash: string
+  readonly transactionIndex: number
+  readonly logIndex: number
+}
+
+export interface LogsOptions extends RpcOptions {
+  readonly from: bigint
+  readonly to: bigint
+  readonly verify: Belief
+  /** How many logs a block has, where the caller knows. */
+  readonly expect?: number
+}
+
+/** A stretch of blocks that was read whole and is believed. */
+export interface LogsPage {
+  readonly from: bigint
+  readonly to: bigint
+  /** In the order of blocks and log indexes. */
+  readonly logs: readonly RpcLog[]
+  /** What it is believed by, for the ledger: `{ logs, verified, headers?, receipts?, refused? … }`. */
+  readonly evidence: Json
+  readonly endpoints: readonly string[]
+  /** Hash of the block before `from`, and of `to`, where headers were read. */
+  readonly parentHash?: string | undefined
+  readonly lastHash?: string | undefined
+}
+
 /**
  * Several endpoints of one chain behind one function. It forms JSON-RPC batches, limits the rate, retries what may pass
  * on a second try, moves away from an endpoint that fails; a step sees results or final errors.
@@ -44,6 +89,13 @@ export interface RpcPool {
   batch(calls: readonly RpcCall[], options: RpcOptions): Promise<RpcAnswers>
   /** One call. @throws {PipeError} */
   request(method: string, params: readonly unknown[], options: RpcOptions): Promise<unknown>
+  /**
+   * Pages of one range, disjoint, together all of it, in any order. A page that can't be read or believed ends the iteration
+   * with its error, after all others.
+   *
+   * @throws {PipeError} naming the stretch.
+   */
+  logs(filter: LogFilter, options: LogsOptions): AsyncIterable<LogsPage>
   /**
    * The endpoints, one after the other, each to be asked by itself; after a wait all of them again, until each had as many
    * turns as `rounds`, by default the step's `attempts`. For answers that must agree and do not: what one node says of a

@@ -58,9 +58,7 @@ export function openChains({ pipeline, warehouse, state, surroundings, signal, e
     while (changed) {
       changed = false
       const at = clock.now()
-      const limits = [...opened].flatMap(([chain, rpc]) =>
-        rpc.learned().map((learned) => ({ chain, ...learned, maxBlockRange: undefined, at })),
-      )
+      const limits = [...opened].flatMap(([chain, rpc]) => rpc.learned().map((learned) => ({ chain, ...learned, at })))
       await state.rememberLimits(limits)
       await clock.sleep(KEEP_MS, ends.signal).catch(() => undefined)
     }

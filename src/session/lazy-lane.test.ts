@@ -9,6 +9,7 @@ import { lazyLane } from './lazy-lane.js'
 const ready: RpcPool = {
   batch: () => Promise.resolve({ values: [], errors: undefined, endpoints: [] }),
   request: () => Promise.resolve(null),
+  logs: () => [] as never,
   turns: () => [] as never,
   ready: () => Promise.resolve(),
 }

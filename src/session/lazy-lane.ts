@@ -14,6 +14,9 @@ export function lazyLane(step: Step, config: Json, open: (chain: string) => Prom
   return {
     batch: async (calls, options) => (await get()).batch(calls, options),
     request: async (method, params, options) => (await get()).request(method, params, options),
+    logs: async function* (filter, options) {
+      yield* (await get()).logs(filter, options)
+    },
     turns: async function* (options) {
       yield* (await get()).turns(options)
     },

@@ -279,6 +279,7 @@ function inDuckdb(work: (warehouse: Warehouse) => Promise<void>, prepare = (ware
 const unused: RpcPool = {
   batch: () => Promise.reject(new Error('asks nothing')),
   request: () => Promise.reject(new Error('asks nothing')),
+  logs: () => [] as never,
   turns: () => [] as never,
   ready: () => Promise.resolve(),
 }

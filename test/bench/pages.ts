@@ -142,7 +142,7 @@ steps:
     given: {},
     select: undefined,
     limit: undefined,
-    rpc: () => ({ batch: noChain, request: noChain, turns: noChain as never, ready: () => Promise.resolve() }),
+    rpc: () => ({ batch: noChain, request: noChain, logs: noChain as never, turns: noChain as never, ready: () => Promise.resolve() }),
     http: () => source,
     redact: (text) => text,
     onCheck: () => undefined,

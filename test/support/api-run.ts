@@ -115,7 +115,7 @@ export async function runAt(
       given: {},
       select: undefined,
       limit,
-      rpc: () => ({ batch: never, request: never, turns: never as never, ready: () => Promise.resolve() }),
+      rpc: () => ({ batch: never, request: never, logs: never as never, turns: never as never, ready: () => Promise.resolve() }),
       http: (step) => sources.client(step),
       redact: createRedactor(pipeline.secrets),
       onCheck: () => undefined,
