@@ -249,6 +249,10 @@ class ChainPool implements ChainRpc {
         const first = Math.min(...hopeful.map(({ priority }) => priority))
         return Math.max(1, ...hopeful.flatMap(({ priority, refusals }) => (priority === first ? refusals.mostBlocks : [])))
       },
+      newest: () => {
+        const heads = this.#endpoints.flatMap(({ health, head }) => (health === 'up' && head !== undefined ? [head] : []))
+        return heads.length > 0 ? heads.reduce((a, b) => (a > b ? a : b)) : undefined
+      },
       answered: (name, blocks) => {
         named(name)?.refusals.range.answered(blocks)
       },

@@ -3,6 +3,8 @@ import { openEndpoint } from './endpoint.js'
 import type { FakeEndpoint, ServeOptions } from './endpoint.js'
 import { blockJson, logJson, receiptsJson } from './json.js'
 import type { FakeTransaction } from './json.js'
+import { seal } from './seal.js'
+import type { ChainHasher, Seal } from './seal.js'
 import { draw, drawHex, kinds } from './random.js'
 import { matchesFilter, receiptOf } from './source.js'
 import type { ChainSource, ContractCall, Hex, LogFilter } from './source.js'
@@ -31,6 +33,8 @@ export interface FakeChainOptions {
   readonly transactions?: number
   /** Balances before block 1, in wei. Miners that are not named start at amounts of every magnitude from 0 to 2^250. */
   readonly balances?: Readonly<Record<Hex, bigint>>
+  /** Makes hashes and roots real, so that they prove what they stand for; else they are drawn. A block then takes about a millisecond. */
+  readonly hasher?: ChainHasher
   /** Logs of each block after the genesis block. Asked again whenever a block is served, so it must depend on the number alone. */
   readonly logs?: (block: bigint) => readonly FakeLog[]
 }
@@ -100,6 +104,7 @@ class Chain implements FakeChain {
   #head = 0
   #numbers = new Map<Hex, number>()
   readonly #hashes = new Map<number, Hex>()
+  readonly #seals: Seal[] = []
   /** Of transactions of blocks below `#searched`. */
   readonly #blockOf = new Map<Hex, number>()
   #searched = 0
@@ -145,6 +150,7 @@ class Chain implements FakeChain {
     this.#forks = [...this.#forks.filter((fork) => fork.from <= kept), { from: kept + 1, id: ++this.#forkCount }]
     this.#numbers = new Map()
     this.#hashes.clear()
+    this.#seals.length = Math.min(this.#seals.length, kept + 1)
     this.#blockOf.clear()
     this.#searched = 0
     this.#head = kept
@@ -153,10 +159,14 @@ class Chain implements FakeChain {
 
   block(number: bigint | number): FakeBlock {
     const n = this.#existing(number)
+    return this.#facts(n, this.#hash(n))
+  }
+
+  #facts(n: number, hash: Hex): FakeBlock {
     const fork = this.#forkOf(n)
     return {
       number: BigInt(n),
-      hash: this.#hash(n),
+      hash,
       parentHash: n === 0 ? zeroHash : this.#hash(n - 1),
       timestamp: BigInt((this.#options.genesisTime ?? 1_600_000_000) + n * (this.#options.blockTime ?? 12)),
       miner: n === 0 ? zeroAddress : this.miners[this.#minerOf(n, fork)]!,
@@ -189,7 +199,7 @@ class Chain implements FakeChain {
     const root = (kind: number): Hex => (transactions.length === 0 ? emptyRoot : '0x' + drawHex(this.#seed, kind, fork, n))
     // No trie stands behind it, so any text will do that differs from block to block.
     const state = '0x' + block.hash.slice(34) + block.hash.slice(2, 34)
-    const roots = { state, transactions: root(kinds.transactionsRoot), receipts: root(kinds.receiptsRoot) }
+    const roots = this.#sealOf(n)?.roots ?? { state, transactions: root(kinds.transactionsRoot), receipts: root(kinds.receiptsRoot) }
     return blockJson(block, transactions, roots, full, this.chainId)
   }
 
@@ -227,8 +237,25 @@ class Chain implements FakeChain {
     this.#payouts.set(block, { to, amount })
   }
 
-  /** In the order of the block: the asked number of them from strangers, then the miner's payout. They share the logs. */
+  /** Hashes follow from parents, so all blocks below are sealed first. Undefined where hashes are drawn. */
+  #sealOf(n: number): Seal | undefined {
+    const { hasher } = this.#options
+    if (!hasher) return undefined
+    for (let next = this.#seals.length; next <= n; next++) {
+      const state = '0x' + drawHex(this.#seed, kinds.blockHash, this.#forkOf(next), next)
+      this.#seals.push(seal(hasher, this.#facts(next, zeroHash), this.#drawn(next), state, this.chainId))
+    }
+    return this.#seals[n]
+  }
+
   #transactions(n: number): readonly FakeTransaction[] {
+    const drawn = this.#drawn(n)
+    const hashes = this.#sealOf(n)?.transactions
+    return hashes ? drawn.map((transaction, i) => ({ ...transaction, hash: hashes[i]! })) : drawn
+  }
+
+  /** In the order of the block: the asked number of them from strangers, then the miner's payout. They share the logs. */
+  #drawn(n: number): readonly FakeTransaction[] {
     if (n === 0) return []
     const logs = this.#options.logs?.(BigInt(n)) ?? []
     const payout = this.#payouts.get(n)
@@ -261,6 +288,8 @@ class Chain implements FakeChain {
   }
 
   #hash(n: number): Hex {
+    const sealed = this.#sealOf(n)?.hash
+    if (sealed !== undefined) return sealed
     const known = this.#hashes.get(n)
     if (known !== undefined) return known
     const hash = '0x' + drawHex(this.#seed, kinds.blockHash, this.#forkOf(n), n)

@@ -60,6 +60,7 @@ export type {
 export type { LackedLogs, LogFault, RefusedLogs, ServedLog } from './log-fault.js'
 export { recordedChain } from './recorded.js'
 export type { RecordedChain, RecordedChainOptions } from './recorded.js'
+export type { ChainHasher } from './seal.js'
 export { runStep } from './run-step.js'
 export type { StepRun, StepWorld } from './run-step.js'
 export type { ChainSource, ContractCall, Hex, LogFilter } from './source.js'

@@ -68,7 +68,7 @@ function transactionJson(block: FakeBlock, transaction: FakeTransaction, i: numb
     `{"blockHash":"${block.hash}","blockNumber":"${quantity(block.number)}","hash":"${transaction.hash}","transactionIndex":"${quantity(i)}",` +
     `"type":"0x2","nonce":"${quantity(block.number)}","input":"0x","from":"${transaction.from}","to":"${transaction.to}",` +
     `"value":"${quantity(transaction.value)}","gas":"${quantity(gas)}","gasPrice":"0x77359400","maxFeePerGas":"0x77359400",` +
-    `"maxPriorityFeePerGas":"0x3b9aca00","chainId":"${quantity(chainId)}","accessList":[],"v":"0x0","yParity":"0x0","r":"0x1","s":"0x1"}`
+    `"maxPriorityFeePerGas":"0x3b9aca00","chainId":"${quantity(chainId)}","accessList":[],"v":"0x0","yParity":"0x0","r":"0x1","s":"${quantity(i + 1)}"}`
   )
 }
 

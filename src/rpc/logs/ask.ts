@@ -28,16 +28,20 @@ export interface Count {
   readonly refused: Map<string, number>
 }
 
-export interface AskOptions {
+/** Who asks. */
+export interface Asking {
   readonly signal: AbortSignal
-  readonly sizes: Sizes
   readonly count: Count
+}
+
+export interface AskOptions extends Asking {
+  readonly sizes: Sizes
 }
 
 /** Asks for the logs of a range until an answer is as it must be. @throws {PipeError} when nobody gives one. */
 export function askLogs(port: LogsPort, filter: LogFilter, from: bigint, to: bigint, options: AskOptions): Promise<Given | TooMuch> {
   const { sizes } = options
-  const call = { method: 'eth_getLogs', params: [toParam(filter, from, to)] }
+  const call = logsCall(filter, from, to)
   const wanted = wantedBy(filter)
   const blocks = Number(to - from) + 1
   return askUntil<Given | TooMuch>(port, call, to, options, {
@@ -81,7 +85,7 @@ export async function askUntil<T extends object>(
   port: LogsPort,
   call: RpcCall,
   block: bigint,
-  { signal, count }: Pick<AskOptions, 'signal' | 'count'>,
+  { signal, count }: Asking,
   { judge, refused }: Look<T>,
 ): Promise<T> {
   const look = async ({ values, errors }: RpcAnswers, endpoint: string): Promise<T | string | PipeError> => {
@@ -133,5 +137,17 @@ export function tooMuchOf(error: PipeError, to: bigint): TooMuch | undefined {
 /** Whether an error is that of a call which nobody knows how to answer, and may be that of one block among many. */
 export const isOfTheCall = (error: unknown): error is RpcCallError => error instanceof RpcCallError
 
+/** What was refused since it was last taken, for evidence. */
+export function takeRefused({ refused }: Count): { readonly refused?: Readonly<Record<string, number>> } {
+  if (refused.size === 0) return {}
+  const taken = Object.fromEntries(refused)
+  refused.clear()
+  return { refused: taken }
+}
+
+export const logsCall = (filter: LogFilter, from: bigint, to: bigint): RpcCall => ({
+  method: 'eth_getLogs',
+  params: [toParam(filter, from, to)],
+})
 export const receiptsCall = (block: bigint): RpcCall => ({ method: 'eth_getBlockReceipts', params: [hexOf(block)] })
 export const headerCall = (block: bigint): RpcCall => ({ method: 'eth_getBlockByNumber', params: [hexOf(block), false] })

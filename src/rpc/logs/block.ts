@@ -2,8 +2,10 @@ import { isPipeError, type LogFilter } from '../../sdk/index.js'
 import { type AskOptions, askLogs, type Given } from './ask.js'
 import { RpcBlockLogsError, RpcUnbelievedError } from './errors.js'
 import { halvesOf, wantedBy } from './filter.js'
+import { askHeader } from './headers.js'
 import { compareLogs, doubled } from './parse.js'
 import type { LogsPort } from './port.js'
+import { loadProver } from './prover.js'
 import { askReceipts, logsIn } from './receipts.js'
 
 /**
@@ -14,7 +16,9 @@ export async function askBlock(port: LogsPort, filter: LogFilter, block: bigint,
   const parts = await byHalves(port, filter, block, options)
   if (parts) return merged(parts)
   try {
-    const given = await askReceipts(port, block, undefined, options)
+    const prover = await loadProver()
+    const header = await askHeader(port, block, { ...options, prover: undefined })
+    const given = await askReceipts(port, header, { ...options, prover, proved: false })
     return { logs: logsIn(given, wantedBy(filter)), endpoints: given.endpoints }
   } catch (error) {
     if (!isPipeError(error) || error.blame === 'outage') throw error

@@ -25,14 +25,12 @@ export class RpcUnbelievedError extends PipeError {
   readonly code = 'RPC_LOGS_UNBELIEVED'
   override readonly retryable = true
   override readonly blame = 'outage'
-  override readonly hint: string
+  override readonly hint = 'add an endpoint that has the logs of these blocks to `rpc`, then run again: what is done stays done'
   constructor(
     /** What is wrong with the answer of each, by host. */
     readonly whys: ReadonlyMap<string, string>,
-    hint = 'add an endpoint that has the logs of these blocks to `rpc`, then run again: what is done stays done',
   ) {
     super([...whys].map(([endpoint, why]) => `${endpoint}: ${why}`).join('; '))
-    this.hint = hint
   }
 }
 
@@ -47,5 +45,18 @@ export class RpcBlockLogsError extends PipeError {
     readonly ways: readonly string[],
   ) {
     super(`block ${block} can't be read in any way: ${ways.join('; ')}`)
+  }
+}
+
+/** The blocks of a chain have another form than Ethereum's, so nothing that a node says of them can be proved. */
+export class RpcUnprovableError extends PipeError {
+  readonly code = 'RPC_LOGS_UNPROVABLE'
+  override readonly hint = 'take `verify: receipts`: logs are compared with the receipts of their blocks, as the nodes give them'
+  constructor(
+    readonly chain: string,
+    readonly block: bigint,
+    readonly reason: string,
+  ) {
+    super(`chain ${chain}: block ${block} can't be proved: ${reason}`)
   }
 }

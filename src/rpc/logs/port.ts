@@ -8,6 +8,8 @@ export interface LogsPort {
   ready(signal: AbortSignal): Promise<void>
   /** Most blocks that a call for logs should ask for: what the endpoints take that are asked first. */
   mostBlocks(): number
+  /** The highest block that an endpoint is known to have. */
+  newest(): bigint | undefined
   /** An endpoint answered a call for logs of so many blocks. */
   answered(endpoint: string, blocks: number): void
   /** An endpoint refused it as too many, and may have said how many would work. */

@@ -1,14 +1,19 @@
 import { isPipeError, type LogFilter, type LogsOptions, type LogsPage, type PipeError } from '../../sdk/index.js'
-import { type AskOptions, askLogs, type Count, type Given, isOfTheCall, type TooMuch } from './ask.js'
+import { type AskOptions, askLogs, type Count, type Given, isOfTheCall, takeRefused, type TooMuch } from './ask.js'
+import { Believer, CHUNK } from './believe.js'
 import { askBlock, merged } from './block.js'
-import { RpcLogsError } from './errors.js'
-import { longestHalvesOf, placesOf, wantedBy } from './filter.js'
+import { RpcLogsError, RpcUnbelievedError, RpcUnprovableError } from './errors.js'
+import { longestHalvesOf, placesOf, type Wanted, wantedBy } from './filter.js'
 import { type Piece, Pieces } from './pieces.js'
 import type { LogsPort } from './port.js'
+import { loadProver } from './prover.js'
 import type { Sizes, SizesByFilter } from './sizes.js'
 
 /** Ranges of one call that are being read, or are read and not yet taken. */
 const RANGES = 8
+
+/** Blocks of a range whose headers are all read: more would save nothing. */
+const BELIEVED_BLOCKS = 4 * Number(CHUNK)
 
 /** See `RpcPool.logs`. */
 export async function* readAllLogs(
@@ -17,13 +22,16 @@ export async function* readAllLogs(
   asked: LogFilter,
   options: LogsOptions,
 ): AsyncGenerator<LogsPage, void, undefined> {
-  const { filter } = wantedBy(asked)
+  const wanted = wantedBy(asked)
   const stopping = new AbortController()
-  const signal = AbortSignal.any([options.signal, stopping.signal])
-  const reader = new Reader(port, filter, { ...options, signal }, sizesOf.of(filter))
+  const stop = (): void => stopping.abort(options.signal.reason)
+  options.signal.throwIfAborted()
+  options.signal.addEventListener('abort', stop, { once: true })
+  const reader = new Reader(port, wanted, { ...options, signal: stopping.signal }, sizesOf.of(wanted.filter))
   try {
     yield* reader.pages()
   } finally {
+    options.signal.removeEventListener('abort', stop)
     stopping.abort(new Error('the logs are not wanted any more'))
   }
 }
@@ -36,7 +44,7 @@ interface Failure {
 /** Reads one range of blocks. */
 class Reader {
   readonly #port: LogsPort
-  readonly #filter: LogFilter
+  readonly #wanted: Wanted
   readonly #options: LogsOptions
   readonly #sizes: Sizes
   readonly #pieces: Pieces
@@ -47,9 +55,9 @@ class Reader {
   #thrown: { readonly error: unknown } | undefined
   #wake = (): void => undefined
 
-  constructor(port: LogsPort, filter: LogFilter, options: LogsOptions, sizes: Sizes) {
+  constructor(port: LogsPort, wanted: Wanted, options: LogsOptions, sizes: Sizes) {
     this.#port = port
-    this.#filter = filter
+    this.#wanted = wanted
     this.#options = options
     this.#sizes = sizes
     this.#pieces = new Pieces(options.from, options.to)
@@ -75,7 +83,9 @@ class Reader {
       // The first answer says how wide the others may be.
       if (this.#reading + this.#done.length >= (this.#sizes.known ? RANGES : 1)) return
       await this.#port.ready(this.#options.signal)
-      const piece = this.#pieces.take(Math.min(this.#sizes.blocks(this.#options.expect), this.#port.mostBlocks()))
+      const { expect, verify } = this.#options
+      const most = verify === 'none' || verify === 'empty' ? Infinity : BELIEVED_BLOCKS
+      const piece = this.#pieces.take(Math.min(this.#sizes.blocks(expect), this.#port.mostBlocks(), most))
       this.#reading++
       this.#read(piece)
         .catch((error: unknown) => this.#fail(piece, error))
@@ -90,9 +100,9 @@ class Reader {
     const single = piece.from === piece.to
     // One block of them may be what nobody can answer; how much may be asked for is another matter.
     if (isOfTheCall(error) && !single) return this.#pieces.split(piece, { next: undefined, blocks: undefined })
-    if (isPipeError(error) && !this.#options.signal.aborted) {
+    if (isPipeError(error) && !(error instanceof RpcUnprovableError) && !this.#options.signal.aborted) {
       this.#failed.push({ piece, error })
-      if (error.blame !== 'outage') return
+      if (error.blame !== 'outage' || error instanceof RpcUnbelievedError) return
       error = failureOf(this.#failed)
     }
     this.#thrown ??= { error }
@@ -110,15 +120,33 @@ class Reader {
       return this.#pieces.split(piece, { next, blocks: blocks === undefined ? undefined : Math.max(blocks, most) })
     }
     const { logs, endpoints } = given
+    const { verify } = this.#options
     this.#sizes.answered(Number(to - from) + 1, logs.length)
-    const evidence = { logs: logs.length, verified: this.#options.verify, ...refusedBy(count) }
-    this.#done.push({ from, to, logs, evidence, endpoints })
+    if (verify !== 'none' && (verify !== 'empty' || logs.length === 0)) return this.#believe(piece, given, options)
+    this.#done.push({ from, to, logs, evidence: { logs: logs.length, verified: verify, ...takeRefused(count) }, endpoints })
+  }
+
+  /** Gives what was answered in pages, each as soon as it is believed. */
+  async #believe({ from, to }: Piece, { logs, endpoints }: Given, options: AskOptions): Promise<void> {
+    const believer = new Believer(this.#port, this.#wanted, this.#options.verify, await loadProver(), options)
+    let next = 0
+    for (let first = from; first <= to && !this.#thrown; first += CHUNK) {
+      const last = first + CHUNK - 1n < to ? first + CHUNK - 1n : to
+      const start = next
+      while (next < logs.length && (logs[next]?.blockNumber ?? 0n) <= last) next++
+      try {
+        this.#done.push(await believer.page(first, last, { logs: logs.slice(start, next), endpoints }))
+      } catch (error) {
+        this.#fail({ from: first, to: last, most: Infinity }, error)
+      }
+      this.#wake()
+    }
   }
 
   /** The logs of a piece, asked for in as many parts of the filter as need be. */
   async #ask({ from, to }: Piece, options: AskOptions): Promise<Given | TooMuch> {
     const parts: Given[] = []
-    const open = partsOf(this.#filter, this.#sizes.places)
+    const open = partsOf(this.#wanted.filter, this.#sizes.places)
     for (let part = open.pop(); part; part = open.pop()) {
       const given = await askLogs(this.#port, part, from, to, options)
       if ('logs' in given) {
@@ -143,10 +171,6 @@ class Reader {
 function partsOf(filter: LogFilter, places: number): LogFilter[] {
   if (placesOf(filter) <= places) return [filter]
   return longestHalvesOf(filter)?.flatMap((half) => partsOf(half, places)) ?? [filter]
-}
-
-function refusedBy({ refused }: Count): { readonly refused?: Readonly<Record<string, number>> } {
-  return refused.size > 0 ? { refused: Object.fromEntries(refused) } : {}
 }
 
 /** One error for all stretches that failed. An outage comes first: what it ended may be read another time. */

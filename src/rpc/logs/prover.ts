@@ -1,0 +1,40 @@
+import type * as bloom from '../../proof/bloom.js'
+import type * as proof from '../../proof/index.js'
+import type { RpcLog } from '../../sdk/index.js'
+import { RpcUnprovableError } from './errors.js'
+
+/** What is proved with: loaded when something is to be proved, since a hasher is compiled for it. */
+export type Prover = typeof proof & Pick<typeof bloom, 'addToBloom'>
+
+let loading: Promise<Prover> | undefined
+
+export function loadProver(): Promise<Prover> {
+  loading ??= Promise.all([import('../../proof/index.js'), import('../../proof/bloom.js')]).then(([functions, { addToBloom }]) => ({
+    ...functions,
+    addToBloom,
+  }))
+  return loading
+}
+
+type Wrong = NonNullable<ReturnType<Prover['checkBlock']>>
+
+/** In words what contradicts. @throws {RpcUnprovableError} when nothing can be computed for this chain. */
+export function contradiction(wrong: Wrong, chain: string, block: bigint): string {
+  if ('rebuildable' in wrong) throw new RpcUnprovableError(chain, block, wrong.reason)
+  return `block ${block}: ${wrong.field} is ${wrong.said}, and from the rest follows ${wrong.computed}`
+}
+
+/**
+ * Whether a header's bloom has more than the logs of all receipts put there, so that one of them is missing. A bloom of which each
+ * bit is set is none: some chains give it instead.
+ */
+export function isMore(logsBloom: string, logs: readonly RpcLog[], { addToBloom }: Prover): boolean {
+  if (/^0xf+$/.test(logsBloom)) return false
+  const made = new Uint8Array(256)
+  const known = new Map()
+  for (const { address, topics } of logs) {
+    addToBloom(made, known, address, 'address', 20)
+    for (const topic of topics) addToBloom(made, known, topic, 'topic', 32)
+  }
+  return Buffer.from(logsBloom.slice(2), 'hex').some((byte, i) => (byte & ~(made[i] ?? 0)) !== 0)
+}
