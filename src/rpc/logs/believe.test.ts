@@ -28,6 +28,12 @@ const single = chainOf(() => [{ address: CONTRACT, topics: [word(7)], data: word
 const quiet = chainOf(someLogs((block) => (block === 40n ? 2 : 0)))
 const holes: Fault = { kind: 'log-hole', lacks: 'one-of-several' }
 
+const without = (...methods: string[]): Fault => ({
+  kind: 'error',
+  error: { code: -32601, message: 'the method does not exist/is not available' },
+  methods,
+})
+
 const beliefs: readonly Belief[] = ['none', 'empty', 'bloom', 'receipts', 'proof']
 
 describe('honest endpoints are believed at each level', () => {
@@ -153,9 +159,13 @@ describe.each(['receipts', 'proof'] as const)('a node that gives', (verify) => {
     expect(blamed(made)).toEqual([host(made, 0)])
   })
 
-  test(`not the last receipt, alone, fails by name (${verify}), and nothing of it is believed`, async () => {
-    const made = await world(busy, [[{ kind: 'receipts-short', if: ({ params }) => params[0] === '0x1e' }]])
-    const { error } = await made.read({ verify, step: { attempts: 2 } })
+  test(`not the last receipt, alone, fails by name (${verify}) where it does not give them one by one, and nothing of it is believed`, async () => {
+    const short: Fault = { kind: 'receipts-short', if: ({ params }) => params[0] === '0x1e' }
+    const oneByOne = await world(busy, [[short]])
+    expect((await oneByOne.read({ verify, step: { attempts: 2 } })).logs).toEqual(truth(busy, 0n, 60n))
+    const made = await world(busy, [[short, without('eth_getTransactionReceipt')]])
+    const { error, pages } = await made.read({ verify, step: { attempts: 2 } })
+    expect(pages).toEqual([])
     expect(error).toMatchObject({ code: 'RPC_LOGS_FAILED', blame: 'outage' })
     expect(error!.message).toContain('block 30')
   })
@@ -203,22 +213,18 @@ describe('proof', () => {
 })
 
 test('a bloom that may hold what nobody gives is believed where two endpoints agree and nobody has receipts, and else not', async () => {
-  const without: Fault = {
-    kind: 'error',
-    error: { code: -32601, message: 'the method does not exist/is not available' },
-    methods: ['eth_getBlockReceipts', 'eth_getTransactionReceipt'],
-  }
+  const noReceipts = without('eth_getBlockReceipts', 'eth_getTransactionReceipt')
   // Both halves are in the bloom of each block, and no log has both.
   const filter = { addresses: [OTHER], topics: [[word(7)]] }
   const options = chainOf(() => [
     { address: OTHER, topics: [word(1)], data: '0x' },
     { address: CONTRACT, topics: [word(7)], data: '0x' },
   ])
-  const two = await world(options, [[without], [without]])
+  const two = await world(options, [[noReceipts], [noReceipts]])
   const agreed = await two.read({ verify: 'empty', filter })
   expect(agreed).toMatchObject({ error: undefined, logs: [] })
   expect(agreed.pages.map(({ evidence }) => evidence)).toEqual([{ logs: 0, verified: 'empty', headers: 61, agreed: 60 }])
-  const one = await world(options, [[without]])
+  const one = await world(options, [[noReceipts]])
   const { error } = await one.read({ verify: 'empty', filter, step: { attempts: 2 } })
   expect(error).toMatchObject({ code: 'RPC_LOGS_FAILED', stretches: [[0n, 60n]] })
   expect(error!.message).toContain('its bloom may hold what was not given')

@@ -99,6 +99,7 @@ export class Believer {
         if (logs !== '') this.#refuse([turn.endpoint], from, logs)
         continue
       }
+      if ((await this.#port.headBelow(turn.endpoint, to)) !== undefined) continue
       agreed = true
       const others = byBlock(logs)
       const fitting = open.filter((header) => !this.#isDoubted(header, others.get(header.number)))
@@ -155,7 +156,9 @@ export class Believer {
     const logs = logsIn(first, this.#wanted)
     // Of another fork, it says nothing of this block.
     const own = given.filter(({ blockHash }) => blockHash === hash)
-    return proved || holds(logs, own) ? logs : this.#byOthers(header, own, { logs, endpoints: first.endpoints }, evidence)
+    // No root holds the logs of state syncs.
+    const sure = proved && !this.#prover.hasStateSyncs(this.#port.chain.id)
+    return sure || holds(logs, own) ? logs : this.#byOthers(header, own, { logs, endpoints: first.endpoints }, evidence)
   }
 
   /** Receipts and logs of a block contradict each other: those of another endpoint decide, where they are like one of them. */
@@ -167,7 +170,13 @@ export class Believer {
       if (first.endpoints.includes(turn.endpoint)) continue
       const { values, errors } = await turn.batch([receiptsCall(number)], { signal, block: number })
       if (errors) continue
-      const receipts = judgeReceipts(this.#port, header, { prover: this.#prover, proved: false }, values[0], turn.endpoint)
+      const receipts = judgeReceipts(
+        this.#port,
+        header,
+        { prover: this.#prover, proved: this.#verify === 'proof' },
+        values[0],
+        turn.endpoint,
+      )
       if (typeof receipts === 'string') {
         this.#refuse([turn.endpoint], number, receipts)
         continue

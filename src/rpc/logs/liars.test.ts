@@ -70,6 +70,9 @@ const filters: fc.Arbitrary<Partial<LogFilter>> = fc.constantFrom(
   { topics: [null, [word(50)]] },
 )
 
+/** The honest one may be refused for its rate for a while. */
+const PATIENT = { attempts: 5, maxWaitMs: 60_000 }
+
 const open: LogWorld[] = []
 afterEach(async () => {
   await Promise.all(open.splice(0).map((world) => world.close()))
@@ -88,7 +91,7 @@ test.each(['receipts', 'proof'] satisfies Belief[])(
           const chain = chains[kind]!
           const world = await logWorld(chain, given)
           open.push(world)
-          const { pages, logs, error } = await world.read({ verify, filter, from: BigInt(from) })
+          const { pages, logs, error } = await world.read({ verify, filter, from: BigInt(from), step: PATIENT })
           await open.pop()!.close()
           expect(error).toBeUndefined()
           expect(covered(pages)).toEqual([`${from}-${HEAD}`])

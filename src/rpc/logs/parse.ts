@@ -39,7 +39,7 @@ export function doubled(logs: readonly RpcLog[]): string | undefined {
   return undefined
 }
 
-/** A log as nodes give it, in words what is wrong with it. Texts that are those of the log before are shared with it. */
+/** A log as nodes give it, in words what is wrong with it. */
 export function readLog(item: unknown, before: RpcLog | undefined): RpcLog | string {
   if (typeof item !== 'object' || item === null) return `no log but ${kindOf(item)}`
   const given = item as Readonly<Record<string, unknown>>
@@ -47,11 +47,13 @@ export function readLog(item: unknown, before: RpcLog | undefined): RpcLog | str
   const blockNumber = quantity(given['blockNumber'])
   const logIndex = quantity(given['logIndex'])
   const transactionIndex = quantity(given['transactionIndex'])
-  const address = hexOf(given['address'], 42)
-  const blockHash = hexOf(given['blockHash'], 66)
-  const transactionHash = hexOf(given['transactionHash'], 66)
+  // What stands in the log before was looked at there, and is shared with it.
+  const address = given['address'] === before?.address ? before?.address : hexOf(given['address'], 42)
+  const blockHash = given['blockHash'] === before?.blockHash ? before?.blockHash : hexOf(given['blockHash'], 66)
+  const transactionHash =
+    given['transactionHash'] === before?.transactionHash ? before?.transactionHash : hexOf(given['transactionHash'], 66)
   const data = given['data'] === null ? '0x' : hexOf(given['data'])
-  const topics = readTopics(given['topics'])
+  const topics = readTopics(given['topics'], before?.topics ?? [])
   if (
     blockNumber === undefined ||
     logIndex === undefined ||
@@ -64,22 +66,23 @@ export function readLog(item: unknown, before: RpcLog | undefined): RpcLog | str
   )
     return `a log that is none: ${shown(given)}`
   return {
-    address: address === before?.address ? before.address : address,
+    address,
     topics,
     data,
     blockNumber: before && Number(before.blockNumber) === blockNumber ? before.blockNumber : BigInt(blockNumber),
-    blockHash: blockHash === before?.blockHash ? before.blockHash : blockHash,
-    transactionHash: transactionHash === before?.transactionHash ? before.transactionHash : transactionHash,
+    blockHash,
+    transactionHash,
     transactionIndex,
     logIndex,
   }
 }
 
-function readTopics(value: unknown): readonly string[] | undefined {
+function readTopics(value: unknown, before: readonly string[]): readonly string[] | undefined {
   if (!Array.isArray(value) || value.length > 4) return undefined
   const topics: string[] = []
-  for (const item of value as readonly unknown[]) {
-    const topic = hexOf(item, 66)
+  for (let i = 0; i < value.length; i++) {
+    const item: unknown = value[i]
+    const topic = item === before[i] ? before[i] : hexOf(item, 66)
     if (topic === undefined) return undefined
     topics.push(topic)
   }
@@ -98,8 +101,9 @@ export function hexOf(value: unknown, length?: number): string | undefined {
 
 /** A small quantity: a block number, an index. */
 export function quantity(value: unknown): number | undefined {
-  if (typeof value !== 'string' || !/^0x[\da-f]{1,13}$/i.test(value)) return undefined
-  return Number(value)
+  if (typeof value !== 'string' || value.length > 15 || !value.startsWith('0x')) return undefined
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : undefined
 }
 
 function kindOf(value: unknown): string {

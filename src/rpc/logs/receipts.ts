@@ -1,5 +1,7 @@
 import { isPipeError, type PipeError, type RpcLog } from '../../sdk/index.js'
+import { RpcAwayError } from '../errors.js'
 import { type Asking, askUntil, receiptsCall } from './ask.js'
+import { RpcUnbelievedError, RpcUnprovableError } from './errors.js'
 import { matches, type Wanted } from './filter.js'
 import type { Header } from './headers.js'
 import { readLog } from './parse.js'
@@ -25,7 +27,8 @@ export async function askReceipts(port: LogsPort, header: Header, options: Recei
   try {
     return await askUntil(port, receiptsCall(header.number), header.number, options, { judge })
   } catch (error) {
-    if (!isPipeError(error) || error.blame === 'outage') throw error
+    const elsewhere = error instanceof RpcAwayError || error instanceof RpcUnbelievedError
+    if (!isPipeError(error) || error instanceof RpcUnprovableError || (error.blame === 'outage' && !elsewhere)) throw error
     return oneByOne(port, header, options, judge, error)
   }
 }
@@ -48,20 +51,26 @@ export function judgeReceipts(
   return `block ${header.number}: the bloom of its header holds more than the logs of its receipts`
 }
 
+/** `why`: the error of the receipts together, which is thrown where they can't be had one by one either. */
 async function oneByOne(
   port: LogsPort,
   { number, transactions }: Header,
-  { signal }: Asking,
+  { signal, count }: Asking,
   judge: (result: unknown, endpoint: string) => BlockReceipts | string,
   why: PipeError,
 ): Promise<BlockReceipts> {
   const calls = transactions.map((hash) => ({ method: 'eth_getTransactionReceipt', params: [hash] }))
   const { values, errors, endpoints } = await port.batch(calls, { signal, block: number })
-  const outage = [...(errors?.values() ?? [])].find(({ blame }) => blame === 'outage')
-  if (errors) throw outage ?? why
-  const found = judge(values, endpoints[0] ?? '')
-  if (typeof found !== 'string') return { ...found, endpoints }
-  for (const endpoint of endpoints) port.refuse(endpoint, calls[0] ?? receiptsCall(number), found)
+  const found = errors ? undefined : judge(values, endpoints[0] ?? '')
+  if (found !== undefined && typeof found !== 'string') return { ...found, endpoints }
+  for await (const turn of port.turns({ signal, block: number, rounds: 1 })) {
+    const own = await turn.batch(calls, { signal, block: number })
+    const judged = own.errors ? undefined : judge(own.values, turn.endpoint)
+    if (judged === undefined) continue
+    if (typeof judged !== 'string') return judged
+    count.refused.set(turn.endpoint, (count.refused.get(turn.endpoint) ?? 0) + 1)
+    turn.refuse(calls.length, judged)
+  }
   throw why
 }
 
