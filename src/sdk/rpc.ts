@@ -53,6 +53,7 @@ export interface RpcLog {
   readonly logIndex: number
 }
 
+/** `block` is not looked at: each range depends on its own last block. */
 export interface LogsOptions extends RpcOptions {
   readonly from: bigint
   readonly to: bigint

@@ -67,6 +67,20 @@ describe('honest endpoints are believed at each level', () => {
     expect(pages).toMatchObject([{ parentHash: made.chain.block(4).hash, lastHash: made.chain.block(20).hash }])
   })
 
+  test('proof takes at most one request a block with logs', async () => {
+    const made = await world(busy)
+    await made.read({ verify: 'proof' })
+    expect(made.nodes[0]!.totals.requests).toBeLessThan(60)
+  })
+
+  test.each(['receipts', 'proof'] as const)('%s needs nobody who offers eth_getLogs', async (verify) => {
+    const made = await world(busy, [[without('eth_getLogs')]])
+    const { pages, logs, error } = await made.read({ verify })
+    expect(error).toBeUndefined()
+    expect(logs).toEqual(truth(busy, 0n, 60n))
+    expect(pages).toMatchObject([{ endpoints: [host(made, 0)] }])
+  })
+
   test('empty asks nothing more where ranges have logs', async () => {
     const counts = await Promise.all(
       (['none', 'empty'] as const).map(async (verify) => {

@@ -19,6 +19,8 @@ interface Evidence {
   receipts: number
   /** Blocks whose bloom may hold what was asked, where two endpoints agreed and nobody had the receipts. */
   agreed: number
+  /** Who gave logs or receipts. */
+  readonly endpoints: Set<string>
 }
 
 /** Believes logs as much as is asked for, or finds others. */
@@ -45,7 +47,7 @@ export class Believer {
     const beyond = proved && to < (this.#port.newest() ?? 0n) ? to + 1n : to
     const all = await askHeaders(this.#port, from, beyond, { signal, count, prover: proved ? this.#prover : undefined })
     const headers = beyond > to ? all.slice(0, -1) : all
-    const evidence: Evidence = { headers: all.length, receipts: 0, agreed: 0 }
+    const evidence: Evidence = { headers: all.length, receipts: 0, agreed: 0, endpoints: new Set(given.endpoints) }
     const blocks = byBlock(given.logs)
     const doubted = headers.filter((header) => this.#isDoubted(header, blocks.get(header.number)))
     if (proved || this.#verify === 'receipts') await this.#byReceipts(doubted, blocks, given.endpoints, evidence)
@@ -56,7 +58,7 @@ export class Believer {
       to,
       logs,
       evidence: { logs: logs.length, verified: this.#verify, ...counted(evidence), ...takeRefused(count) },
-      endpoints: given.endpoints,
+      endpoints: [...evidence.endpoints],
       parentHash: headers[0]?.parentHash,
       lastHash: headers.at(-1)?.hash,
     }
@@ -110,6 +112,7 @@ export class Believer {
           `${countOf(blocks.get(number))} of block ${number}, of which ${turn.endpoint} has ${countOf(others.get(number))}`,
         )
         blocks.set(number, others.get(number) ?? [])
+        evidence.endpoints.add(turn.endpoint)
       }
       open = open.filter((header) => !fitting.includes(header))
       if (open.length === 0) return
@@ -153,6 +156,7 @@ export class Believer {
       return given
     }
     evidence.receipts++
+    for (const endpoint of first.endpoints) evidence.endpoints.add(endpoint)
     const logs = logsIn(first, this.#wanted)
     // Of another fork, it says nothing of this block.
     const own = given.filter(({ blockHash }) => blockHash === hash)

@@ -31,14 +31,20 @@ export async function askHeaders(port: LogsPort, from: bigint, to: bigint, optio
   const { signal, count } = options
   const numbers = Array.from({ length: Number(to - from) + 1 }, (_, i) => from + BigInt(i))
   const calls = numbers.map(headerCall)
-  const { values, errors } = await port.batch(calls, { signal, block: to })
+  const { values, errors, endpoints } = await port.batch(calls, { signal, block: to })
   const error = errors?.values().next().value
   if (error) throw error
-  const headers: Header[] = []
-  for (const [i, number] of numbers.entries()) {
-    const header = readHeader(port, values[i], number, options)
-    headers.push(typeof header === 'string' ? await askHeader(port, number, options) : header)
+  const given = numbers.map((number, i) => readHeader(port, values[i], number, options))
+  const wrong = given.find((header) => typeof header === 'string')
+  const [only, ...others] = endpoints
+  // Of several nobody knows whose it was; who says it again is told then.
+  if (wrong !== undefined && only !== undefined && others.length === 0) {
+    count.refused.set(only, (count.refused.get(only) ?? 0) + 1)
+    port.refuse(only, headerCall(from), wrong)
   }
+  const headers = await Promise.all(
+    given.map((header, i) => (typeof header === 'string' ? askHeader(port, from + BigInt(i), options) : header)),
+  )
   const broken = linkProblem(headers)
   if (broken === undefined) return headers
   // Of several endpoints, each may be right by itself.

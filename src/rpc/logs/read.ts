@@ -1,4 +1,5 @@
 import { isPipeError, type LogFilter, type LogsOptions, type LogsPage, type PipeError } from '../../sdk/index.js'
+import { RpcMethodError } from '../errors.js'
 import { type AskOptions, askLogs, type Count, type Given, isOfTheCall, takeRefused, type TooMuch } from './ask.js'
 import { Believer, CHUNK } from './believe.js'
 import { askBlock, merged } from './block.js'
@@ -110,9 +111,10 @@ class Reader {
 
   async #read(piece: Piece): Promise<void> {
     const { from, to } = piece
+    const { verify } = this.#options
     const count: Count = { refused: new Map() }
     const options = { signal: this.#options.signal, sizes: this.#sizes, count }
-    const given = await this.#ask(piece, options)
+    const given = await this.#askIfOffered(piece, options)
     if (!('logs' in given)) {
       // What one endpoint takes is no limit where another takes more.
       const most = this.#port.mostBlocks()
@@ -120,10 +122,24 @@ class Reader {
       return this.#pieces.split(piece, { next, blocks: blocks === undefined ? undefined : Math.max(blocks, most) })
     }
     const { logs, endpoints } = given
-    const { verify } = this.#options
     this.#sizes.answered(Number(to - from) + 1, logs.length)
     if (verify !== 'none' && (verify !== 'empty' || logs.length === 0)) return this.#believe(piece, given, options)
     this.#done.push({ from, to, logs, evidence: { logs: logs.length, verified: verify, ...takeRefused(count) }, endpoints })
+  }
+
+  /** No logs where nobody offers them and the receipts are read anyway: they say all that there is. */
+  async #askIfOffered(piece: Piece, options: AskOptions): Promise<Given | TooMuch> {
+    const { verify } = this.#options
+    const spared = verify === 'receipts' || verify === 'proof'
+    const none = { logs: [], endpoints: [] }
+    if (spared && !this.#sizes.offered) return none
+    try {
+      return await this.#ask(piece, options)
+    } catch (error) {
+      if (!spared || !(error instanceof RpcMethodError)) throw error
+      this.#sizes.offered = false
+      return none
+    }
   }
 
   /** Gives what was answered in pages, each as soon as it is believed. */

@@ -17,6 +17,8 @@ export class Sizes {
   #read = 0
   /** Most addresses, and most topics of one position, a call may name. */
   places = Infinity
+  /** Whether any endpoint may offer eth_getLogs. */
+  offered = true
 
   /** Whether any range was answered, so that the next ones may go together. */
   get known(): boolean {
