@@ -1,5 +1,5 @@
 import { isPipeError, type LogFilter, type PipeError, type RpcAnswers, type RpcCall, type RpcLog } from '../../sdk/index.js'
-import { RpcCallError, RpcRangeError, RpcRangeTooLongError, RpcTooLargeError } from '../errors.js'
+import { RpcAwayError, RpcCallError, RpcRangeError, RpcRangeTooLongError, RpcTooLargeError } from '../errors.js'
 import { RpcUnbelievedError } from './errors.js'
 import { hexOf, toParam, wantedBy } from './filter.js'
 import { readLogs } from './parse.js'
@@ -14,6 +14,8 @@ export interface TooMuch {
   /** Most blocks that it says it takes. */
   readonly blocks: number | undefined
   readonly why: string
+  /** Others, which may not find it too much, could not be asked. */
+  readonly outage?: PipeError
 }
 
 /** Logs of one filter and range, and who gave them. */
@@ -58,6 +60,9 @@ export function askLogs(port: LogsPort, filter: LogFilter, from: bigint, to: big
       return { logs, endpoints: [endpoint] }
     },
     refused: (error) => {
+      // A block can be read in other ways.
+      if (from === to && error instanceof RpcAwayError && error.refused.length > 0)
+        return { over: 'results', next: undefined, blocks: undefined, why: error.message, outage: error }
       const tooMuch = tooMuchOf(error, to)
       if (!tooMuch) return undefined
       if (error instanceof RpcRangeError) {

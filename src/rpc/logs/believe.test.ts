@@ -109,6 +109,13 @@ describe('an endpoint whose head is behind', () => {
     expect(error!.message).toContain('logs of blocks 20-60: ')
   })
 
+  test('alone gives all that is not above it', async () => {
+    const made = await world(busy, [{ lag: 10, config: { maxBlockRange: 18 } }])
+    const { pages, error } = await made.read({ verify: 'none', step: { attempts: 1, maxWaitMs: 1_000 } })
+    expect(covered(pages)).toEqual(['0-50'])
+    expect(error).toMatchObject({ blame: 'outage', stretches: [[51n, 60n]] })
+  })
+
   test('that fell back meanwhile is not believed either', async () => {
     const made = await world(busy, [{}])
     await made.rpc.head(new AbortController().signal)

@@ -1,5 +1,5 @@
 import { isPipeError, type LogFilter } from '../../sdk/index.js'
-import { type AskOptions, askLogs, type Given } from './ask.js'
+import { type AskOptions, askLogs, type Given, type TooMuch } from './ask.js'
 import { RpcBlockLogsError, RpcUnbelievedError } from './errors.js'
 import { halvesOf, wantedBy } from './filter.js'
 import { askHeader } from './headers.js'
@@ -10,9 +10,9 @@ import { askReceipts, logsIn } from './receipts.js'
 
 /**
  * The logs of one block that nobody gives in one answer: by halves of the filter, else from the receipts of the block, else
- * from each receipt. `why`: what was said to the whole. @throws {PipeError}
+ * from each receipt. `tooMuch`: what was said to the whole. @throws {PipeError}
  */
-export async function askBlock(port: LogsPort, filter: LogFilter, block: bigint, options: AskOptions, why: string): Promise<Given> {
+export async function askBlock(port: LogsPort, filter: LogFilter, block: bigint, options: AskOptions, tooMuch: TooMuch): Promise<Given> {
   const parts = await byHalves(port, filter, block, options)
   if (parts) return merged(parts)
   try {
@@ -22,7 +22,7 @@ export async function askBlock(port: LogsPort, filter: LogFilter, block: bigint,
     return { logs: logsIn(given, wantedBy(filter)), endpoints: given.endpoints }
   } catch (error) {
     if (!isPipeError(error) || error.blame === 'outage') throw error
-    throw new RpcBlockLogsError(block, [why, error.message])
+    throw tooMuch.outage ?? new RpcBlockLogsError(block, [tooMuch.why, error.message])
   }
 }
 

@@ -43,7 +43,7 @@ export async function askHeaders(port: LogsPort, from: bigint, to: bigint, optio
     port.refuse(only, headerCall(from), wrong)
   }
   const headers = await Promise.all(
-    given.map((header, i) => (typeof header === 'string' ? askHeader(port, from + BigInt(i), options) : header)),
+    given.map((header, i) => (typeof header === 'string' ? askHeader(port, from + BigInt(i), options) : Promise.resolve(header))),
   )
   const broken = linkProblem(headers)
   if (broken === undefined) return headers

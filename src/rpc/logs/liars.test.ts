@@ -3,6 +3,7 @@ import { afterEach, expect, test } from 'vitest'
 import * as hasher from '../../proof/index.js'
 import type { Belief, LogFilter } from '../../sdk/index.js'
 import { type FakeChain, fakeChain, type Fault, logWordings } from '../../sandbox/index.js'
+import type { RpcLogsError } from './errors.js'
 import { CONTRACT, covered, logWorld, type LogWorld, OTHER, someLogs, truth, word } from '../fixtures/log-world.js'
 
 /** More for a longer look: SEED=4242 PIPE_TEST_CASES=500 npx vitest run src/rpc/logs/liars.test.ts */
@@ -96,6 +97,34 @@ test.each(['receipts', 'proof'] satisfies Belief[])(
           expect(error).toBeUndefined()
           expect(covered(pages)).toEqual([`${from}-${HEAD}`])
           expect(logs).toEqual(truth(chain, BigInt(from), BigInt(HEAD), filter))
+        },
+      ),
+      { numRuns: CASES, seed: SEED, endOnFailure: true },
+    )
+  },
+)
+
+test.each(['receipts', 'proof'] satisfies Belief[])(
+  'among liars only, what is given with %s is that of the chain, and the rest is named',
+  async (verify) => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat(2),
+        endpointsWith(verify === 'proof' ? fc.oneof(lies, wellHidden) : lies),
+        fc.array(lies, { minLength: 1, maxLength: 2 }),
+        filters,
+        async (kind, given, more, filter) => {
+          const chain = chains[kind]!
+          const world = await logWorld(
+            chain,
+            given.map(({ faults, lag }) => ({ faults: [...faults, ...more], lag })),
+          )
+          open.push(world)
+          const { pages, error } = await world.read({ verify, filter, step: { attempts: 2 } })
+          await open.pop()!.close()
+          for (const { from, to, logs } of pages) expect(logs).toEqual(truth(chain, from, to, filter))
+          const named = (error as RpcLogsError | undefined)?.stretches ?? []
+          expect(covered([...pages, ...named.map(([from, to]) => ({ from, to }))])).toEqual([`0-${HEAD}`])
         },
       ),
       { numRuns: CASES, seed: SEED, endOnFailure: true },

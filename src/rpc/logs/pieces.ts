@@ -21,6 +21,15 @@ export class Pieces {
     return this.#open.length > 0
   }
 
+  /** What nobody has taken. */
+  get rest(): readonly Piece[] {
+    return this.#open
+  }
+
+  giveBack(piece: Piece): void {
+    this.#open.push(piece)
+  }
+
   /** Takes at most so many blocks off the front. */
   take(blocks: number): Piece {
     const piece = this.#open.pop()

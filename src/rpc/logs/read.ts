@@ -1,9 +1,18 @@
 import { isPipeError, type LogFilter, type LogsOptions, type LogsPage, type PipeError } from '../../sdk/index.js'
-import { RpcMethodError } from '../errors.js'
+import {
+  RpcBehindError,
+  RpcClosedError,
+  RpcLoginError,
+  RpcMethodError,
+  RpcQuotaError,
+  RpcRateError,
+  RpcUnreachableError,
+  WrongChainError,
+} from '../errors.js'
 import { type AskOptions, askLogs, type Count, type Given, isOfTheCall, takeRefused, type TooMuch } from './ask.js'
 import { Believer, CHUNK } from './believe.js'
 import { askBlock, merged } from './block.js'
-import { RpcLogsError, RpcUnbelievedError, RpcUnprovableError } from './errors.js'
+import { RpcLogsError, RpcUnprovableError } from './errors.js'
 import { longestHalvesOf, placesOf, type Wanted, wantedBy } from './filter.js'
 import { type Piece, Pieces } from './pieces.js'
 import type { LogsPort } from './port.js'
@@ -15,6 +24,9 @@ const RANGES = 8
 
 /** Blocks of a range whose headers are all read: more would save nothing. */
 const BELIEVED_BLOCKS = 4 * Number(CHUNK)
+
+/** Errors of all endpoints, whatever they are asked: the others of a call would end with them, too. */
+const OF_ALL = [RpcClosedError, RpcLoginError, RpcQuotaError, RpcRateError, RpcUnreachableError, WrongChainError]
 
 /** See `RpcPool.logs`. */
 export async function* readAllLogs(
@@ -54,6 +66,8 @@ class Reader {
   #reading = 0
   /** What is no error of one stretch: nothing goes on. */
   #thrown: { readonly error: unknown } | undefined
+  /** Nobody can be asked any more: what is not begun is left. */
+  #stopped = false
   #wake = (): void => undefined
 
   constructor(port: LogsPort, wanted: Wanted, options: LogsOptions, sizes: Sizes) {
@@ -72,15 +86,15 @@ class Reader {
       const page = this.#done.shift()
       if (page) yield page
       else if (this.#reading > 0) await woken
-      else if (this.#thrown || !this.#pieces.left) break
+      else if (this.#thrown || this.#stopped || !this.#pieces.left) break
     }
     if (this.#thrown) throw this.#thrown.error
-    if (this.#failed.length > 0) throw failureOf(this.#failed)
+    if (this.#failed.length > 0) throw failureOf(this.#failed, this.#pieces.rest)
   }
 
   /** Starts to read as much as may be read at once. What an outage has ended is not begun again. */
   async #start(): Promise<void> {
-    while (this.#pieces.left && !this.#thrown) {
+    while (this.#pieces.left && !this.#thrown && !this.#stopped) {
       // The first answer says how wide the others may be.
       if (this.#reading + this.#done.length >= (this.#sizes.known ? RANGES : 1)) return
       await this.#port.ready(this.#options.signal)
@@ -101,10 +115,14 @@ class Reader {
     const single = piece.from === piece.to
     // One block of them may be what nobody can answer; how much may be asked for is another matter.
     if (isOfTheCall(error) && !single) return this.#pieces.split(piece, { next: undefined, blocks: undefined })
+    const newest = this.#port.newest()
+    // What is above every head may come later; what is not is there.
+    if (error instanceof RpcBehindError && newest !== undefined && newest >= piece.from && newest < piece.to)
+      return this.#pieces.split(piece, { next: newest, blocks: undefined })
     if (isPipeError(error) && !(error instanceof RpcUnprovableError) && !this.#options.signal.aborted) {
       this.#failed.push({ piece, error })
-      if (error.blame !== 'outage' || error instanceof RpcUnbelievedError) return
-      error = failureOf(this.#failed)
+      this.#stopped ||= OF_ALL.some((each) => error instanceof each)
+      return
     }
     this.#thrown ??= { error }
   }
@@ -146,7 +164,8 @@ class Reader {
   async #believe({ from, to }: Piece, { logs, endpoints }: Given, options: AskOptions): Promise<void> {
     const believer = new Believer(this.#port, this.#wanted, this.#options.verify, await loadProver(), options)
     let next = 0
-    for (let first = from; first <= to && !this.#thrown; first += CHUNK) {
+    for (let first = from; first <= to; first += CHUNK) {
+      if (this.#thrown || this.#stopped) return this.#pieces.giveBack({ from: first, to, most: Infinity })
       const last = first + CHUNK - 1n < to ? first + CHUNK - 1n : to
       const start = next
       while (next < logs.length && (logs[next]?.blockNumber ?? 0n) <= last) next++
@@ -176,7 +195,7 @@ class Reader {
       } else if (from < to) {
         return given
       } else {
-        parts.push(await askBlock(this.#port, part, from, options, given.why))
+        parts.push(await askBlock(this.#port, part, from, options, given))
       }
     }
     return merged(parts)
@@ -190,10 +209,11 @@ function partsOf(filter: LogFilter, places: number): LogFilter[] {
 }
 
 /** One error for all stretches that failed. An outage comes first: what it ended may be read another time. */
-function failureOf(failed: readonly Failure[]): RpcLogsError {
+function failureOf(failed: readonly Failure[], left: readonly Piece[]): RpcLogsError {
   const cause = (failed.find(({ error }) => error.blame === 'outage') ?? failed[0])?.error
   if (!cause) throw new Error('nothing failed')
-  return new RpcLogsError(joined(failed.map(({ piece }) => [piece.from, piece.to])), cause)
+  const stretches = [...failed.map(({ piece }) => piece), ...left].map(({ from, to }) => [from, to] as const)
+  return new RpcLogsError(joined(stretches), cause)
 }
 
 /** In order, those that touch as one. */
