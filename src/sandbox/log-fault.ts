@@ -28,7 +28,7 @@ export type LogFault =
   /** The receipts of a block of which the last one with logs lacks its last log. */
   | { readonly kind: 'receipts-hole' }
 
-/** Which logs: one in so many, by block and index; one of each block that has several; or those of which the function says so. */
+/** Which logs: one in so many, by block and index; the second one of each block; or those of which the function says so. */
 export type LackedLogs = number | 'one-of-several' | ((log: ServedLog) => boolean)
 
 export interface ServedLog {
@@ -44,6 +44,7 @@ interface RawLog {
   readonly blockHash: string
   readonly address: string
   readonly topics: readonly string[]
+  readonly removed: boolean
 }
 
 const kinds = new Set<string>([
@@ -74,8 +75,7 @@ export function alterLogs(fault: LogFault, call: SentCall, truth: string, head: 
   // What the chain itself gives as logs.
   const logs = JSON.parse(truth) as readonly RawLog[]
   const altered = alterList(fault, logs, { from, to }, head)
-  if (altered === undefined || !Array.isArray(altered)) return altered as RpcError | undefined
-  return JSON.stringify(altered)
+  return altered === undefined || 'code' in altered ? altered : JSON.stringify(altered)
 }
 
 function alterList(
@@ -108,10 +108,10 @@ function alterList(
   }
 }
 
-function oddly(odd: 'removed' | 'twice' | 'outside' | 'hash', log: RawLog, to: bigint): readonly object[] & readonly RawLog[] {
+function oddly(odd: 'removed' | 'twice' | 'outside' | 'hash', log: RawLog, to: bigint): readonly RawLog[] {
   switch (odd) {
     case 'removed':
-      return [{ ...log, removed: true } as RawLog]
+      return [{ ...log, removed: true }]
     case 'twice':
       return [log, log]
     case 'outside':
@@ -133,7 +133,7 @@ function alterReceipts(kind: 'receipts-short' | 'receipts-hole', truth: string):
 
 function isLacked(lacks: LackedLogs, log: RawLog, before: RawLog | undefined): boolean {
   const [block, index] = [BigInt(log.blockNumber), Number(log.logIndex)]
-  if (lacks === 'one-of-several') return before?.blockNumber === log.blockNumber && index === Number(before.logIndex) + 1 && index === 1
+  if (lacks === 'one-of-several') return before?.blockNumber === log.blockNumber && index === 1
   if (typeof lacks === 'number') return (Number(block % 1_000_003n) * 31 + index) % lacks === 0
   return lacks({ block, index, address: log.address, topics: log.topics })
 }
