@@ -111,3 +111,13 @@ export class WarehouseOpenError extends PipeError {
     super(`${display}: ${problem}`, { cause })
   }
 }
+
+/** What a table was built from changed before it was put in place. Nothing was exchanged. */
+export class InputsChangedError extends PipeError {
+  readonly code = 'INPUTS_CHANGED'
+  override readonly blame = 'outage'
+  override readonly hint = 'run again: it is built anew from what is there then'
+  constructor(unit: string) {
+    super(`unit ${unit}: its inputs changed while it was built, so nothing of it was put in place`)
+  }
+}

@@ -39,6 +39,8 @@ export interface Coverage {
   readonly cleared?: true
   /** The round (when it began, microseconds UTC, decimal text) in which the unit counts as done. Later rounds read it again. */
   readonly tentative?: string
+  /** What the unit published was put back by hand to this version of its tables. It stays as it is until `pipe reset`. */
+  readonly undone?: number
 }
 
 /** One row of `_pipe_units`. Times are microseconds UTC. */
@@ -195,6 +197,58 @@ export interface RecordRule {
   standing(output: Output, rows: Statement): Statement
 }
 
+/** What a table of a version is to its step. `shadow`: made to be swapped in. `undone`: a rollback put it away. */
+export type VersionState = 'shadow' | 'current' | 'old' | 'undone'
+
+/** A row of `_pipe_versions`: a table that a step renews as a whole, in one of its versions. */
+export interface VersionRow {
+  readonly step: string
+  /** As it is declared. */
+  readonly table: string
+  /** From 1, one a swap; 0 is what was there before the first. */
+  readonly version: number
+  /** What it is called in the warehouse. */
+  readonly name: string
+  readonly state: VersionState
+  /** Since when, by our clock, microseconds UTC. */
+  readonly at: bigint
+}
+
+/** Tables that are made for a unit, each like a declared one: its columns, types, key and whatever else the warehouse has of it. */
+export interface Making {
+  readonly pipeline: string
+  readonly step: string
+  /** Tables that are dropped first. */
+  readonly drops: readonly string[]
+  readonly tables: readonly Shadow[]
+  /** The rows of `_pipe_versions` of the step, in place of those that are there. */
+  readonly versions: readonly VersionRow[]
+}
+
+/** A table beside a declared one. */
+export interface Shadow {
+  readonly table: Table
+  readonly name: string
+}
+
+/** Tables that change their names, all at once. */
+export interface Swap {
+  readonly pipeline: string
+  readonly step: string
+  /** What is called `comes` takes the place of the table, with its indexes, rights, comments and views; the table that was there is called `goes`. */
+  readonly moves: readonly Move[]
+  /** Tables that are dropped then. */
+  readonly drops: readonly string[]
+  /** The rows of `_pipe_versions` of the step, in place of those that are there. */
+  readonly versions: readonly VersionRow[]
+}
+
+export interface Move {
+  readonly table: Table
+  readonly comes: string
+  readonly goes: string
+}
+
 /** One batch of one unit with the checkpoint after it. */
 export interface UnitWrite {
   readonly step: LedgerStep
@@ -219,8 +273,16 @@ export interface UnitWrite {
   readonly sql: readonly Statement[]
   /** After the rows. A query that gives one key twice is refused: nothing says which row was meant. */
   readonly selects?: readonly SelectWrite[]
+  /** Tables beside the declared ones that this write may fill. */
+  readonly shadows?: readonly Shadow[] | undefined
+  /** Before all else: they are made anew. @throws {ShadowTakenError} for a name that has a table which no step made. */
+  readonly makes?: Making | undefined
+  /** After all else. Where a commit touched the unit since a write of it cleared that, nothing of this write is written. */
+  readonly swap?: Swap | undefined
   /** The unit is no longer touched. This comes before anything of this write is read or written: what changes later touches it again. */
   readonly clearsTouched?: boolean
+  /** The name by which the unit is touched, where it is not its own. */
+  readonly touchedAs?: string | undefined
   /** Aborted, its statements and queries are stopped, nothing of the commit is written, and `commit` throws the reason. */
   readonly signal?: AbortSignal
   readonly ledger: LedgerChange
@@ -261,7 +323,8 @@ export type WriteOutcome =
       /** Texts of its rows in which NUL or half a character became U+FFFD (see `coercer`). Left out: none. */
       readonly replaced?: number
     }
-  | { readonly written: false; readonly reason: 'taken' }
+  /** `changed`: what it would put into place was computed from inputs that changed since. */
+  | { readonly written: false; readonly reason: 'taken' | 'changed' }
 
 /** A difference between a declared table and the one that is there. */
 export interface Drift {
@@ -343,6 +406,8 @@ export interface LedgerReader extends WarehouseReader {
   touched(pipeline: string, step: string): Promise<readonly TouchedRow[]>
   units(pipeline: string, step?: string): Promise<readonly LedgerRow[]>
   quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]>
+  /** Versions of the tables that steps renew as a whole. */
+  versions(pipeline: string, step?: string): Promise<readonly VersionRow[]>
   /**
    * How many rows commits left, by the microsecond at which a day begins (`COUNTED_AS_ONE` without a column, `NO_DAY` for rows
    * whose column is null). Undefined: not every commit has kept count.
@@ -388,7 +453,7 @@ export interface Warehouse extends LedgerReader {
    * @throws {PipeError} when nothing was written.
    */
   commit(writes: readonly UnitWrite[], worker?: WorkerRow): Promise<readonly WriteOutcome[]>
-  /** Changes ledger rows by hand: `pipe reset`, `pipe retry`. Resolves to how many rows changed. */
+  /** Changes ledger rows by hand: `pipe reset`, `pipe retry`, `pipe rollback`. Resolves to how many rows changed. */
   amend(
     pipeline: string,
     changes: {
@@ -397,6 +462,8 @@ export interface Warehouse extends LedgerReader {
       readonly release?: readonly { readonly step: string; readonly keys?: readonly string[] }[]
       /** Touches these units of a consumer. */
       readonly touch?: readonly { readonly step: string; readonly units: readonly string[] }[]
+      /** Tables change their names in the same transaction. Whoever is computed from them is touched. */
+      readonly swap?: Swap | undefined
     },
     at: bigint,
   ): Promise<number>

@@ -13,6 +13,7 @@ import { putCounts } from './counts.js'
 import { areOwn } from './fill.js'
 import { type Moved, note, replacedIn } from './outcome.js'
 import { writeSelect } from './selects.js'
+import { changedSwaps, make, swap, withShadows } from './swap.js'
 import { Tally } from './tally.js'
 import { boundsOf, clearTouched, Touched, type Watched } from './touched.js'
 import { ledgerRows } from './ledger.js'
@@ -36,21 +37,28 @@ export interface CommitOptions {
 
 /**
  * Writes of many units in one transaction. The fence comes first, so that a stale writer finds out before it has written.
- * Then, in this order: deletes, rows, statements, queries, what they touched, the checkpoints and the worker. A swap of
- * tables belongs behind the queries: what was computed is complete then, and the ledger does not speak of it yet. The
+ * Then, in this order: tables that are made, deletes, rows, statements, queries, swaps of tables, what all of it touched, the
+ * checkpoints and the worker. The
  * checkpoints come last but one, since all who raise an epoch wait for each other from there on.
  */
 export async function commit<Loader>(
   tx: Transaction<Loader>,
   writes: readonly UnitWrite[],
-  { tables, watched, counted, kind, worker }: CommitOptions,
+  { tables: declaredTables, watched, counted, kind, worker }: CommitOptions,
 ): Promise<readonly WriteOutcome[]> {
+  const tables = withShadows(declaredTables, writes)
   const all = changesOf(writes)
-  const { kept, taken, there, changes } = fenced(writes, await tx.lockUnits(all.keys), all)
-  const cleared = kept.filter(({ clearsTouched }) => clearsTouched).map(({ step, unit }) => ({ ...step, unit }))
+  const { kept: own, taken, there, changes: ownChanges } = fenced(writes, await tx.lockUnits(all.keys), all)
+  const changed = await changedSwaps(own, (statement) => tx.rows(statement))
+  const kept = changed.size === 0 ? own : own.filter((write) => !changed.has(write))
+  const changes = changed.size === 0 ? ownChanges : changesOf(kept)
+  const cleared = kept
+    .filter(({ clearsTouched }) => clearsTouched)
+    .map(({ step, unit, touchedAs = unit }) => ({ ...step, unit: touchedAs }))
   if (cleared.length > 0) await tx.run(clearTouched(cleared))
   const touched = new Touched(watched, (statement) => tx.bounds(statement))
   const tally = new Tally(counted, tables, kind, (statement) => tx.rows(statement))
+  for (const { makes } of kept) if (makes) await make(tx, makes)
   for (const deleted of deletions(kept, tables)) {
     await tally.deletes(deleted.own)
     await remove(tx, deleted, touched)
@@ -68,14 +76,15 @@ export async function commit<Loader>(
   const given = new Map<UnitWrite, Record<string, number>>()
   for (const [i, write] of kept.entries())
     given.set(write, await select(tx, write, { tables, touched, moved, before: () => kept.slice(0, i) }))
+  for (const write of kept) if (write.swap) await swap(tx, write.swap, touched)
   if (watched.size > 0) await touch(tx, touched, latest(writes))
   await putCounts(tx, await tally.puts())
   await join(tx, kept, changes, there)
   await tx.writeUnits(changes, there)
   if (worker) await tx.run(putWorker(worker))
   return writes.map((write): WriteOutcome =>
-    taken.has(write)
-      ? { written: false, reason: 'taken' }
+    taken.has(write) || changed.has(write)
+      ? { written: false, reason: taken.has(write) ? 'taken' : 'changed' }
       : { written: true, rows: given.get(write) ?? {}, ...moved.get(write), ...replacedIn(write, replaced) },
   )
 }
@@ -179,7 +188,8 @@ function joinable(writes: readonly UnitWrite[]): Map<NonNullable<UnitWrite['join
   return found
 }
 
-async function touch(tx: Transaction, touched: Touched, at: bigint): Promise<void> {
+/** Writes down what was touched. */
+export async function touch(tx: Transaction, touched: Touched, at: bigint): Promise<void> {
   const { rows, more } = touched.rows(at)
   if (rows.length > 0) await tx.touch(rows)
   for (const statement of more) await tx.run(statement)

@@ -201,3 +201,25 @@ export class LedgerVersionError extends PipeError {
 
 /** Hint for a row that a rule of the table itself does not take. */
 export const OWN_RULE = 'the table has this rule by itself: drop it there, or leave such rows out of what the step gives'
+
+/** A table that is to be made is there, and it is not known who made it. */
+export class ShadowTakenError extends PipeError {
+  readonly code = 'SHADOW_TAKEN'
+  override readonly hint: string
+  constructor(name: string, cause: unknown) {
+    super(`table ${name} is there, and no build of this pipeline made it`, { cause })
+    this.hint = `rename it or drop it: DROP TABLE ${name}`
+  }
+}
+
+/** A table can't be exchanged for a new one as it is. Nothing was changed. */
+export class NotSwappableError extends PipeError {
+  readonly code = 'NOT_SWAPPABLE'
+  constructor(
+    table: string,
+    problem: string,
+    override readonly hint: string,
+  ) {
+    super(`table ${table} can't be exchanged: ${problem}`)
+  }
+}

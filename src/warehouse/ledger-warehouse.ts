@@ -17,6 +17,7 @@ import {
   type Table,
   type TouchedRow,
   type UnitWrite,
+  type VersionRow,
   type Warehouse,
   type WorkerRow,
   type WriteOutcome,
@@ -25,7 +26,19 @@ import { checkCompute } from './compute.js'
 import { failedStatement, LedgerVersionError } from './errors.js'
 import { checkFilling } from './fill.js'
 import { holderOf } from './holders.js'
-import { CHAINS, COUNTS, LEDGER, LEDGER_VERSION, ledgerRows, QUARANTINE, quarantineRow, TOUCHED, UNITS } from './ledger.js'
+import {
+  CHAINS,
+  COUNTS,
+  LEDGER,
+  LEDGER_VERSION,
+  ledgerRows,
+  QUARANTINE,
+  quarantineRow,
+  TOUCHED,
+  UNITS,
+  versionRow,
+  VERSIONS,
+} from './ledger.js'
 import { LedgerChanges } from './ledger-changes.js'
 import { ofStep } from './ledger-where.js'
 import { Notices } from './notices.js'
@@ -36,7 +49,7 @@ import { unitColumnsOf, upgradeRow } from './upgrade.js'
 
 type Amend = Parameters<Warehouse['amend']>[1]
 /** What a change by hand does beside changing rows of units. */
-export type Beside = Required<Pick<Amend, 'release' | 'touch'>>
+export type Beside = Required<Pick<Amend, 'release' | 'touch'>> & Pick<Amend, 'swap'>
 
 /** A database with its ledger: what is the same in all of them. What each does its own way is abstract. */
 export abstract class LedgerWarehouse implements Warehouse {
@@ -142,6 +155,10 @@ export abstract class LedgerWarehouse implements Warehouse {
     return read(this.ledger(QUARANTINE, '*', ofStep(pipeline, step)), quarantineRow)
   }
 
+  async versions(pipeline: string, step?: string): Promise<readonly VersionRow[]> {
+    return read(this.ledger(VERSIONS, '*', sql`${ofStep(pipeline, step)} ORDER BY step, version, table_name`), versionRow)
+  }
+
   async open(step: LedgerStep, units: readonly string[], at: bigint): Promise<ReadonlyMap<string, LedgerRow>> {
     this.#mustWrite()
     if (units.length === 0) return new Map()
@@ -157,12 +174,12 @@ export abstract class LedgerWarehouse implements Warehouse {
     return writes.length === 0 ? Promise.resolve([]) : this.commitWrites(writes, worker)
   }
 
-  amend(pipeline: string, { put = [], drop = [], release = [], touch = [] }: Amend, at: bigint): Promise<number> {
+  amend(pipeline: string, { put = [], drop = [], release = [], touch = [], swap }: Amend, at: bigint): Promise<number> {
     this.#mustWrite()
     const changes = new LedgerChanges()
     for (const { step, unit } of drop) changes.drop(pipeline, step, unit, at)
     for (const { step, unit, ...change } of put) changes.mark(step, unit, change, at)
-    return this.amendUnits(pipeline, changes, { release, touch }, at)
+    return this.amendUnits(pipeline, changes, { release, touch, swap }, at)
   }
 
   async execute(statements: readonly Statement[]): Promise<void> {

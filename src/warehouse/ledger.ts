@@ -9,6 +9,8 @@ import {
   type Row,
   type Table,
   type UnitState,
+  type VersionRow,
+  type VersionState,
 } from '../sdk/index.js'
 
 /** Raised when the ledger's tables change. A newer one is refused; an older one is upgraded (see `upgradeRow`). */
@@ -74,6 +76,17 @@ export const COUNTS = table(
 )
 export const COUNTED = -(2n ** 62n)
 
+/**
+ * Tables that steps renew as a whole, in their versions: under which name each is kept. `state` is shadow, current, old or undone.
+ */
+export const VERSIONS = table(
+  '_pipe_versions',
+  ['pipeline', 'step', 'name'],
+  columns(['pipeline', 'step', 'name', 'table_name', 'state'], 'text'),
+  columns(['version'], 'int'),
+  columns(['at'], 'timestamp'),
+)
+
 /** One row a worker, written at most every 10 s. */
 export const WORKERS = table(
   '_pipe_workers',
@@ -114,7 +127,7 @@ const MIGRATIONS = table(
  */
 export const LEDGER = table('_pipe_ledger', ['id'], columns(['id', 'version'], 'int'), columns(['epoch'], 'bigint', true))
 
-export const LEDGER_TABLES: readonly Table[] = [UNITS, QUARANTINE, CHAINS, TOUCHED, COUNTS, WORKERS, HOLDERS, MIGRATIONS, LEDGER]
+export const LEDGER_TABLES: readonly Table[] = [UNITS, QUARANTINE, CHAINS, TOUCHED, COUNTS, VERSIONS, WORKERS, HOLDERS, MIGRATIONS, LEDGER]
 
 /** JSON is read and staged as text: a JSON null is a value, too. */
 const asText = (column: Column): Column => (column.type.kind === 'json' ? { ...column, type: { kind: 'text' } } : column)
@@ -223,6 +236,22 @@ export function quarantineRow(row: Row): QuarantineRow {
     key: row.key as string,
     error: row.error as string,
     attempts: Number(row.attempts),
+    at: row.at as bigint,
+  }
+}
+
+/** A row of `_pipe_versions` as the database has it. */
+export function versionValues(pipeline: string, { step, table, version, name, state, at }: VersionRow): Row {
+  return { pipeline, step, name, table_name: table, state, version, at }
+}
+
+export function versionRow(row: Row): VersionRow {
+  return {
+    step: row.step as string,
+    table: row.table_name as string,
+    version: Number(row.version),
+    name: row.name as string,
+    state: row.state as VersionState,
     at: row.at as bigint,
   }
 }

@@ -1,4 +1,4 @@
-import type { Output, Places, Row, Statement, Table } from '../sdk/index.js'
+import type { Move, Output, Places, Row, Statement, Table } from '../sdk/index.js'
 import type { LedgerChanges } from './ledger-changes.js'
 import type { SelectEngine } from './selects.js'
 import type { Bounds, Touched } from './touched.js'
@@ -28,6 +28,15 @@ export interface Transaction<Loader = unknown> {
   load(loader: Loader, rows: readonly Row[], touched: Touched, placing: Placing, signal?: AbortSignal): Promise<Loaded>
   /** Runs one statement. Resolves to the rows it changed. @throws {SqlError} for one that a step or a migration may not run. */
   run(statement: Statement, of?: 'us' | 'step' | 'migration', signal?: AbortSignal): Promise<number>
+  /** Makes an empty table like one that is there. @throws {ShadowTakenError} for a name that is taken. @throws {NotSwappableError} */
+  makeLike(table: Table, name: string): Promise<void>
+  /**
+   * Lets tables change their names. What comes gets the indexes, rights, comments and views of what goes; a rollback gives them
+   * back, so what goes keeps none of the indexes' names.
+   *
+   * @throws {NotSwappableError}
+   */
+  move(moves: readonly Move[]): Promise<void>
   /** Runs a query of ours, whose result is small. */
   rows(statement: Statement): Promise<readonly Row[]>
   /** The same for one whose columns are bounds (see `boundsOf`). */

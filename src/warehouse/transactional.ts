@@ -12,7 +12,7 @@ import {
   type WorkerRow,
   type WriteOutcome,
 } from '../sdk/index.js'
-import { commit } from './commit.js'
+import { commit, touch as writeTouched } from './commit.js'
 import { putCounts } from './counts.js'
 import { createIndex, createTable, createTemporary } from './ddl.js'
 import { mayRefuse, tableDrift } from './drift.js'
@@ -22,7 +22,8 @@ import type { LedgerChanges } from './ledger-changes.js'
 import { type Beside, LedgerWarehouse } from './ledger-warehouse.js'
 import { releaseKeys, text } from './ledger-where.js'
 import type { Notices } from './notices.js'
-import { touchUnit, type Watched, watchedTables } from './touched.js'
+import { Touched, touchUnit, type Watched, watchedTables } from './touched.js'
+import { swap as swapTables, withShadows } from './swap.js'
 import { LoadError, type Transaction } from './transaction.js'
 import type { QueryOptions, TransactionalEngine } from './transactional-engine.js'
 import { upgradeLedger } from './upgrade.js'
@@ -119,7 +120,8 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
     const { tables, counted } = this
     const watched = this.#watched
     const outputs = new Map<Output, Table>()
-    for (const { output } of writes.flatMap(({ rows }) => rows)) outputs.set(output, declared(output.table, tables))
+    const all = withShadows(tables, writes)
+    for (const { output } of writes.flatMap(({ rows }) => rows)) outputs.set(output, declared(output.table, all))
     try {
       return await this.#transaction((tx) => commit(tx, writes, { tables, watched, counted, kind: this.kind, worker }), outputs)
     } catch (error) {
@@ -128,11 +130,16 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
     }
   }
 
-  protected async amendUnits(pipeline: string, changes: LedgerChanges, { release, touch }: Beside, at: bigint): Promise<number> {
+  protected async amendUnits(pipeline: string, changes: LedgerChanges, { release, touch, swap }: Beside, at: bigint): Promise<number> {
     const { changed } = await this.#change(changes, async (tx) => {
       let others = 0
       for (const { step, keys } of release) others += await tx.run(releaseKeys(pipeline, step, keys))
       for (const { step, units } of touch) for (const unit of units) others += await tx.run(touchUnit(pipeline, step, unit, at, this.kind))
+      if (swap) {
+        const touched = new Touched(this.#watched, (statement) => tx.bounds(statement))
+        await swapTables(tx, swap, touched)
+        await writeTouched(tx, touched, at)
+      }
       return others
     })
     return changed

@@ -34,6 +34,7 @@ export function discard(): Warehouse & { readonly rows: number } {
     assume: nothing,
     checkOutputs: nothing,
     units: () => Promise.resolve([...units.values()]),
+    versions: () => Promise.resolve([]),
     quarantined: none,
     watch: () => undefined,
     count: () => undefined,

@@ -12,6 +12,26 @@ export class ServerUnreachableError extends PipeError {
   }
 }
 
+/** A table of a swap that was begun is gone, so that it can't be ended. */
+export class SwapBrokenError extends PipeError {
+  readonly code = 'SWAP_BROKEN'
+  override readonly hint = 'somebody dropped or renamed it: bring it back, or `pipe reset` the step that fills it'
+  constructor(display: string, table: string) {
+    super(`${display}: table ${table} can't be exchanged: what is to take its place is not there`)
+  }
+}
+
+/** A swap of tables was begun and has not ended, so some tables are new and others old. */
+export class SwapUnfinishedError extends PipeError {
+  readonly code = 'SWAP_UNFINISHED'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  override readonly hint = '`pipe run FILE` ends it before it does anything else'
+  constructor(display: string, steps: readonly string[]) {
+    super(`${display}: a swap of ${steps.join(', ')} was begun and has not ended`)
+  }
+}
+
 /** The optional package chdb is not there, or does not load on this machine. */
 export class ChdbMissingError extends PipeError {
   readonly code = 'CHDB_MISSING'

@@ -6,6 +6,7 @@ import {
   type Holder,
   identifier,
   joinSql,
+  type LedgerRow,
   type Output,
   quoteIdentifier,
   type Row,
@@ -22,6 +23,7 @@ import { LedgerChanges } from '../ledger-changes.js'
 import { type Beside, LedgerWarehouse } from '../ledger-warehouse.js'
 import { ofStep, text } from '../ledger-where.js'
 import { addedSince, upgradedRows } from '../upgrade.js'
+import { pause } from './stop.js'
 import { columnType, createIndex, createTable, onCluster, type Place, VERSION } from './ddl.js'
 import type { Engine, ReadOptions } from './engine.js'
 import { Holders } from './holders.js'
@@ -29,11 +31,17 @@ import { mayRefuse } from '../drift.js'
 import { SqlError } from '../errors.js'
 import { checks, COLUMNS, type Existing, type ExistingColumn, POLICIES, TABLES, tableDrift } from './schema.js'
 import { STAGE_PREFIX } from './selects.js'
+import { SwapUnfinishedError } from './errors.js'
 import { single, Sql } from './sql.js'
+import { SWAPS } from './swaps.js'
 import { MARKS, writeMarks } from './touches.js'
 import { bound } from './values.js'
 import { generationOf } from './versions.js'
 import { Writer } from './writer.js'
+
+/** How often, and at which distance, one that only reads looks whether a swap has ended: it takes milliseconds. */
+const LOOKS = 20
+const LOOK_MS = 100
 
 export interface ClickhouseWarehouseOptions {
   readonly engine: Engine
@@ -56,6 +64,7 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
   readonly #writer: Writer
   readonly #holders: Holders
   readonly #place: Place
+  readonly #reads: boolean
   /** Missing tables that queries may name, each as an empty one. */
   #pretended: ReadonlyMap<string, Table> = new Map()
   #prepared = false
@@ -63,6 +72,7 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
   constructor({ engine, display, mode, place, shared, waitsMs }: ClickhouseWarehouseOptions) {
     super(display, mode)
     this.#place = place
+    this.#reads = mode === 'plan'
     this.#sql = new Sql(engine, display, waitsMs)
     this.#holders = new Holders(this.#sql, place, shared)
     this.#writer = new Writer(this.#sql, place, () => this.#mine())
@@ -112,8 +122,23 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
     this.#writer.count(counted)
   }
 
-  protected take(claim: Claim): Promise<Holder | undefined> {
-    return this.#holders.take(claim)
+  protected async take(claim: Claim): Promise<Holder | undefined> {
+    const other = await this.#holders.take(claim)
+    if (other) return other
+    for (const step of await this.#writer.swaps.finish(claim.pipeline))
+      this.tellOnce(`a swap of step ${step} that was cut off was ended: its tables are all of the new version, or all of the old`)
+    return undefined
+  }
+
+  /** Not while a swap of another process is under way, or was cut off. @throws {SwapUnfinishedError} */
+  override async units(pipeline: string, step?: string): Promise<readonly LedgerRow[]> {
+    for (let left = this.#reads ? LOOKS : 0; left > 0; left--) {
+      const begun = await this.#writer.swaps.begun(pipeline)
+      if (begun.length === 0) break
+      if (left === 1) throw new SwapUnfinishedError(this.display, [...new Set(begun.map((row) => String(row.step)))])
+      await pause(LOOK_MS, undefined)
+    }
+    return super.units(pipeline, step)
   }
 
   protected holders(claim: Claim): Promise<readonly Row[]> {
@@ -123,7 +148,7 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
   protected async makeTables(tables: readonly Table[]): Promise<void> {
     await this.#mine()
     const existing = await this.#existing()
-    for (const table of [...LEDGER_TABLES, ...tables].filter(({ name }) => !existing.has(name)))
+    for (const table of [...LEDGER_TABLES, SWAPS, ...tables].filter(({ name }) => !existing.has(name)))
       await this.#sql.write(createTable(table, this.#place, table === TOUCHED ? MARKS : {}))
     // IF NOT EXISTS would take the right to make them also where there is nothing to make.
     const indexes = await this.#sql.all('SELECT table, name FROM system.data_skipping_indices WHERE database = currentDatabase()')
@@ -159,14 +184,15 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
     return this.#writer.commit(writes, this.tables, worker)
   }
 
-  protected amendUnits(pipeline: string, changes: LedgerChanges, { release, touch }: Beside, at: bigint): Promise<number> {
-    return this.#writer.change(changes, async (version) => {
+  protected amendUnits(pipeline: string, changes: LedgerChanges, { release, touch, swap }: Beside, at: bigint): Promise<number> {
+    const also = async (version: bigint) => {
       let changed = 0
       for (const { step, keys } of release) changed += await this.#release(pipeline, step, keys, version)
       const marks = touch.flatMap(({ step, units }) => units.map((unit) => ({ pipeline, step, unit })))
       await writeMarks(this.#sql, marks, version, at)
       return changed + marks.length
-    })
+    }
+    return this.#writer.change(changes, also, swap, at)
   }
 
   protected migrate(work: (run: (statement: Statement) => Promise<unknown>) => Promise<void>): Promise<void> {

@@ -7,13 +7,15 @@ import {
   type SelectWrite,
   sql,
   type Statement,
+  type Swap,
   type Table,
   type UnitWrite,
   type WorkerRow,
   type WriteOutcome,
 } from '../../sdk/index.js'
 import { epochOf, type LedgerChanges, unitKey } from '../ledger-changes.js'
-import { COUNTS, WORKERS } from '../ledger.js'
+import { COUNTS, UNITS, WORKERS } from '../ledger.js'
+import { changedSwaps, withShadows } from '../swap.js'
 import { countsIn, ofCounted, presentRows, recounted, Tally } from '../tally.js'
 import { Loaders } from '../transaction.js'
 import { workerRow } from '../workers.js'
@@ -23,13 +25,14 @@ import { type Moved, note, replacedIn } from '../outcome.js'
 import { type Place, VERSION } from './ddl.js'
 import { ServerUnreachableError } from './errors.js'
 import { type Encoded, TableLoader, type Versioned } from './loader.js'
-import { keyOf } from './ledger-rows.js'
+import { keyOf, ledgerInsert } from './ledger-rows.js'
 import { meet } from './meetings.js'
 import { Orphans } from './orphans.js'
 import { type SelectOptions, writeSelect } from './selects.js'
 import type { Sql } from './sql.js'
 import { prepared } from './statements.js'
 import { areOwn, tombstones } from './stretch.js'
+import { Swaps } from './swaps.js'
 import { clearMarks, Touches } from './touches.js'
 import { opening, Units, type UnitRow } from './units.js'
 import { generationOf, sequenceOf, version } from './versions.js'
@@ -54,6 +57,7 @@ interface Opened {
  */
 export class Writer {
   readonly units: Units
+  readonly swaps: Swaps
   readonly #sql: Sql
   readonly #place: Place
   readonly #mine: () => Promise<void>
@@ -74,6 +78,7 @@ export class Writer {
     this.#mine = mine
     this.#place = place
     this.units = new Units(sqls)
+    this.swaps = new Swaps(sqls, place)
     this.#orphans = new Orphans(sqls, place)
     this.#loaders = new Loaders((output, table) => TableLoader.make(output, table, (select) => sqls.typeOf(select)))
   }
@@ -137,18 +142,29 @@ export class Writer {
     })
   }
 
-  /** Changes of the ledger by hand. `also` gets a version for what it writes. */
-  change(changes: LedgerChanges, also: (at: bigint) => Promise<number>): Promise<number> {
+  /** Changes of the ledger by hand. `also` gets a version for what it writes; a swap comes with what the ledger says of it. */
+  change(changes: LedgerChanges, also: (at: bigint) => Promise<number>, swap?: Swap, time = 0n): Promise<number> {
     return this.#alone(async () => {
       await this.#mine()
       const there = await this.units.read(changes.keys)
       const generations = await this.#generations()
       const { put, drop } = changes.resolve(rowsOf(there), this.#epoch())
-      await this.units.put(put.map((row) => [row, opening(generations())]))
+      const rows = put.map((row): [Row, bigint] => [row, opening(generations())])
+      if (swap) await this.#swap(swap, version(generations(), ++this.#sequence), rows, time)
+      else await this.units.put(rows)
       const gone = drop.filter((row) => there.has(keyOf(row)))
       await this.#drop(gone, generations)
       return put.length + gone.length + (await also(version(generations(), ++this.#sequence)))
     })
+  }
+
+  /** Exchanges tables, and writes rows of the ledger with it. What it touches is marked before. */
+  async #swap(swap: Swap, at: bigint, rows: readonly (readonly [Row, bigint])[], time: bigint): Promise<void> {
+    const touches = new Touches(this.#sql, this.#consumers)
+    await this.swaps.see(swap, touches)
+    await touches.write(at, time)
+    const ledger = rows.length === 0 ? [] : [ledgerInsert(UNITS, rows, false)]
+    await this.swaps.run(swap, { version: at, ledger, mine: this.#mine })
   }
 
   /** The way of an output's rows. @throws {OutputError} when it does not fit the table. */
@@ -157,8 +173,9 @@ export class Writer {
   }
 
   /** Writes of many units: fences, marks, deletes, rows, statements, queries and checkpoints, in this order. */
-  commit(writes: readonly UnitWrite[], tables: ReadonlyMap<string, Table>, worker?: WorkerRow): Promise<readonly WriteOutcome[]> {
+  commit(writes: readonly UnitWrite[], declaredTables: ReadonlyMap<string, Table>, worker?: WorkerRow): Promise<readonly WriteOutcome[]> {
     return this.#alone(async () => {
+      const tables = withShadows(declaredTables, writes)
       const changes = changesOf(writes)
       const reading = Promise.all([this.units.read(changes.keys), this.#mine()])
       reading.catch(() => undefined)
@@ -169,7 +186,9 @@ export class Writer {
       // Rows are encoded while the database answers who owns the units. When some are owned by others, it is done again without them.
       const early = writes.every((write) => this.#generationOf(write) !== undefined) ? this.#encoded(writes, sequence, loaders) : undefined
       const [there] = await reading
-      const kept = writes.filter((write) => epochOf(there.get(unitOf(write))?.row) === write.epoch)
+      const own = writes.filter((write) => epochOf(there.get(unitOf(write))?.row) === write.epoch)
+      const changed = await changedSwaps(own, (statement) => this.#sql.select(statement))
+      const kept = own.filter((write) => !changed.has(write))
       for (const write of kept) {
         const at = there.get(unitOf(write))?.version ?? 0n
         if (sequenceOf(at) > 2n * sequence) this.#sequence = sequence = sequenceOf(at)
@@ -186,6 +205,7 @@ export class Writer {
         sequence,
         there,
         tables,
+        declaredTables,
         encoded: encoded.parts,
         changes: kept.length === writes.length ? changes : changesOf(kept),
       })
@@ -194,7 +214,7 @@ export class Writer {
       return writes.map((write): WriteOutcome => {
         const rows = given.get(write)
         return rows === undefined
-          ? { written: false, reason: 'taken' }
+          ? { written: false, reason: changed.has(write) ? 'changed' : 'taken' }
           : { written: true, rows, ...moved.get(write), ...replacedIn(write, replaced) }
       })
     })
@@ -205,6 +225,7 @@ export class Writer {
     sequence,
     there,
     tables,
+    declaredTables,
     encoded,
     changes,
     loaders,
@@ -219,6 +240,7 @@ export class Writer {
       statements.set(write, own)
     }
     await this.#clear(kept, there, sequence)
+    for (const write of kept) if (write.makes) await this.swaps.make(write.makes, this.#versionOf(write, sequence))
     const touches = new Touches(this.#sql, this.#consumers)
     const tally = new Tally(this.#counted, tables, 'clickhouse', (statement) => this.#sql.select(statement))
     const deleted = deletions(kept, tables)
@@ -262,13 +284,24 @@ export class Writer {
       }
       // Whoever took the pipeline meanwhile may have planned the units anew: no checkpoint may speak of these rows.
       await this.#mine()
+      for (const write of kept) {
+        if (!write.swap) continue
+        const own = changes.resolve(rowsOf(there), this.#epoch()).put.filter((row) => keyOf(row) === unitOf(write))
+        const at = this.#versionOf(write, sequence)
+        await this.#swap(
+          write.swap,
+          at,
+          own.map((row) => [row, at]),
+          write.at,
+        )
+      }
     } catch (error) {
       // A server that can't be reached can't undo anything. Whoever opens the units next deletes the rows.
       if (!(error instanceof ServerUnreachableError)) await this.#undo(kept, sequence, tables)
       throw error
     }
     await this.#putCounts(await tally.puts())
-    await this.#sweepEnded(kept, tables)
+    await this.#sweepEnded(kept, declaredTables)
     // Both run at once: a checkpoint of a writer that lost its unit has a lower version than its owner's, and does not replace it.
     const [after, owned] = await Promise.all([this.#checkpoint(changes, kept, there, sequence), this.units.epochs(kept.map(unitRow))])
     for (const write of kept) {
@@ -364,7 +397,10 @@ export class Writer {
       return row?.state === 'done' ? [[{ ...row, state: 'running' }, this.#versionOf(write, sequence) - 1n]] : []
     })
     await this.units.put(done)
-    await clearMarks(this.#sql, clearing.map(unitRow))
+    await clearMarks(
+      this.#sql,
+      clearing.map((write) => ({ ...unitRow(write), unit: write.touchedAs ?? write.unit })),
+    )
   }
 
   async #sweepEnded(kept: readonly UnitWrite[], tables: ReadonlyMap<string, Table>): Promise<void> {
@@ -484,7 +520,9 @@ interface Work {
   readonly kept: readonly UnitWrite[]
   readonly sequence: bigint
   readonly there: ReadonlyMap<string, UnitRow>
+  /** With those that writes fill beside the declared ones. */
   readonly tables: ReadonlyMap<string, Table>
+  readonly declaredTables: ReadonlyMap<string, Table>
   readonly encoded: readonly Encoded[]
   readonly changes: LedgerChanges
 }

@@ -12,6 +12,7 @@ import type { Memory } from './memory.js'
 import { Reads } from './reads.js'
 import { CATALOG, DUCKDB_CATALOG, traps, RULES, UNIQUE_SETS } from './schema.js'
 import { selectEngine } from './select-engine.js'
+import { Swaps } from './swaps.js'
 import { Transactions } from './transactions.js'
 import { Units } from './units.js'
 
@@ -91,6 +92,7 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
   async transaction<T>(work: (tx: Transaction<TableLoader>) => Promise<T>, outputs: ReadonlyMap<Output, Table> = new Map()): Promise<T> {
     const [transactions, units] = [this.#transactions, this.#units]
     const loaders = new Map<Output, TableLoader>()
+    const swaps = new Swaps(transactions)
     /** SQL of a step may add any number of rows. */
     let ownSql = false
     const tx: Transaction<TableLoader> = {
@@ -110,6 +112,8 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
           throw statementError(this.display, error)
         })
       },
+      makeLike: (table, name) => swaps.makeLike(table, name),
+      move: (moves) => swaps.move(moves),
       rows: (statement) => transactions.rows(statement),
       bounds: (statement) => transactions.select(statement),
     }

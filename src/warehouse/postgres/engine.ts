@@ -17,6 +17,7 @@ import { selectEngine } from './select-engine.js'
 import { execute, executeOfStep, select } from './statements.js'
 import { stoppable } from './stop.js'
 import { type Landed, Transactions } from './transactions.js'
+import { makeLike, move } from './swaps.js'
 import { lockUnits, updateWhole, upsert, writeUnits } from './units.js'
 
 /** What a transaction did, with what it takes to find out whether it is there. */
@@ -107,6 +108,8 @@ export class PostgresEngine implements TransactionalEngine<TableLoader> {
           stoppable(this.#address, session, signal ? [signal] : [], () => load(session, loader, rows, { touched, placing })),
         run: (statement, of, signal) =>
           stoppable(this.#address, session, signal ? [signal] : [], () => (of === 'step' ? executeOfStep : execute)(session, statement)),
+        makeLike: (table, name) => makeLike(session, table, name),
+        move: (moves) => move(session, moves),
         rows: (statement) => select(session, statement),
         bounds: async (statement) => (await select(session, statement)).map((row) => Object.values(row)) as Bounds,
       }
