@@ -1,72 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import type { Row, Table, Warehouse, WriteOutcome } from '../../src/sdk/index.js'
-import { sqlText } from '../../src/sdk/index.js'
-import { beginBuild, dropShadows, rollBack, shadowName, swapIn } from '../../src/ledger/versions.js'
-import { all, output, step, table, write } from './warehouse.js'
+import { dropShadows, rollBack, swapIn } from '../../src/ledger/versions.js'
+import { sqlText, type Warehouse } from '../../src/sdk/index.js'
+import { at, content, fillSource, flows, holds, names, of, publish, shadows, source, tables } from './publish.js'
+import { all, output, step, write } from './warehouse.js'
 import type { Engine } from './warehouse-spec.js'
-
-export const flows = table('flows', { k: 'bigint', v: 'text?' }, ['k'], { indexes: { flows_v: ['v'] } })
-export const totals = table('totals', { name: 'text', n: 'uint256' }, ['name'])
-const source = table('source', { k: 'bigint' }, ['k'])
-const tables = [flows, totals]
-const MINUTE = 60_000_000n
-
-const at = (minutes: number): bigint => 1_700_000_000_000_000n + BigInt(minutes) * MINUTE
-/** Ledger rows know their table by what it is called beside the declared one. */
-export const shadows = tables.map((of) => ({ table: of, name: shadowName(of.name) }))
-const of = async (warehouse: Warehouse, minutes: number) => ({ ...step, versions: await warehouse.versions('p', 's'), at: at(minutes) })
-
-/** Builds shadows that say `n` and puts them into place. `swap: false`: only builds them. */
-export async function publish(
-  warehouse: Warehouse,
-  n: number,
-  { swap = true, epoch: stale }: { readonly swap?: boolean; readonly epoch?: bigint } = {},
-): Promise<readonly WriteOutcome[]> {
-  const unit = (await warehouse.open(step, ['u'], 1n)).get('u')
-  const epoch = unit?.epoch ?? 0n
-  const fill = (to: Table, query: string) => ({
-    output: { ...output(to), table: shadowName(to.name) },
-    sql: sqlText(query),
-    replace: 'all' as const,
-  })
-  const base = { epoch, shadows }
-  await warehouse.commit([write([], { ...base, makes: beginBuild(await of(warehouse, n), tables), clearsTouched: true, touchedAs: 'all' })])
-  const outcomes = await warehouse.commit([
-    write([], {
-      ...base,
-      selects: [fill(flows, `SELECT k, '${n}' AS v FROM source`), fill(totals, `SELECT '${n}' AS name, count(*) AS n FROM flows__next`)],
-    }),
-  ])
-  expect(outcomes).toMatchObject([{ written: true }])
-  if (!swap) return []
-  const put = swapIn(await of(warehouse, n), tables, { keep: 2, bare: n === 1 })
-  return warehouse.commit([write([], { ...base, swap: put, touchedAs: 'all', epoch: stale ?? epoch, ledger: { state: 'done' } })])
-}
-
-/** What both tables hold. */
-export async function content(warehouse: Warehouse): Promise<readonly (Row | undefined)[]> {
-  const [first] = await all(warehouse, 'SELECT count(*) AS n, min(v) AS least, max(v) AS most FROM flows')
-  return [first, ...(await all(warehouse, 'SELECT name, n FROM totals ORDER BY name'))]
-}
-
-export const holds = (n: number, rows = 3) => [
-  { n: BigInt(rows), least: String(n), most: String(n) },
-  { name: String(n), n: BigInt(rows) },
-]
-
-/** Names of the tables that are no ledger's. */
-export async function names(warehouse: Warehouse): Promise<string[]> {
-  const from = {
-    duckdb: 'SELECT table_name AS name FROM duckdb_tables() WHERE NOT temporary',
-    postgres:
-      "SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())",
-    clickhouse: "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'",
-  }[warehouse.kind]
-  return (await all(warehouse, from))
-    .map(({ name }) => String(name))
-    .filter((name) => !name.startsWith('_pipe_'))
-    .sort()
-}
 
 const open: Warehouse[] = []
 
@@ -79,11 +16,7 @@ export async function built(engine: Engine) {
     return warehouse
   }
   const warehouse = await opened()
-  await warehouse.prepare([source, ...tables])
-  await warehouse.open(step, ['first'], 1n)
-  await warehouse.commit([
-    write([{ output: output(source), rows: [{ k: 1 }, { k: 2 }, { k: 3 }] }], { unit: 'first', ledger: { state: 'done' } }),
-  ])
+  await fillSource(warehouse)
   return { warehouse, opened }
 }
 
