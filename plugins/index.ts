@@ -1,8 +1,9 @@
 import type { StepDefinition } from '../src/sdk/index.js'
 import { gate } from './gate/gate.js'
 import { paginateCursor } from './paginate-cursor/paginate-cursor.js'
+import { rebuild } from './rebuild/rebuild.js'
 import { rpcBatch } from './rpc-batch/rpc-batch.js'
 import { sqlUpsert } from './sql-upsert/sql-upsert.js'
 
 /** The step types that come with pipe. A new one is a folder here and a line in this list. */
-export const builtIn = [rpcBatch, paginateCursor, sqlUpsert, gate] as unknown as readonly StepDefinition[]
+export const builtIn = [rpcBatch, paginateCursor, sqlUpsert, gate, rebuild] as unknown as readonly StepDefinition[]

@@ -375,9 +375,12 @@ describe('checks of a unit that stores', () => {
     expect(ends(later)).toEqual({ fine: 'complete', wrong: 'closed: unit 2-4: sum: is 3, expected 5' })
   })
 
-  it('and `swap`, which is not there yet, is refused by name', async () => {
-    const { events } = await runSteps({ swaps: `async *run() { yield { swap: [{ table: 't', shadow: 't__next' }] } }` })
-    expect(errors(events)).toEqual({ swaps: 'SWAP_NOT_YET: step swaps asks to exchange tables (`swap`), which is not there yet' })
+  it('and `swap` of a step that builds no table anew is refused by name', async () => {
+    const { events } = await runSteps({ swaps: `async *run() { yield { swap: { keep: 2 } } }`, shape: `async *run() { yield { swap: [{ table: 't' }] } }` })
+    expect(errors(events)).toEqual({
+      swaps: 'NOTHING_TO_SWAP: step swaps asks to exchange tables (`swap`), and no output of it has a shadow',
+      shape: 'BATCH_SHAPE: step shape: `swap` of a batch must be { keep }, a whole number from 0',
+    })
   })
 })
 

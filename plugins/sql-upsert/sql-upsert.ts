@@ -6,9 +6,9 @@ import {
   type Output,
   type Param,
   parseDuration,
-  PipeError,
   type PlanContext,
   queryColumnProblems,
+  SelectColumnsError,
   type Scope,
   sqlFor,
   sqlReferences,
@@ -17,15 +17,6 @@ import {
 } from '../../src/sdk/authors.js'
 import { checkConfig, inputsOf, spanOf, namesOf } from './check.js'
 import { config, type Config } from './config.js'
-
-/** The columns of a SELECT do not fit the table that it fills. Found before anything is fetched. */
-export class SelectColumnsError extends PipeError {
-  readonly code = 'SELECT_COLUMNS'
-  override readonly hint = 'compare the columns of the SELECT with those of the table'
-  constructor(problems: readonly string[]) {
-    super(problems.map((problem) => `the SELECT ${problem}`).join('; '))
-  }
-}
 
 export const sqlUpsert = defineStep({
   type: 'sql-upsert',

@@ -14,6 +14,7 @@ const outputs: Readonly<Record<string, SchemaSource>> = {
   'schemas/status.schema.json': { file: 'src/report/status.ts', type: 'StatusReport', title: 'pipe status --json' },
   'schemas/migrate.schema.json': { file: 'src/session/migrate.ts', type: 'MigrateReport', title: 'pipe migrate --json' },
   'schemas/validate.schema.json': { file: 'src/cli/validate.ts', type: 'ValidateReport', title: 'pipe validate --format json' },
+  'schemas/rollback.schema.json': { file: 'src/cli/rollback.ts', type: 'RollbackReport', title: 'pipe rollback --json' },
   'schemas/verify.schema.json': { file: 'src/verify/report.ts', type: 'VerifyReport', title: 'pipe verify --json' },
 }
 

@@ -76,6 +76,7 @@ function commandsOf(io: Io): Commands {
     status: async (file, options) => (await import('./status.js')).statusCommand(file, options, io),
     retry: async (file, options) => (await import('./retry.js')).retryCommand(file, options, io),
     reset: async (file, options) => (await import('./reset.js')).resetCommand(file, options, io),
+    rollback: async (file, options) => (await import('./rollback.js')).rollbackCommand(file, options, io),
     verify: async (file, options) => (await import('./verify.js')).verifyCommand(file, options, io),
     migrate: async (file, options) => (await import('./migrate.js')).migrateCommand(file, options, io),
     graph: async (file, options) => (await import('./graph.js')).graphCommand(file, options, io),

@@ -64,6 +64,13 @@ export interface ResetOptions extends CommonOptions {
   readonly range: string | undefined
 }
 
+export interface RollbackOptions extends CommonOptions {
+  /** The warehouse of `run --demo`. */
+  readonly demo: boolean
+  readonly step: string
+  readonly json: boolean
+}
+
 export interface GraphOptions {
   readonly format: 'mermaid' | 'dot' | 'svg'
 }

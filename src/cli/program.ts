@@ -6,6 +6,7 @@ import type {
   PlanCommandOptions,
   PlanOptions,
   ResetOptions,
+  RollbackOptions,
   RetryOptions,
   RunCommandOptions,
   StatusOptions,
@@ -21,6 +22,7 @@ export interface Commands {
   status(file: string, options: StatusOptions): Promise<number>
   retry(file: string, options: RetryOptions): Promise<number>
   reset(file: string, options: ResetOptions): Promise<number>
+  rollback(file: string, options: RollbackOptions): Promise<number>
   verify(file: string, options: VerifyOptions): Promise<number>
   migrate(file: string, options: MigrateOptions): Promise<number>
   graph(file: string, options: GraphOptions): Promise<number>
@@ -169,6 +171,16 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
     )
     .option('--demo', 'in the database of `run --demo`; starts no chain', false)
     .action((file: string, options: ResetOptions) => ends(commands.reset(file, { ...options, ...common() })))
+
+  command(pipe, 'rollback', 'put the version before into its place again: all tables of a step that swaps them', [
+    'pipe rollback pipelines/transfers.yaml --step publish',
+    'pipe rollback pipelines/transfers.yaml --step publish --json',
+  ])
+    .argument('<FILE>', 'pipeline file')
+    .requiredOption('--step <ID>', 'the step; again: one version further back')
+    .option('--demo', 'in the database of `run --demo`; starts no chain', false)
+    .option('--json', 'print JSON (schemas/rollback.schema.json)', false)
+    .action((file: string, options: RollbackOptions) => ends(commands.rollback(file, { ...options, ...common() })))
 
   command(pipe, 'verify', 'look for what is not as the ledger says: lost, extra or changed rows; changes nothing', [
     'pipe verify pipelines/miners.yaml',

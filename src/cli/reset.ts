@@ -2,18 +2,16 @@ import { shellWord } from '../report/commands.js'
 import { RESET_FINGERPRINT } from '../ledger/fingerprints.js'
 import { resetRows } from '../ledger/reset.js'
 import { recountMarked } from '../run/count-rows.js'
-import { didYouMean, micros } from '../sdk/index.js'
+import { micros } from '../sdk/index.js'
 import { withLedger } from './amend.js'
 import type { Io } from './io.js'
 import type { ResetOptions } from './options.js'
-import { UsageError } from './usage-error.js'
+import { stepNamed } from './step-named.js'
 
 /** Marks units as not done, split where the range begins and ends. Deletes nothing: the next run replaces what they wrote. */
 export async function resetCommand(file: string, { step, range, state, demo }: ResetOptions, io: Io): Promise<number> {
   return withLedger(file, { state, demo, verb: 'reset' }, io, async (pipeline, warehouse) => {
-    const ids = pipeline.steps.map(({ id }) => id)
-    const found = pipeline.steps.find(({ id }) => id === step)
-    if (!found) throw new UsageError(`--step ${step}: no such step`, didYouMean(step, ids) ?? `it has ${ids.join(', ')}`)
+    const found = stepNamed(pipeline, step)
     const rows = await warehouse.units(pipeline.name, step)
     const counts = found.outputs.some(({ table, range: column }) => {
       const kind = pipeline.tables.get(table)?.columns.find(({ name }) => name === column)?.type.kind

@@ -35,6 +35,11 @@ export function restored(coverage: Coverage | undefined): Interval[] {
   return (coverage?.covered ?? []).map(([from, to]): Interval => [BigInt(from), BigInt(to)])
 }
 
+/** The row of whichever unit was opened or marked last. */
+export function newestUnit(rows: readonly LedgerRow[]): LedgerRow | undefined {
+  return rows.reduce<LedgerRow | undefined>((last, row) => (last && last.epoch > row.epoch ? last : row), undefined)
+}
+
 /** Whether batches said what they cover of a unit. Then no row of it was counted twice, however often it was tried. */
 export function isStated({ coverage }: Pick<LedgerRow, 'coverage'>): boolean {
   return (coverage?.covered ?? []).length > 0

@@ -1,4 +1,4 @@
-import { type Making, type Move, PipeError, type Swap, type Table, type VersionRow } from '../sdk/index.js'
+import { keptName, type Making, type Move, PipeError, shadowName, type Swap, type Table, type VersionRow } from '../sdk/index.js'
 
 /** What a rollback would put back is not there. Nothing was changed. */
 export class NoOldVersionError extends PipeError {
@@ -8,21 +8,6 @@ export class NoOldVersionError extends PipeError {
     super(`step ${step}: ${tables.join(', ')} ${tables.length === 1 ? 'has' : 'have'} no version before ${version}`)
   }
 }
-
-/** The table that is filled beside a declared one, to take its place. */
-export const shadowName = (table: string): string => `${table}__next`
-
-/** How a kept version is called: `net_flows__v3_20240301T120000Z`, the time being when it was put away. */
-export function keptName(table: string, version: number, at: bigint): string {
-  const time = new Date(Number(at / 1000n)).toISOString().replace(/[-:]|\.\d+/g, '')
-  return `${table}__v${version}_${time}`
-}
-
-/** The most characters that a name of a kept version has beside the table's. */
-export const KEPT_SUFFIX = '__v999999_20240301T120000Z'.length
-/** Names that kept versions of a table may have. */
-export const isKeptName = (name: string, table: string): boolean =>
-  name.toLowerCase().startsWith(`${table.toLowerCase()}__v`) && /^\d+_\d{8}T\d{6}Z$/i.test(name.slice(table.length + '__v'.length))
 
 interface Of {
   readonly pipeline: string
@@ -121,7 +106,8 @@ export function rollBack(
   }
 }
 
-const nextVersion = (versions: readonly VersionRow[]): number =>
+/** The number of the version that a swap makes now. */
+export const nextVersion = (versions: readonly VersionRow[]): number =>
   versions.reduce((highest, { version, state }) => (state === 'shadow' ? highest : Math.max(highest, version)), 0) + 1
 
 function withoutShadows(versions: readonly VersionRow[]) {

@@ -1,4 +1,5 @@
-import { formatDuration, isPipeError, type LedgerReader, type Table } from '../sdk/index.js'
+import { nextVersion } from '../ledger/versions.js'
+import { formatDuration, isPipeError, type LedgerReader, shadowName, type Table, type VersionRow } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { type PieceReport, pieceReport } from './piece-report.js'
 import type { StepPlan } from './plan.js'
@@ -55,6 +56,8 @@ export interface StepForecast {
   /** Requests, at the batch size that is known or the one it starts with. Null when nobody can tell. */
   readonly requests: number | null
   readonly estimate: { readonly seconds: number | null; readonly diskBytes: number; readonly basis: 'history' | 'guess' }
+  /** Tables that are built anew and then exchanged, all at once, with what is kept of before. */
+  readonly swaps: readonly { readonly table: string; readonly builds: string; readonly version: number; readonly kept: readonly string[] }[]
   /** Why nothing was planned: `needs the head of ethereum`, `evaluated in every run`. */
   readonly unknown: string | null
   /** Of a gate: it may open although something above it is incomplete (`allow_gaps`). */
@@ -89,6 +92,7 @@ export async function planPipeline(options: PlanOptions): Promise<readonly StepF
   const acting = actingSteps(pipeline, select)
   const selected = pipeline.steps.filter(({ id }) => acting.has(id))
   await preflight({ ...options, steps: selected.filter((step) => whenHolds(step, options)) })
+  const versions = selected.some(({ outputs }) => outputs.some(({ shadow }) => shadow)) ? await options.warehouse.versions(pipeline.name) : []
   const plans = new Map<string, StepPlan>()
   const forecasts: StepForecast[] = []
   for (const step of selected) {
@@ -105,7 +109,7 @@ export async function planPipeline(options: PlanOptions): Promise<readonly StepF
       )
       const plan = await planStep({ ...options, step, upstream })
       plans.set(step.id, plan)
-      forecasts.push({ ...about, ...forecastOf(plan, options) })
+      forecasts.push({ ...about, ...forecastOf(plan, options, versions) })
     } catch (error) {
       if (!isPipeError(error) || error.code !== 'OFFLINE') throw error
       forecasts.push({ ...about, ...EMPTY, unknown: error.message, open: true })
@@ -128,10 +132,11 @@ const EMPTY = {
   requests: 0,
   estimate: { seconds: null, diskBytes: 0, basis: 'guess' as const },
   allowsGaps: false,
+  swaps: [],
   open: false,
 }
 
-function forecastOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<StepForecast, 'id' | 'title' | 'type' | 'needs'> {
+function forecastOf(plan: StepPlan, { pipeline, history }: PlanOptions, versions: readonly VersionRow[]): Omit<StepForecast, 'id' | 'title' | 'type' | 'needs'> {
   const reasons: Record<string, number> = {}
   for (const unit of plan.units) reasons[unit.reason] = (reasons[unit.reason] ?? 0) + unit.size
   const { step } = plan
@@ -167,9 +172,23 @@ function forecastOf(plan: StepPlan, { pipeline, history }: PlanOptions): Omit<St
       basis: rate === undefined ? 'guess' : 'history',
     },
     allowsGaps: check && plan.wanted.kind === 'task' && plan.wanted.allowGaps === true,
+    swaps: swaps(plan, versions),
     open: false,
-    unknown: check ? whenEvaluated(plan) : null,
+    unknown: check ? whenEvaluated(plan) : (plan.note ?? null),
   }
+}
+
+function swaps({ step, units }: StepPlan, versions: readonly VersionRow[]): StepForecast['swaps'] {
+  if (units.length === 0) return []
+  const own = versions.filter((row) => row.step === step.id)
+  return step.outputs
+    .filter(({ shadow }) => shadow)
+    .map(({ table }) => ({
+      table,
+      builds: shadowName(table),
+      version: nextVersion(own),
+      kept: own.filter((row) => row.table === table && row.state === 'old').map(({ name }) => name),
+    }))
 }
 
 function whenEvaluated({ step: { needs }, wanted }: StepPlan): string {

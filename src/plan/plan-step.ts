@@ -10,6 +10,8 @@ import {
   type TimeCoverage,
   type Wanted,
   type LedgerReader,
+  type WarehouseReader,
+  withoutShadows,
 } from '../sdk/index.js'
 import { fingerprint as fingerprintOf } from '../pipeline/steps/fingerprint.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
@@ -77,7 +79,10 @@ export function planContext(
   scope: Scope,
 ): PlanContext<never> {
   const chain = step.chain === undefined ? undefined : pipeline.chains.get(step.chain)
+  const shadows = step.outputs.filter(({ shadow }) => shadow).map(({ table }) => table)
   return {
+    pipeline: pipeline.name,
+    step: step.id,
     // Checked against the definition's own schema, which is where its type comes from.
     config: config as never,
     scope,
@@ -91,8 +96,20 @@ export function planContext(
     outputs: step.outputs,
     into: step.into === undefined ? undefined : pipeline.tables.get(step.into),
     tables: pipeline.tables,
-    warehouse,
+    warehouse: shadows.length === 0 ? warehouse : describing(warehouse, shadows),
   }
+}
+
+/** The same reader, which describes queries that name shadows of these tables also where they are not made. */
+function describing<T extends WarehouseReader>(warehouse: T, tables: readonly string[]): T {
+  const describe: T['describe'] = (statement) => warehouse.describe(withoutShadows(statement, tables))
+  return new Proxy(warehouse, {
+    get: (target, key) => {
+      if (key === 'describe') return describe
+      const value: unknown = Reflect.get(target, key, target)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
 }
 
 /** Asks a step what should exist. Reads only. */
@@ -204,6 +221,7 @@ async function planAsked(options: PlanStepOptions, { config, scope, wanted, ledg
     leftOut: cut.leftOut,
     requests: requestsOf(wanted, cut, pieces, ledger),
     time: cut.time,
+    note: cut.note,
     waitsFor,
   }
 }
@@ -257,6 +275,8 @@ export interface Cut {
   time?: TimeCoverage
   /** Of `rows`: whether its key is one integer, so that its units are stretches of it. */
   integerKey?: boolean
+  /** Why nothing is to be done, where that is not simply done. */
+  note?: string
 }
 
 async function cutUnits(options: CutOptions): Promise<Cut> {

@@ -50,6 +50,8 @@ export interface StepPlan {
   readonly requests: number | undefined
   /** Of a step that walks through time. */
   readonly time?: TimeCoverage
+  /** Why nothing is to be done, where that is not simply done. */
+  readonly note?: string | undefined
   /** Steps that may bring more input before this one runs, with how many pieces. */
   readonly waitsFor: readonly { readonly step: string; readonly pieces: number; readonly word: string }[]
 }

@@ -12,8 +12,8 @@ import {
   type LedgerReader,
 } from '../sdk/index.js'
 import { nameOf } from '../ledger/axis.js'
-import { redoReason } from '../ledger/fingerprints.js'
-import { type Ledger, mayHaveWritten, type Quarantined } from '../ledger/standing.js'
+import { redoReason, RESET_FINGERPRINT } from '../ledger/fingerprints.js'
+import { type Ledger, mayHaveWritten, newestUnit, type Quarantined } from '../ledger/standing.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { MAX_UNITS, type PlannedUnit, TooManyUnitsError } from './plan.js'
 import type { Moment } from './scope.js'
@@ -37,6 +37,7 @@ interface TouchedCut {
   leftOut: number
   quarantined: Quarantined[]
   expired: string[]
+  note?: string
 }
 
 /**
@@ -95,15 +96,18 @@ export async function touchedUnits(options: Options<StretchesWanted>): Promise<T
  */
 export async function taskUnits({ pipeline, step, wanted, ledger, warehouse, limit }: Options<TaskWanted>): Promise<TouchedCut> {
   const touched = wanted.due !== 'once' && (await warehouse.touched(pipeline.name, step.id)).some(({ unit }) => unit === 'all')
-  const row = ledger.rows.find(({ unit }) => unit === 'all')
+  const named = wanted.named === 'inputs'
+  const row = named ? newestUnit(ledger.rows) : ledger.rows.find(({ unit }) => unit === 'all')
   const state = stateOf(row, ledger.fingerprint, touched)
   const none = { units: [], done: 0, leftOut: 0, quarantined: [], expired: [] }
-  if (state.kind === 'quarantined') return { ...none, quarantined: [{ key: 'all', error: row?.error ?? '', attempts: row?.attempts ?? 0 }] }
+  const undone = row?.fingerprint === RESET_FINGERPRINT ? undefined : row?.coverage?.undone
+  if (undone !== undefined) return { ...none, done: 1, note: `rolled back to version ${undone} by hand: \`pipe reset\` has it built again` }
+  if (state.kind === 'quarantined') return { ...none, quarantined: [{ key: row?.unit ?? 'all', error: row?.error ?? '', attempts: row?.attempts ?? 0 }] }
   if (state.kind === 'done' && wanted.due !== 'always') return { ...none, done: 1 }
-  const rows = wanted.due === 'once' ? undefined : limit
+  const rows = wanted.due === 'once' || named ? undefined : limit
   const older = row && olderRows(row, ledger.fingerprint)
   const unit: PlannedUnit = {
-    key: 'all',
+    key: named ? await inputsKey(row, { pipeline, step, ledger, warehouse }) : 'all',
     piece: { kind: 'task' },
     size: 1,
     // A task that is done once deletes what it wrote under another definition. A query replaces its rows by itself.
@@ -113,6 +117,18 @@ export async function taskUnits({ pipeline, step, wanted, ledger, warehouse, lim
     limit: rows,
   }
   return { ...none, units: [unit], leftOut: rows === undefined ? 0 : 1 }
+}
+
+/**
+ * The name of a unit that is named by its inputs: the highest epoch of what filled them, since each opening of a unit gives one that
+ * was never given before. One that was begun and has something left to do keeps its name.
+ */
+async function inputsKey(row: LedgerRow | undefined, { pipeline, step, ledger, warehouse }: Pick<Options<TaskWanted>, 'pipeline' | 'step' | 'ledger' | 'warehouse'>): Promise<string> {
+  if (row && row.state !== 'done' && row.cursor !== undefined && row.fingerprint === ledger.fingerprint) return row.unit
+  const inputs = new Set(step.inputs.map(({ table }) => table))
+  const fill = new Set(pipeline.steps.filter(({ outputs }) => outputs.some(({ table }) => inputs.has(table))).map(({ id }) => id))
+  const rows = fill.size === 0 ? [] : await warehouse.units(pipeline.name)
+  return String(rows.reduce((highest, { step: of, epoch }) => (fill.has(of) && epoch > highest ? epoch : highest), 0n))
 }
 
 /** Why the table may still hold what the task wrote under another definition; undefined when it doesn't. */

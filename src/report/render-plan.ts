@@ -49,6 +49,12 @@ function renderStep(step: StepForecast): string[] {
       `  ${count(step.units.length)} ${step.units.length === 1 ? 'unit' : 'units'}: ${shown.join(', ')}${step.units.length > UNITS_SHOWN ? ', …' : ''}`,
     )
   }
+  if (step.swaps.length > 0) {
+    lines.push(`  builds ${step.swaps.map(({ builds }) => builds).join(', ')}`)
+    lines.push(`  then swaps all at once: ${step.swaps.map(({ table }) => table).join(', ')} (version ${step.swaps[0]?.version ?? 1})`)
+    const kept = step.swaps.flatMap((swap) => swap.kept)
+    if (kept.length > 0) lines.push(`  kept of before: ${kept.join(', ')}`)
+  }
   if (step.calls === null) lines.push('  requests: unknown before its first run')
   else if (step.calls > 0)
     lines.push(

@@ -10,15 +10,6 @@ export class BatchShapeError extends PipeError {
   }
 }
 
-/** A batch asks for what the contract reserves and no warehouse does yet. Nothing of it is written. */
-export class SwapNotYetError extends PipeError {
-  readonly code = 'SWAP_NOT_YET'
-  override readonly hint = 'leave `swap` out of the batch; until it comes, `selects` with `replace` renews a table in one commit'
-  constructor(step: string) {
-    super(`step ${step} asks to exchange tables (\`swap\`), which is not there yet`)
-  }
-}
-
 /** What `run` gave, as the batches that it must be. @throws {BatchShapeError} */
 export function asBatches(step: string, given: unknown): AsyncIterable<unknown> {
   if (typeof given === 'object' && given !== null && Symbol.asyncIterator in given) return given as AsyncIterable<unknown>
@@ -40,7 +31,6 @@ export async function asBatch(step: string, given: unknown, signal: AbortSignal)
     const [fits, wanted] = fields[name as keyof Batch]
     if (!fits(value)) throw new BatchShapeError(step, `\`${name}\` of a batch must be ${wanted}`)
   }
-  if (given.swap !== undefined) throw new SwapNotYetError(step)
   return taken(given, signal)
 }
 
@@ -155,7 +145,7 @@ const fields: { readonly [name in keyof Required<Batch>]: readonly [fits: (value
   lastHash: [isText, 'text'],
   evidence: [isJson, 'JSON'],
   checks: [(value) => isList(value, isCheck), 'a list of { name, passed, severity, value, expect, sql }'],
-  swap: [(value) => isList(value, isRecord), 'a list of { table, shadow }'],
+  swap: [(value) => isRecord(value) && Number.isInteger(value.keep) && (value.keep as number) >= 0, '{ keep }, a whole number from 0'],
 }
 
 function kindOf(value: unknown): string {

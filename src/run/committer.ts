@@ -33,6 +33,8 @@ interface Queued {
 
 export interface Committed {
   readonly written: boolean
+  /** It was not written since an input of what it puts into place changed. */
+  readonly changed: boolean
   /** Rows whose key came again later in the same commit, so that the later one was written. */
   readonly doubles: number
   /** Of a write with queries: its rows by table, those that the queries gave included. */
@@ -203,6 +205,7 @@ export class Committer {
         if (written) this.#tellUnseen(queued.write, outcome.unseen ?? [])
         queued.resolve({
           written,
+          changed: outcome?.written === false && outcome.reason === 'changed',
           doubles: total(dropped),
           rows: made[i] ?? {},
           there: sumOf(dropped, written ? (outcome.there ?? {}) : {}),

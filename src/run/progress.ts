@@ -5,6 +5,7 @@ import {
   type Interval,
   type Json,
   type LedgerChange,
+  type Making,
   micros,
   type Output,
   type OwnRows,
@@ -13,7 +14,9 @@ import {
   PipeError,
   type Row,
   type SelectWrite,
+  type Shadow,
   type Stretch,
+  type Swap,
   type Table,
   type UnitState,
   UnitIncompleteError,
@@ -27,6 +30,7 @@ import { count, intersect, mod, subtract } from '../ledger/intervals.js'
 import { pieces } from '../plan/stretch-units.js'
 import type { Session } from './committer.js'
 import type { UnitTask } from './services.js'
+import { byDeclared, filledBy, shadowsOf } from './shadows.js'
 
 /** A step yielded rows for an output that it does not have. */
 export class UnknownOutputError extends PipeError {
@@ -95,6 +99,7 @@ export class Progress {
   /** Why the unit is done again, while its table holds rows of an earlier reading; undefined for one that is not. */
   readonly #redo: string | undefined
   readonly #clearing: Clearing
+  readonly #shadows: readonly Shadow[]
   #state: State
   #committed: State
   /** Its rows may be there from an earlier attempt that did not say how far it came. */
@@ -106,6 +111,7 @@ export class Progress {
   constructor(task: UnitTask) {
     this.#task = task
     const { unit, opened, plan } = task
+    this.#shadows = shadowsOf(plan.outputs, task.services.pipeline.tables)
     const redo = unit.redo || (unit.piece.kind === 'rows' && unit.piece.redo)
     this.#redo = redo ? unit.reason : undefined
     this.#clearing = unit.redo ? clearingOf(task) : 'none'
@@ -142,7 +148,7 @@ export class Progress {
     if (doubles) this.doubles = { doubles }
     if (!state) return
     const made = new Set(write.selects?.map(({ output }) => output.table))
-    this.#committed = made.size === 0 ? state : { ...state, rows: { ...state.rows, ...only(rows, made) } }
+    this.#committed = made.size === 0 ? state : { ...state, rows: { ...state.rows, ...byDeclared(only(rows, made), this.#shadows) } }
     if (this.#state === state) this.#state = this.#committed
   }
 
@@ -159,8 +165,12 @@ export class Progress {
     return output
   }
 
-  write(batch: Batch, selects: readonly SelectWrite[] = []): ProgressWrite {
+  write(
+    batch: Batch,
+    { selects: queries = [], makes, swap }: { readonly selects?: readonly SelectWrite[]; readonly makes?: Making | undefined; readonly swap?: Swap | undefined } = {},
+  ): ProgressWrite {
     const { plan, unit } = this.#task
+    const selects = queries.map((query) => ({ ...query, output: filledBy(query.output) }))
     const parts = Object.entries(batch.rows ?? {}).map(([id, rows]) => ({ output: this.output(id), rows: rows as readonly Row[] }))
     // `--limit` cut the unit, so that its batches did not read all of what they would cover.
     const said = unit.limit === undefined ? batch : { ...batch, covers: [] }
@@ -171,7 +181,7 @@ export class Progress {
     for (const { output, rows } of parts) counts[output.table] = (counts[output.table] ?? 0) + rows.length
     const failed = batch.failed ?? []
     const done = this.#piecesOf(batch, reading, fresh)
-    const touchedCleared = this.#clearsTouched(batch, selects)
+    const touchedCleared = makes ? plan.step.inputs.length > 0 : this.#clearsTouched(batch, selects)
     const before = this.#state
     this.#state = {
       reading,
@@ -190,7 +200,9 @@ export class Progress {
     this.quarantinedKeys += own.length
     const write = this.#write(this.#ledger('running'), {
       deletes: empties ? this.#empties(batch, selects) : this.#deletes(clears),
-      rows: parts,
+      rows: parts.map(({ output, rows }) => ({ output: filledBy(output), rows })),
+      makes,
+      swap,
       sql: batch.sql,
       selects: selects.length > 0 ? selects : undefined,
       signal: this.#task.signal,
@@ -243,6 +255,10 @@ export class Progress {
     const last = this.#ledger(lacking ? 'failed' : 'done', null)
     // A redone unit that gave no rows has deleted none: its last write deletes those of before.
     if (unit.redo && unit.piece.kind === 'task' && !reading.emptied) return this.#write(last, { deletes: plan.outputs })
+    // Units of a step that are named by their inputs follow each other: what was before is replaced by this one.
+    const named = plan.wanted.kind === 'task' && plan.wanted.named === 'inputs'
+    const others = named ? plan.ledger.rows.flatMap((row) => (row.unit === unit.key ? [] : [row.unit])) : []
+    if (others.length > 0) return this.#write(last, { replaces: others })
     const older = unit.redo && reading.stretch && !reading.stated ? subtract([reading.stretch], reading.cleared) : []
     return this.#write(last, { deletes: this.#deletes(older) })
   }
@@ -368,6 +384,10 @@ export class Progress {
       rereads: plan.step.definition.rereads,
       sql: more.sql ?? [],
       selects: more.selects,
+      shadows: this.#shadows,
+      makes: more.makes,
+      swap: more.swap,
+      touchedAs: plan.wanted.kind === 'task' && plan.wanted.named === 'inputs' ? 'all' : undefined,
       clearsTouched: more.clearsTouched,
       signal: more.signal,
       ledger,

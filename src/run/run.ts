@@ -14,6 +14,7 @@ import { type NeedsState, runEarlyChecks } from './run-check.js'
 import { runStep } from './run-step.js'
 import { decide, type ScheduledStep, type StepState } from './schedule.js'
 import type { RunOptions, RunServices, StepEnd } from './services.js'
+import { dropLeftovers, withShadows } from './shadows.js'
 import { Slots } from './slots.js'
 import { planSource } from './unit-source.js'
 
@@ -44,6 +45,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const services = createServices(options, ends)
   const acting = actingSteps(pipeline, options.select)
   options.warehouse.watch(consumersOf(pipeline))
+  await dropLeftovers(options)
   await countRows(pipeline, options.warehouse)
   await preflight({ ...options, steps: pipeline.steps.filter((step) => acting.has(step.id) && whenHolds(step, options)) })
   const end = (step: string, result: StepEnd) => {
@@ -177,7 +179,7 @@ function toScheduled(step: Step, steps: readonly Step[], acting: ReadonlySet<str
 function createServices(options: RunOptions, ends: ReadonlyMap<string, StepEnd>): RunServices {
   const { pipeline, warehouse, clock, emit, onCheck } = options
   const closed = new Map<string, readonly string[]>()
-  const committer = new Committer({ warehouse, tables: pipeline.tables, clock, emit, heartbeat: options.heartbeat })
+  const committer = new Committer({ warehouse, tables: withShadows(pipeline), clock, emit, heartbeat: options.heartbeat })
   return {
     ...options,
     committer,

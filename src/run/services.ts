@@ -45,6 +45,8 @@ export interface RunOptions {
   /** Takes secrets out of a text. */
   redact(text: string): string
   /** `final`: the result decided something. */
+  /** Writes a file whole; a relative path begins at the working folder. Left out, no step may. @throws {FileNotWrittenError} */
+  readonly write?: (path: string, text: string) => Promise<void>
   readonly onCheck: (step: string, result: CheckResult, final: boolean) => void
   /** Who runs it, shown beside the ledger with commits. */
   readonly heartbeat?: Heartbeat

@@ -1,8 +1,9 @@
-import { type UnitWrite, UnitTakenError } from '../sdk/index.js'
+import { InputsChangedError, type UnitWrite, UnitTakenError } from '../sdk/index.js'
 import type { Session } from './committer.js'
 import type { RowCounts } from './doubles.js'
 import type { Progress, ProgressWrite } from './progress.js'
 import type { UnitTask } from './services.js'
+import { byDeclared } from './shadows.js'
 
 /** A write on its way into the warehouse. */
 interface Waiting {
@@ -64,9 +65,12 @@ export class UnitWrites {
   async #commit(progress: ProgressWrite, of: number | undefined): Promise<void> {
     const { services, plan, unit } = this.#task
     const { write, pieces, counts, time } = progress
-    const { written, doubles, replaced, rows: made, there, overwritten } = await services.committer.push(write, this.#session)
+    const { written, changed, doubles, replaced, ...rest } = await services.committer.push(write, this.#session)
+    if (changed) throw new InputsChangedError(unit.key)
     if (!written) throw new UnitTakenError(unit.key)
-    this.#progress.committed(progress, made, this.#session)
+    const shadows = write.shadows ?? []
+    const [made, there, overwritten] = [byDeclared(rest.rows, shadows), byDeclared(rest.there, shadows), byDeclared(rest.overwritten, shadows)]
+    this.#progress.committed(progress, rest.rows, this.#session)
     const step = plan.step.id
     const rows = less(write.selects ? { ...progress.rows, ...made } : progress.rows, there)
     services.emit({

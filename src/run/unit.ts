@@ -10,6 +10,7 @@ import { failureOf, unitFailed, waitToRetry } from './failure.js'
 import { Progress } from './progress.js'
 import { selectWrites } from './select-writes.js'
 import type { UnitTask } from './services.js'
+import { making, swapping } from './shadows.js'
 import { timedOut } from './step-timeout.js'
 import { UnitWrites, writeOnce } from './unit-writes.js'
 import { untilAborted } from './until-aborted.js'
@@ -61,6 +62,8 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
   const budget = task.budget.share()
   const outputOf = (id: string) => progress.output(id)
   // One that is computed in every run finds rows of an earlier moment in any interval.
+  // A unit that goes on from a cursor put its shadows in place before.
+  let makes = progress.cursor === undefined ? await making(task) : undefined
   const isKept = plan.wanted.kind === 'stretches' && plan.wanted.due === 'touched'
   const owner = isKept ? intervalRule(plan.axis, services.pipeline.tables) : undefined
   try {
@@ -71,11 +74,12 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
       judge(task, batch)
       await writes.room()
       const selects = await selectWrites(batch, unit, outputOf, services.pipeline.tables, services.warehouse, owner)
-      const write = progress.write(batch, selects)
+      const write = progress.write(batch, { selects, makes, swap: await swapping(task, batch) })
+      makes = undefined
       tellFailedKeys(task, batch)
       writes.push(write, batch.progress?.of)
       // How many rows a query gave is known when it is committed, and belongs into the unit's last checkpoint.
-      if (selects.length > 0) await writes.committed()
+      if (selects.length > 0 || batch.swap) await writes.committed()
     }
     // A step may answer an abort by returning early. Its unit is not done then.
     signal.throwIfAborted()
@@ -101,6 +105,7 @@ function contextOf(task: UnitTask, cursor: Json | undefined, budget: BudgetShare
       http: services.http(step),
       head: () => services.head(step),
       budget,
+      write: services.write,
       covered: () => (plan.axis ? standing(plan.axis, plan.ledger).done : []),
     },
     signal,

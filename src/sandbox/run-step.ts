@@ -48,6 +48,8 @@ export interface StepRun<Cursor> {
   readonly batches: readonly Batch<Cursor>[]
   /** The rows of all batches, by output. */
   readonly rows: Readonly<Record<string, readonly Row[]>>
+  /** The files that it wrote, by path. */
+  readonly files: Readonly<Record<string, string>>
 }
 
 /**
@@ -70,8 +72,9 @@ export async function runStep<C extends TSchema, K extends TSchema>(
   const names = new Set(Object.keys(world.scope ?? {}))
   const outputs: readonly Output[] = definition.outputs?.({ config, into, tables, names, chain: world.chain }) ?? defaultOutputs(into)
   const scope = new Map(Object.entries(world.scope ?? {}))
-  const step = { config, scope, chain: world.chain, outputs, into, tables, warehouse: warehouseOf(world) }
+  const step = { pipeline: 'sandbox', step: definition.type, config, scope, chain: world.chain, outputs, into, tables, warehouse: warehouseOf(world) }
   const wanted: Wanted[] = []
+  const files: Record<string, string> = {}
   for await (const each of definition.plan(step)) wanted.push(each)
   const batches: Batch<Static<K>>[] = []
   const budget = { left: world.requests ?? Infinity }
@@ -85,6 +88,10 @@ export async function runStep<C extends TSchema, K extends TSchema>(
         rpc: world.rpc,
         http: world.http,
         head: world.head === undefined ? undefined : () => Promise.resolve(world.head as bigint),
+        write: (path, text) => {
+          files[path] = text
+          return Promise.resolve()
+        },
         budget: { take: () => budget.left-- > 0 },
       },
       signal,
@@ -92,7 +99,7 @@ export async function runStep<C extends TSchema, K extends TSchema>(
     })
     for await (const batch of definition.run(context)) batches.push(batch)
   }
-  return { wanted, batches, rows: rowsOf(batches) }
+  return { wanted, batches, rows: rowsOf(batches), files }
 }
 
 /** All of what is wanted, as one piece. */

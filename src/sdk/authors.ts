@@ -56,7 +56,8 @@ export {
 export type { Scope } from './scope.js'
 export { identifier, sql } from './values.js'
 export { DialectError, type SqlByWarehouse, sqlFor, sqlTexts } from './dialect.js'
-export { queryColumnProblems } from './query-columns.js'
+export { queryColumnProblems, SelectColumnsError } from './query-columns.js'
+export { shadowName } from './shadows.js'
 export { queryProblem, tablesIn } from './sql-tables.js'
 
 // Records of a reply as rows: `row`, `rows` and `compute`.

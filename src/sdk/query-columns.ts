@@ -1,4 +1,5 @@
 import { formatColumnType, isExactNumber } from './columns.js'
+import { PipeError } from './errors.js'
 import type { ResultColumn } from './stores.js'
 import { didYouMean } from './suggest.js'
 import type { Column, Table } from './values.js'
@@ -49,4 +50,13 @@ function mismatch({ name, sqlType, type, approximate }: ResultColumn, { type: wa
     return [`gives ${name} as ${sqlType}, which is no ${label}`]
   if (type.kind === 'bytes') return [`gives ${name} as ${sqlType}, which is no ${label} (give the text of it: 0x…)`]
   return []
+}
+
+/** The columns of a SELECT do not fit the table that it fills. Found before anything is fetched. */
+export class SelectColumnsError extends PipeError {
+  readonly code = 'SELECT_COLUMNS'
+  override readonly hint = 'compare the columns of the SELECT with those of the table'
+  constructor(problems: readonly string[], where?: string) {
+    super(`${where === undefined ? '' : `${where}: `}${problems.map((problem) => `the SELECT ${problem}`).join('; ')}`)
+  }
 }

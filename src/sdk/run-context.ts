@@ -25,6 +25,7 @@ export interface Ports {
   readonly budget?: RunContext<never, never>['budget']
   /** Left out, nothing is known to be covered. */
   readonly covered?: RunContext<never, never>['covered']
+  readonly write?: RunContext<never, never>['write']
 }
 
 export interface RunContextOptions {
@@ -52,6 +53,8 @@ const nothing = () => []
 
 /** A class, since one is made for every unit: an object put together by spreading takes ten times the memory. */
 class Context implements RunContext<never, never> {
+  readonly pipeline
+  readonly step
   readonly config
   readonly scope
   readonly chain
@@ -65,11 +68,14 @@ class Context implements RunContext<never, never> {
   readonly head
   readonly budget
   readonly covered
+  readonly write
   readonly signal
   readonly #ports: Ports
   readonly #user: string
 
   constructor({ step, unit, cursor, ports, signal, user }: RunContextOptions) {
+    this.pipeline = step.pipeline
+    this.step = step.step
     this.config = step.config
     this.scope = step.scope
     this.chain = step.chain
@@ -86,6 +92,7 @@ class Context implements RunContext<never, never> {
     this.head = ports.head ?? (() => this.#missing('head'))
     this.budget = ports.budget ?? endless
     this.covered = ports.covered ?? nothing
+    this.write = ports.write ?? (() => this.#missing('write'))
     this.signal = signal
   }
 

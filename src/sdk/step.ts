@@ -89,6 +89,8 @@ export type Wanted =
   | {
       readonly kind: 'task'
       readonly due: 'once' | 'touched' | 'always'
+      /** `inputs`: the unit is named by the number of the last commit to its inputs, and is not cut by `--limit`. Left out: `all`. */
+      readonly named?: 'inputs'
       readonly maxRequests?: number
       /** Of a step that closes: its checks are also evaluated while its needs run, so often. */
       readonly everyMs?: number
@@ -199,11 +201,11 @@ export interface Batch<Cursor = Json> {
    */
   readonly checks?: readonly CheckResult[]
   /**
-   * Reserved, and refused by name until rebuilds come: tables of the pipeline, each with the shadow table (same columns and
-   * key, filled by earlier batches of the unit) that takes its place. The warehouse exchanges all of them in the commit of
-   * this batch or none, so that a reader sees the old rows or the new ones, and keeps the old tables to go back to.
+   * The shadows of all outputs that have one (`Output.shadow`) take the places of their tables, in the commit of this batch, all or
+   * none: a reader sees the old rows or the new ones. `keep` versions of before stay, for `pipe rollback`. Nothing is exchanged when
+   * an input of the unit changed since its shadows were made: the unit fails, and the next run does it again.
    */
-  readonly swap?: readonly { readonly table: string; readonly shadow: string }[]
+  readonly swap?: { readonly keep: number }
 }
 
 /** One stream of rows into one table. A step has one (its `into`) unless `outputs` says more. */
@@ -219,6 +221,11 @@ export interface Output {
   readonly constants: Readonly<Record<string, string>>
   /** Column that holds the place on the axis of a `stretch` unit, where it is not the table's `range`. */
   readonly range?: string
+  /**
+   * Rows go into the shadow of the table (`<table>__next`), which is made anew, empty, when the unit begins without a cursor. A batch
+   * with `swap` puts it into the table's place. No other step may fill the table.
+   */
+  readonly shadow?: true
   /** Every number of a `stretch` unit gives exactly one row: `pipe verify` can name the one that is missing. */
   readonly oneEach?: true
 }
@@ -268,6 +275,9 @@ export interface CheckContext<Config> {
 
 /** What `plan` may use. Readers only: planning changes nothing. */
 export interface PlanContext<Config> {
+  /** The names of the pipeline and of the step. */
+  readonly pipeline: string
+  readonly step: string
   /** With every param, `$now` and `$chain` put in. Names of unit and row fields are still `$name`. */
   readonly config: Config
   readonly scope: Scope
@@ -302,6 +312,8 @@ export interface RunContext<Config, Cursor> extends PlanContext<Config> {
    * their order. What is known to be there tells a list that ends from one that only says so.
    */
   covered(): readonly Interval[]
+  /** Writes a file whole: a reader finds the one before or this one. A relative path begins at the working folder. @throws {FileNotWrittenError} */
+  write(path: string, text: string): Promise<void>
   /** The head of the step's chain in this round: the same number however often it is asked. */
   head(): Promise<bigint>
   /** Aborted on Ctrl-C, on a lost claim, at the step's timeout. */

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { Flight } from '../net/flight.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import type { Moment } from '../plan/scope.js'
@@ -22,6 +23,7 @@ import { openSources } from './sources.js'
 import { StopSignal, type Surroundings, type World } from './surroundings.js'
 import { createTelling, type Telling } from './telling.js'
 import { Watchdog } from './watchdog.js'
+import { writeWhole } from './write-whole.js'
 
 export interface RunRequest extends PartRequest {
   /** Marks what the steps have done as not done, before the first round is planned. */
@@ -173,6 +175,7 @@ async function runConnected(
           http: (step) => sources.client(step),
           redact,
           heartbeat,
+          write: (path, text) => writeWhole(resolve(surroundings.cwd, path), text),
           onCheck: (step, check, final) => {
             const at = Math.round(clock.now())
             kept = kept

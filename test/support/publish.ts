@@ -1,5 +1,5 @@
-import { beginBuild, shadowName, swapIn } from '../../src/ledger/versions.js'
-import { type Row, sqlText, type Table, type Warehouse, type WriteOutcome } from '../../src/sdk/index.js'
+import { beginBuild, swapIn } from '../../src/ledger/versions.js'
+import { type Row, shadowName, sqlText, type Table, type Warehouse, type WriteOutcome } from '../../src/sdk/index.js'
 import { all, output, step, table, write } from './warehouse.js'
 
 export const flows = table('flows', { k: 'bigint', v: 'text?' }, ['k'], { indexes: { flows_v: ['v'] } })

@@ -23,6 +23,7 @@ import type { Chain, ParamDefinition, Retry, Source, Step } from '../pipeline.js
 import type { Problems } from '../yaml/problems.js'
 import { listing, suggestion } from '../schema/schema-problems.js'
 import { checkInputs } from './inputs.js'
+import { checkShadows } from './shadows.js'
 import { checkWriters } from './writers.js'
 
 export interface StepsInput {
@@ -53,6 +54,7 @@ export function readSteps(input: StepsInput): readonly Step[] {
   const fieldIn = (step: Step, name: string) =>
     fieldOf(written.find(({ instances }) => instances.some(({ id }) => id === step.id))?.field ?? input.steps, name)
   checkWriters(steps, input.tables, input.problems, (step) => fieldIn(step, 'into'))
+  checkShadows(steps, input.tables, input.problems, (step) => fieldIn(step, 'with'))
   checkInputs(steps, input.problems, (step) => fieldIn(step, 'needs'))
   if (!order) return steps
   // Without a matrix the graph of the file is the graph of the run, and it was ordered to find cycles.

@@ -1,0 +1,109 @@
+import {
+  bindSql,
+  type CheckResult,
+  defineStep,
+  describeChecks,
+  evaluateChecks,
+  parseDuration,
+  type PlanContext,
+  queryColumnProblems,
+  SelectColumnsError,
+  sqlFor,
+  sqlReferences,
+  type Statement,
+  type Wanted,
+} from '../../src/sdk/authors.js'
+import { checkConfig, inputsOf, outputsOf } from './check.js'
+import { config, type Config, cursor, isTable, type TablePart } from './config.js'
+import { snapshotBefore, snapshotPath, snapshotText } from './snapshot.js'
+
+export const rebuild = defineStep({
+  type: 'rebuild',
+  summary: 'Builds new versions of tables beside the old ones, checks them, and swaps all of them at once.',
+  config,
+  cursor,
+  needsWhole: true,
+  units: 1,
+  example: `name: published
+warehouse: duckdb:data/published.duckdb
+chains:
+  ethereum: { rpc: "\${ETH_RPC_URL}" }
+tables:
+  headers: { columns: { number: bigint, miner: address }, key: [number] }
+  miners: { columns: { miner: address, blocks: bigint }, key: [miner] }
+  figures: { columns: { name: text, value: bigint }, key: [name] }
+steps:
+  - id: headers
+    type: rpc-batch
+    chain: ethereum
+    into: headers
+    with:
+      over: { blocks: { from: 0, to: 99 } }
+      calls:
+        block: { method: eth_getBlockByNumber, params: [$number, false] }
+      row: { number: block.number, miner: block.miner }
+  - id: publish
+    type: rebuild
+    needs: [headers]
+    with:
+      parts:
+        - id: miners
+          into: miners
+          sql: SELECT miner, count(*) AS blocks FROM headers GROUP BY miner
+        - id: complete
+          checks:
+            - { name: blocks without a miner, sql: "SELECT count(*) - sum(blocks) FROM headers, miners__next GROUP BY ()", expect: 0, severity: warn }
+        - id: figures
+          into: figures
+          sql: SELECT 'miners' AS name, count(*) AS value FROM miners__next
+      snapshot: data/published_$now.json
+`,
+
+  check: checkConfig,
+  inputs: inputsOf,
+  outputs: outputsOf,
+
+  async *plan(ctx): AsyncIterable<Wanted> {
+    let usesNow = false
+    for (const part of ctx.config.parts) {
+      if (!isTable(part)) {
+        await describeChecks(part.checks, ctx)
+        continue
+      }
+      const columns = await ctx.warehouse.describe(statement(part, ctx))
+      const table = ctx.tables.get(part.into)
+      const problems = table ? queryColumnProblems(columns, table, []) : []
+      if (problems.length > 0) throw new SelectColumnsError(problems, `part ${part.id}`)
+      usesNow ||= sqlReferences(textOf(part, ctx)).some(({ name }) => name === 'now')
+    }
+    yield { kind: 'task', due: usesNow ? 'always' : 'touched', named: 'inputs' }
+  },
+
+  async *run(ctx) {
+    const { parts, keep = 2, snapshot } = ctx.config
+    let left = ctx.cursor
+    if (!left) {
+      const checks: { part: string; result: CheckResult }[] = []
+      for (const part of parts) {
+        if (isTable(part)) {
+          const timeoutMs = parseDuration(part.timeout ?? '3h')
+          yield { selects: [{ output: part.into, sql: statement(part, ctx), replace: true, timeoutMs }], progress: { done: 1, of: parts.length } }
+        } else {
+          const results = await evaluateChecks(part.checks, ctx)
+          checks.push(...results.map((result) => ({ part: part.id, result })))
+          yield { checks: results, progress: { done: 1, of: parts.length } }
+        }
+      }
+      left = snapshot === undefined ? {} : { path: snapshotPath(snapshot, ctx.scope), snapshot: await snapshotBefore(ctx, checks) }
+      // With a cursor, so that a unit that is killed from here on writes its snapshot, and swaps nothing once more.
+      yield { swap: { keep }, cursor: left }
+    }
+    if (left.path !== undefined) await ctx.write(left.path, await snapshotText(left.snapshot, ctx))
+  },
+})
+
+type Context = Pick<PlanContext<Config>, 'scope' | 'warehouse'>
+
+const textOf = ({ sql }: TablePart, { warehouse }: Context): string => sqlFor(sql, warehouse.kind, 'sql')
+
+const statement = (part: TablePart, ctx: Context): Statement => bindSql(textOf(part, ctx), ctx.scope)
