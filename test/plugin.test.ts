@@ -376,7 +376,10 @@ describe('checks of a unit that stores', () => {
   })
 
   it('and `swap` of a step that builds no table anew is refused by name', async () => {
-    const { events } = await runSteps({ swaps: `async *run() { yield { swap: { keep: 2 } } }`, shape: `async *run() { yield { swap: [{ table: 't' }] } }` })
+    const { events } = await runSteps({
+      swaps: `async *run() { yield { swap: { keep: 2 } } }`,
+      shape: `async *run() { yield { swap: [{ table: 't' }] } }`,
+    })
     expect(errors(events)).toEqual({
       swaps: 'NOTHING_TO_SWAP: step swaps asks to exchange tables (`swap`), and no output of it has a shadow',
       shape: 'BATCH_SHAPE: step shape: `swap` of a batch must be { keep }, a whole number from 0',

@@ -48,18 +48,28 @@ function world(text = pipeline()) {
   const cli = (...args: string[]) => pipe([args[0] ?? '', 'p.yaml', ...args.slice(1)], { cwd, env: {} })
   return {
     cwd,
-    run: (...args: string[]) => cli('run', '--output', 'plain', ...args),
+    run: (...args: string[]) => cli('run', ...args),
     cli,
     /** Flows, figures and `seen`, with the names of all tables that are no ledger's. */
     async tables() {
       const content = await readDuckdb(join(cwd, 'p.duckdb'))
       const rows = (name: string) => (content[name]?.rows ?? []).map((row) => Object.values(row).join(' '))
-      return { flows: rows('flows'), figures: rows('figures'), names: Object.keys(content).filter((name) => !name.startsWith('_pipe_')).map(plain).sort() }
+      return {
+        flows: rows('flows'),
+        figures: rows('figures'),
+        names: Object.keys(content)
+          .filter((name) => !name.startsWith('_pipe_'))
+          .map(plain)
+          .sort(),
+      }
     },
     async units() {
       return (await readDuckdb(join(cwd, 'p.duckdb')))._pipe_units?.rows.filter(({ step }) => step === 'publish') ?? []
     },
-    snapshots: () => readdirSync(join(cwd, 'out')).sort().map((name) => JSON.parse(readFileSync(join(cwd, 'out', name), 'utf8')) as Record<string, unknown>),
+    snapshots: () =>
+      readdirSync(join(cwd, 'out'))
+        .sort()
+        .map((name) => JSON.parse(readFileSync(join(cwd, 'out', name), 'utf8')) as Record<string, unknown>),
   }
 }
 
@@ -86,7 +96,10 @@ describe('rebuild', () => {
         step: 'publish',
         version: 1,
         inputs_commit: unit?.unit,
-        tables: { flows: { part: 'flows', rows: 2, content: [{ wallet: 'w0', amount: 10, moves: 1 }, { wallet: 'w1' }], kept: [] }, figures: { rows: 2 } },
+        tables: {
+          flows: { part: 'flows', rows: 2, content: [{ wallet: 'w0', amount: 10, moves: 1 }, { wallet: 'w1' }], kept: [] },
+          figures: { rows: 2 },
+        },
         coverage: [{ step: 'moves', units: 1, done: 1 }],
         checks: [
           { part: 'sound', name: 'amounts', passed: true, value: '30', expect: '>= 10' },
@@ -98,21 +111,38 @@ describe('rebuild', () => {
     expect([(await run()).code, snapshots().length, (await cli('plan', '--detailed-exitcode')).code]).toEqual([0, 1, 0])
     const second = await run('--param', 'most=5')
     expect(second.code).toBe(0)
-    expect(await tables()).toEqual({ flows: FIVE, figures: ['amount 50', 'wallets 2'], names: ['figures', 'figures__v1', 'flows', 'flows__v1', 'moves', 'seen'] })
+    expect(await tables()).toEqual({
+      flows: FIVE,
+      figures: ['amount 50', 'wallets 2'],
+      names: ['figures', 'figures__v1', 'flows', 'flows__v1', 'moves', 'seen'],
+    })
     const after = await units()
     expect([after.length, after[0]?.unit === unit?.unit]).toEqual([1, false])
     expect((await cli('verify', '--param', 'most=5')).code).toBe(0)
 
     const back = await cli('rollback', '--step', 'publish', '--json')
-    expect(JSON.parse(back.out)).toMatchObject({ pipeline: 'p', step: 'publish', from: 2, to: 1, tables: [{ table: 'flows' }, { table: 'figures' }] })
-    expect(await tables()).toEqual({ flows: THREE, figures: ['amount 30', 'wallets 2'], names: ['figures', 'figures__v2', 'flows', 'flows__v2', 'moves', 'seen'] })
+    expect(JSON.parse(back.out)).toMatchObject({
+      pipeline: 'p',
+      step: 'publish',
+      from: 2,
+      to: 1,
+      tables: [{ table: 'flows' }, { table: 'figures' }],
+    })
+    expect(await tables()).toEqual({
+      flows: THREE,
+      figures: ['amount 30', 'wallets 2'],
+      names: ['figures', 'figures__v2', 'flows', 'flows__v2', 'moves', 'seen'],
+    })
     expect((await cli('status')).out).toContain('rolled back to version 1 by hand')
     const held = await run('--param', 'most=5')
     expect([held.code, (await tables()).flows]).toEqual([0, THREE])
     expect(held.out).toContain('rolled back to version 1 by hand')
     expect((await run('--param', 'most=4')).code).toBe(0)
     expect((await tables()).flows).toEqual(THREE)
-    expect(await cli('rollback', '--step', 'publish')).toMatchObject({ code: 2, err: expect.stringContaining('flows, figures have no version before 1') as string })
+    expect(await cli('rollback', '--step', 'publish')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('flows, figures have no version before 1') as string,
+    })
     expect((await cli('reset', '--step', 'publish')).code).toBe(0)
     expect((await run('--param', 'most=5')).code).toBe(0)
     expect(await tables()).toMatchObject({ flows: FIVE, names: ['figures', 'figures__v1', 'flows', 'flows__v1', 'moves', 'seen'] })
@@ -157,16 +187,19 @@ describe('rebuild', () => {
     )
     const { code, out, err } = await cli('validate')
     expect(code).toBe(2)
-    const lines = (out + err).split('\n').filter((line) => line.includes('steps[1]')).map((line) => line.replace(/^.*steps\[1\]\.with\./, ''))
+    const lines = (out + err)
+      .split('\n')
+      .filter((line) => line.includes('steps[1]'))
+      .map((line) => line.replace(/^.*steps\[1\]\.with\./, ''))
     expect(lines).toEqual([
       'parts[2].id: two parts are named sound (each is known by its name)',
-      'parts[2].into: table flow is not declared (did you mean `flows`?)',
+      'parts[2].into: table flow is not declared (did you mean "flows"?)',
       'parts[3].sql: begins with DELETE (only a SELECT may run here; the step itself writes what it gives)',
       'parts[3].sql: reads figures__next, which no part before it builds (put the part that builds figures before it)',
       'parts[4].into: a part before it builds flows already (one part a table)',
       'parts[4].sql: reads figures__next, which no part before it builds (put the part that builds figures before it)',
-      expect.stringContaining('parts[5].checks[0].expect'),
-      expect.stringContaining('parts[5].checks[0].sql: reads moves__next'),
+      expect.stringContaining('parts[5].checks[0].sql: reads moves__next, which is there only while a rebuild makes it'),
+      expect.stringContaining('parts[5].checks[0].expect: "nothing" is no expectation'),
     ])
   })
 

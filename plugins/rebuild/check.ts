@@ -31,9 +31,14 @@ export function* checkConfig({ config, tables, names }: CheckContext<Config>): I
     }
     const { into, timeout } = part
     if (!tables.has(into))
-      yield { path: at('into'), message: `table ${into} is not declared`, hint: didYouMean(into, tables.keys()) ?? 'declare it in `tables`' }
+      yield {
+        path: at('into'),
+        message: `table ${into} is not declared`,
+        hint: didYouMean(into, tables.keys()) ?? 'declare it in `tables`',
+      }
     if (built.includes(into)) yield { path: at('into'), message: `a part before it builds ${into} already`, hint: 'one part a table' }
-    if (timeout !== undefined && !parseDuration(timeout)) yield { path: at('timeout'), message: 'is no time span', hint: 'for example 30m or 3h' }
+    if (timeout !== undefined && !parseDuration(timeout))
+      yield { path: at('timeout'), message: 'is no time span', hint: 'for example 30m or 3h' }
     for (const [kind, text] of typeof part.sql === 'string' ? [[undefined, part.sql] as const] : Object.entries(part.sql)) {
       const path = at('sql', ...(kind === undefined ? [] : [kind]))
       const problem = sqlProblem(text) ?? queryProblem(text)
@@ -51,7 +56,8 @@ export function* checkConfig({ config, tables, names }: CheckContext<Config>): I
   if (built.length === 0) yield { path: ['parts'], message: 'no part builds a table', hint: 'a part with `into` and `sql`' }
   if (config.snapshot !== undefined)
     for (const { name } of textReferences(config.snapshot))
-      if (!names.has(name.split('.', 1)[0] ?? '')) yield { path: ['snapshot'], message: `\`$${name}\` is not defined`, hint: 'such as $now' }
+      if (!names.has(name.split('.', 1)[0] ?? ''))
+        yield { path: ['snapshot'], message: `\`$${name}\` is not defined`, hint: 'such as $now' }
 }
 
 /** The tables that its parts and checks read and that it does not renew. A change of one of them has all parts built again. */
@@ -67,6 +73,8 @@ export function inputsOf({ config, tables }: Pick<CheckContext<Config>, 'config'
 export function outputsOf({ config, tables }: CheckContext<Config>): readonly Output[] {
   return config.parts.filter(isTable).flatMap(({ into }): Output[] => {
     const table = tables.get(into)
-    return table ? [{ id: into, table: into, columns: table.columns.map(({ name }) => name), compute: {}, constants: {}, shadow: true }] : []
+    return table
+      ? [{ id: into, table: into, columns: table.columns.map(({ name }) => name), compute: {}, constants: {}, shadow: true }]
+      : []
   })
 }

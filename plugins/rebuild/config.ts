@@ -18,7 +18,11 @@ export const config = Type.Object(
             into: Type.String({ description: 'The table that is renewed as a whole. The part fills `<table>__next` beside it.' }),
             sql,
             timeout: Type.Optional(
-              Type.String({ default: '3h', tuning: true, description: 'Longest time that the query may take: `30m`. Then it is stopped, and all parts are tried again.' }),
+              Type.String({
+                default: '3h',
+                tuning: true,
+                description: 'Longest time that the query may take: `30m`. Then it is stopped, and all parts are tried again.',
+              }),
             ),
           },
           { additionalProperties: false },
@@ -32,7 +36,12 @@ export const config = Type.Object(
       },
     ),
     keep: Type.Optional(
-      Type.Integer({ minimum: 0, default: 2, tuning: true, description: 'Versions of before that are kept, for `pipe rollback`. More: each takes the room of its tables.' }),
+      Type.Integer({
+        minimum: 0,
+        default: 2,
+        tuning: true,
+        description: 'Versions of before that are kept, for `pipe rollback`. More: each takes the room of its tables.',
+      }),
     ),
     snapshot: Type.Optional(
       Type.String({

@@ -1,4 +1,14 @@
-import { type CheckResult, formatInstant, identifier, type Json, type RunContext, type Scope, shadowName, sql, substituteText } from '../../src/sdk/authors.js'
+import {
+  type CheckResult,
+  formatInstant,
+  identifier,
+  type Json,
+  type RunContext,
+  type Scope,
+  shadowName,
+  sql,
+  substituteText,
+} from '../../src/sdk/authors.js'
 import { type Config, type cursor, isTable } from './config.js'
 import type { Static } from '../../src/sdk/authors.js'
 
@@ -11,7 +21,10 @@ const FEW = 100
 export const snapshotPath = (path: string, scope: Scope): string => substituteText(path, scope, (text) => text.replace(/[^\w.+-]/g, ''))
 
 /** What is known before the swap: of the tables that were built, of the checks, and how far the steps are that filled the inputs. */
-export async function snapshotBefore(ctx: Context, checks: readonly { readonly part: string; readonly result: CheckResult }[]): Promise<Json> {
+export async function snapshotBefore(
+  ctx: Context,
+  checks: readonly { readonly part: string; readonly result: CheckResult }[],
+): Promise<Json> {
   const tables: Record<string, Json> = {}
   for (const { into, id } of ctx.config.parts.filter(isTable)) {
     const shadow = identifier(shadowName(into))
@@ -29,7 +42,15 @@ export async function snapshotBefore(ctx: Context, checks: readonly { readonly p
     began: begun[0]?.began ?? null,
     tables,
     coverage,
-    checks: checks.map(({ part, result: { name, passed, severity, value, expect, problem } }) => ({ part, name, passed, severity, value, expect, problem: problem ?? null })),
+    checks: checks.map(({ part, result: { name, passed, severity, value, expect, problem } }) => ({
+      part,
+      name,
+      passed,
+      severity,
+      value,
+      expect,
+      problem: problem ?? null,
+    })),
   }
 }
 
@@ -37,10 +58,15 @@ export async function snapshotBefore(ctx: Context, checks: readonly { readonly p
 export async function snapshotText(before: unknown, ctx: Context): Promise<string> {
   // It is what `snapshotBefore` gave, by way of the ledger.
   const { began, tables, ...known } = before as { readonly began: string | null; readonly tables: Readonly<Record<string, object>> }
-  const versions = await rows(ctx, sql`SELECT table_name, name, state, version, ${identifier('at')} AS since FROM _pipe_versions WHERE ${own(ctx)} ORDER BY version DESC, name`)
+  const versions = await rows(
+    ctx,
+    sql`SELECT table_name, name, state, version, ${identifier('at')} AS since FROM _pipe_versions WHERE ${own(ctx)} ORDER BY version DESC, name`,
+  )
   const current = versions.find(({ state }) => state === 'current')
   const kept = (table: string) =>
-    versions.filter(({ table_name, state }) => table_name === table && state === 'old').map(({ name, version, since }) => ({ name, version, since }))
+    versions
+      .filter(({ table_name, state }) => table_name === table && state === 'old')
+      .map(({ name, version, since }) => ({ name, version, since }))
   const report = {
     pipeline: ctx.pipeline,
     step: ctx.step,
@@ -49,7 +75,12 @@ export async function snapshotText(before: unknown, ctx: Context): Promise<strin
     started_at: instant(began),
     published_at: instant(current?.since),
     duration_seconds: began !== null && current ? Number(BigInt(String(current.since)) - BigInt(began)) / 1e6 : null,
-    tables: Object.fromEntries(Object.entries(tables).map(([name, about]) => [name, { ...about, kept: kept(name).map((row) => ({ ...row, since: instant(row.since) })) }])),
+    tables: Object.fromEntries(
+      Object.entries(tables).map(([name, about]) => [
+        name,
+        { ...about, kept: kept(name).map((row) => ({ ...row, since: instant(row.since) })) },
+      ]),
+    ),
     ...known,
   }
   return `${JSON.stringify(report, undefined, 2)}\n`

@@ -40,7 +40,9 @@ export async function rollbackCommand(file: string, { step, state, demo, json }:
     const { from, to, ...swap } = rollBack({ pipeline: pipeline.name, step, versions, at }, tables)
     const row = newestUnit(await warehouse.units(pipeline.name, step))
     const of = { pipeline: pipeline.name, step, fingerprint: row?.fingerprint ?? '' }
-    const put = [{ step: of, unit: row?.unit ?? 'all', state: 'done' as const, coverage: { undone: to }, cursor: null, error: null }]
+    const put = [
+      { step: of, unit: row?.unit ?? 'all', state: 'done' as const, coverage: { undone: to }, rows: {}, cursor: null, error: null },
+    ]
     await warehouse.amend(pipeline.name, { put, swap }, at)
     await tellState(pipeline.name, step, `rolled back to version ${to} by hand`, state, io)
     const report: RollbackReport = {
@@ -54,7 +56,8 @@ export async function rollbackCommand(file: string, { step, state, demo, json }:
       io.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
       return
     }
-    for (const { table, kept } of report.tables) io.stdout.write(`${table}: version ${to} is back; version ${from} is kept as ${kept} until the next swap\n`)
+    for (const { table, kept } of report.tables)
+      io.stdout.write(`${table}: version ${to} is back; version ${from} is kept as ${kept} until the next swap\n`)
     const again = `pipe reset ${shellWord(file)} --step ${step}${demo ? ' --demo' : ''}`
     io.stdout.write(`no run swaps ${step} forward again before: ${again}\n`)
   })

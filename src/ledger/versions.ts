@@ -3,7 +3,8 @@ import { keptName, type Making, type Move, PipeError, shadowName, type Swap, typ
 /** What a rollback would put back is not there. Nothing was changed. */
 export class NoOldVersionError extends PipeError {
   readonly code = 'NO_OLD_VERSION'
-  override readonly hint = 'there is nothing to go back to; `pipe plan FILE` shows which versions are kept'
+  override readonly hint =
+    'there is nothing to go back to: `keep` of the step says how many versions are kept, and an empty table that no swap made is none'
   constructor(step: string, tables: readonly string[], version: number) {
     super(`step ${step}: ${tables.join(', ')} ${tables.length === 1 ? 'has' : 'have'} no version before ${version}`)
   }

@@ -92,7 +92,9 @@ export async function planPipeline(options: PlanOptions): Promise<readonly StepF
   const acting = actingSteps(pipeline, select)
   const selected = pipeline.steps.filter(({ id }) => acting.has(id))
   await preflight({ ...options, steps: selected.filter((step) => whenHolds(step, options)) })
-  const versions = selected.some(({ outputs }) => outputs.some(({ shadow }) => shadow)) ? await options.warehouse.versions(pipeline.name) : []
+  const versions = selected.some(({ outputs }) => outputs.some(({ shadow }) => shadow))
+    ? await options.warehouse.versions(pipeline.name)
+    : []
   const plans = new Map<string, StepPlan>()
   const forecasts: StepForecast[] = []
   for (const step of selected) {
@@ -136,7 +138,11 @@ const EMPTY = {
   open: false,
 }
 
-function forecastOf(plan: StepPlan, { pipeline, history }: PlanOptions, versions: readonly VersionRow[]): Omit<StepForecast, 'id' | 'title' | 'type' | 'needs'> {
+function forecastOf(
+  plan: StepPlan,
+  { pipeline, history }: PlanOptions,
+  versions: readonly VersionRow[],
+): Omit<StepForecast, 'id' | 'title' | 'type' | 'needs'> {
   const reasons: Record<string, number> = {}
   for (const unit of plan.units) reasons[unit.reason] = (reasons[unit.reason] ?? 0) + unit.size
   const { step } = plan

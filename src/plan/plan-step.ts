@@ -79,6 +79,7 @@ export function planContext(
   scope: Scope,
 ): PlanContext<never> {
   const chain = step.chain === undefined ? undefined : pipeline.chains.get(step.chain)
+  // A shadow is made when the step runs; queries that read it are described before.
   const shadows = step.outputs.filter(({ shadow }) => shadow).map(({ table }) => table)
   return {
     pipeline: pipeline.name,

@@ -102,7 +102,8 @@ export async function taskUnits({ pipeline, step, wanted, ledger, warehouse, lim
   const none = { units: [], done: 0, leftOut: 0, quarantined: [], expired: [] }
   const undone = row?.fingerprint === RESET_FINGERPRINT ? undefined : row?.coverage?.undone
   if (undone !== undefined) return { ...none, done: 1, note: `rolled back to version ${undone} by hand: \`pipe reset\` has it built again` }
-  if (state.kind === 'quarantined') return { ...none, quarantined: [{ key: row?.unit ?? 'all', error: row?.error ?? '', attempts: row?.attempts ?? 0 }] }
+  if (state.kind === 'quarantined')
+    return { ...none, quarantined: [{ key: row?.unit ?? 'all', error: row?.error ?? '', attempts: row?.attempts ?? 0 }] }
   if (state.kind === 'done' && wanted.due !== 'always') return { ...none, done: 1 }
   const rows = wanted.due === 'once' || named ? undefined : limit
   const older = row && olderRows(row, ledger.fingerprint)
@@ -123,7 +124,10 @@ export async function taskUnits({ pipeline, step, wanted, ledger, warehouse, lim
  * The name of a unit that is named by its inputs: the highest epoch of what filled them, since each opening of a unit gives one that
  * was never given before. One that was begun and has something left to do keeps its name.
  */
-async function inputsKey(row: LedgerRow | undefined, { pipeline, step, ledger, warehouse }: Pick<Options<TaskWanted>, 'pipeline' | 'step' | 'ledger' | 'warehouse'>): Promise<string> {
+async function inputsKey(
+  row: LedgerRow | undefined,
+  { pipeline, step, ledger, warehouse }: Pick<Options<TaskWanted>, 'pipeline' | 'step' | 'ledger' | 'warehouse'>,
+): Promise<string> {
   if (row && row.state !== 'done' && row.cursor !== undefined && row.fingerprint === ledger.fingerprint) return row.unit
   const inputs = new Set(step.inputs.map(({ table }) => table))
   const fill = new Set(pipeline.steps.filter(({ outputs }) => outputs.some(({ table }) => inputs.has(table))).map(({ id }) => id))

@@ -86,6 +86,7 @@ function stepText(step: StepReport, of: RunReport): string {
     step.total === 0 && step.done === 0 ? nothingMissing(step.word) : `${count(step.done)} of ${counted(step.total, step.word ?? 'units')}`
   const parts = [
     did,
+    step.state === 'complete' && step.reason !== null ? escapeText(step.reason) : '',
     step.before > 0 ? `${count(step.before)} done before` : '',
     ...rows,
     ...Object.entries(step.counts).map(([name, number]) => `${count(number)} ${escapeText(name)}`),

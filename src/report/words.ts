@@ -112,9 +112,15 @@ function stepFacts(step: StepView, checks: readonly CheckView[], now: number): s
     }
     case 'complete': {
       if (step.word === 'checks') return [checked(checks), step.gaps === null ? '' : `open with gaps: ${escapeText(step.gaps)}`, ...time]
-      if (step.done === 0) return [nothingMissing(step.word), before(step)]
+      if (step.done === 0) return [step.reason === null ? nothingMissing(step.word) : escapeText(step.reason), before(step)]
       const whole = elapsed !== null && elapsed >= 1_000 ? rate((step.done * 1_000) / elapsed) : ''
-      return [`${counted(step.done, step.word ?? 'units')} done`, whole, ...time, ...tail]
+      return [
+        `${counted(step.done, step.word ?? 'units')} done`,
+        step.reason === null ? '' : escapeText(step.reason),
+        whole,
+        ...time,
+        ...tail,
+      ]
     }
     case 'closed':
       return [`closed: ${escapeText(step.reason ?? checked(checks))}`]

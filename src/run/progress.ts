@@ -167,7 +167,11 @@ export class Progress {
 
   write(
     batch: Batch,
-    { selects: queries = [], makes, swap }: { readonly selects?: readonly SelectWrite[]; readonly makes?: Making | undefined; readonly swap?: Swap | undefined } = {},
+    {
+      selects: queries = [],
+      makes,
+      swap,
+    }: { readonly selects?: readonly SelectWrite[]; readonly makes?: Making | undefined; readonly swap?: Swap | undefined } = {},
   ): ProgressWrite {
     const { plan, unit } = this.#task
     const selects = queries.map((query) => ({ ...query, output: filledBy(query.output) }))

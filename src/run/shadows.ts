@@ -93,6 +93,7 @@ async function about({ services, plan }: UnitTask) {
 
 async function areEmpty(tables: readonly Table[], warehouse: Pick<Warehouse, 'query'>): Promise<boolean> {
   for (const { name } of tables)
-    for await (const page of warehouse.query(sql`SELECT 1 AS one FROM ${sqlText(quoteIdentifier(name))} LIMIT 1`)) if (page.length > 0) return false
+    for await (const page of warehouse.query(sql`SELECT 1 AS one FROM ${sqlText(quoteIdentifier(name))} LIMIT 1`))
+      if (page.length > 0) return false
   return true
 }

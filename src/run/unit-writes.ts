@@ -69,7 +69,11 @@ export class UnitWrites {
     if (changed) throw new InputsChangedError(unit.key)
     if (!written) throw new UnitTakenError(unit.key)
     const shadows = write.shadows ?? []
-    const [made, there, overwritten] = [byDeclared(rest.rows, shadows), byDeclared(rest.there, shadows), byDeclared(rest.overwritten, shadows)]
+    const [made, there, overwritten] = [
+      byDeclared(rest.rows, shadows),
+      byDeclared(rest.there, shadows),
+      byDeclared(rest.overwritten, shadows),
+    ]
     this.#progress.committed(progress, rest.rows, this.#session)
     const step = plan.step.id
     const rows = less(write.selects ? { ...progress.rows, ...made } : progress.rows, there)

@@ -72,7 +72,17 @@ export async function runStep<C extends TSchema, K extends TSchema>(
   const names = new Set(Object.keys(world.scope ?? {}))
   const outputs: readonly Output[] = definition.outputs?.({ config, into, tables, names, chain: world.chain }) ?? defaultOutputs(into)
   const scope = new Map(Object.entries(world.scope ?? {}))
-  const step = { pipeline: 'sandbox', step: definition.type, config, scope, chain: world.chain, outputs, into, tables, warehouse: warehouseOf(world) }
+  const step = {
+    pipeline: 'sandbox',
+    step: definition.type,
+    config,
+    scope,
+    chain: world.chain,
+    outputs,
+    into,
+    tables,
+    warehouse: warehouseOf(world),
+  }
   const wanted: Wanted[] = []
   const files: Record<string, string> = {}
   for await (const each of definition.plan(step)) wanted.push(each)

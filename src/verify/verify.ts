@@ -145,6 +145,9 @@ async function gapsAbove(
 }
 
 async function replacedOutputs(look: StepLook, context: PlanContext<never>, signal: AbortSignal): Promise<ReadonlySet<string>> {
+  // What is renewed as a whole is replaced by that. Its queries read tables that are there only while it is built.
+  const renewed = look.step.outputs.filter(({ shadow }) => shadow)
+  if (renewed.length > 0) return new Set(renewed.map(({ id }) => id))
   const [row] = look.done
   if (!isComputed(look.plan.wanted) || !row) return new Set()
   const selects = await selectsOf(look, context, row, signal)

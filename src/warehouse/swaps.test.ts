@@ -46,17 +46,21 @@ const places: readonly (readonly [string, () => Promise<string>, string | undefi
 ]
 
 describe.each(places)('a process that is killed in the middle of a swap leaves on %s', (_, place, missing) => {
-  test.skipIf(missing !== undefined)('all old tables or all new ones, and nothing beside them that the next start does not clear', async () => {
-    const url = await place()
-    const last = await killed(url, Math.random() * 20, 1)
-    const warehouse = await openWarehouse(url, { mode: 'write' })
-    try {
-      const { kept } = await found(warehouse, last)
-      const old = (await warehouse.versions('p', 's')).filter(({ state, table }) => state === 'old' && table === 'flows')
-      const beside = old.flatMap(({ version: n }) => [`flows__v${n}`, `totals__v${n}`])
-      expect(kept).toEqual(['flows', 'source', 'totals', ...beside].sort())
-    } finally {
-      await warehouse.close()
-    }
-  }, 60_000)
+  test.skipIf(missing !== undefined)(
+    'all old tables or all new ones, and nothing beside them that the next start does not clear',
+    async () => {
+      const url = await place()
+      const last = await killed(url, Math.random() * 20, 1)
+      const warehouse = await openWarehouse(url, { mode: 'write' })
+      try {
+        const { kept } = await found(warehouse, last)
+        const old = (await warehouse.versions('p', 's')).filter(({ state, table }) => state === 'old' && table === 'flows')
+        const beside = old.flatMap(({ version: n }) => [`flows__v${n}`, `totals__v${n}`])
+        expect(kept).toEqual(['flows', 'source', 'totals', ...beside].sort())
+      } finally {
+        await warehouse.close()
+      }
+    },
+    60_000,
+  )
 })

@@ -11,7 +11,11 @@ const MINUTE = 60_000_000n
 export const at = (minutes: number): bigint => 1_700_000_000_000_000n + BigInt(minutes) * MINUTE
 /** Ledger rows know their table by what it is called beside the declared one. */
 export const shadows = tables.map((of) => ({ table: of, name: shadowName(of.name) }))
-export const of = async (warehouse: Warehouse, minutes: number) => ({ ...step, versions: await warehouse.versions('p', 's'), at: at(minutes) })
+export const of = async (warehouse: Warehouse, minutes: number) => ({
+  ...step,
+  versions: await warehouse.versions('p', 's'),
+  at: at(minutes),
+})
 
 /** Builds shadows that say `n` and puts them into place. `swap: false`: only builds them. */
 export async function publish(
@@ -66,12 +70,13 @@ export async function names(warehouse: Warehouse): Promise<string[]> {
     .sort()
 }
 
-
 /** Makes the table that others are built from, of three rows. */
 export async function fillSource(warehouse: Warehouse): Promise<void> {
   await warehouse.prepare([source, ...tables])
   const epoch = (await warehouse.open(step, ['first'], 1n)).get('first')?.epoch ?? 0n
-  await warehouse.commit([write([{ output: output(source), rows: [{ k: 1 }, { k: 2 }, { k: 3 }] }], { unit: 'first', epoch, ledger: { state: 'done' } })])
+  await warehouse.commit([
+    write([{ output: output(source), rows: [{ k: 1 }, { k: 2 }, { k: 3 }] }], { unit: 'first', epoch, ledger: { state: 'done' } }),
+  ])
 }
 
 /** Of whoever starts next. */

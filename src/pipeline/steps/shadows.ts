@@ -24,8 +24,14 @@ export function checkShadows(
     for (const name of renewed) {
       const other = steps.find((each) => each !== step && each.outputs.some(({ table }) => table === name))
       if (other) {
-        const who = baseOf(other) === baseOf(step) ? `every \`${baseOf(step)}\` of the matrix renews` : `steps \`${step.id}\` and \`${other.id}\` both fill`
-        say(`${who} table \`${name}\`, and what is renewed as a whole is one step's alone`, 'let the other fill a table of its own, and read both')
+        const who =
+          baseOf(other) === baseOf(step)
+            ? `every \`${baseOf(step)}\` of the matrix renews`
+            : `steps \`${step.id}\` and \`${other.id}\` both fill`
+        say(
+          `${who} table \`${name}\`, and what is renewed as a whole is one step's alone`,
+          'let the other fill a table of its own, and read both',
+        )
       }
       if (name.length + KEPT_SUFFIX > LONGEST)
         say(

@@ -12,6 +12,14 @@ FROM (
   SELECT 3, 'tables inherit from it or it from others', 'let the step fill a plain table'
   FROM t WHERE EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = t.oid OR inhrelid = t.oid)
   UNION ALL
+  SELECT 4, CASE c.oid WHEN t.oid THEN 'it' ELSE 'view ' || c.oid::regclass::text || ', which reads it,' END || ' belongs to ' || pg_get_userbyid(c.relowner)
+      || ', and ' || current_user || ' may not change it',
+    'GRANT ' || quote_ident(pg_get_userbyid(c.relowner)) || ' TO ' || quote_ident(current_user)
+  FROM t JOIN pg_class AS c ON c.oid = t.oid OR (c.relkind = 'v' AND c.oid IN (
+    SELECT r.ev_class FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid AND d.classid = 'pg_rewrite'::regclass))
+  WHERE NOT pg_has_role(c.relowner, 'USAGE')
+  UNION ALL
   SELECT 4, 'publication ' || p.pubname || ' would go on with the old one',
     'publish all tables of the schema instead, or take it out: ALTER PUBLICATION ' || quote_ident(p.pubname) || ' DROP TABLE ' || $1
   FROM t JOIN pg_publication_rel AS r ON r.prrelid = t.oid JOIN pg_publication AS p ON p.oid = r.prpubid

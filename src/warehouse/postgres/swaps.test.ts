@@ -82,6 +82,17 @@ test('what would go on with the old table is refused by name before anything is 
     ],
     ['CREATE TABLE heir () INHERITS (flows)', 'DROP TABLE heir', 'tables inherit from it or it from others'],
   ] as const
+  await ask(
+    url,
+    'DROP ROLE IF EXISTS weak; CREATE ROLE weak LOGIN; GRANT ALL ON SCHEMA public TO weak; GRANT ALL ON ALL TABLES IN SCHEMA public TO weak',
+  )
+  const weak = new URL(url)
+  weak.username = 'weak'
+  const other = await openPostgres({ url: weak.href, mode: 'write' })
+  open.push(other)
+  await expect(publish(other, 2, { swap: false })).rejects.toMatchObject({
+    message: expect.stringMatching(/^table flows can't be exchanged: it belongs to \w+, and weak may not change it$/) as string,
+  })
   for (const [create, drop, problem] of refusals) {
     await ask(url, create)
     await expect(publish(warehouse, 2, { swap: false })).rejects.toMatchObject({ message: `table flows can't be exchanged: ${problem}` })
@@ -96,7 +107,10 @@ test('readers that poll meanwhile see all of one version in each look', async ()
   let done = false
   const polling = (async () => {
     while (!done) {
-      const [row] = await ask(url, 'SELECT min(v) AS least, max(v) AS most, (SELECT min(name) FROM totals) AS name, count(*) AS n FROM flows')
+      const [row] = await ask(
+        url,
+        'SELECT min(v) AS least, max(v) AS most, (SELECT min(name) FROM totals) AS name, count(*) AS n FROM flows',
+      )
       seen.add(JSON.stringify(row))
     }
   })()
