@@ -1,6 +1,6 @@
 import { type Making, type Move, quoteIdentifier, type Row, type Shadow, sql, sqlText, type Swap, type Table } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
-import { NotSwappableError, ShadowTakenError } from '../errors.js'
+import { NotSwappableError, ShadowTakenError, SqlError } from '../errors.js'
 import { VERSIONS, versionValues } from '../ledger.js'
 import { text } from '../ledger-where.js'
 import { changesOf } from './changes.js'
@@ -46,10 +46,13 @@ interface Intent {
 export class Swaps {
   readonly #sql: Sql
   readonly #place: Place
+  readonly #tell: (message: string) => void
 
-  constructor(sqls: Sql, place: Place) {
+  /** @param tell Hears what people should know that keeps nothing from going on. */
+  constructor(sqls: Sql, place: Place, tell: (message: string) => void) {
     this.#sql = sqls
     this.#place = place
+    this.#tell = tell
   }
 
   /** Makes tables anew. @throws {ShadowTakenError} @throws {NotSwappableError} */
@@ -99,27 +102,38 @@ export class Swaps {
     await this.#sql.insert(SWAPS, [[row, 1n]])
     try {
       await mine()
-      await this.#end(row, intent)
+      await this.#exchange(intent, 'new')
+      await this.#rename(intent)
     } catch (error) {
       await this.#takeBack(row, intent).catch(() => undefined)
       throw error
     }
+    await this.#settle(row, intent)
   }
 
-  /** Ends the swaps of a pipeline that were cut off. Resolves to their steps. */
+  /** Ends the swaps of a pipeline that were cut off. Resolves to what was done, in sentences. */
   async finish(pipeline: string): Promise<readonly string[]> {
-    const rows = await this.begun(pipeline)
-    for (const row of rows) {
+    const told: string[] = []
+    for (const row of await this.begun(pipeline)) {
+      const step = String(row.step)
       const intent = JSON.parse(String(row.intent)) as Intent
-      const broken = await this.#end(row, intent).then(
-        () => undefined,
-        (error: unknown) => ({ error }),
-      )
-      if (!broken) continue
-      if (!(broken.error instanceof SwapBrokenError)) throw broken.error
-      await this.#takeBack(row, intent)
+      try {
+        await this.#exchange(intent, 'new')
+        await this.#rename(intent)
+        await this.#settle(row, intent)
+        told.push(`a swap of step ${step} that was cut off was ended: its tables are the new ones`)
+      } catch (error) {
+        if (!(error instanceof SwapBrokenError)) throw error
+        told.push(
+          `a swap of step ${step} that was cut off can't be ended (${error.message}): its tables are the old ones where they are there`,
+        )
+        await this.#takeBack(row, intent).catch((again: unknown) => {
+          if (!(again instanceof SwapBrokenError)) throw again
+          return this.#forget(row)
+        })
+      }
     }
-    return rows.map(({ step }) => String(step))
+    return told
   }
 
   /** Swaps that were begun and have not ended. */
@@ -131,20 +145,26 @@ export class Swaps {
     return this.#sql.select(sql`SELECT pipeline, step, id, intent FROM _pipe_swaps WHERE pipeline = ${text(pipeline)} ORDER BY id`)
   }
 
-  async #end(row: Row, intent: Intent): Promise<void> {
-    await this.#exchange(intent, 'new')
-    const left = await this.#there(intent.moves.map(({ comes }) => comes))
-    const renames = intent.moves.filter(({ comes, old }) => left.get(comes) === old)
-    if (renames.length > 0)
-      await this.#once(
-        `RENAME TABLE ${renames.map(({ comes, goes }) => `${quoteIdentifier(comes)} TO ${quoteIdentifier(goes)}`).join(', ')}`,
-        async () => {
-          const after = await this.#there(renames.map(({ goes }) => goes))
-          return renames.every(({ goes, old }) => after.get(goes) === old)
-        },
-      )
+  /** Gives the old tables the names under which they are kept. */
+  async #rename({ moves }: Intent): Promise<void> {
+    const there = await this.#there(moves.map(({ comes }) => comes))
+    const open = moves.filter(({ comes, old }) => there.get(comes) === old)
+    if (open.length === 0) return
+    const pairs = open.map(({ comes, goes }) => `${quoteIdentifier(comes)} TO ${quoteIdentifier(goes)}`)
+    await this.#once(`RENAME TABLE ${pairs.join(', ')}`, async () => {
+      const after = await this.#there(open.map(({ goes }) => goes))
+      return open.every(({ goes, old }) => after.get(goes) === old)
+    })
+  }
+
+  /** Tells the ledger, and clears up. From here on the swap is not taken back: where this fails, the next start goes on with it. */
+  async #settle(row: Row, intent: Intent): Promise<void> {
     for (const statement of intent.ledger) await this.#sql.write(statement)
-    await this.#drop(intent.drops)
+    await this.#drop(intent.drops).catch((error: unknown) => {
+      // The server refuses it, and would again: the new tables are in place all the same.
+      if (!(error instanceof SqlError)) throw error
+      this.#tell(`${intent.drops.join(', ')}: not dropped, so drop them by hand: ${error.message}`)
+    })
     await this.#forget(row)
   }
 
@@ -231,7 +251,10 @@ export class Swaps {
   }
 
   async #drop(names: readonly string[]): Promise<void> {
-    for (const name of names) await this.#sql.write(`DROP TABLE IF EXISTS ${quoteIdentifier(name)}${onCluster(this.#place)} SYNC`)
+    for (const name of names)
+      await this.#sql.write(
+        `DROP TABLE IF EXISTS ${quoteIdentifier(name)}${onCluster(this.#place)} SYNC SETTINGS max_table_size_to_drop = 0`,
+      )
   }
 }
 

@@ -75,7 +75,12 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
     this.#reads = mode === 'plan'
     this.#sql = new Sql(engine, display, waitsMs)
     this.#holders = new Holders(this.#sql, place, shared)
-    this.#writer = new Writer(this.#sql, place, () => this.#mine())
+    this.#writer = new Writer(
+      this.#sql,
+      place,
+      () => this.#mine(),
+      (message) => this.tellOnce(message),
+    )
   }
 
   query<R extends Row = Row>(statement: Statement, { signal, timeoutMs }: ReadOptions = {}): AsyncIterable<readonly R[]> {
@@ -125,8 +130,7 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
   protected async take(claim: Claim): Promise<Holder | undefined> {
     const other = await this.#holders.take(claim)
     if (other) return other
-    for (const step of await this.#writer.swaps.finish(claim.pipeline))
-      this.tellOnce(`a swap of step ${step} that was cut off was ended: its tables are all of the new version, or all of the old`)
+    for (const message of await this.#writer.swaps.finish(claim.pipeline)) this.tellOnce(message)
     return undefined
   }
 

@@ -72,13 +72,16 @@ export class Writer {
   #sequence = 0n
   #tail: Promise<unknown> = Promise.resolve()
 
-  /** @param mine Throws when the pipeline was taken over. */
-  constructor(sqls: Sql, place: Place, mine: () => Promise<void>) {
+  /**
+   * @param mine Throws when the pipeline was taken over.
+   * @param tell Hears what people should know that keeps nothing from going on.
+   */
+  constructor(sqls: Sql, place: Place, mine: () => Promise<void>, tell: (message: string) => void) {
     this.#sql = sqls
     this.#mine = mine
     this.#place = place
     this.units = new Units(sqls)
-    this.swaps = new Swaps(sqls, place)
+    this.swaps = new Swaps(sqls, place, tell)
     this.#orphans = new Orphans(sqls, place)
     this.#loaders = new Loaders((output, table) => TableLoader.make(output, table, (select) => sqls.typeOf(select)))
   }
