@@ -32,7 +32,7 @@ steps:
           checks:
             - { name: amounts, sql: "SELECT sum(amount) - $bad FROM flows__next", expect: ">= 10" }
             - { name: wallets, sql: "SELECT count(*) FROM flows__next", expect: 9, severity: warn }
-${parts}        - { id: figures, into: figures, sql: "SELECT 'wallets' AS name, count(*) AS value FROM flows__next UNION ALL SELECT 'amount', CAST(sum(amount) AS bigint) FROM flows__next" }
+${parts}        - { id: figures, into: figures, sql: "SELECT 'wallets' AS name, CAST(count(*) AS bigint) AS value FROM flows__next UNION ALL SELECT 'amount', CAST(sum(amount) AS bigint) FROM flows__next" }
   - id: after
     type: sql-upsert
     needs: [publish]

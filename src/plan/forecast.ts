@@ -184,8 +184,8 @@ function forecastOf(
   }
 }
 
-function swaps({ step, units }: StepPlan, versions: readonly VersionRow[]): StepForecast['swaps'] {
-  if (units.length === 0) return []
+function swaps({ step, units, waitsFor, note }: StepPlan, versions: readonly VersionRow[]): StepForecast['swaps'] {
+  if ((units.length === 0 && waitsFor.length === 0) || note !== undefined) return []
   const own = versions.filter((row) => row.step === step.id)
   return step.outputs
     .filter(({ shadow }) => shadow)
