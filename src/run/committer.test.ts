@@ -174,7 +174,7 @@ describe('Committer', () => {
         { k: '3', v: 'x' },
       ],
     ])
-    const counted = { written: true, doubles: 1, rows: {}, replaced: 0, there: { t: 1 } }
+    const counted = { written: true, changed: false, doubles: 1, rows: {}, replaced: 0, there: { t: 1 } }
     expect(results).toEqual([
       { ...counted, overwritten: { t: 1 } },
       { ...counted, overwritten: {} },
@@ -271,6 +271,7 @@ describe('Committer', () => {
     const session = { broken: false }
     expect(await producer.wait(committer.push(write('a'), session))).toEqual({
       written: false,
+      changed: false,
       doubles: 0,
       rows: {},
       replaced: 0,
