@@ -146,7 +146,7 @@ describe('rebuild', () => {
     expect((await cli('reset', '--step', 'publish')).code).toBe(0)
     expect((await run('--param', 'most=5')).code).toBe(0)
     expect(await tables()).toMatchObject({ flows: FIVE, names: ['figures', 'figures__v1', 'flows', 'flows__v1', 'moves', 'seen'] })
-  }, 60_000)
+  }, 120_000)
 
   it('leaves the tables as they are when a check among its parts does not pass, and does not build from what is incomplete', async () => {
     const { run, tables, snapshots } = world()
@@ -160,7 +160,7 @@ describe('rebuild', () => {
     expect((await run('--param', 'most=5')).code).toBe(0)
     // What the build that failed left is gone.
     expect(await tables()).toMatchObject({ flows: FIVE, names: ['figures', 'figures__v1', 'flows', 'flows__v1', 'moves', 'seen'] })
-  }, 60_000)
+  }, 120_000)
 
   it('writes its snapshot in the next run when it could not be written, and swaps nothing once more for it', async () => {
     const { cwd, run, tables, units, snapshots } = world()
@@ -173,7 +173,7 @@ describe('rebuild', () => {
     expect((await run()).code).toBe(0)
     expect(snapshots()).toMatchObject([{ version: 1, inputs_commit: unit?.unit, tables: { flows: { rows: 2 } } }])
     expect((await tables()).names).toEqual(TABLES)
-  }, 60_000)
+  }, 120_000)
 
   it('says what is wrong in the file', async () => {
     const { cli } = world(

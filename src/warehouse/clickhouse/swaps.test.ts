@@ -64,7 +64,7 @@ describe.skipIf(missing !== undefined)('ClickHouse inside of the process', () =>
       'INSERT INTO "_pipe_units',
     ])
     await raw.close()
-  }, 60_000)
+  }, 120_000)
 })
 
 /** The same engine, which does nothing more from its so-and-so-manieth statement of a swap on. */
