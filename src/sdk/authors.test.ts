@@ -3,6 +3,7 @@ import * as authors from './authors.js'
 
 test('`pipe/sdk` exports what is promised to authors, and nothing that slipped in', () => {
   expect(Object.keys(authors).sort()).toEqual([
+    'AbiTextError',
     'DialectError',
     'JsonNumber',
     'KeyConflictError',
@@ -34,6 +35,7 @@ test('`pipe/sdk` exports what is promised to authors, and nothing that slipped i
     'didYouMean',
     'evaluateCheck',
     'evaluateChecks',
+    'event',
     'fieldPath',
     'formatDay',
     'formatDuration',

@@ -87,6 +87,10 @@ export {
 } from './mapping.js'
 export { JsonNumber } from './json-number.js'
 
+// Logs by the ABI text of their event.
+export type { AbiType, AbiValue } from './abi/decode.js'
+export { AbiTextError, type DecodedLog, event, type EventDecoder, type EventInput } from './abi/event.js'
+
 // Time.
 export { formatDay, formatInstant, parseDay, parseInstant } from './calendar.js'
 export { formatDuration, parseDuration } from './duration.js'

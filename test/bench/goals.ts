@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { RpcPool, Warehouse } from '../../src/sdk/index.js'
 import { openWarehouse } from '../../src/warehouse/open.js'
+import { decoding } from './decode.js'
 import { discard } from './discard.js'
 import { drive, idlePipeline, openPool, poolLoop, rpcPipeline } from './drive.js'
 import { loadClickhouse } from './load-clickhouse.js'
@@ -45,7 +46,7 @@ export const GOALS: Readonly<Record<string, (options: GoalOptions) => AsyncItera
   G7: scheduling,
   G8: starting,
   G9: memory,
-  G13: ({ rounds, root }) => proving(rounds, root),
+  G13: proofsAndLogs,
   SHIPPED: shipped,
   PAGES: () => pages(),
 }
@@ -57,6 +58,12 @@ const balances = (server: string, latency: number, calls: number, batch: number,
   batch,
   parallel,
 })
+
+/** A block that is proved, and logs that are decoded. */
+async function* proofsAndLogs(options: GoalOptions): AsyncIterable<Figure> {
+  yield* proving(options.rounds, options.root)
+  yield* decoding(options)
+}
 
 /** Every warehouse beside a bare load of the same rows. */
 async function* loads(options: GoalOptions): AsyncIterable<Figure> {
