@@ -57,16 +57,18 @@ function partsOf(row: LedgerRow, all: Interval, axis: Axis, target: Target): { p
   const redo = row.coverage?.redo
   const renamed = moves && row.state !== 'quarantined' && !planned.has(row.unit)
   if (covered.length === 0 && !renamed) return undefined
-  const named = ([from, to]: Interval) => ({ unit: nameOf(axis, [from, to]), first: from, last: to })
+  const placed = ([from, to]: Interval) => ({ unit: nameOf(axis, [from, to]), first: from, last: to })
+  // Parts of a unit that is named by its start are counted together, so what one commit wrote to several of them may stand with the first.
+  const named = axis.of === 'time' && axis.cut !== undefined && axis.names !== 'ends'
   const done = covered.map((at, i): Amendment => ({
     step,
-    ...named(at),
+    ...placed(at),
     state: 'done',
     // `covered` says that batches named what they read, so that `pipe verify` may compare `rows` with the table.
     coverage: moves ? null : { covered: stored([at]) },
     // The cursor belongs to the place where the reading stopped: the lowest part of time, the highest part of numbers.
     cursor: i === (moves ? 0 : covered.length - 1) ? row.cursor : undefined,
-    rows: covered.length === 1 ? row.rows : undefined,
+    rows: covered.length === 1 || named ? rowsOf(row, i) : undefined,
     endpoint: row.endpoint,
     evidence: i === 0 ? row.evidence : undefined,
   }))
@@ -74,13 +76,13 @@ function partsOf(row: LedgerRow, all: Interval, axis: Axis, target: Target): { p
     // Older rows are still there, so the part gets a fingerprint that no definition has: it is redone, which deletes them.
     if (redo !== undefined) {
       const fingerprint = redo === 'reset' ? RESET_FINGERPRINT : outdated('')
-      return [{ step: { ...step, fingerprint }, ...named(at), state: 'done' }]
+      return [{ step: { ...step, fingerprint }, ...placed(at), state: 'done' }]
     }
     if (renamed) return []
     return [
       {
         step,
-        ...named(at),
+        ...placed(at),
         state: row.state === 'running' ? 'pending' : row.state,
         coverage: row.coverage?.cleared === true ? { cleared: true } : null,
         attempts: row.attempts,
@@ -89,4 +91,9 @@ function partsOf(row: LedgerRow, all: Interval, axis: Axis, target: Target): { p
     ]
   })
   return { put: [...done, ...open], gone: covered.length > 0 || redo === undefined }
+}
+
+/** Of a unit that becomes parts: all that it wrote with the first, nothing with the others. */
+function rowsOf({ rows }: LedgerRow, i: number): LedgerRow['rows'] {
+  return i === 0 ? rows : Object.fromEntries(Object.keys(rows).map((table) => [table, 0]))
 }

@@ -4,9 +4,10 @@ import { type Interval, intersect, subtract, union } from '../ledger/intervals.j
 import { isStated } from '../ledger/standing.js'
 import { isWanted } from './advice.js'
 import { checkCounted } from './counts.js'
-import { along, between, claimed, countRows, type Line, lineOf, literal, placeOf, present, stretchesOf, stretchOf } from './stretches.js'
+import { along, between, claimed, countRows, type Line, lineOf, literal, placeOf, present, stretchesOf } from './stretches.js'
 import { literalOf } from './tables.js'
 import { all, type FilledLine, type Findings, isComputed, linesOf, named, numbersOf, outputsOf, rowsWord, type StepLook } from './look.js'
+import { type WholeUnit, wholeUnits } from './whole-units.js'
 
 /** What other steps say of the same tables: their ledger, by step. */
 export type Others = (step: string) => Promise<readonly LedgerRow[]>
@@ -106,35 +107,39 @@ async function checkCounts(look: StepLook, { line, outputs }: FilledLine, alive:
   const { warehouse, done, plan } = look
   const table = line.table.name
   const elsewhere = plan.outputs.some((output) => output.table === table && !outputs.includes(output))
-  const counted: { row: LedgerRow; stretch: Interval; ledger: bigint; exact: boolean }[] = []
+  const counted: { unit: WholeUnit; ledger: bigint; exact: boolean }[] = []
   let unknown = 0
-  for (const row of done) {
-    const stretch = stretchOf(plan.wanted, row)
-    const ledger = row.rows[table]
-    if (!stretch || stretch[0] < alive) continue
-    if (ledger === undefined || elsewhere) unknown++
-    else counted.push({ row, stretch, ledger: BigInt(ledger), exact: isExact(look, row, line, outputs) })
+  for (const unit of wholeUnits(plan.wanted, done)) {
+    const ledger = sum(unit.rows.map(({ rows }) => rows[table]))
+    if (unit.stretch[0] < alive) continue
+    if (ledger === undefined || elsewhere) unknown += unit.rows.length
+    else counted.push({ unit, ledger, exact: unit.rows.every((row) => isExact(look, row, line, outputs)) })
   }
   if (unknown > 0) findings.notes.add(`${table}: the ledger does not say how many rows ${unknown} of ${done.length} units have`)
   const counts = await countRows(
     warehouse,
     line,
-    counted.map(({ stretch }) => stretch),
+    counted.map(({ unit }) => unit.stretch),
   )
   const moving = mayMove(look, line, outputs) && counts.some((n) => n > 0n)
   if (moving) findings.notes.add(`${table}: its rows are not counted by unit, since a row of one may take the place of another's`)
-  counted.forEach(({ row, stretch, ledger, exact }, i) => {
+  counted.forEach(({ unit: { name, stretch, whole }, ledger, exact }, i) => {
     const n = counts[i] ?? 0n
     const lost = exact ? n < ledger : n === 0n && ledger > 0n && !moving
-    if (!lost && !(exact && n > ledger)) return
+    // Rows of what is not done yet may be there, too.
+    if (!lost && !(exact && whole && n > ledger)) return
     findings.add(
       lost ? 'missing' : 'surplus',
       `${table} has ${rowsWord(n)} of it, and the unit brought ${ledger}`,
-      again(look, numbersOf(plan.wanted) ? stretch : row.unit, stretch[0]),
-      { table, unit: row.unit },
+      again(look, numbersOf(plan.wanted) ? stretch : name, stretch[0]),
+      { table, unit: name },
     )
   })
 }
+
+/** Undefined where one of them is not known. */
+const sum = (counts: readonly (number | undefined)[]): bigint | undefined =>
+  counts.reduce<bigint | undefined>((all, n) => (all === undefined || n === undefined ? undefined : all + BigInt(n)), 0n)
 
 /**
  * Whether a unit's count is what the table must hold: its batches said what they cover, or SQL made all of it at once, so none
