@@ -237,7 +237,7 @@ function wordOf({ definition }: Step, wanted: Wanted): string {
 function requestsOf(wanted: Wanted, { units }: Cut, pieces: number, ledger: Ledger): number | undefined {
   const price = wanted.kind === 'task' ? undefined : wanted.price
   if (price === undefined || units.length === 0) return 0
-  if ('perPiece' in price) return pieces * price.perPiece
+  if ('perPiece' in price) return Math.ceil(pieces * price.perPiece)
   if ('perUnit' in price) return units.length * price.perUnit
   const perDay = wanted.kind === 'stretches' ? rowsPerPiece(wanted.axis, ledger) : undefined
   const { rowsPerRequest } = price
