@@ -22,6 +22,8 @@ export interface Reading {
   readonly cleared: readonly Interval[]
   /** Of a unit that lies on no axis: whether nothing is left to do about its older rows. */
   readonly emptied: boolean
+  /** Of a unit of time: the numbers that it holds, where a batch said so. */
+  readonly numbers: Interval | undefined
   /** Whether a batch said what it covers, or what failed. Then the unit is done when they add up to all of it. */
   readonly stated: boolean
 }
@@ -50,11 +52,17 @@ export function begin(stretch: Interval | undefined, row: Pick<LedgerRow, 'cover
     failed: [],
     cleared: coverage?.cleared === true && stretch ? [stretch] : covered,
     emptied: false,
+    numbers: numbersOf(coverage),
     stated: covered.length > 0,
   }
 }
 
-type Said = Pick<Batch, 'covers' | 'tentative' | 'clears' | 'failed' | 'rows' | 'sql' | 'selects'>
+/** The numbers that a unit of time holds, as the ledger keeps them. */
+export function numbersOf(coverage: Coverage | undefined): Interval | undefined {
+  return coverage?.numbers && [BigInt(coverage.numbers[0]), BigInt(coverage.numbers[1])]
+}
+
+type Said = Pick<Batch, 'covers' | 'tentative' | 'clears' | 'numbers' | 'failed' | 'rows' | 'sql' | 'selects'>
 
 /**
  * How older rows go: not at all; where the batches say that they replace them; or all of the unit's with its first batch,
@@ -81,6 +89,7 @@ export function add(reading: Reading, batch: Said, axis: Axis | undefined, clear
       failed: failed.length > 0 ? [...reading.failed, ...failed] : reading.failed,
       cleared: clears.length > 0 ? union([...reading.cleared, ...clears]) : reading.cleared,
       emptied: reading.emptied || empties,
+      numbers: batch.numbers ?? reading.numbers,
       stated,
     },
     fresh: stated ? subtract([...covers, ...tentative], [...reading.covered, ...reading.tentative]) : [],
@@ -128,11 +137,13 @@ export function end({ stretch, covered, tentative, failed, stated }: Reading): E
 }
 
 /** What the ledger keeps of a unit under way. `redo`: why the unit is done again, while older rows are left in it. */
-export function coverageOf({ stretch, covered, cleared, emptied }: Reading, redo: string | undefined): Coverage | null {
-  if (redo === undefined) return covered.length > 0 ? { covered: stored(covered) } : null
+export function coverageOf(reading: Reading, redo: string | undefined): Coverage | null {
+  const { stretch, covered, cleared, emptied } = reading
+  const numbers: Coverage['numbers'] = reading.numbers && [String(reading.numbers[0]), String(reading.numbers[1])]
+  if (redo === undefined) return covered.length > 0 ? { covered: stored(covered), numbers } : null
   if (emptied) return null
-  if (!stretch || subtract([stretch], cleared).length > 0) return { covered: stored(covered), redo }
-  return { covered: stored(covered), cleared: subtract([stretch], covered).length > 0 ? true : undefined }
+  if (!stretch || subtract([stretch], cleared).length > 0) return { covered: stored(covered), redo, numbers }
+  return { covered: stored(covered), cleared: subtract([stretch], covered).length > 0 ? true : undefined, numbers }
 }
 
 function placeOf(axis: Axis, key: string): Interval | undefined {

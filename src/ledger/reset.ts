@@ -125,6 +125,10 @@ function splitAxis({ first, last, unit }: LedgerRow): Axis | undefined {
   return unit === nameOf(timeAxis(), [first, last]) ? timeAxis() : undefined
 }
 
+function isInTime({ first, last, unit }: LedgerRow): boolean {
+  return first !== undefined && last !== undefined && unit !== nameOf(numberAxis(1), [first, last])
+}
+
 function keepsCursor(row: LedgerRow, axis: Axis, at: Interval, covered: readonly Interval[]): boolean {
   if (row.state !== 'done') return false
   return axis.of === 'time' ? at[0] === covered[0]?.[0] : at[1] === covered.at(-1)?.[1]
@@ -139,7 +143,8 @@ function parseRange(range: string, rows: readonly LedgerRow[], counts: boolean):
   if (!named && range.split('..').includes(''))
     throw new ResetRangeError(range, ' has an end that is empty', 'write A..B, both ends included, or a unit as pipe prints it')
   const axis = rows.map(splitAxis).find((found) => found !== undefined)
-  if (!axis && !counts) return undefined
+  // Units of days are days, also of a table whose rows say their block.
+  if (!axis && (!counts || rows.some(isInTime))) return undefined
   if (axis?.of === 'time') {
     const times = timesOf(range)
     if (!times) throw new ResetRangeError(range, ': this step walks through time', 'write two days or times: 2024-03-01..2024-03-02')

@@ -134,6 +134,7 @@ const fields: { readonly [name in keyof Required<Batch>]: readonly [fits: (value
   covers: stretches,
   tentative: stretches,
   clears: stretches,
+  numbers: [isStretch, '[from, to], both bigint'],
   counts: [(value) => isRecord(value) && Object.values(value).every((count) => typeof count === 'number'), 'numbers by name'],
   progress: [
     (value) => isRecord(value) && isAmount(value.done) && (value.of === undefined || isAmount(value.of)),

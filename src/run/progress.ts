@@ -433,8 +433,10 @@ export class Progress {
     if (stretches.length === 0) return []
     const { plan, services } = this.#task
     return plan.outputs.flatMap((output) => {
-      const { column } = rangeOf(output, services.pipeline.tables)
-      return stretches.map(([from, to]) => {
+      const { column, type } = rangeOf(output, services.pipeline.tables)
+      // Where rows say a number instead of their time, all of the unit's go at once.
+      const places = isTimed(type) === (plan.axis?.of === 'time') ? stretches : [this.#state.reading.numbers as Interval]
+      return places.map(([from, to]) => {
         const problem = this.#unplaced(output, [from, to])
         if (problem) throw problem
         // `#unplaced` refuses an output without one.
@@ -447,7 +449,7 @@ export class Progress {
   #unplaced(output: Output, [from, to]: Interval): RedoColumnError | RedoDayError | undefined {
     const { plan, unit, services } = this.#task
     const { column, type } = rangeOf(output, services.pipeline.tables)
-    if (column === undefined || isTimed(type) !== (plan.axis?.of === 'time'))
+    if (column === undefined || (isTimed(type) !== (plan.axis?.of === 'time') && (isTimed(type) || !this.#state.reading.numbers)))
       return new RedoColumnError(plan.step.id, unit.key, output.table)
     return type === 'date' && this.#sharesDays([from, to]) ? new RedoDayError(plan.step.id, unit.key, output.table, [from, to]) : undefined
   }
@@ -498,13 +500,16 @@ function stretchOf({ unit }: UnitTask): Interval | undefined {
   }
 }
 
-/** A date column can't tell which part of its day a row was read with, so the first batch of a redo deletes all of the unit's rows. */
+/**
+ * A date column can't tell which part of its day a row was read with, and of a unit of time a number can't, so the first batch of a
+ * redo deletes all of the unit's rows.
+ */
 function clearingOf({ plan, services }: UnitTask): Clearing {
-  const byDay = plan.outputs.some(({ table: name, range }) => {
-    const table = services.pipeline.tables.get(name)
-    return table?.columns.find((column) => column.name === (range ?? table.range))?.type.kind === 'date'
+  const byUnit = plan.outputs.some((output) => {
+    const { column, type } = rangeOf(output, services.pipeline.tables)
+    return type === 'date' || (column !== undefined && plan.axis?.of === 'time' && !isTimed(type))
   })
-  return byDay ? 'whole' : 'said'
+  return byUnit ? 'whole' : 'said'
 }
 
 /** Of a table that a query filled, the rows of before were replaced or overwritten by it: they do not count again. */

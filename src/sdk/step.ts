@@ -174,6 +174,12 @@ export interface Batch<Cursor = Json> {
    * replaces all of its older rows with its first batch.
    */
   readonly clears?: readonly (readonly [bigint, bigint])[]
+  /**
+   * For a `stretch` unit of time, of whose rows some say a number instead of their time: the numbers that the unit holds (its first
+   * and its last block), both included; none when the first is above the last. Tables whose `range` is such a number are redone and
+   * verified by them.
+   */
+  readonly numbers?: readonly [bigint, bigint]
   /** What people should know of this batch, by name, added up over a run: `{ late: 2 }`. */
   readonly counts?: Readonly<Record<string, number>>
   /**

@@ -37,6 +37,8 @@ export interface Coverage {
   readonly redo?: string
   /** All rows of earlier readings in the unit were deleted, though not all of it is covered. */
   readonly cleared?: true
+  /** The numbers that a unit of time holds, for tables whose rows say a number (a block) instead of their time: decimal text, both included. */
+  readonly numbers?: readonly [first: string, last: string]
   /** The round (when it began, microseconds UTC, decimal text) in which the unit counts as done. Later rounds read it again. */
   readonly tentative?: string
   /** What the unit published was put back by hand to this version of its tables. It stays as it is until `pipe reset`. */

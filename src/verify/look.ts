@@ -85,11 +85,11 @@ export interface FilledLine {
   readonly outputs: readonly Output[]
 }
 
-/** Each stretch of a table that is the step's own, once. */
-export function linesOf(look: StepLook): FilledLine[] {
+/** Each stretch of a table that is the step's own, once. `lineIn`: where the rows of an output lie. */
+export function linesOf(look: StepLook, lineIn = lineOf): FilledLine[] {
   const lines = new Map<string, { line: Line; outputs: Output[] }>()
   for (const { output, table } of outputsOf(look)) {
-    const line = lineOf(output, table, look.plan.wanted)
+    const line = lineIn(output, table, look.plan.wanted)
     if (!line) continue
     const name = JSON.stringify([table.name, line.column, Object.entries(line.constants).sort()])
     const known = lines.get(name)

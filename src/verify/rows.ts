@@ -4,10 +4,10 @@ import { type Interval, intersect, subtract, union } from '../ledger/intervals.j
 import { isStated } from '../ledger/standing.js'
 import { isWanted } from './advice.js'
 import { checkCounted } from './counts.js'
-import { along, between, claimed, countRows, type Line, lineOf, literal, placeOf, present, stretchesOf } from './stretches.js'
+import { along, between, claimed, countRows, type Line, lineOf, literal, numberLineOf, placeOf, present, stretchesOf } from './stretches.js'
 import { literalOf } from './tables.js'
 import { all, type FilledLine, type Findings, isComputed, linesOf, named, numbersOf, outputsOf, rowsWord, type StepLook } from './look.js'
-import { type WholeUnit, wholeUnits } from './whole-units.js'
+import { numberedUnits, type WholeUnit, wholeUnits } from './whole-units.js'
 
 /** What other steps say of the same tables: their ledger, by step. */
 export type Others = (step: string) => Promise<readonly LedgerRow[]>
@@ -35,6 +35,10 @@ export async function checkRows(look: StepLook, others: Others, findings: Findin
     if (oneEach) await checkNumbers(look, line, alive, findings)
     else await checkCounts(look, filled, alive, findings)
     if (!isComputed(wanted) || isReplaced(look, filled.outputs)) await findOrphans(look, line, alive, others, findings)
+  }
+  for (const filled of linesOf(look, numberLineOf)) {
+    const alive = await unexpired(look, filled.line)
+    if (alive !== undefined) await checkCounts(look, filled, alive, findings, numberedUnits(wanted, look.done))
   }
 }
 
@@ -103,13 +107,19 @@ async function checkNumbers(look: StepLook, line: Line, alive: bigint, findings:
 }
 
 /** Units whose ledger row says how many rows they have, where it can be believed. */
-async function checkCounts(look: StepLook, { line, outputs }: FilledLine, alive: bigint, findings: Findings): Promise<void> {
+async function checkCounts(
+  look: StepLook,
+  { line, outputs }: FilledLine,
+  alive: bigint,
+  findings: Findings,
+  units = wholeUnits(look.plan.wanted, look.done),
+): Promise<void> {
   const { warehouse, done, plan } = look
   const table = line.table.name
   const elsewhere = plan.outputs.some((output) => output.table === table && !outputs.includes(output))
   const counted: { unit: WholeUnit; ledger: bigint; exact: boolean }[] = []
   let unknown = 0
-  for (const unit of wholeUnits(plan.wanted, done)) {
+  for (const unit of units) {
     const ledger = sum(unit.rows.map(({ rows }) => rows[table]))
     if (unit.stretch[0] < alive) continue
     if (ledger === undefined || elsewhere) unknown += unit.rows.length

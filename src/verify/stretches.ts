@@ -38,6 +38,14 @@ export function lineOf(output: Output, table: Table, wanted: Wanted): Line | und
   return timed === (wanted.axis.of === 'time') ? { table, column: name, type, constants: output.constants } : undefined
 }
 
+/** Where the rows of an output lie by the numbers that units of time hold; undefined where their time says it, or nothing does. */
+export function numberLineOf(output: Output, table: Table, wanted: Wanted): Line | undefined {
+  const name = output.range ?? table.range
+  const type = table.columns.find((column) => column.name === name)?.type
+  if (name === undefined || !type || wanted.kind !== 'stretches' || wanted.axis.of !== 'time') return undefined
+  return type.kind === 'timestamp' || type.kind === 'date' ? undefined : { table, column: name, type, constants: output.constants }
+}
+
 /** What of a line a unit holds: numbers, or microseconds UTC. Both ends are included. */
 export function stretchOf(wanted: Wanted, row: LedgerRow): Interval | undefined {
   return wanted.kind === 'stretches' ? rowStretch(wanted.axis, row) : undefined

@@ -1,6 +1,7 @@
 import type { LedgerRow, Wanted } from '../sdk/index.js'
 import { nameOf } from '../ledger/axis.js'
 import { count, hull, type Interval, mod } from '../ledger/intervals.js'
+import { numbersOf } from '../ledger/coverage.js'
 import { stretchOf } from './stretches.js'
 
 /** Rows of the ledger that are counted as one. */
@@ -18,21 +19,43 @@ export interface WholeUnit {
  * say only their day do not tell which part they are of.
  */
 export function wholeUnits(wanted: Wanted, done: readonly LedgerRow[]): WholeUnit[] {
-  const axis = wanted.kind === 'stretches' ? wanted.axis : undefined
-  const cut = axis?.of === 'time' && axis.names !== 'ends' ? axis.cut : undefined
-  const groups = new Map<string, { name: string; rows: LedgerRow[]; stretches: Interval[] }>()
-  for (const row of done) {
+  const placed = done.flatMap((row) => {
     const stretch = stretchOf(wanted, row)
-    if (!stretch) continue
-    const start = cut === undefined ? undefined : stretch[0] - mod(stretch[0], cut)
-    const name = axis && cut !== undefined && start !== undefined ? nameOf(axis, [start, start + cut - 1n]) : row.unit
-    const known = groups.get(name) ?? { name, rows: [], stretches: [] }
-    groups.set(name, known)
-    known.rows.push(row)
-    known.stretches.push(stretch)
+    return stretch ? [{ row, stretch }] : []
+  })
+  const axis = wanted.kind === 'stretches' ? wanted.axis : undefined
+  if (axis?.of !== 'time' || axis.cut === undefined || axis.names === 'ends')
+    return placed.map(({ row, stretch }) => ({ name: row.unit, rows: [row], stretch, whole: true }))
+  const { cut } = axis
+  const groups: { rows: LedgerRow[]; stretches: Interval[]; all: Interval }[] = []
+  for (const { row, stretch } of placed.sort((a, b) => (a.stretch[0] < b.stretch[0] ? -1 : 1))) {
+    const all: Interval = [stretch[0] - mod(stretch[0], cut), stretch[1] - mod(stretch[1], cut) + cut - 1n]
+    const last = groups.at(-1)
+    if (!last || all[0] > last.all[1]) groups.push({ rows: [row], stretches: [stretch], all })
+    else {
+      last.rows.push(row)
+      last.stretches.push(stretch)
+      last.all = [last.all[0], all[1] > last.all[1] ? all[1] : last.all[1]]
+    }
   }
-  return [...groups.values()].map(({ name, rows, stretches }) => {
-    const [first = 0n, last = 0n] = hull([...stretches].sort((a, b) => (a[0] < b[0] ? -1 : 1)))
-    return { name, rows, stretch: [first, last], whole: cut === undefined || count(stretches) === cut }
+  return groups.map(({ rows, stretches, all }) => {
+    const [only] = rows
+    const [from = 0n, to = 0n] = hull(stretches)
+    const name = rows.length === 1 && only ? only.unit : nameOf(axis, all)
+    return { name, rows, stretch: [from, to], whole: count(stretches) === all[1] - all[0] + 1n }
+  })
+}
+
+/** The same units, as the numbers that they hold. Those that say none are left out. */
+export function numberedUnits(wanted: Wanted, done: readonly LedgerRow[]): WholeUnit[] {
+  return wholeUnits(wanted, done).flatMap((unit) => {
+    const held = unit.rows.flatMap(({ coverage }) => {
+      const numbers = numbersOf(coverage)
+      return numbers ? [numbers] : []
+    })
+    const [first] = held
+    if (!first) return []
+    const stretch = held.reduce(([from, to], [first, last]): Interval => [first < from ? first : from, last > to ? last : to], first)
+    return [{ ...unit, stretch }]
   })
 }
