@@ -7,7 +7,7 @@ export class AbiTextError extends PipeError {
   readonly code = 'ABI_TEXT'
   constructor(
     text: string,
-    problem: string,
+    readonly problem: string,
     override readonly hint = 'write it as in Solidity: Transfer(address indexed from, address indexed to, uint256 value)',
   ) {
     super(`event ${text}: ${problem}`)

@@ -1,0 +1,153 @@
+import { type Batch, formatInstant, type Interval, type LogsPage, type RunContext } from '../../src/sdk/authors.js'
+import type { Config } from './config.js'
+import { DayOpenError, HeaderRefusedError } from './errors.js'
+import { filtersOf } from './filters.js'
+import { isFields, pagesOf, preparing } from './pages.js'
+import { dayOf, RowsOfLogs } from './rows.js'
+import { type Border, type Part, Seams } from './seams.js'
+import { type Asking, BlockTimes, type Found, type Header } from './times.js'
+
+type Context = RunContext<Config, never>
+
+/** Pages whose times and headers are asked for at once. All of them may wait for one commit. */
+const PAGES_AT_ONCE = 5
+
+const DAY_US = 86_400_000_000n
+
+export async function* readUnit(ctx: Context): AsyncIterable<Batch<never>> {
+  const { piece } = ctx.unit
+  if (piece.kind !== 'stretch') return
+  const { from, to } = piece
+  const reader = new Reader(ctx)
+  if (piece.axis.of === 'numbers') {
+    yield* reader.blocks(from, to)
+    return
+  }
+  for (let start = from; start <= to; start = startOfDay(start) + DAY_US) {
+    const end = startOfDay(start) + DAY_US - 1n
+    yield* reader.day(start, end < to ? end : to)
+  }
+}
+
+const startOfDay = (us: bigint) => us - (((us % DAY_US) + DAY_US) % DAY_US)
+
+class Reader {
+  readonly #ctx: Context
+  readonly #rows: RowsOfLogs
+  readonly #times: BlockTimes
+
+  constructor(ctx: Context) {
+    this.#ctx = ctx
+    this.#rows = new RowsOfLogs(ctx)
+    this.#times = BlockTimes.of(ctx.rpc)
+  }
+
+  async *blocks(from: bigint, to: bigint): AsyncIterable<Batch<never>> {
+    const asking = { top: to, signal: this.#ctx.signal }
+    const prepare = async (page: LogsPage) => ({ page, headers: await this.#headersOf(page, asking) })
+    for await (const { page, headers } of preparing(this.#pages(from, to), prepare, PAGES_AT_ONCE))
+      yield {
+        ...this.#batch(page, headers, undefined),
+        covers: [[page.from, page.to]],
+        ...(page.from === from && page.parentHash !== undefined ? { parentHash: page.parentHash } : {}),
+        ...(page.to === to && page.lastHash !== undefined ? { lastHash: page.lastHash } : {}),
+      }
+  }
+
+  /** A day, or what is left of one: from and to are of the same day. */
+  async *day(from: bigint, to: bigint): AsyncIterable<Batch<never>> {
+    const { signal, chain } = this.#ctx
+    const safe = (await this.#ctx.head()) - BigInt(chain?.confirmations ?? 0)
+    const asking: Asking = { top: safe < 0n ? 0n : safe, signal }
+    const [begin, end] = await Promise.all([this.#times.first(from, asking), this.#times.first(to + 1n, asking)])
+    if (!end.at) throw new DayOpenError(to, asking.top, end.before.time)
+    // What begins later is there, so this is, too.
+    const first = (begin.at ?? end.at).number
+    const last = end.at.number - 1n
+    if (first > last) {
+      yield { covers: [[from, to]], numbers: [first, last], rows: this.#rows.make([], new Map(), undefined).rows, ...noBlocks(begin, end) }
+      return
+    }
+    const borders = new Map<bigint, Promise<Border>>()
+    const border = (number: bigint): Promise<Border> => {
+      const known = borders.get(number)
+      if (known) return known
+      const asked = this.#times.border(number, asking)
+      borders.set(number, asked)
+      return asked
+    }
+    const ends = { from: { number: first, time: from }, to: { number: last + 1n, time: to + 1n } }
+    const prepare = async (page: LogsPage): Promise<Part> => {
+      checkLink(page.from === first, page.parentHash, begin.before?.hash, `block ${first} goes on from`)
+      checkLink(page.to === last, page.lastHash, end.before?.hash, `block ${last} is`)
+      const [begins, behind, headers] = await Promise.all([
+        page.from === first ? ends.from : border(page.from),
+        page.to === last ? ends.to : border(page.to + 1n),
+        this.#headersOf(page, asking),
+      ])
+      return { ...page, headers, begins, ends: behind }
+    }
+    const seams = new Seams()
+    const day = dayOf(from)
+    for await (const read of preparing(this.#pages(first, last), prepare, PAGES_AT_ONCE))
+      for (const part of seams.add(read)) {
+        const covers: Interval[] = part.begins.time < part.ends.time ? [[part.begins.time, part.ends.time - 1n]] : []
+        yield {
+          ...this.#batch(part, part.headers, day),
+          covers,
+          numbers: [first, last],
+          ...(part.from === first && begin.before ? { parentHash: begin.before.hash } : {}),
+          ...(part.to === last && end.before ? { lastHash: end.before.hash } : {}),
+        }
+      }
+  }
+
+  #pages(from: bigint, to: bigint): AsyncIterable<LogsPage> {
+    const { rpc, signal, config } = this.#ctx
+    return pagesOf(rpc, filtersOf(this.#rows.asked), { from, to, block: to, verify: config.verify ?? 'empty', signal })
+  }
+
+  async #headersOf({ logs }: LogsPage, asking: Asking): Promise<ReadonlyMap<bigint, Header>> {
+    if (!this.#rows.needsHeaders || logs.length === 0) return new Map()
+    const numbers = [...new Set(logs.map((log) => log.blockNumber))]
+    return new Map((await this.#times.headers(numbers, asking)).map((header) => [header.number, header]))
+  }
+
+  #batch(
+    { from, to, logs, evidence, endpoints }: LogsPage | Part,
+    headers: ReadonlyMap<bigint, Header>,
+    day: string | undefined,
+  ): Batch<never> {
+    const { rows, misfits, aside } = this.#rows.make(logs, headers, day)
+    return {
+      rows,
+      endpoints,
+      evidence: {
+        ...(isFields(evidence) ? evidence : { page: evidence }),
+        blocks: `${from}-${to}`,
+        ...(misfits > 0 ? { kept_aside: aside } : {}),
+      },
+      ...(misfits > 0 ? { counts: { 'logs kept aside': misfits } } : {}),
+    }
+  }
+}
+
+/** A stretch of time in which there is no block: the blocks around it prove it. */
+function noBlocks({ before }: Found, { at }: Found): Pick<Batch<never>, 'evidence' | 'counts' | 'parentHash' | 'lastHash'> {
+  const shown = ({ number, time, hash }: NonNullable<Found['before']>) => ({ number: String(number), time: formatInstant(time), hash })
+  return {
+    evidence: {
+      logs: 0,
+      blocks: 'none',
+      before: before ? shown(before) : 'nothing: the chain begins later',
+      next: at ? shown(at) : null,
+    },
+    ...(before ? { parentHash: before.hash, lastHash: before.hash } : { counts: { 'days before the first block': 1 } }),
+  }
+}
+
+/** @throws {HeaderRefusedError} when a page is of another fork than the headers that bound the day. */
+function checkLink(isEnd: boolean, said: string | undefined, known: string | undefined, words: string): void {
+  if (isEnd && said !== undefined && known !== undefined && said !== known)
+    throw new HeaderRefusedError(`${words} ${said} by the answer with its logs, and ${known} by its header`)
+}
