@@ -34,14 +34,14 @@ export async function startDemo(pipeline: Pipeline, io: Io): Promise<Demo> {
   const started: { close(): Promise<void> }[] = []
   const close = async () => void (await Promise.all(started.map((one) => one.close())))
   try {
-    const node = await startNode(pipeline, [...chains][0], io)
-    if (node) started.push(node)
+    const chain = await startChain(pipeline, [...chains][0], io)
+    if (chain) started.push(chain)
     const api = sources.size > 0 ? await startApi(io) : undefined
     if (api) started.push(api)
     const own = inDemo(pipeline, io)
     return {
       pipeline: own,
-      world: { chain: node?.url, source: api?.url, now: api && apiWorld.now },
+      world: { chain: chain?.urls, source: api?.url, now: api ? apiWorld.now : chain?.now },
       show: (out) => showRows(own, out),
       close,
     }
@@ -51,16 +51,42 @@ export async function startDemo(pipeline: Pipeline, io: Io): Promise<Demo> {
   }
 }
 
-async function startNode(pipeline: Pipeline, name: string | undefined, io: Io) {
+/** What stands in for a chain. */
+interface ChainStandIn {
+  readonly urls: readonly string[]
+  /** Where its world ends, in milliseconds UTC; undefined: it is as old as the clock says. */
+  readonly now?: number
+  close(): Promise<void>
+}
+
+/** The chain of transfers, where the pipeline is of that chain, else an Ethereum node. */
+async function startChain(pipeline: Pipeline, name: string | undefined, io: Io): Promise<ChainStandIn | undefined> {
   const chain = name === undefined ? undefined : pipeline.chains.get(name)
   if (!chain) return undefined
+  if (chain.id === TRANSFERS_CHAIN) return await startTransfers(io)
   const { startDemoNode } = await import('../demo/anvil.js')
   io.stderr.write('demo: starting a local Ethereum node and mining 300 blocks\n')
   const started = io.clock.monotonic()
   const node = await startDemoNode({ chainId: chain.id, signal: io.signal, execPath: io.execPath })
   const seconds = ((io.clock.monotonic() - started) / 1000).toFixed(1)
   io.stderr.write(`demo: it listens on ${node.url} after ${seconds} s (anvil, pid ${node.pid}) and ends with this command\n`)
-  return node
+  return { urls: [node.url], close: () => node.close() }
+}
+
+/** Polygon. */
+const TRANSFERS_CHAIN = 137
+const MOST_BLOCKS = 50
+
+/** Two nodes in this process: one refuses wide ranges, the other one loses a log now and then. */
+async function startTransfers(io: Io): Promise<ChainStandIn> {
+  const { transfersChain, TRANSFERS_NOW } = await import('../demo/transfers.js')
+  const chain = transfersChain(await import('../proof/index.js'))
+  const strict = await chain.serve({ log: false, faults: [{ kind: 'log-range', max: MOST_BLOCKS }] })
+  const leaky = await chain.serve({ log: false, faults: [{ kind: 'log-hole', lacks: 'one-of-several', chance: 0.2 }] })
+  io.stderr.write(
+    `demo: a chain of ${chain.head} blocks with transfers. ${strict.url} refuses ranges of more than ${MOST_BLOCKS} blocks, ${leaky.url} loses a log now and then; both end with this command\n`,
+  )
+  return { urls: [strict.url, leaky.url], now: TRANSFERS_NOW, close: async () => void (await Promise.all([strict.close(), leaky.close()])) }
 }
 
 /** Two hundred days of transactions, about sixty a day, many of them in one second. */

@@ -10,6 +10,8 @@ export interface ParamDefinition {
   readonly type: ParamType
   readonly list: boolean
   readonly default: Json | undefined
+  /** The default with `--demo`, where it is another. */
+  readonly demo: Json | undefined
   readonly oneOf: readonly Json[] | undefined
   readonly min: number | undefined
   readonly max: number | undefined

@@ -30,7 +30,7 @@ export interface ChainsOptions {
   readonly signal: AbortSignal
   readonly emit: (fact: RunFact) => void
   /** Stands in for the endpoints of every chain. */
-  readonly standIn?: string | undefined
+  readonly standIn?: readonly string[] | undefined
   /** Where the genesis hash of a new chain is written down. Undefined when planning, which changes nothing. */
   readonly remember: Warehouse | undefined
   /** What bounds the bytes in flight of all chains and sources of a run. Undefined for the questions of a plan. */
@@ -82,7 +82,7 @@ export function openChains({ pipeline, warehouse, state, surroundings, signal, e
     const { openChainRpc } = await import('../rpc/pool.js')
     const rpc = openChainRpc({
       chain: { name, id: chain.id },
-      endpoints: standIn === undefined ? chain.endpoints : [endpointAt(standIn)],
+      endpoints: standIn === undefined ? chain.endpoints : standIn.map(endpointAt),
       clock,
       random,
       emit,

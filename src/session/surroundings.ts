@@ -19,8 +19,8 @@ export interface Surroundings {
 
 /** What takes the place of the world outside, for a demo. */
 export interface World {
-  /** URL of a node, for every chain. */
-  readonly chain?: string
+  /** URLs of nodes, for every chain. */
+  readonly chain?: readonly string[]
   /** URL of a REST API, for every source. */
   readonly source?: string
   /** What `now` is, in milliseconds UTC, where this world has an end: a second run then finds nothing new. */

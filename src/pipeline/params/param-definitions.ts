@@ -64,6 +64,7 @@ function readDefinition(name: string, field: Field): ParamDefinition | undefined
     type: type as ParamType,
     list: list?.kind === 'scalar' && list.value === true,
     default: valueOf(byDefault),
+    demo: valueOf(fieldOf(field, 'demo')),
     oneOf: oneOf?.kind === 'list' ? (toJson(oneOf) as readonly Json[]) : undefined,
     min: numberOf(fieldOf(field, 'min')),
     max: numberOf(fieldOf(field, 'max')),
@@ -82,6 +83,10 @@ function checkLimits(definition: ParamDefinition, field: Field, problems: Proble
   if (min !== undefined && max !== undefined && min > max) problems.error(fieldOf(field, 'max'), `max (${max}) is below min (${min})`)
   if ((min !== undefined || max !== undefined) && type !== 'int' && type !== 'float' && type !== 'block') {
     problems.error(fieldOf(field, min === undefined ? 'max' : 'min'), `min and max are for numbers (the param is ${type})`)
+  }
+  if (definition.demo !== undefined) {
+    const parsed = parseParam(definition, definition.demo)
+    if ('problem' in parsed) problems.error(fieldOf(field, 'demo'), parsed.problem)
   }
   for (const [i, option] of (definition.oneOf ?? []).entries()) {
     const parsed = parseParam({ ...definition, oneOf: undefined, list: false }, option)

@@ -12,6 +12,7 @@ function param(name: string, type: ParamType, more: Partial<ParamDefinition> = {
     type,
     list: false,
     default: undefined,
+    demo: undefined,
     oneOf: undefined,
     min: undefined,
     max: undefined,

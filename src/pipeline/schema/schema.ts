@@ -129,6 +129,7 @@ function param(): JsonSchema {
           description: 'What the value must be.',
         },
         default: { ...scalar, type: ['string', 'number', 'boolean', 'array'], description: 'A param without default must be given.' },
+        demo: { ...scalar, type: ['string', 'number', 'boolean', 'array'], description: 'The default with --demo.' },
         list: { type: 'boolean', description: 'Several values: a list, or text with commas.' },
         one_of: { type: 'array', minItems: 1, items: scalar, description: 'The only values allowed.' },
         min: { type: 'number', description: 'Lowest value.' },
