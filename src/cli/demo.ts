@@ -82,7 +82,7 @@ async function startTransfers(io: Io): Promise<ChainStandIn> {
   const { transfersChain, TRANSFERS_NOW } = await import('../demo/transfers.js')
   const chain = transfersChain(await import('../proof/index.js'))
   const strict = await chain.serve({ log: false, faults: [{ kind: 'log-range', max: MOST_BLOCKS }] })
-  const leaky = await chain.serve({ log: false, faults: [{ kind: 'log-hole', lacks: 'one-of-several', chance: 0.2 }] })
+  const leaky = await chain.serve({ log: false, faults: [{ kind: 'log-hole', lacks: 'one-of-several', chance: 0.1 }] })
   io.stderr.write(
     `demo: a chain of ${chain.head} blocks with transfers. ${strict.url} refuses ranges of more than ${MOST_BLOCKS} blocks, ${leaky.url} loses a log now and then; both end with this command\n`,
   )
