@@ -55,7 +55,10 @@ function story(): readonly FakeLog[] {
   const draw = numbers(20_221_222)
   const wallets = Array.from({ length: WALLETS }, (_, i) => address(0xa000 + i))
   const maker = address(0xffff)
-  const markets = Array.from({ length: MARKETS }, (_, i) => ({ condition: word(0xc0de00n + BigInt(i)), tokens: [token(i, 0), token(i, 1)] as const }))
+  const markets = Array.from({ length: MARKETS }, (_, i) => ({
+    condition: word(0xc0de00n + BigInt(i)),
+    tokens: [token(i, 0), token(i, 1)] as const,
+  }))
   const logs: FakeLog[] = []
   for (const { condition, tokens } of markets) {
     // Both orders of the two tokens are registered, as the exchange does.
