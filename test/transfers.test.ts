@@ -39,6 +39,7 @@ it('its demo has every transfer of the chain, catches the node that loses logs, 
   const published = { flows: tables.net_flows?.hash, pnl: tables.wallet_pnl?.hash }
   expect((await cli('run', ...days)).code).toBe(0)
   expect((await readDuckdb(warehouse, { tables: ['net_flows'] })).net_flows?.hash).toBe(published.flows)
+  expect((await cli('verify')).code).toBe(0)
   // One day more is published anew, and taken back.
   expect((await cli('run', '--param', 'to=2022-12-24')).code).toBe(0)
   const more = await readDuckdb(warehouse, { tables: ['net_flows', 'wallet_pnl'] })

@@ -34,8 +34,9 @@ async function verifyLook(look: Look, named: Pipeline, file: string, options: Ve
     )
   if (!last.any && (await look.warehouse.units(named.name)).length === 0) throw nothingRun(named, look.warehouse.display, 'verify', io)
   const params = { ...last.params, ...options.params }
-  const pipeline = await openPipeline(file, { environment: sample === undefined ? 'warn' : 'require', params }, io)
-  if (!pipeline) return Exit.notStarted
+  const found = await openPipeline(file, { environment: sample === undefined ? 'warn' : 'require', params }, io)
+  if (!found) return Exit.notStarted
+  const pipeline = demo ? inDemo(found, io) : found
   refuseUnknown(step, pipeline)
   const report = await look.verify({ pipeline, params, last, step, sample, demo })
   io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : renderVerify(report, demo))
