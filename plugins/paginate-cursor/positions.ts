@@ -245,11 +245,11 @@ export class PagePager implements Pager {
       if (!next || page.end === undefined) return { take: [page], next }
       return this.#joined({ before: rows, behind: { ...page, rows: [] }, take: [page], next: undefined, place: next, first: true })
     }
-    const verified = place.verify === true && held ? this.#verified(place, page, held, memory) : undefined
-    if (verified) return verified
     if (end && place.verify !== true && isEntry(place, rows, memory)) return { take: [page], next: at(current + 1, { last: end.key }) }
     const known = rows.findLastIndex((row) => isKnown(row, place, memory))
     if (current > this.#first && isSearch(place, memory) && isTied(rows, known)) return this.#back(place, memory)
+    const verified = place.verify === true && held ? this.#verified(place, page, held, memory) : undefined
+    if (verified) return verified
     const verify = at(current - 1, { verify: true })
     if (end && known === rows.length - 1 && place.verify !== true) return this.#again(page, place, memory, at(current + 1))
     if (end && known >= 0 && known < rows.length - 1) {

@@ -510,6 +510,20 @@ export const FOUND: readonly Found[] = [
       ends: true,
     },
   ]),
+  [
+    'a last row that has one of its second on the page before, when the reading goes on from it',
+    'page',
+    true,
+    {
+      times: [5555, 30, 1, 8, 1],
+      limit: 2,
+      inclusive: false,
+      first: [{ kind: 'shuffled' }],
+      second: [{ kind: 'no-next', at: 6 }],
+      grows: 12,
+      ends: true,
+    },
+  ],
   ...['window', 'windows'].map((way): Found => [
     'the newest window from a replica that is behind',
     way,
