@@ -58,7 +58,10 @@ export const WORDINGS: readonly Wording[] = [
     text: /block range (is )?(too|greater than|larger than|bigger than|limit exceeded)|blocks? range,? (is )?(too|the limit)|range (is )?too (large|wide)|too wide blocks? range|too large\. max range|range \d+ (exceeds|is bigger than)|exceed(s|ed)? (max(imum)?|the)?( rpc)? ?(block )?range|exceeds (max|maximum) block range|blocks distance|requested too many blocks|limited to (a |an )?[\d,. -]+k?( -)? ?(blocks? )?range|limited to [\d,]+ - [\d,]+ blocks|ranges over [\d,]+ blocks|requested block range|block range exceeds|maximum allowed number of requested blocks|at most [\d,]+ blocks|max is [\d,]+k? blocks|query must be smaller than size|query exceeds range|range threshold exceeded|larger than max block range|maximum rpc range limit/,
   },
   { class: 'SPLIT', text: /response (is )?too (big|large)|response size should not|response size exceeded/, only: 'logs' },
-  { class: 'SPLIT', text: /max addresses or topics|too many (addresses|topics)|less number of address|(addresses|topics) (exceeds?|are limited)/ },
+  {
+    class: 'SPLIT',
+    text: /max addresses or topics|too many (addresses|topics)|less number of address|(addresses|topics) (exceeds?|are limited)/,
+  },
   {
     class: 'BATCH',
     text: /response (is )?too (big|large)|response size (should not|exceed)|request (entity |body )?too large|payload too large|request timed out/,
@@ -88,7 +91,10 @@ export const WORDINGS: readonly Wording[] = [
 
 /** What there was too much of in a refused call for logs, where it was not blocks; the first that matches decides. */
 export const OVER: readonly { readonly over: 'results' | 'filter'; readonly text: RegExp }[] = [
-  { over: 'filter', text: /max addresses or topics|too many (addresses|topics)|less number of address|(addresses|topics) (exceeds?|are limited)/ },
+  {
+    over: 'filter',
+    text: /max addresses or topics|too many (addresses|topics)|less number of address|(addresses|topics) (exceeds?|are limited)/,
+  },
   {
     over: 'results',
     text: /log response size|\bresults\b|number of logs|logs matched|too many logs|response (is )?too (big|large)|response size/,
