@@ -88,5 +88,9 @@ export interface VerifyOptions extends CommonOptions {
   readonly step: string | undefined
   /** Units of each step that are fetched again. */
   readonly sample: number | undefined
+  /** Blocks of each step that are proved. */
+  readonly proof: number | 'all' | undefined
+  /** What they are chosen by; undefined: chance. */
+  readonly seed: number | undefined
   readonly json: boolean
 }

@@ -185,6 +185,7 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
   command(pipe, 'verify', 'look for what is not as the ledger says: lost, extra or changed rows; changes nothing', [
     'pipe verify pipelines/miners.yaml',
     'pipe verify pipelines/miners.yaml --step balances --sample 3  # also fetch 3 units again and compare',
+    'pipe verify pipelines/miners.yaml --proof 300  # prove 300 random blocks of each step, and compare',
     'pipe verify pipelines/miners.yaml --json',
   ])
     .argument('<FILE>', 'pipeline file')
@@ -200,6 +201,15 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
         'fetch N random units of each step again, from an endpoint that did not give them where there is one, and compare row by row',
       ).argParser(positive),
     )
+    .addOption(
+      new Option(
+        '--proof [N|all]',
+        'prove N random blocks of each step (300 where N is left out) by the hashes of the chain: headers, transactions, receipts, logs, balances',
+      )
+        .preset('300')
+        .argParser(howMany),
+    )
+    .addOption(new Option('--seed <S>', 'prove the blocks that a run of --proof with this seed chose').argParser(seed))
     .option('--demo', 'in the database of `run --demo`; starts no chain', false)
     .option('--json', 'print JSON (schemas/verify.schema.json)', false)
     .action((file: string, { param: params, ...options }: Omit<VerifyOptions, 'params' | 'state'> & { param: VerifyOptions['params'] }) =>
@@ -273,6 +283,18 @@ function positive(text: string): number {
   const value = /^\d+$/.test(text) ? Number(text) : 0
   if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('It must be a whole number of 1 or more.')
   return value
+}
+
+function howMany(text: string): number | 'all' {
+  if (text === 'all') return text
+  const value = /^\d+$/.test(text) ? Number(text) : 0
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('It must be a whole number of 1 or more, or `all`.')
+  return value
+}
+
+function seed(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, as verify printed it.')
+  return Number(text)
 }
 
 function time(text: string): number {

@@ -11,8 +11,11 @@ import { UsageError } from './usage-error.js'
 
 /** Looks for what is not as the ledger says, and prints it with what mends it. Changes nothing. */
 export async function verifyCommand(file: string, options: VerifyOptions, io: Io): Promise<number> {
-  if (options.demo && options.sample !== undefined)
-    throw new UsageError('--sample asks endpoints, and those of the demo have ended with it', 'leave out --sample or --demo')
+  const asking = options.sample !== undefined ? '--sample' : options.proof !== undefined ? '--proof' : undefined
+  if (options.demo && asking !== undefined)
+    throw new UsageError(`${asking} asks endpoints, and those of the demo have ended with it`, `leave out ${asking} or --demo`)
+  if (options.seed !== undefined && options.proof === undefined)
+    throw new UsageError('--seed chooses the blocks of --proof, which is not given', 'give --proof, or leave out --seed')
   // Read without the params of the last run first: which warehouse it is decides which run was the last.
   const found = await openPipeline(file, { environment: 'warn', params: options.params }, io)
   if (!found) return Exit.notStarted
@@ -27,6 +30,8 @@ export async function verifyCommand(file: string, options: VerifyOptions, io: Io
 
 async function verifyLook(look: Look, named: Pipeline, file: string, options: VerifyOptions, io: Io): Promise<number> {
   const { step, sample, demo } = options
+  const howMany = options.proof
+  const proof = howMany === undefined ? undefined : { howMany, seed: options.seed ?? Math.floor(io.random() * 2 ** 32) }
   const last = await look.lastRun()
   if (last.running)
     io.stderr.write(
@@ -34,11 +39,11 @@ async function verifyLook(look: Look, named: Pipeline, file: string, options: Ve
     )
   if (!last.any && (await look.warehouse.units(named.name)).length === 0) throw nothingRun(named, look.warehouse.display, 'verify', io)
   const params = { ...last.params, ...options.params }
-  const found = await openPipeline(file, { environment: sample === undefined ? 'warn' : 'require', params }, io)
+  const found = await openPipeline(file, { environment: sample === undefined && !proof ? 'warn' : 'require', params }, io)
   if (!found) return Exit.notStarted
   const pipeline = demo ? inDemo(found, io) : found
   refuseUnknown(step, pipeline)
-  const report = await look.verify({ pipeline, params, last, step, sample, demo })
+  const report = await look.verify({ pipeline, params, last, step, sample, proof, demo })
   io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : renderVerify(report, demo))
   return report.ok ? Exit.done : Exit.incomplete
 }

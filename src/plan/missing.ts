@@ -29,6 +29,8 @@ export interface RowsFilter {
   readonly until?: readonly Param[]
   /** All rows, also those that the output has. */
   readonly redo?: boolean
+  /** With `redo`: only those that the output has. */
+  readonly there?: boolean
   /** Leaves out keys that are in quarantine for this step. */
   readonly notQuarantined?: { readonly pipeline: string; readonly step: string }
 }
@@ -63,6 +65,8 @@ function missingRows(wanted: RowsWanted, into: Table, filter: RowsFilter): State
   }
   if (!filter.redo)
     without(sql`${identifier(into.name)} AS t`, isRead(into, wanted.copied, wanted.constants), sql`t.${identifier(into.key[0] ?? '')}`)
+  if (filter.there)
+    conditions.push(sql`EXISTS (SELECT 1 FROM ${identifier(into.name)} AS t WHERE ${isRead(into, wanted.copied, wanted.constants)})`)
   if (filter.notQuarantined) {
     const { pipeline, step } = filter.notQuarantined
     const keys = sql`(SELECT key FROM _pipe_quarantine WHERE pipeline = ${text(pipeline)} AND step = ${text(step)}) AS z`
@@ -112,6 +116,13 @@ export function missingPage(wanted: RowsWanted, into: Table, filter: RowsFilter,
   const end = sqlText(limit === undefined ? '' : ` LIMIT ${limit}`)
   return sql`SELECT q.*, ${keyText(wanted.key)} AS ${identifier(KEY_COLUMN)} ${missingRows(wanted, into, filter)}
     ORDER BY ${orderBy(wanted)}${end}`
+}
+
+/** Those of the page that have these places in it, counted from 0. */
+export function missingAt(wanted: RowsWanted, into: Table, filter: RowsFilter, places: readonly bigint[]): Statement {
+  return sql`SELECT * FROM (
+  SELECT q.*, ${keyText(wanted.key)} AS ${identifier(KEY_COLUMN)}, row_number() OVER (ORDER BY ${orderBy(wanted)}) - 1 AS pipe_place ${missingRows(wanted, into, filter)}
+) AS s WHERE pipe_place IN (${sqlText(places.join(', '))}) ORDER BY pipe_place`
 }
 
 /** How many rows are missing. */

@@ -38,6 +38,9 @@ const forms: Readonly<Record<string, Form>> = {
   slotNumber: 'number',
 }
 
+/** The fields that a header's hash is made of. */
+export const HEADER_FIELDS: ReadonlySet<string> = new Set(Object.keys(forms))
+
 /** How many of them every header has. */
 const ofEvery = 15
 

@@ -1,10 +1,13 @@
 import { shellWord } from './commands.js'
-import type { Finding, VerifyReport } from '../verify/report.js'
+import { confidence } from '../verify/confidence.js'
+import type { Finding, StepProof, VerifyReport } from '../verify/report.js'
 import { count, counted } from './words.js'
 
 /** The report as people read it. */
 export function renderVerify(report: VerifyReport, demo = false): string {
-  const lines = [`verify ${report.pipeline} in ${report.warehouse}`, '']
+  const lines = [`verify ${report.pipeline} in ${report.warehouse}`]
+  if (report.seed !== null) lines.push(`--seed ${report.seed} chooses what is proved here again`)
+  lines.push('')
   for (const step of report.steps) {
     const { units, rows } = step.sampled
     const found = report.findings.filter((finding) => finding.step === step.id).length + step.more
@@ -14,18 +17,44 @@ export function renderVerify(report: VerifyReport, demo = false): string {
       found > 0 ? counted(found, 'findings') : 'nothing found',
     ]
     lines.push(`${step.id}  ${looked.filter(Boolean).join(', ')}`)
+    if (step.proof) lines.push(...renderProof(step.proof).map((line) => `  ${line}`))
     for (const note of step.notes) lines.push(`  ${note}`)
   }
   for (const finding of report.findings) lines.push('', ...renderFinding(finding))
   const more = report.steps.reduce((sum, step) => sum + step.more, 0)
   if (more > 0) lines.push('', `and ${count(more)} more of the kinds above`)
+  const unproved = report.steps.reduce((sum, { proof }) => sum + (proof?.unproved ?? 0), 0)
   lines.push(
     '',
     report.ok
-      ? 'nothing found'
+      ? `nothing found${unproved > 0 ? `, though ${count(unproved)} of what was chosen could not be proved` : ''}`
       : `${counted(report.findings.length + more, 'findings')}; pipe verify ${shellWord(report.file)}${demo ? ' --demo' : ''} again when they are mended`,
   )
   return `${lines.join('\n')}\n`
+}
+
+/** What was proved, what it means, and what it rests on. */
+function renderProof({ word, total, chosen, proved, wrong, unproved, reasons, endpoints, agreed, linked }: StepProof): string[] {
+  if (chosen === 0) return [`no ${word} to prove: nothing is done`]
+  const many = (n: number) => `${count(n)} ${n === 1 ? word.replace(/s$/, '') : word}`
+  const meaning =
+    wrong > 0
+      ? `${many(wrong)} with findings`
+      : proved === 0
+        ? ''
+        : proved === total
+          ? 'each one that is done'
+          : `${confidence(proved)} (of ${count(total)})`
+  const lines = [`${count(proved)} of ${count(chosen)} ${word} proved${meaning === '' ? '' : `: ${meaning}`}`]
+  if (unproved > 0) lines.push(`${many(unproved)} could not be proved:`)
+  for (const { reason, count: times } of reasons) lines.push(`  ${many(times)}: ${reason}`)
+  const blocks = agreed.reduce((sum, each) => sum + each.blocks, 0)
+  if (blocks === 0) return lines
+  const by = agreed.map((each) => `${count(each.blocks)} at ${each.endpoints} of ${counted(endpoints, 'endpoints')}`).join(', ')
+  return [
+    ...lines,
+    `their hashes are believed as endpoints give them: ${by}; ${count(linked)} of ${count(blocks)} are the parent of the next block`,
+  ]
 }
 
 function renderFinding({ check, step, unit, key, problem, fix }: Finding): string[] {

@@ -1,7 +1,7 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { LedgerReader } from '../sdk/index.js'
 import type { VerifyReport } from '../verify/report.js'
-import { verifyPipeline } from '../verify/verify.js'
+import { type VerifyOptions, verifyPipeline } from '../verify/verify.js'
 import type { Chains } from './chains.js'
 import { EachEndpoint } from './each-endpoint.js'
 import type { LastRun } from './last-run.js'
@@ -21,6 +21,8 @@ export interface VerifyRequest {
   readonly step: string | undefined
   /** Units of each step that are fetched again. */
   readonly sample: number | undefined
+  /** Blocks of each step that are proved, and what they are chosen by. */
+  readonly proof?: VerifyOptions['proof']
   /** Whether the commands that mend say `--demo`. */
   readonly demo: boolean
 }
@@ -41,7 +43,7 @@ export async function verify({ warehouse, chains, surroundings }: VerifyWith, re
     await warehouse.assume([])
     await refusePending(warehouse, pipeline)
     await warehouse.assume([...pipeline.tables.values()])
-    if (request.sample !== undefined) await endpoints.ready()
+    if (request.sample !== undefined || request.proof) await endpoints.ready()
     const present = createMoment(clock.now(), (chain) => {
       const known = last.heads[chain]
       return known === undefined ? chains.head(chain) : Promise.resolve(BigInt(known))
@@ -55,6 +57,7 @@ export async function verify({ warehouse, chains, surroundings }: VerifyWith, re
       now: present.now,
       step: request.step,
       sample: request.sample,
+      proof: request.proof,
       fetchers: (step, config) => endpoints.of(step, config),
       http: (step) => sources.client(step),
       random,

@@ -16,7 +16,8 @@ import {
   ValueError,
 } from '../sdk/index.js'
 import { canonicalJson } from '../pipeline/steps/fingerprint.js'
-import { along, lineOf } from './stretches.js'
+import { mod } from '../ledger/intervals.js'
+import { along, type Line, lineOf, numberLineOf } from './stretches.js'
 import { FEW, fix, keyOf, unitOf } from './tables.js'
 import { all, type Findings, outputsOf, type StepLook } from './look.js'
 
@@ -27,6 +28,8 @@ export interface Again {
   readonly rows: ReadonlyMap<string, readonly Row[]>
   /** Where all stored rows of them lie: a stretch, or everything of the step. Undefined: they are looked up by key. */
   readonly within: readonly [bigint, bigint] | 'all' | undefined
+  /** Of a stretch of time, the numbers that it holds, for tables whose rows say a number. */
+  readonly numbers?: readonly [bigint, bigint] | undefined
   /** Whether a row that is not stored is told of elsewhere. */
   readonly lackIsTold: (outputs: readonly Output[]) => boolean
   /** Whether the database made them, with all that it computes: they are as it stores them. */
@@ -35,11 +38,20 @@ export interface Again {
   readonly by: string
   /** Hosts that the stored rows came from, as the ledger names them. */
   readonly from: string | undefined
+  /** What differences are found by. */
+  readonly check?: 'proof'
 }
 
-/** Compares row by row and column by column. Resolves to how many rows there were. */
-export async function compareRows(look: StepLook, again: Again, findings: Findings): Promise<number> {
+export interface Compared {
+  readonly rows: number
+  /** Rows that differ, or that one side has alone. */
+  readonly different: number
+}
+
+/** Compares row by row and column by column. */
+export async function compareRows(look: StepLook, again: Again, findings: Findings): Promise<Compared> {
   let compared = 0
+  let different = 0
   for (const { table, outputs } of groups(look)) {
     const [first] = outputs
     if (!first) continue
@@ -66,15 +78,17 @@ export async function compareRows(look: StepLook, again: Again, findings: Findin
       }
     }
     compared += keys.size
-    const many = new Set(differing.map(({ key }) => key)).size > FEW
-    const { by, from } = again
+    const wrong = new Set(differing.map(({ key }) => key)).size
+    different += wrong
+    const many = wrong > FEW
+    const { by, from, check = 'sample' } = again
     for (const { key, row, whole, column, before, now } of differing) {
       const problem = whole
         ? `${column} of ${table.name} is ${before ?? 'NULL'}${from === undefined ? '' : ` (from ${from})`}, and ${by} says ${now ?? 'NULL'}`
         : before === undefined
           ? `${by} gives a row that ${table.name} does not have`
           : `${table.name} has a row that ${by} does not give`
-      findings.add('sample', problem, fix(look, first, table, row, many), {
+      findings.add(check, problem, fix(look, first, table, row, many), {
         table: table.name,
         unit: unitOf(look, first, table, row) ?? again.unit,
         key,
@@ -82,7 +96,7 @@ export async function compareRows(look: StepLook, again: Again, findings: Findin
       })
     }
   }
-  return compared
+  return { rows: compared, different }
 }
 
 interface Group {
@@ -154,7 +168,7 @@ async function completed({ warehouse }: StepLook, again: Again, output: Output, 
 
 async function storedRows(
   look: StepLook,
-  { within }: Again,
+  { within, numbers }: Again,
   output: Output,
   table: Table,
   columns: readonly Column[],
@@ -162,7 +176,9 @@ async function storedRows(
 ): Promise<Row[]> {
   const line = lineOf(output, table, look.plan.wanted)
   if (within === 'all') return all(look.warehouse, select(columns, table, along({ constants: output.constants })))
-  if (within && line) return all(look.warehouse, select(columns, table, along(line, within)))
+  if (within && line && isWhole(line, within)) return all(look.warehouse, select(columns, table, along(line, within)))
+  const numbered = numbers && numberLineOf(output, table, look.plan.wanted)
+  if (numbered) return all(look.warehouse, select(columns, table, along(numbered, numbers)))
   const key = table.columns.filter(({ name }) => table.key.includes(name))
   const found: Row[] = []
   for (let from = 0; from < rows.length; from += AT_ONCE) {
@@ -173,6 +189,13 @@ async function storedRows(
     found.push(...(await all(look.warehouse, select(columns, table, joinSql(some, ' OR ')))))
   }
   return found
+}
+
+const DAY_US = 86_400_000_000n
+
+/** Whether no row of a stretch of time lies in the same place as one beside it: rows that say their day do. */
+function isWhole({ type }: Line, [from, to]: readonly [bigint, bigint]): boolean {
+  return type.kind !== 'date' || (mod(from, DAY_US) === 0n && mod(to + 1n, DAY_US) === 0n)
 }
 
 function select(columns: readonly Column[], table: Table, where: Statement): Statement {

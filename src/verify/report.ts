@@ -24,6 +24,8 @@ export type Check =
   | 'computed'
   /** Not what an endpoint says now. */
   | 'sample'
+  /** Not what the chain's own hashes prove, or not proved by them. */
+  | 'proof'
   /** A gate that would be closed. */
   | 'gate'
 
@@ -35,6 +37,8 @@ export interface VerifyReport {
   readonly file: string
   /** Whether nothing was found. */
   readonly ok: boolean
+  /** What `--proof` chose its blocks by; `--seed` with it chooses the same again. */
+  readonly seed: number | null
   readonly steps: readonly VerifiedStep[]
   readonly findings: readonly Finding[]
 }
@@ -49,10 +53,37 @@ export interface VerifiedStep {
   readonly units: number
   /** Units that were fetched again, and the rows of them that were compared. */
   readonly sampled: { readonly units: number; readonly rows: number }
+  /** What `--proof` came to, of a step that reads from a chain. */
+  readonly proof: StepProof | null
   /** Findings that are left out because there are many of their kind. */
   readonly more: number
   /** What could not be looked at, and why. */
   readonly notes: readonly string[]
+}
+
+/** Blocks, or rows of a query, that were chosen by chance and read again with all that proves them. */
+export interface StepProof {
+  /** What is proved one by one: `blocks`, `rows`. */
+  readonly word: string
+  /** Done ones, of which they were chosen. */
+  readonly total: number
+  readonly chosen: number
+  /** All that was read of them follows from the hashes of their blocks, and the tables hold just that. */
+  readonly proved: number
+  /** With a finding. */
+  readonly wrong: number
+  /** The tables hold what was read, and nothing proves it. */
+  readonly unproved: number
+  /** Why, and of how many; one may have several reasons. */
+  readonly reasons: readonly { readonly reason: string; readonly count: number }[]
+  /** Where all chosen are proved or can't be: the share that differs is below this with 95 % confidence; 0 when each one was chosen. */
+  readonly differsBelow: number | null
+  /** Endpoints of the chain. */
+  readonly endpoints: number
+  /** How many blocks have the same hash at how many endpoints. */
+  readonly agreed: readonly { readonly endpoints: number; readonly blocks: number }[]
+  /** Blocks whose hash is the parent's of the next one, as endpoints give it. */
+  readonly linked: number
 }
 
 /** One thing that is wrong. */
@@ -68,7 +99,7 @@ export interface Finding {
   readonly problem: string
   /** What to do, in this order: commands, or SQL where no command can. */
   readonly fix: readonly string[]
-  /** For `sample`: what differs. */
+  /** For `sample` and `proof`: what differs. */
   readonly difference: Difference | null
 }
 

@@ -75,7 +75,7 @@ async function readOne(
       findings.notes.add(`${unit} was not sampled: it takes more than ${PAGES} pages to come to it`)
       return 0
     }
-    return await compareRows(look, { unit, rows, within, lackIsTold: () => false, by, from: undefined }, findings)
+    return (await compareRows(look, { unit, rows, within, lackIsTold: () => false, by, from: undefined }, findings)).rows
   } catch (error) {
     signal.throwIfAborted()
     if (!isPipeError(error)) throw error

@@ -20,7 +20,7 @@ import { KEY_COLUMN, missingCount, missingPage } from '../plan/missing.js'
 import { outputTable, single } from '../plan/rows-units.js'
 import type { Moment } from '../plan/scope.js'
 import { oldestKept } from '../plan/touched-units.js'
-import { compareRows } from './compare.js'
+import { type Again, compareRows } from './compare.js'
 import type { VerifiedStep } from './report.js'
 import { unexpired } from './rows.js'
 import { readAgain } from './sample-pages.js'
@@ -216,7 +216,7 @@ async function fetchOne(options: SampleOptions, chosen: Sample, { host, rpc }: F
     }
     // What the table lacks is found where the ledger, or the query, is compared with it.
     const lackIsTold = (outputs: StepLook['plan']['outputs']) => !within || outputs.every(({ oneEach }) => oneEach === true)
-    return await compareRows(look, { unit, rows, within, lackIsTold, by: host, from }, findings)
+    return (await compareRows(look, { unit, rows, within, lackIsTold, by: host, from }, findings)).rows
   } catch (error) {
     signal.throwIfAborted()
     if (!isPipeError(error)) throw error
@@ -260,11 +260,8 @@ async function computeAgain(options: SampleOptions, findings: Findings): Promise
     const selects = await selectsOf(look, options.context(), row, signal)
     for (const select of selects) rows.set(select.output, [...(rows.get(select.output) ?? []), ...(await all(warehouse, select.sql))])
     const within = selects.every(({ replace }) => replace) ? (stretch ?? 'all') : undefined
-    compared += await compareRows(
-      look,
-      { unit, rows, within, lackIsTold: () => false, made: true, by: 'its SQL', from: undefined },
-      findings,
-    )
+    const again: Again = { unit, rows, within, lackIsTold: () => false, made: true, by: 'its SQL', from: undefined }
+    compared += (await compareRows(look, again, findings)).rows
   }
   return { units: chosen.length, rows: compared }
 }
@@ -283,7 +280,7 @@ function pick<T>(list: readonly T[], number: number, random: Random): T[] {
   return Array.from({ length: Math.min(number, rest.length) }, () => rest.splice(Math.floor(random() * rest.length), 1)[0] as T)
 }
 
-async function* pages(page: InputPage | undefined): AsyncIterable<InputPage> {
+export async function* pages(page: InputPage | undefined): AsyncIterable<InputPage> {
   await Promise.resolve()
   if (!page) throw new Error('this unit has no input')
   yield page

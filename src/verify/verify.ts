@@ -7,6 +7,7 @@ import type { Moment } from '../plan/scope.js'
 import { isGate } from '../plan/select.js'
 import { whenHolds } from '../plan/when.js'
 import { createAdvice } from './advice.js'
+import type { HowMany } from './choice.js'
 import { checkGate, type GateGaps } from './gate.js'
 import { checkLedger } from './ledger.js'
 import type { Finding, VerifiedStep, VerifyReport } from './report.js'
@@ -31,6 +32,8 @@ export interface VerifyOptions {
   readonly step: string | undefined
   /** Units of each step to fetch again. */
   readonly sample: number | undefined
+  /** Blocks of each step to prove, and what they are chosen by. */
+  readonly proof: { readonly howMany: HowMany; readonly seed: number } | undefined
   /** Each endpoint of a step's chain by itself. `config`: its `with` with every param put in. */
   fetchers(step: Step, config: Json): readonly Fetcher[]
   /** The REST source of a step. */
@@ -74,10 +77,18 @@ export async function verifyPipeline(options: VerifyOptions): Promise<VerifyRepo
     const { type, closes = false } = step.definition
     steps.push({ id: step.id, title: step.title, type, closes, ...result, more: found.more, notes: [...found.notes] })
   }
-  return { pipeline: pipeline.name, warehouse: warehouse.display, file: pipeline.file, ok: findings.length === 0, steps, findings }
+  return {
+    pipeline: pipeline.name,
+    warehouse: warehouse.display,
+    file: pipeline.file,
+    ok: findings.length === 0,
+    seed: options.proof?.seed ?? null,
+    steps,
+    findings,
+  }
 }
 
-const NOTHING = { units: 0, sampled: { units: 0, rows: 0 } }
+const NOTHING = { units: 0, sampled: { units: 0, rows: 0 }, proof: null }
 
 async function verifyStep(
   options: VerifyOptions,
@@ -85,7 +96,7 @@ async function verifyStep(
   /** Tables that are not as declared, and steps that something was found in. */
   about: { readonly tables: ReadonlySet<string>; readonly wrong: ReadonlySet<string>; readonly selected: ReadonlySet<string> },
   findings: Findings,
-): Promise<Pick<VerifiedStep, 'units' | 'sampled'>> {
+): Promise<Pick<VerifiedStep, 'units' | 'sampled' | 'proof'>> {
   const { pipeline, warehouse, given, now } = options
   if (!whenHolds(step, options)) {
     findings.notes.add(`not looked at: when ${JSON.stringify(step.when)}`)
@@ -118,7 +129,9 @@ async function verifyStep(
     await checkTables(look, unkeyed, findings)
     const sampled =
       options.sample === undefined ? NOTHING.sampled : await sample({ ...options, look, context, number: options.sample }, findings)
-    return { units: look.done.length, sampled }
+    // What proves is loaded where something is to be proved.
+    const proof = options.proof && (await (await import('./prove.js')).prove({ ...options, ...options.proof, look, context }, findings))
+    return { units: look.done.length, sampled, proof: proof ?? null }
   } catch (error) {
     // Columns that are not there are said by the schema.
     if (!isPipeError(error) || error.code !== 'SQL_REFUSED' || about.tables.size === 0) throw error

@@ -1,0 +1,197 @@
+import { type Batch, isPipeError, type Json, type PipeError, type PlanContext, type Row } from '../sdk/index.js'
+import { runContext } from '../sdk/run-context.js'
+import type { Step } from '../pipeline/pipeline.js'
+import { type HowMany, seeded } from './choice.js'
+import { compareRows } from './compare.js'
+import { differsBelow } from './confidence.js'
+import type { Moment } from '../plan/scope.js'
+import { type Findings, isComputed, type StepLook } from './look.js'
+import { type Header, lower, ProvedChain } from './proved-chain.js'
+import { type Choices, choicesOf, type Item } from './proved-items.js'
+import { ProvingPool } from './proving-pool.js'
+import type { StepProof } from './report.js'
+import { collect, type Fetcher, pages } from './sample.js'
+import { stretchOf } from './stretches.js'
+
+export interface ProveOptions {
+  readonly look: StepLook
+  readonly howMany: HowMany
+  readonly seed: number
+  readonly moment: Moment
+  context(): PlanContext<never>
+  fetchers(step: Step, config: Json): readonly Fetcher[]
+  readonly signal: AbortSignal
+}
+
+/** Blocks that are proved at once: what they ask goes to the endpoints together. */
+const AT_ONCE = 16
+
+/**
+ * Reads blocks that are chosen by chance again, one by one, with the step's own `run` and endpoints whose answers are proved, and
+ * compares the rows with the tables. Undefined: the step reads nothing from a chain.
+ */
+export async function prove(options: ProveOptions, findings: Findings): Promise<StepProof | undefined> {
+  const { look, howMany, seed, signal } = options
+  const { step, plan, pipeline } = look
+  if (isComputed(plan.wanted) || step.chain === undefined) return undefined
+  const fetchers = options.fetchers(step, plan.config)
+  const chain = new ProvedChain(fetchers, pipeline.chains.get(step.chain)?.id, signal)
+  const choices = await choicesOf(look, howMany, seeded(seed, step.id), findings)
+  if (!choices) return undefined
+  const tally = new Tally(choices, fetchers.length)
+  const proving = new Proving(options, chain, tally, findings)
+  const items = choices.items[Symbol.asyncIterator]()
+  const work = async (): Promise<void> => {
+    for (let next = await items.next(); next.done !== true; next = await items.next()) {
+      signal.throwIfAborted()
+      await proving.prove(next.value)
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, work))
+  for (const [host, { count, example }] of chain.refuted)
+    findings.notes.add(`${host} gave ${count === 1 ? 'an answer' : `${count} answers`} that the block's own hashes refute: ${example}`)
+  return tally.result()
+}
+
+class Proving {
+  readonly #options: ProveOptions
+  readonly #chain: ProvedChain
+  readonly #tally: Tally
+  readonly #findings: Findings
+  /** Rows of the ledger whose ends were compared with the chain, by unit. */
+  readonly #ends = new Set<string>()
+
+  constructor(options: ProveOptions, chain: ProvedChain, tally: Tally, findings: Findings) {
+    this.#options = options
+    this.#chain = chain
+    this.#tally = tally
+    this.#findings = findings
+  }
+
+  async prove(item: Item): Promise<void> {
+    const { signal } = this.#options
+    const { unit, block } = item
+    try {
+      // Heights may have no block; the step says whether they may.
+      const isThere = block === undefined || (await this.#chain.header(block)) !== null
+      if (block !== undefined && isThere) this.#tally.link(await this.#chain.linked(block))
+      const isReorganised = block !== undefined && (await this.#isReorganised(block))
+      const { different, unproved, failed } = await this.#compare(item, isThere ? [] : ['no endpoint has a block of its number'])
+      for (const error of failed) this.#fail(error, unit)
+      if (isReorganised || different > 0 || failed.length > 0) this.#tally.wrong++
+      else this.#tally.right(unproved)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!isPipeError(error)) throw error
+      this.#tally.wrong++
+      this.#fail(error, unit)
+    }
+  }
+
+  #fail(error: PipeError, unit: string): void {
+    this.#findings.add('proof', error.message, error.hint === undefined ? [] : [`# ${error.hint}`], { unit })
+  }
+
+  async #compare(item: Item, doubts: readonly string[]) {
+    const { unit } = item
+    const { piece, page, within } = await item.place(this.#chain)
+    const { look, moment, signal } = this.#options
+    const { step } = look
+    const pool = new ProvingPool(this.#chain)
+    const context = runContext({
+      step: this.#options.context(),
+      unit: { key: unit, piece, size: 1 },
+      ports: { input: () => pages(page), rpc: pool, head: () => moment.head(step.chain ?? '') },
+      signal,
+      user: `step ${step.id}, proved by verify,`,
+    })
+    const rows = new Map<string, Row[]>()
+    const failed: PipeError[] = []
+    let numbers: Batch['numbers']
+    for await (const batch of step.definition.run(context)) {
+      signal.throwIfAborted()
+      collect(batch as Batch, rows)
+      failed.push(...(batch.failed ?? []).map(({ error }) => error))
+      numbers = batch.numbers ?? numbers
+    }
+    await pool.settle()
+    if (failed.length > 0) return { different: 0, unproved: [], failed }
+    const unproved = [...doubts, ...pool.unproved]
+    const by = unproved.length === 0 ? 'the chain' : `the chain, unproved (${unproved.join(', ')}),`
+    const again = { unit, rows, within, numbers, lackIsTold: () => false, by, from: undefined, check: 'proof' as const }
+    const { different } = await compareRows(look, again, this.#findings)
+    return { different, unproved, failed }
+  }
+
+  /** Whether a ledger row that holds a block begins or ends with another hash than the chain has there now. */
+  async #isReorganised(block: bigint): Promise<boolean> {
+    const { plan, done, advice } = this.#options.look
+    const row = done.find((each) => {
+      const stretch = stretchOf(plan.wanted, each)
+      return plan.axis?.of === 'numbers' && stretch !== undefined && stretch[0] <= block && block <= stretch[1]
+    })
+    const stretch = row && stretchOf(plan.wanted, row)
+    if (!row || !stretch || this.#ends.has(row.unit)) return false
+    this.#ends.add(row.unit)
+    const [first, last] = [
+      row.parentHash === undefined ? null : await this.#chain.header(stretch[0]),
+      row.lastHash === undefined ? null : await this.#chain.header(stretch[1]),
+    ]
+    const begins = first && lower(first.value.parentHash)
+    const problem =
+      begins !== null && begins !== row.parentHash
+        ? `block ${stretch[0]} goes on from ${begins}, and went on from ${row.parentHash} when it was read`
+        : last && last.hash !== row.lastHash
+          ? `block ${stretch[1]} is ${last.hash}, and was ${row.lastHash} when it was read`
+          : undefined
+    if (problem === undefined) return false
+    this.#findings.add('proof', `${problem}: the chain was reorganised since`, advice.reset(row.unit), { unit: row.unit })
+    return true
+  }
+}
+
+/** What the proofs of one step came to. */
+class Tally {
+  wrong = 0
+  readonly #choices: Choices
+  readonly #endpoints: number
+  readonly #reasons = new Map<string, number>()
+  readonly #agreed = new Map<number, number>()
+  #proved = 0
+  #unproved = 0
+  #linked = 0
+
+  constructor(choices: Choices, endpoints: number) {
+    this.#choices = choices
+    this.#endpoints = endpoints
+  }
+
+  link({ hosts, isLinked }: Header & { readonly isLinked: boolean }): void {
+    this.#agreed.set(hosts.length, (this.#agreed.get(hosts.length) ?? 0) + 1)
+    if (isLinked) this.#linked++
+  }
+
+  right(unproved: readonly string[]): void {
+    if (unproved.length === 0) this.#proved++
+    else this.#unproved++
+    for (const reason of unproved) this.#reasons.set(reason, (this.#reasons.get(reason) ?? 0) + 1)
+  }
+
+  result(): StepProof {
+    const { word, total, size } = this.#choices
+    const proved = this.#proved
+    return {
+      word,
+      total,
+      chosen: size,
+      proved,
+      wrong: this.wrong,
+      unproved: this.#unproved,
+      reasons: [...this.#reasons].map(([reason, count]) => ({ reason, count })),
+      differsBelow: this.wrong > 0 || proved === 0 ? null : proved === total ? 0 : differsBelow(proved),
+      endpoints: this.#endpoints,
+      agreed: [...this.#agreed].sort(([a], [b]) => b - a).map(([endpoints, blocks]) => ({ endpoints, blocks })),
+      linked: this.#linked,
+    }
+  }
+}
