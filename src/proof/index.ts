@@ -5,6 +5,7 @@
 export { accountProof, type ProvedAccount } from './account.js'
 export { bloomMay, type BloomFilter } from './bloom.js'
 export { checkBlock } from './check-block.js'
+export { type Derived, derivedOf } from './derived.js'
 export { HEADER_FIELDS, headerHash } from './header.js'
 export { checkPlaces, type BlockOptions } from './places.js'
 export { BlockUnreadableError } from './read.js'

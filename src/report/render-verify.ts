@@ -50,10 +50,10 @@ function renderProof({ word, total, chosen, proved, wrong, unproved, reasons, en
   for (const { reason, count: times } of reasons) lines.push(`  ${many(times)}: ${reason}`)
   const blocks = agreed.reduce((sum, each) => sum + each.blocks, 0)
   if (blocks === 0) return lines
-  const by = agreed.map((each) => `${count(each.blocks)} at ${each.endpoints} of ${counted(endpoints, 'endpoints')}`).join(', ')
+  const by = agreed.map((each) => `${count(each.blocks)} the same at ${each.endpoints} of ${counted(endpoints, 'endpoints')}`).join(', ')
   return [
     ...lines,
-    `their hashes are believed as endpoints give them: ${by}; ${count(linked)} of ${count(blocks)} are the parent of the next block`,
+    `proofs rest on the hashes of ${counted(blocks, 'blocks')}: ${by}; the next block goes on from ${count(linked)} of them`,
   ]
 }
 

@@ -1,7 +1,10 @@
+import { setMaxListeners } from 'node:events'
 import type { WarehouseReader } from '../sdk/index.js'
 
 /** The same warehouse, whose queries are stopped when the signal is aborted: those that have a signal of their own by both. */
 export function stoppable<T extends WarehouseReader>(warehouse: T, signal: AbortSignal): T {
+  // Any number of queries may wait for it.
+  setMaxListeners(0, signal)
   const query: T['query'] = (statement, options = {}) =>
     warehouse.query(statement, { ...options, signal: options.signal ? AbortSignal.any([signal, options.signal]) : signal })
   return new Proxy(warehouse, {

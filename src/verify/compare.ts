@@ -38,6 +38,8 @@ export interface Again {
   readonly by: string
   /** Hosts that the stored rows came from, as the ledger names them. */
   readonly from: string | undefined
+  /** The unit to reset where a row does not say of which it is. */
+  readonly resets?: string | undefined
   /** What differences are found by. */
   readonly check?: 'proof'
 }
@@ -88,9 +90,11 @@ export async function compareRows(look: StepLook, again: Again, findings: Findin
         : before === undefined
           ? `${by} gives a row that ${table.name} does not have`
           : `${table.name} has a row that ${by} does not give`
-      findings.add(check, problem, fix(look, first, table, row, many), {
+      const unit = unitOf(look, first, table, row)
+      const mend = unit === undefined && again.resets !== undefined ? look.advice.reset(again.resets) : fix(look, first, table, row, many)
+      findings.add(check, problem, mend, {
         table: table.name,
-        unit: unitOf(look, first, table, row) ?? again.unit,
+        unit: unit ?? again.unit,
         key,
         difference: { column, stored: before ?? null, fetched: now ?? null, storedFrom: from ?? null, fetchedFrom: by },
       })

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { type Batch, isPipeError, type Json, type PipeError, type PlanContext, type Row } from '../sdk/index.js'
 import { runContext } from '../sdk/run-context.js'
 import type { Step } from '../pipeline/pipeline.js'
@@ -5,13 +6,13 @@ import { type HowMany, seeded } from './choice.js'
 import { compareRows } from './compare.js'
 import { differsBelow } from './confidence.js'
 import type { Moment } from '../plan/scope.js'
-import { type Findings, isComputed, type StepLook } from './look.js'
-import { type Header, lower, ProvedChain } from './proved-chain.js'
+import { type Findings, isComputed, outputsOf, type StepLook } from './look.js'
+import { lower, ProvedChain } from './proved-chain.js'
 import { type Choices, choicesOf, type Item } from './proved-items.js'
 import { ProvingPool } from './proving-pool.js'
 import type { StepProof } from './report.js'
 import { collect, type Fetcher, pages } from './sample.js'
-import { stretchOf } from './stretches.js'
+import { lineOf, numberLineOf, stretchOf } from './stretches.js'
 
 export interface ProveOptions {
   readonly look: StepLook
@@ -31,15 +32,19 @@ const AT_ONCE = 16
  * compares the rows with the tables. Undefined: the step reads nothing from a chain.
  */
 export async function prove(options: ProveOptions, findings: Findings): Promise<StepProof | undefined> {
-  const { look, howMany, seed, signal } = options
+  const { look, howMany, seed } = options
+  // Very many calls wait for it at once.
+  const signal = AbortSignal.any([options.signal])
+  setMaxListeners(0, signal)
   const { step, plan, pipeline } = look
   if (isComputed(plan.wanted) || step.chain === undefined) return undefined
   const fetchers = options.fetchers(step, plan.config)
   const chain = new ProvedChain(fetchers, pipeline.chains.get(step.chain)?.id, signal)
   const choices = await choicesOf(look, howMany, seeded(seed, step.id), findings)
   if (!choices) return undefined
-  const tally = new Tally(choices, fetchers.length)
-  const proving = new Proving(options, chain, tally, findings)
+  tellUnplaced(look, findings)
+  const tally = new Tally(choices)
+  const proving = new Proving({ ...options, signal }, chain, tally, findings)
   const items = choices.items[Symbol.asyncIterator]()
   const work = async (): Promise<void> => {
     for (let next = await items.next(); next.done !== true; next = await items.next()) {
@@ -50,7 +55,8 @@ export async function prove(options: ProveOptions, findings: Findings): Promise<
   await Promise.all(Array.from({ length: AT_ONCE }, work))
   for (const [host, { count, example }] of chain.refuted)
     findings.notes.add(`${host} gave ${count === 1 ? 'an answer' : `${count} answers`} that the block's own hashes refute: ${example}`)
-  return tally.result()
+  for (const [host, problem] of chain.failed) findings.notes.add(`${host} did not answer all that proofs need: ${problem}`)
+  return tally.result(chain, fetchers.length)
 }
 
 class Proving {
@@ -74,7 +80,7 @@ class Proving {
     try {
       // Heights may have no block; the step says whether they may.
       const isThere = block === undefined || (await this.#chain.header(block)) !== null
-      if (block !== undefined && isThere) this.#tally.link(await this.#chain.linked(block))
+      if (block !== undefined && isThere) await this.#chain.linked(block)
       const isReorganised = block !== undefined && (await this.#isReorganised(block))
       const { different, unproved, failed } = await this.#compare(item, isThere ? [] : ['no endpoint has a block of its number'])
       for (const error of failed) this.#fail(error, unit)
@@ -93,7 +99,7 @@ class Proving {
   }
 
   async #compare(item: Item, doubts: readonly string[]) {
-    const { unit } = item
+    const { unit, resets } = item
     const { piece, page, within } = await item.place(this.#chain)
     const { look, moment, signal } = this.#options
     const { step } = look
@@ -118,7 +124,7 @@ class Proving {
     if (failed.length > 0) return { different: 0, unproved: [], failed }
     const unproved = [...doubts, ...pool.unproved]
     const by = unproved.length === 0 ? 'the chain' : `the chain, unproved (${unproved.join(', ')}),`
-    const again = { unit, rows, within, numbers, lackIsTold: () => false, by, from: undefined, check: 'proof' as const }
+    const again = { unit, rows, within, numbers, resets, lackIsTold: () => false, by, from: undefined, check: 'proof' as const }
     const { different } = await compareRows(look, again, this.#findings)
     return { different, unproved, failed }
   }
@@ -150,25 +156,27 @@ class Proving {
   }
 }
 
+/** Of tables whose rows can't be found by block, only those rows are looked up that the chain gives. */
+function tellUnplaced({ plan, ...look }: StepLook, findings: Findings): void {
+  if (plan.wanted.kind !== 'stretches') return
+  for (const { output, table } of outputsOf(look)) {
+    const line = lineOf(output, table, plan.wanted) ?? numberLineOf(output, table, plan.wanted)
+    if (line && line.type.kind !== 'date') continue
+    const why = line ? `${line.column}, its range, says their day only` : 'it has no range'
+    findings.notes.add(`${table.name}: rows that the chain does not give are not looked for, since ${why}`)
+  }
+}
+
 /** What the proofs of one step came to. */
 class Tally {
   wrong = 0
   readonly #choices: Choices
-  readonly #endpoints: number
   readonly #reasons = new Map<string, number>()
-  readonly #agreed = new Map<number, number>()
   #proved = 0
   #unproved = 0
-  #linked = 0
 
-  constructor(choices: Choices, endpoints: number) {
+  constructor(choices: Choices) {
     this.#choices = choices
-    this.#endpoints = endpoints
-  }
-
-  link({ hosts, isLinked }: Header & { readonly isLinked: boolean }): void {
-    this.#agreed.set(hosts.length, (this.#agreed.get(hosts.length) ?? 0) + 1)
-    if (isLinked) this.#linked++
   }
 
   right(unproved: readonly string[]): void {
@@ -177,7 +185,7 @@ class Tally {
     for (const reason of unproved) this.#reasons.set(reason, (this.#reasons.get(reason) ?? 0) + 1)
   }
 
-  result(): StepProof {
+  result({ agreed, linkedBlocks }: ProvedChain, endpoints: number): StepProof {
     const { word, total, size } = this.#choices
     const proved = this.#proved
     return {
@@ -189,9 +197,9 @@ class Tally {
       unproved: this.#unproved,
       reasons: [...this.#reasons].map(([reason, count]) => ({ reason, count })),
       differsBelow: this.wrong > 0 || proved === 0 ? null : proved === total ? 0 : differsBelow(proved),
-      endpoints: this.#endpoints,
-      agreed: [...this.#agreed].sort(([a], [b]) => b - a).map(([endpoints, blocks]) => ({ endpoints, blocks })),
-      linked: this.#linked,
+      endpoints,
+      agreed: [...agreed].sort(([a], [b]) => b - a).map(([endpoints, blocks]) => ({ endpoints, blocks })),
+      linked: linkedBlocks,
     }
   }
 }

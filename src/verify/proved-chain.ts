@@ -1,4 +1,4 @@
-import { isPipeError, PipeError } from '../sdk/index.js'
+import { isPipeError, PipeError, type RpcCall } from '../sdk/index.js'
 import { accountProof, checkBlock, type Difference, type NotRebuildable, type ProvedAccount } from '../proof/index.js'
 import type { Fetcher } from './sample.js'
 
@@ -63,6 +63,12 @@ const KEPT = 500
 export class ProvedChain {
   /** Refuted answers of endpoints, by host, where another one gave what is right. */
   readonly refuted = new Map<string, { count: number; readonly example: string }>()
+  /** The first error of each endpoint that did not answer something. */
+  readonly failed = new Map<string, string>()
+  /** Blocks that proofs rest on, by how many endpoints give their hash. */
+  readonly agreed = new Map<number, number>()
+  /** Those of them that the next block goes on from. */
+  linkedBlocks = 0
   readonly #fetchers: readonly Fetcher[]
   readonly #chainId: number | undefined
   readonly #signal: AbortSignal
@@ -80,16 +86,23 @@ export class ProvedChain {
   }
 
   /** The same of a block that there must be, and that the next one goes on from, where there is one yet. @throws {PipeError} */
-  async linked(number: bigint): Promise<Header & { readonly isLinked: boolean }> {
-    const [header, next] = await Promise.all([this.header(number), this.header(number + 1n)])
-    if (!header) throw new ProofNoBlockError(number)
-    const parent = lower(next?.value.parentHash)
-    if (next && parent !== header.hash)
-      throw new ProofForkedError(
-        number,
-        `it is ${header.hash} at ${header.hosts.join(', ')}, and block ${next.number} at ${next.hosts.join(', ')} goes on from ${parent}`,
-      )
-    return { ...header, isLinked: next !== null }
+  linked(number: bigint): Promise<Header> {
+    return this.#once(`linked ${number}`, async () => {
+      // What is wrong with the next one is told where that one is proved.
+      const [header, next] = await Promise.all([this.header(number), this.header(number + 1n).catch(() => null)])
+      this.#signal.throwIfAborted()
+      if (!header) throw new ProofNoBlockError(number)
+      const { hash, hosts } = header
+      const parent = lower(next?.value.parentHash)
+      if (next && parent !== hash)
+        throw new ProofForkedError(
+          number,
+          `it is ${hash} at ${hosts.join(', ')}, and block ${next.number} at ${next.hosts.join(', ')} goes on from ${parent}`,
+        )
+      this.agreed.set(hosts.length, (this.agreed.get(hosts.length) ?? 0) + 1)
+      if (next) this.linkedBlocks++
+      return header
+    })
   }
 
   /** A block with all of its transactions. @throws {PipeError} */
@@ -221,23 +234,29 @@ export class ProvedChain {
 
   /** Together, or one by one where the node does not give them so. */
   async #askReceipts(fetcher: Fetcher, number: bigint, block: Fields): Promise<unknown> {
-    const together = await this.#ask(fetcher, 'eth_getBlockReceipts', [quantity(number)]).catch((error: unknown) => {
-      this.#signal.throwIfAborted()
-      return error as Error
-    })
-    if (together !== null && !(together instanceof Error)) return together
+    const together = [{ method: 'eth_getBlockReceipts', params: [quantity(number)], nullable: true }]
+    const { values } = await fetcher.rpc.batch(together, { signal: this.#signal })
+    if (values[0] != null) return values[0]
     const calls = (block.transactions as readonly Fields[]).map(({ hash }) => ({ method: 'eth_getTransactionReceipt', params: [hash] }))
     if (calls.length === 0) return []
-    const { values, errors } = await fetcher.rpc.batch(calls, { signal: this.#signal })
-    for (const error of errors?.values() ?? []) throw error
-    return values
+    return this.#askAll(fetcher, calls)
   }
 
-  async #ask({ rpc }: Fetcher, method: string, params: readonly unknown[]): Promise<unknown> {
-    const { values, errors } = await rpc.batch([{ method, params, nullable: true }], { signal: this.#signal })
-    const error = errors?.get(0)
-    if (error) throw error
-    return values[0] ?? null
+  async #ask(fetcher: Fetcher, method: string, params: readonly unknown[]): Promise<unknown> {
+    const [value] = await this.#askAll(fetcher, [{ method, params, nullable: true }])
+    return value ?? null
+  }
+
+  async #askAll({ host, rpc }: Fetcher, calls: readonly RpcCall[]): Promise<readonly unknown[]> {
+    try {
+      const { values, errors } = await rpc.batch(calls, { signal: this.#signal })
+      for (const error of errors?.values() ?? []) throw error
+      return values
+    } catch (error) {
+      this.#signal.throwIfAborted()
+      if (!this.failed.has(host)) this.failed.set(host, (error as Error).message)
+      throw error
+    }
   }
 
   #refuse(host: string, number: bigint, { field, said, computed }: Difference): string {

@@ -15,6 +15,8 @@ export interface Item {
   readonly unit: string
   /** Undefined: what it depends on is seen when it is read. */
   readonly block: bigint | undefined
+  /** The unit that is done again with it, where its rows do not say which. */
+  readonly resets?: string | undefined
   /** @throws {PipeError} */
   place(chain: ProvedChain): Promise<Place>
 }
@@ -54,6 +56,7 @@ async function numbersOf(look: StepLook, axis: Axis, order: Order, choosing: Cho
   const itemOf = (number: bigint): Item => ({
     unit: nameOf(axis, [number, number]),
     block: axis.word === 'blocks' ? number : undefined,
+    resets: nameOf(axis, [number, number]),
     place: () => Promise.resolve({ piece: { kind: 'stretch', axis, from: number, to: number, order }, within: [number, number] }),
   })
   return { word: axis.word, total, size, items: mapped(numbers, itemOf) }
@@ -81,6 +84,7 @@ async function blocksOfTime(
   const itemOf = (block: bigint): Item => ({
     unit: nameOf(numberAxis(1), [block, block]),
     block,
+    resets: units.find(({ stretch: [from, to] }) => from <= block && block <= to)?.name,
     place: async (chain) => {
       const from = await timeOf(chain, block)
       let next = block + 1n

@@ -11,12 +11,26 @@ import {
   type RpcPool,
   type RpcTurn,
 } from '../sdk/index.js'
-import { isStateSync } from '../proof/index.js'
+import { type Derived, derivedOf, isStateSync } from '../proof/index.js'
 import { guardedBlock, guardedLog, guardedReceipt, guardedTransaction, type Heard } from './guarded.js'
 import { type Fields, lower, numberOf, ProofRefutedError, type Proved, type ProvedChain } from './proved-chain.js'
 
 /** Blocks of one question for logs: each of them is proved. */
 const MOST_BLOCKS = 1_000n
+
+/** What was used of a block and takes more than its hash to prove: its list of transactions' hashes, or a field. */
+type Used = { readonly number: bigint; readonly hashes: unknown } | UsedField
+
+interface UsedField {
+  readonly number: bigint
+  readonly index: number
+  readonly name: keyof Derived | 'gasPrice'
+  readonly said: unknown
+  readonly of: 'transaction' | 'receipt'
+}
+
+const DERIVED = new Set<string>(['from', 'to', 'gasPrice', 'effectiveGasPrice', 'contractAddress'])
+const isDerived = (name: string): name is UsedField['name'] => DERIVED.has(name)
 
 /**
  * The endpoints of a chain for a step whose answers are to be proved. What a block's hashes hold is answered from proved blocks
@@ -26,28 +40,33 @@ export class ProvingPool implements RpcPool {
   /** What the step used and nothing proves, in clauses. */
   readonly unproved = new Set<string>()
   readonly #chain: ProvedChain
-  readonly #lists: { readonly number: bigint; readonly hashes: unknown }[] = []
+  readonly #used: Used[] = []
   readonly #heard: Heard = (name, of) => void this.unproved.add(`${name} of a ${of} is in no hash of its block`)
 
   constructor(chain: ProvedChain) {
     this.#chain = chain
   }
 
-  /** Proves what can be only when it is known to have been used. @throws {PipeError} */
+  /** Proves what takes more than its block's hash, now that it is known to have been used. @throws {PipeError} */
   async settle(): Promise<void> {
-    for (const { number, hashes } of this.#lists.splice(0)) {
-      const full = await this.#chain.full(number)
+    for (const used of this.#used.splice(0)) {
+      const full = await this.#chain.full(used.number)
       this.#note(full)
-      const own = transactionsOf(full.value).map(({ hash }) => lower(hash))
-      const said = Array.isArray(hashes) ? hashes.map(lower) : []
-      const at = own.findIndex((hash, i) => hash !== said[i])
-      if (at >= 0 || said.length !== own.length)
-        throw new ProofRefutedError(number, [
-          at >= 0
-            ? `transaction ${at} is ${said[at] ?? 'missing'}, and has the hash ${own[at]}`
-            : `it has ${own.length} transactions, and ${said.length} are given`,
-        ])
+      const problem = 'hashes' in used ? unlisted(transactionsOf(full.value), used.hashes) : await this.#underived(used, full.value)
+      if (problem !== undefined) throw new ProofRefutedError(used.number, [problem])
     }
+  }
+
+  /** What is written beside a transaction or its receipt, and is not what follows from the transaction. */
+  async #underived({ index, name, said, of }: UsedField, block: Fields): Promise<string | undefined> {
+    const derived = await derivedOf(transactionsOf(block)[index], block.baseFeePerGas).catch(() => undefined)
+    if (!derived) {
+      this.#heard(name, of)
+      return undefined
+    }
+    const found = derived[name === 'gasPrice' ? 'effectiveGasPrice' : name]
+    const isSame = numberOf(found) === numberOf(said) && (found === null) === (said === null)
+    return isSame ? undefined : `${name} of ${of} ${index} is ${String(said)}, and from the transaction follows ${found ?? 'null'}`
   }
 
   async batch(calls: readonly RpcCall[], { signal }: RpcOptions): Promise<RpcAnswers> {
@@ -165,7 +184,7 @@ export class ProvingPool implements RpcPool {
     if (!header) return null
     this.#note(header)
     const heard: Heard = (name, of) => {
-      if (name === 'transactions') this.#lists.push({ number, hashes: header.value.transactions })
+      if (name === 'transactions') this.#used.push({ number, hashes: header.value.transactions })
       else this.#heard(name, of)
     }
     return guardedBlock(header.value, heard)
@@ -179,13 +198,13 @@ export class ProvingPool implements RpcPool {
   async #transactions(number: bigint): Promise<readonly Fields[]> {
     const full = await this.#chain.full(number)
     this.#note(full)
-    return transactionsOf(full.value).map((one, i, all) => guardedTransaction(one, isSynced(one, i, all), this.#heard))
+    return transactionsOf(full.value).map((one, i, all) => guardedTransaction(one, isSynced(one, i, all), this.#hearing(number, i, one)))
   }
 
   async #receipts(number: bigint): Promise<readonly Fields[]> {
     const [{ value: block }, receipts] = await Promise.all([this.#chain.full(number), this.#chain.receipts(number)])
     this.#note(receipts)
-    return receipts.value.map((one, i, all) => guardedReceipt(one, isSynced(one, i, all), block.timestamp, this.#heard))
+    return receipts.value.map((one, i, all) => guardedReceipt(one, isSynced(one, i, all), block.timestamp, this.#hearing(number, i, one)))
   }
 
   async #logs(asked: Fields, method: string, params: readonly unknown[]): Promise<unknown> {
@@ -213,6 +232,16 @@ export class ProvingPool implements RpcPool {
     )
   }
 
+  #hearing(number: bigint, index: number, fields: Fields): Heard {
+    const known = new Set<string>()
+    return (name, of) => {
+      if (known.has(name) && of !== 'log') return
+      known.add(name)
+      if (isDerived(name) && of !== 'log' && of !== 'block') this.#used.push({ number, index, name, said: fields[name], of })
+      else this.#heard(name, of)
+    }
+  }
+
   #plain(method: string, params: readonly unknown[]): Promise<unknown> {
     this.unproved.add(
       `nothing proves ${method}${numberOf(params[0]) === undefined && isOfBlock(method) ? ' of a block without a number' : ''}`,
@@ -223,6 +252,13 @@ export class ProvingPool implements RpcPool {
   #note({ unproved }: Proved<unknown>): void {
     if (unproved !== undefined) this.unproved.add(unproved)
   }
+}
+
+function unlisted(own: readonly Fields[], hashes: unknown): string | undefined {
+  const said = Array.isArray(hashes) ? hashes.map(lower) : []
+  if (said.length !== own.length) return `it has ${own.length} transactions, and ${said.length} are given`
+  const at = own.findIndex(({ hash }, i) => lower(hash) !== said[i])
+  return at < 0 ? undefined : `transaction ${at} is ${said[at]}, and has the hash ${String(own[at]?.hash)}`
 }
 
 const isOfBlock = (method: string): boolean => method.startsWith('eth_getBlock')

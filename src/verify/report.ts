@@ -80,9 +80,9 @@ export interface StepProof {
   readonly differsBelow: number | null
   /** Endpoints of the chain. */
   readonly endpoints: number
-  /** How many blocks have the same hash at how many endpoints. */
+  /** How many of the blocks that proofs rest on have the same hash at how many endpoints. */
   readonly agreed: readonly { readonly endpoints: number; readonly blocks: number }[]
-  /** Blocks whose hash is the parent's of the next one, as endpoints give it. */
+  /** Those of them that the next block goes on from, as endpoints give it. */
   readonly linked: number
 }
 

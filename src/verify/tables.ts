@@ -14,7 +14,8 @@ import {
   type Value,
 } from '../sdk/index.js'
 import { rowStretch } from '../ledger/axis.js'
-import { along, lineOf, placeOf } from './stretches.js'
+import { numbersOf } from '../ledger/coverage.js'
+import { along, lineOf, numberLineOf, placeOf } from './stretches.js'
 import { all, type Findings, MOST, outputsOf, rowsWord, type StepLook, unitAt } from './look.js'
 
 /** Checks the rows of the step themselves. `unkeyed`: tables of which the database does not see to it that a key is there once. */
@@ -143,9 +144,22 @@ export function unitOf(look: StepLook, output: Output, table: Table, row: Row, w
     }
     return (whole ? look.ledger.find(holds)?.unit : undefined) ?? `${value}-${value}`
   }
+  const numbered = numberLineOf(output, table, wanted)
+  if (numbered) return unitHolding(look, row[numbered.column])
   const line = lineOf(output, table, wanted)
   const value = line && row[line.column]
   return value === undefined || value === null ? undefined : unitAt(look, placeOf(value), whole)
+}
+
+/** The unit of time that holds a number. */
+function unitHolding({ ledger }: StepLook, value: Value | undefined): string | undefined {
+  if (value === undefined || value === null) return undefined
+  const number = placeOf(value)
+  const holds = ({ coverage }: LedgerRow) => {
+    const numbers = numbersOf(coverage)
+    return numbers !== undefined && numbers[0] <= number && number <= numbers[1]
+  }
+  return ledger.find(holds)?.unit
 }
 
 /** Of so many rows each has its own command; of more, their units are done again as a whole. */
