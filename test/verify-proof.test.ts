@@ -123,7 +123,7 @@ describe('pipe verify --proof on a real node', () => {
     const { url } = await startAnvil(BLOCKS + 2)
     ;[node, real] = await Promise.all([lyingNode(url), lyingNode(url)])
     world = await new World(node.url).ran()
-  }, 60_000)
+  }, 120_000)
   afterEach(() => {
     node.lie = null
     node.log.length = 0
@@ -378,9 +378,8 @@ steps:
     const world = await new World(node.url, text('{ blocks: { from: 1, to: 3 } }')).ran()
     node.fault({ kind: 'receipts-hole', if: ({ params }) => params[0] === '0x2' })
     const { findings } = await world.verify('--proof')
-    expect(findings.map(({ unit, problem }) => [unit, problem.slice(0, 42)])).toEqual([
-      ['2-2', 'block 2 is not proved: receiptsRoot is 0x'],
-    ])
+    const problem = expect.stringMatching(/^block 2 is not proved: receiptsRoot is 0x/) as string
+    expect(findings).toMatchObject([{ check: 'proof', unit: '2-2', problem }])
   })
 
   it('tells a block that was reorganised away since, though the rows of the new one are the same', async () => {

@@ -167,7 +167,7 @@ export class ProvedChain {
         failure ??= error
       }
     }
-    if (failure !== undefined) throw failure
+    if (failure !== undefined) throw failure as Error
     return null
   }
 
@@ -190,7 +190,7 @@ export class ProvedChain {
     if (!first) {
       if (problems.length > 0) throw new ProofRefutedError(number, problems)
       const failed = given.find((answer) => answer.status === 'rejected')
-      if (failed) throw failed.reason
+      if (failed) throw failed.reason as Error
       return null
     }
     if (headers.some(({ hash }) => hash !== first.hash))
@@ -229,7 +229,7 @@ export class ProvedChain {
     }
     if (unproved) return unproved
     if (problems.length > 0) throw new ProofRefutedError(number, problems)
-    throw failure ?? new ProofNoBlockError(number)
+    throw (failure as Error | undefined) ?? new ProofNoBlockError(number)
   }
 
   /** Together, or one by one where the node does not give them so. */

@@ -69,7 +69,8 @@ export class ProvingPool implements RpcPool {
     return isSame ? undefined : `${name} of ${of} ${index} is ${String(said)}, and from the transaction follows ${found ?? 'null'}`
   }
 
-  async batch(calls: readonly RpcCall[], { signal }: RpcOptions): Promise<RpcAnswers> {
+  // Steps pass it on as a function.
+  readonly batch = async (calls: readonly RpcCall[], { signal }: RpcOptions): Promise<RpcAnswers> => {
     const errors = new Map<number, PipeError>()
     const values = await Promise.all(
       calls.map((call, i) =>
@@ -84,7 +85,7 @@ export class ProvingPool implements RpcPool {
     return { values, errors: errors.size > 0 ? errors : undefined, endpoints: [] }
   }
 
-  async request(method: string, params: readonly unknown[], options: RpcOptions): Promise<unknown> {
+  readonly request = async (method: string, params: readonly unknown[], options: RpcOptions): Promise<unknown> => {
     const { values, errors } = await this.batch([{ method, params }], options)
     const error = errors?.get(0)
     if (error) throw error

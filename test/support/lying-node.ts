@@ -29,7 +29,10 @@ export async function lyingNode(real: string): Promise<LyingNode> {
   const pool = new Pool(real)
   const node: { lie: Lie | null; readonly log: Call[] } = { lie: null, log: [] }
   const server = createServer((request, response) => {
-    void answer(request).then((body) => response.setHeader('content-type', 'application/json').end(body))
+    answer(request).then(
+      (body) => response.setHeader('content-type', 'application/json').end(body),
+      () => response.destroy(),
+    )
   })
   const answer = async (request: IncomingMessage): Promise<string> => {
     const chunks: Buffer[] = []
