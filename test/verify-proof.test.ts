@@ -123,7 +123,7 @@ describe('pipe verify --proof on a real node', () => {
     const { url } = await startAnvil(BLOCKS + 2)
     ;[node, real] = await Promise.all([lyingNode(url), lyingNode(url)])
     world = await new World(node.url).ran()
-  }, 120_000)
+  })
   afterEach(() => {
     node.lie = null
     node.log.length = 0
