@@ -56,13 +56,21 @@ export class Findings {
       readonly difference?: Difference | undefined
     } = {},
   ): void {
-    const known = (this.#counts.get(check) ?? 0) + 1
-    this.#counts.set(check, known)
+    const { table = null, unit = null, key = null, difference = null } = about
+    this.#push({ check, step: this.#step, table, unit, key, problem, fix, difference })
+  }
+
+  /** Takes over what was found in a part of the step. */
+  take({ list, more }: Findings): void {
+    for (const finding of list) this.#push(finding)
+    this.more += more
+  }
+
+  #push(finding: Finding): void {
+    const known = (this.#counts.get(finding.check) ?? 0) + 1
+    this.#counts.set(finding.check, known)
     if (known > MOST) this.more++
-    else {
-      const { table = null, unit = null, key = null, difference = null } = about
-      this.list.push({ check, step: this.#step, table, unit, key, problem, fix, difference })
-    }
+    else this.list.push(finding)
   }
 }
 

@@ -6,7 +6,7 @@ import { type HowMany, seeded } from './choice.js'
 import { compareRows } from './compare.js'
 import { differsBelow } from './confidence.js'
 import type { Moment } from '../plan/scope.js'
-import { type Findings, isComputed, outputsOf, type StepLook } from './look.js'
+import { Findings, isComputed, outputsOf, type StepLook } from './look.js'
 import { lower, ProvedChain } from './proved-chain.js'
 import { type Choices, choicesOf, type Item } from './proved-items.js'
 import { ProvingPool } from './proving-pool.js'
@@ -44,15 +44,21 @@ export async function prove(options: ProveOptions, findings: Findings): Promise<
   if (!choices) return undefined
   tellUnplaced(look, findings)
   const tally = new Tally(choices)
-  const proving = new Proving({ ...options, signal }, chain, tally, findings)
+  const proving = new Proving({ ...options, signal }, chain, tally)
   const items = choices.items[Symbol.asyncIterator]()
+  const found: { readonly place: number; readonly findings: Findings }[] = []
+  let place = 0
   const work = async (): Promise<void> => {
     for (let next = await items.next(); next.done !== true; next = await items.next()) {
       signal.throwIfAborted()
-      await proving.prove(next.value)
+      const own = { place: place++, findings: new Findings(step.id) }
+      await proving.prove(next.value, own.findings)
+      if (own.findings.list.length > 0) found.push(own)
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, work))
+  // In the order of the blocks, whichever was proved first.
+  for (const { findings: own } of found.sort((a, b) => a.place - b.place)) findings.take(own)
   for (const [host, { count, example }] of chain.refuted)
     findings.notes.add(`${host} gave ${count === 1 ? 'an answer' : `${count} answers`} that the block's own hashes refute: ${example}`)
   for (const [host, problem] of chain.failed) findings.notes.add(`${host} did not answer all that proofs need: ${problem}`)
@@ -63,42 +69,36 @@ class Proving {
   readonly #options: ProveOptions
   readonly #chain: ProvedChain
   readonly #tally: Tally
-  readonly #findings: Findings
   /** Rows of the ledger whose ends were compared with the chain, by unit. */
   readonly #ends = new Set<string>()
 
-  constructor(options: ProveOptions, chain: ProvedChain, tally: Tally, findings: Findings) {
+  constructor(options: ProveOptions, chain: ProvedChain, tally: Tally) {
     this.#options = options
     this.#chain = chain
     this.#tally = tally
-    this.#findings = findings
   }
 
-  async prove(item: Item): Promise<void> {
+  async prove(item: Item, findings: Findings): Promise<void> {
     const { signal } = this.#options
     const { unit, block } = item
     try {
       // Heights may have no block; the step says whether they may.
       const isThere = block === undefined || (await this.#chain.header(block)) !== null
       if (block !== undefined && isThere) await this.#chain.linked(block)
-      const isReorganised = block !== undefined && (await this.#isReorganised(block))
-      const { different, unproved, failed } = await this.#compare(item, isThere ? [] : ['no endpoint has a block of its number'])
-      for (const error of failed) this.#fail(error, unit)
+      const isReorganised = block !== undefined && (await this.#isReorganised(block, findings))
+      const { different, unproved, failed } = await this.#compare(item, findings, isThere ? [] : ['no endpoint has a block of its number'])
+      for (const error of failed) fail(error, unit, findings)
       if (isReorganised || different > 0 || failed.length > 0) this.#tally.wrong++
       else this.#tally.right(unproved)
     } catch (error) {
       signal.throwIfAborted()
       if (!isPipeError(error)) throw error
       this.#tally.wrong++
-      this.#fail(error, unit)
+      fail(error, unit, findings)
     }
   }
 
-  #fail(error: PipeError, unit: string): void {
-    this.#findings.add('proof', error.message, error.hint === undefined ? [] : [`# ${error.hint}`], { unit })
-  }
-
-  async #compare(item: Item, doubts: readonly string[]) {
+  async #compare(item: Item, findings: Findings, doubts: readonly string[]) {
     const { unit, resets } = item
     const { piece, page, within } = await item.place(this.#chain)
     const { look, moment, signal } = this.#options
@@ -125,12 +125,12 @@ class Proving {
     const unproved = [...doubts, ...pool.unproved]
     const by = unproved.length === 0 ? 'the chain' : `the chain, unproved (${unproved.join(', ')}),`
     const again = { unit, rows, within, numbers, resets, lackIsTold: () => false, by, from: undefined, check: 'proof' as const }
-    const { different } = await compareRows(look, again, this.#findings)
+    const { different } = await compareRows(look, again, findings)
     return { different, unproved, failed }
   }
 
   /** Whether a ledger row that holds a block begins or ends with another hash than the chain has there now. */
-  async #isReorganised(block: bigint): Promise<boolean> {
+  async #isReorganised(block: bigint, findings: Findings): Promise<boolean> {
     const { plan, done, advice } = this.#options.look
     const row = done.find((each) => {
       const stretch = stretchOf(plan.wanted, each)
@@ -151,9 +151,13 @@ class Proving {
           ? `block ${stretch[1]} is ${last.hash}, and was ${row.lastHash} when it was read`
           : undefined
     if (problem === undefined) return false
-    this.#findings.add('proof', `${problem}: the chain was reorganised since`, advice.reset(row.unit), { unit: row.unit })
+    findings.add('proof', `${problem}: the chain was reorganised since`, advice.reset(row.unit), { unit: row.unit })
     return true
   }
+}
+
+function fail(error: PipeError, unit: string, findings: Findings): void {
+  findings.add('proof', error.message, error.hint === undefined ? [] : [`# ${error.hint}`], { unit })
 }
 
 /** Of tables whose rows can't be found by block, only those rows are looked up that the chain gives. */

@@ -22,7 +22,6 @@ export interface Header extends Proved<Fields> {
 /** All that endpoints give of something is refuted by the hashes of its block. */
 export class ProofRefutedError extends PipeError {
   readonly code = 'PROOF_REFUTED'
-  override readonly blame = 'outage'
   override readonly hint = 'give the chain another endpoint, verify again with the same --seed, and reset what then differs'
   constructor(
     readonly block: bigint,
@@ -35,7 +34,6 @@ export class ProofRefutedError extends PipeError {
 /** Endpoints give different blocks of one number, each of them whole in itself, or a block on which the next one does not stand. */
 export class ProofForkedError extends PipeError {
   readonly code = 'PROOF_FORKED'
-  override readonly blame = 'outage'
   override readonly hint =
     'compare with a block explorer and remove the endpoint that is wrong; after a reorg verify again when the block has its confirmations'
   constructor(
