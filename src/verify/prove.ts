@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { type Batch, isPipeError, type Json, type PipeError, type PlanContext, type Row } from '../sdk/index.js'
+import { type Batch, isPipeError, type Json, type PipeError, type PlanContext, type Row, type RunContext } from '../sdk/index.js'
 import { runContext } from '../sdk/run-context.js'
 import type { Step } from '../pipeline/pipeline.js'
 import { type HowMany, seeded } from './choice.js'
@@ -24,6 +24,8 @@ export interface ProveOptions {
   readonly signal: AbortSignal
 }
 
+/** How often a block is read again since something in it was put right. */
+const AGAIN = 3
 /** Blocks that are proved at once: what they ask goes to the endpoints together. */
 const AT_ONCE = 16
 
@@ -111,22 +113,33 @@ class Proving {
       signal,
       user: `step ${step.id}, proved by verify,`,
     })
-    const rows = new Map<string, Row[]>()
-    const failed: PipeError[] = []
-    let numbers: Batch['numbers']
-    for await (const batch of step.definition.run(context)) {
-      signal.throwIfAborted()
-      collect(batch as Batch, rows)
-      failed.push(...(batch.failed ?? []).map(({ error }) => error))
-      numbers = batch.numbers ?? numbers
+    let made = await this.#run(context)
+    // Right answers may lead to others that are not.
+    for (let again = 0; await pool.settle(); again++) {
+      if (again === AGAIN) pool.unproved.add('what was put right was given wrong again')
+      if (again === AGAIN) break
+      made = await this.#run(context)
     }
-    await pool.settle()
+    const { rows, failed, numbers } = made
     if (failed.length > 0) return { different: 0, unproved: [], failed }
     const unproved = [...doubts, ...pool.unproved]
     const by = unproved.length === 0 ? 'the chain' : `the chain, unproved (${unproved.join(', ')}),`
     const again = { unit, rows, within, numbers, resets, lackIsTold: () => false, by, from: undefined, check: 'proof' as const }
     const { different } = await compareRows(look, again, findings)
     return { different, unproved, failed }
+  }
+
+  async #run(context: RunContext<never, never>) {
+    const rows = new Map<string, Row[]>()
+    const failed: PipeError[] = []
+    let numbers: Batch['numbers']
+    for await (const batch of this.#options.look.step.definition.run(context)) {
+      this.#options.signal.throwIfAborted()
+      collect(batch as Batch, rows)
+      failed.push(...(batch.failed ?? []).map(({ error }) => error))
+      numbers = batch.numbers ?? numbers
+    }
+    return { rows, failed, numbers }
   }
 
   /** Whether a ledger row that holds a block begins or ends with another hash than the chain has there now. */

@@ -11,6 +11,11 @@ export interface Proved<T> {
   readonly unproved: string | undefined
 }
 
+/** An answer of one endpoint. */
+export interface Given<T> extends Proved<T> {
+  readonly host: string
+}
+
 /** A header, as all endpoints that have it give it. */
 export interface Header extends Proved<Fields> {
   readonly number: bigint
@@ -104,7 +109,7 @@ export class ProvedChain {
   }
 
   /** A block with all of its transactions. @throws {PipeError} */
-  full(number: bigint): Promise<Proved<Fields>> {
+  full(number: bigint): Promise<Given<Fields>> {
     return this.#once(`full ${number}`, async () => {
       const header = await this.linked(number)
       return this.#first(number, {
@@ -119,7 +124,7 @@ export class ProvedChain {
   }
 
   /** All receipts of a block. @throws {PipeError} */
-  receipts(number: bigint): Promise<Proved<readonly Fields[]>> {
+  receipts(number: bigint): Promise<Given<readonly Fields[]>> {
     return this.#once(`receipts ${number}`, async () => {
       const block = await this.full(number)
       const found = await this.#first<readonly Fields[]>(number, {
@@ -181,7 +186,7 @@ export class ProvedChain {
       if (answer.status === 'rejected' || answer.value === null) continue
       const value = answer.value as Fields
       const wrong = checkBlock(value) ?? ofAnother(value, number)
-      if (wrong && !('rebuildable' in wrong)) problems.push(this.#refuse(host, number, wrong))
+      if (wrong && !('rebuildable' in wrong)) problems.push(this.refuse(host, number, wrong))
       else headers.push({ number, hash: lower(value.hash), hosts: [host], value, unproved: wrong && unbuildable(wrong) })
     }
     const [first] = headers
@@ -206,10 +211,10 @@ export class ProvedChain {
       ask(fetcher: Fetcher): Promise<unknown>
       check(value: T): Difference | NotRebuildable | undefined | Promise<Difference | NotRebuildable | undefined>
     },
-  ): Promise<Proved<T>> {
+  ): Promise<Given<T>> {
     const problems: string[] = []
     let failure: unknown
-    let unproved: Proved<T> | undefined
+    let unproved: Given<T> | undefined
     for (const fetcher of this.#fetchers) {
       let value: T
       try {
@@ -221,9 +226,9 @@ export class ProvedChain {
       }
       if (value === null) continue
       const wrong = await check(value)
-      if (!wrong) return { value, unproved: undefined }
-      if ('rebuildable' in wrong) unproved ??= { value, unproved: unbuildable(wrong) }
-      else problems.push(this.#refuse(fetcher.host, number, wrong))
+      if (!wrong) return { value, unproved: undefined, host: fetcher.host }
+      if ('rebuildable' in wrong) unproved ??= { value, unproved: unbuildable(wrong), host: fetcher.host }
+      else problems.push(this.refuse(fetcher.host, number, wrong))
     }
     if (unproved) return unproved
     if (problems.length > 0) throw new ProofRefutedError(number, problems)
@@ -257,7 +262,8 @@ export class ProvedChain {
     }
   }
 
-  #refuse(host: string, number: bigint, { field, said, computed }: Difference): string {
+  /** Counts a refuted answer. Returns what is wrong, in words. */
+  refuse(host: string, number: bigint, { field, said, computed }: Difference): string {
     const problem = `${field} is ${said} at ${host}, and from the rest follows ${computed}`
     const known = this.refuted.get(host)
     if (known) known.count++

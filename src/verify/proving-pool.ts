@@ -18,14 +18,21 @@ import { type Fields, lower, numberOf, ProofRefutedError, type Proved, type Prov
 /** Blocks of one question for logs: each of them is proved. */
 const MOST_BLOCKS = 1_000n
 
-/** What was used of a block and takes more than its hash to prove: its list of transactions' hashes, or a field. */
-type Used = { readonly number: bigint; readonly hashes: unknown } | UsedField
+/** The list of a block's transactions' hashes that was used: it takes the transactions to prove it. */
+interface UsedList {
+  readonly number: bigint
+  readonly header: Fields
+  readonly host: string
+}
 
+/** A field that was used, and is written beside a transaction or its receipt. */
 interface UsedField {
   readonly number: bigint
   readonly index: number
   readonly name: keyof Derived | 'gasPrice'
-  readonly said: unknown
+  /** Of the answer of `host`. */
+  readonly fields: Fields
+  readonly host: string
   readonly of: 'transaction' | 'receipt'
 }
 
@@ -40,33 +47,52 @@ export class ProvingPool implements RpcPool {
   /** What the step used and nothing proves, in clauses. */
   readonly unproved = new Set<string>()
   readonly #chain: ProvedChain
-  readonly #used: Used[] = []
+  readonly #used: (UsedList | UsedField)[] = []
   readonly #heard: Heard = (name, of) => void this.unproved.add(`${name} of a ${of} is in no hash of its block`)
 
   constructor(chain: ProvedChain) {
     this.#chain = chain
   }
 
-  /** Proves what takes more than its block's hash, now that it is known to have been used. @throws {PipeError} */
-  async settle(): Promise<void> {
+  /**
+   * Proves what takes more than its block's hash, now that it is known to have been used. What is wrong is put right in the answer,
+   * since what is right follows from the block. Resolves to whether something was: then the step is to be run again.
+   *
+   * @throws {PipeError}
+   */
+  async settle(): Promise<boolean> {
+    let isCorrected = false
     for (const used of this.#used.splice(0)) {
       const full = await this.#chain.full(used.number)
       this.#note(full)
-      const problem = 'hashes' in used ? unlisted(transactionsOf(full.value), used.hashes) : await this.#underived(used, full.value)
-      if (problem !== undefined) throw new ProofRefutedError(used.number, [problem])
+      if ('header' in used ? this.#listRight(used, full.value) : await this.#putRight(used, full.value)) isCorrected = true
     }
+    return isCorrected
   }
 
-  /** What is written beside a transaction or its receipt, and is not what follows from the transaction. */
-  async #underived({ index, name, said, of }: UsedField, block: Fields): Promise<string | undefined> {
+  /** The hashes of a block's transactions, as a block without them lists them. */
+  #listRight({ number, header, host }: UsedList, block: Fields): boolean {
+    const own = transactionsOf(block).map(({ hash }) => lower(hash))
+    const said = Array.isArray(header.transactions) ? header.transactions.map(lower) : []
+    if (own.length === said.length && own.every((hash, i) => hash === said[i])) return false
+    this.#chain.refuse(host, number, { field: 'transactions', said: said.join(), computed: own.join() })
+    Object.assign(header, { transactions: own })
+    return true
+  }
+
+  /** What is written beside a transaction or its receipt, and follows from the transaction. */
+  async #putRight({ number, index, name, fields, of, host }: UsedField, block: Fields): Promise<boolean> {
     const derived = await derivedOf(transactionsOf(block)[index], block.baseFeePerGas).catch(() => undefined)
     if (!derived) {
       this.#heard(name, of)
-      return undefined
+      return false
     }
+    const said = fields[name]
     const found = derived[name === 'gasPrice' ? 'effectiveGasPrice' : name]
-    const isSame = numberOf(found) === numberOf(said) && (found === null) === (said === null)
-    return isSame ? undefined : `${name} of ${of} ${index} is ${String(said)}, and from the transaction follows ${found ?? 'null'}`
+    if (numberOf(found) === numberOf(said) && (found === null) === (said === null)) return false
+    this.#chain.refuse(host, number, { field: `${name} of ${of} ${index}`, said: String(said), computed: String(found) })
+    Object.assign(fields, { [name]: found })
+    return true
   }
 
   // Steps pass it on as a function.
@@ -185,7 +211,7 @@ export class ProvingPool implements RpcPool {
     if (!header) return null
     this.#note(header)
     const heard: Heard = (name, of) => {
-      if (name === 'transactions') this.#used.push({ number, hashes: header.value.transactions })
+      if (name === 'transactions') this.#used.push({ number, header: header.value, host: header.hosts[0] ?? '' })
       else this.#heard(name, of)
     }
     return guardedBlock(header.value, heard)
@@ -197,15 +223,20 @@ export class ProvingPool implements RpcPool {
   }
 
   async #transactions(number: bigint): Promise<readonly Fields[]> {
-    const full = await this.#chain.full(number)
+    const { host, ...full } = await this.#chain.full(number)
     this.#note(full)
-    return transactionsOf(full.value).map((one, i, all) => guardedTransaction(one, isSynced(one, i, all), this.#hearing(number, i, one)))
+    return transactionsOf(full.value).map((one, i, all) =>
+      guardedTransaction(one, isSynced(one, i, all), this.#hearing(number, i, one, host)),
+    )
   }
 
   async #receipts(number: bigint): Promise<readonly Fields[]> {
     const [{ value: block }, receipts] = await Promise.all([this.#chain.full(number), this.#chain.receipts(number)])
     this.#note(receipts)
-    return receipts.value.map((one, i, all) => guardedReceipt(one, isSynced(one, i, all), block.timestamp, this.#hearing(number, i, one)))
+    const { host } = receipts
+    return receipts.value.map((one, i, all) =>
+      guardedReceipt(one, isSynced(one, i, all), block.timestamp, this.#hearing(number, i, one, host)),
+    )
   }
 
   async #logs(asked: Fields, method: string, params: readonly unknown[]): Promise<unknown> {
@@ -233,12 +264,12 @@ export class ProvingPool implements RpcPool {
     )
   }
 
-  #hearing(number: bigint, index: number, fields: Fields): Heard {
+  #hearing(number: bigint, index: number, fields: Fields, host: string): Heard {
     const known = new Set<string>()
     return (name, of) => {
       if (known.has(name) && of !== 'log') return
       known.add(name)
-      if (isDerived(name) && of !== 'log' && of !== 'block') this.#used.push({ number, index, name, said: fields[name], of })
+      if (isDerived(name) && of !== 'log' && of !== 'block') this.#used.push({ number, index, name, fields, host, of })
       else this.#heard(name, of)
     }
   }
@@ -253,13 +284,6 @@ export class ProvingPool implements RpcPool {
   #note({ unproved }: Proved<unknown>): void {
     if (unproved !== undefined) this.unproved.add(unproved)
   }
-}
-
-function unlisted(own: readonly Fields[], hashes: unknown): string | undefined {
-  const said = Array.isArray(hashes) ? hashes.map(lower) : []
-  if (said.length !== own.length) return `it has ${own.length} transactions, and ${said.length} are given`
-  const at = own.findIndex(({ hash }, i) => lower(hash) !== said[i])
-  return at < 0 ? undefined : `transaction ${at} is ${said[at]}, and has the hash ${String(own[at]?.hash)}`
 }
 
 const isOfBlock = (method: string): boolean => method.startsWith('eth_getBlock')
