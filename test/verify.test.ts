@@ -642,8 +642,8 @@ describe('pipe verify of what SQL made', () => {
     )
     const report = await here.verify()
     expect(brief(report)).toEqual([
-      ['surplus', 'daily', 'daily', '2020-09-15', null],
       ['missing', 'daily', 'daily', '2020-09-14', null],
+      ['surplus', 'daily', 'daily', '2020-09-15', null],
       ['orphan', 'daily', 'daily', null, null],
       ['missing', 'miners', 'miners', 'all', null],
     ])
