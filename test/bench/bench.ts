@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 import type { Figure, GoalOptions } from './goals.js'
 
 /**
- * `npm run bench -- [G1 G3 …] [--json] [--rounds N]` measures the goals and prints them as they are known. Everything
+ * `npm run bench -- [G1 G3 …] [--json] [--rounds N] [--logs N]` measures the goals and prints them as they are known. Everything
  * that is measured runs as tsc compiles it: a loader that compiles on the fly names every function at run time, which
  * costs.
  */
@@ -13,7 +13,11 @@ async function main(): Promise<void> {
   const root = fileURLToPath(new URL('../../..', import.meta.url))
   const { positionals, values } = parseArgs({
     allowPositionals: true,
-    options: { json: { type: 'boolean', default: false }, rounds: { type: 'string', default: '5' } },
+    options: {
+      json: { type: 'boolean', default: false },
+      rounds: { type: 'string', default: '5' },
+      logs: { type: 'string', default: '2000' },
+    },
   })
   const { GOALS } = await import('./goals.js')
   const wanted = positionals.length > 0 ? positionals.map((goal) => goal.toUpperCase()) : Object.keys(GOALS)
@@ -25,7 +29,8 @@ async function main(): Promise<void> {
     server.once('message', resolve)
     server.once('exit', (code) => reject(new Error(`the server ended with ${code}`)))
   })
-  const options: GoalOptions = { rounds: Math.max(1, Number(values.rounds)), server: `http://127.0.0.1:${String(port)}`, root }
+  const [rounds, logs] = [Math.max(1, Number(values.rounds)), Number(values.logs)]
+  const options: GoalOptions = { rounds, logs, server: `http://127.0.0.1:${String(port)}`, root }
   const figures: Figure[] = []
   try {
     if (!values.json) console.log(line('', 'what', 'pipe', 'beside', 'ratio', 'goal', ''))

@@ -112,10 +112,13 @@ export interface Driven {
   readonly pipeline: Pipeline
   readonly warehouse: Warehouse
   readonly rpc: RpcPool
+  /** Microseconds UTC. */
+  readonly now?: bigint
+  readonly head?: bigint
 }
 
 /** What a run of the command line does between start and end, with the view that its reporters read. The warehouse is prepared. */
-export async function drive({ pipeline, warehouse, rpc }: Driven): Promise<void> {
+export async function drive({ pipeline, warehouse, rpc, now = 0n, head = 1_000_000_000n }: Driven): Promise<void> {
   const bus = createBus(systemClock, 'bench')
   let view = initialView()
   const warnings: string[] = []
@@ -128,7 +131,7 @@ export async function drive({ pipeline, warehouse, rpc }: Driven): Promise<void>
   const { outcome } = await run({
     pipeline,
     warehouse,
-    moment: { now: 0n, head: () => Promise.resolve(1_000_000_000n) },
+    moment: { now, head: () => Promise.resolve(head) },
     clock: systemClock,
     random: Math.random,
     emit: bus.emit,

@@ -1,13 +1,11 @@
 import { fork } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { RpcPool, Warehouse } from '../../src/sdk/index.js'
-import { openWarehouse } from '../../src/warehouse/open.js'
+import type { RpcPool } from '../../src/sdk/index.js'
+import { days } from './days.js'
 import { decoding } from './decode.js'
 import { discard } from './discard.js'
 import { drive, idlePipeline, openPool, poolLoop, rpcPipeline } from './drive.js'
+import { inDuckdb } from './in-duckdb.js'
 import { loadClickhouse } from './load-clickhouse.js'
 import { loadDuckdb } from './load-duckdb.js'
 import { loadPostgres } from './load-postgres.js'
@@ -36,6 +34,8 @@ export interface GoalOptions {
   /** `http://127.0.0.1:PORT`, the neutral server. */
   readonly server: string
   readonly root: string
+  /** Logs of each day where days of many logs are read. */
+  readonly logs: number
 }
 
 export const GOALS: Readonly<Record<string, (options: GoalOptions) => AsyncIterable<Figure>>> = {
@@ -46,6 +46,7 @@ export const GOALS: Readonly<Record<string, (options: GoalOptions) => AsyncItera
   G7: scheduling,
   G8: starting,
   G9: memory,
+  G10: days,
   G13: proofsAndLogs,
   SHIPPED: shipped,
   PAGES: () => pages(),
@@ -259,28 +260,6 @@ export function endToEnd(load: Load, lane: RpcPool): Contender {
     (warehouse) => drive({ pipeline, warehouse, rpc: lane }),
     async (warehouse) => await warehouse.prepare([...pipeline.tables.values()]),
   )
-}
-
-/** Work in a new DuckDB file each time; making and opening it is not timed. */
-function inDuckdb(work: (warehouse: Warehouse) => Promise<void>, prepare = (warehouse: Warehouse) => warehouse.prepare([])): Contender {
-  let folder = ''
-  let warehouse: Warehouse | undefined
-  const opened = () => {
-    if (!warehouse) throw new Error('the warehouse is not open')
-    return warehouse
-  }
-  return {
-    before: async () => {
-      folder = await mkdtemp(join(tmpdir(), 'pipe-bench-'))
-      warehouse = await openWarehouse(`duckdb:${join(folder, 'bench.duckdb')}`, { mode: 'write' })
-      await prepare(warehouse)
-    },
-    work: () => work(opened()),
-    after: async () => {
-      await opened().close()
-      await rm(folder, { recursive: true })
-    },
-  }
 }
 
 const unused: RpcPool = {
