@@ -648,8 +648,8 @@ describe('pipe verify of what SQL made', () => {
       ['missing', 'miners', 'miners', 'all', null],
     ])
     expect(report.findings.map(({ fix }) => fix[0])).toEqual([
-      'pipe reset rollups.yaml --step daily --range 2020-09-15..2020-09-15',
       'pipe reset rollups.yaml --step daily --range 2020-09-14..2020-09-14',
+      'pipe reset rollups.yaml --step daily --range 2020-09-15..2020-09-15',
       `DELETE FROM "daily" WHERE "day" >= '2021-01-01' AND "day" <= '2021-01-01'`,
       'pipe reset rollups.yaml --step miners',
     ])

@@ -120,6 +120,7 @@ describe('help', () => {
       'status',
       'retry',
       'reset',
+      'rollback',
       'verify',
       'migrate',
       'graph',
