@@ -9,6 +9,6 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: 'forks',
     // Tests wait for servers and deadlines about half of their time.
-    maxWorkers: 3,
+    maxWorkers: 4,
   },
 })
