@@ -76,6 +76,8 @@ export class ProvedChain {
   readonly #chainId: number | undefined
   readonly #signal: AbortSignal
   readonly #kept = new Map<string, Promise<unknown>>()
+  /** Methods that an endpoint does not have, by host: they are not asked for again. */
+  readonly #missing = new Map<string, PipeError>()
 
   constructor(fetchers: readonly Fetcher[], chainId: number | undefined, signal: AbortSignal) {
     this.#fetchers = fetchers
@@ -251,12 +253,16 @@ export class ProvedChain {
   }
 
   async #askAll({ host, rpc }: Fetcher, calls: readonly RpcCall[]): Promise<readonly unknown[]> {
+    const asked = `${host} ${calls[0]?.method ?? ''}`
+    const missing = this.#missing.get(asked)
+    if (missing) throw missing
     try {
       const { values, errors } = await rpc.batch(calls, { signal: this.#signal })
       for (const error of errors?.values() ?? []) throw error
       return values
     } catch (error) {
       this.#signal.throwIfAborted()
+      if (isPipeError(error) && error.code === 'RPC_METHOD_MISSING') this.#missing.set(asked, error)
       if (!this.failed.has(host)) this.failed.set(host, (error as Error).message)
       throw error
     }
