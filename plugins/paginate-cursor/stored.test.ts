@@ -86,3 +86,25 @@ it('an end that is said a second time by an answer without one row of the first 
   })
   await expect(run).rejects.toThrow('the list comes in another order each time')
 })
+
+it('a list does not end above a row that one of its answers showed and no page brought', async () => {
+  const answers: Record<number, readonly string[]> = { 1: ['abc'], 2: ['def', 'dxf'], 3: ['g'], 4: [''] }
+  const asked = new Map<number, number>()
+  const http: HttpClient = {
+    get: (request) => {
+      const page = Number('path' in request ? request.query?.page : 0)
+      const before = asked.get(page) ?? 0
+      asked.set(page, before + 1)
+      const list = answers[page] ?? ['']
+      const body: Json = { items: [...(list[Math.min(before, list.length - 1)] ?? '')].map((id) => ({ id })) }
+      return Promise.resolve({ status: 200, headers: {}, body, exact: () => body, place: (address) => address })
+    },
+  }
+  const run = runStep(paginateCursor, {
+    config: { request: { path: '/', query: { page: '$page', limit: 3 } }, records: 'items', cursor: { page: true }, row: { id: 'id' } },
+    tables: [table],
+    into: 't',
+    http,
+  })
+  await expect(run).rejects.toThrow('the list comes in another order each time')
+})
