@@ -70,6 +70,8 @@ function story(): readonly FakeLog[] {
       log(TOKENS, [TOPICS.batch, padded(maker), padded(NOBODY), padded(maker)], listed([...tokens], [amount, amount])),
     )
   }
+  // A token that somebody made for himself, in amounts that nobody has.
+  for (const wallet of wallets.slice(0, 2)) logs.push(moved(NOBODY, wallet, 7n, 2n ** 256n - 1n))
   const held = new Map<string, bigint>()
   const wanted = (BLOCKS - AROUND) * 2 * TRANSACTIONS
   while (logs.length < wanted) {
