@@ -22,6 +22,8 @@ interface Asking {
   readonly memory: Memory
   /** How often the place was said to be the end. */
   readonly claims: number
+  /** The answer that said so last. */
+  readonly claimed: Page | undefined
   /** Whether the reading went on where an earlier run ended. */
   readonly resumed: boolean
   /** Whether the beginning of the list is read again, to go on below what is covered. */
@@ -61,7 +63,7 @@ export class Answers {
    * them in between; one of recent rows is asked for twice.
    */
   async page(place: Place, asking: Asking): Promise<Page> {
-    const { pager, memory, claims, resumed } = asking
+    const { pager, memory, claims, claimed, resumed } = asking
     if (pager.probes?.(place) === true) return await this.#probe(place, pager)
     const ask = (again: number) => this.#ask(place, pager, again)
     let page = await ask(claims)
@@ -83,6 +85,10 @@ export class Answers {
       this.#beliefs.longest = Math.max(this.#beliefs.longest, distinct(page.rows))
       const [values, address] = [{ ...this.#bounds, ...pager.values(place) }, pager.address?.(place)]
       this.#beliefs.full = (again) => this.#askPage(values, address, again)
+    }
+    if (claimed && isElsewhere(claimed, page, pager)) {
+      const { best, third } = await settled(claimed, page, ask)
+      return best === page ? { ...page, twin: third } : { ...third, twin: page }
     }
     if (claims > 0 || !this.#mayDiffer(page, asking)) return page
     const { twin } = place
@@ -121,13 +127,7 @@ export class Answers {
     const chosen = (best: Page): Page =>
       best === page ? { ...page, twin: other } : { ...other, twin: page, higher: place.twin !== undefined }
     if (kind !== 'next' && kind !== 'key') return chosen(fresher(page, other))
-    if (!meets(page, other)) {
-      // One of the two is elsewhere. No time tells which, where a parameter is not heeded.
-      const third = await withRows(ask)
-      const sure = [page, other].find((each) => meets(each, third))
-      if (!sure) throw new ListUnstableError(third.rows[0]?.pointer ?? '', timeOf(third.rows[0]))
-      return chosen(sure)
-    }
+    if (!meets(page, other)) return chosen((await settled(page, other, ask)).best)
     const moved = contradiction(page, other)
     if (moved) throw new ListUnstableError(moved.pointer, timeOf(moved))
     const here = new Set(page.rows.map(({ key }) => key))
@@ -155,6 +155,21 @@ export class Answers {
     }
   }
 }
+
+/**
+ * Which of two answers of one place, that share no row, a third one agrees with: one of the two is elsewhere, and no time tells which,
+ * where a parameter is not heeded. @throws {ListUnstableError} when it agrees with none. @throws {PagesSilentError}
+ */
+async function settled(one: Page, other: Page, ask: AskAgain): Promise<{ readonly best: Page; readonly third: Page }> {
+  const third = await withRows(ask)
+  const best = [one, other].find((each) => meets(each, third))
+  if (!best) throw new ListUnstableError(third.rows[0]?.pointer ?? '', timeOf(third.rows[0]))
+  return { best, third }
+}
+
+/** Whether a page that was said to be the last one has other rows when it is asked for again: what lies between them would be lost. */
+const isElsewhere = ({ rows }: Page, page: Page, { kind }: Pager): boolean =>
+  (kind === 'next' || kind === 'key') && rows.length > 0 && page.rows.length > 0 && !meets({ rows }, page)
 
 /** Whether a page without rows says itself where the next one is. */
 const goesOn = (place: Place, page: Page, pager: Pager): boolean => page.more === true || pager.goesOn?.(place, page) === true
@@ -197,7 +212,7 @@ export function fresher(one: Page, other: Page): Page {
 }
 
 /** Whether two answers of the last place tell of the same end. */
-export const meets = ({ rows }: Page, other: Page): boolean =>
+export const meets = ({ rows }: Pick<Page, 'rows'>, other: Pick<Page, 'rows'>): boolean =>
   (rows.length === 0 && other.rows.length === 0) || rows.some(({ key }) => other.rows.some((row) => row.key === key))
 
 const beginsAbove = ({ rows }: Page, { rows: [first] }: Page): boolean => rows.findIndex(({ key }) => key === first?.key) > 0

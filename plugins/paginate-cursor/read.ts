@@ -126,6 +126,8 @@ class ListReader {
   /** What an earlier run read of the list reaches down to here. */
   #readBefore: bigint | undefined
   #read = 0
+  /** How many rows were read before the page that is read. */
+  #entryRead = 0
   #pages = 0
   #barren = 0
   #recent = new Recent()
@@ -169,14 +171,15 @@ class ListReader {
     let expired = false
     /** How often this place was said to be the end. */
     let claims = 0
-    /** Whether the next page counts, rather than what is asked for to believe one. */
-    let counts = true
+    /** Whether the next page counts, rather than what is asked for to believe one, or was read by an earlier run. */
+    let counts = stored === undefined || this.#pager.kind !== 'next' || this.#ctx.cursor?.first === undefined
     let claimed: Page | undefined
     this.#resumed = stored !== undefined
     for (;;) {
       // The place is stored, and the unit stays open.
       if (counts && !this.#ctx.budget.take()) return
       counts = false
+      if (claims === 0) this.#entryRead = this.#read
       const before = claims > 0 ? this.#entry : this.#memory
       this.#entry = before
       // The page of before comes again: what it had is known, and what it has more follows what came before it.
@@ -187,7 +190,7 @@ class ListReader {
       try {
         page = await this.#answers.page(
           place,
-          this.#asking(claims, this.#memory === NOTHING && (this.#resumed || this.#down !== undefined)),
+          this.#asking(claims, claimed, this.#memory === NOTHING && (this.#resumed || this.#down !== undefined)),
         )
         this.#pages++
         this.#saw(page)
@@ -199,6 +202,7 @@ class ListReader {
         // The source has forgotten this place: from the beginning down to where the reading was, nothing of which is lost.
         expired = true
         claims = 0
+        claimed = undefined
         this.#left = undefined
         place = this.#enterAnew()
         this.#count('cursor expired', 1)
@@ -240,8 +244,8 @@ class ListReader {
     if (!this.#unit) yield* this.#checkTotal()
   }
 
-  #asking(claims: number, anew: boolean) {
-    return { pager: this.#pager, memory: this.#memory, claims, resumed: this.#resumed, anew }
+  #asking(claims: number, claimed: Page | undefined, anew: boolean) {
+    return { pager: this.#pager, memory: this.#memory, claims, claimed, resumed: this.#resumed, anew }
   }
 
   /** What proves that the list ends at a page; undefined: nothing yet. `agrees`: with what it said before. @throws {ListEndError} */
@@ -416,7 +420,12 @@ class ListReader {
     const counts = Object.keys(this.#counts).length > 0 ? this.#counts : undefined
     this.#counts = {}
     const ended = !done && next === undefined
-    const cursor = this.#cursor(next === undefined ? { place: at, low: before.low } : { place: next, low: this.#memory.low }, done)
+    // A cursor was given for an order of the list that may be another one by the next run: that one begins with this page again.
+    const back = next === undefined || this.#pager.kind === 'next'
+    const cursor = this.#cursor(
+      back ? { place: at, low: before.low, read: this.#entryRead } : { place: next, low: this.#memory.low, read: this.#read },
+      done,
+    )
     const idle = rows.length === 0 && covers === undefined && counts === undefined
     // Half the way of a proof: the place before stands.
     if (idle && !done && !ended && (this.#unit || !took)) return undefined
@@ -473,11 +482,11 @@ class ListReader {
   }
 
   /** Where the reading goes on. All rows of what comes before are in the table with the commit of this cursor. */
-  #cursor(at: Left, done: boolean): StoredCursor | undefined {
+  #cursor(at: Left & { readonly read: number }, done: boolean): StoredCursor | undefined {
     // A page with rows that lie below the unit is where a unit below it begins.
     const { place, low } = this.#left ?? at
     const about = { kind: this.#pager.kind, first: this.#firstKey, place }
-    if (!this.#unit) return done ? undefined : { ...about, read: this.#read }
+    if (!this.#unit) return done ? undefined : { ...about, read: at.read }
     const [down, top] = [this.#down, this.#top]
     if (top === undefined) return undefined
     return {
@@ -514,10 +523,11 @@ class ListReader {
     let above = 0
     let barren = 0
     let claims = 0
+    let claimed: Page | undefined
     for (;;) {
       if (claims === 0) this.#entry = this.#memory
       else this.#memory = { known: new Map([...this.#entry.known, ...this.#memory.known]), low: this.#entry.low }
-      const page = await this.#answers.page(place, this.#asking(claims, false))
+      const page = await this.#answers.page(place, this.#asking(claims, claimed, false))
       if (claims === 0) this.#checkCircle(place, page)
       const { take, next } = this.#pager.judge(place, page, this.#memory)
       const met = take.some(({ rows }) => rows.some(({ key }) => key === until))
@@ -529,9 +539,11 @@ class ListReader {
       if (met || this.#reached()) break
       if (next === undefined || page.end !== undefined) {
         if (page.end !== undefined || page.rows.length === 0 || claims++ > 0) break
+        claimed = page
         continue
       }
       claims = 0
+      claimed = undefined
       barren = rows.length > 0 ? 0 : barren + 1
       if (barren >= EMPTY_PAGES) throw new PagesEmptyError(barren)
       place = next

@@ -538,4 +538,38 @@ export const FOUND: readonly Found[] = [
       ends: false,
     },
   ]),
+  [
+    'the first page said to be the last one, and then from a replica that is far behind',
+    'next',
+    true,
+    {
+      times: [1088, 11542, 28, 2343, 4, 26, 15, 15, 28],
+      limit: 2,
+      inclusive: true,
+      first: [
+        { kind: 'behind', at: 2, rows: 6 },
+        { kind: 'no-next', at: 1 },
+      ],
+      second: [{ kind: 'no-next', at: 3 }],
+      grows: 7,
+      ends: true,
+    },
+  ],
+  [
+    'a stored cursor that was given for another order of rows of one second',
+    'next',
+    false,
+    {
+      times: [18, 5, 18, 25, 29, 2093, 28, 7082, 11016, 3395],
+      limit: 7,
+      inclusive: false,
+      first: [
+        { kind: 'silent', from: 9, to: 15 },
+        { kind: 'refused', at: 1, status: 400 },
+      ],
+      second: [{ kind: 'no-next', at: 1 }, { kind: 'shuffled' }],
+      grows: 10,
+      ends: true,
+    },
+  ],
 ]
