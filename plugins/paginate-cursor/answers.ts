@@ -79,6 +79,7 @@ export class Answers {
       // A key that the list does not have any more is refused, too: only one that is still there has nothing behind it.
       const there = own !== undefined && page.before?.rows.some(({ key }) => key === place.last) === true
       if (pager.kind === 'key' && page.refused !== undefined && !there) throw page.refused as Error
+      if (place.twin !== undefined && page.rows.length === 0) page = await this.#withHigher(place.twin as Place, page, pager)
     }
     if (page.rows.length > 0) {
       this.#full = place
@@ -100,6 +101,12 @@ export class Answers {
       if (error instanceof PagesSilentError) throw new ListUnstableError(page.rows[0]?.pointer ?? '', timeOf(page.rows[0]))
       throw error
     }
+  }
+
+  /** Nothing behind a row, and what stands behind the one above it: a row that changed places with it was behind neither. */
+  async #withHigher(twin: Place, page: Page, pager: Pager): Promise<Page> {
+    const { rows, reply } = await this.#probe(twin, pager)
+    return { ...page, before: { reply, ...page.before, rows: [...(page.before?.rows ?? []), ...rows] } }
   }
 
   async #ask(place: Place, pager: Pager, again: number): Promise<Page> {

@@ -572,4 +572,21 @@ export const FOUND: readonly Found[] = [
       ends: true,
     },
   ],
+  [
+    'the last two rows change places with every request',
+    'key',
+    false,
+    {
+      times: [27, 29, 25, 11309, 14397, 7847, 6],
+      limit: 3,
+      inclusive: false,
+      first: [
+        { kind: 'refused', at: 5, status: 503 },
+        { kind: 'swapped', at: 1, row: 5, flips: true },
+      ],
+      second: [{ kind: 'capped', rows: 2 }],
+      grows: 3,
+      ends: false,
+    },
+  ],
 ]
