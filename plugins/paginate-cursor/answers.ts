@@ -64,7 +64,7 @@ export class Answers {
    */
   async page(place: Place, asking: Asking): Promise<Page> {
     const { pager, memory, claims, claimed, resumed } = asking
-    if (pager.probes?.(place) === true) return await this.#probe(place, pager)
+    if (pager.probes?.(place) === true) return await this.look(place, pager)
     const ask = (again: number) => this.#ask(place, pager, again)
     let page = await ask(claims)
     if (page.rows.length === 0 && page.end === undefined && !goesOn(place, page, pager)) {
@@ -105,7 +105,7 @@ export class Answers {
 
   /** Nothing behind a row, and what stands behind the one above it: a row that changed places with it was behind neither. */
   async #withHigher(twin: Place, page: Page, pager: Pager): Promise<Page> {
-    const { rows, reply } = await this.#probe(twin, pager)
+    const { rows, reply } = await this.look(twin, pager)
     return { ...page, before: { reply, ...page.before, rows: [...(page.before?.rows ?? []), ...rows] } }
   }
 
@@ -152,7 +152,7 @@ export class Answers {
   }
 
   /** A page that is only asked for to learn of others: that it is refused is all that it says then. */
-  async #probe(place: Place, pager: Pager): Promise<Page> {
+  async look(place: Place, pager: Pager): Promise<Page> {
     try {
       return await this.#ask(place, pager, 0)
     } catch (error) {

@@ -19,7 +19,7 @@ import {
 } from './errors.js'
 import { knownBelow } from './known.js'
 import { type Context, fieldOf, type Page, type PageBatch, type PageRow, pointerOf, serverNow, tableRows } from './page.js'
-import { type About, isSame, type Memory, type Pager, type Place, Recent, TWO_READS, type Verdict } from './pager.js'
+import { type About, isSame, type Memory, number, type Pager, type Place, Recent, TWO_READS, type Verdict } from './pager.js'
 import { OffsetPager, PagePager } from './positions.js'
 import { declaredLimit, isSure, limitOf, parameterOf } from './request.js'
 import { target } from './target.js'
@@ -175,6 +175,7 @@ class ListReader {
     let counts = stored === undefined || this.#pager.kind !== 'next' || this.#ctx.cursor?.first === undefined
     let claimed: Page | undefined
     this.#resumed = stored !== undefined
+    let entered = this.#unit ? undefined : stored
     for (;;) {
       // The place is stored, and the unit stays open.
       if (counts && !this.#ctx.budget.take()) return
@@ -196,11 +197,16 @@ class ListReader {
         this.#saw(page)
         if (claims === 0) this.#checkCircle(place, page)
         verdict = this.#pager.judge(place, page, this.#memory)
+        if (entered && verdict.take[0] === page) {
+          await this.#checkGrown(entered, place, page)
+          entered = undefined
+        }
         rows = newest(verdict.take.map((taken) => this.#absorb(taken, place, claims > 0)))
       } catch (error) {
         if (expired || !(this.#isExpired(error, place) || this.#isMisfit(error))) throw error
         // The source has forgotten this place: from the beginning down to where the reading was, nothing of which is lost.
         expired = true
+        entered = undefined
         claims = 0
         claimed = undefined
         this.#left = undefined
@@ -347,6 +353,19 @@ class ListReader {
   /** The list does not fit what is stored of it: another one than this source's, or one that it showed while it was wrong. */
   #isMisfit(error: unknown): boolean {
     return this.#resumed && (this.#pages <= ENTRY_PAGES || this.#memory.known.size === 0) && isMisfit(error)
+  }
+
+  /**
+   * Rows that came in above push all others down by as many. Where the last row of an earlier run stands further down than that, rows
+   * behind it have moved to above it, and without times nothing else would tell. @throws {ListUnstableError}
+   */
+  async #checkGrown(stored: Place, place: Place, { rows }: Page): Promise<void> {
+    if (this.#pager.kind !== 'offset') return
+    const grown = number(place, 'offset') + rows.findIndex(({ key }) => key === stored.last) - number(stored, 'offset')
+    if (grown <= 0) return
+    const head = await this.#answers.look(this.#pager.start(), this.#pager)
+    const above = head.rows.findIndex(({ key }) => key === this.#firstKey)
+    if (above !== -1 && above < grown) throw new ListUnstableError(rows[0]?.pointer ?? '', undefined)
   }
 
   /** Takes a page that follows those before, or, `again`, the same page once more. Gives the rows to be written. */

@@ -589,4 +589,18 @@ export const FOUND: readonly Found[] = [
       ends: false,
     },
   ],
+  [
+    'rows of one time in another order by the next run, of a list whose times nobody knows',
+    'offset',
+    false,
+    {
+      times: [28, 7, 7746, 28, 9584, 9220, 16, 26, 3374, 2257, 15, 28],
+      limit: 4,
+      inclusive: true,
+      first: [{ kind: 'refused', at: 3, status: 422 }, { kind: 'shuffled' }],
+      second: [],
+      grows: 1,
+      ends: true,
+    },
+  ],
 ]
