@@ -22,7 +22,11 @@ function boundNewObjects(): void {
   // It grows when more survives than it holds.
   const survivors: number[][] = []
   while (newObjects() < NEW_OBJECTS && survivors.length < 100) survivors.push(new Array<number>(8_000).fill(0))
-  setFlagsFromString('--semi-space-growth-factor=1')
+  keepFromGrowing()
+  // The isolate of a new thread (that of the loader of TypeScript) puts V8's own factor back, for all of the process.
+  process.on('worker', (worker) => worker.once('online', keepFromGrowing))
 }
+
+const keepFromGrowing = (): void => setFlagsFromString('--semi-space-growth-factor=1')
 
 const newObjects = (): number => getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')?.space_size ?? NEW_OBJECTS

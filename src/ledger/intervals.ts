@@ -59,12 +59,21 @@ export function count(intervals: Iterable<Interval>): bigint {
 }
 
 /** Cuts a stretch at multiples of `size`, oldest first: 500-1500 by 1000 is 500-999, 1000-1500. */
-export function* cutAligned([from, to]: Interval, size: bigint): Iterable<Interval> {
-  for (let at = from; at <= to;) {
-    const end = at - mod(at, size) + size - 1n
-    yield [at, end < to ? end : to]
-    at = end + 1n
-  }
+export function* cutAligned(interval: Interval, size: bigint): Iterable<Interval> {
+  const parts = partsOf(interval, size)
+  for (let i = 0n; i < parts; i++) yield partAt(interval, size, i)
+}
+
+/** How many parts a stretch is cut into. */
+export function partsOf([from, to]: Interval, size: bigint): bigint {
+  return from > to ? 0n : (to - (from - mod(from, size))) / size + 1n
+}
+
+/** One of the parts of a stretch that is cut at multiples of `size`, counted from 0. */
+export function partAt([from, to]: Interval, size: bigint, index: bigint): Interval {
+  const start = from - mod(from, size) + index * size
+  const end = start + size - 1n
+  return [index === 0n ? from : start, end < to ? end : to]
 }
 
 /** The first numbers, or the last ones, of sorted stretches, at most `limit`. */

@@ -9,8 +9,8 @@ export interface Target {
   readonly step: LedgerStep
   /** Of the units; undefined where they are known by name only. */
   readonly axis: Axis | undefined
-  /** Names of the units that are about to be done. */
-  readonly planned: ReadonlySet<string>
+  /** Whether a unit of this name is about to be done. */
+  planned(unit: string): boolean
   /** Rows of an older definition are about to be overwritten. */
   readonly redoes: boolean
   /** Names of open units change with the clock: a row that an earlier run left under such a name is dropped, unless it is planned again. */
@@ -52,10 +52,10 @@ export function reconcile({ rows, fingerprint }: Ledger, target: Target): Amendm
 
 /** What becomes of a unit that is not done; undefined: it stays as it is. */
 function partsOf(row: LedgerRow, all: Interval, axis: Axis, target: Target): { put: Amendment[]; gone: boolean } | undefined {
-  const { step, planned, moves } = target
+  const { step, moves } = target
   const covered = coveredBy(row, all)
   const redo = row.coverage?.redo
-  const renamed = moves && row.state !== 'quarantined' && !planned.has(row.unit)
+  const renamed = moves && row.state !== 'quarantined' && !target.planned(row.unit)
   if (covered.length === 0 && !renamed) return undefined
   const placed = ([from, to]: Interval) => ({ unit: nameOf(axis, [from, to]), first: from, last: to })
   // Parts of a unit that is named by its start are counted together, so what one commit wrote to several of them may stand with the first.

@@ -2,7 +2,7 @@ import { nextVersion } from '../ledger/versions.js'
 import { formatDuration, isPipeError, type LedgerReader, shadowName, type Table, type VersionRow } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { type PieceReport, pieceReport } from './piece-report.js'
-import type { StepPlan } from './plan.js'
+import type { PlannedUnit, StepPlan } from './plan.js'
 import { planStep } from './plan-step.js'
 import { preflight } from './preflight.js'
 import type { Moment } from './scope.js'
@@ -23,6 +23,33 @@ export interface PlanReport {
   readonly steps: readonly StepForecast[]
 }
 
+/** A unit, told from the plan's own when it is asked for: there may be a million of them, and people are shown three. */
+export class UnitForecast {
+  readonly #unit: PlannedUnit
+
+  constructor(unit: PlannedUnit) {
+    this.#unit = unit
+  }
+
+  get unit(): string {
+    return this.#unit.key
+  }
+
+  get reason(): string {
+    return this.#unit.reason
+  }
+
+  /** Days above it that are read again, since the list can't be entered where it begins. */
+  get againDays(): number | undefined {
+    return this.#unit.againDays
+  }
+
+  toJSON(): { unit: string; piece: PieceReport; size: number; reason: string; againDays: number | undefined } {
+    const { key: unit, piece, size, reason, againDays } = this.#unit
+    return { unit, piece: pieceReport(piece), size: tidy(size), reason, againDays }
+  }
+}
+
 export interface StepForecast {
   readonly id: string
   readonly title: string
@@ -39,14 +66,7 @@ export interface StepForecast {
   /** Left out by `--limit`. */
   readonly leftOut: number
   readonly quarantined: readonly { readonly key: string; readonly error: string; readonly attempts: number }[]
-  readonly units: readonly {
-    readonly unit: string
-    readonly piece: PieceReport
-    readonly size: number
-    readonly reason: string
-    /** Days above it that are read again, since the list can't be entered where it begins. */
-    readonly againDays?: number
-  }[]
+  readonly units: readonly UnitForecast[]
   /** Pieces by reason. */
   readonly reasons: Readonly<Record<string, number>>
   /** Input that steps before it may bring. */
@@ -159,15 +179,7 @@ function forecastOf(
     expired: plan.expired,
     leftOut: plan.leftOut,
     quarantined: plan.quarantined,
-    units: check
-      ? []
-      : plan.units.map(({ key, piece, size, reason, againDays }) => ({
-          unit: key,
-          piece: pieceReport(piece),
-          size: tidy(size),
-          reason,
-          againDays,
-        })),
+    units: check ? [] : plan.units.map((unit) => new UnitForecast(unit)),
     reasons: check ? {} : Object.fromEntries(Object.entries(reasons).map(([reason, pieces]) => [reason, tidy(pieces)])),
     upTo: plan.waitsFor.map(({ step: id, pieces, word }) => ({ step: id, pieces: tidy(pieces), piece: word })),
     calls: plan.requests ?? null,

@@ -20,6 +20,12 @@ export interface PlannedUnit extends Unit {
   readonly againDays?: number
 }
 
+/** A planned unit as a record of its own: one of a million says from its number what it is. */
+export function unitRecord(unit: PlannedUnit): PlannedUnit {
+  const { key, piece, size, reason, redo } = unit
+  return { ...unit, key, piece, size, reason, redo }
+}
+
 /** What one step would do, with nothing left to decide. */
 export interface StepPlan {
   readonly step: Step

@@ -1,6 +1,6 @@
 import type { Interval, Json, Order, Piece, TimeCoverage, Wanted } from '../sdk/index.js'
 import { nameOf, rowStretch } from '../ledger/axis.js'
-import { count, cutAligned, hull, intersect, mod, overlaps, subtract, take } from '../ledger/intervals.js'
+import { count, cutAligned, hull, intersect, mod, overlaps, partAt, partsOf, subtract, take } from '../ledger/intervals.js'
 import { coveredBy, type Ledger, type Quarantined, type Standing, standing } from '../ledger/standing.js'
 import { MAX_UNITS, type PlannedUnit, TooManyUnitsError } from './plan.js'
 
@@ -41,16 +41,17 @@ export function stretchUnits(wanted: StretchesWanted & { readonly domain: Interv
   if (axis.cut !== undefined && number / axis.cut > MAX_UNITS) throw new TooManyUnitsError(step, number / axis.cut)
 
   const units: PlannedUnit[] = []
-  for (const { intervals, reason } of layers(kept, redone(axis, state.stale, kept))) {
-    for (const interval of intervals) {
-      for (const at of axis.cut === undefined ? [interval] : cutAligned(interval, axis.cut)) {
-        const known = reason ?? (overlaps(state.failed, at) ? 'retry' : reasonOf(at, wanted, state))
-        units.push(unitOf(at, wanted, ledger, known, reason !== undefined))
-      }
+  for (const { interval, reason } of layers(kept, redone(axis, state.stale, kept))) {
+    const reasonAt = (at: Interval) => reason ?? (overlaps(state.failed, at) ? 'retry' : reasonOf(at, wanted, state))
+    const redo = reason !== undefined
+    if (axis.cut !== undefined && wanted.seeks === undefined) {
+      for (const unit of alignedUnits({ axis, cut: axis.cut, order, interval, redo }, reasonAt)) units.push(unit)
+    } else {
+      for (const at of axis.cut === undefined ? [interval] : cutAligned(interval, axis.cut))
+        units.push(soughtUnit(at, wanted, ledger, reasonAt(at), redo))
     }
   }
-  const sign = order === 'newest-first' ? -1 : 1
-  units.sort((a, b) => (start(a) < start(b) ? -sign : sign))
+  if (order === 'newest-first') units.reverse()
   return {
     units,
     done: count(intersect(all, state.done)),
@@ -71,22 +72,28 @@ function redone({ of, cut, names }: StretchesWanted['axis'], stale: Standing['st
   })
 }
 
-/** Stale and fresh stretches are cut apart, so that a unit has one reason and deletes only where something may be. */
-function layers(kept: readonly Interval[], stale: Standing['stale']): { intervals: Interval[]; reason: string | undefined }[] {
+/** A stretch whose units have one reason; undefined: nothing was done there before. */
+interface Layer {
+  readonly interval: Interval
+  readonly reason: string | undefined
+}
+
+/** Stale and fresh stretches are cut apart, so that a unit has one reason and deletes only where something may be. Oldest first. */
+function layers(kept: readonly Interval[], stale: Standing['stale']): Layer[] {
   const byReason = new Map<string, Interval[]>()
   for (const { interval, reason } of stale) {
     const known = byReason.get(reason)
     if (known) known.push(interval)
     else byReason.set(reason, [interval])
   }
-  const found: { intervals: Interval[]; reason: string | undefined }[] = []
+  const found: Layer[] = []
   let rest: Interval[] = [...kept]
   for (const [reason, intervals] of byReason) {
-    found.push({ intervals: intersect(rest, intervals), reason })
+    for (const interval of intersect(rest, intervals)) found.push({ interval, reason })
     rest = subtract(rest, intervals)
   }
-  found.push({ intervals: rest, reason: undefined })
-  return found
+  for (const interval of rest) found.push({ interval, reason: undefined })
+  return found.sort((a, b) => (a.interval[0] < b.interval[0] ? -1 : 1))
 }
 
 /** What of stretches lies in units that are over. */
@@ -95,8 +102,68 @@ function over(all: readonly Interval[], cut: bigint, now: bigint): Interval[] {
   return all.flatMap(([from, to]): Interval[] => (from > last ? [] : [[from, to < last ? to : last]]))
 }
 
-/** Made in one piece: V8 takes twice as much for an object that grows, and there may be a million of them. */
-function unitOf(
+/** A stretch that is cut into units side by side. */
+interface Cutting {
+  readonly axis: StretchesWanted['axis']
+  readonly cut: bigint
+  readonly order: Order
+  readonly interval: Interval
+  readonly redo: boolean
+}
+
+/** The units of a stretch, oldest first. */
+function* alignedUnits(cutting: Cutting, reasonAt: (at: Interval) => string): Iterable<PlannedUnit> {
+  const { cut, interval } = cutting
+  const byReason = new Map<string, Cutting & { readonly reason: string }>()
+  const parts = Number(partsOf(interval, cut))
+  for (let part = 0; part < parts; part++) {
+    const reason = reasonAt(partAt(interval, cut, BigInt(part)))
+    let shared = byReason.get(reason)
+    if (!shared) byReason.set(reason, (shared = { ...cutting, reason }))
+    yield new AlignedUnit(shared, part)
+  }
+}
+
+/** One of up to a million units that lie side by side: it holds its number alone, and says from it what it is. */
+class AlignedUnit implements PlannedUnit {
+  readonly #of: Cutting & { readonly reason: string }
+  readonly #part: number
+
+  constructor(of: Cutting & { readonly reason: string }, part: number) {
+    this.#of = of
+    this.#part = part
+  }
+
+  get #at(): Interval {
+    return partAt(this.#of.interval, this.#of.cut, BigInt(this.#part))
+  }
+
+  get key(): string {
+    return nameOf(this.#of.axis, this.#at)
+  }
+
+  get piece(): Piece {
+    const { axis, order } = this.#of
+    const [from, to] = this.#at
+    return { kind: 'stretch', axis, from, to, order }
+  }
+
+  get size(): number {
+    const [from, to] = this.#at
+    return pieces(to - from + 1n, this.#of.axis.each)
+  }
+
+  get reason(): string {
+    return this.#of.reason
+  }
+
+  get redo(): boolean {
+    return this.#of.redo
+  }
+}
+
+/** A unit of a list that is walked: where a cursor leads into it, it begins with that. */
+function soughtUnit(
   at: Interval,
   { axis, order, seeks, domain }: StretchesWanted & { readonly domain: Interval },
   ledger: Ledger,
@@ -192,5 +259,3 @@ export function timeCoverage({ axis, domain }: StretchesWanted & { readonly doma
     targetDays: pieces(domain[1] - domain[0] + 1n, axis.each),
   }
 }
-
-const start = ({ piece }: PlannedUnit) => (piece.kind === 'stretch' ? piece.from : 0n)

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, it, test } from 'vitest'
 import { dayAxis, type Json, numberAxis, type Piece, timeAxis } from '../sdk/index.js'
 import type { PlannedUnit } from './plan.js'
+import { stretchUnits } from './stretch-units.js'
 import { unitFromJson, unitToJson } from './unit-json.js'
 
 const bigint = fc.bigInt({ min: -(2n ** 80n), max: 2n ** 80n })
@@ -61,4 +62,22 @@ it.each([
 ])('%s is refused where it stands: it would come back as something else', (_, wrong, message) => {
   const fine: PlannedUnit = { key: 'u', piece: { kind: 'task' }, size: 1, reason: 'new', redo: false }
   expect(() => unitToJson({ ...fine, ...wrong } as never)).toThrow(message)
+})
+
+it('one of many units that lie side by side is the same in the other process', () => {
+  const wanted = { kind: 'stretches', axis: numberAxis(100), domain: [50n, 249n], due: 'uncovered', order: 'newest-first' } as const
+  const { units } = stretchUnits(wanted, { rows: [], fingerprint: 'f' }, { step: 's', limit: undefined, now: 0n })
+  const { axis, order } = wanted
+  const unit = (from: bigint, to: bigint) => ({
+    key: `${from}-${to}`,
+    piece: { kind: 'stretch', axis, from, to, order },
+    size: Number(to - from) + 1,
+    reason: 'new',
+    redo: false,
+  })
+  expect(units.map((each) => unitFromJson(JSON.parse(JSON.stringify(unitToJson(each))) as Json))).toEqual([
+    unit(200n, 249n),
+    unit(100n, 199n),
+    unit(50n, 99n),
+  ])
 })

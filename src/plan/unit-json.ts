@@ -1,5 +1,5 @@
 import type { Json } from '../sdk/index.js'
-import type { PlannedUnit } from './plan.js'
+import { type PlannedUnit, unitRecord } from './plan.js'
 
 /** Marks a bigint: JSON has no number that is exact. */
 const BIGINT = '$bigint'
@@ -11,7 +11,7 @@ const BIGINT = '$bigint'
  * @throws {TypeError} for what a unit can't hold (a function, a Date, a number that is not finite): it would come back as something else.
  */
 export function unitToJson(unit: PlannedUnit): Json {
-  return toJson(unit, 'unit')
+  return toJson(unitRecord(unit), 'unit')
 }
 
 /** The unit that `unitToJson` was given. */

@@ -15,11 +15,14 @@ const UNITS_KEPT = 64n
 export async function reconcileLedger(services: RunServices, plan: StepPlan): Promise<void> {
   const { wanted, axis } = plan
   const { rows, fingerprint } = plan.ledger
-  const redoes = plan.units.some(({ redo, piece }) => redo || computes(plan) || (piece.kind === 'rows' && piece.redo))
+  const redoes = plan.units.some(
+    (unit) => unit.redo || computes(plan) || (wanted.kind === 'rows' && unit.piece.kind === 'rows' && unit.piece.redo),
+  )
+  let names: ReadonlySet<string> | undefined
   const changes = reconcile(plan.ledger, {
     step: ledgerStep(services, plan),
     axis,
-    planned: new Set(plan.units.map(({ key }) => key)),
+    planned: (unit) => (names ??= new Set(plan.units.map(({ key }) => key))).has(unit),
     redoes,
     moves: axis?.of === 'time' && wanted.kind === 'stretches' && wanted.domain !== 'inputs' && axis.names === 'ends',
     round: services.moment.now,

@@ -1,5 +1,5 @@
 import { type LedgerRow, micros, PipelineTakenError } from '../sdk/index.js'
-import type { PlannedUnit, StepPlan } from '../plan/plan.js'
+import { type PlannedUnit, type StepPlan, unitRecord } from '../plan/plan.js'
 import type { RunServices } from './services.js'
 
 /** A unit that is this worker's: opened, so that nobody who opened it earlier can commit to it. */
@@ -54,7 +54,7 @@ export function planSource(
     const lasted = clock.monotonic() - openedAt
     if (lasted < LASTS_LESS) size = Math.min(OPEN_MOST, size * 2)
     else if (lasted > LASTS_MORE) size = Math.max(OPEN_FIRST, size / 2)
-    const some = units.slice(next, next + size)
+    const some = units.slice(next, next + size).map(unitRecord)
     next += some.length
     const keys = some.map(({ key }) => key)
     const rows = await warehouse.open(step, keys, micros(clock))
