@@ -388,6 +388,23 @@ steps:
     ])
   })
 
+  it('finds a row that the chain does not have in a table whose range says the day only', async () => {
+    const node = await open().serve()
+    const byDay = text('{ days: { from: 2024-03-01, to: 2024-03-03 } }')
+      .replace('columns: { block', 'columns: { day: date, block')
+      .replace('range: block', 'range: day')
+      .replace('row: { block', 'row: { day: day, block')
+    const world = await new World(node.url, byDay).ran()
+    await world.sql("INSERT INTO transfers VALUES ('2024-03-02', 3, 7, 99)")
+    const report = await world.verify('--proof', 'all')
+    expect(report.findings.filter(({ check }) => check === 'proof')).toMatchObject([
+      { unit: '2024-03-02', key: '3, 7', problem: 'transfers has a row that the chain does not give' },
+    ])
+    expect(JSON.stringify(report)).not.toContain('are not looked for')
+    await world.follow(report)
+    expect((await world.verify('--proof', 'all')).findings).toEqual([])
+  })
+
   it('catches a node that leaves a log out of its receipts, too', async () => {
     const node = await open().serve()
     const world = await new World(node.url, text('{ blocks: { from: 1, to: 3 } }')).ran()

@@ -29,19 +29,33 @@ const MISFIT_ROOTS = ['day', 'log', 'block', 'event', 'reason']
 
 /** Where rows go, each with the column that tells which unit they are of. */
 export function outputsOf({ config, tables, chain }: Pick<CheckContext<Config>, 'config' | 'tables' | 'chain'>): Output[] {
-  return rowOutputs(rowsOf(config), tables, chain, (rows, table) => placeColumn(config, rows, table))
+  const all = rowsOf(config)
+  return rowOutputs(all, tables, chain, (rows, table) => placeColumn(config, rows, table)).map((output, i) => {
+    const [number] = all[i] ? filledBy(all[i], tables.get(output.table), BLOCK) : []
+    return number === undefined || number === output.range ? output : { ...output, number }
+  })
+}
+
+const BLOCK = ['log.blockNumber', 'block.number']
+
+/** Columns of these kinds that are filled by a field, those of the key first. */
+function filledBy({ row }: RowsConfig, table: Table | undefined, wanted: readonly string[], kinds?: readonly string[]): string[] {
+  const found = Object.entries(row).flatMap(([column, field]) => {
+    const kind = table?.columns.find(({ name }) => name === column)?.type.kind ?? ''
+    return wanted.includes(fieldPath(field) ?? '') && (kinds?.includes(kind) ?? true) ? [column] : []
+  })
+  const isKey = (column: string) => table?.key.includes(column) === true
+  return [...found.filter(isKey), ...found.filter((column) => !isKey(column))]
 }
 
 /** The column that says a row's time or day, or its block: the `range` of the table or one of its key before others. */
-function placeColumn({ over }: Config, { row }: RowsConfig, table: Table | undefined): string | undefined {
-  const filledBy = (wanted: readonly string[], kinds?: readonly string[]) =>
-    Object.entries(row).flatMap(([column, field]) => {
-      const kind = table?.columns.find(({ name }) => name === column)?.type.kind ?? ''
-      return wanted.includes(fieldPath(field) ?? '') && (kinds?.includes(kind) ?? true) ? [column] : []
-    })
-  const blocks = filledBy(['log.blockNumber', 'block.number'])
+function placeColumn({ over }: Config, rows: RowsConfig, table: Table | undefined): string | undefined {
+  const blocks = filledBy(rows, table, BLOCK)
   // A day's rows are found by their time, by their day, or by the blocks of the day.
-  const found = isDays(over) ? [...filledBy(['block.timestamp'], ['timestamp']), ...filledBy(['day'], ['date']), ...blocks] : blocks
+  const times = isDays(over)
+    ? [...filledBy(rows, table, ['block.timestamp'], ['timestamp']), ...filledBy(rows, table, ['day'], ['date'])]
+    : []
+  const found = [...times, ...blocks]
   return found.find((column) => column === table?.range) ?? found.find((column) => table?.key.includes(column)) ?? found[0]
 }
 

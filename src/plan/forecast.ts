@@ -23,8 +23,17 @@ export interface PlanReport {
   readonly steps: readonly StepForecast[]
 }
 
-/** A unit, told from the plan's own when it is asked for: there may be a million of them, and people are shown three. */
-export class UnitForecast {
+export interface UnitForecast {
+  readonly unit: string
+  readonly piece: PieceReport
+  readonly size: number
+  readonly reason: string
+  /** Days above it that are read again, since the list can't be entered where it begins. */
+  readonly againDays?: number | undefined
+}
+
+/** Told from the plan's unit when it is asked for: there may be a million of them, and people are shown three. */
+class PlannedForecast implements UnitForecast {
   readonly #unit: PlannedUnit
 
   constructor(unit: PlannedUnit) {
@@ -35,18 +44,25 @@ export class UnitForecast {
     return this.#unit.key
   }
 
+  get piece(): PieceReport {
+    return pieceReport(this.#unit.piece)
+  }
+
+  get size(): number {
+    return tidy(this.#unit.size)
+  }
+
   get reason(): string {
     return this.#unit.reason
   }
 
-  /** Days above it that are read again, since the list can't be entered where it begins. */
   get againDays(): number | undefined {
     return this.#unit.againDays
   }
 
-  toJSON(): { unit: string; piece: PieceReport; size: number; reason: string; againDays: number | undefined } {
-    const { key: unit, piece, size, reason, againDays } = this.#unit
-    return { unit, piece: pieceReport(piece), size: tidy(size), reason, againDays }
+  toJSON(): UnitForecast {
+    const { unit, piece, size, reason, againDays } = this
+    return { unit, piece, size, reason, againDays }
   }
 }
 
@@ -179,7 +195,7 @@ function forecastOf(
     expired: plan.expired,
     leftOut: plan.leftOut,
     quarantined: plan.quarantined,
-    units: check ? [] : plan.units.map((unit) => new UnitForecast(unit)),
+    units: check ? [] : plan.units.map((unit) => new PlannedForecast(unit)),
     reasons: check ? {} : Object.fromEntries(Object.entries(reasons).map(([reason, pieces]) => [reason, tidy(pieces)])),
     upTo: plan.waitsFor.map(({ step: id, pieces, word }) => ({ step: id, pieces: tidy(pieces), piece: word })),
     calls: plan.requests ?? null,

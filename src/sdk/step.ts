@@ -227,6 +227,8 @@ export interface Output {
   readonly constants: Readonly<Record<string, string>>
   /** Column that holds the place on the axis of a `stretch` unit, where it is not the table's `range`. */
   readonly range?: string
+  /** Column that holds the number of a row's block, where `range` tells its time or its day: `pipe verify --proof` finds its rows by it. */
+  readonly number?: string
   /**
    * Rows go into the shadow of the table (`<table>__next`), which is made anew, empty, when the unit begins without a cursor. A batch
    * with `swap` puts it into the table's place. No other step may fill the table.

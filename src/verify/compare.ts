@@ -17,7 +17,7 @@ import {
 } from '../sdk/index.js'
 import { canonicalJson } from '../pipeline/steps/fingerprint.js'
 import { mod } from '../ledger/intervals.js'
-import { along, type Line, lineOf, numberLineOf } from './stretches.js'
+import { along, blockLineOf, type Line, lineOf, numberLineOf } from './stretches.js'
 import { FEW, fix, keyOf, unitOf } from './tables.js'
 import { all, type Findings, outputsOf, type StepLook } from './look.js'
 
@@ -183,6 +183,12 @@ async function storedRows(
   if (within && line && isWhole(line, within)) return all(look.warehouse, select(columns, table, along(line, within)))
   const numbered = numbers && numberLineOf(output, table, look.plan.wanted)
   if (numbered) return all(look.warehouse, select(columns, table, along(numbered, numbers)))
+  const block = numbers && blockLineOf(output, table)
+  if (block) {
+    // The day of the block leaves out what need not be looked at.
+    const where = [along(block, numbers), ...(within && line ? [along(line, within)] : [])]
+    return all(look.warehouse, select(columns, table, joinSql(where, ' AND ')))
+  }
   const key = table.columns.filter(({ name }) => table.key.includes(name))
   const found: Row[] = []
   for (let from = 0; from < rows.length; from += AT_ONCE) {

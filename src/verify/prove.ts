@@ -12,7 +12,7 @@ import { type Choices, choicesOf, type Item } from './proved-items.js'
 import { ProvingPool } from './proving-pool.js'
 import type { StepProof } from './report.js'
 import { collect, type Fetcher, pages } from './sample.js'
-import { lineOf, numberLineOf, stretchOf } from './stretches.js'
+import { blockLineOf, lineOf, numberLineOf, stretchOf } from './stretches.js'
 
 export interface ProveOptions {
   readonly look: StepLook
@@ -178,7 +178,7 @@ function tellUnplaced({ plan, ...look }: StepLook, findings: Findings): void {
   if (plan.wanted.kind !== 'stretches') return
   for (const { output, table } of outputsOf(look)) {
     const line = lineOf(output, table, plan.wanted) ?? numberLineOf(output, table, plan.wanted)
-    if (line && line.type.kind !== 'date') continue
+    if ((line && line.type.kind !== 'date') || blockLineOf(output, table)) continue
     const why = line ? `${line.column}, its range, says their day only` : 'it has no range'
     findings.notes.add(`${table.name}: rows that the chain does not give are not looked for, since ${why}`)
   }

@@ -46,6 +46,12 @@ export function numberLineOf(output: Output, table: Table, wanted: Wanted): Line
   return type.kind === 'timestamp' || type.kind === 'date' ? undefined : { table, column: name, type, constants: output.constants }
 }
 
+/** Where the rows of a block are among those of a time that holds more than it. */
+export function blockLineOf(output: Output, table: Table): Line | undefined {
+  const type = table.columns.find((column) => column.name === output.number)?.type
+  return output.number === undefined || !type ? undefined : { table, column: output.number, type, constants: output.constants }
+}
+
 /** What of a line a unit holds: numbers, or microseconds UTC. Both ends are included. */
 export function stretchOf(wanted: Wanted, row: LedgerRow): Interval | undefined {
   return wanted.kind === 'stretches' ? rowStretch(wanted.axis, row) : undefined
