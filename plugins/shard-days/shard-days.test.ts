@@ -277,6 +277,28 @@ describe('shard-days', () => {
     await node.close()
   })
 
+  it('the range that a node answers is learned in one run, and the next begins with it', async () => {
+    const node = await world.serve()
+    node.fault({ kind: 'log-range', max: 12 })
+    const dir = folder(node, fileOf('{ blocks: { from: 0, to: 149, chunk: 50 } }'))
+    expect((await dir.pipe('run')).code).toBe(0)
+    const sizes = () =>
+      node.log.flatMap(({ calls }) =>
+        calls
+          .filter(({ method }) => method === 'eth_getLogs')
+          .map(({ params }) => Number((params?.[0] as Asked).toBlock) - Number((params?.[0] as Asked).fromBlock) + 1),
+      )
+    expect(sizes()[0]).toBeGreaterThan(12)
+    node.clearLog()
+    dir.write(fileOf('{ blocks: { from: 0, to: 299, chunk: 50 } }'))
+    expect((await dir.pipe('run')).code).toBe(0)
+    const [first, ...rest] = sizes()
+    // It grows back: now and then a wider one is tried.
+    expect([first, rest.filter((size) => size > 12).length <= 2]).toEqual([12, true])
+    await expectTruth(dir, world, (n) => n <= 299)
+    await node.close()
+  })
+
   it('goes on inside of the day after kill -9: the tables are those of an unbroken run', async () => {
     const node = await world.serve()
     node.fault({ kind: 'log-range', max: 12 })

@@ -619,8 +619,8 @@ class ChainPool implements ChainRpc {
   /** One that never answered has shown nothing but what it refused. */
   #learn({ name, limits, refusals, lastSuccess }: Endpoint): void {
     const { batch, maxBatch, parallel } = limits
-    const { most } = refusals.range
-    const maxBlockRange = most < Infinity ? most : undefined
+    const range = refusals.range.learned
+    const maxBlockRange = range < Infinity ? range : undefined
     if (lastSuccess === -Infinity && maxBatch === undefined) return
     const before = this.#learned.get(name)
     const learned = { endpoint: name, batch, maxBatch, parallel, maxBlockRange }

@@ -21,6 +21,11 @@ export class RangeLimit {
     return this.#most
   }
 
+  /** What the next run begins with: a longer range that is only about to be tried has shown nothing yet. */
+  get learned(): number {
+    return this.#tried ? this.#most / 2 : this.#most
+  }
+
   /** Blocks of a call that was answered. */
   answered(blocks: number): void {
     if (blocks < this.#most) return
