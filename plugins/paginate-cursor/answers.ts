@@ -67,6 +67,8 @@ export class Answers {
     if (pager.probes?.(place) === true) return await this.look(place, pager)
     const ask = (again: number) => this.#ask(place, pager, again)
     let page = await ask(claims)
+    // One page without rows proves nothing, whatever it says of the next one.
+    if (page.rows.length === 0 && goesOn(place, page, pager)) page = await ask(1)
     if (page.rows.length === 0 && page.end === undefined && !goesOn(place, page, pager)) {
       const own = this.#full
       const start = resumed && !this.#window ? pager.start() : undefined
@@ -85,7 +87,7 @@ export class Answers {
       this.#full = place
       this.#beliefs.longest = Math.max(this.#beliefs.longest, distinct(page.rows))
       const [values, address] = [{ ...this.#bounds, ...pager.values(place) }, pager.address?.(place)]
-      this.#beliefs.full = (again) => this.#askPage(values, address, again)
+      this.#beliefs.full = (again) => this.#askPage(values, { address, again })
     }
     if (claimed && isElsewhere(claimed, page, pager)) {
       const { best, third } = await settled(claimed, page, ask)
@@ -110,7 +112,10 @@ export class Answers {
   }
 
   async #ask(place: Place, pager: Pager, again: number): Promise<Page> {
-    this.last = await this.#askPage({ ...this.#bounds, ...pager.values(place) }, pager.address?.(place), again)
+    const values = { ...this.#bounds, ...pager.values(place) }
+    // A page that does not say where the next one is, and should, is no page.
+    const check = (page: Page) => void pager.goesOn?.(place, page)
+    this.last = await this.#askPage(values, { address: pager.address?.(place), again, check })
     return this.last
   }
 
@@ -148,7 +153,7 @@ export class Answers {
     const known = asked && this.#window ? await knownBelow(this.#ctx, asked.to + 1n) : undefined
     if (known === undefined) return undefined
     const values = { ...boundsOf([known, known], this.#ctx.config), ...pager.values(pager.start()) }
-    return (again) => this.#askPage(values, undefined, again)
+    return (again) => this.#askPage(values, { again })
   }
 
   /** A page that is only asked for to learn of others: that it is refused is all that it says then. */

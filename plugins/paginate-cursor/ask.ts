@@ -6,10 +6,17 @@ import { compileRequest } from './request.js'
 import { STEP_US, writeTime } from './time.js'
 import { holds, textsOf } from './told.js'
 
-/** What a unit asks the source for. `again`: how often an answer was not believed; the request then waits first. */
-export function createAsk(
-  ctx: Context,
-): (values: Parameters<ReturnType<typeof compileRequest>>[0], address: string | undefined, again: number) => Promise<Page> {
+export interface AskOptions {
+  /** The address of the page, where the source gave one. */
+  readonly address?: string | undefined
+  /** How often an answer was not believed; the request then waits first. */
+  readonly again: number
+  /** @throws {PageShapeError} where a page is none: it is asked for again. */
+  readonly check?: (page: Page) => void
+}
+
+/** What a unit asks the source for. */
+export function createAsk(ctx: Context): (values: Parameters<ReturnType<typeof compileRequest>>[0], options: AskOptions) => Promise<Page> {
   const { config, http, signal } = ctx
   const request = compileRequest(config)
   const reader = new PageReader(ctx)
@@ -22,11 +29,13 @@ export function createAsk(
     if (more === false) return { ...page, more, end: 'stated by the API' }
     return page.rows.length === 0 && emptyEnds ? { ...page, end: 'an empty page, stated in the YAML' } : { ...page, more }
   }
-  return async (values, address, again) => {
+  return async (values, { address, again, check }) => {
     let page: Page | undefined
     const unfit = (reply: HttpReply): UnfitReply | undefined => {
       try {
-        page = pageOf(reply)
+        const read = pageOf(reply)
+        check?.(read)
+        page = read
         return undefined
       } catch (error) {
         return unfitFor(error, config.error)

@@ -217,6 +217,17 @@ describe('an API that lies', () => {
     60_000 + CASES * 1_000,
   )
 
+  // A property of its own, so that seeds above name the worlds that they always did.
+  it.each(['next', 'link'])('by %s, a page that once has no rows, and says where the next one is, costs none', async (way) => {
+    const hollow = fc.record({ kind: fc.constant('hollow' as const), at: fc.integer({ min: 1, max: 20 }) })
+    await fc.assert(
+      fc.asyncProperty(worldOf(way), hollow, hollow, async (of, first, second) => {
+        await play(way, true, { ...of, first: [first], second: [second], ends: false }, judgeOf(true))
+      }),
+      { numRuns: CASES * 4, seed: SEED, endOnFailure: true },
+    )
+  })
+
   it.each(FOUND)('nor does it in a world that once did: %s, by %s', async (_, way, covered, of) => {
     await play(way, covered, of, judgeOf(covered), true)
   })

@@ -91,7 +91,7 @@ class WindowReader {
 
   async #asked(stretch: Stretch, again: number): Promise<Page> {
     const [from, to] = stretch
-    const page = await this.#ask(boundsOf(stretch, this.#ctx.config), undefined, again)
+    const page = await this.#ask(boundsOf(stretch, this.#ctx.config), { again })
     // Bounds that are inclusive give the steps beside the stretch, too.
     const [lowest, highest] = [from - (from % this.#step) - this.#step, to - (to % this.#step) + 2n * this.#step - 1n]
     const stray = page.rows.find(({ time }) => time !== undefined && (time < lowest || time > highest))

@@ -15,6 +15,8 @@ export type Lie =
   | { readonly kind: 'silent'; readonly from: number; readonly to: number }
   /** One request gets its rows, and no word of a next page. */
   | { readonly kind: 'no-next'; readonly at: number }
+  /** One request gets no rows, and the word of where the next page is. */
+  | { readonly kind: 'hollow'; readonly at: number }
   /** A parameter that changes nothing. */
   | { readonly kind: 'ignored'; readonly parameter: string }
   /** Rows of one second stand in another order in each reply that has rows. */
@@ -75,7 +77,8 @@ export async function lyingApi(rows: () => readonly LyingRow[], inclusive: boole
     }
     const circle = is('circle').find(({ row }) => page.end > row && page.begin <= row)
     const next = is('no-next').some(({ at }) => at === n) ? undefined : circle ? `x${n}.0` : page.next
-    const items = page.items.map(({ id, time }) => ({ id, time, sender: 'a', fee: 1 }))
+    const shownRows = is('hollow').some(({ at }) => at === n) ? [] : page.items
+    const items = shownRows.map(({ id, time }) => ({ id, time, sender: 'a', fee: 1 }))
     if (!path.endsWith('link')) return { status: 200, headers: {}, body: { items, next: next ?? null } }
     const link = next === undefined ? '</lists/link>; rel="first"' : `</lists/link?limit=${asked.limit ?? ''}&cursor=${next}>; rel="next"`
     return { status: 200, headers: { link }, body: items }
