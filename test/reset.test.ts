@@ -36,6 +36,15 @@ it('begins a reading anew that has stored a cursor and covers nothing yet: what 
   expect(put).toMatchObject([{ unit: 'all', state: 'pending', cursor: null }])
 })
 
+it('refuses what names no time, of units that are days', () => {
+  const day = parseInstant('2024-03-02') ?? 0n
+  const rows = [ledgerRow('2024-03-02', { state: 'done', first: day, last: day + 86_399_999_999n })]
+  const names = (range: string) => resetRows({ pipeline: 'p', step: 'b', fingerprint: RESET_FINGERPRINT }, rows, range).names
+  expect(() => names('garbage')).toThrow('--range garbage: this step has units of time')
+  expect(() => names('10..20')).toThrow('this step has units of time')
+  expect([names('2024-03-01..2024-03-02'), names('2024-03'), names('2024-04-01')]).toEqual([['2024-03-02'], ['2024-03-02'], []])
+})
+
 describe('--range', () => {
   const at = (text: string) => parseInstant(text) ?? 0n
   const done = (unit: string, first?: bigint, last?: bigint) => ledgerRow(unit, { step: 'b', state: 'done', fingerprint: 'B', first, last })

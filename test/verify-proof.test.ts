@@ -317,6 +317,23 @@ describe('pipe verify --proof on a real node', () => {
   })
 })
 
+it('says that nothing was proved of steps that read no chain', async () => {
+  const world = await new World('http://127.0.0.1:1', COMPUTED).ran()
+  const { code, out } = await world.pipe('verify', world.file, '--proof', 'all')
+  expect([code, out]).toEqual([0, expect.stringContaining('nothing was proved: no step that was looked at reads blocks, logs or balances')])
+})
+
+const COMPUTED = `name: chain
+warehouse: duckdb:chain.duckdb
+tables:
+  n: { columns: { number: bigint }, key: [number] }
+steps:
+  - id: fill
+    type: sql-upsert
+    into: n
+    with: { sql: SELECT 1 AS number }
+`
+
 describe('pipe verify --proof of logs', () => {
   const coin = `0x${'2a'.repeat(20)}`
   const transfer = 'Transfer(address indexed from, address indexed to, uint256 value)'
@@ -403,6 +420,15 @@ steps:
     expect(JSON.stringify(report)).not.toContain('are not looked for')
     await world.follow(report)
     expect((await world.verify('--proof', 'all')).findings).toEqual([])
+  })
+
+  it('ends with one error where no endpoint answers, rather than with one of each block', async () => {
+    const node = await open().serve()
+    const world = await new World(node.url, text('{ blocks: { from: 1, to: 6 } }')).ran()
+    await node.close()
+    const { code, err } = await world.pipe('verify', world.file, '--proof', 'all')
+    expect(code).toBe(2)
+    expect(err.match(/can't be reached|ECONNREFUSED|refused/g)?.length).toBeLessThan(4)
   })
 
   it('catches a node that leaves a log out of its receipts, too', async () => {

@@ -111,7 +111,11 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
       'pipe run pipelines/wallet-metrics.yaml --until-complete --max-runs 50 --wait 60s --timeout 6h',
     ]),
   )
-    .option('--demo', 'run against a local chain or API that is started for it, into a database of its own', false)
+    .option(
+      '--demo',
+      'run against a local chain or API that is started for it, into a database of its own, or that of WAREHOUSE_URL',
+      false,
+    )
     .addOption(
       new Option('--output <FORM>', 'auto: live on a terminal, else plain lines; json: one event a line')
         .choices(['auto', 'plain', 'json'])

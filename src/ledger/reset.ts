@@ -117,6 +117,8 @@ function wholeDays(marked: readonly Interval[], [from, to]: Interval): Interval[
 }
 
 const DAY_US = 86_400_000_000n
+/** A year, or more of an instant: `2024`, `2024-03`, `2024-03-01T05:00:00Z`. */
+const BEGINS_A_TIME = /^\d{4}(-\d\d.*)?$/
 
 /** The axis along which a unit can be split; undefined for one that is done as a whole, as `all` and what is named by its start. */
 function splitAxis({ first, last, unit }: LedgerRow): Axis | undefined {
@@ -144,6 +146,12 @@ function parseRange(range: string, rows: readonly LedgerRow[], counts: boolean):
     throw new ResetRangeError(range, ' has an end that is empty', 'write A..B, both ends included, or a unit as pipe prints it')
   const axis = rows.map(splitAxis).find((found) => found !== undefined)
   // Units of days are days, also of a table whose rows say their block.
+  if (!axis && rows.some(isInTime) && !range.split('..').every((end) => BEGINS_A_TIME.test(end)))
+    throw new ResetRangeError(
+      range,
+      ': this step has units of time',
+      'write a day or two, or a unit as pipe prints it: 2024-03-01..2024-03-02',
+    )
   if (!axis && (!counts || rows.some(isInTime))) return undefined
   if (axis?.of === 'time') {
     const times = timesOf(range)

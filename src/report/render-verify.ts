@@ -23,6 +23,8 @@ export function renderVerify(report: VerifyReport, demo = false): string {
   for (const finding of report.findings) lines.push('', ...renderFinding(finding))
   const more = report.steps.reduce((sum, step) => sum + step.more, 0)
   if (more > 0) lines.push('', `and ${count(more)} more of the kinds above`)
+  if (report.seed !== null && report.steps.every(({ proof }) => proof === null))
+    lines.push('', 'nothing was proved: no step that was looked at reads blocks, logs or balances of a chain')
   const unproved = report.steps.reduce((sum, { proof }) => sum + (proof?.unproved ?? 0), 0)
   lines.push(
     '',

@@ -7,7 +7,7 @@ import { compareRows } from './compare.js'
 import { differsBelow } from './confidence.js'
 import type { Moment } from '../plan/scope.js'
 import { Findings, isComputed, outputsOf, type StepLook } from './look.js'
-import { lower, ProvedChain } from './proved-chain.js'
+import { lower, ProofNoBlockError, ProvedChain } from './proved-chain.js'
 import { type Choices, choicesOf, type Item } from './proved-items.js'
 import { ProvingPool } from './proving-pool.js'
 import type { StepProof } from './report.js'
@@ -94,7 +94,8 @@ class Proving {
       else this.#tally.right(unproved)
     } catch (error) {
       signal.throwIfAborted()
-      if (!isPipeError(error)) throw error
+      // Where nothing answers at all, each block would say so.
+      if (!isPipeError(error) || (error.blame === 'outage' && !(error instanceof ProofNoBlockError) && this.#tally.isEmpty)) throw error
       this.#tally.wrong++
       fail(error, unit, findings)
     }
@@ -194,6 +195,11 @@ class Tally {
 
   constructor(choices: Choices) {
     this.#choices = choices
+  }
+
+  /** Whether nothing was looked at to its end yet. */
+  get isEmpty(): boolean {
+    return this.#proved + this.#unproved + this.wrong === 0
   }
 
   right(unproved: readonly string[]): void {
