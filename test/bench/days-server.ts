@@ -1,22 +1,12 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { answering, type Call } from './answering.js'
 import { BLOCK_SECONDS, FIRST_DAY, HEAD, LOG_ADDRESS, LOG_TOPIC } from './days-world.js'
 
-/**
- * A node whose blocks are `BLOCK_SECONDS` apart and have so many logs each, which is its argument. Its path is its latency in
- * milliseconds: `http://127.0.0.1:PORT/20`.
- */
+/** A node whose blocks are `BLOCK_SECONDS` apart and have so many logs each, which is its argument. */
 
 const logsOfBlock = Number(process.argv[2])
 const hex = (value: number): string => `0x${value.toString(16)}`
 const hash = (number: number): string => `0x${(number + 1).toString(16).padStart(64, '0')}`
 const word = (value: number): string => `0x${value.toString(16).padStart(64, '0')}`
-
-interface Call {
-  readonly id: number
-  readonly method: string
-  readonly params: readonly unknown[]
-}
 
 function result({ method, params: [first] }: Call): string {
   switch (method) {
@@ -48,24 +38,4 @@ function log(number: number, index: number): string {
   return `{"address":"${LOG_ADDRESS}","topics":${topics},"data":"${word(number + index)}",${where},${by},"removed":false}`
 }
 
-const answer = (call: Call): string => `{"jsonrpc":"2.0","id":${call.id},"result":${result(call)}}`
-
-function serve(request: IncomingMessage, response: ServerResponse): void {
-  const chunks: Buffer[] = []
-  request.on('data', (chunk: Buffer) => chunks.push(chunk))
-  request.on('end', () => {
-    const asked = JSON.parse(Buffer.concat(chunks).toString()) as Call | readonly Call[]
-    const body = Array.isArray(asked) ? `[${asked.map(answer).join(',')}]` : answer(asked as Call)
-    const send = () => {
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
-      response.end(body)
-    }
-    const latency = Number(request.url?.slice(1))
-    if (latency > 0) setTimeout(send, latency)
-    else send()
-  })
-}
-
-const server = createServer({ keepAliveTimeout: 60_000 }, serve)
-server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port))
-process.on('disconnect', () => process.exit())
+answering(result)

@@ -11,6 +11,7 @@ import { loadDuckdb } from './load-duckdb.js'
 import { loadPostgres } from './load-postgres.js'
 import { alone, type Contender, median, pairs, timed } from './measure.js'
 import { pages } from './pages.js'
+import { peers } from './peers.js'
 import { proving } from './proof.js'
 import { type Load, openRaw, rawLoop } from './raw.js'
 import { shippedPeakMb } from './shipped.js'
@@ -43,6 +44,7 @@ export const GOALS: Readonly<Record<string, (options: GoalOptions) => AsyncItera
   G2: bound,
   G3: loading,
   G4: loads,
+  G5: peers,
   G7: scheduling,
   G8: starting,
   G9: memory,
