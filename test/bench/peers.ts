@@ -2,7 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Figure, GoalOptions } from './goals.js'
 import { median } from './measure.js'
@@ -58,7 +58,7 @@ const PEERS: readonly Peer[] = [
  * @throws when one has not as many logs as there are
  */
 export async function* peers({ rounds, root }: GoalOptions): AsyncIterable<Figure> {
-  const from = process.env.PIPE_BENCH_PEERS ?? root
+  const from = resolve(process.env.PIPE_BENCH_PEERS ?? root)
   const node = await openNode()
   const state = await mkdtemp(join(tmpdir(), 'pipe-peers-'))
   const measured = async (who: string, read: Peer['read']): Promise<Reading> => {
