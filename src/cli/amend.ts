@@ -1,6 +1,7 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { consumersOf } from '../pipeline/steps/inputs.js'
 import type { Warehouse } from '../sdk/index.js'
+import { makeUnfilled } from '../session/gone.js'
 import { holdPipeline } from '../session/hold.js'
 import { refusePending } from '../session/ready.js'
 import { inDemo } from './demo-warehouse.js'
@@ -10,7 +11,7 @@ import { openPipeline } from './open-pipeline.js'
 
 /**
  * What `retry` and `reset` share: the pipeline, held, with its warehouse open and prepared. A file that is not there is not
- * made. Resolves to the exit code.
+ * made, and neither is a table that is gone. Resolves to the exit code.
  */
 export async function withLedger(
   file: string,
@@ -27,7 +28,7 @@ export async function withLedger(
     const { warehouse } = held
     await warehouse.prepare([])
     await refusePending(warehouse, pipeline)
-    await warehouse.prepare([...pipeline.tables.values()])
+    await makeUnfilled(warehouse, pipeline)
     warehouse.watch(consumersOf(pipeline))
     await work(pipeline, warehouse)
     return Exit.done

@@ -3,6 +3,7 @@ import { RESET_FINGERPRINT } from '../ledger/fingerprints.js'
 import { resetRows } from '../ledger/reset.js'
 import { recountMarked } from '../run/count-rows.js'
 import { micros } from '../sdk/index.js'
+import { makeUnfilled } from '../session/gone.js'
 import { withLedger } from './amend.js'
 import type { Io } from './io.js'
 import type { ResetOptions } from './options.js'
@@ -19,7 +20,8 @@ export async function resetCommand(file: string, { step, range, state, demo }: R
     })
     const change = resetRows({ pipeline: pipeline.name, step, fingerprint: RESET_FINGERPRINT }, rows, range, counts)
     await warehouse.amend(pipeline.name, { ...change, release: range === undefined ? [{ step }] : undefined }, micros(io.clock))
-    await recountMarked(pipeline, step, warehouse, change.days)
+    // A table that was gone is made when nothing that filled it counts as done any more.
+    await recountMarked(pipeline, step, warehouse, change.days, await makeUnfilled(warehouse, pipeline))
     for (const unit of change.names) io.stdout.write(`${step} ${unit}: will be done again\n`)
     io.stdout.write(
       change.names.length === 0

@@ -43,6 +43,8 @@ export async function rollbackCommand(file: string, { step, state, demo, json }:
     const put = [
       { step: of, unit: row?.unit ?? 'all', state: 'done' as const, coverage: { undone: to }, rows: {}, cursor: null, error: null },
     ]
+    // One that is gone is kept as an empty one.
+    await warehouse.prepare(tables)
     await warehouse.amend(pipeline.name, { put, swap }, at)
     await tellState(pipeline.name, step, `rolled back to version ${to} by hand`, state, io)
     const report: RollbackReport = {

@@ -35,6 +35,8 @@ async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: I
     session = await openSession(pipeline, io, {
       state,
       world,
+      fresh,
+      demo: options.demo,
       migrate: options.demo ? (warehouse) => migrateTelling(warehouse, pipeline, io, io.stderr) : undefined,
     })
     const reporters = await openReporters({ session, io, output, statusFile, pipeline, again: againOf(pipeline.file, options) })

@@ -21,17 +21,19 @@ export async function countRows(pipeline: Pipeline, warehouse: Warehouse): Promi
 
 /**
  * Takes what is there for what should be, where a step was marked to be done again: its rows are replaced. `marked`: stretches of
- * time, of which whole days are taken; undefined: everything of the step.
+ * time, of which whole days are taken; undefined: everything of the step. Of tables that are gone nothing is taken, of those that
+ * were made everything.
  */
 export async function recountMarked(
   pipeline: Pipeline,
   step: string,
   warehouse: Warehouse,
   marked?: readonly (readonly [bigint, bigint])[],
+  { gone, made }: { readonly gone: ReadonlySet<string>; readonly made: ReadonlySet<string> } = { gone: new Set(), made: new Set() },
 ): Promise<void> {
   for (const { counted, table, steps } of countedOf(pipeline)) {
-    if (!steps.some(({ id }) => id === step)) continue
-    if (marked === undefined) await warehouse.recount(counted, table)
+    if (gone.has(table.name) || !steps.some(({ id }) => id === step)) continue
+    if (marked === undefined || made.has(table.name)) await warehouse.recount(counted, table)
     else if (counted.column !== undefined) await warehouse.recount(counted, table, marked)
   }
 }

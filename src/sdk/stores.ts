@@ -400,6 +400,8 @@ export interface LedgerReader extends WarehouseReader {
   readonly display: string
   /** What differs between the declared tables and those that are there. Missing tables are no drift. */
   drift(tables: readonly Table[]): Promise<readonly Drift[]>
+  /** Those of the tables that are not there, neither as a table nor as a view. */
+  missing(tables: readonly Table[]): Promise<readonly Table[]>
   /** Makes missing tables known to this connection only (temporary, empty), so that plans can read and describe. */
   assume(tables: readonly Table[]): Promise<void>
   /** Runs before the first commit with these outputs: checks `compute` and refuses a float for an exact column. */

@@ -6,6 +6,7 @@ import type { StateStore } from '../state/store.js'
 import type { VerifyReport } from '../verify/report.js'
 import { openChains } from './chains.js'
 import { type LastRun, lastRun } from './last-run.js'
+import { refuseGone } from './gone.js'
 import { createMoment } from './moment.js'
 import { openState } from './open-state.js'
 import { warehouseUrl } from './places.js'
@@ -21,7 +22,7 @@ export interface Look {
   readonly state: StateStore
   /** What the last run into this warehouse was asked for. */
   lastRun(): Promise<LastRun>
-  /** What a run would do now, and why. @throws {MigrationsPendingError} @throws {SchemaDriftError} */
+  /** What a run would do now, and why. @throws {MigrationsPendingError} @throws {SchemaDriftError} @throws {TableGoneError} */
   plan(request: PlanRequest): Promise<PlanReport>
   /** What is not as the ledger says, with what mends it. @throws {MigrationsPendingError} */
   verify(request: VerifyRequest): Promise<VerifyReport>
@@ -63,6 +64,7 @@ async function open(pipeline: Pipeline, surroundings: Surroundings, options: Loo
         await warehouse.assume([])
         await refusePending(warehouse, pipeline)
         await refuseDrift(warehouse, pipeline)
+        await refuseGone(warehouse, pipeline)
         await warehouse.assume([...pipeline.tables.values()])
         const moment = createMoment(surroundings.clock.now(), headFor(chains, request))
         return await redacting(pipeline.secrets, () => makePlan({ pipeline, warehouse, state, moment }, request))

@@ -2,6 +2,7 @@ import { readMigrations } from '../pipeline/migrations.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { micros, type Migration, type Warehouse } from '../sdk/index.js'
 import { applyMigration, pendingMigrations } from '../warehouse/migrate.js'
+import { makeUnfilled } from './gone.js'
 import type { Surroundings } from './surroundings.js'
 
 /** What `pipe migrate --json` prints. */
@@ -17,7 +18,7 @@ export interface MigrateReport {
 
 /**
  * Applies what is pending of the pipeline's numbered SQL files, and tells `applied` of each. Declared tables are made first,
- * since views and indexes may want them, but for those that a migration makes itself.
+ * since views and indexes may want them, but for those that a migration makes itself, and those that are gone.
  */
 export async function migrate(
   warehouse: Warehouse,
@@ -28,7 +29,7 @@ export async function migrate(
   const { migrations } = pipeline.migrations === undefined ? { migrations: [] } : readMigrations(pipeline.migrations, warehouse.kind)
   await warehouse.prepare([])
   const pending = await pendingMigrations(warehouse, pipeline.name, migrations)
-  if (pending.length > 0) await warehouse.prepare([...pipeline.tables.values()].filter(({ name }) => !migrations.some(creates(name))))
+  if (pending.length > 0) await makeUnfilled(warehouse, pipeline, (name) => !migrations.some(creates(name)))
   const now = () => micros(clock)
   for (const migration of pending) {
     signal.throwIfAborted()

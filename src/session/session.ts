@@ -8,6 +8,7 @@ import { stoppable } from '../run/stoppable.js'
 import type { RunEvent, Warehouse } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import { openChains } from './chains.js'
+import { makeUnfilled, refuseGone } from './gone.js'
 import { type Held, holdPipeline } from './hold.js'
 import { createMoment } from './moment.js'
 import { openState } from './open-state.js'
@@ -49,12 +50,17 @@ export interface SessionOptions {
   readonly world?: World
   /** Applies pending migrations. Without it they are refused. */
   readonly migrate?: (warehouse: Warehouse) => Promise<unknown>
+  /** The run forgets what is done, and makes tables that are gone only then. */
+  readonly fresh?: boolean
+  /** Commands that mend say `--demo`. */
+  readonly demo?: boolean
 }
 
 /**
  * Takes the lock, opens warehouse and state store, and makes what is missing of the tables.
  *
  * @throws {PipelineHeldError} @throws {WarehouseOpenError} @throws {MigrationsPendingError} @throws {SchemaDriftError}
+ * @throws {TableGoneError}
  */
 export function openSession(pipeline: Pipeline, surroundings: Surroundings, options: SessionOptions): Promise<Session> {
   return redacting(pipeline.secrets, () => open(pipeline, surroundings, options))
@@ -63,7 +69,7 @@ export function openSession(pipeline: Pipeline, surroundings: Surroundings, opti
 async function open(pipeline: Pipeline, surroundings: Surroundings, options: SessionOptions): Promise<Session> {
   const held = await holdPipeline(pipeline, options.state, surroundings)
   try {
-    await makeReady(held.warehouse, pipeline, options.migrate)
+    await makeReady(held.warehouse, pipeline, options)
     const state = await openState(options.state, surroundings)
     return createSession({ pipeline, surroundings, world: options.world ?? {}, held, state })
   } catch (error) {
@@ -72,12 +78,17 @@ async function open(pipeline: Pipeline, surroundings: Surroundings, options: Ses
   }
 }
 
-async function makeReady(warehouse: Warehouse, pipeline: Pipeline, migrate: SessionOptions['migrate']): Promise<void> {
+async function makeReady(warehouse: Warehouse, pipeline: Pipeline, { migrate, fresh, demo }: SessionOptions): Promise<void> {
   if (pipeline.migrations !== undefined) {
     await warehouse.prepare([])
     await (migrate ? migrate(warehouse) : refusePending(warehouse, pipeline))
   }
   await refuseDrift(warehouse, pipeline)
+  if (fresh) {
+    await makeUnfilled(warehouse, pipeline)
+    return
+  }
+  await refuseGone(warehouse, pipeline, demo)
   await warehouse.prepare([...pipeline.tables.values()])
 }
 

@@ -5,6 +5,7 @@ import { type VerifyOptions, verifyPipeline } from '../verify/verify.js'
 import type { Chains } from './chains.js'
 import { EachEndpoint } from './each-endpoint.js'
 import type { LastRun } from './last-run.js'
+import { goneTables } from './gone.js'
 import { createMoment } from './moment.js'
 import { refusePending } from './ready.js'
 import { createRedactor, redactDeep } from './redact.js'
@@ -42,6 +43,7 @@ export async function verify({ warehouse, chains, surroundings }: VerifyWith, re
   try {
     await warehouse.assume([])
     await refusePending(warehouse, pipeline)
+    const gone = await goneTables(warehouse, pipeline)
     await warehouse.assume([...pipeline.tables.values()])
     if (request.sample !== undefined || request.proof) await endpoints.ready()
     const present = createMoment(clock.now(), (chain) => {
@@ -51,6 +53,7 @@ export async function verify({ warehouse, chains, surroundings }: VerifyWith, re
     const report = await verifyPipeline({
       pipeline,
       warehouse,
+      gone,
       moment: { now: last.now === undefined ? present.now : BigInt(last.now), head: (chain) => present.head(chain) },
       given: request.params,
       demo: request.demo,

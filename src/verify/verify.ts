@@ -21,6 +21,8 @@ export interface VerifyOptions {
   readonly pipeline: Pipeline
   /** With the pipeline's tables assumed where they are missing. */
   readonly warehouse: LedgerReader
+  /** Those that are assumed although steps filled them. */
+  readonly gone: readonly { readonly table: string; readonly steps: readonly { readonly id: string; readonly units: number }[] }[]
   /** Heads as the last run had them: what came after it is no gap. */
   readonly moment: Moment
   /** Of the last run, and `--param`. */
@@ -62,6 +64,19 @@ export async function verifyPipeline(options: VerifyOptions): Promise<VerifyRepo
         key: null,
         problem: `${table} ${problem}`,
         fix: fix === undefined ? [] : [fix],
+        difference: null,
+      })
+  }
+  for (const { table, steps } of options.gone) {
+    for (const { id, units } of steps.filter((step) => selected.some((one) => one.id === step.id)))
+      findings.push({
+        check: 'schema',
+        step: id,
+        table,
+        unit: null,
+        key: null,
+        problem: `${table} is gone, and the ledger says that ${units} ${units === 1 ? 'unit is' : 'units are'} done`,
+        fix: createAdvice(pipeline.file, id, undefined, options.given, options.demo).reset(),
         difference: null,
       })
   }

@@ -78,6 +78,7 @@ export abstract class LedgerWarehouse implements Warehouse {
   abstract query<R extends Row = Row>(statement: Statement, options?: QueryOptions): AsyncIterable<readonly R[]>
   abstract describe(statement: Statement): Promise<readonly ResultColumn[]>
   abstract drift(tables: readonly Table[]): Promise<readonly Drift[]>
+  abstract missing(tables: readonly Table[]): Promise<readonly Table[]>
   abstract assume(tables: readonly Table[]): Promise<void>
   abstract watch(consumers: readonly Consumer[]): void
 

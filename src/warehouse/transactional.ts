@@ -63,10 +63,15 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
     })
   }
 
-  async assume(tables: readonly Table[]): Promise<void> {
-    const { kind, catalog } = this.#engine
+  async missing(tables: readonly Table[]): Promise<readonly Table[]> {
+    const { catalog } = this.#engine
     const existing = await this.#engine.existing()
-    const missing = [...LEDGER_TABLES, ...tables].filter(({ name }) => !existing.has(catalog.name(name)))
+    return tables.filter(({ name }) => !existing.has(catalog.name(name)))
+  }
+
+  async assume(tables: readonly Table[]): Promise<void> {
+    const { kind } = this.#engine
+    const missing = await this.missing([...LEDGER_TABLES, ...tables])
     const temporary = missing.map((table): [string, string] => [table.name, createTemporary(table, kind)])
     this.#assumed = new Map([...this.#assumed, ...temporary])
     await this.#engine.setup([...this.#assumed.values()])

@@ -28,6 +28,7 @@ export function discard(): Warehouse & { readonly rows: number } {
     query: async function* () {},
     describe: none,
     drift: none,
+    missing: none,
     hold: () => Promise.resolve(undefined),
     renew: nothing,
     prepare: nothing,

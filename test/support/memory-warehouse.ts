@@ -59,6 +59,10 @@ export class MemoryWarehouse extends LedgerWarehouse {
     return Promise.resolve([])
   }
 
+  missing(): Promise<readonly Table[]> {
+    return Promise.resolve([])
+  }
+
   assume(): Promise<void> {
     return Promise.resolve()
   }

@@ -349,6 +349,10 @@ describe.skipIf(missing !== undefined)('planning', () => {
     open.push(warehouse)
     await expect(warehouse.describe(sqlText('SELECT * FROM t'))).rejects.toThrow(/Unknown table expression identifier 't'/)
     await warehouse.assume([t])
+    expect(await warehouse.missing([t])).toEqual([t])
+    await admin('CREATE TABLE there (k Int64) ENGINE = ReplacingMergeTree ORDER BY k')
+    expect(await warehouse.missing([{ ...t, name: 'there' }])).toEqual([])
+    await admin('DROP TABLE there')
     expect((await warehouse.describe(sqlText('SELECT * FROM t'))).map(({ name, type }) => [name, type.kind])).toEqual(
       t.columns.map(({ name, type }) => [name, type.kind]),
     )

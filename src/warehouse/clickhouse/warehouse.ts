@@ -113,9 +113,13 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
     })
   }
 
-  async assume(tables: readonly Table[]): Promise<void> {
+  async missing(tables: readonly Table[]): Promise<readonly Table[]> {
     const existing = await this.#existing()
-    const missing = [...LEDGER_TABLES, ...tables].filter(({ name }) => !existing.has(name))
+    return tables.filter(({ name }) => !existing.has(name))
+  }
+
+  async assume(tables: readonly Table[]): Promise<void> {
+    const missing = await this.missing([...LEDGER_TABLES, ...tables])
     this.#pretended = new Map([...this.#pretended, ...missing.map((table): [string, Table] => [table.name, table])])
   }
 
