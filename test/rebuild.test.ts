@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
 import { describe, expect, it } from 'vitest'
 import { pipe } from './support/cli.js'
 import { temporaryFolder } from './support/folder.js'
@@ -41,6 +42,14 @@ ${parts}        - { id: figures, into: figures, sql: "SELECT 'wallets' AS name, 
 ${more}`
 }
 
+async function execute(cwd: string, text: string): Promise<void> {
+  const instance = await DuckDBInstance.create(join(cwd, 'p.duckdb'))
+  const connection = await instance.connect()
+  await connection.run(text)
+  connection.closeSync()
+  instance.closeSync()
+}
+
 function world(text = pipeline()) {
   const cwd = temporaryFolder()
   const file = join(cwd, 'p.yaml')
@@ -79,6 +88,24 @@ const FIVE = ['w0 20 2', 'w1 30 3']
 const TABLES = ['figures', 'flows', 'moves', 'seen']
 
 describe('rebuild', () => {
+  it('has verify find rows that a published table lost, and what it advises builds them again; after a rollback it says that none were counted', async () => {
+    const { cwd, cli, tables } = world()
+    expect((await cli('run')).code).toBe(0)
+    expect((await cli('verify')).code).toBe(0)
+    await execute(cwd, 'DELETE FROM flows')
+    const found = await cli('verify')
+    expect([found.code, found.out]).toEqual([1, expect.stringContaining('flows has 0 rows, and what was published has 2') as unknown])
+    expect(found.out).toContain('pipe reset p.yaml --step publish')
+    expect((await cli('reset', '--step', 'publish')).code).toBe(0)
+    expect((await cli('run')).code).toBe(0)
+    expect([(await cli('verify')).code, (await tables()).flows]).toEqual([0, THREE])
+    await execute(cwd, "INSERT INTO figures VALUES ('more', 1)")
+    expect((await cli('verify')).out).toContain('figures has 3 rows, and what was published has 2')
+    expect((await cli('rollback', '--step', 'publish')).code).toBe(0)
+    const after = await cli('verify', '--step', 'publish')
+    expect([after.code, after.out]).toEqual([0, expect.stringContaining('flows: its rows are not counted') as unknown])
+  })
+
   it('publishes all tables at once, says what, builds again when inputs changed, and keeps what was there; rollback brings it back', async () => {
     const { run, cli, tables, units, snapshots } = world()
     const planned = await cli('plan')
