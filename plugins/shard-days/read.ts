@@ -3,7 +3,7 @@ import type { Config } from './config.js'
 import { DayOpenError, HeaderRefusedError } from './errors.js'
 import { filtersOf } from './filters.js'
 import { isFields, pagesOf, preparing } from './pages.js'
-import { dayOf, RowsOfLogs } from './rows.js'
+import { dayOf, type KeptAside, RowsOfLogs } from './rows.js'
 import { type Border, type Part, Seams } from './seams.js'
 import { type Asking, BlockTimes, type Found, type Header } from './times.js'
 
@@ -127,9 +127,23 @@ class Reader {
         blocks: `${from}-${to}`,
         ...(misfits > 0 ? { kept_aside: aside } : {}),
       },
-      ...(misfits > 0 ? { counts: { 'logs kept aside': misfits } } : {}),
+      ...(misfits > 0 ? { counts: countsOf(aside, this.#ctx.config.misfits !== undefined) } : {}),
     }
   }
+}
+
+/**
+ * Logs that fit none of their events, by event and reason: a run tells the sum of each. `kept`: a table has them. An example of
+ * each is in the evidence.
+ */
+function countsOf(aside: KeptAside, kept: boolean): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  for (const [event, reasons] of Object.entries(aside))
+    for (const [reason, { logs }] of Object.entries(reasons)) {
+      const name = `logs of ${event.replace(/^\s*(?:event\s+)?(\w+)[^]*$/, '$1')} ${kept ? 'kept aside' : 'not stored'}, which do not fit: ${reason}`
+      counts[name] = (counts[name] ?? 0) + logs
+    }
+  return counts
 }
 
 /** A stretch of time in which there is no block: the blocks around it prove it. */

@@ -152,12 +152,33 @@ async function byHand({ cwd }: Folder, sql: string): Promise<void> {
 const unitsOf = async (dir: Folder) => (await dir.tables())._pipe_units?.rows ?? []
 
 describe('shard-days', () => {
+  it('says in the end of a run how many logs are not stored since their event is declared otherwise than they are, and why', async () => {
+    const node = await world.serve()
+    const event = 'Transfer(address from, address to, uint256 value)'
+    const row =
+      '{ day: day, block_number: log.blockNumber, log_index: log.logIndex, tx_hash: log.transactionHash, token: log.address, sender: args.from, recipient: args.to, value: args.value }'
+    const dir = folder(
+      node,
+      fileOf('{ days: { from: 2024-03-01, to: 2024-03-02 } }', {
+        events: `      events: [{ event: "${event}", contracts: ["${COIN}"], into: coins, row: ${row} }]\n`,
+      }),
+    )
+    const { code, out } = await dir.pipe('run')
+    const logs = truth(world, between('2024-03-01', '2024-03-02')).coins.length
+    expect([code, out.replaceAll(/\s+/g, ' ')]).toEqual([
+      0,
+      expect.stringMatching(new RegExp(`\\D${logs} logs of Transfer not stored, which do not fit: 3 topics instead of 1`)) as unknown,
+    ])
+    expect((await dir.tables()).coins?.rows).toEqual([])
+  })
+
   it('stores the logs of each day, exact at midnight where times are uneven and equal, several events in one pass, lists unrolled, misfits aside; what is lost is named by its day', async () => {
     const node = await world.serve()
     node.fault({ kind: 'log-range', max: 25 })
     const dir = folder(node, fileOf(DAYS))
     const { code, out, err } = await dir.pipe('run')
     expect({ code, err, out: code === 0 ? '' : out }).toEqual({ code: 0, err: '', out: '' })
+    expect(out.replaceAll(/\s+/g, ' ')).toMatch(/\d+ logs of Transfer kept aside, which do not fit: 4 topics instead of 3/)
     await expectTruth(dir, world, isRead)
     const units = await unitsOf(dir)
     expect(units.map(({ unit, state }) => [unit, state])).toEqual(
