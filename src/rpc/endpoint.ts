@@ -12,6 +12,7 @@ import { type Ask, AskError, askBlock, askChainId, askHead, Question, readQuesti
 import { Refusals } from './refusals.js'
 import type { CallRequest } from './request.js'
 import { showText } from '../net/text.js'
+import { ENDPOINT_BYTES } from './weights.js'
 
 export interface EndpointConfig {
   readonly url: string
@@ -88,6 +89,7 @@ export class Endpoint implements Member {
   readonly #connection: Connection
   readonly #around: Surroundings
   #under = 0
+  #bytes = 0
   #checking: Promise<void> | undefined
   #checkedAt = -Infinity
   /** When it was first tried, as long as nothing is known of it. */
@@ -124,6 +126,11 @@ export class Endpoint implements Member {
   get parallel(): number {
     // One that fails gets one request at a time until one goes well.
     return this.#failures >= 2 ? 1 : this.limits.parallel
+  }
+
+  /** Whether it has as much under way as it may have: of requests, or of what their answers are going to weigh. */
+  get full(): boolean {
+    return this.#under >= this.parallel || (this.#under > 0 && this.#bytes >= ENDPOINT_BYTES)
   }
 
   get checking(): boolean {
@@ -177,11 +184,13 @@ export class Endpoint implements Member {
   /** Sends the calls of a step. `ended` is to be called when the request has its outcome. */
   send(request: CallRequest, body: string): void {
     this.#under++
+    this.#bytes += request.bytes
     this.#send(request, body)
   }
 
-  ended(): void {
+  ended(request: CallRequest): void {
     this.#under--
+    this.#bytes -= request.bytes
   }
 
   /**

@@ -23,7 +23,7 @@ function drive(
       limits.tooMany(now, ended.calls)
     } else {
       if (now > seconds * 500) answered += ended.calls
-      limits.answered(now, ended.calls, ended.calls * 200, under.length, true)
+      limits.answered(now, ended.calls, under.length, true)
     }
   }
   return { perSecond: answered / (seconds * 0.5), refused }
@@ -79,15 +79,9 @@ describe('batch and requests in flight', () => {
     expect(refused).toBeLessThan(200)
   })
 
-  test('shrink with the weight of the answers', () => {
-    const limits = start({ batch: 100, parallel: 20 })
-    limits.answered(0, 100, 100 * 1_000_000, 0, true)
-    expect([limits.batch, limits.parallel]).toEqual([8, 8])
-  })
-
   test('a size that went well is not doubted because a connection broke', () => {
     const limits = start()
-    limits.answered(0, 10, 100, 0, true)
+    limits.answered(0, 10, 0, true)
     for (let i = 0; i < 10; i++) limits.dropped(i, 10)
     expect(limits.batch).toBe(10)
   })

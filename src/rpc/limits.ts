@@ -11,9 +11,6 @@ const START_BATCH = 10
 const START_PARALLEL = 5
 const MOST_BATCH = 1000
 const MOST_PARALLEL = 100
-/** Bytes of answers one request should carry at most, and all requests under way together. */
-const REQUEST_BYTES = 8_000_000
-const FLIGHT_BYTES = 64_000_000
 const SETTLED_MS = 5_000
 /** After this a node that dropped several calls is given two again. */
 const RETRY_BATCH_MS = 5_000
@@ -43,7 +40,6 @@ export class Limits {
   #drops = 0
   #singles = false
   #slowAt = -Infinity
-  #callBytes = 0
 
   #trial: Trial | undefined
   #turn: Dimension = 'batch'
@@ -69,13 +65,12 @@ export class Limits {
 
   /** Calls a request. */
   get batch(): number {
-    return this.#callBytes > 0 ? Math.max(1, Math.min(this.#batch, Math.floor(REQUEST_BYTES / this.#callBytes))) : this.#batch
+    return this.#batch
   }
 
   /** Requests under way. */
   get parallel(): number {
-    const bytes = this.#callBytes * this.batch
-    return bytes * this.#parallel > FLIGHT_BYTES ? Math.max(1, Math.floor(FLIGHT_BYTES / bytes)) : this.#parallel
+    return this.#parallel
   }
 
   /** The most calls a request that the endpoint takes, as far as refusals have shown. */
@@ -86,13 +81,10 @@ export class Limits {
   /**
    * A request of `calls` was answered. `under` requests are still under way; `waiting` is whether calls wait for a place.
    */
-  answered(now: number, calls: number, bytes: number, under: number, waiting: boolean): void {
+  answered(now: number, calls: number, under: number, waiting: boolean): void {
     if (calls > 1) this.#drops = 0
     if (calls > this.#fine) this.#fine = calls
     this.#under = under
-    const each = bytes / calls
-    // Up at once, down slowly: the next answer may be as large as this one.
-    this.#callBytes = each > this.#callBytes ? each : this.#callBytes * 0.98 + each * 0.02
     if (this.#skip > 0) {
       this.#skip--
       if (this.#skip === 0) this.#restart(now)
@@ -121,11 +113,6 @@ export class Limits {
     }
     this.#quiet(now, 'batch')
     this.#settle()
-  }
-
-  /** The answer was too large: calls are that heavy. */
-  tooHeavy(bytesEach: number): void {
-    this.#callBytes = Math.max(this.#callBytes, bytesEach)
   }
 
   /**

@@ -26,6 +26,7 @@ import { showCall } from './show-call.js'
 import { StepQueue, type StepQueueOptions } from './step-queue.js'
 import { Stops } from './stops.js'
 import { take } from './take.js'
+import { ENDPOINT_BYTES } from './weights.js'
 
 export type { EndpointConfig } from './endpoint.js'
 export type { StepQueueOptions } from './step-queue.js'
@@ -382,7 +383,7 @@ class ChainPool implements ChainRpc {
       places += parallel
       calls += parallel * Math.min(limits.batch, queue.batch)
     }
-    return queue.held < MOST_HELD && (queue.waiting === 0 || queue.waiting < calls * 2)
+    return queue.held < MOST_HELD && (queue.waiting === 0 || (queue.waiting < calls * 2 && queue.waitingBytes < ENDPOINT_BYTES * 2))
   }
 
   /** Once after everything that is queued at this moment, so that calls asked for together go together. */
@@ -462,7 +463,7 @@ class ChainPool implements ChainRpc {
       let best: Endpoint | undefined
       let wakeAt = Infinity
       for (const endpoint of this.#endpoints) {
-        if (endpoint.health !== 'up' || endpoint.under >= endpoint.parallel || idle?.has(endpoint)) continue
+        if (endpoint.health !== 'up' || endpoint.full || idle?.has(endpoint)) continue
         const at = Math.max(endpoint.waitUntil, endpoint.pace.next())
         if (at > now) wakeAt = Math.min(wakeAt, at)
         else if (
@@ -482,7 +483,14 @@ class ChainPool implements ChainRpc {
     for (let i = 0; i < queues.length; i++) {
       const queue = at(queues, (this.#turn + i) % queues.length)
       if (!queue.ready) continue
-      const { segments, indexes } = take(queue, endpoint, this.#endpoints, Math.min(endpoint.limits.batch, queue.batch), now, this.#awaits)
+      const { segments, indexes, bytes } = take(
+        queue,
+        endpoint,
+        this.#endpoints,
+        Math.min(endpoint.limits.batch, queue.batch),
+        now,
+        this.#awaits,
+      )
       if (segments.length === 0) continue
       this.#turn = (this.#turn + i + 1) % queues.length
       const request = new CallRequest(
@@ -492,6 +500,7 @@ class ChainPool implements ChainRpc {
         queue,
         segments,
         indexes,
+        bytes,
         this.#nextId,
         now,
         this.#ended,
@@ -510,7 +519,7 @@ class ChainPool implements ChainRpc {
     const { endpoint, queue } = request
     const { clock, chain, random, emit } = this.#options
     this.#around.ended(request)
-    endpoint.ended()
+    endpoint.ended(request)
     queue.ended()
     if (this.#closing.signal.aborted) return
     const now = clock.monotonic()

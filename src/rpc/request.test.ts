@@ -20,6 +20,7 @@ function bodyOf(calls: readonly RpcCall[], base: number): string {
     new StepQueue(STEP),
     calls.map(() => segment),
     calls.map((_, i) => i),
+    0,
     base,
     0,
     () => undefined,

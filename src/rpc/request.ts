@@ -15,6 +15,8 @@ export class CallRequest extends Exchange {
     readonly queue: StepQueue,
     readonly segments: readonly Segment[],
     readonly indexes: readonly number[],
+    /** What its answers are going to weigh, as far as that is known. */
+    readonly bytes: number,
     readonly base: number,
     /** Monotonic milliseconds. */
     readonly sentAt: number,
@@ -25,6 +27,11 @@ export class CallRequest extends Exchange {
 
   call(i: number): RpcCall {
     return at(at(this.segments, i).calls, at(this.indexes, i))
+  }
+
+  /** Its answers came in so many bytes. To be told before they are given: a segment with all of its answers lets go of its calls. */
+  weigh(bytes: number): void {
+    this.queue.weights.answered(this.segments.length, (i) => this.call(i), bytes)
   }
 
   /**

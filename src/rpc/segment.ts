@@ -40,6 +40,8 @@ export interface Place {
   queued: boolean
   /** Since when it was passed over for its block. */
   behindSince: number | undefined
+  /** Bytes that the answer to a call of it may weigh, as far as that was known when it came. */
+  readonly bytes: number
   /** Of the `Bag` that it lies in. */
   index: number
 }

@@ -59,7 +59,7 @@ export const NEAR_HEAD = 256n
 export function settle(request: CallRequest, outcome: Outcome, context: SettleContext): number {
   const { endpoint } = request
   // Those that follow may be as large as this one, also where it was no answer.
-  if (outcome.bytes >= HEAVY_BYTES) endpoint.limits.tooHeavy(outcome.bytes / request.segments.length)
+  if (outcome.bytes >= HEAVY_BYTES) request.weigh(outcome.bytes)
   if (outcome.kind === 'failed') {
     settleWhole(
       request,
@@ -215,7 +215,10 @@ function settleItems(
   const missing: number[] = []
   let answered = 0
   endpoint.lastAnswer = now
-  if (reply.items.some((item) => item?.result !== undefined && item.result !== null)) endpoint.succeeded(now)
+  if (reply.items.some((item) => item?.result !== undefined && item.result !== null)) {
+    endpoint.succeeded(now)
+    if (outcome.bytes < HEAVY_BYTES) request.weigh(outcome.bytes)
+  }
   for (let i = 0; i < segments.length; i++) {
     const item = reply.items[i]
     const segment = at(segments, i)
@@ -241,7 +244,7 @@ function settleItems(
     }
   }
   if (answered > 0) {
-    endpoint.limits.answered(now, segments.length, outcome.bytes, endpoint.under, request.queue.waiting > 0 && !endpoint.pace.searching)
+    endpoint.limits.answered(now, segments.length, endpoint.under, request.queue.waiting > 0 && !endpoint.pace.searching)
   }
   for (const i of missing) {
     if (reply.loose !== undefined) settling.failed(i, { ...providerError(reply.loose), method: request.call(i).method })

@@ -6,8 +6,10 @@ import type { Segment } from './segment.js'
 import { type Choice, StepQueue, type Taken } from './step-queue.js'
 
 const STEP = { id: 'step', attempts: 5, waitMs: 500, maxWaitMs: 8_000 }
+/** Bytes of an answer. */
+const WEIGHT = 100
 const WRONG = new RpcCallError('eth_call()', 'a.example', 'no', 1)
-const calls = (count: number) => Array.from({ length: count }, () => ({ method: 'eth_call', params: [] }))
+const calls = (count: number, method = 'eth_call') => Array.from({ length: count }, () => ({ method, params: [] }))
 
 const move = record({
   kind: constantFrom('add', 'take', 'answer', 'fail', 'back', 'later', 'wake', 'reject'),
@@ -25,6 +27,10 @@ class World {
   readonly ended = new Map<Segment, number>()
   underWay: { segment: Segment; index: number }[] = []
   now = 0
+
+  constructor() {
+    this.queue.weights.answered(1, () => ({ method: 'eth_call', params: [] }), WEIGHT)
+  }
 
   add(size: number): void {
     const segment: Segment = this.queue.add(calls(size), undefined, (end) => {
@@ -73,6 +79,7 @@ class World {
     expect(new Set(places).size).toBe(places.length)
     const wanted = open.reduce((sum, segment) => sum + segment.calls.length - (this.ended.get(segment) ?? 0), 0)
     expect(this.queue.waiting).toBe(wanted - places.length)
+    expect(this.queue.waitingBytes).toBe(this.queue.waiting * WEIGHT)
     expect(this.queue.held).toBe(open.reduce((sum, segment) => sum + segment.calls.length, 0))
   }
 }
@@ -115,6 +122,27 @@ test('a call that must go alone goes alone', () => {
   expect(world.underWay.map(({ index }) => index)).toEqual([0, 2])
   world.take(3, ['alone'], false)
   expect(world.underWay.map(({ index }) => index)).toEqual([0, 2, 1])
+})
+
+test('a request takes as many calls as its answers may weigh, whatever else they are asked with, and one at least', () => {
+  const { queue } = new World()
+  queue.weights.answered(1, () => ({ method: 'eth_getLogs', params: [] }), 3_000_000)
+  queue.weights.answered(1, () => ({ method: 'trace_block', params: [] }), 90_000_000)
+  for (const [count, method] of [
+    [3, 'eth_getLogs'],
+    [30_000, 'eth_call'],
+    [1, 'trace_block'],
+  ] as const)
+    queue.add(calls(count, method), undefined, () => undefined)
+  expect(queue.waitingBytes).toBe(3 * 3_000_000 + 30_000 * WEIGHT + 90_000_000)
+  const take = () => {
+    const { segments, bytes } = queue.take({ most: 100_000, takesAny: true, has: () => true, choose: () => 'take' }, 0)
+    return [segments.length, bytes]
+  }
+  expect(take()).toEqual([2, 6_000_000])
+  expect(take()).toEqual([1 + 30_000, 6_000_000])
+  expect(take()).toEqual([1, 90_000_000])
+  expect([take(), queue.waitingBytes]).toEqual([[0, 0], 0])
 })
 
 test('calls that are given back go before those that were never sent', () => {

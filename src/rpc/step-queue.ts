@@ -3,6 +3,7 @@ import { at } from '../net/at.js'
 import { Bag } from './bag.js'
 import type { Endpoint } from './endpoint.js'
 import { type Place, Segment } from './segment.js'
+import { REQUEST_BYTES, Weights } from './weights.js'
 
 export interface StepQueueOptions {
   readonly id: string
@@ -17,6 +18,12 @@ export interface StepQueueOptions {
 export interface Taken {
   readonly segments: Segment[]
   readonly indexes: number[]
+}
+
+/** Calls of one request. */
+export interface Load extends Taken {
+  /** What their answers are going to weigh. */
+  readonly bytes: number
 }
 
 /** What becomes of a waiting call when an endpoint asks for work. The error ends it. */
@@ -49,6 +56,7 @@ interface Delayed extends Taken {
 export class StepQueue {
   readonly parallel: number
   readonly batch: number
+  readonly weights = new Weights()
   /** What waits until there is room for further calls. */
   readonly roomWaiters = new Bag<{ readonly go: () => void; index: number }>()
   /** Of segments without an end. */
@@ -57,6 +65,7 @@ export class StepQueue {
   readonly #queue: Place[] = []
   #delayed: Delayed[] = []
   #waiting = 0
+  #waitingBytes = 0
   #held = 0
   #under = 0
   #added = 0
@@ -74,6 +83,11 @@ export class StepQueue {
   /** Calls that are queued or delayed. */
   get waiting(): number {
     return this.#waiting
+  }
+
+  /** What the answers to calls that are queued or delayed may weigh. */
+  get waitingBytes(): number {
+    return this.#waitingBytes
   }
 
   /** Calls of segments without an end, their answers included: what the step and its calls take of memory. */
@@ -108,20 +122,21 @@ export class StepQueue {
       end(outcome)
     }
     const segment = new Segment(calls, block, ended, only)
-    const place: Place = { segment, number: this.#added++, next: 0, again: [], queued: true, behindSince: undefined, index: 0 }
+    const bytes = this.weights.sum(calls) / calls.length
+    const place: Place = { segment, number: this.#added++, next: 0, again: [], queued: true, behindSince: undefined, bytes, index: 0 }
     segment.place = place
     this.#open.add(place)
     this.#queue.push(place)
-    this.#waiting += calls.length
+    this.#waits(place, calls.length)
     this.#held += calls.length
     return segment
   }
 
   /** Takes calls that go to one endpoint in one request, first those to be sent again. The calls are on their way then. */
-  take(taker: Taker, now: number): Taken {
-    const taken: Taken = { segments: [], indexes: [] }
+  take(taker: Taker, now: number): Load {
+    const taken = new Loading(taker.most, this.weights)
     let i = 0
-    while (i < this.#queue.length && taken.segments.length < taker.most) {
+    while (i < this.#queue.length && !taken.full) {
       const place = at(this.#queue, i)
       const { segment } = place
       if (segment.reach !== undefined && !taker.has(segment.reach)) {
@@ -140,7 +155,7 @@ export class StepQueue {
       }
       if (alone) break
     }
-    this.#waiting -= taken.segments.length
+    for (const { place } of taken.segments) this.#waits(place, -1)
     return taken
   }
 
@@ -161,7 +176,7 @@ export class StepQueue {
       const { place } = segment
       if (!place) continue
       place.again.push(at(indexes, i))
-      this.#waiting++
+      this.#waits(place, 1)
       if (place.queued) continue
       place.queued = true
       this.#queue.unshift(place)
@@ -171,7 +186,7 @@ export class StepQueue {
   /** Keeps calls that were taken until `at`, then puts them before the others. */
   giveBackAt(at: number, calls: Readonly<{ segments: readonly Segment[]; indexes: readonly number[] }>): void {
     const delayed = only({ at, segments: [...calls.segments], indexes: [...calls.indexes] }, ({ place }) => place !== undefined)
-    this.#waiting += delayed.segments.length
+    for (const { place } of delayed.segments) this.#waits(place, 1)
     if (delayed.segments.length > 0) this.#delayed.push(delayed)
   }
 
@@ -181,7 +196,7 @@ export class StepQueue {
     const due = this.#delayed.filter((delayed) => delayed.at <= now)
     this.#delayed = this.#delayed.filter((delayed) => delayed.at > now)
     for (const delayed of due) {
-      this.#waiting -= delayed.segments.length
+      for (const { place } of delayed.segments) this.#waits(place, -1)
       this.giveBack(delayed)
     }
     return Math.min(Infinity, ...this.#delayed.map((delayed) => delayed.at))
@@ -201,62 +216,89 @@ export class StepQueue {
     if (!place) return
     if (place.queued) {
       this.#queue.splice(this.#queue.indexOf(place), 1)
-      this.#waiting -= segment.calls.length - place.next + place.again.length
+      this.#waits(place, -(segment.calls.length - place.next + place.again.length))
     }
     this.#delayed = this.#delayed.flatMap((delayed) => {
       const rest = only(delayed, (other) => other !== segment)
-      this.#waiting -= delayed.segments.length - rest.segments.length
+      this.#waits(place, rest.segments.length - delayed.segments.length)
       return rest.segments.length > 0 ? [rest] : []
     })
     segment.reject(error)
   }
 
-  #takeFresh(place: Place, taker: Taker, { segments, indexes }: Taken): void {
+  #takeFresh(place: Place, taker: Taker, load: Loading): void {
     const { segment } = place
-    if (taker.takesAny && segment.only === undefined) {
-      const end = Math.min(segment.calls.length, place.next + taker.most - segments.length)
-      for (let index = place.next; index < end; index++) {
-        segments.push(segment)
-        indexes.push(index)
-      }
-      place.next = end
-      return
-    }
-    while (place.next < segment.calls.length && segments.length < taker.most) {
+    const { calls } = segment
+    const any = taker.takesAny && segment.only === undefined
+    while (place.next < calls.length && load.fits(at(calls, place.next))) {
       const index = place.next++
-      const choice = taker.choose(segment, index)
+      const choice = any ? 'take' : taker.choose(segment, index)
       if (choice === 'take' || choice === 'alone') {
-        segments.push(segment)
-        indexes.push(index)
+        load.add(segment, index)
       } else if (choice === 'leave') {
         place.again.push(index)
       } else {
-        this.#waiting--
+        this.#waits(place, -1)
         segment.fail(index, choice)
       }
     }
   }
 
   /** Returns true when it took a call that must go alone. */
-  #takeAgain(place: Place, taker: Taker, { segments, indexes }: Taken): boolean {
+  #takeAgain(place: Place, taker: Taker, load: Loading): boolean {
     const { segment } = place
     const rest: number[] = []
     let alone = false
     for (const index of place.again) {
-      const choice: Choice = alone || segments.length >= taker.most ? 'leave' : taker.choose(segment, index)
-      if (choice === 'leave' || (choice === 'alone' && segments.length > 0)) {
+      const choice: Choice = alone || !load.fits(at(segment.calls, index)) ? 'leave' : taker.choose(segment, index)
+      if (choice === 'leave' || (choice === 'alone' && load.segments.length > 0)) {
         rest.push(index)
       } else if (choice === 'take' || choice === 'alone') {
-        segments.push(segment)
-        indexes.push(index)
+        load.add(segment, index)
         alone = choice === 'alone'
       } else {
-        this.#waiting--
+        this.#waits(place, -1)
         segment.fail(index, choice)
       }
     }
     place.again = rest
     return alone
+  }
+
+  /** So many calls more, or fewer, of a segment that has no end are queued or delayed. */
+  #waits(place: Place | undefined, calls: number): void {
+    this.#waiting += calls
+    if (place) this.#waitingBytes += calls * place.bytes
+  }
+}
+
+/** The calls of one request as they are gathered. */
+class Loading implements Load {
+  readonly segments: Segment[] = []
+  readonly indexes: number[] = []
+  bytes = 0
+  /** Whether nothing fits any more. */
+  full = false
+  #next = 0
+
+  constructor(
+    readonly most: number,
+    readonly weights: Weights,
+  ) {}
+
+  /** Whether there is room for a call: one always has it, however much its answer weighs. */
+  fits({ method }: RpcCall): boolean {
+    if (this.full) return false
+    this.#next = this.weights.of(method)
+    this.full = this.segments.length >= this.most || (this.segments.length > 0 && this.bytes + this.#next > REQUEST_BYTES)
+    return !this.full
+  }
+
+  /** Adds the call that was just found to fit. */
+  add(segment: Segment, index: number): void {
+    this.segments.push(segment)
+    this.indexes.push(index)
+    this.bytes += this.#next
   }
 }
 

@@ -2,7 +2,7 @@ import { at } from '../net/at.js'
 import type { Endpoint } from './endpoint.js'
 import { awayError, outlook, refusalError } from './outlook.js'
 import type { Segment } from './segment.js'
-import type { Choice, StepQueue, Taken } from './step-queue.js'
+import type { Choice, Load, StepQueue } from './step-queue.js'
 
 /** After so many requests that came to nothing a call goes alone: it may be what breaks them. */
 export const ALONE_AFTER = 4
@@ -18,7 +18,7 @@ export function take(
   most: number,
   now: number,
   awaits: (endpoint: Endpoint, until: number) => void,
-): Taken {
+): Load {
   const choose = (segment: Segment, index: number): Choice => {
     const call = at(segment.calls, index)
     const state = segment.states.get(index)

@@ -1,0 +1,65 @@
+import type { RpcCall } from '../sdk/index.js'
+
+/** Bytes that the answers to one request should weigh at most. */
+export const REQUEST_BYTES = 8_000_000
+/** Bytes that the answers to all requests should weigh that one endpoint has under way. */
+export const ENDPOINT_BYTES = 64_000_000
+
+/**
+ * What an answer to a call of each method weighs, in bytes of JSON, as the answers of one step have shown. It goes up at once and down
+ * slowly, since the next answer may be as large as the last one.
+ */
+export class Weights {
+  readonly #bytes = new Map<string, number>()
+  /** Methods whose weight was only seen in requests with others. */
+  readonly #guessed = new Set<string>()
+
+  /** Bytes of an answer; 0 while none has come. */
+  of(method: string): number {
+    return this.#bytes.get(method) ?? 0
+  }
+
+  /** Bytes of the answers to calls. */
+  sum(calls: readonly RpcCall[]): number {
+    let bytes = 0
+    for (const [method, count] of countsOf(calls.length, (i) => calls[i] as RpcCall)) bytes += count * this.of(method)
+    return bytes
+  }
+
+  /**
+   * The answers to `count` calls came in so many bytes. What a request with several methods weighs is told apart by those that are
+   * known: the rest is of those that are not, else of the heaviest.
+   */
+  answered(count: number, call: (i: number) => RpcCall, bytes: number): void {
+    const counts = countsOf(count, call)
+    const unknown = [...counts.keys()].filter((method) => !this.#bytes.has(method) || this.#guessed.has(method))
+    const heaviest = [...counts.keys()].reduce((one, other) => (this.of(other) > this.of(one) ? other : one))
+    const asked = unknown.length > 0 ? unknown : [heaviest]
+    let rest = bytes
+    let among = 0
+    for (const [method, of] of counts) {
+      if (asked.includes(method)) among += of
+      else rest -= of * this.of(method)
+    }
+    for (const method of asked) this.#saw(method, Math.max(0, rest) / among, counts.size === 1)
+  }
+
+  #saw(method: string, bytes: number, alone: boolean): void {
+    const known = this.#bytes.get(method)
+    const first = known === undefined || (alone && this.#guessed.delete(method))
+    if (known === undefined && !alone) this.#guessed.add(method)
+    this.#bytes.set(method, first || bytes > known ? bytes : known * 0.98 + bytes * 0.02)
+  }
+}
+
+function countsOf(count: number, call: (i: number) => RpcCall): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  let start = 0
+  for (let i = 1; i <= count; i++) {
+    const { method } = call(start)
+    if (i < count && call(i).method === method) continue
+    counts.set(method, (counts.get(method) ?? 0) + i - start)
+    start = i
+  }
+  return counts
+}
