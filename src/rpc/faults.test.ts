@@ -645,6 +645,19 @@ describe('the end', () => {
     expect(ready).toBe(true)
   })
 
+  test('after an answer of megabytes, calls of another method of the step still go together', async () => {
+    const { node, rpc } = await world({}, 1)
+    const heavy = { method: 'eth_getLogs', params: [{}] }
+    node.intercept = (request, response) => {
+      if (request.calls[0]?.method !== heavy.method) return false
+      return respond(response, { id: request.calls[0].id, result: 'x'.repeat(3_000_000) })
+    }
+    const step = rpc.forStep({ ...STEP, parallel: 1 })
+    await step.batch([heavy], { signal })
+    await step.batch(calls(40), { signal })
+    expect(node.requests.slice(-4).map((request) => request.calls.length)).toEqual([10, 10, 10, 10])
+  })
+
   test('nothing asked is answered with nothing', async () => {
     const { rpc } = await world()
     expect(await ask(rpc, 0)).toEqual({ values: [], errors: undefined, endpoints: [] })
