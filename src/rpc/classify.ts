@@ -51,7 +51,7 @@ export function classify(error: ProviderError): Classified {
   const text = wholeText(error).slice(0, 4000).toLowerCase()
   if (isRevert(error, text)) return { class: 'BUG', reverted: true }
   const waitMs = statedWait(error.data, text)
-  const found = byWording(text, isLogs(error.method)) ?? byStatus(error) ?? byCode(error)
+  const found = byWording(text, isLogs(error.method)) ?? byStatus(error) ?? byRange(error) ?? byCode(error)
   // A day's quota that is renewed in seconds is a rate limit.
   const kind =
     found === 'RATE' && waitMs !== undefined && waitMs > QUOTA_AFTER_MS
@@ -99,12 +99,17 @@ function wholeText(error: ProviderError): string {
   return data && data !== error.message ? `${error.message} ${data}` : error.message
 }
 
-function dataText(data: unknown): string {
+/** Where providers keep words in `data`, at whatever depth. */
+const WORDS = ['message', 'payload', 'reason', 'details', 'detail', 'description', 'error', 'errors', 'cause', 'data']
+const MOST_DEPTH = 4
+
+function dataText(data: unknown, depth = 0): string {
   if (typeof data === 'string') return data
-  if (typeof data !== 'object' || data === null) return ''
-  const { message, payload, error, reason } = data as Record<string, unknown>
-  return [message, payload, reason, typeof error === 'object' && error !== null ? (error as { message?: unknown }).message : error]
-    .filter((part) => typeof part === 'string')
+  if (typeof data !== 'object' || data === null || depth === MOST_DEPTH) return ''
+  const parts: readonly unknown[] = Array.isArray(data) ? data.slice(0, 10) : WORDS.map((name) => (data as Record<string, unknown>)[name])
+  return parts
+    .map((part) => dataText(part, depth + 1))
+    .filter((text) => text !== '')
     .join(' ')
 }
 
@@ -120,6 +125,15 @@ function byStatus({ status, calls }: ProviderError): RpcErrorClass | undefined {
   if (status === 413) return 'BATCH'
   if (status >= 500 || status === 408 || status === 425) return 'SERVER'
   return status < 500 && (calls ?? 1) > 1 ? 'BATCH' : undefined
+}
+
+/** What is said in words that nobody knows to a call for the logs of several blocks: these may be too many, so fewer are asked for. */
+function byRange(error: ProviderError): RpcErrorClass | undefined {
+  const { method, range, code } = error
+  if (!isLogs(method) || !range || range.from === range.to) return undefined
+  const of = byCode(error)
+  // The code of any limit, be it of a rate or of a range.
+  return of === 'SERVER' || of === 'BUG' || Number(code) === -32005 ? 'SPLIT' : undefined
 }
 
 function byCode({ status, code }: ProviderError): RpcErrorClass {

@@ -1,5 +1,5 @@
 import { isPipeError, type PipeError, type RpcLog } from '../../sdk/index.js'
-import { RpcAwayError } from '../errors.js'
+import { RpcAwayError, RpcNullError } from '../errors.js'
 import { type Asking, askUntil, receiptsCall } from './ask.js'
 import { RpcUnbelievedError, RpcUnprovableError } from './errors.js'
 import { matches, type Wanted } from './filter.js'
@@ -27,7 +27,7 @@ export async function askReceipts(port: LogsPort, header: Header, options: Recei
   try {
     return await askUntil(port, receiptsCall(header.number), header.number, options, { judge })
   } catch (error) {
-    const elsewhere = error instanceof RpcAwayError || error instanceof RpcUnbelievedError
+    const elsewhere = [RpcAwayError, RpcNullError, RpcUnbelievedError].some((each) => error instanceof each)
     if (!isPipeError(error) || error instanceof RpcUnprovableError || (error.blame === 'outage' && !elsewhere)) throw error
     return oneByOne(port, header, options, judge, error)
   }

@@ -164,6 +164,13 @@ describe('one block that has too many logs', () => {
     expect(made.nodes[0]!.count('eth_getTransactionReceipt')).toBeGreaterThan(0)
   })
 
+  test('is read receipt by receipt where nobody has them together but null', async () => {
+    const nothing: Fault = { kind: 'result', result: null, methods: ['eth_getBlockReceipts'] }
+    const made = await world({ blocks: 10, logs: huge }, [[capped, nothing]])
+    await expectWhole(made)
+    expect(made.nodes[0]!.count('eth_getTransactionReceipt')).toBeGreaterThan(0)
+  })
+
   test('fails by name where all of that fails, and all others are read', async () => {
     const made = await world({ blocks: 10, logs: huge }, [[capped, without('eth_getBlockReceipts', 'eth_getTransactionReceipt')]])
     const { pages, logs, error } = await made.read()
