@@ -154,9 +154,9 @@ function fixedListOf(item: TypeReader, length: number): TypeReader {
 function tupleOf(components: readonly AbiType[]): TypeReader {
   let head = 0
   const parts = components.map((component) => {
-    const { read, head: width } = compileType(component)
+    const { read, head: width, dynamic } = compileType(component)
     head += width
-    return { name: component.name ?? '', at: head - width, read }
+    return { name: component.name ?? '', at: head - width, read, dynamic }
   })
   const named = parts.every(({ name }) => name !== '')
   const readAll: TypeReader['read'] = (data, start, base) => {
@@ -165,7 +165,7 @@ function tupleOf(components: readonly AbiType[]): TypeReader {
     for (const { name, at, read } of parts) value[name] = read(data, start + at, base)
     return value
   }
-  return components.some((component) => compileType(component).dynamic) ? pointed(readAll) : { head, dynamic: false, read: readAll }
+  return parts.some(({ dynamic }) => dynamic) ? pointed(readAll) : { head, dynamic: false, read: readAll }
 }
 
 /** What stands where an offset says, with parts whose offsets count from there. */

@@ -121,6 +121,15 @@ test.each([
   expect(() => event(text)).toThrow(`event ${text}: ${problem}`)
 })
 
+test('tuples in tuples take no longer to compile with each level', () => {
+  const deep = 20
+  const { decode, topic0 = '' } = event(`E(${'('.repeat(deep)}uint256 a${')'.repeat(deep)})`)
+  const started = performance.now()
+  for (let i = 0; i < 20; i++) event(`E(${'('.repeat(deep)}uint256 a${')'.repeat(deep)})`)
+  expect(performance.now() - started).toBeLessThan(1_000)
+  expect(decode([topic0], `0x${word(7n)}`).args).toBeDefined()
+})
+
 test('a small log that says very much is refused, a large one is read', () => {
   const deep = event(`E(uint256${'[]'.repeat(5)} a)`)
   // Lists of 16, all of whose elements are the one list behind them.
