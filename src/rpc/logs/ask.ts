@@ -1,6 +1,6 @@
 import { isPipeError, type LogFilter, type PipeError, type RpcAnswers, type RpcCall, type RpcLog } from '../../sdk/index.js'
 import { RpcAwayError, RpcCallError, RpcRangeError, RpcRangeTooLongError, RpcTooLargeError } from '../errors.js'
-import { RpcUnbelievedError } from './errors.js'
+import { RpcUnbelievedError, RpcUnprovableError } from './errors.js'
 import { hexOf, toParam, wantedBy } from './filter.js'
 import { readLogs } from './parse.js'
 import type { LogsPort } from './port.js'
@@ -75,9 +75,12 @@ export function askLogs(port: LogsPort, filter: LogFilter, from: bigint, to: big
   })
 }
 
-/** How answers of one call are looked at. Text: in words why an answer is refused. */
+/** An answer, in words why it is refused, or that it has a form of which nothing can be proved: that of its chain, or a lie. */
+export type Judged<T> = T | string | RpcUnprovableError
+
+/** How answers of one call are looked at. */
 interface Look<T> {
-  judge(result: unknown, endpoint: string): T | string | Promise<T | string>
+  judge(result: unknown, endpoint: string): Judged<T> | Promise<Judged<T>>
   /** What an error is that ends the search, and no failure. */
   refused?(error: PipeError): T | undefined
 }
@@ -93,13 +96,22 @@ export async function askUntil<T extends object>(
   { signal, count }: Asking,
   { judge, refused }: Look<T>,
 ): Promise<T> {
+  const refuse = (endpoint: string, why: string): void => {
+    count.refused.set(endpoint, (count.refused.get(endpoint) ?? 0) + 1)
+    port.refuse(endpoint, call, why)
+  }
+  const unprovable = new Map<string, RpcUnprovableError>()
   const look = async ({ values, errors }: RpcAnswers, endpoint: string): Promise<T | string | PipeError> => {
     const error = errors?.get(0)
     if (error) return refused?.(error) ?? error
     const judged = await judge(values[0], endpoint)
-    if (typeof judged !== 'string') return judged
-    count.refused.set(endpoint, (count.refused.get(endpoint) ?? 0) + 1)
-    port.refuse(endpoint, call, judged)
+    if (judged instanceof RpcUnprovableError) {
+      unprovable.set(endpoint, judged)
+      return judged.message
+    }
+    if (typeof judged === 'string') refuse(endpoint, judged)
+    // What one endpoint can prove, the chain can.
+    else for (const [other, { message }] of unprovable) refuse(other, message)
     return judged
   }
   const answers = await port.batch([call], { signal, block })
@@ -121,6 +133,8 @@ export async function askUntil<T extends object>(
     else if (typeof again !== 'string') return again
     else whys.set(turn.endpoint, again)
   }
+  const [strange] = unprovable.values()
+  if (strange && unprovable.size === whys.size) throw strange
   // Who could not be asked may know better.
   throw failed?.blame === 'outage' ? failed : new RpcUnbelievedError(whys)
 }

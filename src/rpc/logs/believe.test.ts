@@ -231,6 +231,26 @@ describe('proof', () => {
     const other = await made.read({ verify: 'receipts' })
     expect(other.logs).toEqual(truth(made.chain, 0n, 60n))
   })
+
+  test('does not take what one endpoint makes of a block for the form of the chain', async () => {
+    const header: Fault = {
+      kind: 'raw',
+      methods: ['eth_getBlockByNumber'],
+      text: (text) => text.replace('"number"', '"l1BlockNumber":"0x1","number"').replace(/"extraData":"0x"/, '"extraData":"0x01"'),
+    }
+    const receipts: Fault = {
+      kind: 'raw',
+      methods: ['eth_getBlockReceipts', 'eth_getTransactionReceipt'],
+      text: (text) => text.replaceAll('"type":"0x2"', '"type":"0x64"'),
+    }
+    for (const fault of [header, receipts]) {
+      const made = await world(busy, [[fault], []])
+      const { error, logs } = await made.read({ verify: 'proof' })
+      expect(error).toBeUndefined()
+      expect(logs).toEqual(truth(made.chain, 0n, 60n))
+      expect(blamed(made)).toEqual([host(made, 0)])
+    }
+  })
 })
 
 test('a bloom that may hold what nobody gives is believed where two endpoints agree and nobody has receipts, and else not', async () => {

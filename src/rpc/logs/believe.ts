@@ -6,7 +6,7 @@ import { askHeaders, type Header } from './headers.js'
 import { readLogs } from './parse.js'
 import type { LogsPort } from './port.js'
 import type { Prover } from './prover.js'
-import { askReceipts, judgeReceipts, logsIn } from './receipts.js'
+import { askReceipts, isReceipts, judgeReceipts, logsIn } from './receipts.js'
 
 /** Blocks whose headers are held at once, and that are given as one page. */
 export const CHUNK = 256n
@@ -181,8 +181,8 @@ export class Believer {
         values[0],
         turn.endpoint,
       )
-      if (typeof receipts === 'string') {
-        this.#refuse([turn.endpoint], number, receipts)
+      if (!isReceipts(receipts)) {
+        this.#refuse([turn.endpoint], number, typeof receipts === 'string' ? receipts : receipts.message)
         continue
       }
       evidence.receipts++

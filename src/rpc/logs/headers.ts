@@ -1,6 +1,6 @@
 import type { RpcAnswers } from '../../sdk/index.js'
-import { type Asking, askUntil, headerCall } from './ask.js'
-import { RpcUnbelievedError } from './errors.js'
+import { type Asking, askUntil, headerCall, type Judged } from './ask.js'
+import { RpcUnbelievedError, RpcUnprovableError } from './errors.js'
 import { hexOf, quantity } from './parse.js'
 import type { LogsPort } from './port.js'
 import { contradiction, type Prover } from './prover.js'
@@ -42,8 +42,11 @@ export async function askHeaders(port: LogsPort, from: bigint, to: bigint, optio
     count.refused.set(only, (count.refused.get(only) ?? 0) + 1)
     port.refuse(only, headerCall(from), wrong)
   }
+  // Where all endpoints have such a form, it is that of the chain, and one block is enough to see it.
+  const strange = given.findIndex((header) => header instanceof RpcUnprovableError)
+  if (strange !== -1) await askHeader(port, from + BigInt(strange), options)
   const headers = await Promise.all(
-    given.map((header, i) => (typeof header === 'string' ? askHeader(port, from + BigInt(i), options) : Promise.resolve(header))),
+    given.map((header, i) => (isHeader(header) ? Promise.resolve(header) : askHeader(port, from + BigInt(i), options))),
   )
   const broken = linkProblem(headers)
   if (broken === undefined) return headers
@@ -66,7 +69,7 @@ function read(port: LogsPort, answers: RpcAnswers, numbers: readonly bigint[], o
   const headers: Header[] = []
   for (const [i, number] of numbers.entries()) {
     const header = readHeader(port, answers.values[i], number, options)
-    if (typeof header === 'string') return header
+    if (!isHeader(header)) return typeof header === 'string' ? header : header.message
     headers.push(header)
   }
   return headers
@@ -82,8 +85,10 @@ export function linkProblem(headers: readonly Pick<Header, 'number' | 'hash' | '
   return undefined
 }
 
+const isHeader = (judged: Judged<Header>): judged is Header => typeof judged !== 'string' && !(judged instanceof RpcUnprovableError)
+
 /** A block that was asked for without its transactions' contents; in words what is wrong with it. */
-function readHeader({ chain }: LogsPort, result: unknown, number: bigint, { prover }: HeadersOptions): Header | string {
+function readHeader({ chain }: LogsPort, result: unknown, number: bigint, { prover }: HeadersOptions): Judged<Header> {
   if (typeof result !== 'object' || result === null) return `no block ${number}`
   const block = result as Readonly<Record<string, unknown>>
   if (quantity(block['number']) !== Number(number)) return `block ${String(block['number'])} in the place of ${number}`

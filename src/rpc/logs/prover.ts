@@ -18,9 +18,9 @@ export function loadProver(): Promise<Prover> {
 
 type Wrong = NonNullable<ReturnType<Prover['checkBlock']>>
 
-/** In words what contradicts. @throws {RpcUnprovableError} when nothing can be computed for this chain. */
-export function contradiction(wrong: Wrong, chain: string, block: bigint): string {
-  if ('rebuildable' in wrong) throw new RpcUnprovableError(chain, block, wrong.reason)
+/** In words what contradicts; an error when nothing can be computed of what was given. */
+export function contradiction(wrong: Wrong, chain: string, block: bigint): string | RpcUnprovableError {
+  if ('rebuildable' in wrong) return new RpcUnprovableError(chain, block, wrong.reason)
   return `block ${block}: ${wrong.field} is ${wrong.said}, and from the rest follows ${wrong.computed}`
 }
 

@@ -1,6 +1,6 @@
 import { isPipeError, type PipeError, type RpcLog } from '../../sdk/index.js'
 import { RpcAwayError, RpcNullError } from '../errors.js'
-import { type Asking, askUntil, receiptsCall } from './ask.js'
+import { type Asking, askUntil, type Judged, receiptsCall } from './ask.js'
 import { RpcUnbelievedError, RpcUnprovableError } from './errors.js'
 import { matches, type Wanted } from './filter.js'
 import type { Header } from './headers.js'
@@ -23,7 +23,7 @@ export interface ReceiptsOptions extends Asking {
 
 /** The receipts of a block at once, else each by itself; they fit the header. @throws {PipeError} */
 export async function askReceipts(port: LogsPort, header: Header, options: ReceiptsOptions): Promise<BlockReceipts> {
-  const judge = (result: unknown, endpoint: string): BlockReceipts | string => judgeReceipts(port, header, options, result, endpoint)
+  const judge = (result: unknown, endpoint: string): Judged<BlockReceipts> => judgeReceipts(port, header, options, result, endpoint)
   try {
     return await askUntil(port, receiptsCall(header.number), header.number, options, { judge })
   } catch (error) {
@@ -40,7 +40,7 @@ export function judgeReceipts(
   { prover, proved }: Pick<ReceiptsOptions, 'prover' | 'proved'>,
   result: unknown,
   endpoint: string,
-): BlockReceipts | string {
+): Judged<BlockReceipts> {
   const wrong = proved
     ? prover.checkBlock(header.block, result, undefined, { chainId: chain.id })
     : prover.checkPlaces(header.block, result, { chainId: chain.id })
@@ -56,23 +56,27 @@ async function oneByOne(
   port: LogsPort,
   { number, transactions }: Header,
   { signal, count }: Asking,
-  judge: (result: unknown, endpoint: string) => BlockReceipts | string,
+  judge: (result: unknown, endpoint: string) => Judged<BlockReceipts>,
   why: PipeError,
 ): Promise<BlockReceipts> {
   const calls = transactions.map((hash) => ({ method: 'eth_getTransactionReceipt', params: [hash] }))
   const { values, errors, endpoints } = await port.batch(calls, { signal, block: number })
   const found = errors ? undefined : judge(values, endpoints[0] ?? '')
-  if (found !== undefined && typeof found !== 'string') return { ...found, endpoints }
+  if (found !== undefined && isReceipts(found)) return { ...found, endpoints }
   for await (const turn of port.turns({ signal, block: number, rounds: 1 })) {
     const own = await turn.batch(calls, { signal, block: number })
     const judged = own.errors ? undefined : judge(own.values, turn.endpoint)
     if (judged === undefined) continue
-    if (typeof judged !== 'string') return judged
+    if (isReceipts(judged)) return judged
+    const reason = typeof judged === 'string' ? judged : judged.message
     count.refused.set(turn.endpoint, (count.refused.get(turn.endpoint) ?? 0) + 1)
-    turn.refuse(calls.length, judged)
+    turn.refuse(calls.length, reason)
   }
   throw why
 }
+
+export const isReceipts = (judged: Judged<BlockReceipts>): judged is BlockReceipts =>
+  typeof judged !== 'string' && !(judged instanceof RpcUnprovableError)
 
 function readReceipts(result: unknown, endpoint: string): BlockReceipts | string {
   // Their form was looked at with their places.
