@@ -51,7 +51,7 @@ export function classify(error: ProviderError): Classified {
   const text = wholeText(error).slice(0, 4000).toLowerCase()
   if (isRevert(error, text)) return { class: 'BUG', reverted: true }
   const waitMs = statedWait(error.data, text)
-  const found = byWording(text, isLogs(error.method)) ?? byStatus(error) ?? byRange(error) ?? byCode(error)
+  const found = byWording(text, isLogs(error.method)) ?? byStatus(error) ?? byRange(error, text) ?? byCode(error)
   // A day's quota that is renewed in seconds is a rate limit.
   const kind =
     found === 'RATE' && waitMs !== undefined && waitMs > QUOTA_AFTER_MS
@@ -127,10 +127,21 @@ function byStatus({ status, calls }: ProviderError): RpcErrorClass | undefined {
   return status < 500 && (calls ?? 1) > 1 ? 'BATCH' : undefined
 }
 
-/** What is said in words that nobody knows to a call for the logs of several blocks: these may be too many, so fewer are asked for. */
-function byRange(error: ProviderError): RpcErrorClass | undefined {
+/** What a limit of a range is about, and that it is one. */
+const OF_RANGE = /\b(blocks?|ranges?|logs?|results?|events?|records?|responses?|filters?|spans?)\b/
+/** What has a limit of its own, which a smaller range would not keep. */
+const OF_RATE = /\b(seconds?|minutes?|hours?|days?|daily|month(s|ly)?|concurrent|queues?|flight|overload(ed)?|busy|later|credits?|units?)\b/
+const OF_LIMIT =
+  /\b(limit(s|ed)?|max(imum)?|most|exceed(s|ed|ing)?|too|allow(s|ed)?|larg(e|er)|wide(r)?|narrow(er)?|small(er)?|reduce|restrict(ed)?)\b/
+
+/**
+ * What is said of a limit, in words that nobody knows, to a call for the logs of several blocks: these may be too many, so fewer are
+ * asked for. An error of the server speaks of no limit, and shrinks no range.
+ */
+function byRange(error: ProviderError, text: string): RpcErrorClass | undefined {
   const { method, range, code } = error
   if (!isLogs(method) || !range || range.from === range.to) return undefined
+  if (!OF_RANGE.test(text) || !OF_LIMIT.test(text) || OF_RATE.test(text)) return undefined
   const of = byCode(error)
   // The code of any limit, be it of a rate or of a range.
   return of === 'SERVER' || of === 'BUG' || Number(code) === -32005 ? 'SPLIT' : undefined
