@@ -51,13 +51,17 @@ export const WORDINGS: readonly Wording[] = [
   },
   {
     class: 'SPLIT',
-    text: /log response size exceeded|up to an? [\d,.k]+ block range|query timeout exceeded|query returned more than|returned more than allowed number of logs|exceeds? max results|results? exceeds? (the )?limit|logs matched by query exceeds|too many logs|narrow your (filter|fromblock)|reduce (query |your )?block range/,
+    text: /log response size exceeded|up to an? [\d,.k]+ block range|query timeout exceeded\. consider reducing|query returned more than|returned more than allowed number of logs|exceeds? max results|results? exceeds? (the )?limit|logs matched by query exceeds|too many logs|narrow your (filter|fromblock)|reduce (query |your )?block range/,
   },
   {
     class: 'SPLIT',
     text: /block range (is )?(too|greater than|larger than|bigger than|limit exceeded)|blocks? range,? (is )?(too|the limit)|range (is )?too (large|wide)|too wide blocks? range|too large\. max range|range \d+ (exceeds|is bigger than)|exceed(s|ed)? (max(imum)?|the)?( rpc)? ?(block )?range|exceeds (max|maximum) block range|blocks distance|requested too many blocks|limited to (a |an )?[\d,. -]+k?( -)? ?(blocks? )?range|limited to (a |an )?[\d,]+(k| - [\d,]+)? ?blocks?|ranges over [\d,]+ blocks|requested block range|block range exceeds|maximum allowed number of requested blocks|at most [\d,]+ blocks|max is [\d,]+k? blocks|query must be smaller than size|query exceeds range|range threshold exceeded|larger than max block range|maximum rpc range limit/,
   },
-  { class: 'SPLIT', text: /response (is )?too (big|large)|response size should not|response size exceeded/, only: 'logs' },
+  {
+    class: 'SPLIT',
+    text: /response (is )?too (big|large)|response size should not|response size exceeded|query timeout exceeded/,
+    only: 'logs',
+  },
   {
     class: 'SPLIT',
     text: /max addresses or topics|too many (addresses|topics)|less number of address|(addresses|topics) (exceeds?|are limited)/,
