@@ -232,6 +232,29 @@ describe('proof', () => {
     expect(other.logs).toEqual(truth(made.chain, 0n, 60n))
   })
 
+  test('logs are not given up for a header that denies them and has another hash than it says', async () => {
+    const from0 = ({ params }: { readonly params: readonly unknown[] }) => (params[0] as { readonly fromBlock: string }).fromBlock === '0x0'
+    const liar: Fault[] = [
+      {
+        kind: 'error',
+        error: { code: -32601, message: 'the method does not exist/is not available' },
+        methods: ['eth_getLogs'],
+        if: from0,
+      },
+      { kind: 'result', result: [], methods: ['eth_getLogs'], if: (call) => !from0(call) },
+      {
+        kind: 'raw',
+        methods: ['eth_getBlockByNumber'],
+        text: (text) => text.replace(/"logsBloom":"0x\w+"/, `"logsBloom":"0x${'0'.repeat(512)}"`),
+      },
+    ]
+    const made = await world(busy, [liar, []])
+    const { error, logs } = await made.read({ verify: 'bloom' })
+    expect(error).toBeUndefined()
+    expect(logs).toEqual(truth(made.chain, 0n, 60n))
+    expect(blamed(made)).toEqual([host(made, 0)])
+  })
+
   test('does not take what one endpoint makes of a block for the form of the chain', async () => {
     const header: Fault = {
       kind: 'raw',

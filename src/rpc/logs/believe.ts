@@ -1,8 +1,8 @@
 import { type Belief, isPipeError, type LogsPage, type RpcLog } from '../../sdk/index.js'
 import { type AskOptions, type Given, logsCall, receiptsCall, takeRefused } from './ask.js'
-import { RpcUnbelievedError } from './errors.js'
+import { RpcUnbelievedError, RpcUnprovableError } from './errors.js'
 import type { Wanted } from './filter.js'
-import { askHeaders, type Header } from './headers.js'
+import { askHeader, askHeaders, type Header } from './headers.js'
 import { readLogs } from './parse.js'
 import type { LogsPort } from './port.js'
 import type { Prover } from './prover.js'
@@ -46,9 +46,10 @@ export class Believer {
     // The one behind says that the last one is its parent.
     const beyond = proved && to < (this.#port.newest() ?? 0n) ? to + 1n : to
     const all = await askHeaders(this.#port, from, beyond, { signal, count, prover: proved ? this.#prover : undefined })
-    const headers = beyond > to ? all.slice(0, -1) : all
-    const evidence: Evidence = { headers: all.length, receipts: 0, agreed: 0, endpoints: new Set(given.endpoints) }
     const blocks = byBlock(given.logs)
+    const own = beyond > to ? all.slice(0, -1) : all
+    const headers = await Promise.all(own.map((header) => this.#sure(header, blocks.get(header.number))))
+    const evidence: Evidence = { headers: all.length, receipts: 0, agreed: 0, endpoints: new Set(given.endpoints) }
     const doubted = headers.filter((header) => this.#isDoubted(header, blocks.get(header.number)))
     if (proved || this.#verify === 'receipts') await this.#byReceipts(doubted, blocks, given.endpoints, evidence)
     else await this.#elsewhere(doubted, blocks, given.endpoints, evidence)
@@ -61,6 +62,18 @@ export class Believer {
       endpoints: [...evidence.endpoints],
       parentHash: headers[0]?.parentHash,
       lastHash: headers.at(-1)?.hash,
+    }
+  }
+
+  /** The header of a block; where it denies logs that are said to be of it, one whose hash was computed. */
+  async #sure(header: Header, logs: readonly RpcLog[] | undefined): Promise<Header> {
+    if (!logs || this.#mayHold(header)) return header
+    try {
+      return await askHeader(this.#port, header.number, { ...this.#options, prover: this.#prover })
+    } catch (error) {
+      // Nothing can be computed here: then others and the receipts decide.
+      if (error instanceof RpcUnprovableError || error instanceof RpcUnbelievedError) return header
+      throw error
     }
   }
 
