@@ -129,22 +129,25 @@ function byStatus({ status, calls }: ProviderError): RpcErrorClass | undefined {
 
 /** What a limit of a range is about, and that it is one. */
 const OF_RANGE = /\b(blocks?|ranges?|logs?|results?|events?|records?|responses?|filters?|spans?)\b/
-/** What has a limit of its own, which a smaller range would not keep. */
-const OF_RATE = /\b(seconds?|minutes?|hours?|days?|daily|month(s|ly)?|concurrent|queues?|flight|overload(ed)?|busy|later|credits?|units?)\b/
 const OF_LIMIT =
   /\b(limit(s|ed)?|max(imum)?|most|exceed(s|ed|ing)?|too|allow(s|ed)?|larg(e|er)|wide(r)?|narrow(er)?|small(er)?|reduce|restrict(ed)?)\b/
+/** What a smaller range would change nothing about: a limit in time, and the state of a server. */
+const OF_RATE = /\b(seconds?|minutes?|hours?|days?|daily|month(s|ly)?|concurrent|queues?|flight|later|credits?|units?|quer(y|ies) limit)\b/
+const OF_SERVER =
+  /\b(internal|server|backends?|upstreams?|nodes?|endpoints?|network|transport|connect(ion)?|handler|service|database|db|leveldb|pebble|eof|panic|crash(ed)?|canceled|cancelled|memory|capacity|overload(ed)?|busy|(un)?available|(un)?healthy|retry|try again)\b/
 
 /**
- * What is said of a limit, in words that nobody knows, to a call for the logs of several blocks: these may be too many, so fewer are
- * asked for. An error of the server speaks of no limit, and shrinks no range.
+ * What is said in words that nobody knows to a call for the logs of several blocks: these may be too many, so fewer are asked for,
+ * unless the words speak of a rate or of the server.
  */
 function byRange(error: ProviderError, text: string): RpcErrorClass | undefined {
   const { method, range, code } = error
-  if (!isLogs(method) || !range || range.from === range.to) return undefined
-  if (!OF_RANGE.test(text) || !OF_LIMIT.test(text) || OF_RATE.test(text)) return undefined
+  if (!isLogs(method) || !range || range.from === range.to || OF_RATE.test(text)) return undefined
+  const limit = OF_RANGE.test(text) && OF_LIMIT.test(text)
+  if (!limit && OF_SERVER.test(text)) return undefined
   const of = byCode(error)
   // The code of any limit, be it of a rate or of a range.
-  return of === 'SERVER' || of === 'BUG' || Number(code) === -32005 ? 'SPLIT' : undefined
+  return of === 'SERVER' || of === 'BUG' || (limit && Number(code) === -32005) ? 'SPLIT' : undefined
 }
 
 function byCode({ status, code }: ProviderError): RpcErrorClass {
