@@ -82,6 +82,8 @@ function world(text = pipeline()) {
   }
 }
 
+/** Lines that were broken between words, put together. */
+const flat = (text: string) => text.replace(/\n +/g, ' ')
 const plain = (name: string) => name.replace(/_\d{8}T\d{6}Z$/, '')
 const THREE = ['w0 10 1', 'w1 20 2']
 const FIVE = ['w0 20 2', 'w1 30 3']
@@ -180,7 +182,13 @@ describe('rebuild', () => {
     await run()
     const closed = await run('--param', 'most=5', '--param', 'bad=100')
     expect(closed.code).toBe(1)
-    expect(closed.out).toContain('amounts: is -50, expected >= 10')
+    // Where it happens, and once more in what is left of it.
+    expect(closed.out.match(/.*-50.*/g)).toEqual([
+      'check pipeline=p step=publish name=amounts passed=false severity=error value=-50 expect=">= 10" final=true',
+      '  publish: amounts: -50, expected >= 10',
+    ])
+    expect(closed.out).toContain('step pipeline=p step=after state=blocked done=0 missing=0 quarantined=0 reason="needs publish, which is closed"')
+    expect(flat(closed.out)).toContain('unit 4 failed: part sound (parts[1]): the check "amounts" did not pass (CHECK_FAILED)')
     expect([(await tables()).flows, snapshots().length]).toEqual([THREE, 1])
     const limited = await run('--param', 'most=4', '--limit', '1')
     expect([limited.code, (await tables()).flows]).toEqual([1, THREE])
@@ -188,6 +196,30 @@ describe('rebuild', () => {
     // What the build that failed left is gone.
     expect(await tables()).toMatchObject({ flows: FIVE, names: ['figures', 'figures__v1', 'flows', 'flows__v1', 'moves', 'seen'] })
   }, 120_000)
+
+  it('says of a part that fails which it is, why, once where it happens and once at the end, what to do, and what becomes of its shadows', async () => {
+    const broken = (sql: string) =>
+      world(pipeline().replace(/\{ id: figures, into: figures, sql: .* \}/, `{ id: figures, into: figures, sql: "${sql}" }`))
+    const left =
+      'nothing was swapped: flows, figures are as they were; the next run drops flows__next, figures__next and builds all of them anew'
+    const part = 'part figures (parts[2], table figures): '
+
+    const cast = await broken("SELECT w AS name, CAST(w AS bigint) AS value FROM (SELECT wallet AS w FROM flows__next) AS f").run()
+    expect([cast.code, cast.out.match(/Could not convert/g)?.length, cast.out.split(part).length - 1]).toEqual([1, 2, 2])
+    expect(flat(cast.out)).toContain(`unit 1 failed: ${part}the database refused the SQL: Conversion Error`)
+    expect(flat(cast.out)).toContain(`; ${left}\n`.trim())
+    expect(cast.out).not.toMatch(/rows into flows|rows written.*flows/)
+
+    const twice = await broken("SELECT 'a' AS name, k AS value FROM moves").run()
+    expect(flat(twice.out)).toContain(
+      `unit 1 failed: ${part}figures__next (name="a"): is given more than once by the query (in 3 rows) (VALUE_REFUSED) have the query give one row a key: GROUP BY name, with sum(), max() or the like for the other columns; where all of these rows are meant, add to \`key\` of the table the columns that tell them apart; ${left}`,
+    )
+
+    // Before anything is fetched: the line of the log, and the last word of the command.
+    const unbound = await broken("SELECT 'a' AS name, nosuch AS value FROM flows__next").run()
+    expect([unbound.code, (unbound.out + unbound.err).match(/column \\?"nosuch\\?" not found/g)?.length]).toEqual([2, 2])
+    expect(unbound.err).toContain(`error: step publish: ${part}the database refused the SQL: Binder Error`)
+  }, 60_000)
 
   it('writes its snapshot in the next run when it could not be written, and swaps nothing once more for it', async () => {
     const { cwd, run, tables, units, snapshots } = world()

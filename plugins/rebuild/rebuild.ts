@@ -5,6 +5,7 @@ import {
   describeChecks,
   evaluateChecks,
   parseDuration,
+  placed,
   type PlanContext,
   queryColumnProblems,
   SelectColumnsError,
@@ -14,7 +15,7 @@ import {
   type Wanted,
 } from '../../src/sdk/authors.js'
 import { checkConfig, inputsOf, outputsOf } from './check.js'
-import { config, type Config, cursor, isTable, type TablePart } from './config.js'
+import { config, type Config, cursor, isTable, type Part, type TablePart } from './config.js'
 import { snapshotBefore, snapshotPath, snapshotText } from './snapshot.js'
 
 export const rebuild = defineStep({
@@ -65,16 +66,14 @@ steps:
 
   async *plan(ctx): AsyncIterable<Wanted> {
     let usesNow = false
-    for (const part of ctx.config.parts) {
-      if (!isTable(part)) {
-        await describeChecks(part.checks, ctx)
-        continue
+    for (const [i, part] of ctx.config.parts.entries()) {
+      try {
+        if (isTable(part)) await describeTable(part, ctx)
+        else await describeChecks(part.checks, ctx)
+      } catch (error) {
+        throw placed(nameOf(part, i), error)
       }
-      const columns = await ctx.warehouse.describe(statement(part, ctx))
-      const table = ctx.tables.get(part.into)
-      const problems = table ? queryColumnProblems(columns, table, []) : []
-      if (problems.length > 0) throw new SelectColumnsError(problems, `part ${part.id}`)
-      usesNow ||= sqlReferences(textOf(part, ctx)).some(({ name }) => name === 'now')
+      usesNow ||= isTable(part) && sqlReferences(textOf(part, ctx)).some(({ name }) => name === 'now')
     }
     yield { kind: 'task', due: usesNow ? 'always' : 'touched', named: 'inputs' }
   },
@@ -84,14 +83,15 @@ steps:
     let left = ctx.cursor
     if (!left) {
       const checks: { part: string; result: CheckResult }[] = []
-      for (const part of parts) {
+      for (const [i, part] of parts.entries()) {
+        const named = nameOf(part, i)
         if (isTable(part)) {
           const timeoutMs = parseDuration(part.timeout ?? '3h')
-          yield { selects: [{ output: part.into, sql: statement(part, ctx), replace: true, timeoutMs }] }
+          yield { named, selects: [{ output: part.into, sql: statement(part, ctx), replace: true, timeoutMs }] }
         } else {
           const results = await evaluateChecks(part.checks, ctx)
           checks.push(...results.map((result) => ({ part: part.id, result })))
-          yield { checks: results }
+          yield { named, checks: results }
         }
       }
       left = snapshot === undefined ? {} : { path: snapshotPath(snapshot, ctx.scope), snapshot: await snapshotBefore(ctx, checks) }
@@ -101,6 +101,17 @@ steps:
     if (left.path !== undefined) await ctx.write(left.path, await snapshotText(left.snapshot, ctx))
   },
 })
+
+/** A part as messages call it: by its name, its place in the file and its table. */
+const nameOf = (part: Part, i: number): string => `part ${part.id} (parts[${i}]${isTable(part) ? `, table ${part.into}` : ''})`
+
+/** @throws {SelectColumnsError} when the query of a part does not fit its table. */
+async function describeTable(part: TablePart, ctx: PlanContext<Config>): Promise<void> {
+  const columns = await ctx.warehouse.describe(statement(part, ctx))
+  const table = ctx.tables.get(part.into)
+  const problems = table ? queryColumnProblems(columns, table, []) : []
+  if (problems.length > 0) throw new SelectColumnsError(problems)
+}
 
 type Context = Pick<PlanContext<Config>, 'scope' | 'warehouse'>
 

@@ -4,6 +4,7 @@ import { escapeText } from './escape.js'
 import { quietWriter, type Reporter } from './reporter.js'
 import { openPieces, rateOf, sum } from './rates.js'
 import type { RunView, StepView } from './view.js'
+import { ownReason } from './words.js'
 
 export interface LineOptions {
   readonly out: Writable
@@ -104,7 +105,7 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
         ...(step ? endOf(step, event.at) : {}),
         missing: digits(event.missing),
         quarantined: event.quarantined,
-        reason: event.reason,
+        reason: step ? (ownReason(step, view) ?? undefined) : event.reason,
       })
     }
     case 'unit:retrying':

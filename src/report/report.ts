@@ -1,6 +1,6 @@
 import type { StepOutcome } from '../sdk/index.js'
 import { shellWord } from './commands.js'
-import { cause, nothingMissing } from './words.js'
+import { cause, nothingMissing, ownReason } from './words.js'
 import { elapsedOf, sum } from './rates.js'
 import type { CheckView, FailureView, PieceWord, RunView, StepView } from './view.js'
 
@@ -45,6 +45,7 @@ export interface StepReport {
   readonly id: string
   readonly title: string
   readonly state: StepView['state']
+  /** What no other line of the report says. */
   readonly reason: string | null
   /** Of a gate that opened: what is incomplete above it (`allow_gaps`). */
   readonly gaps: string | null
@@ -80,7 +81,7 @@ export function report(view: RunView, file: string, again = shellWord(file)): Ru
   const elapsedMs = view.startedAt === null ? 0 : Math.max(0, now - view.startedAt)
   const rows = totals(view.steps.map((step) => step.rows))
   const committed = sum(rows)
-  const missing = view.steps.filter((step) => !ended(step)).map(missingOf)
+  const missing = view.steps.filter((step) => !ended(step)).map((step) => missingOf(step, view))
   const of = (pick: (step: StepView) => number) => view.steps.reduce((total, step) => total + pick(step), 0)
   const calls = view.endpoints.reduce((total, endpoint) => total + endpoint.calls, 0)
   return {
@@ -91,7 +92,7 @@ export function report(view: RunView, file: string, again = shellWord(file)): Ru
     error: view.error,
     elapsedMs,
     nothingToDo: nothingToDo(view),
-    steps: view.steps.map((step) => stepReport(step, now)),
+    steps: view.steps.map((step) => stepReport(step, view, now)),
     rows,
     rowsPerSecond: committed > 0 && elapsedMs > 0 ? (committed * 1_000) / elapsedMs : null,
     commits: {
@@ -123,14 +124,14 @@ function ended(step: StepView): boolean {
   return (step.state === 'complete' && step.gaps === null) || step.state === 'skipped'
 }
 
-function missingOf(step: StepView): MissingReport {
+function missingOf(step: StepView, view: RunView): MissingReport {
   return {
     step: step.id,
     state: step.state,
     word: step.word,
     missing: step.missing,
     quarantined: step.quarantined,
-    reason: step.reason,
+    reason: ownReason(step, view),
     failures: step.failures,
   }
 }
@@ -144,9 +145,10 @@ function nothingToDo(view: RunView): string | null {
   return nothingMissing((['blocks', 'rows', 'days'] as const).find((word) => words.includes(word)) ?? null)
 }
 
-function stepReport(step: StepView, now: number): StepReport {
+function stepReport(step: StepView, view: RunView, now: number): StepReport {
   const elapsedMs = elapsedOf(step, now)
-  const { id, title, state, reason, gaps, word, done, total, before, rows, counts } = step
+  const { id, title, state, gaps, word, done, total, before, rows, counts } = step
+  const reason = ownReason(step, view)
   const perSecond = done > 0 && elapsedMs !== null && elapsedMs > 0 ? (done * 1_000) / elapsedMs : null
   return { id, title, state, reason, gaps, word, done, total, before, elapsedMs, perSecond, rows, counts, retries: sum(step.retries) }
 }

@@ -153,7 +153,7 @@ test('an incomplete run says what is missing, why, and what to run next, and for
   blocks    incomplete: 2 blocks missing, 1 in quarantine; 0 of 10
     blocks
   balances  blocked: blocks is incomplete
-  complete  closed: every block has a balance
+  complete  closed: 1 of 1 check did not pass
 
   planned    10 blocks, 10 calls
   done       nothing, 0 calls
@@ -170,7 +170,7 @@ What is missing:
       (HISTORY_MISSING)
       add an archive node
   balances: blocks is incomplete
-  complete: every block has a balance
+  complete: 1 of 1 check did not pass
 
 Warnings:
   blocks: an odd one (2 times)
@@ -198,6 +198,8 @@ test('a run that was stopped or broke says how to go on', () => {
     'goes on where this run ended',
   )
   const broke = text(undefined, [0, started], [0, { type: 'run:ended', outcome: 'error', exitCode: 2, error: 'disk\nfull' }])
-  expect(broke).toContain('miners: ended by an error after 0.0 s: disk\\nfull\n')
+  // The command says the error itself as its last word, once.
+  expect(broke).toContain('miners: ended by an error after 0.0 s\n')
+  expect(broke).not.toContain('What is missing')
   expect(broke).toContain('  pipe run miners.yaml\n    when the cause is mended; what is committed is kept\n')
 })

@@ -58,7 +58,8 @@ function headline(of: RunReport): string[] {
     case 'stopped':
       return [`${name}: stopped after ${time}; what is committed is kept`]
     case 'error':
-      return [`${name}: ended by an error after ${time}${of.error === null ? '' : `: ${escapeText(of.error)}`}`]
+      // The error itself is the last that the command says.
+      return [`${name}: ended by an error after ${time}`]
     case null:
       return [`${name}: has run for ${time}`]
     default:
@@ -76,7 +77,7 @@ function stepText(step: StepReport, of: RunReport): string {
   if (step.word === 'checks') {
     const own = of.checks.filter((check) => check.step === step.id && check.final)
     const passed = own.filter((check) => check.passed).length
-    return own.length === 0
+    return own.length === 0 || step.state === 'closed'
       ? state
       : `${passed === own.length && step.state === 'complete' && step.gaps === null ? 'passed' : state} (${passed} of ${counted(own.length, 'checks')})`
   }
@@ -170,6 +171,8 @@ function keyLines({ step }: MissingReport, of: RunReport): string[] {
 }
 
 function missingLines(step: MissingReport): string[] {
+  // What did not begin is among the steps above, and has nothing to say.
+  if (step.state === 'waiting') return []
   const word = step.word === null || step.word === 'checks' ? 'units' : step.word
   const parts = [
     step.missing > 0 ? `${counted(step.missing, word)} missing` : '',

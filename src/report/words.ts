@@ -227,6 +227,19 @@ export function sampleLines({ sample }: Pick<CheckView, 'sample'>): string[] {
   return lines
 }
 
+/**
+ * Why a step ended as it did, where all lines are shown: without the results of the checks that closed it and without why another
+ * step ended as that one did, which have lines of their own.
+ */
+export function ownReason({ id, state, reason }: Pick<StepView, 'id' | 'state' | 'reason'>, view: RunView): string | null {
+  if (reason === null) return null
+  const musts = checksOf(view, id).filter(({ final, severity }) => final && severity === 'error')
+  const failed = musts.filter(({ passed }) => !passed)
+  if (state === 'closed' && failed.length > 0) return `${count(failed.length)} of ${counted(musts.length, 'checks')} did not pass`
+  const told = view.steps.find((other) => other.id !== id && other.reason !== null && reason.endsWith(`: ${other.reason}`))?.reason
+  return told ? reason.slice(0, -`: ${told}`.length) : reason
+}
+
 /** The checks of a step. */
 export function checksOf(view: RunView, step: string): CheckView[] {
   return view.checks.filter((check) => check.step === step)

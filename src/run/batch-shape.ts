@@ -127,6 +127,7 @@ const stretches = [(value: unknown) => isList(value, isStretch), 'a list of [fro
 
 // Complete by its type: a field of `Batch` that is missing here does not compile.
 const fields: { readonly [name in keyof Required<Batch>]: readonly [fits: (value: unknown) => boolean, wanted: string] } = {
+  named: [isText, 'text'],
   rows: [(value) => isRecord(value) && Object.values(value).every((rows) => isList(rows, isRecord)), 'lists of rows by output'],
   sql: [(value) => isList(value, isRecord), 'a list of statements'],
   selects: [(value) => isList(value, isRecord), 'a list of { output, sql, replace }'],

@@ -137,6 +137,11 @@ export class Progress {
     return this.#state.cursor
   }
 
+  /** Whether what is committed of the unit is gone on with, and not begun anew, by the next attempt at it. */
+  get resumes(): boolean {
+    return this.#committed.cursor !== undefined
+  }
+
   /** Back to what is committed, for another attempt. */
   rewind(): void {
     this.#state = this.#committed

@@ -4,7 +4,7 @@ import type { Step } from '../pipeline/pipeline.js'
 import type { PlannedUnit, StepPlan } from '../plan/plan.js'
 import { planStep } from '../plan/plan-step.js'
 import { asBatches, asChecks } from './batch-shape.js'
-import { failedChecks } from './checks.js'
+import { failedChecks, failedInWords } from './checks.js'
 import { failureOf, unitFailed, waitToRetry } from './failure.js'
 import type { Gaps } from './gaps.js'
 import type { RunServices, StepEnd } from './services.js'
@@ -29,7 +29,7 @@ export async function runCheck(services: RunServices, plan: StepPlan, signal: Ab
   services.emit({ type: 'unit:done', step: step.id, unit: unit.key })
   const failed = failedChecks(found)
   const beside = gaps === undefined ? [] : [`with gaps (allow_gaps): ${gaps.words}`]
-  if (failed.length > 0) return closed([...failed, ...beside].join('; '))
+  if (failed.length > 0) return closed([...failed.map(failedInWords), ...beside].join('; '))
   const open = { outcome: 'complete' as const, missing: 0, quarantined: 0 }
   return gaps === undefined ? open : { ...open, reason: `open ${beside.join('')}`, gaps: gaps.words }
 }

@@ -65,6 +65,15 @@ export async function making(task: UnitTask): Promise<Making | undefined> {
   )
 }
 
+/** What became of the shadows of a unit that failed before they took their tables' places; undefined where it has none. */
+export function leftInShadows({ plan, services }: UnitTask): string | undefined {
+  const shadows = shadowsOf(plan.outputs, services.pipeline.tables)
+  if (shadows.length === 0) return undefined
+  const names = shadows.map(({ name }) => name).join(', ')
+  const tables = shadows.map(({ table }) => table.name).join(', ')
+  return `nothing was swapped: ${tables} ${shadows.length === 1 ? 'is as it was' : 'are as they were'}; the next run drops ${names} and builds ${shadows.length === 1 ? 'it' : 'all of them'} anew`
+}
+
 /** What a batch asks to exchange. @throws {NothingToSwapError} */
 export async function swapping(task: UnitTask, { swap }: Batch): Promise<Swap | undefined> {
   if (!swap) return undefined

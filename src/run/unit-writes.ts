@@ -1,6 +1,6 @@
-import { InputsChangedError, type UnitWrite, UnitTakenError } from '../sdk/index.js'
+import { type Batch, InputsChangedError, placed, UnitTakenError, type UnitWrite } from '../sdk/index.js'
 import type { Session } from './committer.js'
-import type { RowCounts } from './doubles.js'
+import { type RowCounts, sumOf } from './doubles.js'
 import type { Progress, ProgressWrite } from './progress.js'
 import type { UnitTask } from './services.js'
 import { byDeclared } from './shadows.js'
@@ -22,6 +22,8 @@ export class UnitWrites {
   readonly #producer: ReturnType<UnitTask['services']['committer']['join']>
   #waiting: Waiting[] = []
   #rows = 0
+  /** Rows of shadows, by the tables that they are to become. */
+  #beside: RowCounts = {}
 
   constructor(task: UnitTask, progress: Progress) {
     this.#task = task
@@ -30,9 +32,9 @@ export class UnitWrites {
     this.#producer = task.services.committer.join()
   }
 
-  /** Queues a write. When its commit fails, the next call of `room` or `committed` throws the error. `of`: how much the unit holds, when its step said so. */
-  push(write: ProgressWrite, of?: number): void {
-    const done = this.#commit(write, of)
+  /** Queues a write, with the batch that it is of. When its commit fails, the next call of `room` or `committed` throws the error. */
+  push(write: ProgressWrite, batch: Pick<Batch, 'named' | 'progress'> = {}): void {
+    const done = this.#commit(write, batch)
     // Without a handler of its own, node would end the process for a rejection that `room` or `committed` meets only later.
     done.catch(() => undefined)
     const rows = Object.values(write.rows).reduce((sum, n) => sum + n, 0)
@@ -62,10 +64,12 @@ export class UnitWrites {
     await Promise.allSettled(this.#waiting.map(({ done }) => done))
   }
 
-  async #commit(progress: ProgressWrite, of: number | undefined): Promise<void> {
+  async #commit(progress: ProgressWrite, batch: Pick<Batch, 'named' | 'progress'>): Promise<void> {
     const { services, plan, unit } = this.#task
     const { write, pieces, counts, time } = progress
-    const { written, changed, doubles, replaced, ...rest } = await services.committer.push(write, this.#session)
+    const { written, changed, doubles, replaced, ...rest } = await services.committer.push(write, this.#session).catch((error: unknown) => {
+      throw placed(batch.named, error)
+    })
     if (changed) throw new InputsChangedError(unit.key)
     if (!written) throw new UnitTakenError(unit.key)
     const shadows = write.shadows ?? []
@@ -76,13 +80,13 @@ export class UnitWrites {
     ]
     this.#progress.committed(progress, rest.rows, this.#session)
     const step = plan.step.id
-    const rows = less(write.selects ? { ...progress.rows, ...made } : progress.rows, there)
+    const rows = this.#published(less(write.selects ? { ...progress.rows, ...made } : progress.rows, there), write)
     services.emit({
       type: 'batch:committed',
       step,
       unit: unit.key,
       pieces,
-      of,
+      of: batch.progress?.of,
       rows,
       doubles,
       counts: withOverwritten(counts, overwritten),
@@ -94,6 +98,15 @@ export class UnitWrites {
         step,
         message: `U+FFFD is in place of NUL or half a character, which not every warehouse stores, in ${replaced === 1 ? 'one text' : `${replaced} texts`}`,
       })
+  }
+
+  /** The rows of a commit that readers of the tables see: those of shadows count when these take their tables' places. */
+  #published(rows: RowCounts, { shadows = [], swap }: UnitWrite): RowCounts {
+    if (shadows.length === 0) return rows
+    const hidden = new Set(shadows.map(({ table }) => table.name))
+    const [beside, seen] = [true, false].map((is) => Object.fromEntries(Object.entries(rows).filter(([table]) => hidden.has(table) === is)))
+    this.#beside = sumOf(this.#beside, beside ?? {})
+    return swap ? { ...seen, ...this.#beside } : (seen ?? {})
   }
 }
 

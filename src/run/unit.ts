@@ -1,16 +1,16 @@
-import { type Batch, type Json, type RunContext, type UnitWrite, PipelineTakenError, UnitTakenError } from '../sdk/index.js'
+import { type Batch, type Json, PipelineTakenError, placed, type RunContext, UnitTakenError, type UnitWrite } from '../sdk/index.js'
 import { runContext } from '../sdk/run-context.js'
 import { intervalRule } from '../ledger/owner.js'
 import { standing } from '../ledger/standing.js'
 import { fittingCursor } from '../plan/config.js'
 import { asBatch, asBatches } from './batch-shape.js'
 import type { BudgetShare } from './budget.js'
-import { CheckFailedError, failedChecks } from './checks.js'
+import { CheckFailedError, failedChecks, failedInWords } from './checks.js'
 import { failureOf, unitFailed, waitToRetry } from './failure.js'
 import { Progress } from './progress.js'
 import { selectWrites } from './select-writes.js'
 import type { UnitTask } from './services.js'
-import { making, swapping } from './shadows.js'
+import { leftInShadows, making, swapping } from './shadows.js'
 import { timedOut } from './step-timeout.js'
 import { UnitWrites, writeOnce } from './unit-writes.js'
 import { untilAborted } from './until-aborted.js'
@@ -40,6 +40,7 @@ export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
         return 'stopped'
       }
       const failure = failureOf(timedOut(signal) ? signal.reason : error)
+      const left = progress.resumes ? undefined : leftInShadows(task)
       const attempts = opened.attempts + (failure.own ? attempt : 0)
       if (failure.own && failure.retryable && attempts < step.retry.attempts) {
         progress.rewind()
@@ -48,7 +49,8 @@ export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
       }
       const state = failure.own && attempts >= step.retry.attempts ? 'quarantined' : 'failed'
       await record(task, progress, progress.fail({ state, attempts, error: services.redact(failure.text) }))
-      services.emit(unitFailed(services, step.id, unit.key, failure, state))
+      const hint = [failure.hint, left].filter((text) => text !== undefined).join('; ') || undefined
+      services.emit(unitFailed(services, step.id, unit.key, { ...failure, hint }, state))
       return state
     }
   }
@@ -73,11 +75,13 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
       signal.throwIfAborted()
       judge(task, batch)
       await writes.room()
-      const selects = await selectWrites(batch, unit, outputOf, services.pipeline.tables, services.warehouse, owner)
+      const selects = await selectWrites(batch, unit, outputOf, services.pipeline.tables, services.warehouse, owner).catch((error: unknown) => {
+        throw placed(batch.named, error)
+      })
       const write = progress.write(batch, { selects, makes, swap: await swapping(task, batch) })
       makes = undefined
       tellFailedKeys(task, batch)
-      writes.push(write, batch.progress?.of)
+      writes.push(write, batch)
       // How many rows a query gave is known when it is committed, and belongs into the unit's last checkpoint.
       if (selects.length > 0 || batch.swap) await writes.committed()
     }
@@ -114,16 +118,16 @@ function contextOf(task: UnitTask, cursor: Json | undefined, budget: BudgetShare
 }
 
 /** Tells of the checks of a batch, before anything of it is written. @throws {CheckFailedError} when one keeps it out. */
-function judge({ services, plan, unit }: UnitTask, { checks }: Batch): void {
+function judge({ services, plan, unit }: UnitTask, { checks, named }: Batch): void {
   if (!checks) return
   services.checks(plan.step.id, checks, true)
   const failed = failedChecks(checks)
   if (failed.length === 0) return
   services.closes(
     plan.step.id,
-    failed.map((words) => `unit ${unit.key}: ${words}`),
+    failed.map((check) => `${named ?? `unit ${unit.key}`}: ${failedInWords(check)}`),
   )
-  throw new CheckFailedError(failed)
+  throw placed(named, new CheckFailedError(failed))
 }
 
 function tellFailedKeys({ services, plan, unit }: UnitTask, { failed = [] }: Batch): void {

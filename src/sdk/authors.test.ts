@@ -51,6 +51,7 @@ test('`pipe/sdk` exports what is promised to authors, and nothing that slipped i
     'parseDuration',
     'parseInstant',
     'pathRoot',
+    'placed',
     'queryColumnProblems',
     'queryProblem',
     'readTime',

@@ -36,7 +36,7 @@ export type { ResultColumn, WarehouseReader } from './stores.js'
 export type { Column, ColumnType, Json, Param, Row, Statement, Table, Value } from './values.js'
 
 // Errors: those of a step type extend PipeError.
-export { isPipeError, KeyConflictError, PipeError, UnitIncompleteError, UnitTakenError, ValueError, WarehouseOpenError } from './errors.js'
+export { isPipeError, KeyConflictError, PipeError, placed, UnitIncompleteError, UnitTakenError, ValueError, WarehouseOpenError } from './errors.js'
 export { closest, didYouMean } from './suggest.js'
 
 // `$name`s and SQL.

@@ -25,6 +25,15 @@ export function isPipeError(error: unknown): error is PipeError {
   return error instanceof Error && 'code' in error && 'retryable' in error && 'blame' in error
 }
 
+/**
+ * The error with its place in front of its message, where it is one that we expect and the work is to blame: what an outage
+ * says is true wherever it is met.
+ */
+export function placed(place: string | undefined, error: unknown): unknown {
+  if (place !== undefined && isPipeError(error) && error.blame === 'own') error.message = `${place}: ${error.message}`
+  return error
+}
+
 /** A unit was opened again since: this writer can no longer commit. Nothing was written. */
 export class UnitTakenError extends PipeError {
   readonly code = 'UNIT_TAKEN'

@@ -56,7 +56,7 @@ function mismatch({ name, sqlType, type, approximate }: ResultColumn, { type: wa
 export class SelectColumnsError extends PipeError {
   readonly code = 'SELECT_COLUMNS'
   override readonly hint = 'compare the columns of the SELECT with those of the table'
-  constructor(problems: readonly string[], where?: string) {
-    super(`${where === undefined ? '' : `${where}: `}${problems.map((problem) => `the SELECT ${problem}`).join('; ')}`)
+  constructor(problems: readonly string[]) {
+    super(problems.map((problem) => `the SELECT ${problem}`).join('; '))
   }
 }

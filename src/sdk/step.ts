@@ -141,6 +141,8 @@ export interface CheckSample {
 
 /** What a step hands to the runner: committed together or not at all. */
 export interface Batch<Cursor = Json> {
+  /** What people call the part of the step that it comes from. Stands in front of what keeps the batch from being stored. */
+  readonly named?: string
   /** By output. Values may be as the source gave them (a `0x63` quantity for an integer): the runner makes them exact. */
   readonly rows?: Readonly<Record<string, readonly Row[]>>
   /** SQL run in the same transaction, for steps that work inside the warehouse. */

@@ -165,13 +165,23 @@ async function fillRows({ output }: SelectWrite, table: Table, given: readonly F
 async function refuseDoubles(table: Table, engine: SelectEngine): Promise<void> {
   const [row] = await engine.rows(
     sqlText(`
-      SELECT ${keyTexts(table)}
+      SELECT ${keyTexts(table)}, count(*) AS pipe_times
       FROM ${engine.temporary(ROWS)}
       GROUP BY ${identifiers(table.key)}
       HAVING count(*) > 1
       LIMIT 1`),
   )
-  if (row) throw new ValueError(rowName(table.name, table.key)(row), 'is given more than once by the query')
+  if (row) throw givenTwice(table, row, row.pipe_times)
+}
+
+/** A query gives a key in several rows, and nothing says which of them was meant. `times`: in how many. */
+export function givenTwice({ name, key }: Table, row: Row, times: unknown): ValueError {
+  const one = `have the query give one row a key: GROUP BY ${key.join(', ')}, with sum(), max() or the like for the other columns`
+  return new ValueError(
+    rowName(name, key)(row),
+    `is given more than once by the query (in ${String(times)} rows)`,
+    `${one}; where all of these rows are meant, add to \`key\` of the table the columns that tell them apart`,
+  )
 }
 
 /**

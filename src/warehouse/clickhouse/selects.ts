@@ -21,7 +21,7 @@ import { OutputError, SqlError } from '../errors.js'
 import { literal } from '../fill.js'
 import { meetingOf } from '../load.js'
 import { rowName } from '../row-name.js'
-import { notSelect, type Selected } from '../selects.js'
+import { givenTwice, notSelect, type Selected } from '../selects.js'
 import { textPattern } from '../text-values.js'
 import type { Meeting, Placing } from '../transaction.js'
 import { nullableType } from '../types.js'
@@ -243,10 +243,10 @@ async function check(
       )
   }
   const [twice] = await sqls.all(
-    `SELECT ${identifiers(table.key)} FROM (${rows}) AS pipe_rows GROUP BY ${identifiers(table.key)} HAVING count(*) > 1 LIMIT 1`,
+    `SELECT ${identifiers(table.key)}, count(*) AS pipe_times FROM (${rows}) AS pipe_rows GROUP BY ${identifiers(table.key)} HAVING count(*) > 1 LIMIT 1`,
     { signal },
   )
-  if (twice) throw new ValueError(rowName(table.name, table.key)(twice), 'is given more than once by the query')
+  if (twice) throw givenTwice(table, twice, twice.pipe_times)
   if (replace === undefined || replace === 'all') return
   const outside = sql`ifNull(NOT (${areOwn({ ...replace, constants: {} }, table)}), 1)`
   const [stray] = await sqls.select(
