@@ -308,7 +308,7 @@ describe('what checks find', () => {
     const text = await pipe(['run', 'p.yaml', '--param', 'fails=0'], { cwd: here.cwd, env: { API_TOKEN: 'very-secret-token' } })
     expect(text.out).toContain('quality: no even day: 524, expected 0\n    n=2  word=')
     expect(text.out).toContain('nul=x\\x00\n')
-    expect(text.out).toContain('17 more kept, and there are others (pipe status --json)')
+    expect(text.out).toContain('17 more kept, and there are others (pipe status p.yaml --json)')
     for (const shown of [out, text.out, readFileSync(join(here.cwd, '.pipe/state.db'), 'latin1')])
       expect(shown).not.toContain('very-secret')
   })

@@ -78,6 +78,33 @@ describe('--range', () => {
     expect(reset(rows, range)).toEqual(names)
   })
 
+  it('tells what is done from what is not, and from what no unit speaks of', () => {
+    const open = ledgerRow('2000-2999', {
+      step: 'b',
+      state: 'failed',
+      fingerprint: 'B',
+      first: 2_000n,
+      last: 2_999n,
+      coverage: { covered: stored([[2_000n, 2_499n]]) },
+    })
+    const of = (range: string) => {
+      const {
+        names,
+        open: not,
+        unknown,
+      } = resetRows({ pipeline: 'p', step: 'b', fingerprint: RESET_FINGERPRINT }, [...blocks, open], range)
+      return { names, open: not, unknown }
+    }
+    expect(of('300..400')).toEqual({ names: ['300-400'], open: [], unknown: [] })
+    expect(of('1990..3100')).toEqual({ names: ['1990-1999', '2000-2499'], open: ['2500-2999'], unknown: ['3000-3100'] })
+    expect(of('5000..6000')).toEqual({ names: [], open: [], unknown: ['5000-6000'] })
+    const key = ledgerRow('0xa', { step: 'b', state: 'failed', fingerprint: 'B' })
+    expect(resetRows({ pipeline: 'p', step: 'b', fingerprint: RESET_FINGERPRINT }, [key], undefined)).toMatchObject({
+      names: [],
+      open: ['0xa'],
+    })
+  })
+
   it.each([
     [blocks, '5..', '--range 5.. has an end that is empty'],
     [blocks, 'x', '--range x: this step counts blocks or keys'],

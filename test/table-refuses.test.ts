@@ -114,7 +114,7 @@ describe('a table of Postgres with triggers', () => {
     await expect(put(warehouse, rows([1, 1], [3, 3], [4, 4]))).rejects.toMatchObject({
       code: 'ROWS_NOT_TAKEN',
       message:
-        '3 rows were given to t, and it has 2 of them as they were given: something in the database kept the others out or changed them',
+        '3 rows given to t, and it has 2 of them as they were given: something in the database kept the others out or changed them',
       hint: expect.stringContaining('trigger') as string,
     })
     expect(await all(warehouse, 'SELECT k FROM t')).toEqual([])
@@ -126,7 +126,7 @@ describe('a table of Postgres with triggers', () => {
     await expect(warehouse.commit([write([], { selects: [select] })])).rejects.toMatchObject({
       code: 'ROWS_NOT_TAKEN',
       message:
-        '5 rows were given to t, and it has 4 of them as they were given: something in the database kept the others out or changed them',
+        '5 rows given to t, and it has 4 of them as they were given: something in the database kept the others out or changed them',
     })
     expect(await all(warehouse, 'SELECT k FROM t')).toEqual([])
   })
@@ -146,7 +146,7 @@ describe('a table of Postgres with triggers', () => {
       't has rules of its own: trigger late. A row that they refuse is an error that names it, and so are rows that they take away or change',
     ])
     const message =
-      '3 rows were given to t, and it has 2 of them as they were given: something in the database kept the others out or changed them'
+      '3 rows given to t, and it has 2 of them as they were given: something in the database kept the others out or changed them'
     await expect(put(warehouse, rows([1, 1], [3, 3], [4, 4]))).rejects.toMatchObject({ code: 'ROWS_NOT_TAKEN', message })
     const sql = { parts: ['SELECT k, k AS v FROM generate_series(2, 4) AS k'], params: [] }
     const selects = [{ output: output(t), sql, replace: undefined }]
@@ -166,7 +166,7 @@ describe('a table of Postgres with triggers', () => {
     const deletes = [{ table: 't', column: 'k', from: 0n, to: 9n, constants: {} }]
     await expect(warehouse.commit([write([], { deletes })])).rejects.toMatchObject({
       code: 'ROWS_NOT_DELETED',
-      message: '1 rows of t were to be deleted and are still there: something in the database kept them',
+      message: '1 row of t still there after being deleted: something in the database kept what was to go',
     })
     const select = { output: output(t), sql: { parts: ['SELECT 4 AS k, 4 AS v'], params: [] }, replace: 'all' as const }
     await expect(warehouse.commit([write([], { selects: [select] })])).rejects.toMatchObject({ code: 'ROWS_NOT_DELETED' })

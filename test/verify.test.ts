@@ -139,7 +139,7 @@ describe('pipe verify pipelines/miners.yaml', () => {
     world.env = {}
     expect(await world.pipe('reset', minersFile, '--demo', '--step', 'blocks', '--range', '5..5')).toMatchObject({
       code: 0,
-      out: expect.stringContaining(`1 units in ${display} will be replaced by: pipe run ${minersFile} --demo\n`) as string,
+      out: expect.stringContaining(`1 unit in ${display} will be replaced by: pipe run ${minersFile} --demo\n`) as string,
     })
     expect((await world.pipe('retry', minersFile, '--demo')).out).toBe(`nothing is in quarantine in ${display}\n`)
     expect(existsSync(join(world.cwd, 'data/miners.duckdb'))).toBe(false)

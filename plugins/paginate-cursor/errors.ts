@@ -1,4 +1,4 @@
-import { PipeError, showRange, type TimeRange, type TimeUnit } from '../../src/sdk/authors.js'
+import { counted, PipeError, showRange, type TimeRange, type TimeUnit } from '../../src/sdk/authors.js'
 
 /** A page is not what the step expects of it. Names the place in the reply as a JSON pointer. `cause`: what is wrong with a value. */
 export class PageShapeError extends PipeError {
@@ -145,7 +145,7 @@ export class TotalMismatchError extends PipeError {
   readonly code = 'TOTAL_MISMATCH'
   override readonly hint = 'the next run reads the list again from its beginning'
   constructor(total: number, read: number) {
-    super(`the source says that there are ${total} rows and gave ${read}`)
+    super(`the source says that it has ${counted(total, 'rows')} and gave ${read}`)
   }
 }
 
@@ -201,7 +201,7 @@ export class PageCutError extends PipeError {
   override readonly blame = 'outage'
   override readonly hint: string
   constructor(page: number, { name, rows, asked }: { readonly name: string; readonly rows: number; readonly asked: number }) {
-    super(`page ${page} has ${rows} rows, ${asked} were asked for, and nothing shows that the next page begins behind them`)
+    super(`page ${page} has ${counted(rows, 'rows')}, ${asked} were asked for, and nothing shows that the next page begins behind them`)
     this.hint = `the API may cut its pages in silence: ask for what it gives (${name}: ${rows}), or for rows by their number (cursor: { offset: true })`
   }
 }

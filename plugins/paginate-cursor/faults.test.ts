@@ -382,7 +382,7 @@ describe('P18: a total that does not fit', () => {
     await endsWhole({ way: 'link', cover: undefined, more: 'expect_total: header.X-Total-Count' })
     await failsThenHeals(
       { cover: undefined, more: 'expect_total: total', faults: [{ kind: 'total', by: 13 }] },
-      'TOTAL_MISMATCH: the source says that there are 73 rows and gave 60',
+      'TOTAL_MISMATCH: the source says that it has 73 rows and gave 60',
     )
   })
 })

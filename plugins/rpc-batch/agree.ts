@@ -1,4 +1,4 @@
-import type { RpcCall } from '../../src/sdk/authors.js'
+import { counted, type RpcCall } from '../../src/sdk/authors.js'
 
 /** A call of an item with what was answered to it. */
 export interface Told {
@@ -230,7 +230,7 @@ function checkLogs({ name, call, value }: Told, headers: readonly Header[], rece
   for (const each of receipts) {
     if (!Array.isArray(each.value) || !isOf(placeOf(each.call), { ...asked, ...(header ?? {}) })) continue
     const there = (each.value as unknown[]).flatMap((receipt) => logsOf(receipt)).filter((log) => isFields(log) && matches(log, filter))
-    if (there.length !== list.length) fail(`${name} has ${list.length} logs, and ${each.name} has ${there.length} of them`)
+    if (there.length !== list.length) fail(`${name} has ${counted(list.length, 'logs')}, and ${each.name} has ${there.length} of them`)
   }
 }
 

@@ -7,6 +7,7 @@ import {
   referenceName,
   type RpcCall,
   type Scope,
+  textFault,
 } from '../../src/sdk/authors.js'
 import { inOrder, isHeader, isListOfBlock } from './agree.js'
 import type { CallConfig } from './config.js'
@@ -110,6 +111,8 @@ export async function abiProblem(text: string): Promise<string | undefined> {
     const item = parseAbiItem(`function ${text}` as 'function f()') as { readonly type: string; readonly outputs: readonly unknown[] }
     return item.outputs.length === 0 ? 'says nothing about what it `returns`' : undefined
   } catch (error) {
+    const fault = textFault(text, 'function')
+    if (fault) return fault.hint === undefined ? fault.problem : `${fault.problem}; ${fault.hint}`
     return error instanceof Error ? (error.message.split('\n', 1)[0] ?? 'is no ABI text') : 'is no ABI text'
   }
 }

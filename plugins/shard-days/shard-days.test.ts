@@ -363,7 +363,7 @@ describe('shard-days', () => {
     expect(code).toBe(2)
     for (const words of [
       'over.days.from: is no day: 2024-03-0x',
-      'events[0].event: Unknown type. Type "addres" is not a valid ABI type.',
+      'events[0].event: at character 10: `addres` is no type (did you mean "address"?; as in: Transfer(address indexed from, uint256 value))',
       'events[0].row.block_number: log.blockNumbr is no field of a log (did you mean "blockNumber"?)',
       'events[1].contracts[0]: is no address: 0x12',
       'events[1].topics.fro: Transfer has no indexed input fro (did you mean "from"?)',
@@ -373,6 +373,7 @@ describe('shard-days', () => {
       'events[1].row.sender: args.sender: Transfer has no input sender',
     ])
       expect(out + err).toContain(words)
+    expect(out + err).toMatch(/^\S+\.yaml:\d+:\d+ {2}steps\[0\]\.with\.events\[0\]\.event: at character 10/m)
     await node.close()
   })
 })

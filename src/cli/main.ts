@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs'
 import { CommanderError } from 'commander'
 import { isPipeError } from '../sdk/errors.js'
 import { limitFault } from '../sdk/limits.js'
-import { typable } from '../report/commands.js'
+import { typable } from '../sdk/commands.js'
 import { StopSignal } from '../session/surroundings.js'
 import { Exit, exitCodeOf, type Io } from './io.js'
+import { aboutOfWords } from './about.js'
 import { keepSmall } from './memory.js'
 import { flushed, processIo } from './process-io.js'
 import { program, type Commands } from './program.js'
@@ -58,11 +59,7 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
     // Commander has printed its message. 0 is what it says for --help and --version.
     if (error instanceof CommanderError) return error.exitCode === 0 ? Exit.done : Exit.notStarted
     if (io.signal.reason instanceof StopSignal && error === io.signal.reason) return io.signal.reason.exitCode
-    report(
-      error,
-      io,
-      args.find((arg) => /\.ya?ml$/i.test(arg)),
-    )
+    report(error, io, args)
     return exitCodeOf(error)
   }
 }
@@ -86,7 +83,7 @@ function commandsOf(io: Io): Commands {
 }
 
 /** An error we expect is one line and a hint; anything else is a bug of ours, with its stack when PIPE_DEBUG is set. */
-function report(error: unknown, io: Io, file = 'FILE'): void {
+function report(error: unknown, io: Io, args: readonly string[] = []): void {
   const debug = io.env.PIPE_DEBUG !== undefined && !['', '0', 'false'].includes(io.env.PIPE_DEBUG)
   const lines: string[] = []
   if (isPipeError(error)) {
@@ -100,7 +97,7 @@ function report(error: unknown, io: Io, file = 'FILE'): void {
     if (!debug) lines.push('  this is a mistake in pipe or in a plugin, not in your file; PIPE_DEBUG=1 shows where')
   }
   if (debug) lines.push(error instanceof Error ? stackOf(error) : '')
-  io.stderr.write(`${printable(withoutUserInfo(typable(lines.join('\n'), file)))}\n`)
+  io.stderr.write(`${printable(withoutUserInfo(typable(lines.join('\n'), aboutOfWords(args))))}\n`)
 }
 
 function stackOf(error: Error): string {

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import type { Warehouse } from '../sdk/index.js'
+import { counted, type Warehouse } from '../sdk/index.js'
 import { holdPipeline } from '../session/hold.js'
 import { migrate, type MigrateReport } from '../session/migrate.js'
 import { Exit, type Io } from './io.js'
@@ -24,7 +24,7 @@ export async function migrateCommand(file: string, { json, state }: MigrateOptio
 /** Applies what is pending and says so to people. */
 export async function migrateTelling(warehouse: Warehouse, pipeline: Pipeline, io: Io, out: Writable | undefined): Promise<MigrateReport> {
   const report = await migrate(warehouse, pipeline, io, ({ name, statements: { length } }) => {
-    out?.write(`${name}: applied (${length} ${length === 1 ? 'statement' : 'statements'})\n`)
+    out?.write(`${name}: applied (${counted(length, 'statements')})\n`)
   })
   out?.write(`${summary(report, pipeline, warehouse)}\n`)
   return report

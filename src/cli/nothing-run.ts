@@ -1,8 +1,7 @@
-import { shellWord } from '../report/commands.js'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { localPlace } from '../sdk/index.js'
+import { command, localPlace } from '../sdk/index.js'
 import { warehouseUrl } from '../session/places.js'
 import { demoFile } from './demo-warehouse.js'
 import type { Io } from './io.js'
@@ -15,7 +14,7 @@ export function nothingRun(pipeline: Pipeline, display: string, verb: string, io
   const beside = !own && existsSync(resolve(io.cwd, demo)) ? `; a demo was run into ${demo}: ${verb} it with --demo` : ''
   return new UsageError(
     `nothing was run into ${display} yet, so there is nothing to ${verb}`,
-    `pipe run ${shellWord(pipeline.file)}${own ? ' --demo' : ''} fills it${beside}`,
+    `${command('run', { file: pipeline.file, demo: own })} fills it${beside}`,
   )
 }
 

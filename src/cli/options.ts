@@ -1,3 +1,6 @@
+/** Where runs and history are kept when nothing says it. */
+export const DEFAULT_STATE = 'sqlite:.pipe/state.db'
+
 /** What every command gets. */
 export interface CommonOptions {
   /** Where runs and history are kept: `--state`, else `PIPE_STATE`, else `sqlite:.pipe/state.db`. Never print it whole. */

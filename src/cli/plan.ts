@@ -2,8 +2,7 @@ import type { Pipeline } from '../pipeline/pipeline.js'
 import type { PlanReport } from '../plan/forecast.js'
 import { renderPlan } from '../report/render-plan.js'
 import { openLook } from '../session/look.js'
-import { typable } from '../report/commands.js'
-import { againOf } from './again.js'
+import { aboutOf } from './about.js'
 import { Exit, type Io } from './io.js'
 import { openPipeline } from './open-pipeline.js'
 import type { PlanCommandOptions } from './options.js'
@@ -14,8 +13,8 @@ export async function planCommand(file: string, options: PlanCommandOptions, io:
   const pipeline = await openPipeline(file, { environment: options.offline ? 'warn' : 'require', params, select }, io)
   if (!pipeline) return Exit.notStarted
   const report = await makePlan(pipeline, options, io)
-  const again = againOf(report.file, options) + (options.limit === undefined ? '' : ` --limit ${options.limit}`)
-  io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : typable(renderPlan(report, again), report.file))
+  const text = () => renderPlan(report, aboutOf(report.file, options, io), options.limit)
+  io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : text())
   return options.detailedExitcode && report.work ? Exit.workToDo : Exit.done
 }
 

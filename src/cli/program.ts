@@ -1,17 +1,18 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { parseDuration } from '../sdk/duration.js'
-import type {
-  GraphOptions,
-  MigrateOptions,
-  PlanCommandOptions,
-  PlanOptions,
-  ResetOptions,
-  RollbackOptions,
-  RetryOptions,
-  RunCommandOptions,
-  StatusOptions,
-  ValidateOptions,
-  VerifyOptions,
+import {
+  DEFAULT_STATE,
+  type GraphOptions,
+  type MigrateOptions,
+  type PlanCommandOptions,
+  type PlanOptions,
+  type ResetOptions,
+  type RollbackOptions,
+  type RetryOptions,
+  type RunCommandOptions,
+  type StatusOptions,
+  type ValidateOptions,
+  type VerifyOptions,
 } from './options.js'
 
 /** What the command line can ask for. Each resolves to the exit code. */
@@ -46,8 +47,6 @@ export interface ProgramSettings {
 /** Options as commander gives them: the attribute is named after the flag. */
 type Written<T extends PlanOptions> = Omit<T, 'params' | 'state'> & { readonly param: T['params'] }
 
-const defaultState = 'sqlite:.pipe/state.db'
-
 /** The whole command line: names, flags and help of every command. Knows no command's code, so it loads fast. */
 export function program(commands: Commands, settings: ProgramSettings): Command {
   const pipe = new Command('pipe')
@@ -58,7 +57,7 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
     .addOption(
       new Option(
         '--state <URL>',
-        `where runs and history are kept: sqlite:PATH or postgres://… (default: PIPE_STATE, else ${defaultState})`,
+        `where runs and history are kept: sqlite:PATH or postgres://… (default: PIPE_STATE, else ${DEFAULT_STATE})`,
       ),
     )
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
@@ -75,7 +74,7 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
     .exitOverride()
     .addHelpText('after', help)
 
-  const common = (): { state: string } => ({ state: pipe.opts<{ state?: string }>().state ?? settings.state ?? defaultState })
+  const common = (): { state: string } => ({ state: pipe.opts<{ state?: string }>().state ?? settings.state ?? DEFAULT_STATE })
   const ends = async (running: Promise<number>): Promise<void> => settings.exit(await running)
 
   command(pipe, 'validate', 'check pipeline files: no network, no database', [

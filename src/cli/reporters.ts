@@ -1,5 +1,6 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { follow, type Reporter } from '../report/reporter.js'
+import type { About } from '../sdk/index.js'
 import type { Session } from '../session/session.js'
 import { exitCodeOf, type Io } from './io.js'
 
@@ -8,20 +9,11 @@ export interface ReportersOptions {
   readonly io: Io
   readonly output: 'auto' | 'plain' | 'json'
   readonly statusFile: string | undefined
-  readonly pipeline: Pipeline
-  /** What stands behind `pipe run` to run the same once more. */
-  readonly again: string
+  readonly about: About
 }
 
 /** What people and machines see of a run: live on a terminal, else lines, or one JSON line an event; and the status file. */
-export async function openReporters({
-  session,
-  io,
-  output,
-  statusFile,
-  pipeline,
-  again,
-}: ReportersOptions): Promise<{ close(): Promise<void> }> {
+export async function openReporters({ session, io, output, statusFile, about }: ReportersOptions): Promise<{ close(): Promise<void> }> {
   const { view } = session
   const { clock, columns, color } = io
   const reporters: Reporter[] = []
@@ -47,7 +39,7 @@ export async function openReporters({
       await following.close()
       if (output === 'json' || view.at === null) return
       const { renderSummary } = await import('../report/summary.js')
-      await shown(io, () => void io.stdout.write(renderSummary(view, { file: pipeline.file, again, columns })))
+      await shown(io, () => void io.stdout.write(renderSummary(view, { about, columns })))
     },
   }
 }

@@ -1,8 +1,8 @@
-import { shellWord } from '../report/commands.js'
+import { counted } from '../report/words.js'
 import { RESET_FINGERPRINT } from '../ledger/fingerprints.js'
 import { resetRows } from '../ledger/reset.js'
 import { recountMarked } from '../run/count-rows.js'
-import { micros } from '../sdk/index.js'
+import { command, micros } from '../sdk/index.js'
 import { makeUnfilled } from '../session/gone.js'
 import { withLedger } from './amend.js'
 import type { Io } from './io.js'
@@ -11,7 +11,7 @@ import { stepNamed } from './step-named.js'
 
 /** Marks units as not done, split where the range begins and ends. Deletes nothing: the next run replaces what they wrote. */
 export async function resetCommand(file: string, { step, range, state, demo }: ResetOptions, io: Io): Promise<number> {
-  return withLedger(file, { state, demo, verb: 'reset' }, io, async (pipeline, warehouse) => {
+  return withLedger(file, { state, demo, verb: 'reset' }, io, async (pipeline, warehouse, about) => {
     const found = stepNamed(pipeline, step)
     const rows = await warehouse.units(pipeline.name, step)
     const counts = found.outputs.some(({ table, range: column }) => {
@@ -22,11 +22,17 @@ export async function resetCommand(file: string, { step, range, state, demo }: R
     await warehouse.amend(pipeline.name, { ...change, release: range === undefined ? [{ step }] : undefined }, micros(io.clock))
     // A table that was gone is made when nothing that filled it counts as done any more.
     await recountMarked(pipeline, step, warehouse, change.days, await makeUnfilled(warehouse, pipeline))
-    for (const unit of change.names) io.stdout.write(`${step} ${unit}: will be done again\n`)
+    const { names, open, unknown } = change
+    for (const unit of names) io.stdout.write(`${step} ${unit}: will be done again\n`)
+    for (const unit of open) io.stdout.write(`${step} ${unit}: is not done yet, and begins anew\n`)
+    for (const unit of unknown)
+      io.stdout.write(
+        `${step} ${unit}: was never done, so there is nothing to reset; a run that asks for it replaces what rows lie there\n`,
+      )
     io.stdout.write(
-      change.names.length === 0
+      names.length === 0
         ? `nothing of ${step} is done${range === undefined ? '' : ` in ${range}`} (${warehouse.display})\n`
-        : `${change.names.length} units in ${warehouse.display} will be replaced by: pipe run ${shellWord(file)}${demo ? ' --demo' : ''}\n`,
+        : `${counted(names.length, 'units')} in ${warehouse.display} will be replaced by: ${command('run', about)}\n`,
     )
   })
 }

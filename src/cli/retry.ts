@@ -1,5 +1,4 @@
-import { shellWord } from '../report/commands.js'
-import { didYouMean, micros } from '../sdk/index.js'
+import { command, counted, didYouMean, micros } from '../sdk/index.js'
 import { withLedger } from './amend.js'
 import type { Io } from './io.js'
 import type { RetryOptions } from './options.js'
@@ -7,7 +6,7 @@ import { UsageError } from './usage-error.js'
 
 /** Lets units and keys out of quarantine. Only marks: the next run does them. */
 export async function retryCommand(file: string, { step, state, demo }: RetryOptions, io: Io): Promise<number> {
-  return withLedger(file, { state, demo, verb: 'retry' }, io, async (pipeline, warehouse) => {
+  return withLedger(file, { state, demo, verb: 'retry' }, io, async (pipeline, warehouse, about) => {
     const ids = pipeline.steps.map(({ id }) => id)
     if (step !== undefined && !ids.includes(step))
       throw new UsageError(`--step ${step}: no such step`, didYouMean(step, ids) ?? `it has ${ids.join(', ')}`)
@@ -30,14 +29,17 @@ export async function retryCommand(file: string, { step, state, demo }: RetryOpt
     for (const id of ids) {
       const [u, k] = [units.filter((row) => row.step === id), keys.filter((row) => row.step === id)]
       for (const row of u)
-        io.stdout.write(`${id} ${row.unit}: ${row.state} after ${row.attempts} attempts (${firstLine(row.error ?? 'no error kept')})\n`)
-      for (const row of k) io.stdout.write(`${id} ${row.key}: in quarantine after ${row.attempts} attempts (${firstLine(row.error)})\n`)
+        io.stdout.write(
+          `${id} ${row.unit}: ${row.state} after ${counted(row.attempts, 'attempts')} (${firstLine(row.error ?? 'no error kept')})\n`,
+        )
+      for (const row of k)
+        io.stdout.write(`${id} ${row.key}: in quarantine after ${counted(row.attempts, 'attempts')} (${firstLine(row.error)})\n`)
     }
     const all = units.length + keys.length
     io.stdout.write(
       all === 0
         ? `nothing is in quarantine in ${warehouse.display}\n`
-        : `${all} will be tried again in ${warehouse.display} by: pipe run ${shellWord(file)}${demo ? ' --demo' : ''}\n`,
+        : `${all} will be tried again in ${warehouse.display} by: ${command('run', about)}\n`,
     )
   })
 }

@@ -1,8 +1,7 @@
 import { newestUnit } from '../ledger/standing.js'
 import { rollBack } from '../ledger/versions.js'
-import { shellWord } from '../report/commands.js'
 import { shadowsOf } from '../run/shadows.js'
-import { type Json, micros } from '../sdk/index.js'
+import { command, type Json, micros } from '../sdk/index.js'
 import { openState } from '../session/open-state.js'
 import { withLedger } from './amend.js'
 import type { Io } from './io.js'
@@ -27,7 +26,7 @@ export interface RollbackReport {
  * them is marked: no run publishes anew before `pipe reset`.
  */
 export async function rollbackCommand(file: string, { step, state, demo, json }: RollbackOptions, io: Io): Promise<number> {
-  return withLedger(file, { state, demo, verb: 'roll back' }, io, async (pipeline, warehouse) => {
+  return withLedger(file, { state, demo, verb: 'roll back' }, io, async (pipeline, warehouse, about) => {
     const found = stepNamed(pipeline, step)
     const tables = shadowsOf(found.outputs, pipeline.tables).map(({ table }) => table)
     if (tables.length === 0) {
@@ -60,8 +59,7 @@ export async function rollbackCommand(file: string, { step, state, demo, json }:
     }
     for (const { table, kept } of report.tables)
       io.stdout.write(`${table}: version ${to} is back; version ${from} is kept as ${kept} until the next swap\n`)
-    const again = `pipe reset ${shellWord(file)} --step ${step}${demo ? ' --demo' : ''}`
-    io.stdout.write(`no run swaps ${step} forward again before: ${again}\n`)
+    io.stdout.write(`no run swaps ${step} forward again before: ${command('reset', about, '--step', step)}\n`)
   })
 }
 

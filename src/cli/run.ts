@@ -3,7 +3,7 @@ import type { Pipeline } from '../pipeline/pipeline.js'
 import { isPipeError } from '../sdk/index.js'
 import { openSession, type Session } from '../session/session.js'
 import type { World } from '../session/surroundings.js'
-import { againOf } from './again.js'
+import { aboutOf } from './about.js'
 import { Exit, type Io } from './io.js'
 import { migrateTelling } from './migrate.js'
 import { openPipeline } from './open-pipeline.js'
@@ -30,16 +30,17 @@ export async function runCommand(file: string, options: RunCommandOptions, io: I
 async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: Io, world?: World): Promise<number> {
   const { state, params, select, limit, fresh, untilComplete, maxRuns, output } = options
   const statusFile = options.statusFile === undefined ? undefined : resolve(io.cwd, options.statusFile)
+  const about = aboutOf(pipeline.file, options, io)
   let session: Session | undefined
   try {
     session = await openSession(pipeline, io, {
       state,
       world,
       fresh,
-      demo: options.demo,
+      about,
       migrate: options.demo ? (warehouse) => migrateTelling(warehouse, pipeline, io, io.stderr) : undefined,
     })
-    const reporters = await openReporters({ session, io, output, statusFile, pipeline, again: againOf(pipeline.file, options) })
+    const reporters = await openReporters({ session, io, output, statusFile, about })
     try {
       const { exitCode } = await session.run({
         ...{ params, select, limit, fresh, untilComplete, maxRuns },

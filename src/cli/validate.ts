@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatAnnotation, formatProblem } from '../pipeline/yaml/format.js'
+import { counted } from '../sdk/index.js'
 import { escapeText } from '../report/escape.js'
 import type { Problem } from '../pipeline/pipeline.js'
 import { readPipeline } from '../pipeline/read.js'
@@ -66,15 +67,12 @@ function text({ files }: ValidateReport): string {
   })
   const errors = files.flatMap((file) => file.problems).filter((problem) => problem.severity === 'error').length
   const broken = files.filter((file) => !file.ok).length
-  if (errors > 0) lines.push(`${count(errors, 'error')} in ${files.length === 1 ? files[0]?.file : `${broken} of ${files.length} files`}`)
+  if (errors > 0)
+    lines.push(`${counted(errors, 'errors')} in ${files.length === 1 ? files[0]?.file : `${broken} of ${files.length} files`}`)
   return `${lines.join('\n')}\n`
 }
 
 function contents(file: ValidatedFile): string {
-  const warnings = file.problems.length > 0 ? `, ${count(file.problems.length, 'warning')}` : ''
-  return (file.pipeline === null ? 'shared file' : count(file.steps, 'step')) + warnings
-}
-
-function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? '' : 's'}`
+  const warnings = file.problems.length > 0 ? `, ${counted(file.problems.length, 'warnings')}` : ''
+  return (file.pipeline === null ? 'shared file' : counted(file.steps, 'steps')) + warnings
 }

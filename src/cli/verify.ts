@@ -1,7 +1,9 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { renderVerify } from '../report/render-verify.js'
-import { didYouMean } from '../sdk/index.js'
+import { command, didYouMean } from '../sdk/index.js'
 import { type Look, openLook } from '../session/look.js'
+import type { VerifyReport } from '../verify/report.js'
+import { aboutOf } from './about.js'
 import { inDemo } from './demo-warehouse.js'
 import { Exit, type Io } from './io.js'
 import { nothingRun } from './nothing-run.js'
@@ -43,9 +45,21 @@ async function verifyLook(look: Look, named: Pipeline, file: string, options: Ve
   if (!found) return Exit.notStarted
   const pipeline = demo ? inDemo(found, io) : found
   refuseUnknown(step, pipeline)
-  const report = await look.verify({ pipeline, params, last, step, sample, proof, demo })
-  io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : renderVerify(report, demo))
+  const about = aboutOf(file, options, io)
+  const report = await look.verify({ pipeline, params, last, step, sample, proof, demo, state: about.state })
+  io.stdout.write(
+    options.json ? `${JSON.stringify(report, null, 2)}\n` : renderVerify(report, command('verify', about, ...flagsOf(options, report))),
+  )
   return report.ok ? Exit.done : Exit.incomplete
+}
+
+/** What has the same looked at once more. */
+function flagsOf({ step, sample, proof }: VerifyOptions, { seed }: VerifyReport): readonly string[] {
+  return [
+    ...(step === undefined ? [] : ['--step', step]),
+    ...(sample === undefined ? [] : ['--sample', String(sample)]),
+    ...(proof === undefined ? [] : ['--proof', String(proof), '--seed', String(seed)]),
+  ]
 }
 
 function refuseUnknown(step: string | undefined, { steps }: Pipeline): void {

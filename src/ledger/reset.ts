@@ -28,8 +28,12 @@ export class ResetRangeError extends PipeError {
 
 /** What to change in the ledger so that units are done again. */
 export interface ResetChange extends Amendments {
-  /** Units that will be done again. */
+  /** Units, or parts of them, that will be done again. */
   readonly names: readonly string[]
+  /** Those that are not done yet. */
+  readonly open: readonly string[]
+  /** Numbers of the range that no unit speaks of. */
+  readonly unknown: readonly string[]
   /** Whole days (UTC) of which all that is done was marked. Undefined: everything of the step was. */
   readonly days: readonly Interval[] | undefined
 }
@@ -44,6 +48,8 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
   const put: Amendment[] = []
   const drop: { step: string; unit: string }[] = []
   const names: string[] = []
+  const undone: string[] = []
+  const unknown: string[] = []
   const marked: Interval[] = []
   const named = rows.some(({ unit }) => unit === range)
   const whole = rows.length > 0 && rows.every(({ unit }) => unit === 'all')
@@ -80,7 +86,8 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
       // A redo that was cut off left rows of an older definition in its rest, so the rest is marked, too.
       if (redoes(row)) for (const at of subtract([all], covered)) split(row, done(undefined, axis, at))
       marked.push(...hit, ...open)
-      names.push(...union([...hit, ...open]).map((at) => nameOf(axis, at)))
+      names.push(...hit.map((at) => nameOf(axis, at)))
+      undone.push(...open.map((at) => nameOf(axis, at)))
       continue
     }
     if (range !== undefined && (named ? row.unit !== range : !inRange(row, range))) continue
@@ -92,7 +99,8 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
       drop.push({ step: row.step, unit: row.unit })
       for (const at of covered) split(row, done(undefined, axis, at))
     }
-    names.push(row.unit)
+    if (row.state === 'done' || covered.length > 0 || redoes(row)) names.push(row.unit)
+    else undone.push(row.unit)
   }
   // On an axis of time nothing else is marked: what the source holds there is not known before it is asked.
   if (stretch && !rows.some((row) => splitAxis(row)?.of === 'time')) {
@@ -100,11 +108,18 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
     const known = rows.flatMap((row) => (splitAxis(row) ? [rowStretch(axis, row)] : [])).filter((at) => at !== undefined)
     for (const at of subtract([stretch], known)) {
       put.push(done(undefined, axis, at))
-      names.push(nameOf(axis, at))
+      unknown.push(nameOf(axis, at))
     }
   }
   const days = range === undefined ? undefined : stretch ? wholeDays(marked, stretch) : []
-  return { put, drop: [...drop.filter(({ unit }) => !put.some((entry) => entry.unit === unit)), ...replaced], names, days }
+  return {
+    put,
+    drop: [...drop.filter(({ unit }) => !put.some((entry) => entry.unit === unit)), ...replaced],
+    names,
+    open: undone,
+    unknown,
+    days,
+  }
 }
 
 /** The days that hold something of these, as far as they lie in the stretch as a whole. */

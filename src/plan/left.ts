@@ -1,3 +1,4 @@
+import { noun } from '../sdk/index.js'
 import type { StepPlan } from './plan.js'
 import { planStep, type PlanStepOptions } from './plan-step.js'
 
@@ -20,7 +21,8 @@ export async function leftOf(options: Omit<PlanStepOptions, 'limit' | 'upstream'
 
 /** `plan`: of the step as it is now. */
 export function leftInWords({ done, word }: Pick<StepPlan, 'done' | 'word'>, missing: number, quarantined: number): string {
-  const all = `${amount(missing)} of ${amount(done + missing + quarantined)} ${word} missing`
+  const whole = done + missing + quarantined
+  const all = `${amount(missing)} of ${amount(whole)} ${noun(whole, word)} missing`
   return [missing > 0 ? all : '', quarantined > 0 ? `${amount(quarantined)} in quarantine` : ''].filter(Boolean).join(', ')
 }
 

@@ -1,10 +1,11 @@
 import type { PlanReport, StepForecast } from '../plan/forecast.js'
+import { type About, command, typable } from '../sdk/index.js'
 import { count, counted, duration } from './words.js'
 
 const UNITS_SHOWN = 5
 
-/** The plan as people read it. `again` stands behind `pipe run` to do it. */
-export function renderPlan(report: PlanReport, again: string): string {
+/** The plan as people read it. `about`: what it was asked for. */
+export function renderPlan(report: PlanReport, about: About, limit?: number): string {
   const lines = [`plan for ${report.pipeline} into ${report.warehouse}`]
   for (const [chain, head] of Object.entries(report.heads)) lines.push(`  head of ${chain}: ${head}`)
   lines.push('')
@@ -19,11 +20,11 @@ export function renderPlan(report: PlanReport, again: string): string {
   else
     lines.push(
       unknown.length > 0
-        ? `in all not known yet: ${unknown.join(', ')} ${unknown.length === 1 ? 'has' : 'have'} not run${requests > 0 ? `; the rest takes about ${requestsText(requests)}` : ''}`
-        : `in all about ${requestsText(requests)}, ${duration(seconds * 1000)}, ${megabytes(bytes)} on disk`,
-      `do it with: pipe run ${again}`,
+        ? `in all not known yet: ${unknown.join(', ')} ${unknown.length === 1 ? 'has' : 'have'} not run${requests > 0 ? `; the rest takes about ${counted(requests, 'requests')}` : ''}`
+        : `in all about ${counted(requests, 'requests')}, ${duration(seconds * 1000)}, ${megabytes(bytes)} on disk`,
+      `do it with: ${command('run', about, ...(limit === undefined ? [] : ['--limit', String(limit)]))}`,
     )
-  return `${lines.join('\n')}\n`
+  return typable(`${lines.join('\n')}\n`, about)
 }
 
 function renderStep(step: StepForecast): string[] {
@@ -44,10 +45,8 @@ function renderStep(step: StepForecast): string[] {
   if (step.units.length > 0) {
     const shown = step.units
       .slice(0, UNITS_SHOWN)
-      .map(({ unit, againDays }) => (againDays === undefined ? unit : `${unit} (reads ${count(againDays)} days above it again)`))
-    lines.push(
-      `  ${count(step.units.length)} ${step.units.length === 1 ? 'unit' : 'units'}: ${shown.join(', ')}${step.units.length > UNITS_SHOWN ? ', …' : ''}`,
-    )
+      .map(({ unit, againDays }) => (againDays === undefined ? unit : `${unit} (reads ${counted(againDays, 'days')} above it again)`))
+    lines.push(`  ${counted(step.units.length, 'units')}: ${shown.join(', ')}${step.units.length > UNITS_SHOWN ? ', …' : ''}`)
   }
   if (step.swaps.length > 0) {
     lines.push(`  builds ${step.swaps.map(({ builds }) => builds).join(', ')}`)
@@ -58,7 +57,7 @@ function renderStep(step: StepForecast): string[] {
   if (step.calls === null) lines.push('  requests: unknown before its first run')
   else if (step.calls > 0)
     lines.push(
-      `  ${count(step.calls)} calls, about ${requestsText(step.requests ?? 0)}, ${duration((step.estimate.seconds ?? 0) * 1000)}${step.estimate.basis === 'guess' ? ' (a guess: no run yet)' : ''}`,
+      `  ${counted(step.calls, 'calls')}, about ${counted(step.requests ?? 0, 'requests')}, ${duration((step.estimate.seconds ?? 0) * 1000)}${step.estimate.basis === 'guess' ? ' (a guess: no run yet)' : ''}`,
     )
   return lines
 }
@@ -71,6 +70,4 @@ function laterOf({ piece, pieces: now, upTo }: StepForecast): string {
     return now > 0 ? '' : ` + all of it again when ${steps} ${upTo.length === 1 ? 'changes' : 'change'} its input`
   return upTo.map(({ step, pieces, piece: word }) => ` + up to ${count(pieces)} from ${step}${word === piece ? '' : ` (${word})`}`).join('')
 }
-const requestsText = (requests: number) => `${count(requests)} ${requests === 1 ? 'request' : 'requests'}`
-
 const megabytes = (bytes: number) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`)

@@ -1,10 +1,9 @@
-import { shellWord } from './commands.js'
 import { confidence } from '../verify/confidence.js'
 import type { Finding, StepProof, VerifyReport } from '../verify/report.js'
 import { count, counted } from './words.js'
 
-/** The report as people read it. */
-export function renderVerify(report: VerifyReport, demo = false): string {
+/** The report as people read it. `again`: the command that looks at the same once more. */
+export function renderVerify(report: VerifyReport, again: string): string {
   const lines = [`verify ${report.pipeline} in ${report.warehouse}`]
   if (report.seed !== null) lines.push(`--seed ${report.seed} chooses what is proved here again`)
   lines.push('')
@@ -20,7 +19,7 @@ export function renderVerify(report: VerifyReport, demo = false): string {
     if (step.proof) lines.push(...renderProof(step.proof).map((line) => `  ${line}`))
     for (const note of step.notes) lines.push(`  ${note}`)
   }
-  for (const finding of report.findings) lines.push('', ...renderFinding(finding))
+  for (const alike of byKind(report.findings)) lines.push(...renderFindings(alike))
   const more = report.steps.reduce((sum, step) => sum + step.more, 0)
   if (more > 0) lines.push('', `and ${count(more)} more of the kinds above`)
   if (report.seed !== null && report.steps.every(({ proof }) => proof === null))
@@ -30,7 +29,7 @@ export function renderVerify(report: VerifyReport, demo = false): string {
     '',
     report.ok
       ? `nothing found${unproved > 0 ? `, though ${count(unproved)} of what was chosen could not be proved` : ''}`
-      : `${counted(report.findings.length + more, 'findings')}; pipe verify ${shellWord(report.file)}${demo ? ' --demo' : ''} again when they are mended`,
+      : `${counted(report.findings.length + more, 'findings')}; ${again} again when they are mended`,
   )
   return `${lines.join('\n')}\n`
 }
@@ -38,7 +37,7 @@ export function renderVerify(report: VerifyReport, demo = false): string {
 /** What was proved, what it means, and what it rests on. */
 function renderProof({ word, total, chosen, proved, wrong, unproved, reasons, endpoints, agreed, linked }: StepProof): string[] {
   if (chosen === 0) return [`no ${word} to prove: nothing is done`]
-  const many = (n: number) => `${count(n)} ${n === 1 ? word.replace(/s$/, '') : word}`
+  const many = (n: number) => counted(n, word)
   const meaning =
     wrong > 0
       ? `${many(wrong)} with findings`
@@ -59,7 +58,45 @@ function renderProof({ word, total, chosen, proved, wrong, unproved, reasons, en
   ]
 }
 
-function renderFinding({ check, step, unit, key, problem, fix }: Finding): string[] {
+/** Findings of one kind that are shown. `--json` has all that are kept. */
+const SHOWN = 5
+
+/** Findings of one check in one table of a step, each kind where its first one is. */
+function byKind(findings: readonly Finding[]): readonly (readonly Finding[])[] {
+  const kinds = new Map<string, Finding[]>()
+  for (const finding of findings) {
+    const kind = JSON.stringify([finding.step, finding.check, finding.table])
+    const known = kinds.get(kind)
+    if (known) known.push(finding)
+    else kinds.set(kind, [finding])
+  }
+  return [...kinds.values()]
+}
+
+/** The first findings of a kind, each with what mends it; those that are mended by the same are told together. */
+function renderFindings(alike: readonly Finding[]): string[] {
+  const shown = alike.slice(0, SHOWN)
+  const fixOf = (finding: Finding | undefined) => finding?.fix.join('\n') ?? ''
+  const lines = shown.flatMap((finding, i) => [
+    ...(i > 0 && fixOf(finding) === fixOf(shown[i - 1]) ? [] : ['']),
+    wordsOf(finding),
+    ...(fixOf(finding) === fixOf(shown[i + 1])
+      ? []
+      : fixOf(finding)
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => `    ${line}`)),
+  ])
+  const rest = alike.slice(SHOWN)
+  if (rest.length === 0) return lines
+  const same = rest.every((finding) => shown.some((one) => fixOf(one) === fixOf(finding)))
+  return [
+    ...lines,
+    `and ${count(rest.length)} more like these${same ? ', mended by the same' : ', each with its own command'} (--json lists them)`,
+  ]
+}
+
+function wordsOf({ check, step, unit, key, problem }: Finding): string {
   const where = [step, unit ?? '', key === null ? '' : `key ${key}`].filter(Boolean).join(' ')
-  return [`${where}: ${problem} (${check})`, ...fix.flatMap((command) => command.split('\n')).map((line) => `    ${line}`)]
+  return `${where}: ${problem} (${check})`
 }

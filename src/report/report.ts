@@ -1,11 +1,11 @@
-import type { StepOutcome } from '../sdk/index.js'
-import { shellWord } from './commands.js'
+import { type About, command, type StepOutcome } from '../sdk/index.js'
 import { cause, nothingMissing, ownReason } from './words.js'
 import { elapsedOf, sum } from './rates.js'
 import type { CheckView, FailureView, PieceWord, RunView, StepView } from './view.js'
 
 /** What a run did and what is left, for its end report. Plain data. Times are milliseconds. */
 export interface RunReport {
+  readonly about: About
   readonly pipeline: string
   readonly warehouse: string
   readonly outcome: RunView['outcome']
@@ -72,11 +72,8 @@ export interface MissingReport {
   readonly failures: readonly FailureView[]
 }
 
-/**
- * The end report of a view. `file` is what the user called the pipeline, for the commands to run next, and `again` what
- * stood behind `pipe run`, where it was more.
- */
-export function report(view: RunView, file: string, again = shellWord(file)): RunReport {
+/** The end report of a view. `about`: what the run was asked for, for the commands to run next. */
+export function report(view: RunView, about: About): RunReport {
   const now = view.endedAt ?? view.at ?? 0
   const elapsedMs = view.startedAt === null ? 0 : Math.max(0, now - view.startedAt)
   const rows = totals(view.steps.map((step) => step.rows))
@@ -85,6 +82,7 @@ export function report(view: RunView, file: string, again = shellWord(file)): Ru
   const of = (pick: (step: StepView) => number) => view.steps.reduce((total, step) => total + pick(step), 0)
   const calls = view.endpoints.reduce((total, endpoint) => total + endpoint.calls, 0)
   return {
+    about,
     pipeline: view.pipeline,
     warehouse: view.warehouse,
     outcome: view.outcome,
@@ -116,7 +114,7 @@ export function report(view: RunView, file: string, again = shellWord(file)): Ru
     missing,
     quarantined: view.quarantined,
     warnings: view.warnings,
-    next: view.outcome === 'done' ? [] : nextCommands(view, missing, file, again),
+    next: view.outcome === 'done' ? [] : nextCommands(view, missing, about),
   }
 }
 
@@ -166,25 +164,22 @@ function totals(counts: readonly Readonly<Record<string, number>>[]): Record<str
   return all
 }
 
-function nextCommands(view: RunView, missing: readonly MissingReport[], path: string, again: string): RunReport['next'] {
-  const file = shellWord(path)
+function nextCommands(view: RunView, missing: readonly MissingReport[], about: About): RunReport['next'] {
   const next: { command: string; why: string }[] = []
+  const run = command('run', about)
   const open = missing.some(
     (step) => step.missing > 0 || ['failed', 'stopped', 'limited', 'waiting', 'planned', 'running'].includes(step.state),
   )
   const closed = missing.filter((step) => step.state === 'closed')
-  if (view.outcome === 'error') return [{ command: `pipe run ${again}`, why: 'when the cause is mended; what is committed is kept' }]
-  if (open || view.outcome === 'stopped')
-    next.push({ command: `pipe run ${again}`, why: 'goes on where this run ended; what is committed is not fetched again' })
-  if (missing.some((step) => step.quarantined > 0)) {
-    const demo = `${again} `.startsWith(`${file} --demo `) ? ' --demo' : ''
-    next.push({ command: `pipe retry ${file}${demo}`, why: 'lets the quarantined ones be tried again by the next run' })
-  }
+  if (view.outcome === 'error') return [{ command: run, why: 'when the cause is mended; what is committed is kept' }]
+  if (open || view.outcome === 'stopped') next.push({ command: run, why: 'does what is missing; what is done is not fetched again' })
+  if (missing.some((step) => step.quarantined > 0))
+    next.push({ command: command('retry', about), why: 'lets the quarantined ones be tried again by the next run' })
   if (closed.length > 0)
     next.push({
-      command: `pipe plan ${file}`,
-      why: `shows what is missing; ${closed.map((step) => step.step).join(', ')} is checked again by each run`,
+      command: command('status', about),
+      why: `shows what each check gave; ${closed.map((step) => step.step).join(', ')} is checked again by each run`,
     })
-  if (next.length === 0) next.push({ command: `pipe status ${file}`, why: 'shows the state of every step' })
+  if (next.length === 0) next.push({ command: command('status', about), why: 'shows the state of every step' })
   return next
 }

@@ -83,7 +83,7 @@ Checks:
       n=0  miner=NULL
       n=1  miner=\\x00
       n=2  miner=NULL
-      1 more kept, and there are others (pipe status --json)
+      1 more kept, and there are others (pipe status miners.yaml --json)
       before: 600 at 2026-11-22 06:28:02 UTC while its needs ran, no value (not passed) at 2026-11-21 06:28:11 UTC
 
 In quarantine:

@@ -1,5 +1,4 @@
-import { shellWord } from './commands.js'
-import type { CheckResult } from '../sdk/index.js'
+import { type CheckResult, command, typable } from '../sdk/index.js'
 import { tidy } from '../plan/tidy.js'
 import { escapeText } from './escape.js'
 import { elapsedOf, etaOf, rateOf, sum } from './rates.js'
@@ -135,7 +134,7 @@ export function renderStatus(input: StatusInput): string {
   const report = statusReport(input)
   const [last] = input.runs
   if (!last || !report.run) {
-    return `${escapeText(input.pipeline)} has not run yet, as far as this state store knows\n  pipe run ${escapeText(shellWord(input.file))}\n`
+    return `${escapeText(input.pipeline)} has not run yet, as far as this state store knows\n  ${escapeText(command('run', input))}\n`
   }
   const view = viewOf(last)
   const sections = [
@@ -149,10 +148,8 @@ export function renderStatus(input: StatusInput): string {
     titled('In quarantine:', quarantineLines(view)),
     titled('Last runs:', historyLines(report.history)),
   ]
-  return `${sections
-    .filter((lines) => lines.length > 0)
-    .map((lines) => lines.join('\n'))
-    .join('\n\n')}\n`
+  const text = sections.filter((lines) => lines.length > 0).map((lines) => lines.join('\n'))
+  return `${typable(text.join('\n\n'), input)}\n`
 }
 
 const SHOWN_BEFORE = 3

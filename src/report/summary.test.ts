@@ -44,7 +44,7 @@ function ended(
 function text(columns: number | undefined, ...facts: readonly (readonly [number, RunFact])[]): string {
   const view = initialView()
   for (const [at, fact] of facts) reduce(view, { run: 'r', at, ...fact })
-  return renderSummary(view, { file: 'miners.yaml', columns })
+  return renderSummary(view, { about: { file: 'miners.yaml' }, columns })
 }
 
 test('a run that did all says what it did and what it took', () => {
@@ -177,11 +177,11 @@ Warnings:
 
 What to do next:
   pipe run miners.yaml
-    goes on where this run ended; what is committed is not fetched again
+    does what is missing; what is done is not fetched again
   pipe retry miners.yaml
     lets the quarantined ones be tried again by the next run
-  pipe plan miners.yaml
-    shows what is missing; complete is checked again by each run
+  pipe status miners.yaml
+    shows what each check gave; complete is checked again by each run
 `)
 })
 
@@ -190,12 +190,12 @@ test('what to do after a demo is done in the warehouse of the demo', () => {
   for (const fact of [started, planned('blocks', 10, 'blocks'), ended('blocks', 'incomplete', 0, 1)])
     reduce(view, { run: 'r', at: 0, ...fact })
   reduce(view, { run: 'r', at: 1, type: 'run:ended', outcome: 'incomplete', exitCode: 1 })
-  expect(renderSummary(view, { file: 'miners.yaml', again: 'miners.yaml --demo' })).toContain('  pipe retry miners.yaml --demo\n')
+  expect(renderSummary(view, { about: { file: 'miners.yaml', demo: true } })).toContain('  pipe retry miners.yaml --demo\n')
 })
 
 test('a run that was stopped or broke says how to go on', () => {
   expect(text(undefined, [0, started], [0, { type: 'run:ended', outcome: 'stopped', exitCode: 130 }])).toContain(
-    'goes on where this run ended',
+    'does what is missing; what is done is not fetched again',
   )
   const broke = text(undefined, [0, started], [0, { type: 'run:ended', outcome: 'error', exitCode: 2, error: 'disk\nfull' }])
   // The command says the error itself as its last word, once.

@@ -1,14 +1,12 @@
+import { type About, typable } from '../sdk/index.js'
 import { escapeText } from './escape.js'
 import { type MissingReport, report, type RunReport, type StepReport } from './report.js'
 import type { RunView } from './view.js'
 import { bytes, checkLine, count, counted, nothingMissing, rate, sampleLines, took } from './words.js'
 
-/** The end report of a run as text. `file` is what the user called the pipeline, `again` what runs the same once more. */
-export function renderSummary(
-  view: RunView,
-  options: { readonly file: string; readonly again?: string; readonly columns?: number },
-): string {
-  return summary(report(view, options.file, options.again), options.columns)
+/** The end report of a run as text. `about`: what the run was asked for. */
+export function renderSummary(view: RunView, { about, columns }: { readonly about: About; readonly columns?: number }): string {
+  return summary(report(view, about), columns)
 }
 
 /**
@@ -17,7 +15,9 @@ export function renderSummary(
  */
 export function summary(of: RunReport, columns = Infinity): string {
   const sections = [headline(of), steps(of), figures(of), checks(of), missing(of), warnings(of), next(of)]
-  const text = sections.filter((lines) => lines.length > 0).map((lines) => lines.flatMap((line) => broken(line, columns)).join('\n'))
+  const text = sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.flatMap((line) => broken(typable(line, of.about), columns)).join('\n'))
   return `${text.join('\n\n')}\n`
 }
 

@@ -1,25 +1,15 @@
+import { count, counted } from '../sdk/index.js'
 import { escapeText } from './escape.js'
 import { elapsedOf, etaOf, rateOf, sum } from './rates.js'
 import { oldestOpen } from './reduce.js'
 import type { CheckView, EndpointView, PieceWord, RunView, StepView } from './view.js'
 
-/** `1,234,567`. Of a fraction below 10, one digit: `0.4` days. */
-export function count(number: number): string {
-  if (number < 10 && Math.abs(number - Math.round(number)) > 1e-6) return number.toFixed(1)
-  return Math.round(number)
-    .toString()
-    .replace(/\B(?=(\d{3})+$)/g, ',')
-}
+export { count, counted } from '../sdk/index.js'
 
 /** Exact below a million, then three digits (`4.50M`, `21.0M`), so that a line fits a terminal. */
 export function short(number: number): string {
   if (number < 1_000_000) return count(number)
   return number < 999_500_000 ? `${(number / 1_000_000).toPrecision(3)}M` : `${(number / 1_000_000_000).toPrecision(3)}G`
-}
-
-/** `1 block`, `2 blocks`. The word is given in the plural. */
-export function counted(number: number, word: string): string {
-  return `${count(number)} ${number === 1 ? word.replace(/s$/, '') : word}`
 }
 
 /** `0:01`, `1:02:03`, `2d 03:04`. */
@@ -223,7 +213,7 @@ export function sampleLines({ sample }: Pick<CheckView, 'sample'>): string[] {
       .join('  '),
   )
   const kept = sample.rows.length - lines.length
-  if (kept > 0) lines.push(`${count(kept)} more kept${sample.more ? ', and there are others' : ''} (pipe status --json)`)
+  if (kept > 0) lines.push(`${count(kept)} more kept${sample.more ? ', and there are others' : ''} (pipe status FILE --json)`)
   return lines
 }
 

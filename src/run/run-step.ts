@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { formatInstant, type InputPage, type Row } from '../sdk/index.js'
+import { counted, formatInstant, noun, type InputPage, type Row } from '../sdk/index.js'
 import { ownerRule } from '../ledger/owner.js'
 import type { Step } from '../pipeline/pipeline.js'
 import { KEY_COLUMN, missingPage, recordRule } from '../plan/missing.js'
@@ -97,14 +97,14 @@ async function ended(services: RunServices, { plan, computed, failed, budget, la
     const given = budget.most === services.limit ? '--limit' : 'max_pages'
     const outcome = budget.most === services.limit ? 'limited' : 'incomplete'
     if (!gotOn(plan, left)) {
-      const reason = `${given} ${budget.most} is too small to get on: every run would read the same ${budget.most === 1 ? 'page' : 'pages'}; it takes at least ${budget.most + 1}`
+      const reason = `${given} ${budget.most} is too small to get on: every run would read the same ${noun(budget.most ?? 0, 'pages')}; it takes at least ${budget.most + 1}`
       return { outcome, ...rest, reason, lasting: true }
     }
-    const resume = `${budget.most} pages read; the next run goes on ${resumePoint(left.units)}`
+    const resume = `${counted(budget.most ?? 0, 'pages')} read; the next run goes on ${resumePoint(left.units)}`
     return { outcome, ...rest, reason: given === '--limit' ? `--limit: ${resume}` : `max_pages reached: ${resume}` }
   }
   const limited = missing > 0 && quarantined === 0 && missing <= plan.leftOut
-  if (limited) return { outcome: 'limited', ...rest, reason: `--limit left ${amount(missing)} ${plan.word} out` }
+  if (limited) return { outcome: 'limited', ...rest, reason: `--limit left ${amount(missing)} ${noun(missing, plan.word)} out` }
   const parts = [
     leftInWords(left, missing, quarantined),
     nothingLeft ? `${failed === 1 ? 'a unit' : `${failed} units`} failed after all rows were there` : '',

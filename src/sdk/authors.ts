@@ -36,7 +36,16 @@ export type { ResultColumn, WarehouseReader } from './stores.js'
 export type { Column, ColumnType, Json, Param, Row, Statement, Table, Value } from './values.js'
 
 // Errors: those of a step type extend PipeError.
-export { isPipeError, KeyConflictError, PipeError, placed, UnitIncompleteError, UnitTakenError, ValueError, WarehouseOpenError } from './errors.js'
+export {
+  isPipeError,
+  KeyConflictError,
+  PipeError,
+  placed,
+  UnitIncompleteError,
+  UnitTakenError,
+  ValueError,
+  WarehouseOpenError,
+} from './errors.js'
 export { closest, didYouMean } from './suggest.js'
 
 // `$name`s and SQL.
@@ -90,6 +99,8 @@ export { JsonNumber } from './json-number.js'
 // Logs by the ABI text of their event.
 export type { AbiType, AbiValue } from './abi/decode.js'
 export { AbiTextError, type DecodedLog, event, type EventDecoder, type EventInput } from './abi/event.js'
+export { counted } from './counted.js'
+export { textFault } from './abi/text-fault.js'
 
 // Time.
 export { formatDay, formatInstant, parseDay, parseInstant } from './calendar.js'

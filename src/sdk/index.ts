@@ -1,4 +1,6 @@
 export { Type, type Static, type TSchema } from '@sinclair/typebox'
+export * from './commands.js'
+export * from './counted.js'
 export * from './errors.js'
 export * from './row-name.js'
 export * from './values.js'

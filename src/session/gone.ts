@@ -1,8 +1,7 @@
 import { RESET_FINGERPRINT } from '../ledger/fingerprints.js'
 import { restored } from '../ledger/standing.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { shellWord } from '../report/commands.js'
-import { type LedgerReader, type LedgerRow, PipeError, type Warehouse } from '../sdk/index.js'
+import { type About, command, counted, type LedgerReader, type LedgerRow, PipeError, type Warehouse } from '../sdk/index.js'
 
 /** A table that is not there, and the steps that filled it. */
 export interface Gone {
@@ -15,17 +14,17 @@ export interface Gone {
 export class TableGoneError extends PipeError {
   readonly code = 'TABLE_GONE'
   override readonly hint: string
-  constructor(gone: readonly Gone[], file: string, demo = false) {
+  constructor(gone: readonly Gone[], about: About) {
     super(gone.map(wordsOf).join('\n  '))
     const steps = [...new Set(gone.flatMap((each) => each.steps.map(({ id }) => id)))]
-    const commands = steps.map((id) => `pipe reset ${shellWord(file)} --step ${shellWord(id)}${demo ? ' --demo' : ''}`)
+    const commands = steps.map((id) => command('reset', about, '--step', id))
     this.hint = `restore ${gone.length === 1 ? 'it' : 'them'}, or have everything of the ${steps.length === 1 ? 'step' : 'steps'} done again: ${commands.join(' && ')}`
   }
 }
 
 /** `table n is gone, and the ledger says that 12 units of step fill are done`. */
 function wordsOf({ table, steps }: Gone): string {
-  const units = steps.map(({ id, units: n }) => `${n} ${n === 1 ? 'unit' : 'units'} of step ${id}`).join(' and ')
+  const units = steps.map(({ id, units: n }) => `${counted(n, 'units')} of step ${id}`).join(' and ')
   return `table ${table} is gone, and the ledger says that ${units} ${steps.length === 1 && steps[0]?.units === 1 ? 'is' : 'are'} done`
 }
 
@@ -47,9 +46,9 @@ export async function goneTables(warehouse: LedgerReader, pipeline: Pipeline): P
 }
 
 /** @throws {TableGoneError} */
-export async function refuseGone(warehouse: LedgerReader, pipeline: Pipeline, demo = false): Promise<void> {
+export async function refuseGone(warehouse: LedgerReader, pipeline: Pipeline, about: Pick<About, 'demo' | 'state'> = {}): Promise<void> {
   const gone = await goneTables(warehouse, pipeline)
-  if (gone.length > 0) throw new TableGoneError(gone, pipeline.file, demo)
+  if (gone.length > 0) throw new TableGoneError(gone, { ...about, file: pipeline.file })
 }
 
 /** Makes what is missing of the declared tables, but for those that are gone. Resolves to the names of both. */

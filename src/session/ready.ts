@@ -1,6 +1,5 @@
-import { shellWord } from '../report/commands.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { type LedgerReader, PipeError } from '../sdk/index.js'
+import { command, type LedgerReader, PipeError } from '../sdk/index.js'
 
 /** Tables of the warehouse are not what the file declares. */
 export class SchemaDriftError extends PipeError {
@@ -21,7 +20,7 @@ export class MigrationsPendingError extends PipeError {
     super(
       `${names.length} ${names.length === 1 ? 'migration is' : 'migrations are'} not applied to ${display}: ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`,
     )
-    this.hint = `apply ${names.length === 1 ? 'it' : 'them'} first: pipe migrate ${shellWord(file)}`
+    this.hint = `apply ${names.length === 1 ? 'it' : 'them'} first: ${command('migrate', { file })}`
   }
 }
 

@@ -9,7 +9,7 @@ import type { Bus } from '../run/bus.js'
 import { Heartbeat } from '../run/heartbeat.js'
 import { type RoundsEnd, runRounds } from '../run/rounds.js'
 import { run } from '../run/run.js'
-import { PipelineTakenError, type RunFact } from '../sdk/index.js'
+import { type About, PipelineTakenError, type RunFact } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import { openChains } from './chains.js'
 import { forgetDone } from './fresh.js'
@@ -57,6 +57,7 @@ export interface Running {
   readonly state: StateStore
   readonly bus: Bus
   readonly view: RunView
+  readonly about: About
 }
 
 const WAIT_MS = 60_000
@@ -67,7 +68,7 @@ export async function runHeld(running: Running, request: RunRequest): Promise<Ru
   const { id, pipeline, surroundings, signal, held, state, view } = running
   const { clock, pid, host } = surroundings
   const { warehouse, lockFile, since } = held
-  const telling = createTelling(running.bus, pipeline)
+  const telling = createTelling(running.bus, pipeline, { ...running.about, params: request.params, select: request.select })
   warehouse.hear((message) => telling.emit({ type: 'warning', message }))
   const { name, file, hash } = pipeline
   await state.startRun({ id, pipeline: name, warehouse: warehouse.display, file, hash, pid, host, startedAt: since, lockFile })

@@ -5,7 +5,7 @@ import type { TableFigures } from '../report/status-file.js'
 import { initialView, type RunView } from '../report/view.js'
 import { createBus } from '../run/bus.js'
 import { stoppable } from '../run/stoppable.js'
-import type { RunEvent, Warehouse } from '../sdk/index.js'
+import type { About, RunEvent, Warehouse } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import { openChains } from './chains.js'
 import { makeUnfilled, refuseGone } from './gone.js'
@@ -52,8 +52,8 @@ export interface SessionOptions {
   readonly migrate?: (warehouse: Warehouse) => Promise<unknown>
   /** The run forgets what is done, and makes tables that are gone only then. */
   readonly fresh?: boolean
-  /** Commands that mend say `--demo`. */
-  readonly demo?: boolean
+  /** What commands that are advised say beside what the run itself is asked for. */
+  readonly about?: Pick<About, 'demo' | 'state'>
 }
 
 /**
@@ -71,14 +71,21 @@ async function open(pipeline: Pipeline, surroundings: Surroundings, options: Ses
   try {
     await makeReady(held.warehouse, pipeline, options)
     const state = await openState(options.state, surroundings)
-    return createSession({ pipeline, surroundings, world: options.world ?? {}, held, state })
+    return createSession({
+      pipeline,
+      surroundings,
+      world: options.world ?? {},
+      held,
+      state,
+      about: { ...options.about, file: pipeline.file },
+    })
   } catch (error) {
     await held.close()
     throw error
   }
 }
 
-async function makeReady(warehouse: Warehouse, pipeline: Pipeline, { migrate, fresh, demo }: SessionOptions): Promise<void> {
+async function makeReady(warehouse: Warehouse, pipeline: Pipeline, { migrate, fresh, about }: SessionOptions): Promise<void> {
   if (pipeline.migrations !== undefined) {
     await warehouse.prepare([])
     await (migrate ? migrate(warehouse) : refusePending(warehouse, pipeline))
@@ -88,7 +95,7 @@ async function makeReady(warehouse: Warehouse, pipeline: Pipeline, { migrate, fr
     await makeUnfilled(warehouse, pipeline)
     return
   }
-  await refuseGone(warehouse, pipeline, demo)
+  await refuseGone(warehouse, pipeline, about)
   await warehouse.prepare([...pipeline.tables.values()])
 }
 
@@ -98,9 +105,10 @@ interface Parts {
   readonly world: World
   readonly held: Held
   readonly state: StateStore
+  readonly about: About
 }
 
-function createSession({ pipeline, surroundings, world, held, state }: Parts): Session {
+function createSession({ pipeline, surroundings, world, held, state, about }: Parts): Session {
   const { warehouse } = held
   const { clock } = surroundings
   const id = surroundings.newId()
@@ -137,7 +145,9 @@ function createSession({ pipeline, surroundings, world, held, state }: Parts): S
       if (begun) throw new Error('a session runs once: open another one')
       begun = true
       const { runHeld } = await import('./run-held.js')
-      return redacting(pipeline.secrets, () => runHeld({ id, pipeline, surroundings, signal, world, held, state, bus, view }, request))
+      return redacting(pipeline.secrets, () =>
+        runHeld({ id, pipeline, surroundings, signal, world, held, state, bus, view, about }, request),
+      )
     },
     async table(step) {
       const { tableFigures } = await import('./table-figures.js')

@@ -1,8 +1,7 @@
-import { typable } from '../report/commands.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { Bus } from '../run/bus.js'
 import { facts } from '../sdk/events.js'
-import type { RunFact } from '../sdk/index.js'
+import { type About, type RunFact, typable } from '../sdk/index.js'
 import { createRedactor, redactDeep } from './redact.js'
 
 /** How a run tells what happens. */
@@ -16,9 +15,10 @@ export interface Telling {
   gained(): number
 }
 
-export function createTelling(bus: Bus, pipeline: Pipeline): Telling {
+/** @param about What the run was asked for, for the commands of its hints. */
+export function createTelling(bus: Bus, pipeline: Pipeline, about: About): Telling {
   const clean = createRedactor(pipeline.secrets)
-  const redact = (text: string) => typable(clean(text), pipeline.file)
+  const redact = (text: string) => typable(clean(text), about)
   let moved = 0
   let gained = 0
   const covering = new Set<string>()

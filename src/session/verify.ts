@@ -26,6 +26,8 @@ export interface VerifyRequest {
   readonly proof?: VerifyOptions['proof']
   /** Whether the commands that mend say `--demo`. */
   readonly demo: boolean
+  /** Where the state is kept, when those commands must say it. */
+  readonly state?: string | undefined
 }
 
 export interface VerifyWith {
@@ -57,6 +59,7 @@ export async function verify({ warehouse, chains, surroundings }: VerifyWith, re
       moment: { now: last.now === undefined ? present.now : BigInt(last.now), head: (chain) => present.head(chain) },
       given: request.params,
       demo: request.demo,
+      state: request.state,
       now: present.now,
       step: request.step,
       sample: request.sample,

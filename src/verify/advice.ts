@@ -1,4 +1,4 @@
-import type { Axis, Wanted } from '../sdk/index.js'
+import { type About, type Axis, command, type Wanted } from '../sdk/index.js'
 
 /** The commands that mend what was found in one step. */
 export interface Advice {
@@ -10,23 +10,16 @@ export interface Advice {
 
 /** Commands as people type them: with the params that the last run had, since another range would not mend it. */
 export function createAdvice(
-  file: string,
+  about: About,
   step: string,
   /** Of its units, where they lie on one. */
   axis: Axis | undefined,
-  params: Readonly<Record<string, string>>,
-  demo = false,
 ): Advice {
-  const name = `${quote(file)}${demo ? ' --demo' : ''}`
-  const given = Object.entries(params).map(([name, value]) => ` --param ${quote(`${name}=${value}`)}`)
-  const run = `pipe run ${name}${given.join('')}`
+  const run = command('run', about)
   return {
-    reset: (unit) => [
-      `pipe reset ${name} --step ${quote(step)}${unit === undefined ? '' : ` --range ${quote(rangeOf(unit, axis?.of))}`}`,
-      run,
-    ],
+    reset: (unit) => [command('reset', about, '--step', step, ...(unit === undefined ? [] : ['--range', rangeOf(unit, axis?.of)])), run],
     run: () => run,
-    retry: () => `pipe retry ${name} --step ${quote(step)}`,
+    retry: () => command('retry', about, '--step', step),
   }
 }
 
@@ -41,8 +34,4 @@ function rangeOf(unit: string, of: Axis['of'] | undefined): string {
 export function isWanted(wanted: Wanted, place: bigint): boolean {
   if (wanted.kind !== 'stretches' || wanted.axis.of !== 'numbers' || wanted.domain === 'inputs') return true
   return wanted.domain[0] <= place && place <= wanted.domain[1]
-}
-
-function quote(text: string): string {
-  return /^[\w@%+=:,./[\]-]+$/.test(text) && !/[[\]]/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }

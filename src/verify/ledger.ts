@@ -1,4 +1,4 @@
-import type { LedgerRow } from '../sdk/index.js'
+import { counted, type LedgerRow } from '../sdk/index.js'
 import { stretchOf as stretchOfName } from '../ledger/axis.js'
 import { type Interval, union } from '../ledger/intervals.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
@@ -11,7 +11,7 @@ import { all, type Findings, linesOf, named, numbersOf, rowsWord, type StepLook 
 export async function checkLedger(look: StepLook, findings: Findings): Promise<void> {
   const { plan, advice } = look
   for (const { key, error, attempts } of plan.quarantined) {
-    const text = `in quarantine after ${attempts} attempts: ${error.split('\n', 1)[0] ?? ''}`
+    const text = `in quarantine after ${counted(attempts, 'attempts')}: ${error.split('\n', 1)[0] ?? ''}`
     findings.add('quarantine', text, [advice.retry(), advice.run()], plan.axis && stretchOfName(plan.axis, key) ? { unit: key } : { key })
   }
   if (plan.wanted.kind === 'rows') await findMissingRows(look, findings)

@@ -1,6 +1,7 @@
 import {
   type LedgerReader,
   type LedgerRow,
+  noun,
   type Output,
   type Row,
   type Statement,
@@ -133,7 +134,7 @@ export async function all(warehouse: StepLook['warehouse'], statement: Statement
 
 /** `1 row`, `12 rows`. */
 export function rowsWord(n: bigint | number): string {
-  return `${n} ${String(n) === '1' ? 'row' : 'rows'}`
+  return `${n} ${noun(n, 'rows')}`
 }
 
 /** A stretch of numbers in words: one number, or `first-last`. */

@@ -1,4 +1,4 @@
-import { type Axis, type InputPage, numberAxis, type Order, type Piece, type Random } from '../sdk/index.js'
+import { type Axis, counted, type InputPage, numberAxis, type Order, type Piece, type Random } from '../sdk/index.js'
 import { nameOf, rowStretch } from '../ledger/axis.js'
 import { hull, type Interval, intersect, subtract, union } from '../ledger/intervals.js'
 import { KEY_COLUMN, missingAt, missingCount, type RowsWanted } from '../plan/missing.js'
@@ -75,7 +75,7 @@ async function blocksOfTime(
   const left = done.length - units.reduce((sum, { rows }) => sum + rows.length, 0)
   if (left > 0)
     findings.notes.add(
-      `${left} of ${done.length} units are not proved: they do not say which blocks they hold, or are a part of a ${axis.word.replace(/s$/, '')}`,
+      `${left} of ${counted(done.length, 'units')} not proved: they do not say which blocks they hold, or are a part of a ${axis.word.replace(/s$/, '')}`,
     )
   if (units.length === 0) return undefined
   const held = units.map(({ stretch }) => stretch).filter(([from, to]) => from <= to)

@@ -1,4 +1,4 @@
-import { identifier, type LedgerRow, numberAxis, type Output, quoteIdentifier, sql, type Table, type Wanted } from '../sdk/index.js'
+import { identifier, type LedgerRow, noun, numberAxis, type Output, quoteIdentifier, sql, type Table, type Wanted } from '../sdk/index.js'
 import { nameOf } from '../ledger/axis.js'
 import { type Interval, intersect, subtract, union } from '../ledger/intervals.js'
 import { isStated, newestUnit } from '../ledger/standing.js'
@@ -125,7 +125,8 @@ async function checkCounts(
     if (ledger === undefined || elsewhere) unknown += unit.rows.length
     else counted.push({ unit, ledger, exact: unit.rows.every((row) => isExact(look, row, line, outputs)) })
   }
-  if (unknown > 0) findings.notes.add(`${table}: the ledger does not say how many rows ${unknown} of ${done.length} units have`)
+  if (unknown > 0)
+    findings.notes.add(`${table}: the ledger does not say how many rows ${unknown} of ${done.length} ${noun(done.length, 'units')} have`)
   const counts = await countRows(
     warehouse,
     line,

@@ -1,4 +1,4 @@
-import { type HttpClient, isPipeError, type Json, type LedgerReader, type PlanContext, type Random } from '../sdk/index.js'
+import { type About, type HttpClient, isPipeError, type Json, type LedgerReader, type PlanContext, type Random } from '../sdk/index.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { ancestors } from '../pipeline/steps/graph.js'
 import { leftOf } from '../plan/left.js'
@@ -29,6 +29,8 @@ export interface VerifyOptions {
   readonly given: Readonly<Record<string, string>>
   /** Of the warehouse of the demo: the commands that mend say so. */
   readonly demo?: boolean
+  /** Where the state is kept, when the commands must say it. */
+  readonly state?: string | undefined
   /** Microseconds UTC. */
   readonly now: bigint
   readonly step: string | undefined
@@ -76,7 +78,7 @@ export async function verifyPipeline(options: VerifyOptions): Promise<VerifyRepo
         unit: null,
         key: null,
         problem: `${table} is gone, and the ledger says that ${units} ${units === 1 ? 'unit is' : 'units are'} done`,
-        fix: createAdvice(pipeline.file, id, undefined, options.given, options.demo).reset(),
+        fix: createAdvice(aboutRuns(options), id, undefined).reset(),
         difference: null,
       })
   }
@@ -103,6 +105,9 @@ export async function verifyPipeline(options: VerifyOptions): Promise<VerifyRepo
   }
 }
 
+/** What the run is about that mends what is found. */
+const aboutRuns = ({ pipeline, given, demo, state }: VerifyOptions): About => ({ file: pipeline.file, demo, params: given, state })
+
 const NOTHING = { units: 0, sampled: { units: 0, rows: 0 }, proof: null }
 
 async function verifyStep(
@@ -128,7 +133,7 @@ async function verifyStep(
       ledger,
       done: ledger.filter((row) => row.state === 'done' && row.fingerprint === plan.fingerprint),
       replaced: new Set(),
-      advice: createAdvice(pipeline.file, step.id, plan.axis, given, options.demo),
+      advice: createAdvice(aboutRuns(options), step.id, plan.axis),
       now,
     }
     const context = () => planContext({ pipeline, warehouse, step }, plan.config, plan.scope)

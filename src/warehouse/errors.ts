@@ -1,4 +1,4 @@
-import { PipeError } from '../sdk/index.js'
+import { counted, PipeError } from '../sdk/index.js'
 
 export { WarehouseOpenError } from '../sdk/index.js'
 
@@ -136,7 +136,7 @@ export class RowsNotTakenError extends PipeError {
     'a trigger, a rule or row security of the table keeps rows out or sends them elsewhere: see what it has, and disable it for what pipe writes'
   constructor(table: string, given: number, taken: number) {
     super(
-      `${given} rows were given to ${table}, and it has ${taken} of them as they were given: something in the database kept the others out or changed them`,
+      `${counted(given, 'rows')} given to ${table}, and it has ${taken} of them as they were given: something in the database kept the others out or changed them`,
     )
   }
 }
@@ -147,7 +147,7 @@ export class RowsNotDeletedError extends PipeError {
   override readonly hint =
     'a trigger or a rule of the table keeps rows from being deleted: see what it has, and disable it for what pipe writes'
   constructor(table: string, left: number) {
-    super(`${left} rows of ${table} were to be deleted and are still there: something in the database kept them`)
+    super(`${counted(left, 'rows')} of ${table} still there after being deleted: something in the database kept what was to go`)
   }
 }
 

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { decodeEventLog, encodeAbiParameters, parseAbiItem, toEventSelector } from 'viem'
 import { expect, test } from 'vitest'
 import { type AbiType, type AbiValue, AbiTextError, event, type EventDecoder } from '../authors.js'
+import { textFault } from './text-fault.js'
 
 const SEED = Number(process.env.PIPE_TEST_SEED ?? Date.now() % 1_000_000)
 const CASES = Number(process.env.PIPE_TEST_CASES ?? 250)
@@ -105,12 +106,32 @@ test('an anonymous event is told by its number of topics alone', () => {
   const { topic0, decode } = event('Note(uint8 indexed kind, bytes32 indexed id) anonymous')
   expect(topic0).toBeUndefined()
   expect(decode([`0x${word(3)}`, TO], '0x')).toEqual({ args: { kind: 3n, id: TO } })
-  expect(decode([`0x${word(3)}`], '0x')).toEqual({ misfit: '1 topics instead of 2' })
+  expect(decode([`0x${word(3)}`], '0x')).toEqual({ misfit: '1 topic instead of 2' })
 })
 
 test.each([
-  ['Transfer(addres from)', 'Unknown type. Type "addres" is not a valid ABI type.'],
-  ['Transfer', 'Unknown signature.'],
+  ['Transfer(addres from)', 'at character 10: `addres` is no type'],
+  ['Transfer(uint100 a)', 'at character 10: `uint100` is no type'],
+  ['', 'at character 1: the name of an event is missing'],
+  ['Transfer', 'at character 9: `(` and the inputs are wanted behind Transfer, and the text ends'],
+  ['Trans fer(address a)', 'at character 7: `(` and the inputs are wanted behind Trans, and there is `fer`'],
+  ['0xddf252ad', 'at character 1: `0xddf252ad` is no name'],
+  ['function transfer(address to) returns (bool)', 'at character 1: is a function, and logs are read by events'],
+  ['event error Failed(address to)', 'at character 7: is an error, and logs are read by events'],
+  [
+    'Transfer(address from',
+    'at character 22: `,` or `)` is wanted, and the text ends: the bracket at character 9 of Transfer is not closed',
+  ],
+  ['T((address a, bool b c)', 'at character 22: `c` stands behind the name `b`'],
+  ['T((address a, bool b c', 'at character 22: `c` stands behind the name `b`'],
+  ['Transfer(address a))', 'at character 20: `)` stands behind the end of the event'],
+  ['Transfer(address a) returns (bool)', 'at character 21: `returns` stands behind the end of the event'],
+  ['Transfer(address from address to)', 'at character 23: `address` stands behind the name `from`'],
+  ['Transfer(indexed address a)', 'at character 10: `indexed` stands before a type'],
+  ['Transfer(tuple(bool a) t)', 'at character 10: a tuple is written as its parts in brackets, without `tuple`'],
+  ['Transfer(address a, , bool b)', 'at character 21: the type of an input is wanted, and there is `,`'],
+  ['Transfer(uint[n] a)', 'at character 14: `[n]` is no list'],
+  ['Transfer(address mapping)', 'Invalid ABI parameter. "mapping" is a protected Solidity keyword.'],
   ['A(uint256[0] a)', 'uint256[0] is a list of nothing'],
   ['A(function f)', 'function is no type of a log'],
   ['A(uint256 a, address a)', 'has two inputs a'],
@@ -128,6 +149,22 @@ test('tuples in tuples take no longer to compile with each level', () => {
   for (let i = 0; i < 20; i++) event(`E(${'('.repeat(deep)}uint256 a${')'.repeat(deep)})`)
   expect(performance.now() - started).toBeLessThan(1_000)
   expect(decode([topic0], `0x${word(7n)}`).args).toBeDefined()
+})
+
+test('an event may be written over several lines', () => {
+  expect(event('  event Transfer (\n  address indexed from,\n  uint256   value\n)\n').topic0).toBe(
+    event('Transfer(address,uint256)').topic0,
+  )
+})
+
+test('a text that a parser takes has no fault', () => {
+  for (const text of ['event E()', 'E(uint a, (bytes32 b, bool[2][] c)[] indexed d) anonymous;', 'E(address payable, string indexed s)'])
+    expect([text, textFault(text, 'event')]).toEqual([text, undefined])
+  for (const text of ['f(address a, bytes calldata b) external view returns (uint256, (bool ok, string memory s)[])', 'function f()'])
+    expect([text, textFault(text, 'function')]).toEqual([text, undefined])
+  expect(textFault('balanceOf(address owner) return (uint256)', 'function')?.problem).toBe(
+    'at character 26: `return` stands behind the end of the function',
+  )
 })
 
 test('a small log that says very much is refused, a large one is read', () => {

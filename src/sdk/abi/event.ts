@@ -1,6 +1,8 @@
 import { createRequire } from 'node:module'
+import { counted } from '../counted.js'
 import { PipeError } from '../errors.js'
 import { AbiData, type AbiType, type AbiValue, compileType, lowerHex, type TypeReader, Unfit, UnknownTypeError } from './decode.js'
+import { textFault } from './text-fault.js'
 
 /** A text is no event that logs can be read by. */
 export class AbiTextError extends PipeError {
@@ -79,9 +81,15 @@ function parseItem(text: string): AbiItem {
     .trim()
     .replace(ANONYMOUS, ')')
     .replace(/^event\s+|\s*;$/g, '')
+    // It may be written over several lines.
+    .replace(/\s+/g, ' ')
+    .replace(/^(\S+) \(/, '$1(')
   try {
     return load<Abitype>('abitype').parseAbiItem(`event ${plain}`)
   } catch (error) {
+    const fault = textFault(text, 'event')
+    if (fault)
+      throw new AbiTextError(text, fault.problem, fault.hint && `${fault.hint}; as in: Transfer(address indexed from, uint256 value)`)
     const [first = '', , second = ''] = (error as Error).message.split('\n')
     throw new AbiTextError(text, second === '' || second.startsWith('Details:') ? first : `${first} ${second}`)
   }
@@ -120,7 +128,7 @@ function decoderOf(inputs: readonly EventInput[], selector: () => string | undef
   })
 
   return (topics, data) => {
-    if (topics.length !== topicCount) return { misfit: `${topics.length} topics instead of ${topicCount}` }
+    if (topics.length !== topicCount) return { misfit: `${counted(topics.length, 'topics')} instead of ${topicCount}` }
     if (first === 1 && topics[0] !== selector() && topics[0]?.toLowerCase() !== selector())
       return { misfit: 'the first topic is that of another event' }
     let reading = ''
