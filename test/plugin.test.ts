@@ -369,7 +369,7 @@ describe('checks of a unit that stores', () => {
       wrong: `async *run({ unit }) { if (unit.piece.from === 0n) yield { covers: [[0n, 1n]], checks: [${check(true)}] }; yield { covers: [[2n, 4n]], checks: [${check(false)}] } }`,
     })
     expect(ends(events)).toEqual({ fine: 'complete', wrong: 'closed: unit 0-4: sum: is 3, expected 5' })
-    expect(errors(events)).toEqual({ wrong: 'CHECK_FAILED: sum: is 3, expected 5' })
+    expect(errors(events)).toEqual({ wrong: 'CHECK_FAILED: the check "sum" did not pass' })
     const again = await pipe(['run', 'p.yaml', '--output', 'json'], { cwd })
     const later = again.out.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as RunEvent] : []))
     expect(ends(later)).toEqual({ fine: 'complete', wrong: 'closed: unit 2-4: sum: is 3, expected 5' })

@@ -204,7 +204,7 @@ export interface Batch<Cursor = Json> {
   readonly evidence?: Json
   /**
    * What was found about the rows of this batch. With a result of severity `error` that did not pass, nothing of the batch
-   * is written: its unit fails with the words of the check, what earlier batches stored stays, the step ends `closed`, and
+   * is written: its unit fails and names the check, what earlier batches stored stays, the step ends `closed`, and
    * the next run does the unit again from there. A batch of a step that `closes` holds nothing else.
    */
   readonly checks?: readonly CheckResult[]
