@@ -1,4 +1,4 @@
-import { count, counted } from '../sdk/index.js'
+import { count, counted, noun } from '../sdk/index.js'
 import { escapeText } from './escape.js'
 import { elapsedOf, etaOf, rateOf, sum } from './rates.js'
 import { oldestOpen } from './reduce.js'
@@ -92,7 +92,7 @@ function stepFacts(step: StepView, checks: readonly CheckView[], now: number): s
       const percent = step.total > 0 ? `${Math.min(100, Math.floor((step.done * 100) / step.total))} %` : ''
       const eta = etaOf(step, now)
       return [
-        `${short(step.done)}/${short(step.total)} ${step.word ?? 'units'}`,
+        `${short(step.done)}/${short(step.total)} ${noun(step.total, step.word ?? 'units')}`,
         percent,
         perSecond === null ? '' : rate(perSecond),
         ...time,

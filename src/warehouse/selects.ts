@@ -136,8 +136,8 @@ async function stage({ sql: query, timeoutMs }: SelectWrite, table: Table, engin
   await engine.check(query)
   await engine.fill(
     GIVEN,
-    sql`SELECT * FROM (
-${query}
+    // On the line of the bracket, so that the lines of messages are those of the query.
+    sql`SELECT * FROM (${query}
 ) AS pipe_query`,
     timeoutMs,
   )
@@ -238,6 +238,14 @@ async function writeChanges(
   return { added: Number(given?.added), overwritten: Number(given?.others) }
 }
 
+/** What a query gives does not fit: what is to be mended is the query, and no source. */
+export const notGiven = (where: string, problem: string): ValueError =>
+  new ValueError(
+    where,
+    problem,
+    'mend the query (WHERE leaves rows out, coalesce() fills NULL, CAST changes a type), or the column in `tables` (`TYPE?` may be null)',
+  )
+
 /** Throws for the first row of a temporary table that a condition is true for. */
 function refuser(table: Table, engine: SelectEngine) {
   return async (from: string, where: Statement, column: string, problem: (value: string | null) => string): Promise<void> => {
@@ -245,7 +253,7 @@ function refuser(table: Table, engine: SelectEngine) {
     const key = table.key.filter((name) => there.has(name))
     const texts = [`CAST(${quoteIdentifier(column)} AS VARCHAR) AS pipe_value`, ...key.map((name) => keyText(table, name))]
     const [row] = await engine.rows(sql`SELECT ${sqlText(texts.join(', '))} FROM ${sqlText(engine.temporary(from))} WHERE ${where} LIMIT 1`)
-    if (row) throw new ValueError(`${rowName(table.name, key)(row)}, column ${column}`, problem(row.pipe_value as string | null))
+    if (row) throw notGiven(`${rowName(table.name, key)(row)}, column ${column}`, problem(row.pipe_value as string | null))
   }
 }
 

@@ -14,14 +14,13 @@ import {
   type Stretch,
   type Table,
   typeLabel,
-  ValueError,
 } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
 import { OutputError, SqlError } from '../errors.js'
 import { literal } from '../fill.js'
 import { meetingOf } from '../load.js'
 import { rowName } from '../row-name.js'
-import { givenTwice, notSelect, type Selected } from '../selects.js'
+import { givenTwice, notGiven, notSelect, type Selected } from '../selects.js'
 import { textPattern } from '../text-values.js'
 import type { Meeting, Placing } from '../transaction.js'
 import { nullableType } from '../types.js'
@@ -228,7 +227,7 @@ async function check(
     const found = await first(text, bad)
     if (!found) continue
     const shown = found.pipe_shown ?? null
-    throw new ValueError(
+    throw notGiven(
       `${rowName(table.name, given)(found)}, column ${column}`,
       shown === null ? 'is NULL, and the column is required' : `${show(shown)} does not fit ${typeLabel(declared.type)}`,
     )
@@ -237,7 +236,7 @@ async function check(
     const text = typed.get(column)?.text
     const found = text && (await first(text, `${text} IS DISTINCT FROM ${literal(constant, 'clickhouse')}`))
     if (found)
-      throw new ValueError(
+      throw notGiven(
         `${rowName(table.name, given)(found)}, column ${column}`,
         `is ${show(found.pipe_shown)}, and the rows of this step have ${show(constant)}`,
       )
@@ -254,7 +253,7 @@ async function check(
     { signal },
   )
   if (stray)
-    throw new ValueError(
+    throw notGiven(
       `${rowName(table.name, table.key)(stray)}, column ${replace.column}`,
       `lies outside of the interval ${stretchText(replace)}`,
     )
