@@ -117,7 +117,7 @@ async function verifyStep(
   about: { readonly tables: ReadonlySet<string>; readonly wrong: ReadonlySet<string>; readonly selected: ReadonlySet<string> },
   findings: Findings,
 ): Promise<Pick<VerifiedStep, 'units' | 'sampled' | 'proof'>> {
-  const { pipeline, warehouse, given, now } = options
+  const { pipeline, warehouse, now } = options
   if (!whenHolds(step, options)) {
     findings.notes.add(`not looked at: when ${JSON.stringify(step.when)}`)
     return NOTHING

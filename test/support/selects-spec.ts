@@ -135,7 +135,7 @@ export function selectsSpec(engine: Engine): void {
       [
         'one key twice',
         "SELECT DATE '2024-03-01' AS day, x AS moves, 1 AS total FROM (VALUES (1), (2)) v(x)",
-        'daily (chain="ethereum", day="2024-03-01"): is given more than once by the query',
+        'daily (chain="ethereum", day="2024-03-01"): is given more than once by the query (in 2 rows)',
       ],
       [
         'NULL for a required column',

@@ -130,6 +130,7 @@ test.each([
   ['Transfer(indexed address a)', 'at character 10: `indexed` stands before a type'],
   ['Transfer(tuple(bool a) t)', 'at character 10: a tuple is written as its parts in brackets, without `tuple`'],
   ['Transfer(address a, , bool b)', 'at character 21: the type of an input is wanted, and there is `,`'],
+  [`E(${'('.repeat(50_000)}`, 'at character 103: more than 100 tuples lie in each other here'],
   ['Transfer(uint[n] a)', 'at character 14: `[n]` is no list'],
   ['Transfer(address mapping)', 'Invalid ABI parameter. "mapping" is a protected Solidity keyword.'],
   ['A(uint256[0] a)', 'uint256[0] is a list of nothing'],

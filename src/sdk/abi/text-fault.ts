@@ -8,6 +8,9 @@ export interface TextFault {
   readonly hint?: string
 }
 
+/** Tuples in tuples that are read: a text of brackets alone would take all of the stack. */
+const DEEPEST = 100
+
 /** What a text is to be. */
 export type AbiKind = 'event' | 'function'
 
@@ -104,13 +107,14 @@ class Reading {
   }
 
   /** From the opening bracket to the closing one. */
-  #inputs(whose: string): void {
+  #inputs(whose: string, depth = 0): void {
+    if (depth > DEEPEST) this.#fail(`more than ${DEEPEST} tuples lie in each other here`)
     const opened = this.#at + 1
     this.#take('(')
     this.#space()
     if (this.#rest().startsWith(')')) return this.#take(')')
     for (;;) {
-      this.#input(opened, whose)
+      this.#input(opened, whose, depth)
       if (this.#rest().startsWith(')')) return this.#take(')')
       if (!this.#rest().startsWith(',')) this.#fail(`\`,\` or \`)\` is wanted, ${this.#found(opened, whose)}`)
       this.#take(',')
@@ -118,10 +122,10 @@ class Reading {
     }
   }
 
-  #input(opened: number, whose: string): void {
+  #input(opened: number, whose: string, depth: number): void {
     const type = this.#word()
     if (type === 'tuple' && this.#rest().startsWith('tuple(')) this.#fail('a tuple is written as its parts in brackets, without `tuple`')
-    if (this.#rest().startsWith('(')) this.#inputs(`of the tuple at character ${this.#at + 1}`)
+    if (this.#rest().startsWith('(')) this.#inputs(`of the tuple at character ${this.#at + 1}`, depth + 1)
     else if (type === '') this.#fail(`the type of an input is wanted, ${this.#found(opened, whose)}`)
     else if (type === 'indexed') this.#fail('`indexed` stands before a type', 'it stands behind it: address indexed from')
     // `function` is a type of Solidity that no log holds, which is told where types are read.
