@@ -187,7 +187,9 @@ describe('rebuild', () => {
       'check pipeline=p step=publish name=amounts passed=false severity=error value=-50 expect=">= 10" final=true',
       '  publish: amounts: -50, expected >= 10',
     ])
-    expect(closed.out).toContain('step pipeline=p step=after state=blocked done=0 missing=0 quarantined=0 reason="needs publish, which is closed"')
+    expect(closed.out).toContain(
+      'step pipeline=p step=after state=blocked done=0 missing=0 quarantined=0 reason="needs publish, which is closed"',
+    )
     expect(flat(closed.out)).toContain('unit 4 failed: part sound (parts[1]): the check "amounts" did not pass (CHECK_FAILED)')
     expect([(await tables()).flows, snapshots().length]).toEqual([THREE, 1])
     const limited = await run('--param', 'most=4', '--limit', '1')
@@ -204,7 +206,7 @@ describe('rebuild', () => {
       'nothing was swapped: flows, figures are as they were; the next run drops flows__next, figures__next and builds all of them anew'
     const part = 'part figures (parts[2], table figures): '
 
-    const cast = await broken("SELECT w AS name, CAST(w AS bigint) AS value FROM (SELECT wallet AS w FROM flows__next) AS f").run()
+    const cast = await broken('SELECT w AS name, CAST(w AS bigint) AS value FROM (SELECT wallet AS w FROM flows__next) AS f').run()
     expect([cast.code, cast.out.match(/Could not convert/g)?.length, cast.out.split(part).length - 1]).toEqual([1, 2, 2])
     expect(flat(cast.out)).toContain(`unit 1 failed: ${part}the database refused the SQL: Conversion Error`)
     expect(flat(cast.out)).toContain(`; ${left}\n`.trim())

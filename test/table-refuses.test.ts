@@ -113,8 +113,7 @@ describe('a table of Postgres with triggers', () => {
     )
     await expect(put(warehouse, rows([1, 1], [3, 3], [4, 4]))).rejects.toMatchObject({
       code: 'ROWS_NOT_TAKEN',
-      message:
-        '3 rows given to t, and it has 2 of them as they were given: something in the database kept the others out or changed them',
+      message: '3 rows given to t, and it has 2 of them as they were given: something in the database kept the others out or changed them',
       hint: expect.stringContaining('trigger') as string,
     })
     expect(await all(warehouse, 'SELECT k FROM t')).toEqual([])
@@ -125,8 +124,7 @@ describe('a table of Postgres with triggers', () => {
     }
     await expect(warehouse.commit([write([], { selects: [select] })])).rejects.toMatchObject({
       code: 'ROWS_NOT_TAKEN',
-      message:
-        '5 rows given to t, and it has 4 of them as they were given: something in the database kept the others out or changed them',
+      message: '5 rows given to t, and it has 4 of them as they were given: something in the database kept the others out or changed them',
     })
     expect(await all(warehouse, 'SELECT k FROM t')).toEqual([])
   })

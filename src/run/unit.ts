@@ -75,9 +75,11 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
       signal.throwIfAborted()
       judge(task, batch)
       await writes.room()
-      const selects = await selectWrites(batch, unit, outputOf, services.pipeline.tables, services.warehouse, owner).catch((error: unknown) => {
-        throw placed(batch.named, error)
-      })
+      const selects = await selectWrites(batch, unit, outputOf, services.pipeline.tables, services.warehouse, owner).catch(
+        (error: unknown) => {
+          throw placed(batch.named, error)
+        },
+      )
       const write = progress.write(batch, { selects, makes, swap: await swapping(task, batch) })
       makes = undefined
       tellFailedKeys(task, batch)
