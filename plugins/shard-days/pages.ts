@@ -48,35 +48,47 @@ export const isFields = (value: Json | undefined): value is { readonly [key: str
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
- * Prepares what a list gives while the list goes on, so many at once, and gives each when it is ready. When the list or a
- * preparation fails, that is thrown after all that is ready.
+ * Prepares what a list gives while the list goes on, so many at once, and gives each as soon as it is ready, however long the next
+ * one of the list takes. When the list or a preparation fails, that is thrown after all that is ready.
  */
 export async function* preparing<T, P>(list: AsyncIterable<T>, prepare: (item: T) => Promise<P>, atOnce: number): AsyncIterable<P> {
   const ready: P[] = []
   const active = new Set<Promise<void>>()
+  const items = list[Symbol.asyncIterator]()
   let failure: { readonly error: unknown } | undefined
+  const fail = (error: unknown) => void (failure ??= { error })
   const begin = (item: T) => {
     const work: Promise<void> = prepare(item)
-      .then(
-        (prepared) => void ready.push(prepared),
-        (error: unknown) => void (failure ??= { error }),
-      )
+      .then((prepared) => void ready.push(prepared), fail)
       .then(() => void active.delete(work))
     active.add(work)
   }
-  try {
-    for await (const item of list) {
-      begin(item)
-      while (active.size >= atOnce) await Promise.race(active)
-      while (ready.length > 0) yield ready.shift() as P
-      if (failure) break
+  let ended = false
+  let asking: Promise<void> | undefined
+  const ask = async () => {
+    try {
+      const { done, value } = await items.next()
+      if (done === true) ended = true
+      else if (!ended) begin(value)
+    } catch (error) {
+      ended = true
+      fail(error)
+    } finally {
+      asking = undefined
     }
-  } catch (error) {
-    failure ??= { error }
   }
-  while (active.size > 0 || ready.length > 0) {
-    if (ready.length === 0) await Promise.race(active)
-    while (ready.length > 0) yield ready.shift() as P
+  try {
+    for (;;) {
+      if (!ended && !failure && active.size < atOnce) asking ??= ask()
+      const under = [...active, ...(asking ? [asking] : [])]
+      if (ready.length > 0) yield ready.shift() as P
+      else if (under.length > 0) await Promise.race(under)
+      else break
+    }
+  } finally {
+    // Whoever takes no more of it ends the list, too. That is not waited for: the list hears of it when it has its next item.
+    if (!ended) void Promise.resolve(items.return?.()).catch(() => undefined)
+    ended = true
   }
-  if (failure) throw failure.error
+  if (failure) throw (failure as { readonly error: unknown }).error
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { RpcLog } from '../../src/sdk/authors.js'
+import { preparing } from './pages.js'
 import { type Border, type Part, Seams } from './seams.js'
 
 const log = (block: number, logIndex: number) => ({ blockNumber: BigInt(block), logIndex }) as RpcLog
@@ -41,4 +42,38 @@ test('pages in any order become parts that are whole in time: each log once, in 
     ),
     { numRuns: 150 },
   )
+})
+
+test('what is prepared is given at once, while the next of the list is still waited for', async () => {
+  let go: () => void = () => undefined
+  async function* list() {
+    yield 1
+    await new Promise<void>((resolve) => (go = resolve))
+    yield 2
+  }
+  const given: number[] = []
+  for await (const item of preparing(list(), (n) => Promise.resolve(10 * n), 5)) {
+    given.push(item)
+    go()
+  }
+  expect(given).toEqual([10, 20])
+})
+
+test('what was ready before a failure of the list or of a preparation is given, then the failure is thrown', async () => {
+  async function* list() {
+    yield* [1, 2, 3]
+    await Promise.resolve()
+    throw new Error('list')
+  }
+  const read = async (prepare: (n: number) => Promise<number>) => {
+    const given: number[] = []
+    try {
+      for await (const item of preparing(list(), prepare, 2)) given.push(item)
+    } catch (error) {
+      return [given, (error as Error).message]
+    }
+    return [given]
+  }
+  expect(await read((n) => Promise.resolve(n))).toEqual([[1, 2, 3], 'list'])
+  expect(await read((n) => (n === 2 ? Promise.reject(new Error('second')) : Promise.resolve(n)))).toEqual([[1], 'second'])
 })

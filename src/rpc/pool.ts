@@ -221,10 +221,17 @@ class ChainPool implements ChainRpc {
   forStep(step: StepQueueOptions): RpcPool {
     const queue = new StepQueue(step)
     this.#queues.push(queue)
-    const batch = (calls: readonly RpcCall[], options: RpcOptions): Promise<RpcAnswers> => this.#batch(queue, calls, options)
-    const turns = (options: Parameters<RpcPool['turns']>[0]): AsyncIterable<RpcTurn> => this.#turns(queue, options)
     const ready = (signal: AbortSignal): Promise<void> => this.#ready(queue, signal)
-    const port = { ...this.#logsPort(), batch, turns, ready }
+    const logsPort = this.#logsPort()
+    const portOf = (work?: number): LogsPort => ({
+      ...logsPort,
+      batch: (calls, options) => this.#batch(queue, calls, options, { work }),
+      turns: (options) => this.#turns(queue, options, work),
+      ready,
+      begin: () => portOf(queue.begin()),
+    })
+    const port = portOf()
+    const { batch, turns } = port
     const sizes = new SizesByFilter()
     return {
       batch,
@@ -240,7 +247,7 @@ class ChainPool implements ChainRpc {
     }
   }
 
-  #logsPort(): Omit<LogsPort, 'batch' | 'turns' | 'ready'> {
+  #logsPort(): Omit<LogsPort, 'batch' | 'turns' | 'ready' | 'begin'> {
     const { chain, clock, emit } = this.#options
     const named = (name: string): Endpoint | undefined => this.#endpoints.find((endpoint) => endpoint.name === name)
     return {
@@ -313,7 +320,7 @@ class ChainPool implements ChainRpc {
     await Promise.all(this.#endpoints.map((endpoint) => endpoint.close()))
   }
 
-  async *#turns(queue: StepQueue, { signal, block, rounds }: Parameters<RpcPool['turns']>[0]): AsyncIterable<RpcTurn> {
+  async *#turns(queue: StepQueue, { signal, block, rounds }: Parameters<RpcPool['turns']>[0], work?: number): AsyncIterable<RpcTurn> {
     const { clock, random, emit, chain } = this.#options
     const { attempts, waitMs, maxWaitMs } = queue.options
     for (let round = 0; round < (rounds ?? attempts); round++) {
@@ -326,7 +333,7 @@ class ChainPool implements ChainRpc {
         const asked = health === 'up' && endpoint.reaches(block)
         yield {
           endpoint: name,
-          batch: (calls, options) => (asked ? this.#batch(queue, calls, options, endpoint) : notAsked(endpoint, calls)),
+          batch: (calls, options) => (asked ? this.#batch(queue, calls, options, { only: endpoint, work }) : notAsked(endpoint, calls)),
           refuse: (calls, message) =>
             emit({ type: 'retry', from: { chain: chain.name }, endpoint: name, class: 'SERVER', calls, waitMs: 0, message }),
         }
@@ -334,7 +341,12 @@ class ChainPool implements ChainRpc {
     }
   }
 
-  #batch(queue: StepQueue, calls: readonly RpcCall[], { signal, block }: RpcOptions, only?: Endpoint): Promise<RpcAnswers> {
+  #batch(
+    queue: StepQueue,
+    calls: readonly RpcCall[],
+    { signal, block }: RpcOptions,
+    { only, work }: { readonly only?: Endpoint; readonly work: number | undefined },
+  ): Promise<RpcAnswers> {
     if (calls.length === 0) return Promise.resolve({ values: [], errors: undefined, endpoints: [] })
     return new Promise<RpcAnswers>((resolve, reject) => {
       this.#mayGoOn(signal)
@@ -344,7 +356,7 @@ class ChainPool implements ChainRpc {
         if (outcome instanceof Error) reject(outcome)
         else resolve(outcome)
       }
-      const segment = queue.add(calls, block, end, only)
+      const segment = queue.add(calls, block, end, only, work)
       const stop = this.#stops.add(signal, () =>
         this.#guarded(() => {
           queue.reject(segment, signal.reason as Error)

@@ -33,6 +33,8 @@ export interface Place {
   readonly segment: Segment
   /** Counts the segments of a queue as they come. */
   readonly number: number
+  /** What it belongs to: calls of lower numbers go first. */
+  readonly work: number
   /** First call that was never taken. */
   next: number
   /** Calls to be sent again now. */

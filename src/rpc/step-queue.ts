@@ -69,6 +69,7 @@ export class StepQueue {
   #held = 0
   #under = 0
   #added = 0
+  #begun = 0
 
   constructor(readonly options: StepQueueOptions) {
     this.parallel = Math.max(1, options.parallel ?? Infinity)
@@ -113,8 +114,17 @@ export class StepQueue {
       .map(({ segment }) => segment)
   }
 
-  /** Queues calls behind all others. `end` is called once, with all answers or with the reason why there are none. `only`: the one that may answer. */
-  add(calls: readonly RpcCall[], block: bigint | undefined, end: (outcome: RpcAnswers | Error) => void, only?: Endpoint): Segment {
+  /**
+   * Queues calls behind all others of the same work and of work that began before. `end` is called once, with all answers or with
+   * the reason why there are none. `only`: the one that may answer. `work`: see `begin`; calls of none go before those of any.
+   */
+  add(
+    calls: readonly RpcCall[],
+    block: bigint | undefined,
+    end: (outcome: RpcAnswers | Error) => void,
+    only?: Endpoint,
+    work = 0,
+  ): Segment {
     const ended = (outcome: RpcAnswers | Error): void => {
       segment.place = undefined
       this.#open.delete(place)
@@ -123,13 +133,23 @@ export class StepQueue {
     }
     const segment = new Segment(calls, block, ended, only)
     const bytes = this.weights.sum(calls) / calls.length
-    const place: Place = { segment, number: this.#added++, next: 0, again: [], queued: true, behindSince: undefined, bytes, index: 0 }
+    const place: Place = { segment, number: this.#added++, work, next: 0, again: [], queued: true, behindSince: undefined, bytes, index: 0 }
     segment.place = place
     this.#open.add(place)
-    this.#queue.push(place)
+    let i = this.#queue.length
+    while (i > 0 && at(this.#queue, i - 1).work > work) i--
+    this.#queue.splice(i, 0, place)
     this.#waits(place, calls.length)
     this.#held += calls.length
     return segment
+  }
+
+  /**
+   * Begins a piece of work that takes several calls after each other. What is asked for it goes before what is asked for pieces
+   * that begin later: the first ones come to their end while others are under way, and not all of them at the same late time.
+   */
+  begin(): number {
+    return ++this.#begun
   }
 
   /** Takes calls that go to one endpoint in one request, first those to be sent again. The calls are on their way then. */

@@ -81,6 +81,22 @@ describe('honest endpoints are believed at each level', () => {
     expect(pages).toMatchObject([{ endpoints: [host(made, 0)] }])
   })
 
+  test('what is begun first is believed first: of ranges that are read at once, the first comes before the last is asked for', async () => {
+    const chain = fakeChain({ blocks: 144, transactions: 1, logs: someLogs(() => 1) })
+    const made = await world(chain, [[{ kind: 'latency', ms: 2 }]])
+    const lane = made.rpc.forStep({ id: 'step', parallel: 2, batch: 4, attempts: 3, waitMs: 100, maxWaitMs: 1_000 })
+    const { signal } = new AbortController()
+    const came: (readonly [bigint, number])[] = []
+    const read = async (from: bigint) => {
+      for await (const page of lane.logs({ addresses: [], topics: [] }, { from, to: from + 47n, verify: 'receipts', signal }))
+        came.push([page.from, made.nodes[0]!.count('eth_getBlockReceipts')])
+    }
+    await Promise.all([1n, 49n, 97n].map(read))
+    expect(came.map(([from]) => from)).toEqual([1n, 49n, 97n])
+    // So many receipts were asked for when a page came: those of the pages before it, and a few of the next one.
+    for (const [i, [, receipts]] of came.entries()) expect(receipts).toBeLessThan(48 * i + 80)
+  })
+
   test('empty asks nothing more where ranges have logs', async () => {
     const counts = await Promise.all(
       (['none', 'empty'] as const).map(async (verify) => {

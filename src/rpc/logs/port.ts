@@ -5,6 +5,8 @@ export interface LogsPort {
   readonly chain: { readonly name: string; readonly id: number }
   batch(calls: readonly RpcCall[], options: RpcOptions): Promise<RpcAnswers>
   readonly turns: RpcPool['turns']
+  /** The same, for a piece of work that begins now: what it asks for goes before what is asked for pieces that begin later. */
+  begin(): LogsPort
   ready(signal: AbortSignal): Promise<void>
   /** Most blocks that a call for logs should ask for: what the endpoints take that are asked first. */
   mostBlocks(): number

@@ -130,9 +130,10 @@ class Reader {
   async #read(piece: Piece): Promise<void> {
     const { from, to } = piece
     const { verify } = this.#options
+    const port = this.#port.begin()
     const count: Count = { refused: new Map() }
     const options = { signal: this.#options.signal, sizes: this.#sizes, count }
-    const given = await this.#askIfOffered(piece, options)
+    const given = await this.#askIfOffered(port, piece, options)
     if (!('logs' in given)) {
       // What one endpoint takes is no limit where another takes more.
       const most = this.#port.mostBlocks()
@@ -141,18 +142,18 @@ class Reader {
     }
     const { logs, endpoints } = given
     this.#sizes.answered(Number(to - from) + 1, logs.length)
-    if (verify !== 'none' && (verify !== 'empty' || logs.length === 0)) return this.#believe(piece, given, options)
+    if (verify !== 'none' && (verify !== 'empty' || logs.length === 0)) return this.#believe(port, piece, given, options)
     this.#done.push({ from, to, logs, evidence: { logs: logs.length, verified: verify, ...takeRefused(count) }, endpoints })
   }
 
   /** No logs where nobody offers them and the receipts are read anyway: they say all that there is. */
-  async #askIfOffered(piece: Piece, options: AskOptions): Promise<Given | TooMuch> {
+  async #askIfOffered(port: LogsPort, piece: Piece, options: AskOptions): Promise<Given | TooMuch> {
     const { verify } = this.#options
     const spared = verify === 'receipts' || verify === 'proof'
     const none = { logs: [], endpoints: [] }
     if (spared && !this.#sizes.offered) return none
     try {
-      return await this.#ask(piece, options)
+      return await this.#ask(port, piece, options)
     } catch (error) {
       if (!spared || !(error instanceof RpcMethodError)) throw error
       this.#sizes.offered = false
@@ -161,8 +162,8 @@ class Reader {
   }
 
   /** Gives what was answered in pages, each as soon as it is believed. */
-  async #believe({ from, to }: Piece, { logs, endpoints }: Given, options: AskOptions): Promise<void> {
-    const believer = new Believer(this.#port, this.#wanted, this.#options.verify, await loadProver(), options)
+  async #believe(port: LogsPort, { from, to }: Piece, { logs, endpoints }: Given, options: AskOptions): Promise<void> {
+    const believer = new Believer(port, this.#wanted, this.#options.verify, await loadProver(), options)
     let next = 0
     for (let first = from; first <= to; first += CHUNK) {
       if (this.#thrown || this.#stopped) return this.#pieces.giveBack({ from: first, to, most: Infinity })
@@ -179,11 +180,11 @@ class Reader {
   }
 
   /** The logs of a piece, asked for in as many parts of the filter as need be. */
-  async #ask({ from, to }: Piece, options: AskOptions): Promise<Given | TooMuch> {
+  async #ask(port: LogsPort, { from, to }: Piece, options: AskOptions): Promise<Given | TooMuch> {
     const parts: Given[] = []
     const open = partsOf(this.#wanted.filter, this.#sizes.places)
     for (let part = open.pop(); part; part = open.pop()) {
-      const given = await askLogs(this.#port, part, from, to, options)
+      const given = await askLogs(port, part, from, to, options)
       if ('logs' in given) {
         parts.push(given)
         continue
@@ -195,7 +196,7 @@ class Reader {
       } else if (from < to) {
         return given
       } else {
-        parts.push(await askBlock(this.#port, part, from, options, given))
+        parts.push(await askBlock(port, part, from, options, given))
       }
     }
     return merged(parts)
