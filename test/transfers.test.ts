@@ -11,10 +11,14 @@ import { readDuckdb } from './support/read-duckdb.js'
 
 const file = join(projectFolder, 'pipelines/transfers.yaml')
 
-it('its demo has every transfer of the chain, catches the node that loses logs, publishes once, and rolls back', async () => {
+it('its demo has every transfer of the chain, catches the node that loses logs, proves its rows, publishes once, and rolls back', async () => {
   const cwd = temporaryFolder()
   const cli = (...args: string[]) => pipe([args[0] ?? '', file, '--demo', ...args.slice(1)], { cwd })
   const days = ['--param', 'to=2022-12-23']
+  const planned = await cli('plan', ...days)
+  // A search for the borders of each day, then header and receipts of each of its 144 blocks: as many calls as the chain of the demo takes.
+  expect([planned.code, planned.out]).toEqual([0, expect.stringMatching(/days to do: 2 now; 0 done\n.*\n.*\n  610 calls/)])
+  expect(planned.out).toContain(`do it with: pipe run ${file} --demo --param to=2022-12-23`)
   const first = await cli('run', ...days, '--output', 'plain')
   expect([first.code, first.err.replace(/demo: .*\n/g, '')]).toEqual([0, expect.any(String)])
   expect(first.out + first.err).toMatch(/class=SERVER .*"\d logs of block \d+, whose receipts have \d logs"/)
@@ -32,19 +36,35 @@ it('its demo has every transfer of the chain, catches the node that loses logs, 
     ['2022-12-22', 'completed'],
     ['2022-12-23', 'completed'],
   ])
-  const [name = ''] = readdirSync(join(cwd, 'data')).filter((each) => each.startsWith('post_rebuild_snapshot_'))
-  const snapshot = JSON.parse(readFileSync(join(cwd, 'data', name), 'utf8')) as { readonly tables: unknown }
-  expect(JSON.stringify(snapshot)).toContain('"net_flows"')
+  const snapshots = () =>
+    readdirSync(join(cwd, 'data'))
+      .filter((each) => each.startsWith('post_rebuild_snapshot_'))
+      .map((name) => JSON.parse(readFileSync(join(cwd, 'data', name), 'utf8')) as { readonly version: number; readonly coverage: unknown })
+  expect(snapshots()).toMatchObject([
+    {
+      version: 1,
+      tables: { net_flows: { part: 'net-flows' } },
+      coverage: [{ step: 'transfers', units: 2, first: '2022-12-22T00:00:00Z', last: '2022-12-23T23:59:59.999999Z' }],
+    },
+  ])
 
   const published = { flows: tables.net_flows?.hash, pnl: tables.wallet_pnl?.hash }
   expect((await cli('run', ...days)).code).toBe(0)
   expect((await readDuckdb(warehouse, { tables: ['net_flows'] })).net_flows?.hash).toBe(published.flows)
-  expect((await cli('verify')).code).toBe(0)
+  const proved = await cli('verify', '--proof', '10')
+  expect([proved.code, proved.out]).toEqual([0, expect.stringContaining('10 of 10 blocks proved')])
+  // What the demo did is not what the pipeline did, and each is told where the other one is.
+  const real = await pipe(['status', file], { cwd })
+  expect(real.out).toContain(`transfers has not run yet, as far as this state store knows; its demo went into duckdb:${warehouse}`)
+  expect((await cli('status')).out).toContain('transfers: done')
   // One day more is published anew, and taken back.
   expect((await cli('run', '--param', 'to=2022-12-24')).code).toBe(0)
   const more = await readDuckdb(warehouse, { tables: ['net_flows', 'wallet_pnl'] })
   expect(more.net_flows?.hash).not.toBe(published.flows)
+  // Their moment is the same, since the world of the demo stands still.
+  expect(snapshots().map(({ version }) => version)).toEqual([1, 2])
   expect((await pipe(['rollback', file, '--demo', '--step', 'publish'], { cwd })).code).toBe(0)
+  for (const command of ['status', 'verify', 'plan']) expect((await cli(command)).out).toContain('rolled back to version 1 by hand')
   const back = await readDuckdb(warehouse, { tables: ['net_flows', 'wallet_pnl'] })
   expect({ flows: back.net_flows?.hash, pnl: back.wallet_pnl?.hash }).toEqual(published)
 }, 120_000)

@@ -49,7 +49,7 @@ export const config = Type.Object(
         tuning: true,
         references: 'kept',
         description:
-          'File that says what was published, as JSON: rows, coverage, results of checks, versions, duration. `$now` in it is when the round began. It is written after the swap; where a kill comes between, the next run writes it.',
+          'File that says what was published, as JSON: rows, coverage, results of checks, versions, duration. `$now` in it is when the build began, which no other one has. It is written after the swap; where a kill comes between, the next run writes it.',
       }),
     ),
   },

@@ -16,7 +16,7 @@ import {
 } from '../../src/sdk/authors.js'
 import { checkConfig, inputsOf, outputsOf } from './check.js'
 import { config, type Config, cursor, isTable, type Part, type TablePart } from './config.js'
-import { snapshotBefore, snapshotPath, snapshotText } from './snapshot.js'
+import { buildBegun, snapshotBefore, snapshotPath, snapshotText } from './snapshot.js'
 
 export const rebuild = defineStep({
   type: 'rebuild',
@@ -94,7 +94,12 @@ steps:
           yield { named, checks: results }
         }
       }
-      left = snapshot === undefined ? {} : { path: snapshotPath(snapshot, ctx.scope), snapshot: await snapshotBefore(ctx, checks) }
+      if (snapshot === undefined) {
+        left = {}
+      } else {
+        const begun = await buildBegun(ctx)
+        left = { path: snapshotPath(snapshot, ctx.scope, begun), snapshot: await snapshotBefore(ctx, begun, checks) }
+      }
       // With a cursor, so that a unit that is killed from here on writes its snapshot, and swaps nothing once more.
       yield { swap: { keep }, cursor: left }
     }

@@ -17,12 +17,25 @@ type Context = Pick<RunContext<Config, Static<typeof cursor>>, 'pipeline' | 'ste
 /** Tables of so few rows are told whole: figures that people look for. */
 const FEW = 100
 
-/** Where the snapshot goes. Signs that no file name may have are left out of what `$name`s stand for. */
-export const snapshotPath = (path: string, scope: Scope): string => substituteText(path, scope, (text) => text.replace(/[^\w.+-]/g, ''))
+/**
+ * Where the snapshot goes, when the build was begun at a time of microseconds UTC: `$now` is that, which no other build of the step
+ * has, while those of one run share its moment. Signs that no file name may have are left out of what `$name`s stand for.
+ */
+export const snapshotPath = (path: string, scope: Scope, begun: bigint): string =>
+  substituteText(path, new Map([...scope, ['now', { type: { kind: 'timestamp' }, value: begun }]]), (text) =>
+    text.replace(/[^\w.+-]/g, ''),
+  )
+
+/** When the build was begun that is not swapped in yet, microseconds UTC. */
+export async function buildBegun(ctx: Context): Promise<bigint> {
+  const [row] = await rows(ctx, sql`SELECT min(${identifier('at')}) AS began FROM _pipe_versions WHERE ${own(ctx)} AND state = 'shadow'`)
+  return BigInt(String(row?.began))
+}
 
 /** What is known before the swap: of the tables that were built, of the checks, and how far the steps are that filled the inputs. */
 export async function snapshotBefore(
   ctx: Context,
+  begun: bigint,
   checks: readonly { readonly part: string; readonly result: CheckResult }[],
 ): Promise<Json> {
   const tables: Record<string, Json> = {}
@@ -32,16 +45,15 @@ export async function snapshotBefore(
     const n = Number(count?.n ?? 0)
     tables[into] = n > FEW ? { part: id, rows: n } : { part: id, rows: n, content: await rows(ctx, sql`SELECT * FROM ${shadow}`) }
   }
-  const begun = await rows(ctx, sql`SELECT min(${identifier('at')}) AS began FROM _pipe_versions WHERE ${own(ctx)} AND state = 'shadow'`)
   const coverage = await rows(
     ctx,
-    sql`SELECT step, count(*) AS units, sum(CASE WHEN state = 'done' THEN 1 ELSE 0 END) AS done, min(first) AS first, max(last) AS last
-      FROM _pipe_units WHERE pipeline = ${text(ctx.pipeline)} AND step <> ${text(ctx.step)} GROUP BY step ORDER BY step`,
+    sql`SELECT step, count(*) AS units, sum(CASE WHEN state = 'done' THEN 1 ELSE 0 END) AS done, min(first) AS first, max(last) AS last,
+      min(unit) AS unit FROM _pipe_units WHERE pipeline = ${text(ctx.pipeline)} AND step <> ${text(ctx.step)} GROUP BY step ORDER BY step`,
   )
   return {
-    began: begun[0]?.began ?? null,
+    began: String(begun),
     tables,
-    coverage,
+    coverage: coverage.map(({ unit, first = null, last = null, ...row }) => ({ ...row, first: place(unit, first), last: place(unit, last) })),
     checks: checks.map(({ part, result: { name, passed, severity, value, expect, problem } }) => ({
       part,
       name,
@@ -88,6 +100,9 @@ export async function snapshotText(before: unknown, ctx: Context): Promise<strin
 
 const own = ({ pipeline, step }: Context) => sql`pipeline = ${text(pipeline)} AND step = ${text(step)}`
 const text = (value: string) => ({ type: { kind: 'text' }, value }) as const
+/** A place on the axis of a step, as its units say it: a number, or a time. `unit`: the name of one of them. */
+const place = (unit: Json | undefined, value: Json): Json =>
+  value === null || /^-?\d+--?\d+$/.test(String(unit)) ? value : formatInstant(BigInt(value as string | number))
 const instant = (value: Json | undefined) => (typeof value === 'string' ? formatInstant(BigInt(value)) : null)
 
 /** Rows as JSON: integers are text where JSON has no number for them, small counts are numbers. */

@@ -18,14 +18,14 @@ export class FilterValueError extends PipeError {
   }
 }
 
-/** A day ends beyond what the chain has. */
+/** A day that is over by the clock ends beyond what the chain has: its nodes lag, or it stands still. */
 export class DayOpenError extends PipeError {
   readonly code = 'DAY_OPEN'
   override readonly blame = 'outage'
   override readonly hint = 'run again when the chain is further; a day is read once a block behind it has all its confirmations'
   constructor(end: bigint, head: bigint, time: bigint) {
     super(
-      `no block up to ${head}, the head less its confirmations, lies behind ${formatInstant(end)}: that one is of ${formatInstant(time)}`,
+      `${formatInstant(end).slice(0, 10)} is not over on the chain: block ${head}, the head less its confirmations, is of ${formatInstant(time)}`,
     )
   }
 }

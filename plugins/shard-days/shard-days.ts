@@ -1,4 +1,4 @@
-import { dayAxis, defineStep, numberAxis, parseDay, type PlanContext, type Wanted } from '../../src/sdk/authors.js'
+import { dayAxis, defineStep, formatDay, numberAxis, parseDay, type PlanContext, type Wanted } from '../../src/sdk/authors.js'
 import { checkConfig, namesOf, outputsOf } from './check.js'
 import { config, type Config, isDays } from './config.js'
 import { OverError } from './errors.js'
@@ -60,10 +60,13 @@ steps:
       return
     }
     const [from, to] = daysOf(ctx)
+    const asked = BigInt(to + 1) * DAY_US
+    const end = beforeConfirmed(asked, ctx)
     yield {
       kind: 'stretches',
       axis: dayAxis,
-      domain: [BigInt(from) * DAY_US, beforeConfirmed(BigInt(to + 1) * DAY_US, ctx) - 1n],
+      domain: [BigInt(from) * DAY_US, end - 1n],
+      ...(end < asked ? { later: notOver(end > BigInt(from) * DAY_US ? Number(end / DAY_US) : from, to) } : {}),
       due: 'uncovered',
       order: over.order ?? 'oldest-first',
       whenOver: true,
@@ -74,6 +77,12 @@ steps:
 
   run: readUnit,
 })
+
+/** Says of days that they are no units yet. */
+function notOver(first: number, last: number): string {
+  const days = first === last ? `${formatDay(first)} is` : `${formatDay(first)}..${formatDay(last)} are`
+  return `${days} not over yet: a day is read once it is over and a block behind it has its confirmations`
+}
 
 /** The end of the last day that is over, and so far that the blocks behind it have their confirmations, at the pace of the chain. */
 function beforeConfirmed(end: bigint, { chain, scope }: PlanContext<Config>): bigint {

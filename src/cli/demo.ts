@@ -17,6 +17,8 @@ export class NoDemoError extends PipeError {
 export interface Demo {
   /** With a warehouse of its own, unless WAREHOUSE_URL is set: a demo never mixes with real data. */
   readonly pipeline: Pipeline
+  /** The same, of the pipeline read with other params. */
+  of(pipeline: Pipeline): Pipeline
   readonly world: World
   /** Prints the first rows of what was made. */
   show(io: Io): Promise<void>
@@ -38,9 +40,11 @@ export async function startDemo(pipeline: Pipeline, io: Io): Promise<Demo> {
     if (chain) started.push(chain)
     const api = sources.size > 0 ? await startApi(io) : undefined
     if (api) started.push(api)
-    const own = inDemo(pipeline, io)
+    const of = (read: Pipeline) => atPace(inDemo(read, io), chain?.blockTimeMs)
+    const own = of(pipeline)
     return {
       pipeline: own,
+      of,
       world: { chain: chain?.urls, source: api?.url, now: api ? apiWorld.now : chain?.now },
       show: (out) => showRows(own, out),
       close,
@@ -51,9 +55,17 @@ export async function startDemo(pipeline: Pipeline, io: Io): Promise<Demo> {
   }
 }
 
+/** The pipeline, whose chains have a block in so many milliseconds. */
+function atPace(pipeline: Pipeline, blockTimeMs: number | undefined): Pipeline {
+  if (blockTimeMs === undefined) return pipeline
+  return { ...pipeline, chains: new Map([...pipeline.chains].map(([name, chain]) => [name, { ...chain, blockTimeMs }])) }
+}
+
 /** What stands in for a chain. */
 interface ChainStandIn {
   readonly urls: readonly string[]
+  /** From a block to the next; undefined: as on the real one. */
+  readonly blockTimeMs?: number
   /** Where its world ends, in milliseconds UTC; undefined: it is as old as the clock says. */
   readonly now?: number
   close(): Promise<void>
@@ -79,14 +91,19 @@ const MOST_BLOCKS = 50
 
 /** Two nodes in this process: one refuses wide ranges, the other one loses a log now and then. */
 async function startTransfers(io: Io): Promise<ChainStandIn> {
-  const { transfersChain, TRANSFERS_NOW } = await import('../demo/transfers.js')
+  const { transfersChain, TRANSFERS_BLOCK_MS, TRANSFERS_NOW } = await import('../demo/transfers.js')
   const chain = transfersChain(await import('../proof/index.js'))
   const strict = await chain.serve({ log: false, faults: [{ kind: 'log-range', max: MOST_BLOCKS }] })
   const leaky = await chain.serve({ log: false, faults: [{ kind: 'log-hole', lacks: 'one-of-several', chance: 0.1 }] })
   io.stderr.write(
     `demo: a chain of ${chain.head} blocks with transfers. ${strict.url} refuses ranges of more than ${MOST_BLOCKS} blocks, ${leaky.url} loses a log now and then; both end with this command\n`,
   )
-  return { urls: [strict.url, leaky.url], now: TRANSFERS_NOW, close: async () => void (await Promise.all([strict.close(), leaky.close()])) }
+  return {
+    urls: [strict.url, leaky.url],
+    blockTimeMs: TRANSFERS_BLOCK_MS,
+    now: TRANSFERS_NOW,
+    close: async () => void (await Promise.all([strict.close(), leaky.close()])),
+  }
 }
 
 /** Two hundred days of transactions, about sixty a day, many of them in one second. */

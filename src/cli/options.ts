@@ -24,6 +24,8 @@ export interface PlanOptions extends CommonOptions {
 }
 
 export interface PlanCommandOptions extends PlanOptions {
+  /** What `run --demo` would do. */
+  readonly demo: boolean
   readonly json: boolean
   readonly offline: boolean
   readonly detailedExitcode: boolean
@@ -48,6 +50,8 @@ export interface RunCommandOptions extends PlanOptions {
 }
 
 export interface StatusOptions extends CommonOptions {
+  /** Runs of `run --demo`. */
+  readonly demo: boolean
   readonly json: boolean
   readonly watch: boolean
 }

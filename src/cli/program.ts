@@ -94,6 +94,7 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
       'pipe plan pipelines/miners.yaml --detailed-exitcode  # 0 nothing to do, 4 work to do',
     ]),
   )
+    .option('--demo', 'what `run --demo` would do, on the chain or API that it would start', false)
     .option('--json', 'print the plan as JSON (schemas/plan.schema.json)', false)
     .option('--offline', 'ask no endpoint: what needs a head is left open', false)
     .option('--detailed-exitcode', 'exit 4 when there is work to do', false)
@@ -149,6 +150,7 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
     'pipe status pipelines/miners.yaml --json',
   ])
     .argument('<FILE>', 'pipeline file')
+    .option('--demo', 'the runs of `run --demo`', false)
     .option('--json', 'print JSON (schemas/status.schema.json)', false)
     .option('--watch', 'print again every 2 seconds until the run has ended', false)
     .action((file: string, options: StatusOptions) => ends(commands.status(file, { ...options, ...common() })))
@@ -213,7 +215,7 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
         .argParser(howMany),
     )
     .addOption(new Option('--seed <S>', 'prove the blocks that a run of --proof with this seed chose').argParser(seed))
-    .option('--demo', 'in the database of `run --demo`; starts no chain', false)
+    .option('--demo', 'in the database of `run --demo`; starts its chain or API where --sample or --proof asks it', false)
     .option('--json', 'print JSON (schemas/verify.schema.json)', false)
     .action((file: string, { param: params, ...options }: Omit<VerifyOptions, 'params' | 'state'> & { param: VerifyOptions['params'] }) =>
       ends(commands.verify(file, { ...options, params, ...common() })),

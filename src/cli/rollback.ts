@@ -1,5 +1,5 @@
 import { newestUnit } from '../ledger/standing.js'
-import { rollBack } from '../ledger/versions.js'
+import { rollBack, rolledBack } from '../ledger/versions.js'
 import { shadowsOf } from '../run/shadows.js'
 import { command, type Json, micros } from '../sdk/index.js'
 import { openState } from '../session/open-state.js'
@@ -45,7 +45,7 @@ export async function rollbackCommand(file: string, { step, state, demo, json }:
     // One that is gone is kept as an empty one.
     await warehouse.prepare(tables)
     await warehouse.amend(pipeline.name, { put, swap }, at)
-    await tellState(pipeline.name, step, `rolled back to version ${to} by hand`, state, io)
+    await tellState({ pipeline: pipeline.name, warehouse: warehouse.display, step }, rolledBack(to), state, io)
     const report: RollbackReport = {
       pipeline: pipeline.name,
       step,
@@ -63,11 +63,16 @@ export async function rollbackCommand(file: string, { step, state, demo, json }:
   })
 }
 
-/** Has `pipe status` say it, of the last run. It is history: where the state store can't be written, the ledger says it all the same. */
-async function tellState(pipeline: string, step: string, reason: string, state: string, io: Io): Promise<void> {
+/** Has `pipe status` say it, of the last run into this warehouse. It is history: where the state store can't be written, the ledger says it all the same. */
+async function tellState(
+  { pipeline, warehouse, step }: { readonly pipeline: string; readonly warehouse: string; readonly step: string },
+  reason: string,
+  state: string,
+  io: Io,
+): Promise<void> {
   const store = await openState(state, io)
   try {
-    const [last] = await store.runs(pipeline, { limit: 1 })
+    const [last] = await store.runs(pipeline, { warehouse, limit: 1 })
     const view = last?.view as { readonly steps?: readonly { readonly [key: string]: Json }[] } | undefined
     if (!last || !view?.steps) return
     const steps = view.steps.map((each) => (each.id === step ? { ...each, reason } : each))

@@ -4,33 +4,52 @@ import { command, didYouMean } from '../sdk/index.js'
 import { type Look, openLook } from '../session/look.js'
 import type { VerifyReport } from '../verify/report.js'
 import { aboutOf } from './about.js'
+import type { Demo } from './demo.js'
 import { inDemo } from './demo-warehouse.js'
 import { Exit, type Io } from './io.js'
-import { nothingRun } from './nothing-run.js'
+import { nothingRun, refuseMissing } from './nothing-run.js'
 import { openPipeline } from './open-pipeline.js'
 import type { VerifyOptions } from './options.js'
 import { UsageError } from './usage-error.js'
 
 /** Looks for what is not as the ledger says, and prints it with what mends it. Changes nothing. */
 export async function verifyCommand(file: string, options: VerifyOptions, io: Io): Promise<number> {
-  const asking = options.sample !== undefined ? '--sample' : options.proof !== undefined ? '--proof' : undefined
-  if (options.demo && asking !== undefined)
-    throw new UsageError(`${asking} asks endpoints, and those of the demo have ended with it`, `leave out ${asking} or --demo`)
   if (options.seed !== undefined && options.proof === undefined)
     throw new UsageError('--seed chooses the blocks of --proof, which is not given', 'give --proof, or leave out --seed')
   // Read without the params of the last run first: which warehouse it is decides which run was the last.
   const found = await openPipeline(file, { environment: 'warn', params: options.params }, io)
   if (!found) return Exit.notStarted
-  const named = options.demo ? inDemo(found, io) : found
-  const look = await openLook(named, io, options)
+  const asks = options.sample !== undefined || options.proof !== undefined
+  const demo = options.demo && asks ? await startedDemo(found, io) : undefined
   try {
-    return await verifyLook(look, named, file, options, io)
+    const of = demo?.of ?? ((pipeline: Pipeline) => (options.demo ? inDemo(pipeline, io) : pipeline))
+    const look = await openLook(of(found), io, { state: options.state, world: demo?.world })
+    try {
+      return await verifyLook({ look, of, named: of(found), file }, options, io)
+    } finally {
+      await look.close()
+    }
   } finally {
-    await look.close()
+    await demo?.close()
   }
 }
 
-async function verifyLook(look: Look, named: Pipeline, file: string, options: VerifyOptions, io: Io): Promise<number> {
+/** The chain or API of the demo, the same as that of its run. A file that no run made is told before it starts. */
+async function startedDemo(pipeline: Pipeline, io: Io): Promise<Demo> {
+  refuseMissing(inDemo(pipeline, io), 'verify', io)
+  const { startDemo } = await import('./demo.js')
+  return startDemo(pipeline, io)
+}
+
+interface Looked {
+  readonly look: Look
+  readonly named: Pipeline
+  readonly file: string
+  /** The pipeline as it is looked at. */
+  of(pipeline: Pipeline): Pipeline
+}
+
+async function verifyLook({ look, named, file, of }: Looked, options: VerifyOptions, io: Io): Promise<number> {
   const { step, sample, demo } = options
   const howMany = options.proof
   const proof = howMany === undefined ? undefined : { howMany, seed: options.seed ?? Math.floor(io.random() * 2 ** 32) }
@@ -41,9 +60,9 @@ async function verifyLook(look: Look, named: Pipeline, file: string, options: Ve
     )
   if (!last.any && (await look.warehouse.units(named.name)).length === 0) throw nothingRun(named, look.warehouse.display, 'verify', io)
   const params = { ...last.params, ...options.params }
-  const found = await openPipeline(file, { environment: sample === undefined && !proof ? 'warn' : 'require', params }, io)
+  const found = await openPipeline(file, { environment: demo || (sample === undefined && !proof) ? 'warn' : 'require', params }, io)
   if (!found) return Exit.notStarted
-  const pipeline = demo ? inDemo(found, io) : found
+  const pipeline = of(found)
   refuseUnknown(step, pipeline)
   const about = aboutOf(file, options, io)
   const report = await look.verify({ pipeline, params, last, step, sample, proof, demo, state: about.state })

@@ -31,6 +31,8 @@ const TOPICS = {
   registered: '0xbc9a2432e8aeb48327246cddd6e872ef452812b4243c04e6bfb786a2cd8faf0d',
 }
 
+export const TRANSFERS_BLOCK_MS = BLOCK_SECONDS * 1000
+
 /** The last moment of the demo's world, in milliseconds UTC: the day after its last one has begun. */
 export const TRANSFERS_NOW = (FIRST_DAY + DAYS * 86_400) * 1000 + AROUND * BLOCK_SECONDS * 1000
 

@@ -107,6 +107,9 @@ export function rollBack(
   }
 }
 
+/** What is said of a step whose tables were rolled back to a version. */
+export const rolledBack = (version: number): string => `rolled back to version ${version} by hand: \`pipe reset\` has it built again`
+
 /** The number of the version that a swap makes now. */
 export const nextVersion = (versions: readonly VersionRow[]): number =>
   versions.reduce((highest, { version, state }) => (state === 'shadow' ? highest : Math.max(highest, version)), 0) + 1

@@ -94,6 +94,8 @@ export interface StepForecast {
   readonly estimate: { readonly seconds: number | null; readonly diskBytes: number; readonly basis: 'history' | 'guess' }
   /** Tables that are built anew and then exchanged, all at once, with what is kept of before. */
   readonly swaps: readonly { readonly table: string; readonly builds: string; readonly version: number; readonly kept: readonly string[] }[]
+  /** What is asked for and not there yet: blocks above the head, which are planned, or days that are not over, which are not. */
+  readonly later: string | null
   /** Why nothing was planned: `needs the head of ethereum`, `evaluated in every run`. */
   readonly unknown: string | null
   /** Of a gate: it may open although something above it is incomplete (`allow_gaps`). */
@@ -147,7 +149,7 @@ export async function planPipeline(options: PlanOptions): Promise<readonly StepF
       )
       const plan = await planStep({ ...options, step, upstream })
       plans.set(step.id, plan)
-      forecasts.push({ ...about, ...forecastOf(plan, options, versions) })
+      forecasts.push({ ...about, ...forecastOf(plan, options, versions), later: plan.later ?? (await aboveHead(plan, options.moment)) })
     } catch (error) {
       if (!isPipeError(error) || error.code !== 'OFFLINE') throw error
       forecasts.push({ ...about, ...EMPTY, unknown: error.message, open: true })
@@ -171,6 +173,7 @@ const EMPTY = {
   estimate: { seconds: null, diskBytes: 0, basis: 'guess' as const },
   allowsGaps: false,
   swaps: [],
+  later: null,
   open: false,
 }
 
@@ -178,7 +181,7 @@ function forecastOf(
   plan: StepPlan,
   { pipeline, history }: PlanOptions,
   versions: readonly VersionRow[],
-): Omit<StepForecast, 'id' | 'title' | 'type' | 'needs'> {
+): Omit<StepForecast, 'id' | 'title' | 'type' | 'needs' | 'later'> {
   const reasons: Record<string, number> = {}
   for (const unit of plan.units) reasons[unit.reason] = (reasons[unit.reason] ?? 0) + unit.size
   const { step } = plan
@@ -210,6 +213,21 @@ function forecastOf(
     open: false,
     unknown: check ? whenEvaluated(plan) : (plan.note ?? null),
   }
+}
+
+/** Which of the planned blocks no endpoint has, in words. Null also where no endpoint says what its head is: a run finds out. */
+async function aboveHead({ step, axis, units }: StepPlan, moment: Moment): Promise<string | null> {
+  if (step.chain === undefined || axis?.of !== 'numbers' || axis.word !== 'blocks') return null
+  // They lie in one order or the other.
+  const ends = [units[0], units.at(-1)].flatMap((unit) => (unit?.piece.kind === 'stretch' ? [unit.piece.to] : []))
+  const [top] = ends.sort((a, b) => (a > b ? -1 : 1))
+  if (top === undefined) return null
+  const head = await moment.head(step.chain).catch((error: unknown) => {
+    if (isPipeError(error)) return undefined
+    throw error
+  })
+  if (head === undefined || head >= top) return null
+  return `the head of ${step.chain} is ${head}: blocks ${head + 1n}-${top} are not there yet, and a run that asks for them ends incomplete`
 }
 
 function swaps({ step, units, waitsFor, note }: StepPlan, versions: readonly VersionRow[]): StepForecast['swaps'] {

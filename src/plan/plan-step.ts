@@ -220,9 +220,10 @@ async function planAsked(options: PlanStepOptions, { config, scope, wanted, ledg
     quarantined: cut.quarantined,
     expired: cut.expired ?? [],
     leftOut: cut.leftOut,
-    requests: requestsOf(wanted, cut, pieces, ledger),
+    requests: requestsOf(step, wanted, cut, pieces, ledger),
     time: cut.time,
     note: cut.note,
+    later: wanted.kind === 'stretches' ? wanted.later : undefined,
     waitsFor,
   }
 }
@@ -233,10 +234,14 @@ function wordOf({ definition }: Step, wanted: Wanted): string {
   return definition.closes === true ? 'checks' : 'units'
 }
 
-/** Calls that the units take, by what they are and what earlier ones brought. Undefined when nobody knows. */
-function requestsOf(wanted: Wanted, { units }: Cut, pieces: number, ledger: Ledger): number | undefined {
+/**
+ * Calls that the units take, by what they are and what earlier ones brought. Undefined when nobody knows: also of a step that asks
+ * a chain or a source and says no price.
+ */
+function requestsOf({ definition }: Step, wanted: Wanted, { units }: Cut, pieces: number, ledger: Ledger): number | undefined {
   const price = wanted.kind === 'task' ? undefined : wanted.price
-  if (price === undefined || units.length === 0) return 0
+  if (units.length === 0) return 0
+  if (price === undefined) return definition.requires?.some((need) => need === 'chain' || need === 'source') === true ? undefined : 0
   if ('perPiece' in price) return Math.ceil(pieces * price.perPiece)
   if ('perUnit' in price) return units.length * price.perUnit
   const perDay = wanted.kind === 'stretches' ? rowsPerPiece(wanted.axis, ledger) : undefined

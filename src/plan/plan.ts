@@ -58,6 +58,8 @@ export interface StepPlan {
   readonly time?: TimeCoverage
   /** Why nothing is to be done, where that is not simply done. */
   readonly note?: string | undefined
+  /** What is asked for and not there yet, in words. It is not among `pieces`. */
+  readonly later?: string | undefined
   /** Steps that may bring more input before this one runs, with how many pieces. */
   readonly waitsFor: readonly { readonly step: string; readonly pieces: number; readonly word: string }[]
 }

@@ -14,6 +14,7 @@ import {
 import { nameOf } from '../ledger/axis.js'
 import { redoReason, RESET_FINGERPRINT } from '../ledger/fingerprints.js'
 import { type Ledger, mayHaveWritten, newestUnit, type Quarantined } from '../ledger/standing.js'
+import { rolledBack } from '../ledger/versions.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { MAX_UNITS, type PlannedUnit, TooManyUnitsError } from './plan.js'
 import type { Moment } from './scope.js'
@@ -101,7 +102,7 @@ export async function taskUnits({ pipeline, step, wanted, ledger, warehouse, lim
   const state = stateOf(row, ledger.fingerprint, touched)
   const none = { units: [], done: 0, leftOut: 0, quarantined: [], expired: [] }
   const undone = row?.fingerprint === RESET_FINGERPRINT ? undefined : row?.coverage?.undone
-  if (undone !== undefined) return { ...none, done: 1, note: `rolled back to version ${undone} by hand: \`pipe reset\` has it built again` }
+  if (undone !== undefined) return { ...none, done: 1, note: rolledBack(undone) }
   if (state.kind === 'quarantined')
     return { ...none, quarantined: [{ key: row?.unit ?? 'all', error: row?.error ?? '', attempts: row?.attempts ?? 0 }] }
   if (state.kind === 'done' && wanted.due !== 'always') return { ...none, done: 1 }

@@ -32,6 +32,7 @@ function renderStep(step: StepForecast): string[] {
   if (step.unknown !== null) return [head, `  ${step.unknown}`]
   const later = laterOf(step)
   const lines = [head, `  ${step.piece} to do: ${count(step.pieces)} now${later}; ${count(step.done)} done`]
+  if (step.later !== null) lines.push(`  ${step.later}`)
   if (step.expired.length > 0) lines.push(`  ${count(step.expired.length)} kept: inputs expired`)
   if (step.leftOut > 0) lines.push(`  ${count(step.leftOut)} left out by --limit`)
   if (step.quarantined.length > 0)

@@ -83,6 +83,10 @@ export interface PastCheck extends Pick<CheckResult, 'passed' | 'value' | 'expec
 export interface StatusInput {
   readonly pipeline: string
   readonly file: string
+  /** Whether it is about runs of `run --demo`. */
+  readonly demo?: boolean
+  /** Where there is no run: into which warehouse there was one of the other kind, with or without `--demo`. */
+  readonly others?: string | undefined
   /** Newest first, as the state store gives them. */
   readonly runs: readonly RunRecord[]
   /** Of all runs, the newest first. */
@@ -134,7 +138,13 @@ export function renderStatus(input: StatusInput): string {
   const report = statusReport(input)
   const [last] = input.runs
   if (!last || !report.run) {
-    return `${escapeText(input.pipeline)} has not run yet, as far as this state store knows\n  ${escapeText(command('run', input))}\n`
+    const { demo = false, file, others } = input
+    const other =
+      others === undefined
+        ? ''
+        : `; its ${demo ? 'runs' : 'demo'} went into ${escapeText(others)}: ${escapeText(command('status', { file, demo: !demo }))}`
+    const run = escapeText(command('run', { file, demo }))
+    return `${escapeText(input.pipeline)} has not run yet${demo ? ' as a demo' : ''}, as far as this state store knows${other}\n  ${run}\n`
   }
   const view = viewOf(last)
   const sections = [

@@ -584,7 +584,10 @@ class ChainPool implements ChainRpc {
     return wakeAt
   }
 
-  /** Calls above every head: asks for the heads again, and gives up after as long as attempts would take. */
+  /**
+   * Calls above every head: asks for the heads again, and gives up after as long as attempts would take. A block that is far above
+   * all of them is not waited for, once each endpoint has said again where its head is.
+   */
   #behind(now: number): number {
     let wakeAt = Infinity
     for (const queue of this.#queues) {
@@ -592,7 +595,10 @@ class ChainPool implements ChainRpc {
         const up = this.#endpoints.filter((endpoint) => endpoint.health === 'up')
         if (up.some((endpoint) => endpoint.head !== undefined && endpoint.head >= block)) continue
         const { attempts, maxWaitMs } = queue.options
-        if (now - since > attempts * maxWaitMs) {
+        const far = this.#endpoints.every(
+          ({ health, head }) => health === 'out' || (health === 'up' && head !== undefined && block - head > NEAR_HEAD),
+        )
+        if (now - since > (far ? 2 * HEAD_AGE_MS : attempts * maxWaitMs)) {
           const heads = up.map((endpoint) => ({ endpoint: endpoint.name, reason: `head ${endpoint.head ?? 'unknown'}` }))
           queue.reject(segment, new RpcBehindError(this.#options.chain.name, block, heads.length > 0 ? heads : this.#troubles()))
           continue

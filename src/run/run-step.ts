@@ -92,7 +92,8 @@ async function ended(services: RunServices, { plan, computed, failed, budget, la
   const nothingLeft = missing === 0 && quarantined === 0
   const complete = nothingLeft && failed === 0
   await compactLedger(services, plan, left, complete)
-  if (complete) return plan.note === undefined ? { outcome: 'complete', ...rest } : { outcome: 'complete', ...rest, reason: plan.note }
+  const told = plan.note ?? plan.later
+  if (complete) return told === undefined ? { outcome: 'complete', ...rest } : { outcome: 'complete', ...rest, reason: told }
   if (budget.refused && quarantined === 0) {
     const given = budget.most === services.limit ? '--limit' : 'max_pages'
     const outcome = budget.most === services.limit ? 'limited' : 'incomplete'

@@ -20,8 +20,8 @@ export interface About {
 /** What of it each command takes, beside the file and `--state`. */
 export const takes = {
   run: ['demo', 'params', 'select'],
-  plan: ['params', 'select'],
-  status: [],
+  plan: ['demo', 'params', 'select'],
+  status: ['demo'],
   retry: ['demo'],
   reset: ['demo'],
   rollback: ['demo'],

@@ -59,6 +59,8 @@ export type Wanted =
       readonly seeks?: boolean
       /** What it costs, for estimates. */
       readonly price?: Price
+      /** What of it is asked for and no part of `domain`, since it is not there yet: people are told. */
+      readonly later?: string
       /** Requests that a run may make; see `RunContext.budget`. */
       readonly maxRequests?: number
       /** What `--limit` counts: pieces (the default), or requests of a step that asks page by page. */

@@ -113,7 +113,8 @@ export function openChains({ pipeline, warehouse, state, surroundings, signal, e
 
 const wordsOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
 
-const endpointAt = (url: string): Endpoint => ({
+/** An endpoint of which nothing is said but its URL. */
+export const endpointAt = (url: string): Endpoint => ({
   url,
   maxWorkers: undefined,
   priority: 0,

@@ -4,6 +4,7 @@ import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import type { ChainRpc } from '../rpc/pool.js'
 import type { Json, LedgerReader } from '../sdk/index.js'
 import type { Fetcher } from '../verify/sample.js'
+import { endpointAt } from './chains.js'
 import { lazyLane } from './lazy-lane.js'
 import type { Surroundings } from './surroundings.js'
 
@@ -12,12 +13,20 @@ export class EachEndpoint {
   readonly #pipeline: Pipeline
   readonly #warehouse: LedgerReader
   readonly #surroundings: Pick<Surroundings, 'clock' | 'random' | 'env'>
+  readonly #standIn: readonly string[] | undefined
   readonly #chains = new Map<string, { readonly host: string; readonly rpc: ChainRpc }[]>()
 
-  constructor(pipeline: Pipeline, warehouse: LedgerReader, surroundings: Pick<Surroundings, 'clock' | 'random' | 'env'>) {
+  /** `standIn`: URLs that stand in for the endpoints of every chain. */
+  constructor(
+    pipeline: Pipeline,
+    warehouse: LedgerReader,
+    surroundings: Pick<Surroundings, 'clock' | 'random' | 'env'>,
+    standIn?: readonly string[],
+  ) {
     this.#pipeline = pipeline
     this.#warehouse = warehouse
     this.#surroundings = surroundings
+    this.#standIn = standIn
   }
 
   /** Makes the pools. Asks nothing yet. */
@@ -27,7 +36,8 @@ export class EachEndpoint {
     const flight = new Flight(this.#pipeline.maxBytesInFlight)
     for (const [name, chain] of this.#pipeline.chains) {
       const genesis = await this.#warehouse.genesis(chain.id)
-      const names = endpointNames(chain.endpoints)
+      const endpoints = this.#standIn?.map(endpointAt) ?? chain.endpoints
+      const names = endpointNames(endpoints)
       const about = {
         chain: { name, id: chain.id },
         clock,
@@ -38,7 +48,7 @@ export class EachEndpoint {
         flight,
         proxyOf: proxiesOf(env),
       }
-      const pools = chain.endpoints.map((endpoint, i) => ({
+      const pools = endpoints.map((endpoint, i) => ({
         host: names[i] ?? '',
         rpc: openChainRpc({ ...about, endpoints: [endpoint] }),
       }))

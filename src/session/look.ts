@@ -13,7 +13,7 @@ import { warehouseUrl } from './places.js'
 import { headFor, makePlan, type PlanRequest } from './plan.js'
 import { refuseDrift, refusePending } from './ready.js'
 import { redacting } from './redact.js'
-import type { Surroundings } from './surroundings.js'
+import { isDemo, type Surroundings, type World } from './surroundings.js'
 import type { VerifyRequest } from './verify.js'
 
 /** A pipeline that is looked at and not changed: not even an empty database is made. Others may run it meanwhile. */
@@ -33,6 +33,8 @@ export interface LookOptions {
   readonly state: string
   /** Hears what the warehouse has to say that is no error. */
   readonly hear?: (message: string) => void
+  /** What stands in for what the pipeline reads: a demo. Its `run` applies migrations by itself, so that none is missed here. */
+  readonly world?: World | undefined
 }
 
 /** Opens the pipeline's warehouse and the state store, both for reading. What it throws holds none of the pipeline's secrets. */
@@ -52,8 +54,11 @@ async function open(pipeline: Pipeline, surroundings: Surroundings, options: Loo
     await warehouse.close()
     throw error
   }
+  const { world } = options
+  const { signal, clock } = surroundings
+  const emit = () => undefined
   const chainsOf = (of: Pipeline) =>
-    openChains({ pipeline: of, warehouse, state, surroundings, signal: surroundings.signal, emit: () => undefined, remember: undefined })
+    openChains({ pipeline: of, warehouse, state, surroundings, signal, emit, standIn: world?.chain, remember: undefined })
   return {
     warehouse,
     state,
@@ -62,12 +67,13 @@ async function open(pipeline: Pipeline, surroundings: Surroundings, options: Loo
       const chains = chainsOf(pipeline)
       try {
         await warehouse.assume([])
-        await refusePending(warehouse, pipeline)
+        if (!world) await refusePending(warehouse, pipeline)
         await refuseDrift(warehouse, pipeline)
-        await refuseGone(warehouse, pipeline)
+        await refuseGone(warehouse, pipeline, world !== undefined)
         await warehouse.assume([...pipeline.tables.values()])
-        const moment = createMoment(surroundings.clock.now(), headFor(chains, request))
-        return await redacting(pipeline.secrets, () => makePlan({ pipeline, warehouse, state, moment }, request))
+        const moment = createMoment(world?.now ?? clock.now(), headFor(chains, request))
+        const of = { pipeline, warehouse, state, moment, demo: isDemo(world ?? {}) }
+        return await redacting(pipeline.secrets, () => makePlan(of, request))
       } finally {
         await chains.close()
       }
@@ -76,7 +82,7 @@ async function open(pipeline: Pipeline, surroundings: Surroundings, options: Loo
       const { verify } = await import('./verify.js')
       const chains = chainsOf(request.pipeline)
       try {
-        return await redacting(request.pipeline.secrets, () => verify({ warehouse, chains, surroundings }, request))
+        return await redacting(request.pipeline.secrets, () => verify({ warehouse, chains, surroundings, world }, request))
       } finally {
         await chains.close()
       }

@@ -35,6 +35,8 @@ export interface Planned {
   readonly warehouse: LedgerReader
   readonly state: StateStore
   readonly moment: SessionMoment
+  /** What runs against the real world have shown says nothing of a demo. */
+  readonly demo?: boolean
 }
 
 /** The head of a chain as a plan may ask for it. */
@@ -43,13 +45,13 @@ export function headFor(chains: Chains, { offline = false }: PlanRequest): (chai
 }
 
 /** What a run would do, with what it costs by the figures of earlier runs. */
-export async function makePlan({ pipeline, warehouse, state, moment }: Planned, request: PlanRequest): Promise<PlanReport> {
+export async function makePlan({ pipeline, warehouse, state, moment, demo = false }: Planned, request: PlanRequest): Promise<PlanReport> {
   const batches = new Map<string, number>()
-  for (const name of pipeline.chains.keys()) {
+  for (const name of demo ? [] : pipeline.chains.keys()) {
     const sizes = (await state.limits(name)).flatMap(({ batch }) => batch ?? [])
     if (sizes.length > 0) batches.set(name, Math.max(...sizes))
   }
-  const rates = new Map((await state.rates(pipeline.name)).map((rate) => [rate.step, rate.piecesPerSecond]))
+  const rates = new Map((demo ? [] : await state.rates(pipeline.name)).map((rate) => [rate.step, rate.piecesPerSecond]))
   const steps = await planPipeline({
     pipeline,
     warehouse,

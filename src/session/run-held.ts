@@ -20,7 +20,7 @@ import { createMoment } from './moment.js'
 import type { PartRequest } from './plan.js'
 import { redactDeep } from './redact.js'
 import { openSources } from './sources.js'
-import { StopSignal, type Surroundings, type World } from './surroundings.js'
+import { isDemo, StopSignal, type Surroundings, type World } from './surroundings.js'
 import { createTelling, type Telling } from './telling.js'
 import { Watchdog } from './watchdog.js'
 import { writeWhole } from './write-whole.js'
@@ -204,7 +204,8 @@ async function runConnected(
     // Whatever the rounds made of it: what they found done may be another run's.
     if (!stop.aborted) taken.throwIfAborted()
     ended(end)
-    await state.rememberRates(measuredRates(pipeline.name, view.steps, clock.now()))
+    // The pace of a demo says nothing of that of the real world.
+    if (!isDemo(world)) await state.rememberRates(measuredRates(pipeline.name, view.steps, clock.now()))
     return end
   } finally {
     taken.removeEventListener('abort', onTaken)

@@ -16,7 +16,7 @@ import { headFor, makePlan, type PlanRequest } from './plan.js'
 import { refuseDrift, refusePending } from './ready.js'
 import { redacting } from './redact.js'
 import type { RunEnd, RunRequest } from './run-held.js'
-import { StopSignal, type Surroundings, type World } from './surroundings.js'
+import { isDemo, StopSignal, type Surroundings, type World } from './surroundings.js'
 
 /**
  * One run of a pipeline that this process holds, without a terminal: nobody else can run or change it until `close`. What its
@@ -135,7 +135,7 @@ function createSession({ pipeline, surroundings, world, held, state, about }: Pa
       try {
         const moment = createMoment(world.now ?? clock.now(), headFor(chains, request))
         return await redacting(pipeline.secrets, () =>
-          makePlan({ pipeline, warehouse: stoppable(warehouse, signal), state, moment }, request),
+          makePlan({ pipeline, warehouse: stoppable(warehouse, signal), state, moment, demo: isDemo(world) }, request),
         )
       } finally {
         await chains.close()

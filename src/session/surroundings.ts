@@ -27,6 +27,9 @@ export interface World {
   readonly now?: number
 }
 
+/** Whether something stands in for what a pipeline reads. */
+export const isDemo = ({ chain, source }: World): boolean => chain !== undefined || source !== undefined
+
 export type StopName = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
 
 /** Why `Surroundings.signal` is aborted: somebody asked the process to stop. */

@@ -10,7 +10,7 @@ import { createMoment } from './moment.js'
 import { refusePending } from './ready.js'
 import { createRedactor, redactDeep } from './redact.js'
 import { openSources } from './sources.js'
-import type { Surroundings } from './surroundings.js'
+import type { Surroundings, World } from './surroundings.js'
 
 export interface VerifyRequest {
   /** Read with the params of the last run. */
@@ -34,21 +34,23 @@ export interface VerifyWith {
   readonly warehouse: LedgerReader
   readonly chains: Chains
   readonly surroundings: Surroundings
+  /** What stands in for what the pipeline reads. */
+  readonly world: World | undefined
 }
 
 /** Compares the warehouse with its ledger. The report holds no secret. */
-export async function verify({ warehouse, chains, surroundings }: VerifyWith, request: VerifyRequest): Promise<VerifyReport> {
+export async function verify({ warehouse, chains, surroundings, world }: VerifyWith, request: VerifyRequest): Promise<VerifyReport> {
   const { pipeline, last } = request
   const { clock, random, signal } = surroundings
-  const sources = openSources({ pipeline, surroundings, emit: () => undefined })
-  const endpoints = new EachEndpoint(pipeline, warehouse, surroundings)
+  const sources = openSources({ pipeline, surroundings, emit: () => undefined, standIn: world?.source })
+  const endpoints = new EachEndpoint(pipeline, warehouse, surroundings, world?.chain)
   try {
     await warehouse.assume([])
     await refusePending(warehouse, pipeline)
     const gone = await goneTables(warehouse, pipeline)
     await warehouse.assume([...pipeline.tables.values()])
     if (request.sample !== undefined || request.proof) await endpoints.ready()
-    const present = createMoment(clock.now(), (chain) => {
+    const present = createMoment(world?.now ?? clock.now(), (chain) => {
       const known = last.heads[chain]
       return known === undefined ? chains.head(chain) : Promise.resolve(BigInt(known))
     })

@@ -3,7 +3,7 @@ import type { Knex } from 'knex'
 import type { CheckResult, Json } from '../sdk/index.js'
 import { lockIsFree } from './lock.js'
 import type { StateOptions } from './open.js'
-import type { CheckRecord, LearnedLimits, RunRecord, StateStore, StepRate } from './store.js'
+import type { CheckRecord, LearnedLimits, RunRecord, RunsOf, StateStore, StepRate } from './store.js'
 
 /** Puts an error of a database into words. */
 export type Explain = (error: unknown) => unknown
@@ -59,8 +59,7 @@ export class KnexState implements StateStore {
 
   runs(pipeline: string, options: Parameters<StateStore['runs']>[1] = {}): Promise<readonly RunRecord[]> {
     return this.#do(async () => {
-      const query = this.#db<RunRow>('runs').where({ pipeline }).orderBy('seq', 'desc')
-      if (options.warehouse !== undefined) void query.andWhere({ warehouse: options.warehouse })
+      const query = this.#runsOf(pipeline, options).orderBy('seq', 'desc')
       if (options.limit !== undefined) void query.limit(options.limit)
       const rows = await query.select('*')
       return Promise.all(
@@ -79,9 +78,9 @@ export class KnexState implements StateStore {
     })
   }
 
-  checks(pipeline: string, limit: number): Promise<readonly CheckRecord[]> {
+  checks(pipeline: string, limit: number, of: RunsOf = {}): Promise<readonly CheckRecord[]> {
     return this.#do(async () => {
-      const runs = this.#db('runs').where({ pipeline }).select('id')
+      const runs = this.#runsOf(pipeline, of).select('id')
       const rows = await this.#db<CheckRow>('checks').whereIn('run', runs).orderBy('seq', 'desc').limit(limit)
       return rows.map(({ run, step, result: text, at }) => {
         // What recordCheck wrote.
@@ -149,6 +148,14 @@ export class KnexState implements StateStore {
 
   async close(): Promise<void> {
     await this.#db.destroy()
+  }
+
+  #runsOf(pipeline: string, { warehouse, notInto }: RunsOf): Knex.QueryBuilder<RunRow, RunRow[]> {
+    const query = this.#db<RunRow>('runs').where({ pipeline })
+    if (warehouse !== undefined) void query.andWhere({ warehouse })
+    if (notInto !== undefined) void query.whereNot({ warehouse: notInto })
+    // knex types each step of a query anew.
+    return query as unknown as Knex.QueryBuilder<RunRow, RunRow[]>
   }
 
   async #do<T>(work: () => Promise<T>): Promise<T> {

@@ -23,6 +23,14 @@ export interface RunRecord {
   readonly updatedAt: number
 }
 
+/** Which runs, by their warehouse as `RunRecord` has it; left out: all. */
+export interface RunsOf {
+  /** Into this one. */
+  readonly warehouse?: string | undefined
+  /** Into others than this one. */
+  readonly notInto?: string | undefined
+}
+
 /** A result of a check. `at`: milliseconds UTC. */
 export interface CheckRecord {
   readonly run: string
@@ -66,12 +74,12 @@ export interface StateStore {
     change: Partial<Pick<RunRecord, 'resolved' | 'view' | 'endedAt' | 'outcome' | 'exitCode'>>,
     at: number,
   ): Promise<void>
-  /** Newest first. `warehouse` narrows it to one warehouse. A run whose process is gone is `crashed`. */
-  runs(pipeline: string, options?: { readonly warehouse?: string; readonly limit?: number }): Promise<readonly RunRecord[]>
+  /** Newest first. A run whose process is gone is `crashed`. */
+  runs(pipeline: string, options?: RunsOf & { readonly limit?: number }): Promise<readonly RunRecord[]>
   /** Keeps the newest 200 results of a step in a run. */
   recordCheck(run: string, step: string, result: CheckResult, about: { readonly final: boolean; readonly at: number }): Promise<void>
-  /** Of all runs of a pipeline that are kept, the newest first: at most `limit`. */
-  checks(pipeline: string, limit: number): Promise<readonly CheckRecord[]>
+  /** Of the runs of a pipeline that are kept, the newest first: at most `limit`. */
+  checks(pipeline: string, limit: number, of?: RunsOf): Promise<readonly CheckRecord[]>
   limits(chain: string): Promise<readonly LearnedLimits[]>
   rememberLimits(limits: readonly LearnedLimits[]): Promise<void>
   rates(pipeline: string): Promise<readonly StepRate[]>

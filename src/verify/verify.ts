@@ -125,6 +125,7 @@ async function verifyStep(
   try {
     const plan = await planStep({ ...options, step, limit: undefined, upstream: [] })
     const ledger = plan.ledger.rows
+    for (const note of [plan.note, plan.later]) if (note !== undefined) findings.notes.add(note)
     const base: StepLook = {
       pipeline,
       step,
