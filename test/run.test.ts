@@ -320,6 +320,12 @@ steps:
     expect((await pipe(['plan', minersFile, '--detailed-exitcode'], here)).code).toBe(4)
   })
 
+  it('plan says which blocks are above the head', async () => {
+    const { code, out } = await pipe(['plan', minersFile, '--param', 'from=490', '--param', 'to=9999'], world())
+    expect(code).toBe(0)
+    expect(out).toContain('the head of ethereum is 500: blocks 501-9999 are not there yet, and a run that asks for them ends incomplete')
+  })
+
   it('another chain behind the same database is refused before anything is fetched', async () => {
     const here = world()
     await pipe(['run', minersFile, '--limit', '5'], here)

@@ -273,7 +273,9 @@ describe('shard-days', () => {
     const dir = folder(node, fileOf('{ days: { from: 2024-03-01, to: 2024-03-03 } }'))
     const { code, out } = await dir.pipe('run')
     expect(code).toBe(1)
-    expect(out).toContain('DAY_OPEN')
+    expect(out.replaceAll(/\s+/g, ' ')).toContain(
+      '2024-03-03 is not over on the chain: block 301, the head less its confirmations, is of 2024-03-03T00:00:02Z',
+    )
     await expectTruth(dir, crowded, (n) => dayOf(crowded.time(n)) <= '2024-03-02')
     const covered = (await unitsOf(dir)).map(({ unit, state, coverage }) => [
       unit,
@@ -285,6 +287,16 @@ describe('shard-days', () => {
       ['2024-03-02', 'done', ['140', '299']],
       ['2024-03-03', 'failed', undefined],
     ])
+    await node.close()
+  })
+
+  it('days that are not over are no units, and plan and run say which', async () => {
+    const node = await world.serve()
+    const dir = folder(node, fileOf('{ days: { from: 2099-01-01, to: 2099-01-02 } }'))
+    const words = '2099-01-01..2099-01-02 are not over yet: a day is read once it is over and a block behind it has its confirmations'
+    expect((await dir.pipe('plan')).out).toContain(`days to do: 0 now; 0 done\n  ${words}`)
+    const { code, out } = await dir.pipe('run')
+    expect([code, out.replaceAll(/\s+/g, ' ')]).toEqual([0, expect.stringContaining(words)])
     await node.close()
   })
 

@@ -1,6 +1,6 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { renderVerify } from '../report/render-verify.js'
-import { command, didYouMean } from '../sdk/index.js'
+import { command, didYouMean, typable } from '../sdk/index.js'
 import { type Look, openLook } from '../session/look.js'
 import type { VerifyReport } from '../verify/report.js'
 import { aboutOf } from './about.js'
@@ -66,9 +66,8 @@ async function verifyLook({ look, named, file, of }: Looked, options: VerifyOpti
   refuseUnknown(step, pipeline)
   const about = aboutOf(file, options, io)
   const report = await look.verify({ pipeline, params, last, step, sample, proof, demo, state: about.state })
-  io.stdout.write(
-    options.json ? `${JSON.stringify(report, null, 2)}\n` : renderVerify(report, command('verify', about, ...flagsOf(options, report))),
-  )
+  const text = () => typable(renderVerify(report, command('verify', about, ...flagsOf(options, report))), about)
+  io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : text())
   return report.ok ? Exit.done : Exit.incomplete
 }
 

@@ -564,6 +564,16 @@ describe('state and head', () => {
     })
     expect(node.requests).toEqual([])
   })
+
+  test('a block far above every head is not waited for as long as attempts would take', async () => {
+    const { node, rpc } = await world({}, 20)
+    node.head = 99n
+    const began = Date.now()
+    const failed = await message(ask(rpc, 1, { attempts: 5, maxWaitMs: 30_000 }, 9_999n))
+    expect(failed).toMatchObject({ code: 'RPC_BEHIND', message: `chain ethereum: no endpoint has block 9999: ${node.host} (head 99)` })
+    // 2.5 s by the clock of the pool, of 150.
+    expect(Date.now() - began).toBeLessThan(3_000)
+  })
 })
 
 describe('the end', () => {

@@ -64,6 +64,10 @@ export async function sample(options: SampleOptions, findings: Findings): Promis
   if (isComputed(wanted)) return computeAgain(options, findings)
   if (options.look.step.source !== undefined) return readAgain(options, findings)
   if (numbersOf(wanted) || wanted.kind === 'rows') return fetchAgain(options, findings)
+  if (wanted.kind === 'stretches' && options.look.step.chain !== undefined) {
+    findings.notes.add('not sampled: its units are stretches of time. `pipe verify FILE --proof` compares blocks of them with the chain')
+    return { units: 0, rows: 0 }
+  }
   findings.notes.add('not sampled: its rows come neither from a source nor from calls for blocks or rows nor from SQL')
   return { units: 0, rows: 0 }
 }
