@@ -52,6 +52,8 @@ describe('pipelines/miners.yaml on a real Ethereum node', () => {
     expect(second.code).toBe(0)
     expect(second.stdout).toContain('no missing blocks')
     expect((await readDuckdb(file, { tables: ['miners_balance'] })).miners_balance?.hash).toBe(found?.hash)
+    const again = await runPipe(['verify', minersFile, '--demo', '--sample', '1'], { cwd })
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('1 unit fetched again')])
 
     const url = withParams(await postgresDatabase(), { schema: 'demo' })
     const third = await runPipe(['run', minersFile, '--demo'], { cwd, env: { WAREHOUSE_URL: url } })

@@ -304,10 +304,9 @@ describe('pipe verify --proof on a real node', () => {
     ])
   })
 
-  it('asks for what it needs: --seed with --proof, endpoints that still answer, and a number or all', async () => {
+  it('asks for what it needs: --seed with --proof, and a number or all', async () => {
     for (const [args, says] of [
       [['--seed', '3'], '--seed chooses the blocks of --proof'],
-      [['--proof', '3', '--demo'], '--proof asks endpoints, and those of the demo have ended with it'],
       [['--proof', '0'], 'It must be a whole number of 1 or more, or `all`.'],
       [['--proof', '3', '--seed', 'x'], 'It must be a whole number, as verify printed it.'],
     ] as const) {

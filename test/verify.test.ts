@@ -143,7 +143,6 @@ describe('pipe verify pipelines/miners.yaml', () => {
     })
     expect((await world.pipe('retry', minersFile, '--demo')).out).toBe(`nothing is in quarantine in ${display}\n`)
     expect(existsSync(join(world.cwd, 'data/miners.duckdb'))).toBe(false)
-    expect(await world.pipe('verify', minersFile, '--demo', '--sample', '1')).toMatchObject({ code: 2 })
   })
 
   it('says which variable an endpoint is missing for, where it must ask one', async () => {

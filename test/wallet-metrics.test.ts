@@ -70,6 +70,8 @@ describe.each([
     await world.run(form)
     expect(world.server.totals.requests).toBeLessThanOrEqual(5)
     expect(await world.tables()).toEqual(before)
+    const demo = await pipe(['run', file, '--demo'], { cwd: world.cwd, env: { WAREHOUSE_URL: 'duckdb:data/wallet-metrics.duckdb' } })
+    expect([demo.code, demo.err]).toEqual([2, expect.stringContaining('a demo would add what is made up')])
   })
 
   test('an interrupted run leaves a hole, which the next run fills after it has read what is new', async () => {
@@ -193,6 +195,12 @@ describe('pipelines/wallet-metrics.yaml', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as { type: string })
     expect(events.filter(({ type }) => type === 'request').length).toBeLessThanOrEqual(5)
+    expect(await read()).toEqual(tables)
+
+    // Sources have no genesis: what the demo made up is kept apart all the same.
+    const env = { WAREHOUSE_URL: 'duckdb:data/wallet-metrics-demo.duckdb', HIRO_API_KEY: 'key' }
+    const real = await pipe(['run', file], { cwd, env })
+    expect([real.code, real.err]).toEqual([2, expect.stringContaining('holds what a demo made up')])
     expect(await read()).toEqual(tables)
   }, 60_000)
 

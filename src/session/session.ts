@@ -17,6 +17,7 @@ import { refuseDrift, refusePending } from './ready.js'
 import { redacting } from './redact.js'
 import type { RunEnd, RunRequest } from './run-held.js'
 import { isDemo, StopSignal, type Surroundings, type World } from './surroundings.js'
+import { refuseMixed } from './worlds.js'
 
 /**
  * One run of a pipeline that this process holds, without a terminal: nobody else can run or change it until `close`. What its
@@ -60,7 +61,7 @@ export interface SessionOptions {
  * Takes the lock, opens warehouse and state store, and makes what is missing of the tables.
  *
  * @throws {PipelineHeldError} @throws {WarehouseOpenError} @throws {MigrationsPendingError} @throws {SchemaDriftError}
- * @throws {TableGoneError}
+ * @throws {TableGoneError} @throws {WorldsMixedError}
  */
 export function openSession(pipeline: Pipeline, surroundings: Surroundings, options: SessionOptions): Promise<Session> {
   return redacting(pipeline.secrets, () => open(pipeline, surroundings, options))
@@ -69,6 +70,7 @@ export function openSession(pipeline: Pipeline, surroundings: Surroundings, opti
 async function open(pipeline: Pipeline, surroundings: Surroundings, options: SessionOptions): Promise<Session> {
   const held = await holdPipeline(pipeline, options.state, surroundings)
   try {
+    await refuseMixed(held.warehouse, pipeline, options.about?.demo === true, surroundings)
     await makeReady(held.warehouse, pipeline, options)
     const state = await openState(options.state, surroundings)
     return createSession({

@@ -39,15 +39,15 @@ describe('what a command is given', () => {
   })
 
   test('plan takes what run takes, and how to print', async () => {
-    expect(await asked(['plan', 'p.yaml', '--json', '--offline', '--detailed-exitcode', '--param', 'a=1'])).toEqual([
+    expect(await asked(['plan', 'p.yaml', '--demo', '--json', '--offline', '--detailed-exitcode', '--param', 'a=1'])).toEqual([
       'plan',
       'p.yaml',
-      { params: { a: '1' }, json: true, offline: true, detailedExitcode: true, state: 'sqlite:.pipe/state.db' },
+      { params: { a: '1' }, demo: true, json: true, offline: true, detailedExitcode: true, state: 'sqlite:.pipe/state.db' },
     ])
   })
 
   test('--state wins over PIPE_STATE, before and after the command', async () => {
-    const expected = ['status', 'p.yaml', { json: true, watch: false, state: 'postgres://db/pipe' }]
+    const expected = ['status', 'p.yaml', { demo: false, json: true, watch: false, state: 'postgres://db/pipe' }]
     expect(await asked(['--state', 'postgres://db/pipe', 'status', 'p.yaml', '--json'], 'sqlite:env.db')).toEqual(expected)
     expect(await asked(['status', 'p.yaml', '--json', '--state', 'postgres://db/pipe'], 'sqlite:env.db')).toEqual(expected)
   })
