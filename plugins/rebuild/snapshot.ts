@@ -22,9 +22,7 @@ const FEW = 100
  * has, while those of one run share its moment. Signs that no file name may have are left out of what `$name`s stand for.
  */
 export const snapshotPath = (path: string, scope: Scope, begun: bigint): string =>
-  substituteText(path, new Map([...scope, ['now', { type: { kind: 'timestamp' }, value: begun }]]), (text) =>
-    text.replace(/[^\w.+-]/g, ''),
-  )
+  substituteText(path, new Map([...scope, ['now', { type: { kind: 'timestamp' }, value: begun }]]), (text) => text.replace(/[^\w.+-]/g, ''))
 
 /** When the build was begun that is not swapped in yet, microseconds UTC. */
 export async function buildBegun(ctx: Context): Promise<bigint> {
@@ -53,7 +51,11 @@ export async function snapshotBefore(
   return {
     began: String(begun),
     tables,
-    coverage: coverage.map(({ unit, first = null, last = null, ...row }) => ({ ...row, first: place(unit, first), last: place(unit, last) })),
+    coverage: coverage.map(({ unit, first = null, last = null, ...row }) => ({
+      ...row,
+      first: place(unit, first),
+      last: place(unit, last),
+    })),
     checks: checks.map(({ part, result: { name, passed, severity, value, expect, problem } }) => ({
       part,
       name,
