@@ -70,7 +70,7 @@ export function openSession(pipeline: Pipeline, surroundings: Surroundings, opti
 async function open(pipeline: Pipeline, surroundings: Surroundings, options: SessionOptions): Promise<Session> {
   const held = await holdPipeline(pipeline, options.state, surroundings)
   try {
-    await refuseMixed(held.warehouse, pipeline, options.about?.demo === true, surroundings)
+    await refuseMixed(held.warehouse, pipeline, isDemo(options.world ?? {}), surroundings)
     await makeReady(held.warehouse, pipeline, options)
     const state = await openState(options.state, surroundings)
     return createSession({
