@@ -1,6 +1,10 @@
-/** `1,234,567`. Of a fraction below 10, one digit: `0.4` days. */
+/** `1,234,567`. Of a fraction below 10, as many digits as show that it is one: `0.4` days, of which `0.01` are missing. */
 export function count(number: number): string {
-  if (number < 10 && Math.abs(number - Math.round(number)) > 1e-6) return number.toFixed(1)
+  if (number < 10 && Math.abs(number - Math.round(number)) > 1e-6) {
+    let digits = 1
+    while (Number.isInteger(Number(number.toFixed(digits)))) digits++
+    return number.toFixed(digits)
+  }
   return Math.round(number)
     .toString()
     .replace(/\B(?=(\d{3})+$)/g, ',')
