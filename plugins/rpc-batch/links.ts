@@ -1,4 +1,4 @@
-import type { Json, PipeError, RpcAnswers, RpcCall } from '../../src/sdk/authors.js'
+import type { BlockLink, Json, PipeError, RpcAnswers, RpcCall } from '../../src/sdk/authors.js'
 import { contradiction } from './agree.js'
 import { type ForkedAnswerError as Forked, ForkedAnswerError, GapUnprovedError, LooseBlockError } from './refused.js'
 
@@ -40,6 +40,8 @@ export interface Links {
   readonly loose: ReadonlyMap<bigint, LooseBlockError>
   /** Gaps that are proved, for the ledger. */
   readonly gaps: Json[]
+  /** Every block that was read, in their order. */
+  readonly blocks: BlockLink[]
   /** Hash before the first height, and of the last block. */
   readonly parentHash: string | undefined
   readonly lastHash: string | undefined
@@ -58,6 +60,7 @@ export async function linksOf(options: LinksOptions): Promise<Links> {
   const unproved = new Map<bigint, GapUnprovedError>()
   const loose = new Map<bigint, LooseBlockError>()
   const gaps: Json[] = []
+  const blocks: BlockLink[] = []
   let forked: Forked | undefined
   let before: Link | undefined
   let begin: { readonly hash: string | undefined } | undefined
@@ -95,6 +98,7 @@ export async function linksOf(options: LinksOptions): Promise<Links> {
     }
     begin ??= { hash: link?.parentHash }
     before = link
+    if (link) blocks.push(link)
     if (!link || !known.has(number + 1n)) continue
     const next = known.get(number + 1n)
     if (next && !(next instanceof Error)) {
@@ -116,7 +120,7 @@ export async function linksOf(options: LinksOptions): Promise<Links> {
     if (whole) begin = { hash: lower?.hash }
     before = lower
   }
-  return { forked, unproved, loose, gaps, parentHash: begin?.hash, lastHash: before?.hash }
+  return { forked, unproved, loose, gaps, blocks, parentHash: begin?.hash, lastHash: before?.hash }
 }
 
 /** Whether a node says that there is no block at a height. A later block must prove it, so that any words will do. */

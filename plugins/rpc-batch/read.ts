@@ -129,7 +129,7 @@ async function createReader(ctx: RunContext<Config, never>) {
         : {}),
       ...(failed.length > 0 ? { failed } : {}),
       ...(links && covers && unit.piece.kind === 'stretch'
-        ? borders(links, covers[0] === unit.piece.from, covers[1] === unit.piece.to)
+        ? { ...borders(links, covers[0] === unit.piece.from, covers[1] === unit.piece.to), blocks: readBlocks(links) }
         : {}),
       ...tellNothing(reading, links),
     }
@@ -498,6 +498,9 @@ function borders(links: Links, from: boolean, to: boolean): { parentHash?: strin
     ...(to && lastHash !== undefined ? { lastHash } : {}),
   }
 }
+
+/** Blocks that are stored: those of which nothing says that they are of the chain are not. */
+const readBlocks = ({ blocks, loose }: Links) => (loose.size === 0 ? blocks : blocks.filter(({ number }) => !loose.has(number)))
 
 /** What a group lacks with reason: counted for people, and kept as evidence. */
 function tellNothing(reading: Reading, links: Links | undefined): { counts?: Record<string, number>; evidence?: Json } {

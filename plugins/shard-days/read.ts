@@ -1,4 +1,4 @@
-import { type Batch, formatInstant, type Interval, type LogsPage, type RunContext } from '../../src/sdk/authors.js'
+import { type Batch, type BlockLink, formatInstant, type Interval, type LogsPage, type RunContext } from '../../src/sdk/authors.js'
 import type { Config } from './config.js'
 import { DayOpenError, HeaderRefusedError } from './errors.js'
 import { filtersOf } from './filters.js'
@@ -113,15 +113,13 @@ class Reader {
     return new Map((await this.#times.headers(numbers, asking)).map((header) => [header.number, header]))
   }
 
-  #batch(
-    { from, to, logs, evidence, endpoints }: LogsPage | Part,
-    headers: ReadonlyMap<bigint, Header>,
-    day: string | undefined,
-  ): Batch<never> {
+  #batch(page: LogsPage | Part, headers: ReadonlyMap<bigint, Header>, day: string | undefined): Batch<never> {
+    const { from, to, logs, evidence, endpoints } = page
     const { rows, misfits, aside } = this.#rows.make(logs, headers, day)
     return {
       rows,
       endpoints,
+      blocks: endsOf(page),
       evidence: {
         ...(isFields(evidence) ? evidence : { page: evidence }),
         blocks: `${from}-${to}`,
@@ -144,6 +142,15 @@ function countsOf(aside: KeptAside, kept: boolean): Readonly<Record<string, numb
       counts[name] = (counts[name] ?? 0) + logs
     }
   return counts
+}
+
+/** What is known of the blocks at the ends of a page. */
+function endsOf({ from, to, parentHash, lastHash }: LogsPage | Part): BlockLink[] {
+  if (from === to) return [{ number: from, hash: lastHash, parentHash }]
+  return [
+    { number: from, parentHash },
+    { number: to, hash: lastHash },
+  ]
 }
 
 /** A stretch of time in which there is no block: the blocks around it prove it. */

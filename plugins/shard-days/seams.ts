@@ -16,6 +16,9 @@ export interface Part {
   readonly headers: ReadonlyMap<bigint, Header>
   readonly evidence: Json
   readonly endpoints: readonly string[]
+  /** Hash of the block before its first one, and of its last, where headers were read. */
+  readonly parentHash?: string | undefined
+  readonly lastHash?: string | undefined
   /** The block that the time of its first block begins with, and the one that the time behind its last one does. */
   readonly begins: Border
   readonly ends: Border

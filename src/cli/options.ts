@@ -37,6 +37,8 @@ export interface RunCommandOptions extends PlanOptions {
   readonly statusFile: string | undefined
   /** Marks what the steps have done as not done before the run. */
   readonly fresh: boolean
+  /** Deletes what was read of blocks that a reorg replaced, however deep it is. */
+  readonly force: boolean
   /** Rounds until nothing is missing. */
   readonly untilComplete: boolean
   /** At most so many rounds. */

@@ -65,7 +65,13 @@ function partsOf(row: LedgerRow, all: Interval, axis: Axis, target: Target): { p
     ...placed(at),
     state: 'done',
     // `covered` says that batches named what they read, so that `pipe verify` may compare `rows` with the table.
-    coverage: moves ? null : { covered: stored([at]), numbers: i === 0 ? row.coverage?.numbers : undefined },
+    coverage: moves
+      ? null
+      : {
+          covered: stored([at]),
+          numbers: i === 0 ? row.coverage?.numbers : undefined,
+          blocks: row.coverage?.blocks?.filter(([number]) => axis.of === 'time' || (BigInt(number) >= at[0] && BigInt(number) <= at[1])),
+        },
     // The cursor belongs to the place where the reading stopped: the lowest part of time, the highest part of numbers.
     cursor: i === (moves ? 0 : covered.length - 1) ? row.cursor : undefined,
     rows: covered.length === 1 || named ? rowsOf(row, i) : undefined,

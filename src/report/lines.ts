@@ -3,6 +3,7 @@ import type { Clock, RunEvent } from '../sdk/index.js'
 import { escapeText } from './escape.js'
 import { quietWriter, type Reporter } from './reporter.js'
 import { openPieces, rateOf, sum } from './rates.js'
+import { reorgInWords } from './reorg-words.js'
 import type { RunView, StepView } from './view.js'
 import { ownReason } from './words.js'
 
@@ -108,6 +109,8 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
         reason: step ? (ownReason(step, view) ?? undefined) : event.reason,
       })
     }
+    case 'reorg':
+      return line('reorg', { chain: event.chain, message: reorgInWords(event), steps: event.steps.join(',') })
     case 'unit:retrying':
       return throttled(
         'retry',

@@ -1,6 +1,7 @@
 import { facts } from '../sdk/events.js'
 import type { RunEvent, Served } from '../sdk/index.js'
 import { sample } from './rates.js'
+import { reorgInWords } from './reorg-words.js'
 import { type EndpointView, type FailureView, newStep, type RunView, type StepView } from './view.js'
 
 /**
@@ -175,6 +176,9 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       return view
     case 'run:waiting':
       view.waiting = { ms: event.ms, for: event.for }
+      return view
+    case 'reorg':
+      warn(view, null, `${event.chain}: ${reorgInWords(event)}`, event.at)
       return view
     case 'warning':
       warn(view, event.step ?? null, event.message, event.at)

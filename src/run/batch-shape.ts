@@ -104,6 +104,8 @@ const isList = (value: unknown, each: (item: unknown) => boolean = () => true) =
   // `every` passes over holes.
   Array.isArray(value) && value.every(each) && !value.includes(undefined)
 const isStretch = (value: unknown) => isList(value, (end) => typeof end === 'bigint') && (value as unknown[]).length === 2
+const isLink = (value: unknown) =>
+  isRecord(value) && typeof value.number === 'bigint' && [value.hash, value.parentHash].every((hash) => hash === undefined || isText(hash))
 const isFailure = (value: unknown) => isRecord(value) && isText(value.key) && isPipeError(value.error)
 
 /** A function has no JSON, a circle and a bigint throw. */
@@ -145,6 +147,7 @@ const fields: { readonly [name in keyof Required<Batch>]: readonly [fits: (value
   endpoints: [(value) => isList(value, isText), 'a list of hosts'],
   parentHash: [isText, 'text'],
   lastHash: [isText, 'text'],
+  blocks: [(value) => isList(value, isLink), 'a list of { number, hash, parentHash }, the number a bigint'],
   evidence: [isJson, 'JSON'],
   checks: [(value) => isList(value, isCheck), 'a list of { name, passed, severity, value, expect, sql }'],
   swap: [(value) => isRecord(value) && Number.isInteger(value.keep) && (value.keep as number) >= 0, '{ keep }, a whole number from 0'],

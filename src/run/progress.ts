@@ -1,5 +1,6 @@
 import {
   type Batch,
+  type BlockLink,
   type ColumnType,
   formatInstant,
   type Interval,
@@ -26,6 +27,8 @@ import {
 import { nameOf } from '../ledger/axis.js'
 import { add, begin, type Clearing, coverageOf, end, type End, type Reading } from '../ledger/coverage.js'
 import { appendEvidence } from '../ledger/evidence.js'
+import { blocksOf, storedBlocks } from '../ledger/hashes.js'
+import { horizon } from '../ledger/horizon.js'
 import { count, intersect, mod, subtract } from '../ledger/intervals.js'
 import { pieces } from '../plan/stretch-units.js'
 import type { Session } from './committer.js'
@@ -128,6 +131,7 @@ export class Progress {
       parentHash: kept?.parentHash,
       lastHash: kept?.lastHash,
       evidence: kept?.evidence,
+      blocks: blocksOf(kept?.coverage),
     }
     this.#committed = this.#state
     this.#again = mayRepeat(this.#state)
@@ -146,6 +150,7 @@ export class Progress {
   rewind(): void {
     this.#state = this.#committed
     this.#again = mayRepeat(this.#state)
+    this.#task.links.forget(this.#task.unit.key)
   }
 
   /** Takes note of a commit. `rows`: how many rows of each table it wrote, which of a query only the warehouse knows. */
@@ -183,6 +188,8 @@ export class Progress {
     const parts = Object.entries(batch.rows ?? {}).map(([id, rows]) => ({ output: this.output(id), rows: rows as readonly Row[] }))
     // `--limit` cut the unit, so that its batches did not read all of what they would cover.
     const said = unit.limit === undefined ? batch : { ...batch, covers: [] }
+    const { blocks = [] } = batch
+    if (blocks.length > 0) this.#task.links.say(unit.key, blocks)
     const { reading, fresh, clears, empties, outside } = add(this.#state.reading, said, plan.axis, this.#clearing)
     if (outside !== undefined) throw new CoversOutsideError(plan.step.id, unit.key, outside)
     for (const part of parts) this.#refuseOutside(part)
@@ -203,6 +210,7 @@ export class Progress {
       parentHash: batch.parentHash ?? before.parentHash,
       lastHash: batch.lastHash ?? before.lastHash,
       evidence: appendEvidence(before.evidence, batch.evidence),
+      blocks: blocks.length > 0 ? this.#withNear(before.blocks, blocks, reading) : before.blocks,
     }
     // Only a key that is itself to blame is quarantined. One that an outage kept away stays open, and the next run asks for it.
     const own = failed.filter(({ error }) => error.blame === 'own')
@@ -254,6 +262,7 @@ export class Progress {
   #end(): UnitWrite {
     const { unit, plan } = this.#task
     const { reading } = this.#state
+    this.#sayEnds()
     const ended = unit.piece.kind === 'stretch' ? end(reading) : undefined
     if (ended && plan.axis) return this.#endParts(ended, plan.axis)
     if (reading.stretch && plan.axis && plan.wanted.kind === 'stretches' && plan.wanted.mustCover === true)
@@ -270,6 +279,16 @@ export class Progress {
     if (others.length > 0) return this.#write(last, { replaces: others })
     const older = unit.redo && reading.stretch && !reading.stated ? subtract([reading.stretch], reading.cleared) : []
     return this.#write(last, { deletes: this.#deletes(older) })
+  }
+
+  /** The hashes at the ends of the unit meet those of its neighbours. @throws {ForkSeenError} */
+  #sayEnds(): void {
+    const { links, unit, plan } = this.#task
+    const { reading, parentHash, lastHash } = this.#state
+    const ends = reading.numbers ?? (plan.axis?.of === 'numbers' ? reading.stretch : undefined)
+    if (!ends || ends[0] > ends[1] || (parentHash === undefined && lastHash === undefined)) return
+    const [first, last] = ends
+    links.say(unit.key, first === last ? [{ number: first, hash: lastHash, parentHash }] : [{ number: first, parentHash }, { number: last, hash: lastHash }])
   }
 
   /** What is covered is done, what is tentative is done for this round, what failed is a unit of its own. */
@@ -372,6 +391,19 @@ export class Progress {
       : Math.max(0, (this.#state.size ?? unit.size) - this.#state.pieces)
   }
 
+  /** The blocks whose hashes the ledger keeps: those that a reorg may still reach. */
+  #withNear(known: State['blocks'], blocks: readonly BlockLink[], { numbers }: Reading): State['blocks'] {
+    const { plan, services } = this.#task
+    const { wanted, step } = plan
+    const chain = step.chain === undefined ? undefined : services.pipeline.chains.get(step.chain)
+    const byNumber = wanted.kind === 'stretches' && wanted.domain !== 'inputs' && wanted.axis.of === 'numbers' ? wanted.domain[1] : undefined
+    const top = byNumber ?? numbers?.[1]
+    if (!chain || top === undefined) return known
+    const floor = horizon(top, chain.confirmations)
+    const near = blocks.flatMap(({ number, hash }) => (hash !== undefined && number > floor ? [[number, hash] as const] : []))
+    return near.length === 0 ? known : [...known, ...near]
+  }
+
   #quarantine(own: NonNullable<Batch['failed']>): UnitWrite['quarantine'] {
     const { services, plan } = this.#task
     if (own.length === 0) return undefined
@@ -410,12 +442,13 @@ export class Progress {
 
   /** Every field of the unit's ledger row, so that none of an earlier reading stays. The error stays unless one is given. */
   #ledger(state: UnitState, error?: null): LedgerChange {
-    const { reading, cursor, rows, endpoint, parentHash, lastHash, evidence } = this.#state
+    const { reading, cursor, rows, endpoint, parentHash, lastHash, evidence, blocks } = this.#state
+    const coverage = coverageOf(reading, this.#redo)
     return {
       state,
       first: reading.stretch?.[0],
       last: reading.stretch?.[1],
-      coverage: coverageOf(reading, this.#redo),
+      coverage: blocks.length === 0 ? coverage : { ...coverage, blocks: storedBlocks(blocks) },
       cursor: cursor ?? null,
       rows,
       endpoint,
@@ -548,6 +581,8 @@ interface State {
   readonly parentHash: string | undefined
   readonly lastHash: string | undefined
   readonly evidence: Json | undefined
+  /** Blocks near the head, with their hashes. */
+  readonly blocks: readonly (readonly [bigint, string])[]
 }
 
 function mergeHosts(known: string | undefined, hosts: readonly string[]): string {

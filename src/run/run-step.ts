@@ -9,6 +9,7 @@ import { planAgain, planStep } from '../plan/plan-step.js'
 import { outputTable } from '../plan/rows-units.js'
 import { Budget } from './budget.js'
 import { closedBecause } from './checks.js'
+import { Links } from './links.js'
 import { packed, unpacked } from './packed-rows.js'
 import { checkRedo } from './redo-shared.js'
 import { runCheck } from './run-check.js'
@@ -194,6 +195,11 @@ async function runUnits(
   const computes = step.inputs.length > 0
   const done = new Set<string>()
   let failed = 0
+  let forked = false
+  const links = new Links(
+    step.id,
+    plan.ledger.rows.filter((row) => row.fingerprint === plan.fingerprint),
+  )
   const reads = new Slots(READS_AT_ONCE)
   let failure: { readonly error: unknown } | undefined
   /** Resolves when the unit has yielded its last batch. `ending` waits for its commit, so the next unit can begin before that. */
@@ -209,6 +215,7 @@ async function runUnits(
       rpc,
       context,
       ledgerStep: named,
+      links,
       join,
       owner,
       records,
@@ -221,7 +228,8 @@ async function runUnits(
       (outcome) => {
         ending.delete(end)
         outages.saw(outcome)
-        if (outcome === 'stopped' || outcome === 'taken')
+        if (outcome === 'forked') forked = true
+        if (outcome === 'stopped' || outcome === 'taken' || outcome === 'forked')
           services.emit({ type: 'unit:left', step: step.id, unit: unit.key, reason: outcome })
         if (outcome === 'failed' || outcome === 'quarantined') failed++
         if (computes && outcome === 'done' && unit.limit === undefined) done.add(unit.key)
@@ -239,7 +247,7 @@ async function runUnits(
   const worker = async () => {
     const producer = committer.join()
     try {
-      while (!signal.aborted && !outages.tripped && !failure && !budget.refused) {
+      while (!signal.aborted && !outages.tripped && !failure && !forked && !budget.refused) {
         // The slot comes before the unit: a unit that was taken and waited for a slot would be open and idle.
         const begun = await producer.wait(
           slots.use(async () => {

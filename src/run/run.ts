@@ -12,6 +12,7 @@ import { countRows } from './count-rows.js'
 import { gapsAbove } from './gaps.js'
 import { type NeedsState, runEarlyChecks } from './run-check.js'
 import { runStep } from './run-step.js'
+import { Reorgs } from './reorgs.js'
 import { decide, type ScheduledStep, type StepState } from './schedule.js'
 import type { RunOptions, RunServices, StepEnd } from './services.js'
 import { dropLeftovers, withShadows } from './shadows.js'
@@ -37,17 +38,42 @@ const UNITS_AT_ONCE = 64
 /** Early evaluations at once: one of the connections that Postgres reads with is always left. */
 const EARLY_AT_ONCE = 3
 
-/** Runs all steps of a round, each when what it needs is there, and says how each ended. */
+/** How often a round is gone through, when its steps meet one reorg after the other, and the wait before each time but the second. */
+const PASSES = 5
+const AGAIN_MS = 1_000
+
+/**
+ * Runs all steps of a round, each when what it needs is there, and says how each ended. Where a step met a fork that what was read
+ * before is not of, all of it is gone through again: what the reorg replaced is deleted while nothing is under way.
+ */
 export async function run(options: RunOptions): Promise<RunResult> {
+  const reorgs = new Reorgs()
+  for (let pass = 1; ; pass++) {
+    const result = await runPass(options, reorgs)
+    const [met] = reorgs.met
+    if (!met || options.signal.aborted) return result
+    if (pass === PASSES) {
+      options.emit({ type: 'warning', message: `${options.redact(met.message)} (${met.hint})` })
+      return result
+    }
+    if (pass > 1) await options.clock.sleep(AGAIN_MS, options.signal).catch(() => undefined)
+  }
+}
+
+async function runPass(options: RunOptions, reorgs: Reorgs): Promise<RunResult> {
   const { pipeline, signal, emit } = options
   const states = new Map<string, StepState>()
   const ends = new Map<string, StepEnd>()
-  const services = createServices(options, ends)
+  const services = createServices(options, ends, reorgs)
   const acting = actingSteps(pipeline, options.select)
   options.warehouse.watch(consumersOf(pipeline))
   await dropLeftovers(options)
   await countRows(pipeline, options.warehouse)
   await preflight({ ...options, steps: pipeline.steps.filter((step) => acting.has(step.id) && whenHolds(step, options)) })
+  await reorgs.settle(
+    options,
+    pipeline.steps.filter((step) => acting.has(step.id) && whenHolds(step, options)),
+  )
   const end = (step: string, result: StepEnd) => {
     states.set(step, result.outcome)
     ends.set(step, result)
@@ -137,6 +163,8 @@ async function doStep(services: RunServices, step: Step): Promise<StepEnd> {
   if (!whenHolds(step, services)) return { outcome: 'skipped', missing: 0, quarantined: 0, reason: `when ${JSON.stringify(step.when)}` }
   const gaps = step.definition.needsWhole === true ? services.gapsAbove(step) : undefined
   if (gaps) return { outcome: 'blocked', missing: 0, quarantined: 0, reason: `needs all of it: ${gaps.words}` }
+  const refused = services.refusal(step)
+  if (refused) return { outcome: 'failed', missing: 0, quarantined: 0, reason: `${services.redact(refused.message)} (${refused.hint})`, lasting: true }
   try {
     return await runStep(services, step, services.signal)
   } catch (error) {
@@ -176,7 +204,7 @@ function toScheduled(step: Step, steps: readonly Step[], acting: ReadonlySet<str
   return { id: step.id, needs, onError: step.onError, gate: isGate(step) }
 }
 
-function createServices(options: RunOptions, ends: ReadonlyMap<string, StepEnd>): RunServices {
+function createServices(options: RunOptions, ends: ReadonlyMap<string, StepEnd>, reorgs: Reorgs): RunServices {
   const { pipeline, warehouse, clock, emit, onCheck } = options
   const closed = new Map<string, readonly string[]>()
   const committer = new Committer({ warehouse, tables: withShadows(pipeline), clock, emit, heartbeat: options.heartbeat })
@@ -196,6 +224,8 @@ function createServices(options: RunOptions, ends: ReadonlyMap<string, StepEnd>)
         onCheck(step, result, final)
       }
     },
+    forked: (step, error) => reorgs.meet(step, error),
+    refusal: ({ chain }) => reorgs.refusal(chain),
     closes: (step, reasons) => void closed.set(step, [...(closed.get(step) ?? []), ...reasons]),
     closedBy: (step) => closed.get(step) ?? [],
     gapsAbove: (step) => gapsAbove(step, pipeline.steps, ends),

@@ -7,6 +7,7 @@ import type {
   LedgerReader,
   LedgerRow,
   LedgerStep,
+  PipeError,
   PlanContext,
   Random,
   RpcPool,
@@ -22,6 +23,7 @@ import type { Budget } from './budget.js'
 import type { Committer } from './committer.js'
 import type { Gaps } from './gaps.js'
 import type { Heartbeat } from './heartbeat.js'
+import type { ForkSeenError, Links } from './links.js'
 import type { Slots } from './slots.js'
 import type { UnitSource } from './unit-source.js'
 
@@ -48,6 +50,8 @@ export interface RunOptions {
   /** Writes a file whole; a relative path begins at the working folder. Left out, no step may. @throws {FileNotWrittenError} */
   readonly write?: (path: string, text: string) => Promise<void>
   readonly onCheck: (step: string, result: CheckResult, final: boolean) => void
+  /** Rows of blocks that a reorg replaced are deleted, however deep it is. */
+  readonly force?: boolean | undefined
   /** Who runs it, shown beside the ledger with commits. */
   readonly heartbeat?: Heartbeat
 }
@@ -66,6 +70,10 @@ export interface RunServices extends RunOptions {
   closes(step: string, reasons: readonly string[]): void
   /** The reasons that were given to `closes`. */
   closedBy(step: string): readonly string[]
+  /** Keeps that a step met two forks of its chain: the round is gone through again when it ends, from what both have in common. */
+  forked(step: Step, error: ForkSeenError): void
+  /** Why nothing of a step's chain may be read; undefined: it may. */
+  refusal(step: Step): PipeError | undefined
   /** What is incomplete above a step, or undefined when nothing is. */
   gapsAbove(step: Step): Gaps | undefined
 }
@@ -93,6 +101,8 @@ export interface UnitTask {
   /** As `plan` of the step got it. */
   readonly context: PlanContext<never>
   readonly ledgerStep: LedgerStep
+  /** Where what is read of the chain meets. */
+  readonly links: Links
   /** How the rows of done units are joined. */
   readonly join: UnitWrite['join']
   /** Whose rows those of its writes may not replace; undefined where they replace what has their key. */

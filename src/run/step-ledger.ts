@@ -2,14 +2,12 @@ import { type Amendments, type LedgerRow, type LedgerStep, micros, type UnitWrit
 import { stretchOf } from '../ledger/axis.js'
 import { outdated } from '../ledger/fingerprints.js'
 import { forgotten } from '../ledger/forget.js'
+import { horizon } from '../ledger/horizon.js'
 import { joined } from '../ledger/join.js'
 import { reconcile } from '../ledger/reconcile.js'
 import type { StepPlan } from '../plan/plan.js'
 import { recountMarked } from './count-rows.js'
 import type { RunServices } from './services.js'
-
-/** Blocks behind a chain's confirmations that keep their units, with the hashes at their ends. */
-const UNITS_KEPT = 64n
 
 /** Brings the ledger into the shape that the plan speaks of, before the first of its units is opened. */
 export async function reconcileLedger(services: RunServices, plan: StepPlan): Promise<void> {
@@ -75,7 +73,7 @@ function horizonOf({ pipeline }: RunServices, { step, axis, fingerprint }: StepP
   if (!chain || axis?.of !== 'numbers') return undefined
   const read = rows.filter((row) => row.state === 'done' && row.fingerprint === fingerprint)
   const newest = read.reduce((high, { last }) => (last !== undefined && last > high ? last : high), 0n)
-  return newest - BigInt(chain.confirmations) - UNITS_KEPT
+  return horizon(newest, chain.confirmations)
 }
 
 const computes = ({ wanted }: StepPlan) => wanted.kind === 'stretches' && wanted.domain === 'inputs'

@@ -6,6 +6,7 @@ import { fittingCursor } from '../plan/config.js'
 import { asBatch, asBatches } from './batch-shape.js'
 import type { BudgetShare } from './budget.js'
 import { CheckFailedError, failedChecks, failedInWords } from './checks.js'
+import { ForkSeenError } from './links.js'
 import { failureOf, unitFailed, waitToRetry } from './failure.js'
 import { Progress } from './progress.js'
 import { selectWrites } from './select-writes.js'
@@ -16,7 +17,7 @@ import { UnitWrites, writeOnce } from './unit-writes.js'
 import { untilAborted } from './until-aborted.js'
 
 /** How one unit ended. */
-export type UnitOutcome = 'done' | 'failed' | 'quarantined' | 'stopped' | 'taken'
+export type UnitOutcome = 'done' | 'failed' | 'quarantined' | 'stopped' | 'taken' | 'forked'
 
 /** Drives one unit from its checkpoint to its end, again after errors that may pass. Never throws for what a unit may do. */
 export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
@@ -26,6 +27,7 @@ export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
   for (let attempt = 1; ; attempt++) {
     try {
       if (!(await attemptUnit(task, progress))) return 'stopped'
+      task.links.ended(unit.key)
       services.emit({ type: 'unit:done', step: step.id, unit: unit.key })
       return progress.quarantinedKeys > 0 ? 'quarantined' : 'done'
     } catch (error) {
@@ -38,6 +40,11 @@ export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
       if (signal.aborted && !timedOut(signal)) {
         await record(task, progress, progress.mark({ state: 'pending' }))
         return 'stopped'
+      }
+      if (error instanceof ForkSeenError) {
+        services.forked(step, error)
+        await record(task, progress, progress.mark({ state: 'pending' }))
+        return 'forked'
       }
       const failure = failureOf(timedOut(signal) ? signal.reason : error)
       const left = progress.resumes ? undefined : leftInShadows(task)

@@ -10,6 +10,7 @@ export type { Axis, Interval } from './axis.js'
 export { defineStep } from './step.js'
 export type {
   Batch,
+  BlockLink,
   ChainInfo,
   CheckContext,
   CheckResult,

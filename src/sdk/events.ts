@@ -79,8 +79,22 @@ export type RunFact =
       readonly waitMs: number
     }
   | { readonly type: 'unit:done'; readonly step: string; readonly unit: string }
-  /** A unit was left before its end: the run stops, its requests are used up, or another run has taken it over. */
-  | { readonly type: 'unit:left'; readonly step: string; readonly unit: string; readonly reason: 'stopped' | 'taken' }
+  /**
+   * A unit was left before its end: the run stops, its requests are used up, another run has taken it over, or what it read is of
+   * another fork than what lies beside it.
+   */
+  | { readonly type: 'unit:left'; readonly step: string; readonly unit: string; readonly reason: 'stopped' | 'taken' | 'forked' }
+  /** Blocks of a chain were replaced by others. What was read of them is deleted and read again, and so is what was computed from it. */
+  | {
+      readonly type: 'reorg'
+      readonly chain: string
+      /** The first block that was replaced, decimal text. */
+      readonly block: string
+      /** How many of those that were read. */
+      readonly replaced: number
+      /** Whose rows were deleted. */
+      readonly steps: readonly string[]
+    }
   | {
       readonly type: 'unit:failed'
       readonly step: string
@@ -169,6 +183,7 @@ export const facts: { readonly [type in RunFact['type']]: FactKind } = {
   'unit:retrying': { quiet: false, moves: false },
   'unit:done': { quiet: true, moves: true },
   'unit:left': { quiet: true, moves: false },
+  reorg: { quiet: false, moves: true },
   'unit:failed': { quiet: false, moves: true },
   'key:failed': { quiet: false, moves: true },
   'key:quarantined': { quiet: false, moves: false },

@@ -202,6 +202,11 @@ export interface Batch<Cursor = Json> {
   /** Links of the unit's ends to its neighbours, for reorg checks: hash before its first block, hash of its last. */
   readonly parentHash?: string
   readonly lastHash?: string
+  /**
+   * The blocks of a chain that this batch read, as far as it knows them. Two that contradict each other come from different forks: then nothing of
+   * the batch is written. Those near the head are kept, so that a later run finds the block down to which a reorg reached.
+   */
+  readonly blocks?: readonly BlockLink[]
   /** Proof for an empty result, for the ledger: it keeps a list with an entry for each batch that gave any. */
   readonly evidence?: Json
   /**
@@ -216,6 +221,15 @@ export interface Batch<Cursor = Json> {
    * an input of the unit changed since its shadows were made: the unit fails, and the next run does it again.
    */
   readonly swap?: { readonly keep: number }
+}
+
+/** What a reader knows of a block. Hashes are lower-case `0x` text. */
+export interface BlockLink {
+  readonly number: bigint
+  /** Left out: the block itself was not read, only what it goes on from. */
+  readonly hash?: string | undefined
+  /** Hash of the block before it. */
+  readonly parentHash?: string | undefined
 }
 
 /** One stream of rows into one table. A step has one (its `into`) unless `outputs` says more. */

@@ -39,6 +39,8 @@ export interface Coverage {
   readonly cleared?: true
   /** The numbers that a unit of time holds, for tables whose rows say a number (a block) instead of their time: decimal text, both included. */
   readonly numbers?: readonly [first: string, last: string]
+  /** Hashes of blocks near the head that the unit read, in the order of their numbers (decimal text). */
+  readonly blocks?: readonly (readonly [number: string, hash: string])[]
   /** The round (when it began, microseconds UTC, decimal text) in which the unit counts as done. Later rounds read it again. */
   readonly tentative?: string
   /** What the unit published was put back by hand to this version of its tables. It stays as it is until `pipe reset`. */
@@ -409,6 +411,8 @@ export interface LedgerReader extends WarehouseReader {
   /** Units of a consumer that were touched since they were computed. */
   touched(pipeline: string, step: string): Promise<readonly TouchedRow[]>
   units(pipeline: string, step?: string): Promise<readonly LedgerRow[]>
+  /** Of the units of a step that know hashes of blocks, those of the highest places, at most so many. */
+  linked(pipeline: string, step: string, most: number): Promise<readonly LedgerRow[]>
   quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]>
   /** Versions of the tables that steps renew as a whole. */
   versions(pipeline: string, step?: string): Promise<readonly VersionRow[]>
@@ -457,7 +461,10 @@ export interface Warehouse extends LedgerReader {
    * @throws {PipeError} when nothing was written.
    */
   commit(writes: readonly UnitWrite[], worker?: WorkerRow): Promise<readonly WriteOutcome[]>
-  /** Changes ledger rows by hand: `pipe reset`, `pipe retry`, `pipe rollback`. Resolves to how many rows changed. */
+  /**
+   * Changes ledger rows beside those who write their units: `pipe reset`, `pipe retry`, `pipe rollback`, a reorg. Resolves to how many
+   * rows of the ledger changed.
+   */
   amend(
     pipeline: string,
     changes: {
@@ -468,6 +475,8 @@ export interface Warehouse extends LedgerReader {
       readonly touch?: readonly { readonly step: string; readonly units: readonly string[] }[]
       /** Tables change their names in the same transaction. Whoever is computed from them is touched. */
       readonly swap?: Swap | undefined
+      /** Rows that are deleted in the same transaction. Whoever is computed from them is touched, and counts follow. */
+      readonly deletes?: readonly (OwnRows | Stretch)[]
     },
     at: bigint,
   ): Promise<number>

@@ -28,6 +28,8 @@ import { writeWhole } from './write-whole.js'
 export interface RunRequest extends PartRequest {
   /** Marks what the steps have done as not done, before the first round is planned. */
   readonly fresh?: boolean
+  /** Deletes what was read of blocks that a reorg replaced, however deep it is. */
+  readonly force?: boolean
   /** Rounds until nothing is missing. */
   readonly untilComplete?: boolean
   /** At most so many rounds. */
@@ -172,6 +174,7 @@ async function runConnected(
           given: request.params,
           select: request.select,
           limit: request.limit,
+          force: request.force,
           rpc: (step, config) => chains.lane(step, config),
           http: (step) => sources.client(step),
           redact,

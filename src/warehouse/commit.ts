@@ -2,8 +2,10 @@ import {
   type Counted,
   identifier,
   type Output,
+  type OwnRows,
   type Row,
   sql,
+  type Stretch,
   type Table,
   type UnitWrite,
   type WorkerRow,
@@ -113,7 +115,24 @@ function placing(tx: Transaction, writes: readonly UnitWrite[], output: Output, 
   }
 }
 
-async function remove(tx: Transaction, { own, table }: Deleted, touched: Touched): Promise<void> {
+/** Deletes rows beside any unit's commit: whoever is computed from them is touched, and counts follow. */
+export async function deleteRows(
+  tx: Transaction,
+  deletes: readonly (OwnRows | Stretch)[],
+  { tables, watched, counted, kind }: CommitOptions,
+  at: bigint,
+): Promise<void> {
+  const touched = new Touched(watched, (statement) => tx.bounds(statement))
+  const tally = new Tally(counted, tables, kind, (statement) => tx.rows(statement))
+  for (const own of deletes) {
+    await tally.deletes(own)
+    await remove(tx, { own, table: declared(own.table, tables) }, touched)
+  }
+  await touch(tx, touched, at)
+  await putCounts(tx, await tally.puts())
+}
+
+async function remove(tx: Transaction, { own, table }: Omit<Deleted, 'write'>, touched: Touched): Promise<void> {
   const watched = touched.of(table.name)
   const rows = sql`FROM ${identifier(table.name)} WHERE ${areOwn(own, table)}`
   if (watched) await touched.see(watched, sql`SELECT DISTINCT ${boundsOf(watched, undefined)} ${rows}`)

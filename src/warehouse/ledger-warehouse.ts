@@ -40,7 +40,7 @@ import {
   VERSIONS,
 } from './ledger.js'
 import { LedgerChanges } from './ledger-changes.js'
-import { ofStep } from './ledger-where.js'
+import { newestLinked, ofStep } from './ledger-where.js'
 import { Notices } from './notices.js'
 import { countsIn, ofCounted, presentRows, recounted } from './tally.js'
 import type { QueryOptions } from './transactional-engine.js'
@@ -49,7 +49,7 @@ import { unitColumnsOf, upgradeRow } from './upgrade.js'
 
 type Amend = Parameters<Warehouse['amend']>[1]
 /** What a change by hand does beside changing rows of units. */
-export type Beside = Required<Pick<Amend, 'release' | 'touch'>> & Pick<Amend, 'swap'>
+export type Beside = Required<Pick<Amend, 'release' | 'touch' | 'deletes'>> & Pick<Amend, 'swap'>
 
 /** A database with its ledger: what is the same in all of them. What each does its own way is abstract. */
 export abstract class LedgerWarehouse implements Warehouse {
@@ -152,6 +152,13 @@ export abstract class LedgerWarehouse implements Warehouse {
     return read(this.ledger(UNITS, unitColumnsOf(this.#version), ofStep(pipeline, step)), (row) => make(upgradeRow(row, this.#version)))
   }
 
+  async linked(pipeline: string, step: string, most: number): Promise<readonly LedgerRow[]> {
+    const make = ledgerRows()
+    return read(this.ledger(UNITS, unitColumnsOf(this.#version), newestLinked(pipeline, step, most)), (row) =>
+      make(upgradeRow(row, this.#version)),
+    )
+  }
+
   async quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]> {
     return read(this.ledger(QUARANTINE, '*', ofStep(pipeline, step)), quarantineRow)
   }
@@ -175,12 +182,12 @@ export abstract class LedgerWarehouse implements Warehouse {
     return writes.length === 0 ? Promise.resolve([]) : this.commitWrites(writes, worker)
   }
 
-  amend(pipeline: string, { put = [], drop = [], release = [], touch = [], swap }: Amend, at: bigint): Promise<number> {
+  amend(pipeline: string, { put = [], drop = [], release = [], touch = [], deletes = [], swap }: Amend, at: bigint): Promise<number> {
     this.#mustWrite()
     const changes = new LedgerChanges()
     for (const { step, unit } of drop) changes.drop(pipeline, step, unit, at)
     for (const { step, unit, ...change } of put) changes.mark(step, unit, change, at)
-    return this.amendUnits(pipeline, changes, { release, touch, swap }, at)
+    return this.amendUnits(pipeline, changes, { release, touch, deletes, swap }, at)
   }
 
   async execute(statements: readonly Statement[]): Promise<void> {

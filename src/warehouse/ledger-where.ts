@@ -7,6 +7,12 @@ export function ofStep(pipeline: string, step: string | undefined): Statement {
   return step === undefined ? all : sql`${all} AND step = ${text(step)}`
 }
 
+/** Rows of units that know hashes of blocks, the highest first. */
+export function newestLinked(pipeline: string, step: string, most: number): Statement {
+  const known = sqlText(`(last_hash IS NOT NULL OR CAST("coverage" AS VARCHAR) LIKE '%"blocks"%')`)
+  return sql`${ofStep(pipeline, step)} AND "last" IS NOT NULL AND ${known} ORDER BY "last" DESC LIMIT ${sqlText(String(most))}`
+}
+
 /** Lets keys of a step out of quarantine; undefined: all of them. */
 export function releaseKeys(pipeline: string, step: string, keys: readonly string[] | undefined): Statement {
   const which = ofStep(pipeline, step)

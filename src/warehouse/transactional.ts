@@ -12,7 +12,7 @@ import {
   type WorkerRow,
   type WriteOutcome,
 } from '../sdk/index.js'
-import { commit, touch as writeTouched } from './commit.js'
+import { commit, deleteRows, touch as writeTouched } from './commit.js'
 import { putCounts } from './counts.js'
 import { createIndex, createTable, createTemporary } from './ddl.js'
 import { mayRefuse, tableDrift } from './drift.js'
@@ -135,11 +135,15 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
     }
   }
 
-  protected async amendUnits(pipeline: string, changes: LedgerChanges, { release, touch, swap }: Beside, at: bigint): Promise<number> {
+  protected async amendUnits(pipeline: string, changes: LedgerChanges, { release, touch, deletes, swap }: Beside, at: bigint): Promise<number> {
     const { changed } = await this.#change(changes, async (tx) => {
       let others = 0
       for (const { step, keys } of release) others += await tx.run(releaseKeys(pipeline, step, keys))
       for (const { step, units } of touch) for (const unit of units) others += await tx.run(touchUnit(pipeline, step, unit, at, this.kind))
+      if (deletes.length > 0) {
+        const { tables, counted, kind } = this
+        await deleteRows(tx, deletes, { tables, watched: this.#watched, counted, kind, worker: undefined }, at)
+      }
       if (swap) {
         const touched = new Touched(this.#watched, (statement) => tx.bounds(statement))
         await swapTables(tx, swap, touched)

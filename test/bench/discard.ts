@@ -37,6 +37,7 @@ export function discard(): Warehouse & { readonly rows: number } {
     units: () => Promise.resolve([...units.values()]),
     versions: () => Promise.resolve([]),
     quarantined: none,
+    linked: none,
     watch: () => undefined,
     count: () => undefined,
     counts: () => Promise.resolve(undefined),

@@ -192,7 +192,7 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
     return this.#writer.commit(writes, this.tables, worker)
   }
 
-  protected amendUnits(pipeline: string, changes: LedgerChanges, { release, touch, swap }: Beside, at: bigint): Promise<number> {
+  protected amendUnits(pipeline: string, changes: LedgerChanges, { release, touch, deletes, swap }: Beside, at: bigint): Promise<number> {
     const also = async (version: bigint) => {
       let changed = 0
       for (const { step, keys } of release) changed += await this.#release(pipeline, step, keys, version)
@@ -200,7 +200,7 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
       await writeMarks(this.#sql, marks, version, at)
       return changed + marks.length
     }
-    return this.#writer.change(changes, also, swap, at)
+    return this.#writer.change(changes, also, { swap, deletes, tables: this.tables, time: at })
   }
 
   protected migrate(work: (run: (statement: Statement) => Promise<unknown>) => Promise<void>): Promise<void> {

@@ -3,10 +3,12 @@ import {
   type Counted,
   identifier,
   type Output,
+  type OwnRows,
   type Row,
   type SelectWrite,
   sql,
   type Statement,
+  type Stretch,
   type Swap,
   type Table,
   type UnitWrite,
@@ -145,20 +147,49 @@ export class Writer {
     })
   }
 
-  /** Changes of the ledger by hand. `also` gets a version for what it writes; a swap comes with what the ledger says of it. */
-  change(changes: LedgerChanges, also: (at: bigint) => Promise<number>, swap?: Swap, time = 0n): Promise<number> {
+  /**
+   * Changes of the ledger by hand. `also` gets a version for what it writes; a swap comes with what the ledger says of it. Rows are
+   * deleted before the ledger speaks of it.
+   */
+  change(
+    changes: LedgerChanges,
+    also: (at: bigint) => Promise<number>,
+    { swap, deletes = [], tables = new Map(), time = 0n }: ByHand = {},
+  ): Promise<number> {
     return this.#alone(async () => {
       await this.#mine()
       const there = await this.units.read(changes.keys)
       const generations = await this.#generations()
       const { put, drop } = changes.resolve(rowsOf(there), this.#epoch())
       const rows = put.map((row): [Row, bigint] => [row, opening(generations())])
+      if (deletes.length > 0) await this.#deleteRows(deletes, tables, version(generations(), ++this.#sequence), time)
       if (swap) await this.#swap(swap, version(generations(), ++this.#sequence), rows, time)
       else await this.units.put(rows)
       const gone = drop.filter((row) => there.has(keyOf(row)))
       await this.#drop(gone, generations)
       return put.length + gone.length + (await also(version(generations(), ++this.#sequence)))
     })
+  }
+
+  /** Deletes rows beside any unit's commit: whoever is computed from them is touched before, and counts follow. */
+  async #deleteRows(
+    deletes: readonly (OwnRows | Stretch)[],
+    tables: ReadonlyMap<string, Table>,
+    at: bigint,
+    time: bigint,
+  ): Promise<void> {
+    const touches = new Touches(this.#sql, this.#consumers)
+    const tally = new Tally(this.#counted, tables, 'clickhouse', (statement) => this.#sql.select(statement))
+    for (const own of deletes) {
+      await tally.deletes(own)
+      await seeDeleted(touches, own, declared(own.table, tables))
+    }
+    await touches.write(at, time)
+    for (const own of deletes) {
+      const table = declared(own.table, tables)
+      await this.#sql.execute(tombstones(table, areOwn(own, table), at))
+    }
+    await this.#putCounts(await tally.puts())
   }
 
   /** Exchanges tables, and writes rows of the ledger with it. What it touches is marked before. */
@@ -248,11 +279,7 @@ export class Writer {
     const tally = new Tally(this.#counted, tables, 'clickhouse', (statement) => this.#sql.select(statement))
     const deleted = deletions(kept, tables)
     for (const { own } of deleted) await tally.deletes(own)
-    for (const { own, table } of deleted) {
-      if (!touches.watched(table.name)) continue
-      const from = sql`FROM ${identifier(table.name)} WHERE ${areOwn(own, table)}`
-      await touches.see(table, sql`SELECT 1 AS one ${from} LIMIT 1`, (column) => sql`SELECT ${identifier(column)} AS pipe_time ${from}`)
-    }
+    for (const { own, table } of deleted) await seeDeleted(touches, own, table)
     for (const part of encoded) if (touches.watched(part.loader.table.name)) await touches.seeRows(part)
     const mark = () => touches.write(this.#highest(kept, sequence), latest(kept))
     await mark()
@@ -507,6 +534,23 @@ export class Writer {
     this.#tail = result.catch(() => undefined)
     return result
   }
+}
+
+/** What a change of the ledger by hand does to tables. */
+interface ByHand {
+  readonly swap?: Swap | undefined
+  readonly deletes?: readonly (OwnRows | Stretch)[]
+  /** Those that were declared. */
+  readonly tables?: ReadonlyMap<string, Table>
+  /** Microseconds UTC. */
+  readonly time?: bigint
+}
+
+/** What rows touch that are about to be deleted. */
+async function seeDeleted(touches: Touches, own: OwnRows | Stretch, table: Table): Promise<void> {
+  if (!touches.watched(table.name)) return
+  const from = sql`FROM ${identifier(table.name)} WHERE ${areOwn(own, table)}`
+  await touches.see(table, sql`SELECT 1 AS one ${from} LIMIT 1`, (column) => sql`SELECT ${identifier(column)} AS pipe_time ${from}`)
 }
 
 interface EncodedWrites {
