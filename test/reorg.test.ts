@@ -1,20 +1,203 @@
-import { describe, expect, it } from 'vitest'
-import { events, expected, reorgWorld, rowsOf, stored } from './support/reorg-world.js'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { fakeChain, type FakeEndpoint } from '../src/sandbox/index.js'
+import { chdbMissing } from './support/clickhouse-server.js'
+import { postgresDatabase } from './support/postgres.js'
+import { readChdb } from './support/read-clickhouse.js'
+import { readPostgres } from './support/read-postgres.js'
+import { events, expected, reorgWorld, rowsOf, stored, TABLES } from './support/reorg-world.js'
+
+const chdb = chdbMissing()
+if (chdb !== undefined) process.stderr.write(`SKIPPED: reorgs on ClickHouse, for chdb does not load here: ${chdb}\n`)
+
+const nodes: FakeEndpoint[] = []
+afterEach(async () => {
+  for (const node of nodes.splice(0)) await node.close()
+})
+
+async function worldOf(options: Parameters<typeof reorgWorld>[0] = {}) {
+  const world = await reorgWorld({ blocks: 40, ...options })
+  nodes.push(world.node)
+  return world
+}
+
+/** What a run is to end with, told of in one value when it does not. */
+const fine = { code: 0, err: '' }
+const endOf = ({ code, out, err }: { code: number; out: string; err: string }) => ({
+  code,
+  err: err + events(out, 'step:ended').flatMap(({ reason }) => (reason === undefined ? [] : [String(reason)])).join('; '),
+})
 
 describe('after a reorg, a plain second run', () => {
   it('of depth 1 to 12 leaves the tables of the canonical chain, with what is computed from them', async () => {
-    const world = await reorgWorld()
-    const { chain, run, cwd, node } = world
-    expect(await run()).toMatchObject({ code: 0, err: '' })
+    const { chain, run, cwd } = await worldOf()
+    expect(endOf(await run())).toEqual(fine)
     expect(rowsOf(await stored(cwd))).toEqual(expected(chain))
     for (let depth = 1; depth <= 12; depth++) {
       const head = Number(chain.head)
       chain.fork(depth, depth + (depth % 3))
-      const { code, out, err } = await run()
-      expect({ depth, code, err }).toEqual({ depth, code: 0, err: '' })
-      expect(events(out, 'reorg')).toMatchObject([{ chain: 'fake', block: String(head - depth + 1), replaced: depth }])
+      const ran = await run()
+      expect({ depth, ...endOf(ran) }).toEqual({ depth, ...fine })
+      expect(events(ran.out, 'reorg')).toMatchObject([{ chain: 'fake', block: String(head - depth + 1), replaced: depth }])
       expect({ depth, ...rowsOf(await stored(cwd)) }).toEqual({ depth, ...expected(chain) })
     }
-    await node.close()
   }, 240_000)
+
+  it('asks for one header more than it would without, where nothing moved', async () => {
+    const { node, run } = await worldOf()
+    await run()
+    node.clearLog()
+    expect(endOf(await run())).toEqual(fine)
+    const asked = node.log.flatMap(({ calls }) => calls.map(({ method, params }) => [method, params?.[0]]))
+    // Which chain it is, how far it is, and whether its newest block is the one that was read.
+    expect(asked).toEqual([
+      ['eth_chainId', undefined],
+      ['eth_blockNumber', undefined],
+      ['eth_getBlockByNumber', '0x0'],
+      ['eth_getBlockByNumber', '0x28'],
+    ])
+  }, 60_000)
+
+  it('tells of it in one line', async () => {
+    const { chain, run } = await worldOf()
+    await run()
+    chain.fork(3)
+    const { out } = await run(['--output', 'plain'])
+    expect(out.split('\n').filter((line) => line.startsWith('reorg '))).toEqual([
+      'reorg pipeline=reorg chain=fake message="reorg at 38: 3 blocks replaced" steps=blocks,balances',
+    ])
+  }, 60_000)
+
+  it('finds it where the next block is read, when what was read had its confirmations', async () => {
+    const { chain, run, cwd } = await worldOf({ confirmations: 3 })
+    expect(endOf(await run(['--param', 'to=safe']))).toEqual(fine)
+    chain.fork(5, 10)
+    const ran = await run(['--param', 'to=safe'])
+    expect(events(ran.out, 'reorg')).toMatchObject([{ block: '36', replaced: 2 }])
+    expect(ran.code).toBe(0)
+    expect(rowsOf(await stored(cwd))).toEqual(expected(chain, 42))
+  }, 60_000)
+
+  it('leaves the same tables in Postgres', async () => {
+    const warehouse = await postgresDatabase()
+    const { chain, run } = await worldOf({ warehouse })
+    expect(endOf(await run())).toEqual(fine)
+    for (const depth of [3, 12]) {
+      chain.fork(depth)
+      expect(endOf(await run())).toEqual(fine)
+      expect(rowsOf(await readPostgres(warehouse, TABLES))).toEqual(expected(chain))
+    }
+  }, 120_000)
+
+  it.skipIf(chdb !== undefined)('leaves the same tables in ClickHouse, as they are read with FINAL', async () => {
+    const { chain, run, cwd } = await worldOf({ warehouse: 'chdb:ch' })
+    expect(endOf(await run())).toEqual(fine)
+    for (const depth of [3, 12]) {
+      chain.fork(depth)
+      expect(endOf(await run())).toEqual(fine)
+      expect(rowsOf(await readChdb(join(cwd, 'ch'), { tables: TABLES }))).toEqual(expected(chain))
+    }
+  }, 120_000)
+})
+
+describe('a reorg that is deeper than the hashes that are kept', () => {
+  it('stops the chain with exit 1 and deletes nothing; with --force its blocks are read again', async () => {
+    const { chain, run, cwd } = await worldOf({ blocks: 120 })
+    await run()
+    const before = await stored(cwd)
+    chain.fork(80)
+    const stopped = await run()
+    expect(stopped.code).toBe(1)
+    expect(events(stopped.out, 'step:ended').map(({ step, outcome }) => [step, outcome])).toContainEqual(['blocks', 'failed'])
+    expect(endOf(stopped).err).toContain(
+      'chain fake was reorganized deeper than 64 blocks, of which hashes are kept: 121 blocks that were read, 0 to 120, may be replaced by others; nothing was deleted',
+    )
+    expect(await stored(cwd)).toEqual(before)
+    expect(endOf(await run(['--force']))).toEqual(fine)
+    expect(rowsOf(await stored(cwd))).toEqual(expected(chain))
+  }, 60_000)
+
+  it('is none where all that was read lies within them', async () => {
+    const { chain, run, cwd } = await worldOf({ blocks: 120 })
+    const from = ['--param', 'from=118']
+    await run(from)
+    chain.fork(12)
+    expect(endOf(await run(from))).toEqual(fine)
+    expect(rowsOf(await stored(cwd)).blocks).toEqual(expected(chain).blocks?.slice(118))
+  }, 60_000)
+})
+
+describe('what is no reorg', () => {
+  it('an endpoint that lags shows an older head: nothing is deleted', async () => {
+    const { chain, node, run, cwd } = await worldOf()
+    await run()
+    node.lag(5)
+    const ran = await run()
+    expect(endOf(ran)).toEqual(fine)
+    expect(events(ran.out, 'reorg')).toEqual([])
+    expect(rowsOf(await stored(cwd))).toEqual(expected(chain))
+    node.lag(0)
+    chain.add(3)
+    expect(endOf(await run())).toEqual(fine)
+    expect(rowsOf(await stored(cwd))).toEqual(expected(chain))
+  }, 60_000)
+
+  it('an endpoint of a fork that is no longer than the one that was read', async () => {
+    const { chain, node, run, cwd } = await worldOf()
+    await run()
+    const other = fakeChain({ seed: 5, blocks: 40 })
+    other.fork(3, 3)
+    const away = await other.serve()
+    nodes.push(away)
+    const ran = await run([], `${away.url},${node.url}`)
+    expect(endOf(ran)).toEqual(fine)
+    expect(events(ran.out, 'reorg')).toEqual([])
+    expect(rowsOf(await stored(cwd))).toEqual(expected(chain))
+  }, 60_000)
+})
+
+describe('forks', () => {
+  it('from A to B and back to A, of equal heads: each time the tables are those of the fork that is there', async () => {
+    const { chain, run, cwd } = await worldOf()
+    const other = fakeChain({ seed: 5, blocks: 40 })
+    other.fork(4, 4)
+    const b = await other.serve()
+    nodes.push(b)
+    await run()
+    for (const [url, fork] of [[b.url, other], [undefined, chain], [b.url, other]] as const) {
+      const ran = await run([], url)
+      expect(endOf(ran)).toEqual(fine)
+      expect(events(ran.out, 'reorg')).toMatchObject([{ block: '37', replaced: 4 }])
+      expect(rowsOf(await stored(cwd))).toEqual(expected(fork))
+    }
+  }, 60_000)
+
+  it('of two endpoints at once: the longer one is read', async () => {
+    const { node, run, cwd } = await worldOf()
+    await run()
+    const other = fakeChain({ seed: 5, blocks: 40 })
+    other.fork(4, 6)
+    const b = await other.serve()
+    nodes.push(b)
+    expect((await run([], `${node.url},${b.url}`)).code).toBe(0)
+    expect(rowsOf(await stored(cwd))).toEqual(expected(other))
+  }, 60_000)
+
+  it('while blocks are fetched: nothing is mixed, and the run ends with the tables of the chain as it is then', async () => {
+    for (const at of [6, 10, 14]) {
+      const { chain, node, run, cwd } = await worldOf({ blocks: 120, chunk: 10 })
+      let forked = false
+      const fork = () => {
+        if (forked || node.count() < at) return false
+        forked = true
+        chain.fork(12, 12)
+        return false
+      }
+      node.fault({ kind: 'latency', ms: 0, if: fork })
+      const ran = await run()
+      node.clear()
+      expect({ at, forked, code: ran.code }).toEqual({ at, forked: true, code: 0 })
+      expect({ at, ...rowsOf(await stored(cwd)) }).toEqual({ at, ...expected(chain) })
+    }
+  }, 120_000)
 })

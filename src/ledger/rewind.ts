@@ -3,11 +3,11 @@ import { nameOf, rowStretch } from './axis.js'
 import { RESET_FINGERPRINT } from './fingerprints.js'
 import { blockEnds, blocksOf, storedBlocks } from './hashes.js'
 import { intersect, mod, subtract, union } from './intervals.js'
-import { coveredBy, stored } from './standing.js'
+import { coveredBy, mayHaveWritten, stored } from './standing.js'
 
 /** What becomes of the units of a step when all blocks above one are gone. */
 export interface Rewind extends Amendments {
-  /** Blocks that units held, above the one that stays. */
+  /** Blocks that units held, or may have, above the one that stays. */
   readonly blocks: readonly Interval[]
   /** Of units of time: the stretches that are uncovered, microseconds UTC. */
   readonly times: readonly Interval[]
@@ -38,7 +38,8 @@ export function rewound({ pipeline, step }: Omit<LedgerStep, 'fingerprint'>, row
     const at = rowStretch(numberAxis(1), row)
     if (!at || at[1] <= ancestor) continue
     gone.add(row)
-    blocks.push([at[0] > ancestor ? at[0] : ancestor + 1n, at[1]])
+    const held = coveredBy(row, at)
+    if (held.length > 0 || mayHaveWritten(row)) blocks.push(...intersect(held.length > 0 ? held : [at], [[ancestor + 1n, at[1]]]))
     put.push(...below({ pipeline, step }, row, at, ancestor))
   }
   const drop = [...gone].map(({ unit }) => ({ step, unit }))

@@ -9,6 +9,8 @@ export interface Remembered<Step> {
   readonly step: Step
   readonly hashes: ReadonlyMap<bigint, Known>
   readonly looked: readonly bigint[]
+  /** Two forks were met there: what one endpoint says is not enough. */
+  readonly doubted: boolean
 }
 
 /** A chain as one endpoint shows it. */
@@ -31,9 +33,11 @@ export async function commonBlocks<Step>(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<Step, bigint>> {
   const looked = [...new Set(remembered.flatMap((each) => each.looked))]
-  const given = await headers(looked, (calls) => pool.batch(calls, { signal }))
-  const same = remembered.every(({ hashes, looked: own }) => own.every((number) => isSame(hashes.get(number), given.get(number)) === true))
-  if (same) return new Map()
+  if (!remembered.some(({ doubted }) => doubted)) {
+    const given = await headers(looked, (calls) => pool.batch(calls, { signal }))
+    if (remembered.every(({ hashes, looked: own }) => own.every((number) => isSame(hashes.get(number), given.get(number)) === true)))
+      return new Map()
+  }
   const view = await longest(remembered, looked, pool, signal)
   const found = new Map<Step, bigint>()
   for (const { step, hashes, looked: own } of view ? remembered : []) {

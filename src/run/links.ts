@@ -35,7 +35,7 @@ export class Links {
     this.#step = step
     for (const row of rows) {
       const ends = blockEnds(row)
-      for (const [number, hash] of row.state === 'done' ? [] : blocksOf(row.coverage)) this.#hashes.set(number, { unit: row.unit, hash })
+      for (const [number, hash] of blocksOf(row.coverage)) this.#hashes.set(number, { unit: row.unit, hash })
       if (!ends || row.state !== 'done') continue
       if (row.parentHash !== undefined) this.#parents.set(ends[0] - 1n, { unit: row.unit, hash: row.parentHash })
       if (row.lastHash !== undefined) this.#hashes.set(ends[1], { unit: row.unit, hash: row.lastHash })
@@ -61,11 +61,12 @@ export class Links {
     }
   }
 
-  /** What an attempt at a unit said that is not committed. The unit is read again, perhaps from another fork. */
-  forget(unit: string): void {
+  /** Forgets what an attempt at a unit said, but for what is committed: the rest is read again, perhaps from another fork. */
+  forget(unit: string, committed: readonly (readonly [bigint, string])[]): void {
     for (const block of this.#open.get(unit) ?? [])
       for (const said of [this.#hashes, this.#parents]) if (said.get(block)?.unit === unit) said.delete(block)
-    this.#open.delete(unit)
+    this.#open.set(unit, new Set(committed.map(([number]) => number)))
+    for (const [number, hash] of committed) this.#hashes.set(number, { unit, hash })
   }
 
   /** A unit is done: nothing of it is read again. */

@@ -150,7 +150,7 @@ export class Progress {
   rewind(): void {
     this.#state = this.#committed
     this.#again = mayRepeat(this.#state)
-    this.#task.links.forget(this.#task.unit.key)
+    this.#task.links.forget(this.#task.unit.key, this.#committed.blocks)
   }
 
   /** Takes note of a commit. `rows`: how many rows of each table it wrote, which of a query only the warehouse knows. */

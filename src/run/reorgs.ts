@@ -87,10 +87,10 @@ async function settleChain(options: RunOptions, chain: Chain, met: ReadonlyMap<S
   const remembered: Remembered<Step>[] = []
   for (const step of steps) {
     const hashes = hashesOf(await warehouse.linked(pipeline.name, step.id, chain.confirmations + 2 * Number(BLOCKS_KEPT)))
-    if (hashes.size > 0) remembered.push({ step, hashes, looked: suspects(hashes, met.get(step)) })
+    if (hashes.size > 0) remembered.push(suspected(step, hashes, met.get(step)))
   }
   const [first] = steps
-  if (!first || remembered.length === 0) return
+  if (!first || remembered.length === 0 || !(await isDoubted(options, chain, remembered))) return
   // Headers alone: nothing of the step's own settings matters.
   const pool = options.rpc({ ...first, definition: { ...first.definition, rpc: undefined } }, {})
   const common = await commonBlocks(remembered, pool, signal)
@@ -115,11 +115,23 @@ async function settleChain(options: RunOptions, chain: Chain, met: ReadonlyMap<S
   })
 }
 
-/** The highest block, those about which units contradict each other, and those where a step met another fork. */
-function suspects(hashes: ReadonlyMap<bigint, Known>, met: ReadonlySet<bigint> = new Set()): readonly bigint[] {
+/**
+ * Whether the chain is to be asked: where steps met another fork, and while what they read has not all its confirmations. What has them is
+ * looked at again where the next block is read.
+ */
+async function isDoubted({ moment }: RunOptions, { name, confirmations }: Chain, remembered: readonly Remembered<Step>[]): Promise<boolean> {
+  if (confirmations === 0 || remembered.some(({ doubted }) => doubted)) return true
+  const newest = remembered.flatMap(({ looked }) => looked).reduce((high, number) => (number > high ? number : high))
+  // A chain whose head nobody gives is told of by the steps that read it.
+  const head = await moment.head(name).catch(() => undefined)
+  return head !== undefined && newest > head - BigInt(confirmations)
+}
+
+/** Looked at are the highest block, those about which units contradict each other, and those where the step met another fork. */
+function suspected(step: Step, hashes: ReadonlyMap<bigint, Known>, met: ReadonlySet<bigint> = new Set()): Remembered<Step> {
   const doubted = [...hashes].flatMap(([number, known]) => (known.hashes.size > 1 || met.has(number) ? [number] : []))
   const highest = [...hashes.keys()].reduce((high, number) => (number > high ? number : high))
-  return [...new Set([highest, ...doubted])]
+  return { step, hashes, looked: [...new Set([highest, ...doubted])], doubted: doubted.length > 0 || met.size > 0 }
 }
 
 async function hitOf({ pipeline, warehouse }: RunOptions, step: Step, ancestor: bigint): Promise<Hit> {

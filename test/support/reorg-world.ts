@@ -9,6 +9,7 @@ import { readDuckdb, type TableContent } from './read-duckdb.js'
 const FILE = `name: reorg
 warehouse: "\${WAREHOUSE}"
 params:
+  from: { type: block, default: 0 }
   to: { type: block, default: head }
 chains:
   fake: { id: 1, block_time: 12s, rpc: "\${RPC_URLS}", confirmations: CONFIRMATIONS }
@@ -23,7 +24,7 @@ steps:
     chain: fake
     into: blocks
     with:
-      over: { blocks: { from: 0, to: $to }, chunk: CHUNK }
+      over: { blocks: { from: $from, to: $to }, chunk: CHUNK }
       calls: { block: { method: eth_getBlockByNumber, params: [$number, false] } }
       row: { number: block.number, hash: block.hash, parent_hash: block.parentHash, miner: block.miner, time: block.timestamp }
   - id: balances
