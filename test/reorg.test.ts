@@ -25,7 +25,11 @@ async function worldOf(options: Parameters<typeof reorgWorld>[0] = {}) {
 const fine = { code: 0, err: '' }
 const endOf = ({ code, out, err }: { code: number; out: string; err: string }) => ({
   code,
-  err: err + events(out, 'step:ended').flatMap(({ reason }) => (reason === undefined ? [] : [String(reason)])).join('; '),
+  err:
+    err +
+    events(out, 'step:ended')
+      .flatMap(({ reason }) => (reason === undefined ? [] : [String(reason)]))
+      .join('; '),
 })
 
 describe('after a reorg, a plain second run', () => {
@@ -89,15 +93,19 @@ describe('after a reorg, a plain second run', () => {
     }
   }, 120_000)
 
-  it.skipIf(chdb !== undefined)('leaves the same tables in ClickHouse, as they are read with FINAL', async () => {
-    const { chain, run, cwd } = await worldOf({ warehouse: 'chdb:ch' })
-    expect(endOf(await run())).toEqual(fine)
-    for (const depth of [3, 12]) {
-      chain.fork(depth)
+  it.skipIf(chdb !== undefined)(
+    'leaves the same tables in ClickHouse, as they are read with FINAL',
+    async () => {
+      const { chain, run, cwd } = await worldOf({ warehouse: 'chdb:ch' })
       expect(endOf(await run())).toEqual(fine)
-      expect(rowsOf(await readChdb(join(cwd, 'ch'), { tables: TABLES }))).toEqual(expected(chain))
-    }
-  }, 120_000)
+      for (const depth of [3, 12]) {
+        chain.fork(depth)
+        expect(endOf(await run())).toEqual(fine)
+        expect(rowsOf(await readChdb(join(cwd, 'ch'), { tables: TABLES }))).toEqual(expected(chain))
+      }
+    },
+    120_000,
+  )
 })
 
 describe('a reorg that is deeper than the hashes that are kept', () => {
@@ -164,7 +172,11 @@ describe('forks', () => {
     const b = await other.serve()
     nodes.push(b)
     await run()
-    for (const [url, fork] of [[b.url, other], [undefined, chain], [b.url, other]] as const) {
+    for (const [url, fork] of [
+      [b.url, other],
+      [undefined, chain],
+      [b.url, other],
+    ] as const) {
       const ran = await run([], url)
       expect(endOf(ran)).toEqual(fine)
       expect(events(ran.out, 'reorg')).toMatchObject([{ block: '37', replaced: 4 }])

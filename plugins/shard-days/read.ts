@@ -2,6 +2,7 @@ import { type Batch, type BlockLink, formatInstant, type Interval, type LogsPage
 import type { Config } from './config.js'
 import { DayOpenError, HeaderRefusedError } from './errors.js'
 import { filtersOf } from './filters.js'
+import { nearHead } from './near-head.js'
 import { isFields, pagesOf, preparing } from './pages.js'
 import { dayOf, type KeptAside, RowsOfLogs } from './rows.js'
 import { type Border, type Part, Seams } from './seams.js'
@@ -44,7 +45,11 @@ class Reader {
 
   async *blocks(from: bigint, to: bigint): AsyncIterable<Batch<never>> {
     const asking = { top: to, signal: this.#ctx.signal }
-    const prepare = async (page: LogsPage) => ({ page, headers: await this.#headersOf(page, asking) })
+    const placed = await nearHead(this.#ctx, to)
+    const prepare = async (read: LogsPage) => {
+      const page = placed ? await placed(read) : read
+      return { page, headers: await this.#headersOf(page, asking) }
+    }
     for await (const { page, headers } of preparing(this.#pages(from, to), prepare, PAGES_AT_ONCE))
       yield {
         ...this.#batch(page, headers, undefined),

@@ -127,7 +127,11 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
       'do everything again that these steps have done; drops no table, and old rows stay until new ones replace them',
       false,
     )
-    .option('--force', 'after a reorg that is deeper than the hashes that are kept: delete what was read of the replaced blocks, and read them again', false)
+    .option(
+      '--force',
+      'after a reorg that is deeper than the hashes that are kept: delete what was read of the replaced blocks, and read them again',
+      false,
+    )
     .option('--until-complete', 'plan and run again until nothing is missing; head and now stay those of the first run', false)
     .addOption(new Option('--max-runs <N>', 'with --until-complete: at most N runs, then exit 1').argParser(positive))
     .addOption(new Option('--wait <TIME>', 'with --until-complete: time between runs (default: 60s)').argParser(time))

@@ -288,7 +288,15 @@ export class Progress {
     const ends = reading.numbers ?? (plan.axis?.of === 'numbers' ? reading.stretch : undefined)
     if (!ends || ends[0] > ends[1] || (parentHash === undefined && lastHash === undefined)) return
     const [first, last] = ends
-    links.say(unit.key, first === last ? [{ number: first, hash: lastHash, parentHash }] : [{ number: first, parentHash }, { number: last, hash: lastHash }])
+    links.say(
+      unit.key,
+      first === last
+        ? [{ number: first, hash: lastHash, parentHash }]
+        : [
+            { number: first, parentHash },
+            { number: last, hash: lastHash },
+          ],
+    )
   }
 
   /** What is covered is done, what is tentative is done for this round, what failed is a unit of its own. */
@@ -396,7 +404,8 @@ export class Progress {
     const { plan, services } = this.#task
     const { wanted, step } = plan
     const chain = step.chain === undefined ? undefined : services.pipeline.chains.get(step.chain)
-    const byNumber = wanted.kind === 'stretches' && wanted.domain !== 'inputs' && wanted.axis.of === 'numbers' ? wanted.domain[1] : undefined
+    const byNumber =
+      wanted.kind === 'stretches' && wanted.domain !== 'inputs' && wanted.axis.of === 'numbers' ? wanted.domain[1] : undefined
     const top = byNumber ?? numbers?.[1]
     if (!chain || top === undefined) return known
     const floor = horizon(top, chain.confirmations)

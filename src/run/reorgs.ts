@@ -4,7 +4,7 @@ import { RESET_FINGERPRINT } from '../ledger/fingerprints.js'
 import { BLOCKS_KEPT, horizon } from '../ledger/horizon.js'
 import { type Rewind, rewound } from '../ledger/rewind.js'
 import type { Chain, Step } from '../pipeline/pipeline.js'
-import { commonBlocks, type Remembered } from './forks.js'
+import { commonBlocks, type Remembered } from './common-blocks.js'
 import type { ForkSeenError } from './links.js'
 import type { RunOptions } from './services.js'
 
@@ -25,7 +25,9 @@ export class ReorgColumnError extends PipeError {
   readonly code = 'REORG_COLUMN'
   override readonly hint = 'name the column that holds the block: `range:` of the table'
   constructor(step: string, table: string) {
-    super(`step ${step}: blocks were replaced by a reorg, and table ${table} has no column by which their rows can be found; nothing was deleted`)
+    super(
+      `step ${step}: blocks were replaced by a reorg, and table ${table} has no column by which their rows can be found; nothing was deleted`,
+    )
   }
 }
 
@@ -67,8 +69,7 @@ export class Reorgs {
     const met = new Map([...this.#met].map(([step, { blocks }]) => [step, blocks]))
     this.#met.clear()
     const names = new Set(acting.flatMap(({ chain }) => chain ?? []))
-    for (const chain of options.pipeline.chains.values()) {
-      if (!names.has(chain.name)) continue
+    const settle = async (chain: Chain) => {
       try {
         await settleChain(options, chain, met)
       } catch (error) {
@@ -78,6 +79,7 @@ export class Reorgs {
         else this.#refused.set(chain.name, error)
       }
     }
+    await Promise.all([...options.pipeline.chains.values()].filter(({ name }) => names.has(name)).map(settle))
   }
 }
 
@@ -119,7 +121,11 @@ async function settleChain(options: RunOptions, chain: Chain, met: ReadonlyMap<S
  * Whether the chain is to be asked: where steps met another fork, and while what they read has not all its confirmations. What has them is
  * looked at again where the next block is read.
  */
-async function isDoubted({ moment }: RunOptions, { name, confirmations }: Chain, remembered: readonly Remembered<Step>[]): Promise<boolean> {
+async function isDoubted(
+  { moment }: RunOptions,
+  { name, confirmations }: Chain,
+  remembered: readonly Remembered<Step>[],
+): Promise<boolean> {
   if (confirmations === 0 || remembered.some(({ doubted }) => doubted)) return true
   const newest = remembered.flatMap(({ looked }) => looked).reduce((high, number) => (number > high ? number : high))
   // A chain whose head nobody gives is told of by the steps that read it.
@@ -127,10 +133,11 @@ async function isDoubted({ moment }: RunOptions, { name, confirmations }: Chain,
   return head !== undefined && newest > head - BigInt(confirmations)
 }
 
-/** Looked at are the highest block, those about which units contradict each other, and those where the step met another fork. */
+/** Looked at are the highest block that was read, those about which units contradict each other, and those where the step met another fork. */
 function suspected(step: Step, hashes: ReadonlyMap<bigint, Known>, met: ReadonlySet<bigint> = new Set()): Remembered<Step> {
   const doubted = [...hashes].flatMap(([number, known]) => (known.hashes.size > 1 || met.has(number) ? [number] : []))
-  const highest = [...hashes.keys()].reduce((high, number) => (number > high ? number : high))
+  const read = [...hashes].flatMap(([number, known]) => (known.read ? [number] : []))
+  const highest = (read.length > 0 ? read : [...hashes.keys()]).reduce((high, number) => (number > high ? number : high))
   return { step, hashes, looked: [...new Set([highest, ...doubted])], doubted: doubted.length > 0 || met.size > 0 }
 }
 

@@ -164,7 +164,8 @@ async function doStep(services: RunServices, step: Step): Promise<StepEnd> {
   const gaps = step.definition.needsWhole === true ? services.gapsAbove(step) : undefined
   if (gaps) return { outcome: 'blocked', missing: 0, quarantined: 0, reason: `needs all of it: ${gaps.words}` }
   const refused = services.refusal(step)
-  if (refused) return { outcome: 'failed', missing: 0, quarantined: 0, reason: `${services.redact(refused.message)} (${refused.hint})`, lasting: true }
+  if (refused)
+    return { outcome: 'failed', missing: 0, quarantined: 0, reason: `${services.redact(refused.message)} (${refused.hint})`, lasting: true }
   try {
     return await runStep(services, step, services.signal)
   } catch (error) {

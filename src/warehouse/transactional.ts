@@ -135,7 +135,12 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
     }
   }
 
-  protected async amendUnits(pipeline: string, changes: LedgerChanges, { release, touch, deletes, swap }: Beside, at: bigint): Promise<number> {
+  protected async amendUnits(
+    pipeline: string,
+    changes: LedgerChanges,
+    { release, touch, deletes, swap }: Beside,
+    at: bigint,
+  ): Promise<number> {
     const { changed } = await this.#change(changes, async (tx) => {
       let others = 0
       for (const { step, keys } of release) others += await tx.run(releaseKeys(pipeline, step, keys))

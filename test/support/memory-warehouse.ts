@@ -116,10 +116,11 @@ export class MemoryWarehouse extends LedgerWarehouse {
     }
   }
 
-  protected amendUnits(_: string, changes: LedgerChanges, { release }: Beside): Promise<number> {
+  protected amendUnits(_: string, changes: LedgerChanges, { release, deletes }: Beside): Promise<number> {
     for (const { step, keys } of release)
       for (const [key, row] of this.#quarantine)
         if (row.step === step && (keys?.includes(row.key as string) ?? true)) this.#quarantine.delete(key)
+    for (const own of deletes) this.#delete(own, declared(own.table, this.tables))
     const { put, dropped } = this.#write(changes)
     return Promise.resolve(put.length + dropped)
   }

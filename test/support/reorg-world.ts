@@ -98,7 +98,8 @@ export function expected(chain: FakeChain, last = Number(chain.head)): Record<st
     for (const block of all) groups.set(key(block), [...(groups.get(key(block)) ?? []), block])
     return groups
   }
-  const sorted = (column: string) => (a: Record<string, string>, b: Record<string, string>) => ((a[column] ?? '') < (b[column] ?? '') ? -1 : 1)
+  const sorted = (column: string) => (a: Record<string, string>, b: Record<string, string>) =>
+    (a[column] ?? '') < (b[column] ?? '') ? -1 : 1
   return {
     blocks: all.map(({ number, hash, parentHash, miner, timestamp }) => ({
       number: String(number),
@@ -115,7 +116,11 @@ export function expected(chain: FakeChain, last = Number(chain.head)): Record<st
       .map(([minute, some]) => ({
         minute: time(minute),
         blocks: String(some.length),
-        miner: some.map(({ miner }) => miner).sort().at(-1) ?? '',
+        miner:
+          some
+            .map(({ miner }) => miner)
+            .sort()
+            .at(-1) ?? '',
       }))
       .sort(sorted('minute')),
     miners: [...by(({ miner }) => miner)].map(([miner, some]) => ({ miner, blocks: String(some.length) })).sort(sorted('miner')),

@@ -172,12 +172,7 @@ export class Writer {
   }
 
   /** Deletes rows beside any unit's commit: whoever is computed from them is touched before, and counts follow. */
-  async #deleteRows(
-    deletes: readonly (OwnRows | Stretch)[],
-    tables: ReadonlyMap<string, Table>,
-    at: bigint,
-    time: bigint,
-  ): Promise<void> {
+  async #deleteRows(deletes: readonly (OwnRows | Stretch)[], tables: ReadonlyMap<string, Table>, at: bigint, time: bigint): Promise<void> {
     const touches = new Touches(this.#sql, this.#consumers)
     const tally = new Tally(this.#counted, tables, 'clickhouse', (statement) => this.#sql.select(statement))
     for (const own of deletes) {
