@@ -1,9 +1,13 @@
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { fakeChain, type FakeEndpoint } from '../src/sandbox/index.js'
 import { chdbMissing } from './support/clickhouse-server.js'
+import { pipe } from './support/cli.js'
+import { temporaryFolder } from './support/folder.js'
 import { postgresDatabase } from './support/postgres.js'
 import { readChdb } from './support/read-clickhouse.js'
+import { readDuckdb } from './support/read-duckdb.js'
 import { readPostgres } from './support/read-postgres.js'
 import { events, expected, reorgWorld, rowsOf, stored, TABLES } from './support/reorg-world.js'
 
@@ -210,6 +214,59 @@ describe('forks', () => {
       node.clear()
       expect({ at, forked, code: ran.code }).toEqual({ at, forked: true, code: 0 })
       expect({ at, ...rowsOf(await stored(cwd)) }).toEqual({ at, ...expected(chain) })
+    }
+  }, 120_000)
+})
+
+const LOGS = `name: logs
+warehouse: duckdb:logs.duckdb
+params:
+  to: { type: block, default: head }
+chains:
+  fake: { id: 1, block_time: 12s, rpc: "\${RPC_URLS}", confirmations: 0 }
+tables:
+  transfers: { columns: { number: bigint, log_index: int, transaction: hash }, key: [transaction, log_index], range: number }
+steps:
+  - id: transfers
+    type: shard-days
+    chain: fake
+    with:
+      over: { blocks: { from: 0, to: $to } }
+      events:
+        - event: Transfer(address indexed from, address indexed to, uint256 value)
+          contracts: ["0x00000000000000000000000000000000000000aa"]
+          into: transfers
+          row: { number: log.blockNumber, log_index: log.logIndex, transaction: log.transactionHash }
+`
+const word = (n: number) => `0x${n.toString(16).padStart(64, '0')}`
+const transfer = {
+  address: `0x${'aa'.padStart(40, '0')}`,
+  topics: ['0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef', word(1), word(2)],
+  data: word(3),
+}
+
+describe('logs of ranges of blocks', () => {
+  it('are those of the chain after a reorg, also where the replaced blocks had none', async () => {
+    const chain = fakeChain({ seed: 5, blocks: 40, logs: (block) => (block % 3n === 0n ? [transfer] : []) })
+    const node = await chain.serve()
+    nodes.push(node)
+    const cwd = temporaryFolder()
+    writeFileSync(join(cwd, 'logs.yaml'), LOGS)
+    const run = () => pipe(['run', join(cwd, 'logs.yaml'), '--output', 'json'], { cwd, env: { RPC_URLS: node.url } })
+    const truth = () =>
+      Array.from({ length: Number(chain.head) }, (_, i) => BigInt(i + 1)).flatMap((number) =>
+        chain
+          .logsJson(number, { addresses: undefined, topics: [] })
+          .map((text) => (JSON.parse(text) as { transactionHash: string }).transactionHash),
+      )
+    expect(endOf(await run())).toEqual(fine)
+    for (const depth of [1, 2, 5]) {
+      chain.fork(depth)
+      const ran = await run()
+      expect(endOf(ran)).toEqual(fine)
+      expect(events(ran.out, 'reorg')).toMatchObject([{ chain: 'fake' }])
+      const { transfers } = await readDuckdb(join(cwd, 'logs.duckdb'), { tables: ['transfers'] })
+      expect({ depth, rows: transfers?.rows.map(({ transaction }) => transaction).sort() }).toEqual({ depth, rows: truth().sort() })
     }
   }, 120_000)
 })

@@ -1,5 +1,6 @@
 import {
   type Batch,
+  type BlockLink,
   blockTimes,
   isPipeError,
   type Json,
@@ -129,7 +130,7 @@ async function createReader(ctx: RunContext<Config, never>) {
         : {}),
       ...(failed.length > 0 ? { failed } : {}),
       ...(links && covers && unit.piece.kind === 'stretch'
-        ? { ...borders(links, covers[0] === unit.piece.from, covers[1] === unit.piece.to), blocks: readBlocks(links) }
+        ? { ...borders(links, covers[0] === unit.piece.from, covers[1] === unit.piece.to), blocks: readBlocks(links, await nearFrom(ctx)) }
         : {}),
       ...tellNothing(reading, links),
     }
@@ -499,8 +500,18 @@ function borders(links: Links, from: boolean, to: boolean): { parentHash?: strin
   }
 }
 
-/** Blocks that are stored: those of which nothing says that they are of the chain are not. */
-const readBlocks = ({ blocks, loose }: Links) => (loose.size === 0 ? blocks : blocks.filter(({ number }) => !loose.has(number)))
+/** Blocks behind the confirmations that a reorg may reach. */
+const NEAR = 64n
+
+/** Blocks above this one may be replaced by others. */
+const nearFrom = async ({ head, chain }: Pick<RunContext<Config, never>, 'head' | 'chain'>): Promise<bigint> =>
+  (await head()) - BigInt(chain?.confirmations ?? 0) - NEAR
+
+/** The ends of what is stored, and all of it near the head. Blocks of which nothing says that they are of the chain are not stored. */
+function readBlocks({ blocks, loose }: Links, near: bigint): BlockLink[] {
+  const stored = loose.size === 0 ? blocks : blocks.filter(({ number }) => !loose.has(number))
+  return stored.filter(({ number }, i) => i === 0 || i === stored.length - 1 || number > near)
+}
 
 /** What a group lacks with reason: counted for people, and kept as evidence. */
 function tellNothing(reading: Reading, links: Links | undefined): { counts?: Record<string, number>; evidence?: Json } {

@@ -15,6 +15,7 @@ describe('what a command is given', () => {
         select: ['blocks', 'balances'],
         limit: 500,
         demo: true,
+        force: false,
         fresh: false,
         untilComplete: false,
         output: 'json',
@@ -34,7 +35,7 @@ describe('what a command is given', () => {
     expect(await asked(['run', 'p.yaml'])).toEqual([
       'run',
       'p.yaml',
-      { params: {}, demo: false, fresh: false, untilComplete: false, output: 'auto', state: 'sqlite:.pipe/state.db' },
+      { params: {}, demo: false, force: false, fresh: false, untilComplete: false, output: 'auto', state: 'sqlite:.pipe/state.db' },
     ])
   })
 
