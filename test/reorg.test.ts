@@ -86,6 +86,25 @@ describe('after a reorg, a plain second run', () => {
     expect(rowsOf(await stored(cwd))).toEqual(expected(chain, 42))
   }, 60_000)
 
+  it('goes down to the block also where one block of the unit failed', async () => {
+    const { chain, node, run, cwd, file } = await worldOf({ blocks: 120 })
+    const broken = node.fault({
+      kind: 'error',
+      error: { code: -32000, message: 'block is corrupt' },
+      methods: ['eth_getBlockByNumber'],
+      if: ({ params }) => params[0] === '0x6e',
+    })
+    expect((await run()).code).toBe(1)
+    broken.remove()
+    const retried = await pipe(['retry', file], { cwd, env: { RPC_URLS: node.url, WAREHOUSE: 'duckdb:reorg.duckdb' } })
+    expect(retried.code).toBe(0)
+    chain.fork(3)
+    const ran = await run()
+    expect(endOf(ran)).toEqual(fine)
+    expect(events(ran.out, 'reorg')).toMatchObject([{ block: '118', replaced: 3 }])
+    expect(rowsOf(await stored(cwd))).toEqual(expected(chain))
+  }, 120_000)
+
   it('leaves the same tables in Postgres', async () => {
     const warehouse = await postgresDatabase()
     const { chain, run } = await worldOf({ warehouse })

@@ -11,6 +11,7 @@ import {
   timeAxis,
 } from '../sdk/index.js'
 import { nameOf, rowStretch } from './axis.js'
+import { blocksOf, storedBlocks } from './hashes.js'
 import { intersect, mod, subtract, union } from './intervals.js'
 import { coveredBy } from './standing.js'
 
@@ -82,7 +83,12 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
       drop.push({ step: row.step, unit: row.unit })
       for (const at of hit) split(row, done(undefined, axis, at))
       // The part at which the reading stopped keeps the cursor, so that a list goes on from there.
-      for (const at of rest) split(row, { ...done(row, axis, at), cursor: keepsCursor(row, axis, at, covered) ? row.cursor : undefined })
+      for (const at of rest)
+        split(row, {
+          ...done(row, axis, at),
+          ...hashesIn(row, all, at),
+          cursor: keepsCursor(row, axis, at, covered) ? row.cursor : undefined,
+        })
       // A redo that was cut off left rows of an older definition in its rest, so the rest is marked, too.
       if (redoes(row)) for (const at of subtract([all], covered)) split(row, done(undefined, axis, at))
       marked.push(...hit, ...open)
@@ -140,6 +146,17 @@ function splitAxis({ first, last, unit }: LedgerRow): Axis | undefined {
   if (first === undefined || last === undefined) return undefined
   if (unit === nameOf(numberAxis(1), [first, last])) return numberAxis(1)
   return unit === nameOf(timeAxis(), [first, last]) ? timeAxis() : undefined
+}
+
+/** What a part of a unit of blocks knows of their hashes: without them a reorg would not be found. */
+function hashesIn(row: LedgerRow, all: Interval, at: Interval): Pick<Amendment, 'coverage' | 'parentHash' | 'lastHash'> {
+  const known = blocksOf(row.coverage).filter(([number]) => at[0] <= number && number <= at[1])
+  const blocks = storedBlocks(known)
+  return {
+    coverage: blocks && { blocks },
+    parentHash: at[0] === all[0] ? row.parentHash : undefined,
+    lastHash: at[1] === all[1] ? row.lastHash : new Map(known).get(at[1]),
+  }
 }
 
 function isInTime({ first, last, unit }: LedgerRow): boolean {

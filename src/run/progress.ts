@@ -2,6 +2,7 @@ import {
   type Batch,
   type BlockLink,
   type ColumnType,
+  type Coverage,
   formatInstant,
   type Interval,
   type Json,
@@ -328,6 +329,7 @@ export class Progress {
     const count = done.length + tentative.length
     const split = [
       ...done.map((at, i) => ({
+        coverage: this.#blocksIn(at),
         ...(i === 0 && (count === 1 || tentative.length > 0) ? whole : {}),
         ...named(at),
         ...ends(at),
@@ -397,6 +399,13 @@ export class Progress {
     return unit.piece.kind === 'stretch' && this.#state.reading.stated
       ? 0
       : Math.max(0, (this.#state.size ?? unit.size) - this.#state.pieces)
+  }
+
+  /** What the ledger keeps of a part of the unit, whose batches were counted together with others. */
+  #blocksIn([first, last]: Interval): Coverage | undefined {
+    if (this.#task.plan.axis?.of !== 'numbers') return undefined
+    const blocks = storedBlocks(this.#state.blocks.filter(([number]) => first <= number && number <= last))
+    return blocks && { blocks }
   }
 
   /** The blocks whose hashes the ledger keeps: those that a reorg may still reach. */

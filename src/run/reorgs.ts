@@ -126,19 +126,23 @@ async function isDoubted(
   { name, confirmations }: Chain,
   remembered: readonly Remembered<Step>[],
 ): Promise<boolean> {
+  const [first, ...others] = remembered.flatMap(({ looked }) => looked)
+  if (first === undefined) return false
   if (confirmations === 0 || remembered.some(({ doubted }) => doubted)) return true
-  const newest = remembered.flatMap(({ looked }) => looked).reduce((high, number) => (number > high ? number : high))
+  const newest = others.reduce((high, number) => (number > high ? number : high), first)
   // A chain whose head nobody gives is told of by the steps that read it.
   const head = await moment.head(name).catch(() => undefined)
   return head !== undefined && newest > head - BigInt(confirmations)
 }
 
-/** Looked at are the highest block that was read, those about which units contradict each other, and those where the step met another fork. */
+/**
+ * Looked at are the highest block that was read, those about which units contradict each other, and those where the step met another fork. A
+ * unit that knows its ends alone, as those of older versions do, is compared where its neighbour is read.
+ */
 function suspected(step: Step, hashes: ReadonlyMap<bigint, Known>, met: ReadonlySet<bigint> = new Set()): Remembered<Step> {
   const doubted = [...hashes].flatMap(([number, known]) => (known.hashes.size > 1 || met.has(number) ? [number] : []))
-  const read = [...hashes].flatMap(([number, known]) => (known.read ? [number] : []))
-  const highest = (read.length > 0 ? read : [...hashes.keys()]).reduce((high, number) => (number > high ? number : high))
-  return { step, hashes, looked: [...new Set([highest, ...doubted])], doubted: doubted.length > 0 || met.size > 0 }
+  const read = [...hashes].flatMap(([number, known]) => (known.read ? [number] : [])).sort((a, b) => (a < b ? 1 : -1))
+  return { step, hashes, looked: [...new Set([...read.slice(0, 1), ...doubted, ...met])], doubted: doubted.length > 0 || met.size > 0 }
 }
 
 async function hitOf({ pipeline, warehouse }: RunOptions, step: Step, ancestor: bigint): Promise<Hit> {

@@ -1,0 +1,25 @@
+import { expect, it } from 'vitest'
+import { ledgerRow } from '../../test/support/ledger-row.js'
+import { RESET_FINGERPRINT } from './fingerprints.js'
+import { resetRows } from './reset.js'
+
+it('the parts of a unit that stay done keep the hashes of their blocks', () => {
+  const blocks = [
+    ['17', '0x17'],
+    ['18', '0x18'],
+    ['19', '0x19'],
+  ] as const
+  const row = ledgerRow('10-19', {
+    first: 10n,
+    last: 19n,
+    parentHash: '0x9',
+    lastHash: '0x19',
+    coverage: { covered: [['10', '19']], blocks },
+  })
+  const { put } = resetRows({ pipeline: 'p', step: 's', fingerprint: RESET_FINGERPRINT }, [row], '12..17')
+  expect(put.map(({ unit, coverage, parentHash, lastHash }) => ({ unit, coverage, parentHash, lastHash }))).toEqual([
+    { unit: '12-17', coverage: undefined, parentHash: undefined, lastHash: undefined },
+    { unit: '10-11', coverage: undefined, parentHash: '0x9', lastHash: undefined },
+    { unit: '18-19', coverage: { blocks: blocks.slice(1) }, parentHash: undefined, lastHash: '0x19' },
+  ])
+})
