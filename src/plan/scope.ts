@@ -1,4 +1,7 @@
 import { type Json, numberAxis, type Param, PipeError, type Scope, type Value } from '../sdk/index.js'
+import { rowStretch } from '../ledger/axis.js'
+import { RESET_FINGERPRINT } from '../ledger/fingerprints.js'
+import { subtract } from '../ledger/intervals.js'
 import { type Ledger, standing } from '../ledger/standing.js'
 import type { ParamDefinition, Pipeline, Step } from '../pipeline/pipeline.js'
 import { resolveParams } from '../pipeline/params/params.js'
@@ -80,10 +83,23 @@ function onlyChain(pipeline: Pipeline): string | undefined {
   return chains.size === 1 ? [...chains][0] : undefined
 }
 
-/** The block after the last one that is covered. */
-function firstAfter(ledger: Ledger): bigint | undefined {
-  const last = standing(numberAxis(1), ledger).done.at(-1)
-  return last && last[1] + 1n
+/**
+ * The block after the last one that is covered. What was begun below it and is not covered comes first, with all that no run has
+ * begun beneath: blocks that failed or are in quarantine, that a killed run left open, or that were reset.
+ */
+export function firstAfter(ledger: Ledger): bigint | undefined {
+  const axis = numberAxis(1)
+  const { done } = standing(axis, ledger)
+  let open: bigint | undefined
+  for (const row of ledger.rows) {
+    const all = row.fingerprint === ledger.fingerprint || row.fingerprint === RESET_FINGERPRINT ? rowStretch(axis, row) : undefined
+    const [first] = all ? subtract([all], done) : []
+    if (first && (open === undefined || first[0] < open)) open = first[0]
+  }
+  const last = done.at(-1)
+  if (open === undefined) return last && last[1] + 1n
+  const below = done.findLast(([, to]) => to < open)
+  return below ? below[1] + 1n : open
 }
 
 function* leaves(path: string, value: Json): Iterable<[string, Param]> {

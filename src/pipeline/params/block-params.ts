@@ -8,7 +8,8 @@ export type BlockExpression =
 export interface Words {
   head(): Promise<bigint>
   safe(): Promise<bigint>
-  covered(): Promise<bigint>
+  /** The first block after what is covered; undefined when nothing is. */
+  covered(): Promise<bigint | undefined>
 }
 
 /** What a block param may be beside a number and another param. */
@@ -47,7 +48,8 @@ export function parseBlock(text: string): BlockExpression | { readonly problem: 
 
 /**
  * The block of each expression, never below 0. Expressions must not refer to each other in a circle. The words are asked
- * only where an expression needs them.
+ * only where an expression needs them. `covered` lies at most one above the newest block that moves with the head among them, so
+ * that a range asks for nothing, and is not reversed, while a head is behind what is covered; while nothing is covered, it is that block.
  */
 export async function resolveBlocks(expressions: ReadonlyMap<string, BlockExpression>, words: Words): Promise<ReadonlyMap<string, bigint>> {
   const blocks = new Map<string, bigint>()
@@ -55,9 +57,24 @@ export async function resolveBlocks(expressions: ReadonlyMap<string, BlockExpres
     const known = blocks.get(name)
     const expression = expressions.get(name)
     if (known !== undefined || !expression) return known
-    const block = await blockOf(expression, words, resolve)
+    const block = await blockOf(expression, words, resolve, covered)
     if (block !== undefined) blocks.set(name, block < 0n ? 0n : block)
     return blocks.get(name)
+  }
+  const movesWithHead = (name: string): boolean => {
+    const expression = expressions.get(name)
+    if (expression?.kind === 'param') return movesWithHead(expression.name)
+    return expression?.kind === 'head' || expression?.kind === 'safe'
+  }
+  const covered = async (): Promise<bigint> => {
+    let newest: bigint | undefined
+    for (const name of expressions.keys()) {
+      const block = movesWithHead(name) ? await resolve(name) : undefined
+      if (block !== undefined && (newest === undefined || block > newest)) newest = block
+    }
+    const next = await words.covered()
+    if (next === undefined) return newest ?? words.head()
+    return newest === undefined || next <= newest ? next : newest + 1n
   }
   for (const name of expressions.keys()) await resolve(name)
   return blocks
@@ -67,6 +84,7 @@ async function blockOf(
   expression: BlockExpression,
   words: Words,
   resolve: (name: string) => Promise<bigint | undefined>,
+  covered: () => Promise<bigint>,
 ): Promise<bigint | undefined> {
   switch (expression.kind) {
     case 'number':
@@ -80,6 +98,6 @@ async function blockOf(
     case 'safe':
       return words.safe()
     case 'covered':
-      return words.covered()
+      return covered()
   }
 }

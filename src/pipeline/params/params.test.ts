@@ -182,12 +182,17 @@ describe('resolved params', () => {
     expect([scope.get('from')?.value, scope.get('to')?.value, now.asked]).toEqual([0n, 500n, []])
   })
 
-  test('covered is what the moment says, or the head when nothing is covered', async () => {
+  test('covered is what the moment says, but never above what a range up to the head asks for, or its newest block when nothing is covered', async () => {
     const definitions = defs(param('from', 'block', { default: 'covered' }), param('to', 'block', { default: 'safe' }))
     const values = async (covered: bigint | undefined) =>
       [...(await resolveParams(definitions, {}, moment(covered))).scope.values()].map(({ value }) => value)
+    expect(await values(100n)).toEqual([100n, 936n])
     expect(await values(937n)).toEqual([937n, 936n])
-    expect(await values(undefined)).toEqual([1000n, 936n])
+    // A head that lags asks for nothing; the range is not reversed.
+    expect(await values(990n)).toEqual([937n, 936n])
+    expect(await values(undefined)).toEqual([936n, 936n])
+    const alone = await resolveParams(defs(param('from', 'block', { default: 'covered' })), {}, moment(undefined))
+    expect(alone.scope.get('from')?.value).toBe(1000n)
   })
 
   test('a given value stands before the default, and its mistake is named as given', async () => {

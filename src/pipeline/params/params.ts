@@ -13,7 +13,7 @@ export interface Moment {
   head(): Promise<bigint>
   /** The head less the chain's confirmations. */
   safe(): Promise<bigint>
-  /** The first block after what is covered; undefined when nothing is covered yet, which then means the head. */
+  /** The first block after what is covered; undefined when nothing is covered yet. */
   covered(): Promise<bigint | undefined>
 }
 
@@ -33,7 +33,7 @@ export async function resolveParams(
 ): Promise<{ readonly scope: Map<string, Param>; readonly problems: readonly string[] }> {
   const read = readParams(definitions, given)
   const head = once(() => moment.head())
-  const words: Words = { head, safe: once(() => moment.safe()), covered: once(async () => (await moment.covered()) ?? (await head())) }
+  const words: Words = { head, safe: once(() => moment.safe()), covered: once(() => moment.covered()) }
   const blocks = await resolveBlocks(read.blocks, words)
   const problems = read.problems.map(({ path, message, hint }) => `${path} ${message}${hint === undefined ? '' : ` (${hint})`}`)
   const scope = new Map<string, Param>()
