@@ -7,7 +7,7 @@ import { run } from '../src/run/run.js'
 import { type FakeEndpoint, fakeChain, type Fault, type SentCall, wordings } from '../src/sandbox/index.js'
 import { seededRandom } from '../src/sandbox/random.js'
 import type { Clock, RunFact, Warehouse } from '../src/sdk/index.js'
-import { lazyLane } from '../src/session/lazy-lane.js'
+import { laneOptions, lazyLane } from '../src/session/lazy-lane.js'
 import { openWarehouse } from '../src/warehouse/open.js'
 import { readYaml } from './support/api-run.js'
 import { all } from './support/warehouse.js'
@@ -269,7 +269,7 @@ async function runOnce(
       given: {},
       select: undefined,
       limit: undefined,
-      rpc: (step, config) => lazyLane(step, config, () => Promise.resolve(rpc)),
+      rpc: (step, config) => lazyLane(step, laneOptions(step, config), () => Promise.resolve(rpc)),
       http: () => ({ request: () => Promise.reject(new Error('no source')) }) as never,
       redact: (text) => text,
       onCheck: () => undefined,

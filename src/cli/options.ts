@@ -41,6 +41,8 @@ export interface RunCommandOptions extends PlanOptions {
   readonly force: boolean
   /** Rounds until nothing is missing. */
   readonly untilComplete: boolean
+  /** Rounds for what is new, until it is stopped. */
+  readonly follow: boolean
   /** At most so many rounds. */
   readonly maxRuns: number | undefined
   /** Milliseconds between rounds. */

@@ -109,6 +109,7 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
       'pipe run pipelines/miners.yaml --param from=18000000 --param to=18000999',
       'pipe run pipelines/miners.yaml --output json > events.jsonl',
       'pipe run pipelines/wallet-metrics.yaml --until-complete --max-runs 50 --wait 60s --timeout 6h',
+      'pipe run pipelines/miners.yaml --follow       # go on with every new block, until Ctrl-C',
     ]),
   )
     .option(
@@ -133,8 +134,19 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
       false,
     )
     .option('--until-complete', 'plan and run again until nothing is missing; head and now stay those of the first run', false)
-    .addOption(new Option('--max-runs <N>', 'with --until-complete: at most N runs, then exit 1').argParser(positive))
-    .addOption(new Option('--wait <TIME>', 'with --until-complete: time between runs (default: 60s)').argParser(time))
+    .option('--follow', 'go on with what is new, block by block, until it is stopped; each run reads head and now anew', false)
+    .addOption(
+      new Option(
+        '--max-runs <N>',
+        'with --until-complete or --follow: at most N runs, then exit 1 if something is missing; where --follow finds nothing new is none',
+      ).argParser(positive),
+    )
+    .addOption(
+      new Option(
+        '--wait <TIME>',
+        'with --until-complete: time between runs (default: 60s); with --follow: from one look at the head to the next (default: the block time of the quickest chain)',
+      ).argParser(time),
+    )
     .addOption(new Option('--timeout <TIME>', 'stop cleanly after so long, like 6h, and exit 1 if something is missing').argParser(time))
     .addOption(
       new Option('--stall <TIME>', 'give up when nothing moved for so long (default: 5m with --until-complete; 0s: never)').argParser(time),
@@ -144,8 +156,10 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
         ['--max-runs', options.maxRuns],
         ['--wait', options.wait],
       ] as const)
-        if (value !== undefined && !options.untilComplete)
-          self.error(`error: ${flag} says how --until-complete goes on, and that is not given`)
+        if (value !== undefined && !options.untilComplete && !options.follow)
+          self.error(`error: ${flag} says how --until-complete or --follow goes on, and neither is given`)
+      if (options.follow && options.untilComplete)
+        self.error('error: --follow goes on after everything is complete, and --until-complete ends there: give one of them')
       return ends(commands.run(file, { ...options, params, ...common() }))
     })
 

@@ -28,7 +28,7 @@ export async function runCommand(file: string, options: RunCommandOptions, io: I
 }
 
 async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: Io, world?: World): Promise<number> {
-  const { state, params, select, limit, fresh, force, untilComplete, maxRuns, output } = options
+  const { state, params, select, limit, fresh, force, untilComplete, follow, maxRuns, output } = options
   const statusFile = options.statusFile === undefined ? undefined : resolve(io.cwd, options.statusFile)
   const about = aboutOf(pipeline.file, options, io)
   let session: Session | undefined
@@ -43,7 +43,7 @@ async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: I
     const reporters = await openReporters({ session, io, output, statusFile, about })
     try {
       const { exitCode } = await session.run({
-        ...{ params, select, limit, fresh, force, untilComplete, maxRuns },
+        ...{ params, select, limit, fresh, force, untilComplete, follow, maxRuns },
         waitMs: options.wait,
         timeoutMs: options.timeout,
         stallMs: options.stall,

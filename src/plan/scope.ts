@@ -4,7 +4,9 @@ import { RESET_FINGERPRINT } from '../ledger/fingerprints.js'
 import { subtract } from '../ledger/intervals.js'
 import { type Ledger, standing } from '../ledger/standing.js'
 import type { ParamDefinition, Pipeline, Step } from '../pipeline/pipeline.js'
-import { resolveParams } from '../pipeline/params/params.js'
+import { parseBlock } from '../pipeline/params/block-params.js'
+import { moves } from '../pipeline/params/param-values.js'
+import { parseParam, resolveParams } from '../pipeline/params/params.js'
 import { mentions } from '../pipeline/schema/mentions.js'
 
 /** What moves, resolved once a round: the clock and the chains' heads. */
@@ -47,6 +49,23 @@ export async function stepScope(
   })
   if (problems.length > 0) throw new ParamError(step.id, problems)
   return new Map([...scope, ...builtIns(pipeline, step, moment)])
+}
+
+/** Whether what a step mentions moves with the clock: `$now`, or a param whose value does. */
+export function readsClock({ params }: Pick<Pipeline, 'params'>, step: Step, given: Readonly<Record<string, string>>): boolean {
+  if (mentions(step.definition.config, step.with, 'inside').some(({ name }) => name === 'now')) return true
+  return [...mentioned(step, params, given).values()].some((param) => {
+    const parsed = parseParam(param, given[param.name] ?? param.default ?? null)
+    return 'value' in parsed && moves(param, parsed.value)
+  })
+}
+
+/** Whether a step mentions a block that moves with the head of its chain. */
+export function readsHead({ params }: Pick<Pipeline, 'params'>, step: Step, given: Readonly<Record<string, string>>): boolean {
+  return [...mentioned(step, params, given).values()].some((param) => {
+    const block = param.type === 'block' ? parseBlock(String(given[param.name] ?? param.default ?? '')) : undefined
+    return block !== undefined && 'kind' in block && (block.kind === 'head' || block.kind === 'safe')
+  })
 }
 
 /** `$now` and `$chain`. */

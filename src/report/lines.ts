@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { Clock, RunEvent } from '../sdk/index.js'
 import { escapeText } from './escape.js'
+import { lagsOf } from './lag.js'
 import { quietWriter, type Reporter } from './reporter.js'
 import { openPieces, rateOf, sum } from './rates.js'
 import { reorgInWords } from './reorg-words.js'
@@ -48,7 +49,13 @@ export function lineReporter(options: LineOptions): Reporter {
     repeats.clear()
   }
   const stats = () => {
-    for (const step of view.steps) if (step.state === 'running') line('stats', statsOf(step, view, clock.now()))
+    const at = clock.now()
+    // When following, a step is at work for a moment of each round, and what it did in the others counts as well.
+    for (const step of view.steps)
+      if (step.state === 'running' || (view.follow && step.planned !== null)) line('stats', statsOf(step, view, at))
+    if (view.follow)
+      for (const { chain, head, behind, ms } of lagsOf(view, at))
+        line('head', { chain, head, behind, seconds: ms === null ? undefined : seconds(ms) })
     const now = clock.monotonic()
     for (const [key, { word, fields, since, held }] of repeats) {
       if (now - since < everyMs) continue
@@ -63,8 +70,9 @@ export function lineReporter(options: LineOptions): Reporter {
     }
   })().catch(() => undefined)
 
+  const isNews = newsOfRounds(view)
   return {
-    onEvent: (event) => report(event, view, line, throttled),
+    onEvent: (event) => isNews(event) && report(event, view, line, throttled),
     async close() {
       stop.abort()
       await ticking
@@ -78,6 +86,37 @@ type Line = (word: string, fields: Fields) => void
 
 /** Kinds of warnings whose repetitions are counted at the same time. */
 const maxRepeats = 500
+
+/**
+ * Whether an event says anything that the round before did not: when following, there is a round every few seconds, and only
+ * what changes is told. Numbers in a reason go on changing.
+ */
+function newsOfRounds(view: RunView): (event: RunEvent) => boolean {
+  const told = new Map<string, string>()
+  const changed = (what: string, state: string): boolean => {
+    const before = told.get(what)
+    told.set(what, state)
+    return before !== state
+  }
+  return (event) => {
+    if (!view.follow) return true
+    switch (event.type) {
+      case 'run:resolved':
+      case 'step:planned':
+      case 'step:started':
+      case 'round:started':
+        return (view.round?.number ?? 1) <= 1
+      case 'round:ended':
+        return event.reason !== undefined
+      case 'step:ended':
+        return changed(event.step, `${event.outcome} ${(event.reason ?? '').replace(/\d[\d,.]*/g, '0')}`)
+      case 'check:evaluated':
+        return changed(`${event.step} ${event.result.name}`, `${event.result.passed} ${event.final}`)
+      default:
+        return true
+    }
+  }
+}
 
 function report(event: RunEvent, view: RunView, line: Line, throttled: (word: string, fields: Fields, key: string) => void): void {
   switch (event.type) {
@@ -196,6 +235,7 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
     case 'commit:done':
     case 'request':
     case 'limits':
+    case 'lag':
       return
     default:
       return event satisfies never
@@ -214,7 +254,7 @@ function statsOf(step: StepView, view: RunView, now: number): Fields {
     processing: digits(processing),
     done: digits(step.done),
     failed: digits(step.failed),
-    per_sec: perSecond(rateOf(step, now) ?? 0),
+    per_sec: perSecond(rateOf(view.follow ? { ...step, state: 'running' } : step, now) ?? 0),
     workers: parallel > 0 ? parallel : step.open.units,
   }
 }

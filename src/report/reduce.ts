@@ -1,5 +1,6 @@
 import { facts } from '../sdk/events.js'
 import type { RunEvent, Served } from '../sdk/index.js'
+import { seeHeads } from './lag.js'
 import { sample } from './rates.js'
 import { reorgInWords } from './reorg-words.js'
 import { type EndpointView, type FailureView, newStep, type RunView, type StepView } from './view.js'
@@ -19,10 +20,12 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       view.pid = event.pid
       view.host = event.host
       view.startedAt = event.at
+      view.follow = event.follow ?? false
       for (const { id, title, type, needs } of event.steps) Object.assign(stepOf(view, id), { title, type, needs: [...needs] })
       return view
     case 'run:resolved':
       view.heads = { ...event.heads }
+      if (view.follow) seeHeads(view, event.at)
       view.params = { ...event.params }
       return view
     case 'step:planned':
@@ -36,7 +39,7 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       step.state = 'running'
       step.startedAt ??= event.at
       step.endedAt = null
-      step.samples = [[event.at, step.done]]
+      if (!view.follow || step.samples.length === 0) step.samples = [[event.at, step.done]]
       if (view.state === 'starting') view.state = 'running'
       return view
     }
@@ -174,6 +177,8 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       if (view.state === 'starting') view.state = 'running'
       if (event.reason !== undefined) warn(view, null, `run ${event.round} was ended by an outage: ${event.reason}`, event.at)
       return view
+    case 'lag':
+      return view
     case 'run:waiting':
       view.waiting = { ms: event.ms, for: event.for }
       return view
@@ -217,6 +222,7 @@ function planned(step: StepView, event: Extract<RunEvent, { type: 'step:planned'
   step.total = step.done + event.pieces
   step.before = Math.max(0, event.done - step.done)
   step.time = event.time ?? null
+  step.blocks = event.blocks ? { chain: event.blocks.chain, last: Number(event.blocks.last) } : null
   // An earlier round's end is no longer how it stands.
   if (step.state !== 'running') Object.assign(step, { state: 'planned', reason: null, gaps: null, missing: 0, endedAt: null })
 }

@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import type { Clock, RunEvent, TimeCoverage } from '../sdk/index.js'
 import { makeFolders } from '../sdk/folders.js'
 import { tidy } from '../plan/tidy.js'
+import { lagsOf } from './lag.js'
 import type { Reporter } from './reporter.js'
 import { sum } from './rates.js'
 import type { RunView, StepView } from './view.js'
@@ -31,6 +32,8 @@ export interface StatusFile {
   readonly pipeline: string
   readonly run: string
   readonly exit_code: number | null
+  /** When following: of each chain its head, the blocks up to it that are not read, and for how many seconds the oldest of these is known. */
+  readonly head_lag: readonly { readonly chain: string; readonly head: number; readonly blocks: number; readonly seconds: number | null }[]
   readonly steps: readonly {
     readonly id: string
     readonly state: StepView['state']
@@ -125,9 +128,10 @@ export function statusFileReporter({ path, view, clock, table, warn, pid }: Stat
   return {
     onEvent(event) {
       if (event.type === 'run:ended') last = true
-      // Nothing else is read or written in the wait between two rounds.
-      if (event.type === 'round:ended') readAt = -Infinity
-      if (isStage(event) || clock.monotonic() - writtenAt >= betweenMs) want()
+      // Nothing else is read or written in the wait between two rounds, but when following there is one every few seconds.
+      const hurried = view.follow && (view.round?.number ?? 0) > 1 && event.type !== 'run:ended' && event.type !== 'run:stopping'
+      if (event.type === 'round:ended' && !view.follow) readAt = -Infinity
+      if ((isStage(event) && !hurried) || clock.monotonic() - writtenAt >= betweenMs) want()
     },
     async close() {
       stop.abort()
@@ -155,6 +159,12 @@ export function statusOf(view: RunView, now: number, figures?: TableFigures): St
     pipeline: view.pipeline,
     run: view.run,
     exit_code: view.exitCode,
+    head_lag: (view.follow ? lagsOf(view, now) : []).map(({ chain, head, behind, ms }) => ({
+      chain,
+      head,
+      blocks: behind,
+      seconds: ms === null ? null : Math.round(ms / 100) / 10,
+    })),
     steps: view.steps.map((step) => ({
       id: step.id,
       state: step.state,

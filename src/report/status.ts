@@ -1,9 +1,10 @@
 import { type CheckResult, command, typable } from '../sdk/index.js'
 import { tidy } from '../plan/tidy.js'
 import { escapeText } from './escape.js'
+import { type Lag, lagsOf } from './lag.js'
 import { elapsedOf, etaOf, rateOf, sum } from './rates.js'
 import { type EndpointView, initialView, newStep, type QuarantinedView, type RunView, type StepView } from './view.js'
-import { checkLine, checksOf, count, counted, duration, endpointLine, sampleLines, stepLine, took } from './words.js'
+import { checkLine, checksOf, count, counted, duration, endpointLine, lagLine, sampleLines, stepLine, took } from './words.js'
 import type { CheckRecord, RunRecord } from '../state/store.js'
 
 /** What `pipe status --json` prints. Times are ISO 8601 in UTC. */
@@ -18,6 +19,8 @@ export interface StatusReport {
   /** Keys that failed for good in that run: how many, and the first ones. */
   readonly quarantined: { readonly count: number; readonly first: readonly QuarantinedView[] }
   readonly endpoints: readonly EndpointView[]
+  /** Of a run that follows: how far what is read of each chain lies behind its head. */
+  readonly lag: readonly Lag[]
   readonly warnings: readonly { readonly step: string | null; readonly message: string; readonly count: number }[]
   /** The last five runs, newest first. */
   readonly history: readonly StatusRun[]
@@ -108,6 +111,7 @@ export function statusReport({ pipeline, file, runs, checks, now }: StatusInput)
     checks: checksOfRun(last?.id, checks),
     quarantined: view.quarantined,
     endpoints: view.endpoints,
+    lag: view.follow ? lagsOf(view, at) : [],
     warnings: view.warnings.map(({ step, message, count }) => ({ step, message, count })),
     history: runs.slice(0, 5).map((run) => runOf(run, now)),
   }
@@ -150,7 +154,7 @@ export function renderStatus(input: StatusInput): string {
   const sections = [
     [`${escapeText(input.pipeline)}: ${headline(report.run, last, input.now)}`, `  warehouse ${escapeText(last.warehouse)}`],
     stepLines(view, lastHeard(last, input.now)),
-    view.endpoints.map((endpoint) => `  ${endpointLine(endpoint)}`),
+    [...view.endpoints.map(endpointLine), ...report.lag.map(lagLine)].map((line) => `  ${line}`),
     titled(
       'Checks:',
       report.checks.flatMap((check) => checkLines(check)),

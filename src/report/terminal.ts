@@ -1,9 +1,10 @@
 import type { Writable } from 'node:stream'
 import type { Clock } from '../sdk/index.js'
 import { escapeText } from './escape.js'
+import { lagsOf } from './lag.js'
 import type { Reporter } from './reporter.js'
 import type { RunView, StepView } from './view.js'
-import { checksOf, count, counted, duration, endpointLine, stepLine } from './words.js'
+import { checksOf, count, counted, duration, endpointLine, lagLine, stepLine } from './words.js'
 
 export interface TerminalOptions {
   /** A terminal. While the display lives, whatever else is written to it and to standard error is held and shown at the end. */
@@ -188,7 +189,7 @@ function manyStepsSlot(view: RunView, clock: Clock): Slot {
   }
 }
 
-/** Endpoints, the wait for the next round, that the run is being stopped, and the newest warning. */
+/** Endpoints, how far the heads are that are followed, the wait for the next round, that the run is being stopped, and the newest warning. */
 function restSlot(view: RunView, clock: Clock): Slot {
   return {
     text() {
@@ -196,7 +197,8 @@ function restSlot(view: RunView, clock: Clock): Slot {
       const lines = shown.map(endpointLine)
       if (view.endpoints.length > shown.length) lines.push(`and ${counted(view.endpoints.length - shown.length, 'endpoints')} more`)
       const next = view.round?.nextAt ?? null
-      if (next !== null && view.state === 'running')
+      if (view.follow) lines.push(...lagsOf(view, clock.now()).map(lagLine))
+      else if (next !== null && view.state === 'running')
         lines.push(`run ${count((view.round?.number ?? 0) + 1)} begins in ${duration(next - clock.now())}: something is still missing`)
       if (view.state === 'stopping')
         lines.push(`stopping (${escapeText(view.stopping ?? '')}): committing what is in flight; once more stops at once`)

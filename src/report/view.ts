@@ -15,6 +15,8 @@ export interface RunView {
   error: string | null
   /** The signal that asked it to stop. */
   stopping: string | null
+  /** It goes on for what is new until it is stopped. */
+  follow: boolean
   /** With rounds: the one that runs, or ran last, and when the next one begins while it waits for it. */
   round: { number: number; nextAt: number | null } | null
   /** What it waits for, since nothing moves; null while it gets on. */
@@ -24,6 +26,8 @@ export interface RunView {
   /** Of the last event. */
   at: number | null
   heads: Record<string, string>
+  /** When heads were first seen that may not be read yet, by chain, as `[block, at]`: the oldest first. */
+  seen: Record<string, [number, number][]>
   params: Record<string, string>
   steps: StepView[]
   endpoints: EndpointView[]
@@ -69,6 +73,8 @@ export interface StepView {
   counts: Record<string, number>
   /** Of a step that walks through time: what is covered by now of what it wants. */
   time: TimeCoverage | null
+  /** Of a step that follows a head: the chain, and the last block that it wants. */
+  blocks: { chain: string; last: number } | null
   startedAt: number | null
   endedAt: number | null
   /** Pieces a second when its last batch was committed, over the last ten seconds. Null until it is known. */
@@ -149,12 +155,14 @@ export function initialView(): RunView {
     exitCode: null,
     error: null,
     stopping: null,
+    follow: false,
     round: null,
     waiting: null,
     startedAt: null,
     endedAt: null,
     at: null,
     heads: {},
+    seen: {},
     params: {},
     steps: [],
     endpoints: [],
@@ -188,6 +196,7 @@ export function newStep(id: string): StepView {
     doubles: 0,
     counts: {},
     time: null,
+    blocks: null,
     startedAt: null,
     endedAt: null,
     perSecond: null,

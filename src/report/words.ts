@@ -1,5 +1,6 @@
 import { count, counted, noun } from '../sdk/index.js'
 import { escapeText } from './escape.js'
+import type { Lag } from './lag.js'
 import { elapsedOf, etaOf, rateOf, sum } from './rates.js'
 import { oldestOpen } from './reduce.js'
 import type { CheckView, EndpointView, PieceWord, RunView, StepView } from './view.js'
@@ -173,6 +174,12 @@ export function endpointLine(endpoint: EndpointView): string {
   ]
     .filter((part) => part !== '')
     .join('  ')
+}
+
+/** `base: head 123, 2 blocks behind, 3.1 s`. */
+export function lagLine({ chain, head, behind, ms }: Lag): string {
+  if (behind === 0) return `${escapeText(chain)}: at the head, ${head}`
+  return `${escapeText(chain)}: head ${head}, ${counted(behind, 'blocks')} behind${ms === null ? '' : `, ${took(ms)}`}`
 }
 
 /** What a run that does not get on waits for: `balances (unit 0-999); node.example is waiting: 429`. */

@@ -82,6 +82,13 @@ export interface ChainRpc {
    * @throws {PipeError} when none is reachable or all are of another chain, naming hosts and what to check.
    */
   head(signal: AbortSignal): Promise<bigint>
+  /**
+   * The same for one request: of the endpoints with the first priority that answer, each is asked in turn, and what the others
+   * said last counts as well. All are asked when none of these answers, and now and then while nothing moves: the head of one may be stuck.
+   *
+   * @throws as `head`
+   */
+  poll(signal: AbortSignal): Promise<bigint>
   /** The pool as one step sees it, with its ceilings. */
   forStep(step: StepQueueOptions): RpcPool
   /** Of the endpoints that were asked in this run. */
@@ -122,6 +129,8 @@ const MAX_BYTES = 256_000_000
 const HEAD_AGE_MS = 1_000
 const ONLY_RATES_MS = 600_000
 const LIMITS_EVENT_MS = 1_000
+/** After so many polls that found nothing new, all endpoints are asked for their heads. */
+const STILL = 10
 const LONG_REPLY = 1_000
 /** Calls of a step that may be asked for and not over, before it is told to wait: an answer and what asked for it take a kilobyte or two. */
 const MOST_HELD = 20_000
@@ -146,6 +155,9 @@ class ChainPool implements ChainRpc {
   #pumpQueued = false
   #wakeAt = Infinity
   #watching = false
+  /** Polls so far, and how many of them in a row found nothing new. */
+  #polls = 0
+  #still = 0
   #answeredAt: number
   #rated = false
   #broken: Error | undefined
@@ -209,13 +221,26 @@ class ChainPool implements ChainRpc {
       })
       await this.#unlessStopped(Promise.all(asked), signal)
       this.#mayGoOn(signal)
-      const heads = this.#endpoints.flatMap((endpoint) => (endpoint.health === 'up' && endpoint.head !== undefined ? [endpoint.head] : []))
-      if (heads.length > 0) return heads.reduce((a, b) => (a > b ? a : b))
+      const head = this.#newest()
+      if (head !== undefined) return head
       if (this.#endpoints.every((endpoint) => endpoint.health === 'down' || endpoint.health === 'out')) throw this.#outage()
       const after = clock.monotonic()
       const due = Math.min(...this.#endpoints.map((endpoint) => endpoint.dueAt))
       if (due > after) await this.#unlessStopped(clock.sleep(Math.min(due - after, 60_000), this.#closing.signal), signal)
     }
+  }
+
+  async poll(signal: AbortSignal): Promise<bigint> {
+    this.#mayGoOn(signal)
+    const up = this.#endpoints.filter(({ health }) => health === 'up')
+    const first = up.filter(({ priority }) => priority === Math.min(...up.map((endpoint) => endpoint.priority)))
+    const before = this.#newest()
+    const asked = this.#still < STILL ? first[this.#polls++ % first.length] : undefined
+    if (asked) await this.#unlessStopped(asked.refreshHead(0), signal)
+    this.#mayGoOn(signal)
+    const head = (asked && this.#newest()) ?? (await this.head(signal))
+    this.#still = asked && before !== undefined && head <= before ? this.#still + 1 : 0
+    return head
   }
 
   forStep(step: StepQueueOptions): RpcPool {
@@ -257,10 +282,7 @@ class ChainPool implements ChainRpc {
         const first = Math.min(...hopeful.map(({ priority }) => priority))
         return Math.max(1, ...hopeful.flatMap(({ priority, refusals }) => (priority === first ? refusals.mostBlocks : [])))
       },
-      newest: () => {
-        const heads = this.#endpoints.flatMap(({ health, head }) => (health === 'up' && head !== undefined ? [head] : []))
-        return heads.length > 0 ? heads.reduce((a, b) => (a > b ? a : b)) : undefined
-      },
+      newest: () => this.#newest(),
       answered: (name, blocks) => {
         named(name)?.refusals.range.answered(blocks)
       },
@@ -688,6 +710,12 @@ class ChainPool implements ChainRpc {
 
   #rejectAll(error: Error): void {
     for (const queue of this.#queues) for (const segment of queue.open) queue.reject(segment, error)
+  }
+
+  /** The highest head that is known of those that answer. */
+  #newest(): bigint | undefined {
+    const heads = this.#endpoints.flatMap(({ health, head }) => (health === 'up' && head !== undefined ? [head] : []))
+    return heads.length > 0 ? heads.reduce((a, b) => (a > b ? a : b)) : undefined
   }
 
   #mayGoOn(signal: AbortSignal): void {

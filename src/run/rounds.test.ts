@@ -168,6 +168,7 @@ function start(rounds: readonly Round[], { moved = () => 0, gained = (now) => no
     moment: () => momentAt(clock.now()),
     round,
     untilComplete: true,
+    follow: false,
     maxRuns: undefined,
     waitMs: 1_000,
     timeoutMs: undefined,

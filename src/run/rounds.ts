@@ -23,15 +23,20 @@ export class RunStalledError extends PipeError {
 }
 
 export interface RoundsOptions {
-  /** What the round that begins now reads up to: the same one for every round, or a new one for each. */
-  moment(): Moment
+  /**
+   * What the round that begins now reads up to: the same one for every round, or a new one for each. Undefined: nothing can be new
+   * since the one before, so there is none.
+   */
+  moment(): Moment | undefined | Promise<Moment | undefined>
   /** Carries out one round: plans and runs everything that is missing. */
   round(moment: Moment): Promise<RunResult>
-  /** Goes on until nothing is missing. Without it there is one round. */
+  /** Goes on until nothing is missing. Without it, and without `follow`, there is one round. */
   readonly untilComplete: boolean
+  /** Goes on for what is new when nothing is missing, until it is stopped. */
+  readonly follow: boolean
   /** At most so many rounds. */
   readonly maxRuns: number | undefined
-  /** Between two rounds. */
+  /** Between two rounds; when following, from the beginning of one to that of the next. */
   readonly waitMs: number
   /** Of all rounds and waits together. */
   readonly timeoutMs: number | undefined
@@ -59,57 +64,88 @@ export interface RoundsEnd {
 
 /**
  * Runs rounds until one of them leaves nothing missing, until another one could not change that, or until runs or time are
- * used up. A round that an outage ended counts, and the next one goes on.
+ * used up. A round that an outage ended counts, and the next one goes on. When following, only a stop, the limits and what
+ * no round can change end them; what ended a round early is told when it is not what was told last.
  */
 export async function runRounds(options: RoundsOptions): Promise<RoundsEnd> {
-  const { clock, emit, untilComplete, maxRuns = Infinity, waitMs, timeoutMs } = options
+  const { clock, emit, untilComplete, follow, maxRuns = Infinity, waitMs, timeoutMs } = options
   const startedAt = clock.monotonic()
   const { limit } = options
   const over = new AbortController()
   const stall = new Stall(options, over.signal)
   const signal = AbortSignal.any([options.signal, limit.signal])
   if (timeoutMs !== undefined) void after(timeoutMs, clock, over.signal, () => limit.abort(new RunTimeUpError(timeoutMs)))
+  let round = 0
+  let complete = false
+  let told: string | undefined
+  const begin = () => {
+    round++
+    complete = false
+    if (untilComplete || follow) emit({ type: 'round:started', round })
+  }
   try {
-    for (let round = 1; ; round++) {
-      if (untilComplete) emit({ type: 'round:started', round })
-      const { result, failure } = await runRound(options, signal, (error) => limit.abort(error))
+    for (;;) {
+      const beganAt = clock.monotonic()
+      const before = round
+      const { result, failure } = await runRound(options, signal, begin, (error) => limit.abort(error))
+      const began = round > before
       if (options.signal.aborted) return { outcome: 'stopped' }
       if (limit.signal.aborted) return { outcome: 'incomplete', reason: (limit.signal.reason as Error).message }
-      if (result?.outcome === 'done') return { outcome: 'done' }
-      if (!untilComplete) return { outcome: 'incomplete' }
-      const reason = endReason(round, result)
+      if (began) complete = result?.outcome === 'done'
+      if (complete && !follow) return { outcome: 'done' }
+      if (!untilComplete && !follow) return { outcome: 'incomplete' }
+      const reason = began ? endReason(result) : undefined
       if (stall.isOver) return { outcome: 'incomplete', reason: stall.error.message }
+      if (reason !== undefined && complete) return { outcome: 'done' }
       if (reason !== undefined) return { outcome: 'incomplete', reason: failure === undefined ? reason : `${reason}; ${failure}` }
-      emit({ type: 'round:ended', round, waitMs, reason: failure })
-      await clock.sleep(waitMs, signal).catch(() => undefined)
+      const wait = follow ? followWait(result, clock.monotonic() - beganAt) : waitMs
+      const news = follow && failure === told ? undefined : failure
+      if (began || news !== undefined) emit({ type: 'round:ended', round, waitMs: wait, reason: news })
+      told = failure
+      await clock.sleep(wait, signal).catch(() => undefined)
       if (options.signal.aborted) return { outcome: 'stopped' }
+      if (limit.signal.aborted && complete && failure === undefined) return { outcome: 'done' }
       if (limit.signal.aborted) return { outcome: 'incomplete', reason: (limit.signal.reason as Error).message }
     }
   } finally {
     over.abort()
   }
 
-  function endReason(round: number, result: RunResult | undefined): string | undefined {
-    if (result && !mayHelp(result)) return 'another run would find the same'
+  function endReason(result: RunResult | undefined): string | undefined {
+    if (result && (follow ? isHopeless(result) : !mayHelp(result))) return 'another run would find the same'
     if (round >= maxRuns) return `${maxRuns === 1 ? 'its one run is' : `its ${maxRuns} runs are`} used up (--max-runs)`
+    if (follow) return undefined
     const left = timeoutMs === undefined ? Infinity : timeoutMs - (clock.monotonic() - startedAt)
     return left <= waitMs ? new RunTimeUpError(timeoutMs ?? 0).message : undefined
   }
+
+  /** What `--limit` left is there already, and nobody waits for it. */
+  function followWait(result: RunResult | undefined, tookMs: number): number {
+    const ready = [...(result?.steps.values() ?? [])].some(({ outcome, lasting }) => outcome === 'limited' && lasting !== true)
+    return ready ? 0 : Math.max(0, waitMs - tookMs)
+  }
 }
 
-/** One round, and in words what kept it from coming to its end. An outage ends the round and not the run when more rounds may come. */
+/**
+ * One round, where one is due, and in words what kept it from coming to its end. An outage ends the round and not the run when more
+ * rounds may come.
+ */
 async function runRound(
   options: RoundsOptions,
   signal: AbortSignal,
+  begin: () => void,
   giveUp: (error: PipeError) => void,
 ): Promise<{ readonly result?: RunResult; readonly failure?: string }> {
   const watched = new AbortController()
   if (options.stallMs !== undefined) void watchStall(options, options.stallMs, watched.signal, giveUp)
   try {
-    return { result: await options.round(options.moment()) }
+    const moment = await options.moment()
+    if (!moment) return {}
+    begin()
+    return { result: await options.round(moment) }
   } catch (error) {
     if (signal.aborted) return {}
-    if (options.untilComplete && isPipeError(error) && error.blame === 'outage') return { failure: error.message }
+    if ((options.untilComplete || options.follow) && isPipeError(error) && error.blame === 'outage') return { failure: error.message }
     throw error
   } finally {
     watched.abort()
@@ -176,10 +212,16 @@ async function after(ms: number, clock: Clock, signal: AbortSignal, act: () => v
   if (!signal.aborted) act()
 }
 
-/** Whether another round may leave less missing: what is in quarantine, a closed gate and a mistake stay as they are. */
-function mayHelp({ steps }: RunResult): boolean {
+/** Whether another round over the same may leave less missing: what is in quarantine, a closed gate and a mistake stay as they are. */
+export function mayHelp({ steps }: RunResult): boolean {
   return [...steps.values()].some(
     ({ outcome, missing, lasting }) =>
       lasting !== true && (outcome === 'limited' || (outcome === 'incomplete' && missing > 0) || outcome === 'failed'),
   )
+}
+
+/** Whether whatever comes in changes nothing: all that ran made a mistake, and the rest waits for that. */
+function isHopeless({ steps }: RunResult): boolean {
+  const ran = [...steps.values()].filter(({ outcome }) => outcome !== 'blocked' && outcome !== 'skipped')
+  return ran.length > 0 && ran.every(({ outcome, lasting }) => outcome === 'failed' && lasting === true)
 }

@@ -5,8 +5,10 @@ import type { Step } from '../pipeline/pipeline.js'
 import { KEY_COLUMN, missingPage, recordRule } from '../plan/missing.js'
 import type { PlannedUnit, StepPlan } from '../plan/plan.js'
 import { amount, leftInWords } from '../plan/left.js'
+import { clockDue } from '../plan/clock-due.js'
 import { planAgain, planStep } from '../plan/plan-step.js'
 import { outputTable } from '../plan/rows-units.js'
+import { readsHead } from '../plan/scope.js'
 import { Budget } from './budget.js'
 import { closedBecause } from './checks.js'
 import { Links } from './links.js'
@@ -53,7 +55,8 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
     setMaxListeners(0, all)
     return workOn({ ...services, warehouse: stoppable(services.warehouse, all) }, plan, all)
   })
-  return 'outcome' in worked ? worked : ended(services, worked, signal)
+  const end = 'outcome' in worked ? worked : await ended(services, worked, signal)
+  return { ...end, dueAt: clockDue(services, plan) }
 }
 
 async function workOn(services: RunServices, plan: StepPlan, signal: AbortSignal): Promise<StepEnd | Worked> {
@@ -168,7 +171,14 @@ function announce(services: RunServices, plan: StepPlan): void {
     reasons,
     word: plan.word,
     time: plan.time,
+    blocks: followed(services, plan),
   })
+}
+
+/** Up to where a step reads its chain, where that moves with the head. */
+function followed({ pipeline, given }: RunServices, { step, wanted }: StepPlan) {
+  if (wanted.kind !== 'stretches' || wanted.domain === 'inputs' || step.chain === undefined) return undefined
+  return readsHead(pipeline, step, given) ? { chain: step.chain, last: String(wanted.domain[1]) } : undefined
 }
 
 /** Does all units of a plan. Resolves to how many failed and, of a step that computes from inputs, the names of those that are done. */

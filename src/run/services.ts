@@ -54,6 +54,10 @@ export interface RunOptions {
   readonly force?: boolean | undefined
   /** Who runs it, shown beside the ledger with commits. */
   readonly heartbeat?: Heartbeat
+  /** The round before was one of the same run and looked at the file and the counts of rows, which nobody changed since. */
+  readonly again?: boolean
+  /** How steps stand that nothing can have changed since the round before: they are not planned. */
+  readonly rest?: ReadonlyMap<string, StepEnd>
 }
 
 /** What steps and units share in one run. */
@@ -88,6 +92,8 @@ export interface StepEnd {
   readonly gaps?: string
   /** It failed by a mistake, or may not ask for enough to get on: another round would end the same way. */
   readonly lasting?: true
+  /** When the clock alone may make something of it due, microseconds UTC. Left out: never. */
+  readonly dueAt?: bigint
 }
 
 /** One unit that was opened, with all that it takes to do it. */

@@ -37,6 +37,8 @@ export type RunFact =
       readonly pid: number
       readonly host: string
       readonly steps: readonly { readonly id: string; readonly title: string; readonly type: string; readonly needs: readonly string[] }[]
+      /** `--follow`: it goes on for what is new until it is stopped. */
+      readonly follow?: boolean
     }
   | { readonly type: 'run:resolved'; readonly heads: Readonly<Record<string, string>>; readonly params: Readonly<Record<string, string>> }
   | {
@@ -51,6 +53,8 @@ export type RunFact =
       readonly word: string
       /** Of a step that walks through time. */
       readonly time?: TimeCoverage
+      /** Of a step that reads the blocks of a chain up to one that moves with the head: that one. */
+      readonly blocks?: { readonly chain: string; readonly last: string }
     }
   | { readonly type: 'step:started'; readonly step: string }
   | { readonly type: 'unit:started'; readonly step: string; readonly unit: string; readonly resumed: boolean; readonly size?: number }
@@ -155,10 +159,18 @@ export type RunFact =
     }
   /** What an endpoint was found to take: calls a request, and requests in flight. */
   | { readonly type: 'limits'; readonly from: Served; readonly endpoint: string; readonly batch: number; readonly parallel: number }
-  /** Only with rounds: `--until-complete`. */
+  /** Only with rounds: `--until-complete`, `--follow`. A round that finds nothing new when following is none. */
   | { readonly type: 'round:started'; readonly round: number }
-  /** Something is still missing, and another round begins after the wait. `reason`: an outage that ended the round early. */
+  /**
+   * Another round begins after the wait: something is still missing, or may be new then. `reason`: an outage that ended the round
+   * early, or kept it from beginning; when following, only where it is another one than before.
+   */
   | { readonly type: 'round:ended'; readonly round: number; readonly waitMs: number; readonly reason?: string }
+  /**
+   * When following: how many blocks lie above those that all steps of the chain have read, and for how many milliseconds the oldest of them
+   * is known to be there; null where it was there before the run began. Told when the head moved, and as a round ends.
+   */
+  | { readonly type: 'lag'; readonly chain: string; readonly head: string; readonly behind: number; readonly ms: number | null }
   /** Nothing has moved for `ms` milliseconds. `for`: what the run waits for, in words. */
   | { readonly type: 'run:waiting'; readonly ms: number; readonly for: string }
   | { readonly type: 'warning'; readonly step?: string; readonly message: string }
@@ -195,6 +207,7 @@ export const facts: { readonly [type in RunFact['type']]: FactKind } = {
   limits: { quiet: true, moves: false },
   'round:started': { quiet: false, moves: true },
   'round:ended': { quiet: false, moves: false },
+  lag: { quiet: true, moves: false },
   'run:waiting': { quiet: false, moves: false },
   warning: { quiet: false, moves: false },
   'run:stopping': { quiet: false, moves: false },

@@ -5,13 +5,15 @@ import type { Endpoint, Pipeline, Step } from '../pipeline/pipeline.js'
 import type { ChainRpc } from '../rpc/pool.js'
 import type { Json, LedgerReader, RpcPool, RunFact, Warehouse } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
-import { lazyLane } from './lazy-lane.js'
+import { laneOptions, lazyLane } from './lazy-lane.js'
 import type { Surroundings } from './surroundings.js'
 
 /** The endpoints of every chain in use, opened when a step or a head first needs them. */
 export interface Chains {
   /** Asks for the head each time: `createMoment` keeps it for a round. */
   head(chain: string): Promise<bigint>
+  /** The highest head that is known after one endpoint was asked, or all where that says nothing: see `ChainRpc.poll`. */
+  poll(chain: string): Promise<bigint>
   /** `config`: the step's `with` with every param put in. */
   lane(step: Step, config: Json): RpcPool
   /** Has logins that were refused tried again. */
@@ -43,10 +45,15 @@ const KEEP_MS = 250
 export function openChains({ pipeline, warehouse, state, surroundings, signal, emit, standIn, remember, flight }: ChainsOptions): Chains {
   const { clock, random, env } = surroundings
   const opened = new Map<string, ChainRpc>()
+  /** One for a step, however many rounds there are. */
+  const lanes = new Map<string, RpcPool>()
   const opening = new Map<string, Promise<ChainRpc>>()
   const open = (name: string): Promise<ChainRpc> => {
     let promise = opening.get(name)
-    if (!promise) opening.set(name, (promise = openChain(name)))
+    if (!promise) {
+      opening.set(name, (promise = openChain(name)))
+      promise.catch(() => opening.delete(name))
+    }
     return promise
   }
   const ends = new AbortController()
@@ -98,7 +105,14 @@ export function openChains({ pipeline, warehouse, state, surroundings, signal, e
   }
   return {
     head: async (name) => (await open(name)).head(signal),
-    lane: (step, config) => lazyLane(step, config, open),
+    poll: async (name) => (await open(name)).poll(signal),
+    lane: (step, config) => {
+      const options = laneOptions(step, config)
+      const key = JSON.stringify([step.chain, options])
+      let lane = lanes.get(key)
+      if (!lane) lanes.set(key, (lane = lazyLane(step, options, open)))
+      return lane
+    },
     tryLogins: () => {
       for (const rpc of opened.values()) rpc.tryLogins()
     },

@@ -5,7 +5,7 @@ import type { ChainRpc } from '../rpc/pool.js'
 import type { Json, LedgerReader } from '../sdk/index.js'
 import type { Fetcher } from '../verify/sample.js'
 import { endpointAt } from './chains.js'
-import { lazyLane } from './lazy-lane.js'
+import { laneOptions, lazyLane } from './lazy-lane.js'
 import type { Surroundings } from './surroundings.js'
 
 /** Each endpoint of each chain as a pool of one, so that it is known who answers. */
@@ -58,7 +58,7 @@ export class EachEndpoint {
 
   of(step: Step, config: Json): Fetcher[] {
     const pools = this.#chains.get(step.chain ?? '') ?? []
-    return pools.map(({ host, rpc }) => ({ host, rpc: lazyLane(step, config, () => Promise.resolve(rpc)) }))
+    return pools.map(({ host, rpc }) => ({ host, rpc: lazyLane(step, laneOptions(step, config), () => Promise.resolve(rpc)) }))
   }
 
   async close(): Promise<void> {

@@ -4,7 +4,7 @@ import type { Step } from '../pipeline/pipeline.js'
 import type { StepQueueOptions } from '../rpc/step-queue.js'
 import type { ChainRpc } from '../rpc/pool.js'
 import type { Json, RpcPool } from '../sdk/index.js'
-import { lazyLane } from './lazy-lane.js'
+import { laneOptions, lazyLane } from './lazy-lane.js'
 
 const ready: RpcPool = {
   batch: () => Promise.resolve({ values: [], errors: undefined, endpoints: [] }),
@@ -18,7 +18,7 @@ async function laneOf(config: Json, definition: Partial<Step['definition']>): Pr
   const lanes: StepQueueOptions[] = []
   const rpc = { forStep: (options: StepQueueOptions) => (lanes.push(options), ready) } as Partial<ChainRpc> as ChainRpc
   const step = { id: 's', chain: 'c', parallel: 3, retry: { attempts: 2, waitMs: 5, maxWaitMs: 9 }, with: { batch: '$size' }, definition }
-  const lane = lazyLane(step as Partial<Step> as Step, config, () => Promise.resolve(rpc))
+  const lane = lazyLane(step, laneOptions(step as Partial<Step> as Step, config), () => Promise.resolve(rpc))
   await lane.ready(new AbortController().signal)
   await lane.request('eth_chainId', [], { signal: new AbortController().signal })
   return lanes

@@ -3,6 +3,7 @@ import { Flight } from '../net/flight.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import type { Moment } from '../plan/scope.js'
 import { actingSteps } from '../plan/select.js'
+import { lagsOf } from '../report/lag.js'
 import type { RunView } from '../report/view.js'
 import { waitsFor } from '../report/words.js'
 import type { Bus } from '../run/bus.js'
@@ -12,6 +13,7 @@ import { run } from '../run/run.js'
 import { type About, PipelineTakenError, type RunFact } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import { openChains } from './chains.js'
+import { Follow } from './follow.js'
 import { forgetDone } from './fresh.js'
 import type { Held } from './hold.js'
 import { asJson, keepState } from './keep-state.js'
@@ -32,9 +34,11 @@ export interface RunRequest extends PartRequest {
   readonly force?: boolean
   /** Rounds until nothing is missing. */
   readonly untilComplete?: boolean
+  /** Rounds for what is new, until it is stopped. Each has its own heads and its own now. */
+  readonly follow?: boolean
   /** At most so many rounds. */
   readonly maxRuns?: number
-  /** Milliseconds between rounds. */
+  /** Milliseconds between rounds; when following, from the beginning of one to that of the next (default: the block time of the quickest chain). */
   readonly waitMs?: number
   /** Milliseconds of the whole run. */
   readonly timeoutMs?: number
@@ -64,6 +68,8 @@ export interface Running {
 
 const WAIT_MS = 60_000
 const STALL_MS = 300_000
+/** No chain is asked for its head more often than that. */
+const LEAST_POLL_MS = 200
 
 /** Runs a pipeline that is held, from its first event to the entry of its end in the state store. */
 export async function runHeld(running: Running, request: RunRequest): Promise<RunEnd> {
@@ -135,20 +141,36 @@ async function runConnected(
     steps: () => waitsFor(view),
     warehouse: warehouse.display.replace(/:.*$/s, ''),
   })
+  const blockTimeMs = (chain: string) => pipeline.chains.get(chain)?.blockTimeMs ?? WAIT_MS
   try {
-    emit(startedFact(pipeline, actingSteps(pipeline, request.select), { warehouse: warehouse.display, pid, host }))
+    const acting = actingSteps(pipeline, request.select)
+    const steps = pipeline.steps.filter((step) => acting.has(step.id))
+    emit(startedFact(steps, { pipeline: pipeline.name, warehouse: warehouse.display, pid, host, follow: request.follow || undefined }))
     const resolved = (moment: Moment, heads: Record<string, string>) =>
       state.updateRun(id, { resolved: { heads, params: request.params, now: String(moment.now) } }, Math.round(clock.now()))
-    const moment = createMoment(
-      world.now ?? clock.now(),
-      (chain) => chains.head(chain),
-      async (heads) => {
-        emit({ type: 'run:resolved', heads, params: request.params })
-        await resolved(moment, heads)
-      },
-    )
-    // Also where no head is asked for: `pipe verify` looks at what this run was asked for.
-    await resolved(moment, {})
+    const tellLag = () => {
+      if (!request.follow) return
+      for (const { chain, head, behind, ms } of lagsOf(view, clock.now())) emit({ type: 'lag', chain, head: String(head), behind, ms })
+    }
+    const now = () => world.now ?? clock.now()
+    const begin = async (known: ReadonlyMap<string, bigint> = new Map()) => {
+      const moment = createMoment(
+        now(),
+        async (chain) => known.get(chain) ?? chains.head(chain),
+        async (heads) => {
+          emit({ type: 'run:resolved', heads, params: request.params })
+          tellLag()
+          await resolved(moment, heads)
+        },
+      )
+      // Also where no head is asked for: `pipe verify` looks at what this run was asked for.
+      await resolved(moment, {})
+      return moment
+    }
+    const follow = request.follow
+      ? new Follow({ poll: (chain) => chains.poll(chain), now, begin, blockTimeMs, lists: listsOf(steps), clock, emit })
+      : undefined
+    const first = follow ? undefined : await begin()
     if (request.fresh) await forgetDone(pipeline, request, warehouse, clock)
     const heartbeat = new Heartbeat(
       { worker: `${pipeline.name}@${host}`, pipeline: pipeline.name, host, pid, startedAt: BigInt(held.since) * 1_000n },
@@ -157,13 +179,14 @@ async function runConnected(
     const untilComplete = request.untilComplete ?? false
     // One after the other, in the order in which they were found.
     let kept = Promise.resolve()
+    let rounds = 0
     const end = await runRounds({
-      // Every round reads up to what the first one did: complete is what was missing when the run began.
-      moment: () => moment,
+      // Complete is what was missing when the run began, so every round until then reads up to what the first one did.
+      moment: () => (follow ? follow.next() : first),
       round: async (of) => {
         chains.tryLogins()
         sources.tryLogins()
-        return run({
+        const result = await run({
           pipeline,
           warehouse: watchdog.watching(warehouse),
           moment: of,
@@ -179,6 +202,8 @@ async function runConnected(
           http: (step) => sources.client(step),
           redact,
           heartbeat,
+          again: follow !== undefined && rounds > 0,
+          rest: follow?.rest(of),
           write: (path, text) => writeWhole(resolve(surroundings.cwd, path), text),
           onCheck: (step, check, final) => {
             const at = Math.round(clock.now())
@@ -189,10 +214,15 @@ async function runConnected(
               )
           },
         })
+        rounds++
+        follow?.ended(result)
+        tellLag()
+        return result
       },
       untilComplete,
+      follow: follow !== undefined,
       maxRuns: request.maxRuns,
-      waitMs: request.waitMs ?? WAIT_MS,
+      waitMs: request.waitMs ?? (follow ? pollMs(steps, blockTimeMs) : WAIT_MS),
       timeoutMs: request.timeoutMs,
       stallMs: (request.stallMs ?? (untilComplete ? STALL_MS : 0)) || undefined,
       moved: () => (waitsForOthers(view, pipeline) ? moved() : undefined),
@@ -216,19 +246,27 @@ async function runConnected(
   }
 }
 
-function startedFact(
-  pipeline: Pipeline,
-  acting: ReadonlySet<string>,
-  about: { readonly warehouse: string; readonly pid: number; readonly host: string },
-): RunFact {
+type About = Pick<Extract<RunFact, { type: 'run:started' }>, 'pipeline' | 'warehouse' | 'pid' | 'host' | 'follow'>
+
+function startedFact(steps: readonly Step[], about: About): RunFact {
+  const acting = new Set(steps.map(({ id }) => id))
   const stepOf = ({ id, title, definition, needs }: Step) => ({
     id,
     title,
     type: definition.type,
     needs: needs.filter((need) => acting.has(need)),
   })
-  return { type: 'run:started', pipeline: pipeline.name, ...about, steps: pipeline.steps.filter(({ id }) => acting.has(id)).map(stepOf) }
+  return { type: 'run:started', ...about, steps: steps.map(stepOf) }
 }
+
+/** Between two looks at the heads of the chains in use: a block of the quickest one. */
+function pollMs(steps: readonly Step[], blockTimeMs: (chain: string) => number): number {
+  const times = steps.flatMap(({ chain }) => (chain === undefined ? [] : [blockTimeMs(chain)]))
+  return times.length === 0 ? WAIT_MS : Math.max(LEAST_POLL_MS, Math.min(...times))
+}
+
+const listsOf = (steps: readonly Step[]): ReadonlySet<string> =>
+  new Set(steps.flatMap(({ id, chain, source }) => (chain === undefined && source !== undefined ? [id] : [])))
 
 /** Whether every step that runs reads from outside: a long SQL statement or program moves nothing, and has a timeout of its own. */
 function waitsForOthers(view: RunView, pipeline: Pipeline): boolean {

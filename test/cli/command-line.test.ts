@@ -18,6 +18,7 @@ describe('what a command is given', () => {
         force: false,
         fresh: false,
         untilComplete: false,
+        follow: false,
         output: 'json',
         statusFile: 's.json',
         state: 'sqlite:from-env.db',
@@ -35,7 +36,16 @@ describe('what a command is given', () => {
     expect(await asked(['run', 'p.yaml'])).toEqual([
       'run',
       'p.yaml',
-      { params: {}, demo: false, force: false, fresh: false, untilComplete: false, output: 'auto', state: 'sqlite:.pipe/state.db' },
+      {
+        params: {},
+        demo: false,
+        force: false,
+        fresh: false,
+        untilComplete: false,
+        follow: false,
+        output: 'auto',
+        state: 'sqlite:.pipe/state.db',
+      },
     ])
   })
 

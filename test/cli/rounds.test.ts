@@ -175,13 +175,16 @@ test('a run that could not start says so in the status file, which told of the o
   expect(status()).toMatchObject({ status: 'error', exit_code: 2 })
 })
 
-test('--max-runs and --wait need --until-complete; times are checked', async () => {
+test('--max-runs and --wait need --until-complete or --follow, of which there is one; times are checked', async () => {
   const refused = async (...args: string[]): Promise<string> => {
     const { code, err } = await pipe(['run', minersFile, ...args], { cwd: temporaryFolder() })
     expect(code).toBe(2)
     return err
   }
-  expect(await refused('--max-runs', '3')).toContain('--max-runs says how --until-complete goes on, and that is not given')
-  expect(await refused('--wait', '3s')).toContain('--wait says how --until-complete goes on')
+  expect(await refused('--max-runs', '3')).toContain('--max-runs says how --until-complete or --follow goes on, and neither is given')
+  expect(await refused('--wait', '3s')).toContain('--wait says how --until-complete or --follow goes on')
+  expect(await refused('--follow', '--until-complete')).toContain(
+    '--follow goes on after everything is complete, and --until-complete ends there: give one of them',
+  )
   expect(await refused('--until-complete', '--wait', 'soon')).toContain('Write it as 90s, 5m, 6h or 1h30m.')
 })

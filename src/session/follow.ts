@@ -1,0 +1,110 @@
+import type { Moment } from '../plan/scope.js'
+import { mayHelp } from '../run/rounds.js'
+import type { RunResult } from '../run/run.js'
+import type { StepEnd } from '../run/services.js'
+import { type Clock, formatDuration, type RunFact } from '../sdk/index.js'
+import type { SessionMoment } from './moment.js'
+
+export interface FollowOptions {
+  /** The highest head of a chain, for one request. */
+  poll(chain: string): Promise<bigint>
+  /** The time that a round begins at, milliseconds UTC. */
+  now(): number
+  /** Begins a round. `heads`: those that are known; others are asked for when they are needed. */
+  begin(heads: ReadonlyMap<string, bigint>): Promise<SessionMoment>
+  blockTimeMs(chain: string): number
+  /** Steps that ask a list outside and no chain: only the clock brings them anything new. */
+  readonly lists: ReadonlySet<string>
+  readonly clock: Clock
+  readonly emit: (fact: RunFact) => void
+}
+
+/** A chain without a new block for so many block times, and for so long at least, is said to stand still. */
+const HALT_BLOCKS = 20
+const HALT_MS = 60_000
+
+/**
+ * Says whether another round can find anything, without a look at the ledger: nobody else writes while the pipeline is held, so
+ * only a head that moved, the clock, or what failed and may go well now can. A head that is lower than one before comes of an
+ * endpoint that is behind, and is none.
+ */
+export class Follow {
+  readonly #options: FollowOptions
+  readonly #heads = new Map<string, bigint>()
+  readonly #moved = new Map<string, { at: number; told: boolean }>()
+  #moment: SessionMoment | undefined
+  /** Of the last round that came to its end. */
+  #last: RunResult | undefined
+  /** A round began and did not come to its end. */
+  #broken = false
+
+  constructor(options: FollowOptions) {
+    this.#options = options
+  }
+
+  /** The moment of the round that begins now; undefined when it would find nothing. @throws {PipeError} when a chain can't be reached. */
+  async next(): Promise<SessionMoment | undefined> {
+    const chains = [...this.#heads.keys()]
+    const asked = await Promise.allSettled(chains.map((chain) => this.#options.poll(chain)))
+    const away = new Set(chains.filter((_, i) => asked[i]?.status === 'rejected'))
+    // One chain that is away does not keep the others from going on: its steps say so.
+    const failure = asked.find((result) => result.status === 'rejected')
+    if (failure && away.size === chains.length) throw failure.reason
+    const moved = asked.map((result, i) => result.status === 'fulfilled' && this.#see(chains[i] ?? '', result.value)).some(Boolean)
+    if (!moved && away.size === 0 && this.#last && !this.#broken && !mayHelp(this.#last) && !this.#isDue(this.#last)) return undefined
+    this.#broken = true
+    this.#moment = await this.#options.begin(new Map([...this.#heads].filter(([chain]) => !away.has(chain))))
+    return this.#moment
+  }
+
+  /** The round that began last came to its end. */
+  ended(result: RunResult): void {
+    const first = this.#last === undefined
+    this.#last = result
+    this.#broken = false
+    for (const [chain, head] of Object.entries(this.#moment?.heads() ?? {})) this.#see(chain, BigInt(head))
+    const moves = this.#heads.size > 0 || [...result.steps.values()].some(({ dueAt }) => dueAt !== undefined)
+    if (first && !moves && !mayHelp(result))
+      this.#options.emit({
+        type: 'warning',
+        message: 'nothing in this pipeline follows a head or the clock: no round will find anything new',
+      })
+  }
+
+  /** How steps stand that nothing can have changed since the last round. */
+  rest({ now }: Moment): ReadonlyMap<string, StepEnd> {
+    const ends = [...(this.#last?.steps ?? [])]
+    return new Map(
+      ends.filter(
+        ([step, { outcome, dueAt }]) => this.#options.lists.has(step) && outcome === 'complete' && dueAt !== undefined && dueAt > now,
+      ),
+    )
+  }
+
+  #isDue({ steps }: RunResult): boolean {
+    const now = BigInt(Math.floor(this.#options.now())) * 1000n
+    return [...steps.values()].some(({ dueAt }) => dueAt !== undefined && dueAt <= now)
+  }
+
+  /** Whether a head is higher than any before. Says once that one does not move. */
+  #see(chain: string, head: bigint): boolean {
+    const { clock, emit, blockTimeMs } = this.#options
+    const now = clock.monotonic()
+    const before = this.#heads.get(chain)
+    const moved = this.#moved.get(chain)
+    if (before === undefined || head > before || !moved) {
+      this.#heads.set(chain, head)
+      this.#moved.set(chain, { at: now, told: false })
+      return before !== undefined
+    }
+    const ms = now - moved.at
+    if (!moved.told && ms >= Math.max(HALT_MS, HALT_BLOCKS * blockTimeMs(chain))) {
+      moved.told = true
+      emit({
+        type: 'warning',
+        message: `${chain} has had no new block for ${formatDuration(Math.round(ms / 1_000) * 1_000)}; its head is still ${before}`,
+      })
+    }
+    return false
+  }
+}
