@@ -81,7 +81,9 @@ test('a whole run folds into one plain value', () => {
     startedAt: 1_000,
     endedAt: 3_000,
     at: 3_000,
+    follow: false,
     heads: { ethereum: '20' },
+    seen: {},
     params: { from: '1' },
     steps: [
       {
@@ -104,6 +106,7 @@ test('a whole run folds into one plain value', () => {
         doubles: 0,
         counts: {},
         time: null,
+        blocks: null,
         startedAt: 1_200,
         endedAt: 2_600,
         perSecond: 6,

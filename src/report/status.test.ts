@@ -168,6 +168,7 @@ test('the JSON says the same in plain fields', () => {
         lastError: null,
       },
     ],
+    lag: [],
     warnings: [],
     history: [
       now,
@@ -214,6 +215,7 @@ test('a pipeline that never ran says how to run it', () => {
     checks: [],
     quarantined: { count: 0, first: [] },
     endpoints: [],
+    lag: [],
     warnings: [],
     history: [],
   })

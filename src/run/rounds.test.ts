@@ -91,6 +91,97 @@ describe('rounds until nothing is missing', () => {
   })
 })
 
+describe('rounds that follow', () => {
+  const follow = { untilComplete: false, follow: true } as const
+  /** Moments of which those of `idle` (counted from 1) are none. */
+  const idle = (...none: readonly number[]) => {
+    let asked = 0
+    return () => (none.includes(++asked) ? undefined : momentAt(asked))
+  }
+
+  test('go on after everything is complete; one that finds nothing new is none, and is not told', async () => {
+    const world = start([done(), done(), done()], { ...follow, waitMs: minute, moment: idle(2, 3), maxRuns: 3 })
+    expect(await world.end).toEqual({ outcome: 'done' })
+    expect(world.facts.map((fact) => [fact.type, 'round' in fact && fact.round])).toEqual([
+      ['round:started', 1],
+      ['round:ended', 1],
+      ['round:started', 2],
+      ['round:ended', 2],
+      ['round:started', 3],
+    ])
+    expect(world.clock.monotonic()).toBe(4 * minute)
+  })
+
+  test('begin as far apart as they wait, however long each takes, and at once after one that took longer', async () => {
+    const world = start([after(20_000, done()), after(100_000, done()), done(), done()], { ...follow, waitMs: minute, maxRuns: 4 })
+    expect(await world.end).toEqual({ outcome: 'done' })
+    expect(world.began).toEqual([0, 60_000, 160_000, 220_000])
+  })
+
+  test('go on at once for what --limit left', async () => {
+    const world = start([result({ outcome: 'limited', missing: 5, quarantined: 0 }), done(), done()], {
+      ...follow,
+      waitMs: minute,
+      maxRuns: 3,
+    })
+    expect(await world.end).toEqual({ outcome: 'done' })
+    expect(world.began).toEqual([0, 0, 60_000])
+  })
+
+  test('go on after quarantine, a closed gate, a failed step and an outage, which is told when it is another one', async () => {
+    const down = new DownError('the node is down')
+    const stuck = result({ outcome: 'incomplete', missing: 0, quarantined: 3 }, { outcome: 'closed', missing: 0, quarantined: 0 })
+    const failed = result(
+      { outcome: 'failed', missing: 0, quarantined: 0, lasting: true },
+      { outcome: 'complete', missing: 0, quarantined: 0 },
+    )
+    const world = start([stuck, failed, down, down, new DownError('it is another one'), done(), down, done()], { ...follow, maxRuns: 8 })
+    expect(await world.end).toEqual({ outcome: 'done' })
+    expect(world.facts.flatMap((fact) => (fact.type === 'round:ended' ? [fact.reason] : []))).toEqual([
+      undefined,
+      undefined,
+      'the node is down',
+      undefined,
+      'it is another one',
+      undefined,
+      'the node is down',
+    ])
+  })
+
+  test('go on when the head can not be asked for: told once, and no round', async () => {
+    let asked = 0
+    const moment = () => {
+      asked++
+      if (asked === 2 || asked === 3) throw new DownError('the node is down')
+      return momentAt(asked)
+    }
+    const world = start([done(), done()], { ...follow, moment, maxRuns: 2 })
+    expect(await world.end).toEqual({ outcome: 'done' })
+    expect(world.facts.map((fact) => [fact.type, 'reason' in fact && fact.reason])).toEqual([
+      ['round:started', false],
+      ['round:ended', undefined],
+      ['round:ended', 'the node is down'],
+      ['round:started', false],
+    ])
+  })
+
+  test('end where whatever comes in changes nothing: all that ran made a mistake', async () => {
+    const mistake = { outcome: 'failed', missing: 0, quarantined: 0, lasting: true } as const
+    const world = start([result(mistake, { outcome: 'blocked', missing: 0, quarantined: 0 })], follow)
+    expect(await world.end).toEqual({ outcome: 'incomplete', reason: 'another run would find the same' })
+    await expect(start([new Error('a bug')], follow).end).rejects.toThrow('a bug')
+  })
+
+  test('end complete when the time is over between two of them, and incomplete when something is missing or one is under way', async () => {
+    const over = { outcome: 'incomplete', reason: 'its time of 1m30s is used up (--timeout)' }
+    const timed = { ...follow, waitMs: minute, timeoutMs: 1.5 * minute }
+    expect(await start([done(), done()], timed).end).toEqual({ outcome: 'done' })
+    expect(await start([done(), left(1)], timed).end).toEqual(over)
+    expect(await start([done(), 'hangs'], timed).end).toEqual(over)
+    expect(await start([done(), new DownError('the node is down')], timed).end).toEqual(over)
+  })
+})
+
 describe('a run in which nothing moves', () => {
   test('is given up with what it waits for', async () => {
     const world = start(['hangs'], { stallMs: 5 * minute })
@@ -139,7 +230,7 @@ describe('a run in which nothing moves', () => {
   })
 })
 
-type Round = RunResult | Error | 'hangs'
+type Round = RunResult | Error | 'hangs' | { readonly tookMs: number; readonly result: RunResult }
 type Given = Omit<Partial<RoundsOptions>, 'moved' | 'gained'> & {
   readonly gained?: (now: number) => number
   readonly moved?: (now: number) => number | undefined
@@ -155,11 +246,17 @@ function start(rounds: readonly Round[], { moved = () => 0, gained = (now) => no
   let next = 0
   const limit = new AbortController()
   const moments: Moment[] = []
+  const began: number[] = []
   const round = async (moment: Moment): Promise<RunResult> => {
     moments.push(moment)
+    began.push(clock.monotonic())
     const what = rounds[next++]
     if (what === undefined) throw new Error('a round too many')
     if (what instanceof Error) throw what
+    if (what !== 'hangs' && 'tookMs' in what) {
+      await clock.sleep(what.tookMs)
+      return what.result
+    }
     if (what !== 'hangs') return what
     await new Promise<void>((resolve) => limit.signal.addEventListener('abort', () => resolve(), { once: true }))
     return { outcome: 'stopped', steps: new Map() }
@@ -185,7 +282,7 @@ function start(rounds: readonly Round[], { moved = () => 0, gained = (now) => no
     limit,
     ...given,
   })
-  return { clock, facts, moments, end }
+  return { clock, facts, moments, began, end }
 }
 
 /** Time that goes on to the next who waits for it as soon as nothing else happens. */
@@ -230,4 +327,5 @@ function result(...ends: readonly StepEnd[]): RunResult {
   return { outcome: 'incomplete', steps: new Map(ends.map((end, i) => [`step${i}`, end])) }
 }
 const left = (missing: number): RunResult => result({ outcome: 'incomplete', missing, quarantined: 0 })
+const after = (tookMs: number, of: RunResult): Round => ({ tookMs, result: of })
 const done = (): RunResult => ({ outcome: 'done', steps: new Map() })

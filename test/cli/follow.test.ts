@@ -112,3 +112,80 @@ test('follows the head round by round, rollups in the same round, and ends by Ct
   expect(events.flatMap((event) => (event.type === 'round:started' ? [event.round] : []))).toEqual([1, 2, 3, 4])
   expect(events.at(-1)).toMatchObject({ type: 'run:ended', outcome: 'stopped', exitCode: 130 })
 })
+
+test('a round with nothing new costs one request, and looks at no ledger', async () => {
+  let before = 0
+  const idle: string[][] = []
+  const run = follow((wait) => {
+    if (wait > 1) idle.push(node.log.slice(before).map(({ calls }) => calls.map(({ method }) => method).join()))
+    before = node.log.length
+    return wait === 4
+  })
+  expect(await run.end).toBe(130)
+  expect(idle).toEqual([['eth_blockNumber'], ['eth_blockNumber'], ['eth_blockNumber']])
+  expect(run.events().filter(({ type }) => type === 'round:started' || type === 'step:planned').length).toBe(3)
+})
+
+test('started again it goes on after the last covered block', async () => {
+  const cwd = temporaryFolder()
+  const once = follow(() => true, { cwd })
+  expect(await once.end).toBe(130)
+  expect(await numbers(cwd)).toEqual([38])
+  chain.add(30)
+  node.clearLog()
+  const again = follow((wait) => (wait === 1 ? chain.add(1) : true), { cwd })
+  expect(await again.end).toBe(130)
+  expect(await numbers(cwd)).toEqual(range(38, 69))
+  const read = node.log.flatMap(({ calls }) => calls).filter(({ method }) => method === 'eth_getBlockByNumber')
+  // 0 and 1 say which chain it is; the one behind what is new says that it follows.
+  expect(read.filter(({ params }) => Number(params[0]) < 37 && Number(params[0]) > 1)).toEqual([])
+})
+
+test('a block that fails goes to quarantine and stays listed; the rounds after go on', async () => {
+  const out = { kind: 'error', error: { code: -32000, message: 'out of order' } } as const
+  const fault = node.fault({ ...out, methods: ['eth_getBlockByNumber'], if: ({ params }) => params[0] === '0x27' })
+  const cwd = temporaryFolder()
+  const run = follow((wait) => (wait <= 3 ? chain.add(1) : true), { cwd })
+  expect(await run.end).toBe(130)
+  expect(await numbers(cwd)).toEqual([38, 40, 41])
+  const ends = run.events().flatMap((event) => (event.type === 'step:ended' && event.step === 'heads' ? [event] : []))
+  expect(ends.map(({ outcome, quarantined }) => [outcome, quarantined])).toEqual([
+    ['complete', 0],
+    ['incomplete', 1],
+    ['incomplete', 1],
+    ['incomplete', 1],
+  ])
+  fault.remove()
+  const io = fakeIo({ cwd, env: { RPC: node.url } })
+  expect(await runCli(['retry', 'heads.yaml'], io)).toBe(0)
+  const again = follow((wait) => (wait === 1 ? chain.add(1) : true), { cwd })
+  expect(await again.end).toBe(130)
+  expect(await numbers(cwd)).toEqual(range(38, 42))
+})
+
+test('an outage and a closed gate are told once, and the rounds after go on', async () => {
+  const gate = `  - id: whole
+    type: gate
+    needs: [heads]
+    with: { checks: [{ name: few blocks, sql: SELECT count(*) FROM heads, expect: < 3 }] }
+`
+  let down: { remove(): void } | undefined
+  const run = follow(
+    async (wait) => {
+      if (wait === 6) down = node.fault({ kind: 'http', status: 503 })
+      if (wait === 9) down?.remove()
+      if (wait < 6 || wait > 8) chain.add(1)
+      if (wait > 8) await systemClock.sleep(300)
+      return wait > 12
+    },
+    { text: yaml(gate), output: 'plain' },
+  )
+  expect(await run.end).toBe(130)
+  const lines = run.out().split('\n')
+  const told = (pattern: RegExp) => lines.filter((line) => pattern.test(line)).length
+  expect([told(/^step .*step=whole state=complete/), told(/^step .*step=whole state=closed/), told(/^check .*passed=false/)]).toEqual([
+    1, 1, 1,
+  ])
+  expect(told(/^wait .*reason=/)).toBe(1)
+  expect(told(/^step .*step=heads state=complete/)).toBeLessThanOrEqual(2)
+})

@@ -1,0 +1,126 @@
+import { expect, test } from 'vitest'
+import type { RunResult } from '../run/run.js'
+import type { StepEnd } from '../run/services.js'
+import { PipeError, type RunFact } from '../sdk/index.js'
+import { Follow } from './follow.js'
+import { createMoment, type SessionMoment } from './moment.js'
+
+class DownError extends PipeError {
+  readonly code = 'TEST_DOWN'
+  override readonly blame = 'outage'
+}
+
+const complete: StepEnd = { outcome: 'complete', missing: 0, quarantined: 0 }
+const result = (steps: Record<string, StepEnd>): RunResult => ({ outcome: 'done', steps: new Map(Object.entries(steps)) })
+
+/** A world of chains with heads, in which every round asks all of them. */
+function world(heads: Record<string, bigint | Error>, { lists = [] as string[], steps = { s: complete } as Record<string, StepEnd> } = {}) {
+  let ms = 0
+  const facts: RunFact[] = []
+  const polls: string[] = []
+  const ask = (chain: string): Promise<bigint> => {
+    const head = heads[chain] ?? 0n
+    return typeof head === 'bigint' ? Promise.resolve(head) : Promise.reject(head)
+  }
+  const follow = new Follow({
+    poll: (chain) => {
+      polls.push(chain)
+      return ask(chain)
+    },
+    now: () => ms,
+    begin: (known) => Promise.resolve(createMoment(ms, async (chain) => known.get(chain) ?? ask(chain))),
+    blockTimeMs: () => 2_000,
+    lists: new Set(lists),
+    clock: { now: () => ms, monotonic: () => ms, sleep: () => Promise.resolve() },
+    emit: (fact) => facts.push(fact),
+  })
+  /** What the next round reads up to, or undefined when there is none. */
+  const round = async (ends = steps): Promise<Record<string, string> | undefined> => {
+    const moment = await follow.next()
+    if (!moment) return undefined
+    await Promise.allSettled(Object.keys(heads).map((chain) => moment.head(chain)))
+    follow.ended(result(ends))
+    return moment.heads()
+  }
+  return { heads, facts, polls, follow, round, wait: (by: number) => (ms += by) }
+}
+
+test('there is a round when a head has moved, and not for one that lies lower than before', async () => {
+  const { heads, polls, round } = world({ a: 10n })
+  expect(await round()).toEqual({ a: '10' })
+  expect(await round()).toBeUndefined()
+  heads.a = 8n
+  expect(await round()).toBeUndefined()
+  heads.a = 11n
+  expect(await round()).toEqual({ a: '11' })
+  heads.a = 3n
+  expect(await round()).toBeUndefined()
+  expect(polls.length).toBe(4)
+})
+
+test('there is one when something failed that may go well now, when the last did not come to its end, and when the clock makes something due', async () => {
+  const { follow, round, wait } = world({ a: 10n })
+  const failed: StepEnd = { outcome: 'failed', missing: 0, quarantined: 0 }
+  await round({ s: failed })
+  expect(await round({ s: { outcome: 'incomplete', missing: 0, quarantined: 1 } })).toEqual({ a: '10' })
+  expect(await round()).toBeUndefined()
+  const { follow: broken } = world({ a: 10n })
+  await broken.next()
+  expect(await broken.next()).toBeDefined()
+  const { round: timed, wait: later } = world({ a: 10n })
+  await timed({ s: { ...complete, dueAt: 5_000_000n } })
+  later(4_999)
+  expect(await timed()).toBeUndefined()
+  later(1)
+  expect(await timed()).toEqual({ a: '10' })
+  wait(0)
+  expect(follow).toBeDefined()
+})
+
+test('a chain that is away keeps the others not from going on; where all are, it is an outage', async () => {
+  const { heads, round } = world({ a: 10n, b: 20n })
+  await round()
+  heads.b = new DownError('b is down')
+  heads.a = 11n
+  expect(await round({ s: { outcome: 'failed', missing: 0, quarantined: 0 } })).toEqual({ a: '11' })
+  heads.a = new DownError('a is down')
+  await expect(round()).rejects.toThrow('a is down')
+  Object.assign(heads, { a: 11n, b: 21n })
+  expect(await round()).toEqual({ a: '11', b: '21' })
+})
+
+test('a chain that stands still is named once, until it moves and stands still again', async () => {
+  const { heads, facts, round, wait } = world({ a: 10n })
+  await round()
+  const hour = async () => {
+    for (let i = 0; i < 1_800; i++) {
+      wait(2_000)
+      await round()
+    }
+  }
+  await hour()
+  heads.a = 11n
+  await hour()
+  expect(facts).toEqual([
+    { type: 'warning', message: 'a has had no new block for 1m; its head is still 10' },
+    { type: 'warning', message: 'a has had no new block for 1m; its head is still 11' },
+  ])
+})
+
+test('a list that only the clock brings anything new rests between', async () => {
+  const { follow, round } = world({ a: 10n }, { lists: ['prices'] })
+  const prices: StepEnd = { ...complete, dueAt: 60_000_000n }
+  await round({ prices, heads: { ...complete, dueAt: 60_000_000n } })
+  const at = (now: bigint): SessionMoment => ({ ...createMoment(0, () => Promise.resolve(0n)), now })
+  expect([...follow.rest(at(59_999_999n))]).toEqual([['prices', prices]])
+  expect([...follow.rest(at(60_000_000n))]).toEqual([])
+})
+
+test('that nothing in a pipeline follows anything is said', async () => {
+  const { facts, round } = world({})
+  await round()
+  expect(await round()).toBeUndefined()
+  expect(facts).toEqual([
+    { type: 'warning', message: 'nothing in this pipeline follows a head or the clock: no round will find anything new' },
+  ])
+})
