@@ -1,0 +1,98 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import type { RunEvent } from '../src/sdk/index.js'
+import { startAnvil } from './support/anvil.js'
+import { temporaryFolder } from './support/folder.js'
+import { readDuckdb } from './support/read-duckdb.js'
+import { type PipeProcess, spawnPipe } from './support/spawn-pipe.js'
+
+const YAML = `name: live
+params:
+  from: { type: block, default: covered }
+  to: { type: block, default: head }
+warehouse: duckdb:live.duckdb
+chains: { devnet: { id: 1, rpc: "\${RPC}", confirmations: 0, block_time: 500ms } }
+tables:
+  heads: { columns: { number: bigint, hash: hash, parent_hash: hash }, key: [number] }
+  tens: { columns: { ten: bigint, blocks: bigint }, key: [ten] }
+steps:
+  - id: heads
+    type: rpc-batch
+    chain: devnet
+    into: heads
+    with:
+      over: { blocks: { from: $from, to: $to } }
+      calls: { block: { method: eth_getBlockByNumber, params: [$number, false] } }
+      row: { number: block.number, hash: block.hash, parent_hash: block.parentHash }
+  - id: tens
+    type: sql-upsert
+    needs: [heads]
+    into: tens
+    with:
+      sql: SELECT number - number % 10 AS ten, count(*) AS blocks FROM heads GROUP BY 1
+`
+const POLL_MS = 500
+
+test('follows a real node: rows within a poll and a second; stopped or killed, it goes on without a gap and nothing twice', async () => {
+  const node = await startAnvil(20)
+  const cwd = temporaryFolder()
+  writeFileSync(join(cwd, 'live.yaml'), YAML)
+  const ask = async (method: string, ...params: unknown[]): Promise<unknown> => {
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
+    const reply = await fetch(node.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    return ((await reply.json()) as { readonly result: unknown }).result
+  }
+  const mine = (blocks: number) => ask('anvil_mine', `0x${blocks.toString(16)}`)
+  const start = () => spawnPipe(['run', 'live.yaml', '--follow', '--output', 'json'], { cwd, env: { RPC: node.url } })
+  const eventsOf = ({ stdout }: PipeProcess) =>
+    stdout
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as RunEvent)
+  const complete = (run: PipeProcess, round: number) => run.saw(new RegExp(`"type":"round:ended","round":${round},`))
+
+  const first = start()
+  await complete(first, 1)
+  const delays: number[] = []
+  for (let i = 0; i < 3; i++) {
+    const minedAt = Date.now()
+    await mine(1)
+    await complete(first, i + 2)
+    const commit = eventsOf(first).findLast((event) => event.type === 'batch:committed' && event.step === 'heads')
+    delays.push((commit?.at ?? Infinity) - minedAt)
+  }
+  first.kill('SIGINT')
+  expect((await first.exit).code).toBe(130)
+
+  await mine(7)
+  const second = start()
+  await complete(second, 1)
+  await mine(5)
+  // Somewhere in the round that reads them, or just before it or after it.
+  await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+  second.kill('SIGKILL')
+  await second.exit
+
+  await mine(6)
+  const third = start()
+  await complete(third, 1)
+  third.kill('SIGTERM')
+  expect((await third.exit).code).toBe(143)
+
+  const head = Number(await ask('eth_blockNumber'))
+  const { heads, tens } = await readDuckdb(join(cwd, 'live.duckdb'))
+  const rows = heads?.rows.toSorted((a, b) => Number(a.number) - Number(b.number)) ?? []
+  const expected: unknown[] = []
+  for (let number = Number(rows[0]?.number); number <= head; number++) {
+    const block = (await ask('eth_getBlockByNumber', `0x${number.toString(16)}`, false)) as {
+      readonly hash: string
+      readonly parentHash: string
+    }
+    expected.push({ number: String(number), hash: block.hash, parent_hash: block.parentHash })
+  }
+  expect(rows.map(({ number, hash, parent_hash }) => ({ number: String(number), hash, parent_hash }))).toEqual(expected)
+  expect(rows.length).toBe(1 + 3 + 7 + 5 + 6)
+  expect(tens?.rows.reduce((sum, { blocks }) => sum + Number(blocks), 0)).toBe(rows.length)
+  expect(Math.max(...delays)).toBeLessThan(POLL_MS + 1_000)
+}, 60_000)
