@@ -5,11 +5,11 @@ import { DEFAULT_STATE } from './options.js'
 /** What a command was asked for, for the commands that it advises. The address of a state store that may hold a password is left out. */
 export function aboutOf(
   file: string,
-  { demo, params, select, state }: Omit<About, 'file' | 'state'> & { readonly state: string },
+  { demo, follow, params, select, state }: Omit<About, 'file' | 'state'> & { readonly state: string },
   { env }: Pick<Io, 'env'>,
 ): About {
   const given = state !== (env.PIPE_STATE || DEFAULT_STATE) && state.startsWith('sqlite:')
-  return { file, demo, params, select, state: given ? state : undefined }
+  return { file, demo, follow, params, select, state: given ? state : undefined }
 }
 
 /** The same of the words of a command line that could not be read, or whose command failed. */
@@ -21,6 +21,7 @@ export function aboutOfWords(args: readonly string[]): About {
   return {
     file: args.find((arg) => /\.ya?ml$/i.test(arg)) ?? 'FILE',
     demo: args.includes('--demo'),
+    follow: args.includes('--follow'),
     params: Object.fromEntries(values('--param').map((pair) => [pair.split('=', 1)[0] ?? '', pair.slice(pair.indexOf('=') + 1)])),
     select: select?.split(','),
     state,

@@ -149,3 +149,46 @@ test('a reader who leaves does not end the run', async () => {
   await run.reporter.close()
   expect(run.printed.length).toBe(1)
 })
+
+test('when following, rounds are told by what changes in them, and every ten seconds by figures and the head', async () => {
+  const { printed, tell, pass, reporter } = play()
+  tell({ ...started, follow: true } as RunFact)
+  const round = (number: number, head: number, outcome: 'complete' | 'failed' = 'complete') => {
+    tell({ type: 'round:started', round: number })
+    tell({ type: 'run:resolved', heads: { base: String(head) }, params: {} })
+    tell({
+      ...{ type: 'step:planned', step: 'balances', units: 1, pieces: 1, done: number, requests: 1, reasons: { new: 1 }, word: 'blocks' },
+      blocks: { chain: 'base', last: String(head - 2) },
+    })
+    tell({ type: 'step:started', step: 'balances' })
+    const pieces = outcome === 'complete' ? 1 : 0
+    tell({ type: 'batch:committed', step: 'balances', unit: 'u', pieces, rows: { b: pieces }, doubles: 0 })
+    tell({
+      type: 'step:ended',
+      step: 'balances',
+      outcome,
+      missing: 1 - pieces,
+      quarantined: 0,
+      reason: pieces ? undefined : `block ${head} is away`,
+    })
+    tell({ type: 'round:ended', round: number, waitMs: 2_000 })
+  }
+  for (let number = 1; number <= 4; number++) {
+    round(number, 100 + number)
+    await pass(2_000)
+  }
+  for (let number = 5; number <= 6; number++) round(number, 100 + number, 'failed')
+  await pass(2_000)
+  expect(printed.map((line) => line.replace('pipeline=miners ', ''))).toEqual([
+    'start run=r1 warehouse=duckdb:m.duckdb steps=1 pid=7 host=here',
+    'round round=1',
+    'resolved head.base=101',
+    'plan step=balances blocks=1 done_before=1 units=1 calls=1 reasons=new:1',
+    'step step=balances state=running',
+    'step step=balances state=complete done=1 rows=1 seconds=0 missing=0 quarantined=0',
+    'step step=balances state=failed done=4 rows=4 seconds=8 missing=1 quarantined=0 reason="block 105 is away"',
+    expect.stringMatching(/^stats step=balances pending=1 processing=0 done=4 failed=0 per_sec=0\.\d workers=0$/),
+    'head chain=base head=106 behind=3 seconds=4',
+  ])
+  await reporter.close()
+})

@@ -105,7 +105,7 @@ function newsOfRounds(view: RunView): (event: RunEvent) => boolean {
       case 'step:planned':
       case 'step:started':
       case 'round:started':
-        return (view.round?.number ?? 1) <= 1
+        return view.round === null || (view.round.number <= 1 && view.round.nextAt === null)
       case 'round:ended':
         return event.reason !== undefined
       case 'step:ended':

@@ -201,6 +201,46 @@ describe('before its first answer counts', () => {
     all[0]!.head = 100n
     expect(await rpc.head(signal)).toBe(100n)
   })
+
+  test('a poll asks one of the first priority, in turn, and all when none of those answers', async () => {
+    const { clock, all } = await nodes(3)
+    const [a, b, fallback] = all
+    if (!a || !b || !fallback) throw new Error('three nodes')
+    for (const node of all) node.head = 10n
+    const { rpc } = pool([endpoint(a), endpoint(b), endpoint(fallback, { priority: 1 })], clock)
+    await rpc.head(signal)
+    const heads = () => all.map(({ checks }) => checks.filter(({ calls: [call] }) => call?.method === 'eth_blockNumber').length)
+    const before = heads()
+    const since = () => heads().map((n, i) => n - (before[i] ?? 0))
+    a.head = 11n
+    expect([await rpc.poll(signal), since()]).toEqual([11n, [1, 0, 0]])
+    // What another one said before counts as well.
+    expect([await rpc.poll(signal), since()]).toEqual([11n, [1, 1, 0]])
+    b.head = 12n
+    expect([await rpc.poll(signal), await rpc.poll(signal), since()]).toEqual([11n, 12n, [2, 2, 0]])
+  })
+
+  test('a poll finds the head of the others when the one with the first priority is stuck, or away', async () => {
+    const { clock, all } = await nodes(2, 200)
+    const [stuck, other] = all
+    if (!stuck || !other) throw new Error('two nodes')
+    for (const node of all) node.head = 10n
+    const { rpc } = pool([endpoint(stuck), endpoint(other, { priority: 1 })], clock)
+    await rpc.head(signal)
+    other.head = 30n
+    const found: bigint[] = []
+    for (let i = 0; i < 11; i++) found.push(await rpc.poll(signal))
+    expect(found).toEqual([...new Array<bigint>(10).fill(10n), 30n])
+    await stuck.close()
+    other.head = 31n
+    for (let i = 0; i < 12; i++) found.push(await rpc.poll(signal))
+    expect(found.at(-1)).toBe(31n)
+    await other.close()
+    const failed = (async () => {
+      for (let i = 0; i < 12; i++) await rpc.poll(signal)
+    })()
+    expect(await message(failed)).toMatchObject({ code: 'RPC_UNREACHABLE', blame: 'outage' })
+  })
 })
 
 describe('endpoints that can not be reached', () => {

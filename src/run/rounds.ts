@@ -99,12 +99,12 @@ export async function runRounds(options: RoundsOptions): Promise<RoundsEnd> {
       if (reason !== undefined && complete) return { outcome: 'done' }
       if (reason !== undefined) return { outcome: 'incomplete', reason: failure === undefined ? reason : `${reason}; ${failure}` }
       const wait = follow ? followWait(result, clock.monotonic() - beganAt) : waitMs
-      const news = follow && failure === told ? undefined : failure
+      const news = follow && numberless(failure) === numberless(told) ? undefined : failure
       if (began || news !== undefined) emit({ type: 'round:ended', round, waitMs: wait, reason: news })
       told = failure
       await clock.sleep(wait, signal).catch(() => undefined)
       if (options.signal.aborted) return { outcome: 'stopped' }
-      if (limit.signal.aborted && complete && failure === undefined) return { outcome: 'done' }
+      if (limit.signal.reason instanceof RunTimeUpError && complete && failure === undefined) return { outcome: 'done' }
       if (limit.signal.aborted) return { outcome: 'incomplete', reason: (limit.signal.reason as Error).message }
     }
   } finally {
@@ -219,6 +219,9 @@ export function mayHelp({ steps }: RunResult): boolean {
       lasting !== true && (outcome === 'limited' || (outcome === 'incomplete' && missing > 0) || outcome === 'failed'),
   )
 }
+
+/** Tries are counted in what an outage says, and that is no other outage. */
+const numberless = (text: string | undefined): string | undefined => text?.replace(/\d+/g, '0')
 
 /** Whether whatever comes in changes nothing: all that ran made a mistake, and the rest waits for that. */
 function isHopeless({ steps }: RunResult): boolean {

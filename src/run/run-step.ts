@@ -56,7 +56,7 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
     return workOn({ ...services, warehouse: stoppable(services.warehouse, all) }, plan, all)
   })
   const end = 'outcome' in worked ? worked : await ended(services, worked, signal)
-  return { ...end, dueAt: clockDue(services, plan) }
+  return { ...end, dueAt: end.dueAt ?? clockDue(services, plan) }
 }
 
 async function workOn(services: RunServices, plan: StepPlan, signal: AbortSignal): Promise<StepEnd | Worked> {
@@ -87,9 +87,10 @@ function mostRequests({ wanted }: StepPlan, limit: number | undefined): number |
 async function ended(services: RunServices, { plan, computed, failed, budget, late }: Worked, signal: AbortSignal): Promise<StepEnd> {
   const { step } = plan
   const left = await leftOf(services, plan, signal)
-  const missing = left.pieces - (step.inputs.length > 0 ? dueLater(plan, left, computed) : 0)
+  const later = step.inputs.length > 0 ? dueLater(plan, left, computed) : 0
+  const missing = left.pieces - later
   const quarantined = left.quarantined.length
-  const rest = { missing, quarantined }
+  const rest = { missing, quarantined, dueAt: later > 0 ? 0n : undefined }
   if (signal.aborted) return { outcome: 'stopped', ...rest }
   const closed = services.closedBy(step.id)
   if (closed.length > 0) return { outcome: 'closed', ...rest, reason: closedBecause(closed) }

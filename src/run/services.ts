@@ -92,7 +92,7 @@ export interface StepEnd {
   readonly gaps?: string
   /** It failed by a mistake, or may not ask for enough to get on: another round would end the same way. */
   readonly lasting?: true
-  /** When the clock alone may make something of it due, microseconds UTC. Left out: never. */
+  /** When the next round has something to do of it though nothing comes in from outside, microseconds UTC. Left out: never. */
   readonly dueAt?: bigint
 }
 

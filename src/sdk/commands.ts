@@ -9,6 +9,8 @@ export interface About {
   readonly file: string
   /** In the database of `run --demo`. */
   readonly demo?: boolean
+  /** `--follow`. */
+  readonly follow?: boolean
   /** `--param`, by name. */
   readonly params?: Readonly<Record<string, string>>
   /** `--select`: ids of steps. */
@@ -19,7 +21,7 @@ export interface About {
 
 /** What of it each command takes, beside the file and `--state`. */
 export const takes = {
-  run: ['demo', 'params', 'select'],
+  run: ['demo', 'follow', 'params', 'select'],
   plan: ['demo', 'params', 'select'],
   status: ['demo'],
   retry: ['demo'],
@@ -32,12 +34,13 @@ export const takes = {
 export type Verb = keyof typeof takes
 
 /** A command of pipe as it can be typed. `flags`: its own ones, each word by itself. */
-export function command(verb: Verb, { file, demo = false, params = {}, select, state }: About, ...flags: readonly string[]): string {
+export function command(verb: Verb, { file, demo = false, follow = false, params = {}, select, state }: About, ...flags: readonly string[]): string {
   const taken: readonly (keyof About)[] = takes[verb]
   return [
     `pipe ${verb}`,
     shellWord(file),
     ...(demo && taken.includes('demo') ? ['--demo'] : []),
+    ...(follow && taken.includes('follow') ? ['--follow'] : []),
     ...flags.map(shellWord),
     ...(taken.includes('params') ? Object.entries(params).flatMap(([name, value]) => ['--param', shellWord(`${name}=${value}`)]) : []),
     ...(select && taken.includes('select') ? ['--select', shellWord(select.join(','))] : []),

@@ -30,6 +30,7 @@ function world(heads: Record<string, bigint | Error>, { lists = [] as string[], 
     now: () => ms,
     begin: (known) => Promise.resolve(createMoment(ms, async (chain) => known.get(chain) ?? ask(chain))),
     blockTimeMs: () => 2_000,
+    pollMs: (chain) => (chain === 'slow' ? 12_000 : 0),
     lists: new Set(lists),
     clock: { now: () => ms, monotonic: () => ms, sleep: () => Promise.resolve() },
     emit: (fact) => facts.push(fact),
@@ -59,7 +60,7 @@ test('there is a round when a head has moved, and not for one that lies lower th
 })
 
 test('there is one when something failed that may go well now, when the last did not come to its end, and when the clock makes something due', async () => {
-  const { follow, round, wait } = world({ a: 10n })
+  const { round } = world({ a: 10n })
   const failed: StepEnd = { outcome: 'failed', missing: 0, quarantined: 0 }
   await round({ s: failed })
   expect(await round({ s: { outcome: 'incomplete', missing: 0, quarantined: 1 } })).toEqual({ a: '10' })
@@ -73,8 +74,6 @@ test('there is one when something failed that may go well now, when the last did
   expect(await timed()).toBeUndefined()
   later(1)
   expect(await timed()).toEqual({ a: '10' })
-  wait(0)
-  expect(follow).toBeDefined()
 })
 
 test('a chain that is away keeps the others not from going on; where all are, it is an outage', async () => {
@@ -87,6 +86,16 @@ test('a chain that is away keeps the others not from going on; where all are, it
   await expect(round()).rejects.toThrow('a is down')
   Object.assign(heads, { a: 11n, b: 21n })
   expect(await round()).toEqual({ a: '11', b: '21' })
+})
+
+test('of several chains each is looked at as often as it has blocks', async () => {
+  const { polls, round, wait } = world({ quick: 10n, slow: 20n })
+  await round()
+  for (let i = 0; i < 24; i++) {
+    await round()
+    wait(1_000)
+  }
+  expect([polls.filter((chain) => chain === 'quick').length, polls.filter((chain) => chain === 'slow').length]).toEqual([24, 3])
 })
 
 test('a chain that stands still is named once, until it moves and stands still again', async () => {

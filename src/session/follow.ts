@@ -13,6 +13,8 @@ export interface FollowOptions {
   /** Begins a round. `heads`: those that are known; others are asked for when they are needed. */
   begin(heads: ReadonlyMap<string, bigint>): Promise<SessionMoment>
   blockTimeMs(chain: string): number
+  /** From one look at the head of a chain to the next, milliseconds. */
+  pollMs(chain: string): number
   /** Steps that ask a list outside and no chain: only the clock brings them anything new. */
   readonly lists: ReadonlySet<string>
   readonly clock: Clock
@@ -31,6 +33,9 @@ const HALT_MS = 60_000
 export class Follow {
   readonly #options: FollowOptions
   readonly #heads = new Map<string, bigint>()
+  readonly #polledAt = new Map<string, number>()
+  /** Chains that could not be reached when they were last asked. */
+  readonly #away = new Set<string>()
   readonly #moved = new Map<string, { at: number; told: boolean }>()
   #moment: SessionMoment | undefined
   /** Of the last round that came to its end. */
@@ -44,16 +49,25 @@ export class Follow {
 
   /** The moment of the round that begins now; undefined when it would find nothing. @throws {PipeError} when a chain can't be reached. */
   async next(): Promise<SessionMoment | undefined> {
-    const chains = [...this.#heads.keys()]
-    const asked = await Promise.allSettled(chains.map((chain) => this.#options.poll(chain)))
-    const away = new Set(chains.filter((_, i) => asked[i]?.status === 'rejected'))
+    const { poll, pollMs, begin, clock } = this.#options
+    const at = clock.monotonic()
+    // Of several chains the slow ones are looked at less often. A timer may be a little early.
+    const due = [...this.#heads.keys()].filter((chain) => at - (this.#polledAt.get(chain) ?? -Infinity) >= 0.9 * pollMs(chain))
+    const asked = await Promise.allSettled(due.map((chain) => poll(chain)))
+    let moved = false
+    asked.forEach((result, i) => {
+      const chain = due[i] ?? ''
+      this.#polledAt.set(chain, at)
+      if (result.status === 'rejected') return void this.#away.add(chain)
+      this.#away.delete(chain)
+      if (this.#see(chain, result.value)) moved = true
+    })
     // One chain that is away does not keep the others from going on: its steps say so.
     const failure = asked.find((result) => result.status === 'rejected')
-    if (failure && away.size === chains.length) throw failure.reason
-    const moved = asked.map((result, i) => result.status === 'fulfilled' && this.#see(chains[i] ?? '', result.value)).some(Boolean)
-    if (!moved && away.size === 0 && this.#last && !this.#broken && !mayHelp(this.#last) && !this.#isDue(this.#last)) return undefined
+    if (failure && this.#away.size === this.#heads.size) throw failure.reason
+    if (!moved && this.#last && !this.#broken && !mayHelp(this.#last) && !this.#isDue(this.#last)) return undefined
     this.#broken = true
-    this.#moment = await this.#options.begin(new Map([...this.#heads].filter(([chain]) => !away.has(chain))))
+    this.#moment = await begin(new Map([...this.#heads].filter(([chain]) => !this.#away.has(chain))))
     return this.#moment
   }
 

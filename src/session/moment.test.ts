@@ -20,3 +20,10 @@ test('a chain that could not be reached is asked again', async () => {
   up = true
   expect([await moment.head('a'), moment.heads()]).toEqual([7n, { a: '7' }])
 })
+
+test('a head that is known is not asked for', async () => {
+  const ask = (chain: string) => Promise.resolve(chain === 'b' ? 2n : 0n)
+  const moment = createMoment(0, ask, undefined, new Map([['a', 9n]]))
+  expect(moment.heads()).toEqual({ a: '9' })
+  expect([await moment.head('a'), await moment.head('b'), moment.heads()]).toEqual([9n, 2n, { a: '9', b: '2' }])
+})

@@ -142,6 +142,8 @@ async function runConnected(
     warehouse: warehouse.display.replace(/:.*$/s, ''),
   })
   const blockTimeMs = (chain: string) => pipeline.chains.get(chain)?.blockTimeMs ?? WAIT_MS
+  const pollMs = (chain: string | undefined) =>
+    Math.max(LEAST_POLL_MS, request.waitMs ?? (chain === undefined ? WAIT_MS : blockTimeMs(chain)))
   try {
     const acting = actingSteps(pipeline, request.select)
     const steps = pipeline.steps.filter((step) => acting.has(step.id))
@@ -154,21 +156,18 @@ async function runConnected(
     }
     const now = () => world.now ?? clock.now()
     const begin = async (known: ReadonlyMap<string, bigint> = new Map()) => {
-      const moment = createMoment(
-        now(),
-        async (chain) => known.get(chain) ?? chains.head(chain),
-        async (heads) => {
-          emit({ type: 'run:resolved', heads, params: request.params })
-          tellLag()
-          await resolved(moment, heads)
-        },
-      )
+      const asked = async (heads: Record<string, string>) => {
+        emit({ type: 'run:resolved', heads, params: request.params })
+        tellLag()
+        await resolved(moment, heads)
+      }
+      const moment = createMoment(now(), (chain) => chains.head(chain), asked, known)
       // Also where no head is asked for: `pipe verify` looks at what this run was asked for.
-      await resolved(moment, {})
+      await (known.size > 0 ? asked(moment.heads()) : resolved(moment, {}))
       return moment
     }
     const follow = request.follow
-      ? new Follow({ poll: (chain) => chains.poll(chain), now, begin, blockTimeMs, lists: listsOf(steps), clock, emit })
+      ? new Follow({ poll: (chain) => chains.poll(chain), now, begin, blockTimeMs, pollMs, lists: listsOf(steps), clock, emit })
       : undefined
     const first = follow ? undefined : await begin()
     if (request.fresh) await forgetDone(pipeline, request, warehouse, clock)
@@ -180,12 +179,18 @@ async function runConnected(
     // One after the other, in the order in which they were found.
     let kept = Promise.resolve()
     let rounds = 0
+    // The pace of a demo says nothing of that of the real world.
+    const remember = async () => {
+      if (!isDemo(world)) await state.rememberRates(measuredRates(pipeline.name, view.steps, clock.now()))
+    }
     const end = await runRounds({
       // Complete is what was missing when the run began, so every round until then reads up to what the first one did.
-      moment: () => (follow ? follow.next() : first),
-      round: async (of) => {
+      moment: () => {
         chains.tryLogins()
         sources.tryLogins()
+        return follow ? follow.next() : first
+      },
+      round: async (of) => {
         const result = await run({
           pipeline,
           warehouse: watchdog.watching(warehouse),
@@ -215,6 +220,8 @@ async function runConnected(
           },
         })
         rounds++
+        // Later ones are as quick as the head.
+        if (follow && rounds === 1) await remember()
         follow?.ended(result)
         tellLag()
         return result
@@ -222,7 +229,7 @@ async function runConnected(
       untilComplete,
       follow: follow !== undefined,
       maxRuns: request.maxRuns,
-      waitMs: request.waitMs ?? (follow ? pollMs(steps, blockTimeMs) : WAIT_MS),
+      waitMs: follow ? quickest(steps, pollMs) : (request.waitMs ?? WAIT_MS),
       timeoutMs: request.timeoutMs,
       stallMs: (request.stallMs ?? (untilComplete ? STALL_MS : 0)) || undefined,
       moved: () => (waitsForOthers(view, pipeline) ? moved() : undefined),
@@ -237,8 +244,7 @@ async function runConnected(
     // Whatever the rounds made of it: what they found done may be another run's.
     if (!stop.aborted) taken.throwIfAborted()
     ended(end)
-    // The pace of a demo says nothing of that of the real world.
-    if (!isDemo(world)) await state.rememberRates(measuredRates(pipeline.name, view.steps, clock.now()))
+    if (!follow) await remember()
     return end
   } finally {
     taken.removeEventListener('abort', onTaken)
@@ -259,10 +265,10 @@ function startedFact(steps: readonly Step[], about: About): RunFact {
   return { type: 'run:started', ...about, steps: steps.map(stepOf) }
 }
 
-/** Between two looks at the heads of the chains in use: a block of the quickest one. */
-function pollMs(steps: readonly Step[], blockTimeMs: (chain: string) => number): number {
-  const times = steps.flatMap(({ chain }) => (chain === undefined ? [] : [blockTimeMs(chain)]))
-  return times.length === 0 ? WAIT_MS : Math.max(LEAST_POLL_MS, Math.min(...times))
+/** Between two looks at the heads of the chains in use. */
+function quickest(steps: readonly Step[], pollMs: (chain: string | undefined) => number): number {
+  const chains = new Set(steps.flatMap(({ chain }) => chain ?? []))
+  return chains.size === 0 ? pollMs(undefined) : Math.min(...[...chains].map(pollMs))
 }
 
 const listsOf = (steps: readonly Step[]): ReadonlySet<string> =>

@@ -2,10 +2,10 @@ import { expect, it, test } from 'vitest'
 import { program } from '../../src/cli/program.js'
 import { command, takes, typable } from '../../src/sdk/commands.js'
 
-const about = { file: 'my file.yaml', demo: true, params: { to: "it's", from: '5' }, select: ['a', 'b'], state: 'sqlite:s.db' }
+const about = { file: 'my file.yaml', demo: true, follow: true, params: { to: "it's", from: '5' }, select: ['a', 'b'], state: 'sqlite:s.db' }
 
 it.each([
-  ['run', `pipe run 'my file.yaml' --demo --param 'to=it'\\''s' --param from=5 --select a,b --state sqlite:s.db`],
+  ['run', `pipe run 'my file.yaml' --demo --follow --param 'to=it'\\''s' --param from=5 --select a,b --state sqlite:s.db`],
   ['plan', `pipe plan 'my file.yaml' --demo --param 'to=it'\\''s' --param from=5 --select a,b --state sqlite:s.db`],
   ['verify', `pipe verify 'my file.yaml' --demo --param 'to=it'\\''s' --param from=5 --state sqlite:s.db`],
   ['reset', `pipe reset 'my file.yaml' --demo --state sqlite:s.db`],
@@ -16,7 +16,7 @@ it.each([
 })
 
 test('what commands are advised with is what they take', () => {
-  const flags = { demo: '--demo', params: '--param', select: '--select' }
+  const flags = { demo: '--demo', follow: '--follow', params: '--param', select: '--select' }
   const quiet = {
     version: '0',
     state: undefined,

@@ -6,6 +6,7 @@ import { systemClock } from '../../src/cli/system-clock.js'
 import { fakeChain, type FakeChain, type FakeEndpoint } from '../../src/sandbox/index.js'
 import type { Clock, RunEvent } from '../../src/sdk/index.js'
 import { StopSignal } from '../../src/session/surroundings.js'
+import { expectedBalances, minersFile } from '../support/cli.js'
 import { temporaryFolder } from '../support/folder.js'
 import { schemaErrors } from '../support/json-schema.js'
 import { readDuckdb } from '../support/read-duckdb.js'
@@ -47,8 +48,23 @@ steps:
       sql: SELECT date_trunc('minute', timestamp) AS minute, count(*) AS blocks FROM heads WHERE timestamp >= $start AND timestamp < $end GROUP BY 1
 ${more}`
 
-/** What the chain is polled with: the sleeps between rounds, which a test takes part in. */
+/** From one look at the head to the next. */
 const WAIT = 77_000
+
+/** Time that goes on by itself, and at once by the waits between two looks: what happens in them is up to the test. */
+function jumping(between: (wait: number) => unknown): Clock {
+  let waits = 0
+  let ahead = 0
+  return {
+    now: () => systemClock.now() + ahead,
+    monotonic: () => systemClock.monotonic() + ahead,
+    sleep: async (ms, signal) => {
+      if (ms < WAIT - 12_000 || ms > WAIT) return systemClock.sleep(ms, signal)
+      ahead += ms
+      await between(++waits)
+    },
+  }
+}
 
 interface Following {
   readonly events: () => RunEvent[]
@@ -69,14 +85,9 @@ function follow(
 ): Following {
   writeFileSync(join(cwd, 'heads.yaml'), text)
   const stop = new AbortController()
-  let waits = 0
-  const clock: Clock = {
-    ...systemClock,
-    sleep: async (ms, signal) => {
-      if (ms < WAIT - 20_000 || ms > WAIT) return systemClock.sleep(ms, signal)
-      if ((await between(++waits)) === true) stop.abort(new StopSignal('SIGINT'))
-    },
-  }
+  const clock = jumping(async (wait) => {
+    if ((await between(wait)) === true) stop.abort(new StopSignal('SIGINT'))
+  })
   const io = fakeIo({ cwd, env: { RPC: node.url }, clock, signal: stop.signal })
   const end = runCli(['run', 'heads.yaml', '--follow', '--wait', '77s', '--output', output, ...args], io)
   const events = () =>
@@ -94,13 +105,21 @@ const range = (from: number, to: number) => Array.from({ length: to - from + 1 }
 
 test('follows the head round by round, rollups in the same round, and ends by Ctrl-C with its checkpoint', async () => {
   const grow = [1, 3, 0, 2]
-  const run = follow((wait) => {
-    const blocks = grow[wait - 1]
-    if (blocks === undefined) return true
-    chain.add(blocks)
-    return false
-  })
+  const status = (): unknown => JSON.parse(readFileSync(join(run.cwd, 'status.json'), 'utf8'))
+  const run = follow(
+    async (wait) => {
+      const blocks = grow[wait - 1]
+      if (blocks !== undefined) return void chain.add(blocks)
+      await vi.waitFor(() => expect(status()).toMatchObject({ status: 'in_progress' }))
+      return true
+    },
+    { args: ['--status-file', 'status.json'] },
+  )
   expect(await run.end).toBe(130)
+  expect(status()).toMatchObject({
+    ...{ status: 'failed', exit_code: 130 },
+    head_lag: [{ chain: 'devnet', head: 46, blocks: 2, seconds: expect.any(Number) as number }],
+  })
   const { heads, minutes } = await tables(run.cwd)
   expect(heads?.rows.map(({ number, hash }) => [Number(number), hash]).sort(([a], [b]) => Number(a) - Number(b))).toEqual(
     range(38, 44).map((n) => [n, chain.block(n).hash]),
@@ -110,6 +129,9 @@ test('follows the head round by round, rollups in the same round, and ends by Ct
   expect(events.flatMap((event) => schemaErrors('run-event', event))).toEqual([])
   expect(events[0]).toMatchObject({ type: 'run:started', follow: true })
   expect(events.flatMap((event) => (event.type === 'round:started' ? [event.round] : []))).toEqual([1, 2, 3, 4])
+  const lags = events.flatMap((event) => (event.type === 'lag' ? [[event.chain, event.head, event.behind]] : []))
+  expect(lags.at(-1)).toEqual(['devnet', '46', 2])
+  expect(lags).toContainEqual(['devnet', '44', 5])
   expect(events.at(-1)).toMatchObject({ type: 'run:ended', outcome: 'stopped', exitCode: 130 })
 })
 
@@ -178,8 +200,6 @@ test('an outage and a closed gate are told once, and the rounds after go on', as
         down?.remove()
         read = node.count('eth_getBlockByNumber')
       }
-      // A node that was down is looked at again as real time goes by.
-      if (wait >= 16) await systemClock.sleep(200)
       chain.add(1)
       return node.count('eth_getBlockByNumber') > read + 3
     },
@@ -193,4 +213,16 @@ test('an outage and a closed gate are told once, and the rounds after go on', as
   ])
   expect(told(/^wait .*reason=/)).toBe(1)
   expect(told(/^step .*step=heads state=complete/)).toBeLessThanOrEqual(2)
+})
+
+test('miners.yaml is followed as it is: its range moves with the head, newest first', async () => {
+  const cwd = temporaryFolder()
+  const stop = new AbortController()
+  const clock = jumping((wait) => {
+    chain.add(3)
+    if (wait > 2) stop.abort(new StopSignal('SIGTERM'))
+  })
+  const io = fakeIo({ cwd, env: { ETH_RPC_URL: node.url }, clock, signal: stop.signal })
+  expect(await runCli(['run', minersFile, '--follow', '--wait', '77s'], io)).toBe(143)
+  expect((await readDuckdb(join(cwd, 'data/miners.duckdb'))).miners_balance?.rows).toEqual(expectedBalances(chain, 1, 36))
 })
