@@ -52,5 +52,6 @@ test('the built command keeps rows and runs in Postgres, and finds nothing to do
   const again = await run()
   expect(again).toMatchObject({ code: 0, stderr: '' })
   expect(again.stdout).toContain('everything was done before')
-  expect(node.count('eth_getBlockByNumber')).toBe(asked)
+  // Whether the newest block that was read is still of the chain is one request.
+  expect(node.count('eth_getBlockByNumber')).toBe(asked + 1)
 }, 60_000)
