@@ -1,5 +1,4 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
-import { parseDuration } from '../sdk/duration.js'
+import { Command, Option } from 'commander'
 import {
   DEFAULT_STATE,
   type GraphOptions,
@@ -14,6 +13,7 @@ import {
   type ValidateOptions,
   type VerifyOptions,
 } from './options.js'
+import { howMany, ids, param, positive, seed, time } from './values.js'
 
 /** What the command line can ask for. Each resolves to the exit code. */
 export interface Commands {
@@ -284,47 +284,6 @@ function selecting(command: Command): Command {
     )
     .addOption(new Option('--select <IDS>', 'only these steps, separated by commas').argParser(ids))
     .addOption(new Option('--limit <N>', 'at most N input rows, blocks, days or pages a step').argParser(positive))
-}
-
-function param(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
-  const at = text.indexOf('=')
-  if (at < 1) throw new InvalidArgumentError('Write it as name=value.')
-  const name = text.slice(0, at)
-  if (Object.hasOwn(before, name)) throw new InvalidArgumentError(`"${name}" is given twice.`)
-  return { ...before, [name]: text.slice(at + 1) }
-}
-
-function ids(text: string): readonly string[] {
-  const found = text
-    .split(',')
-    .map((id) => id.trim())
-    .filter((id) => id !== '')
-  if (found.length === 0) throw new InvalidArgumentError('Name at least one step.')
-  return found
-}
-
-function positive(text: string): number {
-  const value = /^\d+$/.test(text) ? Number(text) : 0
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('It must be a whole number of 1 or more.')
-  return value
-}
-
-function howMany(text: string): number | 'all' {
-  if (text === 'all') return text
-  const value = /^\d+$/.test(text) ? Number(text) : 0
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('It must be a whole number of 1 or more, or `all`.')
-  return value
-}
-
-function seed(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, as verify printed it.')
-  return Number(text)
-}
-
-function time(text: string): number {
-  const ms = parseDuration(text)
-  if (ms === undefined) throw new InvalidArgumentError('Write it as 90s, 5m, 6h or 1h30m.')
-  return ms
 }
 
 const help = `
