@@ -12,6 +12,7 @@ import {
 import { inOrder, isHeader, isListOfBlock } from './agree.js'
 import type { CallConfig } from './config.js'
 import { compileParam, reference, toQuantity } from './params.js'
+import type { Near } from './pin.js'
 
 /** A contract answered with something that its ABI text does not describe. */
 export class DecodeError extends PipeError {
@@ -44,10 +45,13 @@ export interface CompiledCall {
 /** The highest block of several calls, as far as they say one. */
 export interface Highest {
   block: bigint | undefined
+  /** Where those near the head are noted. */
+  near?: Near | undefined
 }
 
 function raise(highest: Highest, block: bigint): void {
   if (highest.block === undefined || block > highest.block) highest.block = block
+  if (highest.near && block > highest.near.floor) highest.near.blocks.add(block)
 }
 
 /** Where a method's block parameter stands. */
@@ -89,6 +93,19 @@ export async function compileCalls(
         : compileFunction(name, call, names, scope, defaultBlock),
     ),
   )
+}
+
+/** The blocks at the ends of a filter for logs, where it names them by number. */
+function endsOf(filter: unknown): bigint[] {
+  const { fromBlock, toBlock } = (filter ?? {}) as { readonly fromBlock?: unknown; readonly toBlock?: unknown }
+  return [fromBlock, toBlock].flatMap((end) => (typeof end === 'string' && /^0x[0-9a-f]+$/i.test(end) ? [BigInt(end)] : []))
+}
+
+/** Names that say which block a call is asked for. */
+export function blockNames(call: CallConfig): string[] {
+  const value = 'method' in call ? call.params?.[BLOCK_PARAMETER[call.method] ?? -1] : call.block
+  const name = typeof value === 'string' ? referenceName(value) : undefined
+  return name === undefined ? [] : [name]
 }
 
 /** Names that the params of a call mention, outermost first segment only. */
@@ -148,6 +165,7 @@ function compileMethod(
         const value = param(records)
         if (i !== blockAt) {
           values[i] = value
+          if (method === 'eth_getLogs') for (const block of endsOf(value)) raise(highest, block)
           continue
         }
         if (typeof value === 'bigint') raise(highest, value)

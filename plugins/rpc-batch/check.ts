@@ -3,6 +3,7 @@ import {
   checkRow,
   checkRowsPart,
   type ConfigProblem,
+  fieldPath,
   type Json,
   type KnownNames,
   type Output,
@@ -13,7 +14,8 @@ import {
   rowsOf,
   type Table,
 } from '../../src/sdk/authors.js'
-import { mentionedNames } from './calls.js'
+import { isHeader } from './agree.js'
+import { blockNames, mentionedNames } from './calls.js'
 import type { CallConfig, Config } from './config.js'
 import { paramProblems } from './params.js'
 
@@ -40,8 +42,22 @@ export function outputsOf({ config, into, tables, chain }: Pick<CheckContext<Con
   const all = rowsOf(config, into)
   const blocks = isBlocks(config.over)
   return rowOutputs(all, tables, chain, ({ row }, table) => (blocks ? blockColumn(row, table) : undefined)).map((output, i) =>
-    leavesNoneOut(config) && all[i]?.each === undefined ? { ...output, oneEach: true } : output,
+    leavesNoneOut(config) && all[i]?.each === undefined
+      ? { ...output, oneEach: true }
+      : blocks
+        ? output
+        : { ...output, atBlock: askedAt(config, all[i]?.row ?? {}) },
   )
+}
+
+/** The columns that hold the block that a row of a query was asked at, or was given of. */
+function askedAt({ calls }: Config, row: RowsConfig['row']): string[] {
+  const asked = new Set(Object.values(calls).flatMap(blockNames))
+  const headers = Object.entries(calls).flatMap(([name, call]) => ('method' in call && isHeader(call.method) ? [`${name}.number`] : []))
+  return Object.entries(row).flatMap(([column, field]) => {
+    const path = fieldPath(field)
+    return path !== undefined && (asked.has(path) || headers.includes(path) || /\.blockNumber$/.test(path)) ? [column] : []
+  })
 }
 
 /** The column that holds the block's number: what a redone stretch is deleted by. */

@@ -17,13 +17,14 @@ import {
   type TimeRule,
   USUAL_TIMES,
 } from '../../src/sdk/authors.js'
-import { contradiction, isCompared, isKnownEmpty, isListOfBlock, type Told } from './agree.js'
+import { contradiction, isCompared, isHeader, isKnownEmpty, isListOfBlock, type Told } from './agree.js'
 import { type Answer, Answers } from './answers.js'
 import { compileCalls, type CompiledCall, type Highest, type OnNothing } from './calls.js'
 import { headerCall, isBlocks } from './check.js'
 import type { Config } from './config.js'
 import { type Group, groups, partOf } from './groups.js'
 import { type Block, type Found, type Links, linksOf, saysNoBlock } from './links.js'
+import { linksAt, Pin, saidBy } from './pin.js'
 import { Reading } from './reading.js'
 import { BlockInconsistentError, ForkedAnswerError, NullAnswerError } from './refused.js'
 
@@ -95,13 +96,17 @@ async function createReader(ctx: RunContext<Config, never>) {
   const shared = new Answers(!blocks)
   const header = calls.find(({ name }) => name === headerCall(config))
   const compared = calls.filter(({ method }) => isCompared(method))
+  const floor = await nearFrom(ctx)
+  /** Whether an answer to it says of which block it is, or is compared with one that does. */
+  const saysBlock = ({ method }: CompiledCall) => isHeader(method) || (header !== undefined && isCompared(method))
   // What the file lets be null is an empty list where `each` walks it.
   const walked = new Set(rowsConfig.flatMap(({ each }) => Object.values(each ?? {})))
   const where = (group: Group, i: number): string => `${blocks ? 'block' : 'row'} ${group.key(i)}`
 
   const read = async (group: Group, signal: AbortSignal): Promise<Batch<never>> => {
     const { covers, size } = group
-    let reading = await readGroup(group, signal, (asked, options) => rpc.batch(asked, options), shared)
+    let reading = await readGroup(group, signal, (asked, options) => rpc.batch(asked, options), shared, 'any')
+    if (reading.isTorn) reading = await readPinned(reading)
     if (reading.refused.size > 0) await askElsewhere(reading, reading.refused)
     if (reading.doubted.size > 0) await askAll(reading)
     let links = await linksIn(reading, rpc.batch)
@@ -130,17 +135,88 @@ async function createReader(ctx: RunContext<Config, never>) {
         : {}),
       ...(failed.length > 0 ? { failed } : {}),
       ...(links && covers && unit.piece.kind === 'stretch'
-        ? { ...borders(links, covers[0] === unit.piece.from, covers[1] === unit.piece.to), blocks: readBlocks(links, await nearFrom(ctx)) }
-        : {}),
+        ? { ...borders(links, covers[0] === unit.piece.from, covers[1] === unit.piece.to), blocks: readBlocks(links, floor) }
+        : { blocks: await seenBlocks(reading) }),
       ...tellNothing(reading, links),
     }
   }
 
-  const readGroup = async (group: Group, signal: AbortSignal, ask: Ask, answers: Answers): Promise<Reading> => {
-    const reading = new Reading(group, signal)
-    for (const level of stages) await askLevel(level, reading, ask, answers)
+  /** @param from Whether one endpoint is asked, or each call may go to another one. */
+  const readGroup = async (
+    group: Group,
+    signal: AbortSignal,
+    ask: Ask,
+    answers: Answers,
+    from: 'one' | 'any' = 'one',
+  ): Promise<Reading> => {
+    const reading = new Reading(group, signal, floor)
+    for (const level of stages) {
+      await askLevel(level, reading, ask, answers, from)
+      if (reading.isTorn) return reading
+    }
     if (compared.length > 0) refuseContradictions(reading)
+    if (reading.pins.length > 0) await endPins(reading)
     return reading
+  }
+
+  /**
+   * All of a group from one endpoint, of which it is known that it stayed on one fork. What no endpoint can answer alone is left to the pool,
+   * between the same two looks. What is refused is asked elsewhere by and by.
+   */
+  const readPinned = async ({ group, signal, near }: Reading): Promise<Reading> => {
+    const block = [...near.blocks].reduce((high, number) => (number > high ? number : high))
+    let best: Reading | undefined
+    for await (const turn of rpc.turns({ signal, block, rounds: 1 })) {
+      const reading = await readGroup(group, signal, (asked, options) => turn.batch(asked, options), new Answers(!blocks))
+      if (!best || reading.errors.size < best.errors.size) best = reading
+      if (best.errors.size === 0) return best
+    }
+    const ask: Ask = (asked, options) => rpc.batch(asked, { ...options, block: options.block ?? block })
+    if (!best) return readGroup(group, signal, ask, new Answers(!blocks))
+    const items = [...best.errors.keys()]
+    const rest = await readGroup(partOf(group, items), signal, ask, new Answers(!blocks))
+    best.errors.clear()
+    for (const [j, i] of items.entries()) {
+      best.take(i, rest, j)
+      for (const kind of ['errors', 'refused', 'unfit'] as const) setError(best[kind], i, rest[kind].get(j))
+    }
+    for (const host of rest.hosts) best.hosts.add(host)
+    return best
+  }
+
+  const endPins = async (reading: Reading): Promise<void> => {
+    const open = Array.from({ length: reading.group.size }, (_, i) => i).filter((i) => !reading.isOver(i))
+    try {
+      const seen = (await Promise.all(reading.pins.map((pin) => pin.end(reading.near)))).flat()
+      const lacking = [...reading.near.blocks].find((number) => !maySkip && !seen.some((link) => link.number === number))
+      if (lacking !== undefined) throw new ForkedAnswerError(`block ${lacking} is not there`)
+      const hashes = new Map(seen.map(({ number, hash }) => [number, hash]))
+      const other = answered(reading).find(({ number, hash }) => (hashes.get(number) ?? hash) !== hash)
+      if (other)
+        throw new ForkedAnswerError(`block ${other.number} was ${other.hash ?? ''}, and is ${hashes.get(other.number) ?? ''} afterwards`)
+      reading.see(seen)
+    } catch (error) {
+      if (!isPipeError(error)) throw error
+      for (const i of open) (error instanceof ForkedAnswerError ? reading.refused : reading.errors).set(i, error)
+    }
+  }
+
+  /** The blocks near the head of which answers say that they are of them. */
+  const answered = (reading: Reading): BlockLink[] =>
+    calls.flatMap(({ name }) => reading.answers(name).flatMap(saidBy)).filter(({ number }) => number > floor)
+
+  /** The blocks near the head that a reading without links depends on. Of rows of a query with one that no reorg reaches. */
+  const seenBlocks = async (reading: Reading): Promise<BlockLink[]> => {
+    const { covers } = reading.group
+    if (blocks) {
+      const own = [...reading.seen.values()].filter(({ number }) => covers && number >= covers[0] && number <= covers[1])
+      return own.sort((a, b) => (a.number < b.number ? -1 : 1))
+    }
+    reading.see(answered(reading).map(({ number, hash }) => ({ number, hash })))
+    const known = [...reading.seen.values()]
+    if (known.length > 0 && floor > 0n && !known.some(({ number }) => number <= floor))
+      known.push(...(await linksAt((asked) => rpc.batch(asked, { signal: reading.signal, block: floor }), [floor])))
+    return known.map(({ number, hash }) => ({ number, hash }))
   }
 
   /**
@@ -280,23 +356,28 @@ async function createReader(ctx: RunContext<Config, never>) {
 
   const highestOf = ({ covers }: Group): bigint | undefined => (blocks ? covers?.[1] : undefined)
 
-  const askLevel = async (level: readonly CompiledCall[], reading: Reading, ask: Ask, answers: Answers): Promise<void> => {
-    const { unfit, hosts, signal, group } = reading
+  const askLevel = async (
+    level: readonly CompiledCall[],
+    reading: Reading,
+    ask: Ask,
+    answers: Answers,
+    from: 'one' | 'any',
+  ): Promise<void> => {
+    const { unfit, hosts, signal, group, near } = reading
     const { size } = group
     const asked: RpcCall[] = []
     // What is asked for a block depends on it, whatever the method.
     const highest: Highest = { block: highestOf(group) }
-    // Of each call by item: where its answer will be, then the answer itself.
+    // Of each call by item: the call, then where its answer will be, then the answer itself.
     const found = level.map(() => new Array<unknown>(size))
     for (let i = 0; i < size; i++) {
       if (reading.isOver(i)) continue
       const record = reading.record(i)
       for (let c = 0; c < level.length; c++) {
         const call = level[c] as CompiledCall
+        highest.near = saysBlock(call) ? undefined : near
         try {
-          ;(found[c] as unknown[])[i] = call.after.some((name) => record[name] === null)
-            ? UNASKED
-            : answers.take(call.build(record, highest), asked)
+          ;(found[c] as unknown[])[i] = call.after.some((name) => record[name] === null) ? UNASKED : call.build(record, highest)
         } catch (error) {
           unfit.set(
             i,
@@ -305,6 +386,21 @@ async function createReader(ctx: RunContext<Config, never>) {
         }
       }
     }
+    const above = reading.pins.at(-1)?.top ?? floor
+    if ([...near.blocks].some((number) => number > above)) {
+      if (from === 'any') {
+        reading.isTorn = true
+        return
+      }
+      try {
+        reading.pins.push(await Pin.begin((headers) => ask(headers, { signal, block: undefined }), near))
+      } catch (error) {
+        if (!isPipeError(error)) throw error
+        for (let i = 0; i < size; i++) if (!reading.isOver(i)) reading.errors.set(i, error)
+        return
+      }
+    }
+    for (let i = 0; i < size; i++) for (const of of found) if (typeof of[i] === 'object') of[i] = answers.take(of[i] as RpcCall, asked)
     const ahead = asked.length
     const behind = header && level.includes(header) ? await callBehind(group, header) : undefined
     if (behind) asked.push(behind)
@@ -507,10 +603,10 @@ const NEAR = 64n
 const nearFrom = async ({ head, chain }: Pick<RunContext<Config, never>, 'head' | 'chain'>): Promise<bigint> =>
   (await head()) - BigInt(chain?.confirmations ?? 0) - NEAR
 
-/** The ends of what is stored, and all of it near the head. Blocks of which nothing says that they are of the chain are not stored. */
+/** The ends of what is stored, and all of it near the head, with the highest block that no reorg reaches. Blocks of which nothing says that they are of the chain are not stored. */
 function readBlocks({ blocks, loose }: Links, near: bigint): BlockLink[] {
   const stored = loose.size === 0 ? blocks : blocks.filter(({ number }) => !loose.has(number))
-  return stored.filter(({ number }, i) => i === 0 || i === stored.length - 1 || number > near)
+  return stored.filter(({ number }, i) => i === 0 || i === stored.length - 1 || number >= near)
 }
 
 /** What a group lacks with reason: counted for people, and kept as evidence. */

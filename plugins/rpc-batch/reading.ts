@@ -1,6 +1,7 @@
-import type { PipeError, Records } from '../../src/sdk/authors.js'
+import type { BlockLink, PipeError, Records } from '../../src/sdk/authors.js'
 import type { Fill, Group } from './groups.js'
 import type { Block } from './links.js'
+import type { Near, Pin } from './pin.js'
 
 /**
  * One group on its way through the levels of calls. Its answers lie call by call, and `record` shows them of one item at a
@@ -24,6 +25,13 @@ export class Reading {
   /** The block after the last of a stretch, where it was given with it. */
   ahead: Block | undefined
   readonly hosts = new Set<string>()
+  /** What holds its answers to one fork, each from a level of calls on; none where no answer needs it. */
+  readonly pins: Pin[] = []
+  /** Some of its answers need it, and not all would come from one endpoint: none of them was asked for. */
+  isTorn = false
+  /** Blocks near the head of which it is known that its answers are of them, by number and hash. */
+  readonly seen = new Map<string, BlockLink>()
+  readonly near: Near
   readonly #fill: Fill
   readonly #answers: { readonly name: string; readonly values: unknown[] }[] = []
   // Empty at first: V8 leaves room for the results of the calls then.
@@ -32,8 +40,14 @@ export class Reading {
   constructor(
     readonly group: Group,
     readonly signal: AbortSignal,
+    floor: bigint,
   ) {
     this.#fill = group.fields()
+    this.near = { floor, blocks: new Set() }
+  }
+
+  see(links: Iterable<BlockLink>): void {
+    for (const link of links) this.seen.set(`${link.number} ${link.hash ?? ''}`, link)
   }
 
   /** The fields of an item and what its calls gave so far. It holds until the next item is asked for. */
@@ -65,6 +79,7 @@ export class Reading {
 
   /** Takes over what another reading found for an item, as its item `j`. */
   take(i: number, other: Reading, j: number): void {
+    this.see(other.seen.values())
     for (const { name, values } of other.#answers) {
       const own = this.#answers.find((answers) => answers.name === name)
       if (own) own.values[i] = values[j]

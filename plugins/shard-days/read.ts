@@ -82,7 +82,9 @@ class Reader {
       return asked
     }
     const ends = { from: { number: first, time: from }, to: { number: last + 1n, time: to + 1n } }
-    const prepare = async (page: LogsPage): Promise<Part> => {
+    const placed = await nearHead(this.#ctx, last)
+    const prepare = async (read: LogsPage): Promise<Part> => {
+      const page = placed ? await placed(read) : read
       checkLink(page.from === first, page.parentHash, begin.before?.hash, `block ${first} goes on from`)
       checkLink(page.to === last, page.lastHash, end.before?.hash, `block ${last} is`)
       const [begins, behind, headers] = await Promise.all([

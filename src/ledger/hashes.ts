@@ -1,4 +1,4 @@
-import { type Coverage, type Interval, type LedgerRow, numberAxis } from '../sdk/index.js'
+import { type Coverage, type Interval, type LedgerRow, numberAxis, timeAxis } from '../sdk/index.js'
 import { rowStretch } from './axis.js'
 import { numbersOf } from './coverage.js'
 
@@ -29,6 +29,18 @@ export function hashesOf(rows: readonly LedgerRow[]): Map<bigint, Known> {
     if (row.lastHash !== undefined) add(ends[1], row.lastHash, false)
   }
   return known
+}
+
+/** Whether a unit asked for rows of a query: it lies on no stretch of blocks, and its numbers are those that it asked about near the head. */
+export function asksRows(row: LedgerRow): boolean {
+  return row.coverage?.numbers !== undefined && (row.first === undefined || rowStretch(timeAxis(), row) === undefined)
+}
+
+/** The numbers of blocks, the lowest and the highest, as the ledger keeps them. */
+export function storedNumbers(blocks: readonly (readonly [bigint, string])[]): Coverage['numbers'] {
+  const sorted = storedBlocks(blocks)
+  const [first, last] = [sorted?.[0], sorted?.at(-1)]
+  return first && last ? [first[0], last[0]] : undefined
 }
 
 /** The first and the last block of a unit, where it is a stretch of them or says which it holds. */

@@ -1,6 +1,7 @@
 import type { Amendment, Amendments, Axis, Interval, LedgerRow, LedgerStep } from '../sdk/index.js'
 import { nameOf, rowStretch } from './axis.js'
 import { outdated, RESET_FINGERPRINT } from './fingerprints.js'
+import { asksRows } from './hashes.js'
 import { subtract } from './intervals.js'
 import { coveredBy, type Ledger, stored, tentativeRound } from './standing.js'
 
@@ -69,8 +70,10 @@ function partsOf(row: LedgerRow, all: Interval, axis: Axis, target: Target): { p
       ? null
       : {
           covered: stored([at]),
-          numbers: i === 0 ? row.coverage?.numbers : undefined,
-          blocks: row.coverage?.blocks?.filter(([number]) => axis.of === 'time' || (BigInt(number) >= at[0] && BigInt(number) <= at[1])),
+          numbers: i === 0 || asksRows(row) ? row.coverage?.numbers : undefined,
+          blocks: row.coverage?.blocks?.filter(
+            ([number]) => axis.of === 'time' || asksRows(row) || (BigInt(number) >= at[0] && BigInt(number) <= at[1]),
+          ),
         },
     // The cursor belongs to the place where the reading stopped: the lowest part of time, the highest part of numbers.
     cursor: i === (moves ? 0 : covered.length - 1) ? row.cursor : undefined,

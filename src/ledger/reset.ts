@@ -11,7 +11,7 @@ import {
   timeAxis,
 } from '../sdk/index.js'
 import { nameOf, rowStretch } from './axis.js'
-import { blocksOf, storedBlocks } from './hashes.js'
+import { asksRows, blocksOf, storedBlocks } from './hashes.js'
 import { intersect, mod, subtract, union } from './intervals.js'
 import { coveredBy } from './standing.js'
 
@@ -150,6 +150,7 @@ function splitAxis({ first, last, unit }: LedgerRow): Axis | undefined {
 
 /** What a part of a unit of blocks knows of their hashes: without them a reorg would not be found. */
 function hashesIn(row: LedgerRow, all: Interval, at: Interval): Pick<Amendment, 'coverage' | 'parentHash' | 'lastHash'> {
+  if (asksRows(row)) return { coverage: { covered: [], numbers: row.coverage?.numbers, blocks: row.coverage?.blocks } }
   const known = blocksOf(row.coverage).filter(([number]) => at[0] <= number && number <= at[1])
   const blocks = storedBlocks(known)
   return {

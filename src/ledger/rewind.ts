@@ -1,7 +1,7 @@
 import { type Amendment, type Amendments, type Interval, type LedgerRow, type LedgerStep, numberAxis, timeAxis } from '../sdk/index.js'
 import { nameOf, rowStretch } from './axis.js'
 import { RESET_FINGERPRINT } from './fingerprints.js'
-import { blockEnds, blocksOf, storedBlocks } from './hashes.js'
+import { asksRows, blockEnds, blocksOf, storedBlocks, storedNumbers } from './hashes.js'
 import { intersect, mod, subtract, union } from './intervals.js'
 import { coveredBy, mayHaveWritten, stored } from './standing.js'
 
@@ -17,9 +17,15 @@ const DAY_US = 86_400_000_000n
 
 /**
  * Uncovers all that was read above a block: what a unit read below stays done, with the hashes that are known there. A unit of
- * time goes as a whole, with all others of its days, since rows may say only their day.
+ * time goes as a whole, with all others of its days, since rows may say only their day. Of rows of a query the table says what is done: their units only forget the hashes. `byKey`: the units are
+ * of such rows, and named by their keys.
  */
-export function rewound({ pipeline, step }: Omit<LedgerStep, 'fingerprint'>, rows: readonly LedgerRow[], ancestor: bigint): Rewind {
+export function rewound(
+  { pipeline, step }: Omit<LedgerStep, 'fingerprint'>,
+  rows: readonly LedgerRow[],
+  ancestor: bigint,
+  byKey = false,
+): Rewind {
   const put: Amendment[] = []
   const gone = new Set<LedgerRow>()
   const blocks: Interval[] = []
@@ -35,7 +41,16 @@ export function rewound({ pipeline, step }: Omit<LedgerStep, 'fingerprint'>, row
     if (ends) blocks.push(ends)
   }
   for (const row of rows) {
-    const at = rowStretch(numberAxis(1), row)
+    if (asksRows(row)) {
+      const [first, last] = blockEnds(row) ?? [0n, -1n]
+      if (last <= ancestor) continue
+      blocks.push([first > ancestor ? first : ancestor + 1n, last])
+      const known = blocksOf(row.coverage).filter(([number]) => number <= ancestor)
+      const coverage = { covered: [], ...row.coverage, numbers: storedNumbers(known), blocks: storedBlocks(known) }
+      put.push({ step: { pipeline, step, fingerprint: row.fingerprint }, unit: row.unit, state: row.state, coverage })
+      continue
+    }
+    const at = byKey ? undefined : rowStretch(numberAxis(1), row)
     if (!at || at[1] <= ancestor) continue
     gone.add(row)
     const held = coveredBy(row, at)

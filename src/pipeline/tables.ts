@@ -58,6 +58,7 @@ function readTable(name: string, field: Field, problems: Problems, indexName: Re
     columns,
     key,
     range: readRange(fieldOf(field, 'range'), key, byName, problems, unknown),
+    rangeNamed: textOf(fieldOf(field, 'range')) === undefined ? undefined : true,
     indexes,
     retention: readRetention(fieldOf(field, 'retention'), byName, problems, unknown),
     onConflict: textOf(fieldOf(field, 'on_conflict')) === 'last' ? 'last' : undefined,

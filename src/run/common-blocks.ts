@@ -8,6 +8,8 @@ type Given = string | null | undefined
 export interface Remembered<Step> {
   readonly step: Step
   readonly hashes: ReadonlyMap<bigint, Known>
+  /** What all steps of the chain know of a block, for those that this one does not know. */
+  readonly others: ReadonlyMap<bigint, Known>
   readonly looked: readonly bigint[]
   /** Two forks were met there: what one endpoint says is not enough. */
   readonly doubted: boolean
@@ -25,41 +27,50 @@ interface View {
 /**
  * For each step whose blocks are not of the chain any more: the highest block that still is, -1 where none is known to be. One request
  * where nothing moved. Where it did, every endpoint is asked for its head, and the longest fork counts, of equally long ones the
- * known one: an endpoint that lags, or is alone with a shorter fork, undoes nothing.
+ * known one: an endpoint that lags, or is alone with a shorter fork, undoes nothing. `head`: the highest, as far as one is known.
  */
 export async function commonBlocks<Step>(
   remembered: readonly Remembered<Step>[],
   pool: RpcPool,
+  head: bigint | undefined,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<Step, bigint>> {
   const looked = [...new Set(remembered.flatMap((each) => each.looked))]
   if (!remembered.some(({ doubted }) => doubted)) {
-    const given = await headers(looked, (calls) => pool.batch(calls, { signal }))
+    // An endpoint that lags is not asked, unless all of them do.
+    const block = head !== undefined && looked.every((number) => number <= head) ? highest(looked) : undefined
+    const given = await headers(looked, (calls) => pool.batch(calls, { signal, block }))
     if (remembered.every(({ hashes, looked: own }) => own.every((number) => isSame(hashes.get(number), given.get(number)) === true)))
       return new Map()
   }
   const view = await longest(remembered, looked, pool, signal)
   const found = new Map<Step, bigint>()
-  for (const { step, hashes, looked: own } of view ? remembered : []) {
-    const block = await commonBlock(hashes, own, view as View)
-    if (block !== undefined) found.set(step, block)
+  for (const each of view ? remembered : []) {
+    const block = await commonBlock(each, view as View)
+    if (block !== undefined) found.set(each.step, block)
   }
   return found
 }
 
 /** The highest known block that is of the chain; undefined where all that was looked at is. */
-async function commonBlock(hashes: ReadonlyMap<bigint, Known>, looked: readonly bigint[], view: View): Promise<bigint | undefined> {
-  const numbers = [...hashes.keys()].filter((number) => number <= view.head).sort((a, b) => (a < b ? 1 : -1))
-  const wrong = (some: readonly bigint[]) => some.filter((number) => isSame(hashes.get(number), view.given.get(number)) === false)
-  const first = [...numbers.slice(0, 1), ...looked.filter((number) => number <= view.head)]
+async function commonBlock<Step>({ hashes, others, looked }: Remembered<Step>, view: View): Promise<bigint | undefined> {
+  const descending = (some: Iterable<bigint>) => [...new Set(some)].filter((number) => number <= view.head).sort((a, b) => (a < b ? 1 : -1))
+  const first = [...descending(hashes.keys()).slice(0, 1), ...descending(looked)]
   await fetchInto(view, first)
-  const [lowest] = wrong(first).sort((a, b) => (a < b ? -1 : 1))
+  const wrong = first.filter((number) => isSame(hashes.get(number), view.given.get(number)) === false)
+  const [lowest] = wrong.sort((a, b) => (a < b ? -1 : 1))
   if (lowest === undefined) return undefined
-  const below = numbers.filter((number) => number < lowest)
+  const isCommon = (number: bigint): boolean => {
+    const given = view.given.get(number)
+    const own = hashes.get(number)
+    // Where steps know different ones, one of them is that of the chain.
+    return own ? isSame(own, given) === true : typeof given === 'string' && others.get(number)?.hashes.has(given) === true
+  }
+  const below = descending([...hashes.keys(), ...others.keys()]).filter((number) => number < lowest)
   for (let from = 0, size = 1; from < below.length; from += size, size *= 2) {
     const some = below.slice(from, from + size)
     await fetchInto(view, some)
-    const common = some.find((number) => isSame(hashes.get(number), view.given.get(number)) === true)
+    const common = some.find(isCommon)
     if (common !== undefined) return common
   }
   return -1n
@@ -118,3 +129,6 @@ function isSame(known: Known | undefined, given: Given): boolean | undefined {
   if (given === null) return known.read ? false : undefined
   return known.hashes.size === 1 && known.hashes.has(given)
 }
+
+const highest = (numbers: readonly bigint[]): bigint | undefined =>
+  numbers.reduce<bigint | undefined>((high, number) => (high === undefined || number > high ? number : high), undefined)

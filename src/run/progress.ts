@@ -28,7 +28,7 @@ import {
 import { nameOf } from '../ledger/axis.js'
 import { add, begin, type Clearing, coverageOf, end, type End, type Reading } from '../ledger/coverage.js'
 import { appendEvidence } from '../ledger/evidence.js'
-import { blocksOf, storedBlocks } from '../ledger/hashes.js'
+import { blocksOf, storedBlocks, storedNumbers } from '../ledger/hashes.js'
 import { horizon } from '../ledger/horizon.js'
 import { count, intersect, mod, subtract } from '../ledger/intervals.js'
 import { pieces } from '../plan/stretch-units.js'
@@ -132,7 +132,8 @@ export class Progress {
       parentHash: kept?.parentHash,
       lastHash: kept?.lastHash,
       evidence: kept?.evidence,
-      blocks: blocksOf(kept?.coverage),
+      // Of rows of a query a unit goes on where an earlier round ended: the table says what is done.
+      blocks: blocksOf(unit.piece.kind === 'rows' && opened.fingerprint === plan.fingerprint ? opened.coverage : kept?.coverage),
     }
     this.#committed = this.#state
     this.#again = mayRepeat(this.#state)
@@ -408,7 +409,7 @@ export class Progress {
     return blocks && { blocks }
   }
 
-  /** The blocks whose hashes the ledger keeps: those that a reorg may still reach. */
+  /** The blocks whose hashes the ledger keeps: those that a reorg may still reach, and the one below them. */
   #withNear(known: State['blocks'], blocks: readonly BlockLink[], { numbers }: Reading): State['blocks'] {
     const { plan, services } = this.#task
     const { wanted, step } = plan
@@ -416,9 +417,11 @@ export class Progress {
     const byNumber =
       wanted.kind === 'stretches' && wanted.domain !== 'inputs' && wanted.axis.of === 'numbers' ? wanted.domain[1] : undefined
     const top = byNumber ?? numbers?.[1]
-    if (!chain || top === undefined) return known
+    if (!chain) return known
+    if (wanted.kind === 'rows') return nearest([...known, ...blocks.flatMap(linkOf)], chain.confirmations)
+    if (top === undefined) return known
     const floor = horizon(top, chain.confirmations)
-    const near = blocks.flatMap(({ number, hash }) => (hash !== undefined && number > floor ? [[number, hash] as const] : []))
+    const near = blocks.flatMap(({ number, hash }) => (hash !== undefined && number >= floor ? [[number, hash] as const] : []))
     return near.length === 0 ? known : [...known, ...near]
   }
 
@@ -462,11 +465,12 @@ export class Progress {
   #ledger(state: UnitState, error?: null): LedgerChange {
     const { reading, cursor, rows, endpoint, parentHash, lastHash, evidence, blocks } = this.#state
     const coverage = coverageOf(reading, this.#redo)
+    const numbers = this.#task.unit.piece.kind === 'rows' ? storedNumbers(blocks) : coverage?.numbers
     return {
       state,
       first: reading.stretch?.[0],
       last: reading.stretch?.[1],
-      coverage: blocks.length === 0 ? coverage : { ...coverage, blocks: storedBlocks(blocks) },
+      coverage: blocks.length === 0 ? coverage : { ...coverage, numbers, blocks: storedBlocks(blocks) },
       cursor: cursor ?? null,
       rows,
       endpoint,
@@ -601,6 +605,16 @@ interface State {
   readonly evidence: Json | undefined
   /** Blocks near the head, with their hashes. */
   readonly blocks: readonly (readonly [bigint, string])[]
+}
+
+const linkOf = ({ number, hash }: BlockLink): (readonly [bigint, string])[] => (hash === undefined ? [] : [[number, hash]])
+
+/** Each of them once, as far as a reorg reaches, with the highest one that it does not reach. */
+function nearest(blocks: State['blocks'], confirmations: number): State['blocks'] {
+  const newest = blocks.reduce((high, [number]) => (number > high ? number : high), 0n)
+  const each = new Map(blocks.map((block) => [block.join(' '), block]))
+  const deep = blocks.reduce((high, [number]) => (number > high && number <= horizon(newest, confirmations) ? number : high), -1n)
+  return [...each.values()].filter(([number]) => number >= deep)
 }
 
 function mergeHosts(known: string | undefined, hosts: readonly string[]): string {

@@ -67,6 +67,7 @@ async function workOn(services: RunServices, plan: StepPlan, signal: AbortSignal
   const budget = new Budget(mostRequests(plan, services.limit))
   if (plan.units.length === 0) return { plan, computed: new Set(), failed: 0, budget, late: false }
   services.emit({ type: 'step:started', step: step.id })
+  services.reads(step)
   await services.warehouse.checkOutputs(plan.outputs, services.pipeline.tables)
   const ends = await runUnits(services, plan, budget, signal)
   return { plan, ...ends, budget, late: timedOut(signal) }

@@ -51,10 +51,15 @@ export async function run(options: RunOptions): Promise<RunResult> {
   for (let pass = 1; ; pass++) {
     const result = await runPass(options, reorgs)
     const [met] = reorgs.met
-    if (!met || options.signal.aborted) return result
+    // What was read may be of blocks that were replaced since: a run that ends well says what the chain says then.
+    const again = met !== undefined || (!options.signal.aborted && (await reorgs.settleAfter(options)))
+    if (!again || options.signal.aborted) return result
     if (pass === PASSES) {
-      options.emit({ type: 'warning', message: `${options.redact(met.message)} (${met.hint})` })
-      return result
+      const message = met
+        ? `${options.redact(met.message)} (${met.hint})`
+        : 'the chain was reorganized again and again while it was read; run again'
+      options.emit({ type: 'warning', message })
+      return { ...result, outcome: 'incomplete' }
     }
     if (pass > 1) await options.clock.sleep(AGAIN_MS, options.signal).catch(() => undefined)
   }
@@ -230,6 +235,7 @@ function createServices(options: RunOptions, ends: ReadonlyMap<string, StepEnd>,
       }
     },
     forked: (step, error) => reorgs.meet(step, error),
+    reads: (step) => reorgs.reads(step),
     refusal: ({ chain }) => reorgs.refusal(chain),
     closes: (step, reasons) => void closed.set(step, [...(closed.get(step) ?? []), ...reasons]),
     closedBy: (step) => closed.get(step) ?? [],

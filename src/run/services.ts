@@ -76,6 +76,8 @@ export interface RunServices extends RunOptions {
   closedBy(step: string): readonly string[]
   /** Keeps that a step met two forks of its chain: the round is gone through again when it ends, from what both have in common. */
   forked(step: Step, error: ForkSeenError): void
+  /** Keeps that a step reads from its chain, which is looked at again when the round has ended. */
+  reads(step: Step): void
   /** Why nothing of a step's chain may be read; undefined: it may. */
   refusal(step: Step): PipeError | undefined
   /** What is incomplete above a step, or undefined when nothing is. */

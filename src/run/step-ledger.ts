@@ -2,6 +2,7 @@ import { type Amendments, type LedgerRow, type LedgerStep, micros, type UnitWrit
 import { stretchOf } from '../ledger/axis.js'
 import { outdated } from '../ledger/fingerprints.js'
 import { forgotten } from '../ledger/forget.js'
+import { asksRows } from '../ledger/hashes.js'
 import { horizon } from '../ledger/horizon.js'
 import { joined } from '../ledger/join.js'
 import { reconcile } from '../ledger/reconcile.js'
@@ -49,12 +50,15 @@ export async function compactLedger(services: RunServices, plan: StepPlan, left:
         keeps,
       })
     : []
+  // What a query asked for is there, whoever left its unit open. The hashes stay for as long as a reorg may reach them.
+  const ended = gone.filter((row) => wanted.kind === 'rows' && row.fingerprint === plan.fingerprint && asksRows(row))
   const dropped = new Set(gone)
   const rest = gone.length === 0 ? left.ledger.rows : left.ledger.rows.filter((row) => !dropped.has(row))
   const { put, drop } = join?.(rest) ?? { put: [], drop: [] }
   // A row of a joined stretch's name is of another definition: dropped first, it leaves nothing of its own in the new row.
-  const names = [...gone, ...put].map(({ unit }) => ({ step: plan.step.id, unit }))
-  await amend(services, { put, drop: [...names, ...drop] })
+  const names = [...gone.filter((row) => !ended.includes(row)), ...put].map(({ unit }) => ({ step: plan.step.id, unit }))
+  const done = ended.map(({ unit }) => ({ step: ledgerStep(services, plan), unit, state: 'done' as const }))
+  await amend(services, { put: [...put, ...done], drop: [...names, ...drop] })
 }
 
 /** How done units of a plan are joined; undefined where each keeps its row: what is computed from inputs is computed again by its name. */

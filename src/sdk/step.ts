@@ -248,6 +248,11 @@ export interface Output {
   /** Column that holds the number of a row's block, where `range` tells its time or its day: `pipe verify --proof` finds its rows by it. */
   readonly number?: string
   /**
+   * Of a step that asks for rows of a query: the columns that hold the block of which a row is. A reorg deletes by them, or by the `range`
+   * that the file names.
+   */
+  readonly atBlock?: readonly string[]
+  /**
    * Rows go into the shadow of the table (`<table>__next`), which is made anew, empty, when the unit begins without a cursor. A batch
    * with `swap` puts it into the table's place. No other step may fill the table.
    */

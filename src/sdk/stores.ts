@@ -411,7 +411,7 @@ export interface LedgerReader extends WarehouseReader {
   /** Units of a consumer that were touched since they were computed. */
   touched(pipeline: string, step: string): Promise<readonly TouchedRow[]>
   units(pipeline: string, step?: string): Promise<readonly LedgerRow[]>
-  /** Of the units of a step that know hashes of blocks, those of the highest places, at most so many. */
+  /** Of the units of a step that know hashes of blocks, those that were near the head last, then the highest, at most so many. */
   linked(pipeline: string, step: string, most: number): Promise<readonly LedgerRow[]>
   quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]>
   /** Versions of the tables that steps renew as a whole. */

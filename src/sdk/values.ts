@@ -32,6 +32,8 @@ export interface Table {
   readonly key: readonly string[]
   /** The column that a unit covers a stretch of: redo, reorg, verify and sql-upsert intervals go by it. */
   readonly range: string | undefined
+  /** The file names it: it is not only what comes first in the key. */
+  readonly rangeNamed?: boolean
   readonly indexes: Readonly<Record<string, readonly string[]>>
   readonly retention: { readonly column: string; readonly ms: number } | undefined
   /** `last`: of two different rows of one key the one that is read last stays, and how many were replaced is counted. Left out: they are an error. */

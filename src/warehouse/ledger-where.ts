@@ -7,10 +7,11 @@ export function ofStep(pipeline: string, step: string | undefined): Statement {
   return step === undefined ? all : sql`${all} AND step = ${text(step)}`
 }
 
-/** Rows of units that know hashes of blocks, the highest first. */
+/** Rows of units that know hashes of blocks: first those that kept some near the head, the newest of them, then the highest. */
 export function newestLinked(pipeline: string, step: string, most: number): Statement {
-  const known = sqlText(`(last_hash IS NOT NULL OR CAST("coverage" AS VARCHAR) LIKE '%"blocks"%')`)
-  return sql`${ofStep(pipeline, step)} AND "last" IS NOT NULL AND ${known} ORDER BY "last" DESC LIMIT ${sqlText(String(most))}`
+  const near = sqlText(`CAST("coverage" AS VARCHAR) LIKE '%"blocks"%'`)
+  return sql`${ofStep(pipeline, step)} AND (${near} OR (last_hash IS NOT NULL AND "last" IS NOT NULL))
+    ORDER BY CASE WHEN ${near} THEN epoch ELSE -1 END DESC, "last" DESC LIMIT ${sqlText(String(most))}`
 }
 
 /** Lets keys of a step out of quarantine; undefined: all of them. */
