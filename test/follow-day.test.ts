@@ -15,8 +15,8 @@ import { fakeIo } from './cli/fake-io.js'
 import { temporaryFolder } from './support/folder.js'
 import { MemoryWarehouse } from './support/memory-warehouse.js'
 
-/** A day has 43,200. More for a longer look, with figures: PIPE_TEST_ROUNDS=20000 npx vitest run test/follow-day.test.ts */
-const ROUNDS = Number(process.env.PIPE_TEST_ROUNDS ?? 300)
+/** A day has 43,200. More for a longer look, with figures: `npm run loop:follow`. */
+const ROUNDS = Number(process.env.PIPE_TEST_ROUNDS ?? 150)
 const BLOCK_MS = 2_000
 
 const YAML = `name: day

@@ -7,7 +7,7 @@ import { expected, reorgWorld, rowsOf, stored, TABLES } from './support/reorg-wo
 import { spawnPipe } from './support/spawn-pipe.js'
 
 /** More for a longer look: PIPE_TEST_KILLS=50 npx vitest run test/reorg-kills.test.ts */
-const KILLS = Number(process.env.PIPE_TEST_KILLS ?? 2)
+const KILLS = Number(process.env.PIPE_TEST_KILLS ?? 1)
 
 const chdb = chdbMissing()
 if (chdb !== undefined) process.stderr.write(`SKIPPED: kills after a reorg on ClickHouse, for chdb does not load here: ${chdb}\n`)
@@ -19,7 +19,7 @@ const warehouses = [
 
 describe.each(warehouses)('a run that follows a reorg into $name', ({ url, read }) => {
   it(`killed with -9 at random: after ${KILLS} kills the tables are those of the chain`, async () => {
-    const { chain, node, cwd, file } = await reorgWorld({ blocks: 40, warehouse: url })
+    const { chain, node, cwd, file } = await reorgWorld({ blocks: 16, warehouse: url })
     const start = () => spawnPipe(['run', file, '--output', 'json'], { cwd, env: { RPC_URLS: node.url, WAREHOUSE: url } })
     const moments = new Moments()
     expect((await moments.measure(start())).code).toBe(0)
