@@ -75,7 +75,7 @@ test('a day of following leaves few ledger rows, each look at the head is one re
   })
   const held = { warehouse, lockFile: undefined, since: 0, taken: new AbortController().signal, close: () => Promise.resolve() }
   const { exitCode } = await runHeld(
-    { id: 'run', pipeline, surroundings, signal: stop.signal, world: {}, held, state, bus, view },
+    { id: 'run', pipeline, surroundings, signal: stop.signal, world: {}, held, state, bus, view, about: { file: pipeline.file } },
     { params: {}, select: undefined, limit: undefined, follow: true },
   )
   await state.close()

@@ -252,9 +252,9 @@ async function runConnected(
   }
 }
 
-type About = Pick<Extract<RunFact, { type: 'run:started' }>, 'pipeline' | 'warehouse' | 'pid' | 'host' | 'follow'>
+type Begun = Pick<Extract<RunFact, { type: 'run:started' }>, 'pipeline' | 'warehouse' | 'pid' | 'host' | 'follow'>
 
-function startedFact(steps: readonly Step[], about: About): RunFact {
+function startedFact(steps: readonly Step[], begun: Begun): RunFact {
   const acting = new Set(steps.map(({ id }) => id))
   const stepOf = ({ id, title, definition, needs }: Step) => ({
     id,
@@ -262,7 +262,7 @@ function startedFact(steps: readonly Step[], about: About): RunFact {
     type: definition.type,
     needs: needs.filter((need) => acting.has(need)),
   })
-  return { type: 'run:started', ...about, steps: steps.map(stepOf) }
+  return { type: 'run:started', ...begun, steps: steps.map(stepOf) }
 }
 
 /** Between two looks at the heads of the chains in use. */
