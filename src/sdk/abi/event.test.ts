@@ -396,3 +396,12 @@ function isDynamic({ type, components = [] }: AbiType): boolean {
     (type === 'tuple' && components.some(isDynamic))
   )
 }
+
+test('spaces of any number take no time, and change nothing', () => {
+  const many = ' '.repeat(50_000)
+  const started = performance.now()
+  expect(event(`E(uint256 a)${many}anonymous${many};${many}`).topic0).toBeUndefined()
+  expect(event(`event${many}E(uint256${many}a)${many};`).topic0).toBe(event('E(uint256 a)').topic0)
+  expect(() => event(`E(uint256 a)${many}anonymous${many}x`)).toThrow(AbiTextError)
+  expect(performance.now() - started).toBeLessThan(1_000)
+})

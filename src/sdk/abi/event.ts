@@ -59,7 +59,7 @@ interface AbiItem {
  */
 export function event(text: string): EventDecoder {
   const item = parseItem(text)
-  const anonymous = ANONYMOUS.test(text)
+  const anonymous = ANONYMOUS.test(oneLine(text))
   const inputs = item.inputs.map((input, i): EventInput => ({ ...input, key: input.name ?? String(i), indexed: input.indexed === true }))
   checkInputs(text, inputs, anonymous)
   let topic0: string | undefined
@@ -74,15 +74,14 @@ export function event(text: string): EventDecoder {
   }
 }
 
-const ANONYMOUS = /\)\s*anonymous\s*;?\s*$/
+/** It may be written over several lines. */
+const oneLine = (text: string) => text.trim().replace(/\s+/g, ' ')
+const ANONYMOUS = /\) ?anonymous ?;?$/
 
 function parseItem(text: string): AbiItem {
-  const plain = text
-    .trim()
+  const plain = oneLine(text)
     .replace(ANONYMOUS, ')')
-    .replace(/^event\s+|\s*;$/g, '')
-    // It may be written over several lines.
-    .replace(/\s+/g, ' ')
+    .replace(/^event | ?;$/g, '')
     .replace(/^(\S+) \(/, '$1(')
   try {
     return load<Abitype>('abitype').parseAbiItem(`event ${plain}`)

@@ -44,3 +44,21 @@ test('a table keeps its indexes, views and comments when it is exchanged, and wh
     await warehouse.close()
   }
 })
+
+test('a table that a foreign key refers to is refused by name before anything is built', async () => {
+  const warehouse = await (await engine.place())()
+  try {
+    await fillSource(warehouse)
+    await publish(warehouse, 1)
+    await warehouse.execute([sqlText('CREATE TABLE notes (k BIGINT REFERENCES flows (k))')])
+    await expect(publish(warehouse, 2, { swap: false })).rejects.toMatchObject({
+      code: 'NOT_SWAPPABLE',
+      message:
+        "table flows can't be exchanged: table notes refers to it (FOREIGN KEY (k) REFERENCES flows(k)), and DuckDB renames no such table",
+      hint: 'make notes anew without that foreign key',
+    })
+    expect(await all(warehouse, 'SELECT DISTINCT v FROM flows')).toEqual([{ v: '1' }])
+  } finally {
+    await warehouse.close()
+  }
+})

@@ -16,6 +16,7 @@ export class Swaps {
   }
 
   async makeLike({ name: like }: Table, name: string): Promise<void> {
+    await this.#refuseReferred(like)
     const [there] = await this.#rows(sql`SELECT sql, comment FROM duckdb_tables() WHERE ${isMain('table_name', like)}`)
     const made = String(there?.sql ?? '')
     if (!BEGINNING.test(made)) throw new NotSwappableError(like, 'its definition can not be read', 'drop it: the next run makes it anew')
@@ -33,6 +34,7 @@ export class Swaps {
   /** A table that has an index can't be renamed, so the indexes are dropped, and made anew on what comes. */
   async move(moves: readonly Move[]): Promise<void> {
     for (const { table, comes, goes } of moves) {
+      await this.#refuseReferred(table.name)
       const [name, next, old] = [table.name, comes, goes].map(quoteIdentifier)
       const indexes = await this.#rows(sql`SELECT index_name, sql, comment FROM duckdb_indexes() WHERE ${isMain('table_name', table.name)}`)
       for (const index of indexes) await this.#run(`DROP INDEX ${quoteIdentifier(String(index.index_name))}`)
@@ -43,6 +45,16 @@ export class Swaps {
         await this.#comment(`INDEX ${quoteIdentifier(String(index.index_name))}`, index.comment)
       }
     }
+  }
+
+  /** A table that a foreign key refers to can't be renamed. */
+  async #refuseReferred(name: string): Promise<void> {
+    const [other] = await this.#rows(
+      sql`SELECT table_name, constraint_text FROM duckdb_constraints() WHERE constraint_type = 'FOREIGN KEY' AND ${isMain('referenced_table', name)}`,
+    )
+    if (!other) return
+    const problem = `table ${String(other.table_name)} refers to it (${String(other.constraint_text)}), and DuckDB renames no such table`
+    throw new NotSwappableError(name, problem, `make ${String(other.table_name)} anew without that foreign key`)
   }
 
   async #comment(on: string, comment: Row[string] | undefined): Promise<void> {
