@@ -94,6 +94,6 @@ test('follows a real node: rows within a poll and a second; stopped or killed, i
   expect(rows.map(({ number, hash, parent_hash }) => ({ number: String(number), hash, parent_hash }))).toEqual(expected)
   expect(rows.length).toBe(1 + 3 + 7 + 5 + 6)
   expect(tens?.rows.reduce((sum, { blocks }) => sum + Number(blocks), 0)).toBe(rows.length)
-  // A machine that does other things makes each of them longer, and none shorter.
+  // A machine that does other things makes each of them longer.
   expect(delays.toSorted((a, b) => a - b)[1]).toBeLessThan(POLL_MS + 1_000)
 }, 60_000)

@@ -34,7 +34,11 @@ export const takes = {
 export type Verb = keyof typeof takes
 
 /** A command of pipe as it can be typed. `flags`: its own ones, each word by itself. */
-export function command(verb: Verb, { file, demo = false, follow = false, params = {}, select, state }: About, ...flags: readonly string[]): string {
+export function command(
+  verb: Verb,
+  { file, demo = false, follow = false, params = {}, select, state }: About,
+  ...flags: readonly string[]
+): string {
   const taken: readonly (keyof About)[] = takes[verb]
   return [
     `pipe ${verb}`,

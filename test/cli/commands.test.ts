@@ -2,7 +2,14 @@ import { expect, it, test } from 'vitest'
 import { program } from '../../src/cli/program.js'
 import { command, takes, typable } from '../../src/sdk/commands.js'
 
-const about = { file: 'my file.yaml', demo: true, follow: true, params: { to: "it's", from: '5' }, select: ['a', 'b'], state: 'sqlite:s.db' }
+const about = {
+  file: 'my file.yaml',
+  demo: true,
+  follow: true,
+  params: { to: "it's", from: '5' },
+  select: ['a', 'b'],
+  state: 'sqlite:s.db',
+}
 
 it.each([
   ['run', `pipe run 'my file.yaml' --demo --follow --param 'to=it'\\''s' --param from=5 --select a,b --state sqlite:s.db`],
