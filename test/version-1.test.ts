@@ -60,10 +60,11 @@ it('what version 1 put in quarantine is there, and `pipe retry` lets it out', as
   expect([code, out.includes('1 in quarantine'), asked()]).toEqual([1, true, []])
   expect((await run('retry')).code).toBe(0)
   expect((await run('run')).code).toBe(0)
-  // With the one behind it, which proves it.
+  // With the one behind it, which proves it; the run ends with a look whether the newest one is still of the chain.
   expect(asked().map(({ params }) => params)).toEqual([
     ['0x64', false],
     ['0x65', false],
+    ['0x64', false],
   ])
   await own.close()
 })
