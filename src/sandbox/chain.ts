@@ -2,7 +2,7 @@ import { Accounts } from './accounts.js'
 import { openEndpoint } from './endpoint.js'
 import type { FakeEndpoint, ServeOptions } from './endpoint.js'
 import { blockJson, logJson, receiptsJson } from './json.js'
-import type { FakeTransaction } from './json.js'
+import type { FakeCost, FakeTransaction } from './json.js'
 import { seal } from './seal.js'
 import type { ChainHasher, Seal } from './seal.js'
 import { draw, drawHex, kinds } from './random.js'
@@ -33,6 +33,11 @@ export interface FakeChainOptions {
   readonly transactions?: number
   /** Balances before block 1, in wei. Miners that are not named start at amounts of every magnitude from 0 to 2^250. */
   readonly balances?: Readonly<Record<Hex, bigint>>
+  /**
+   * What the transactions of a block cost, by their index, and which of them create a contract. Default: 21,000 gas at 2 gwei each. Asked
+   * again whenever a block is served, so it must depend on these numbers alone.
+   */
+  readonly costs?: (block: bigint, index: number) => FakeCost & { readonly creates?: boolean }
   /** Makes hashes and roots real, so that they prove what they stand for; else they are drawn. A block then takes about a millisecond. */
   readonly hasher?: ChainHasher
   /** Logs of each block after the genesis block. Asked again whenever a block is served, so it must depend on the number alone. */
@@ -89,6 +94,7 @@ const zeroAddress = '0x' + '0'.repeat(40)
 // The root of a trie that holds nothing.
 const emptyRoot = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421'
 const payoutEvery = 8
+const plain: ReturnType<NonNullable<FakeChainOptions['costs']>> = { gas: 21_000, price: 2_000_000_000n }
 
 class Chain implements FakeChain {
   readonly chainId: number
@@ -265,11 +271,14 @@ class Chain implements FakeChain {
     const fork = this.#forkOf(n)
     return Array.from({ length: count }, (_, i) => {
       const pays = payout !== undefined && i === strangers
+      const { creates = false, ...cost } = this.#options.costs?.(BigInt(n), i) ?? plain
+      const to = pays ? payout.to : this.#address(1000 + ((n + 2 * i + 1) % 97))
       return {
         hash: '0x' + drawHex(this.#seed ^ i, kinds.transactionHash, fork, n),
         from: pays ? this.miners[this.#minerOf(n, fork)]! : this.#address(1000 + ((n + i) % 97)),
-        to: pays ? payout.to : this.#address(1000 + ((n + 2 * i + 1) % 97)),
+        to: creates ? undefined : to,
         value: pays ? payout.amount : 0n,
+        cost,
         logs: logs.map((log, index) => ({ log, index })).filter(({ index }) => Math.floor((index * count) / logs.length) === i),
       }
     })

@@ -43,6 +43,7 @@ export type { ApiAnswer, ApiRequest, ApiServer, ApiTotals, ServeApiOptions } fro
 export type { ApiFault, ApiRequestFault, ApiTrigger, ArmedApiFault, BodyFault, PageFault } from './api/fault.js'
 export { fakeChain } from './chain.js'
 export type { FakeBlock, FakeChain, FakeChainOptions, FakeLog } from './chain.js'
+export type { FakeCost } from './json.js'
 export { openEndpoint } from './endpoint.js'
 export type { FakeEndpoint, RequestAnswer, RequestLog, ServeOptions, Totals } from './endpoint.js'
 export type {

@@ -3,12 +3,23 @@ import type { FakeBlock, FakeLog } from './chain.js'
 import { quantity } from './source.js'
 import type { Hex } from './source.js'
 
+/** What a transaction costs. */
+export interface FakeCost {
+  readonly gas: number
+  /** Wei a gas. */
+  readonly price: bigint
+  /** Wei for its data on L1, as receipts of rollups say it. */
+  readonly l1Fee?: bigint
+}
+
 /** A transaction with the logs it emits, each with its index in the block. */
 export interface FakeTransaction {
   readonly hash: Hex
   readonly from: Hex
-  readonly to: Hex
+  /** Undefined: it creates a contract. */
+  readonly to: Hex | undefined
   readonly value: bigint
+  readonly cost: FakeCost
   readonly logs: readonly { readonly log: FakeLog; readonly index: number }[]
 }
 
@@ -21,7 +32,8 @@ export interface Roots {
 
 const noUncles = '0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347'
 const zeroHash = '0x' + '0'.repeat(64)
-const gas = 21_000
+const gasOf = (transactions: readonly FakeTransaction[]) => transactions.reduce((sum, { cost }) => sum + cost.gas, 0)
+const textOrNull = (address: Hex | undefined) => (address === undefined ? 'null' : `"${address}"`)
 
 /** A block as `eth_getBlockByNumber` gives it after the merge. */
 export function blockJson(
@@ -36,19 +48,21 @@ export function blockJson(
     `{"number":"${quantity(block.number)}","hash":"${block.hash}","parentHash":"${block.parentHash}","nonce":"0x0000000000000000",` +
     `"sha3Uncles":"${noUncles}","logsBloom":"${bloom(transactions)}","transactionsRoot":"${roots.transactions}","stateRoot":"${roots.state}",` +
     `"receiptsRoot":"${roots.receipts}","miner":"${block.miner}","difficulty":"0x0","extraData":"0x","size":"${quantity(544 + 110 * list.length)}",` +
-    `"gasLimit":"0x1c9c380","gasUsed":"${quantity(gas * list.length)}","timestamp":"${quantity(block.timestamp)}","baseFeePerGas":"0x3b9aca00",` +
+    `"gasLimit":"0x1c9c380","gasUsed":"${quantity(gasOf(transactions))}","timestamp":"${quantity(block.timestamp)}","baseFeePerGas":"0x3b9aca00",` +
     `"mixHash":"${zeroHash}","transactions":[${list.join(',')}],"uncles":[]}`
   )
 }
 
 /** The receipts of a block as `eth_getBlockReceipts` gives them. */
 export function receiptsJson(block: FakeBlock, transactions: readonly FakeTransaction[]): string {
+  let gas = 0
   const list = transactions.map(
     (transaction, i) =>
-      `{"blockHash":"${block.hash}","blockNumber":"${quantity(block.number)}","contractAddress":null,"cumulativeGasUsed":"${quantity(gas * (i + 1))}",` +
-      `"effectiveGasPrice":"0x77359400","from":"${transaction.from}","gasUsed":"${quantity(gas)}",` +
+      `{"blockHash":"${block.hash}","blockNumber":"${quantity(block.number)}","contractAddress":null,"cumulativeGasUsed":"${quantity((gas += transaction.cost.gas))}",` +
+      `"effectiveGasPrice":"${quantity(transaction.cost.price)}","from":"${transaction.from}","gasUsed":"${quantity(transaction.cost.gas)}",` +
+      (transaction.cost.l1Fee === undefined ? '' : `"l1Fee":"${quantity(transaction.cost.l1Fee)}",`) +
       `"logs":[${transaction.logs.map(({ log, index }) => logJson(block, transaction, i, log, index)).join(',')}],` +
-      `"logsBloom":"${bloom([transaction])}","status":"0x1","to":"${transaction.to}","transactionHash":"${transaction.hash}",` +
+      `"logsBloom":"${bloom([transaction])}","status":"0x1","to":${textOrNull(transaction.to)},"transactionHash":"${transaction.hash}",` +
       `"transactionIndex":"${quantity(i)}","type":"0x2"}`,
   )
   return `[${list.join(',')}]`
@@ -64,10 +78,11 @@ export function logJson(block: FakeBlock, transaction: FakeTransaction, transact
 }
 
 function transactionJson(block: FakeBlock, transaction: FakeTransaction, i: number, chainId: number): string {
+  const price = quantity(transaction.cost.price)
   return (
     `{"blockHash":"${block.hash}","blockNumber":"${quantity(block.number)}","hash":"${transaction.hash}","transactionIndex":"${quantity(i)}",` +
-    `"type":"0x2","nonce":"${quantity(block.number)}","input":"0x","from":"${transaction.from}","to":"${transaction.to}",` +
-    `"value":"${quantity(transaction.value)}","gas":"${quantity(gas)}","gasPrice":"0x77359400","maxFeePerGas":"0x77359400",` +
+    `"type":"0x2","nonce":"${quantity(block.number)}","input":"0x","from":"${transaction.from}","to":${textOrNull(transaction.to)},` +
+    `"value":"${quantity(transaction.value)}","gas":"${quantity(transaction.cost.gas)}","gasPrice":"${price}","maxFeePerGas":"${price}",` +
     `"maxPriorityFeePerGas":"0x3b9aca00","chainId":"${quantity(chainId)}","accessList":[],"v":"0x0","yParity":"0x0","r":"0x1","s":"${quantity(i + 1)}"}`
   )
 }
