@@ -22,6 +22,7 @@ import { checkConfig } from './config.js'
 import { axisOf, rowStretch } from '../ledger/axis.js'
 import { count } from '../ledger/intervals.js'
 import { coveredBy, type Ledger, type Quarantined } from '../ledger/standing.js'
+import { youngRows } from './expired.js'
 import { onlyWanted } from './only-wanted.js'
 import type { PlannedUnit, StepPlan } from './plan.js'
 import { rowsUnits } from './rows-units.js'
@@ -139,7 +140,7 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
     throw isPipeError(error) ? error : new StepPlanError(step.id, definition.type, error)
   })
   checkWanted(step, wanted)
-  return { config, scope, wanted, ledger }
+  return { config, scope, wanted: youngRows(wanted, step, pipeline, moment.now), ledger }
 }
 
 /** A step type of somebody else may give anything. @throws {WantedShapeError} */

@@ -16,6 +16,7 @@ import { redoReason, RESET_FINGERPRINT } from '../ledger/fingerprints.js'
 import { type Ledger, mayHaveWritten, newestUnit, type Quarantined } from '../ledger/standing.js'
 import { rolledBack } from '../ledger/versions.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
+import { dropsByItself, oldestKept, readsDeleted, timedInputs } from './expired.js'
 import { MAX_UNITS, type PlannedUnit, TooManyUnitsError } from './plan.js'
 import type { Moment } from './scope.js'
 import type { StretchesWanted } from './stretch-units.js'
@@ -44,7 +45,8 @@ interface TouchedCut {
 /**
  * Stretches of time that are to be computed, newest first: those that a commit touched, those that were never computed and
  * whose inputs have rows, those done under another definition. One that only looks back to rows is due once it has begun. One
- * that is not wholly inside the retention of its inputs is kept as it is: computed from what is left it would be wrong.
+ * that is not wholly inside the retention of its inputs is kept as it is: computed from what is left it would be wrong. What was
+ * not computed yet still has all its rows, unless it is known that some are gone: the runner deletes none that it needs.
  */
 export async function touchedUnits(options: Options<StretchesWanted>): Promise<TouchedCut> {
   const { pipeline, step, wanted, ledger, warehouse, limit, moment } = options
@@ -52,7 +54,7 @@ export async function touchedUnits(options: Options<StretchesWanted>): Promise<T
   const everyUs = axis.cut
   if (everyUs === undefined || axis.of !== 'time')
     throw new Error(`step ${step.id}: what is computed from inputs is cut into units of time`)
-  const inputs = step.inputs.flatMap(({ table, interval }) => (typeof interval === 'object' ? [{ table, input: interval }] : []))
+  const inputs = timedInputs(step)
   const touched = new Set((await warehouse.touched(pipeline.name, step.id)).map(({ unit }) => unit))
   const rows = new Map(ledger.rows.map((row) => [row.unit, row]))
   const starts = new Set<bigint>()
@@ -68,12 +70,15 @@ export async function touchedUnits(options: Options<StretchesWanted>): Promise<T
   if (BigInt(starts.size) > MAX_UNITS) throw new TooManyUnitsError(step.id, BigInt(starts.size))
 
   const oldest = oldestKept(inputs, pipeline, moment.now)
+  const isGone = await readsDeleted(step, inputs, pipeline, warehouse)
   const cut: TouchedCut = { units: [], done: 0, leftOut: 0, quarantined: [], expired: [] }
   for (const start of [...starts].sort((a, b) => (a < b ? 1 : -1))) {
     const key = nameOf(axis, [start, start + everyUs - 1n])
     const row = rows.get(key)
     const state = stateOf(row, ledger.fingerprint, touched.has(key))
-    const isExpired = oldest !== undefined && start < oldest
+    const isOld = oldest !== undefined && start < oldest
+    const isWhole = state.kind === 'due' && state.whole && !dropsByItself(warehouse)
+    const isExpired = (isOld && !isWhole) || isGone(start, start + everyUs - 1n)
     if (state.kind === 'quarantined') cut.quarantined.push({ key, error: row?.error ?? '', attempts: row?.attempts ?? 0 })
     else if (state.kind === 'done' && (isExpired || wanted.due !== 'always')) cut.done++
     else if (isExpired) cut.expired.push(key)
@@ -144,16 +149,21 @@ function olderRows(row: LedgerRow, now: string): string | undefined {
 
 const USES_NOW = 'uses $now'
 
-type State = { readonly kind: 'done' } | { readonly kind: 'quarantined' } | { readonly kind: 'due'; readonly reason: string }
+type State =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'quarantined' }
+  /** `whole`: it was not computed since its inputs last changed, so none of its rows may have been deleted since. */
+  | { readonly kind: 'due'; readonly reason: string; readonly whole: boolean }
 
 /** How a unit stands that is done when it was computed under this definition and since its inputs last changed. */
 function stateOf(row: LedgerRow | undefined, fingerprint: string, touched: boolean): State {
-  if (!row) return { kind: 'due', reason: 'new' }
-  if (row.fingerprint !== fingerprint) return { kind: 'due', reason: redoReason(row.fingerprint, fingerprint) }
+  const due = (reason: string, whole = true): State => ({ kind: 'due', reason, whole })
+  if (!row) return due('new')
+  if (row.fingerprint !== fingerprint) return due(redoReason(row.fingerprint, fingerprint), row.state !== 'done' || touched)
   if (row.state === 'quarantined') return { kind: 'quarantined' }
-  if (row.state === 'failed') return { kind: 'due', reason: 'retry' }
-  if (touched) return { kind: 'due', reason: 'inputs touched' }
-  return row.state === 'done' ? { kind: 'done' } : { kind: 'due', reason: 'missing' }
+  if (row.state === 'failed') return due('retry')
+  if (touched) return due('inputs touched')
+  return row.state === 'done' ? { kind: 'done' } : due('missing')
 }
 
 interface TimedRows {
@@ -187,17 +197,4 @@ function ownRows(step: Step, pipeline: Pipeline, everyUs: bigint) {
     const column = range ?? pipeline.tables.get(table)?.range
     return column === undefined ? [] : [{ table, constants, input: { column, everyUs, lookbackUs: 0n } }]
   })
-}
-
-/** The first instant at which a stretch may begin, so that none of what it reads has expired. */
-export function oldestKept(
-  inputs: readonly { readonly table: string; readonly input: IntervalInput }[],
-  pipeline: Pipeline,
-  now: bigint,
-): bigint | undefined {
-  const limits = inputs.flatMap(({ table, input }) => {
-    const retention = pipeline.tables.get(table)?.retention
-    return retention ? [now - BigInt(retention.ms) * 1000n + input.lookbackUs] : []
-  })
-  return limits.length === 0 ? undefined : limits.reduce((latest, at) => (at > latest ? at : latest))
 }

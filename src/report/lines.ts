@@ -211,6 +211,8 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
       const { endpoint, from, health, reason } = event
       return throttled('endpoint', { endpoint, ...from, health, reason }, `${endpoint} ${health} ${reason ?? ''}`)
     }
+    case 'rows:expired':
+      return line('expired', { table: event.table, rows: event.rows })
     case 'run:waiting':
       return line('waiting', { seconds: seconds(event.ms), for: event.for })
     case 'warning':

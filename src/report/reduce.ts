@@ -178,6 +178,7 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       if (event.reason !== undefined) warn(view, null, `run ${event.round} was ended by an outage: ${event.reason}`, event.at)
       return view
     case 'lag':
+    case 'rows:expired':
       return view
     case 'run:waiting':
       view.waiting = { ms: event.ms, for: event.for }

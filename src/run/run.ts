@@ -15,6 +15,7 @@ import { runStep } from './run-step.js'
 import { Reorgs } from './reorgs.js'
 import { decide, type ScheduledStep, type StepState } from './schedule.js'
 import type { RunOptions, RunServices, StepEnd } from './services.js'
+import { Retention } from './retention.js'
 import { dropLeftovers, withShadows } from './shadows.js'
 import { Slots } from './slots.js'
 import { planSource } from './unit-source.js'
@@ -127,6 +128,7 @@ async function runPass(options: RunOptions, reorgs: Reorgs): Promise<RunResult> 
   }
   await Promise.all(scheduled.map(({ id }) => early.stop(id)))
   await services.committer.flush()
+  await (options.retention ?? new Retention()).carryOut(services, ends)
   const steps = new Map([...ends].filter(([id]) => states.has(id)))
   if (signal.aborted) return { outcome: 'stopped', steps }
   // A gate that let gaps pass says so, and so does the exit code: what is missing may lie in a step that was not selected.

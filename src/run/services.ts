@@ -24,6 +24,7 @@ import type { Committer } from './committer.js'
 import type { Gaps } from './gaps.js'
 import type { Heartbeat } from './heartbeat.js'
 import type { ForkSeenError, Links } from './links.js'
+import type { Retention } from './retention.js'
 import type { Slots } from './slots.js'
 import type { UnitSource } from './unit-source.js'
 
@@ -52,6 +53,8 @@ export interface RunOptions {
   readonly onCheck: (step: string, result: CheckResult, final: boolean) => void
   /** Rows of blocks that a reorg replaced are deleted, however deep it is. */
   readonly force?: boolean | undefined
+  /** What deletes old rows at the end of each round, and remembers from round to round what it has looked through. */
+  readonly retention?: Retention
   /** Who runs it, shown beside the ledger with commits. */
   readonly heartbeat?: Heartbeat
   /** The round before was one of the same run and looked at the file and the counts of rows, which nobody changed since. */

@@ -171,6 +171,8 @@ export type RunFact =
    * is known to be there; null where it was there before the run began. Told when the head moved, and as a round ends.
    */
   | { readonly type: 'lag'; readonly chain: string; readonly head: string; readonly behind: number; readonly ms: number | null }
+  /** Rows that the `retention` of their table let go were deleted. */
+  | { readonly type: 'rows:expired'; readonly table: string; readonly rows: number }
   /** Nothing has moved for `ms` milliseconds. `for`: what the run waits for, in words. */
   | { readonly type: 'run:waiting'; readonly ms: number; readonly for: string }
   | { readonly type: 'warning'; readonly step?: string; readonly message: string }
@@ -208,6 +210,7 @@ export const facts: { readonly [type in RunFact['type']]: FactKind } = {
   'round:started': { quiet: false, moves: true },
   'round:ended': { quiet: false, moves: false },
   lag: { quiet: true, moves: false },
+  'rows:expired': { quiet: false, moves: true },
   'run:waiting': { quiet: false, moves: false },
   warning: { quiet: false, moves: false },
   'run:stopping': { quiet: false, moves: false },

@@ -8,6 +8,7 @@ import type { RunView } from '../report/view.js'
 import { waitsFor } from '../report/words.js'
 import type { Bus } from '../run/bus.js'
 import { Heartbeat } from '../run/heartbeat.js'
+import { Retention } from '../run/retention.js'
 import { type RoundsEnd, runRounds } from '../run/rounds.js'
 import { run } from '../run/run.js'
 import { type About, PipelineTakenError, type RunFact } from '../sdk/index.js'
@@ -183,6 +184,7 @@ async function runConnected(
     const remember = async () => {
       if (!isDemo(world)) await state.rememberRates(measuredRates(pipeline.name, view.steps, clock.now()))
     }
+    const retention = new Retention()
     const end = await runRounds({
       // Complete is what was missing when the run began, so every round until then reads up to what the first one did.
       moment: () => {
@@ -209,6 +211,7 @@ async function runConnected(
           heartbeat,
           again: follow !== undefined && rounds > 0,
           rest: follow?.rest(of),
+          retention,
           write: (path, text) => writeWhole(resolve(surroundings.cwd, path), text),
           onCheck: (step, check, final) => {
             const at = Math.round(clock.now())

@@ -19,7 +19,7 @@ import { type Interval, mod } from '../ledger/intervals.js'
 import { KEY_COLUMN, missingCount, missingPage } from '../plan/missing.js'
 import { outputTable, single } from '../plan/rows-units.js'
 import type { Moment } from '../plan/scope.js'
-import { oldestKept } from '../plan/touched-units.js'
+import { oldestKept, timedInputs } from '../plan/expired.js'
 import { type Again, compareRows } from './compare.js'
 import type { VerifiedStep } from './report.js'
 import { unexpired } from './rows.js'
@@ -243,7 +243,7 @@ async function computeAgain(options: SampleOptions, findings: Findings): Promise
     findings.notes.add('not computed again: it uses $now')
     return { units: 0, rows: 0 }
   }
-  const inputs = step.inputs.flatMap(({ table, interval }) => (typeof interval === 'object' ? [{ table, input: interval }] : []))
+  const inputs = timedInputs(step)
   const oldest = oldestKept(inputs, pipeline, look.now)
   const due = new Set(plan.units.map(({ key }) => key))
   const current = done.filter((row) => {

@@ -77,6 +77,18 @@ export const COUNTS = table(
 export const COUNTED = -(2n ** 62n)
 
 /**
+ * Stretches of time whose rows `retention` deleted, by each time column that a consumer goes by: microseconds UTC, both ends included.
+ * `expired` is the table, `constants` tell the rows of one step from those of another. Stretches may meet. Where the database drops
+ * rows by itself nobody writes them down.
+ */
+export const EXPIRED = table(
+  '_pipe_expired',
+  ['pipeline', 'expired', 'constants', 'time_column', 'first'],
+  columns(['pipeline', 'expired', 'constants', 'time_column'], 'text'),
+  columns(['first', 'last'], 'bigint'),
+)
+
+/**
  * Tables that steps renew as a whole, in their versions: under which name each is kept. `state` is shadow, current, old or undone.
  */
 export const VERSIONS = table(
@@ -127,7 +139,7 @@ const MIGRATIONS = table(
  */
 export const LEDGER = table('_pipe_ledger', ['id'], columns(['id', 'version'], 'int'), columns(['epoch'], 'bigint', true))
 
-export const LEDGER_TABLES: readonly Table[] = [UNITS, QUARANTINE, CHAINS, TOUCHED, COUNTS, VERSIONS, WORKERS, HOLDERS, MIGRATIONS, LEDGER]
+export const LEDGER_TABLES: readonly Table[] = [UNITS, QUARANTINE, CHAINS, TOUCHED, COUNTS, EXPIRED, VERSIONS, WORKERS, HOLDERS, MIGRATIONS, LEDGER]
 
 /** JSON is read and staged as text: a JSON null is a value, too. */
 const asText = (column: Column): Column => (column.type.kind === 'json' ? { ...column, type: { kind: 'text' } } : column)
