@@ -3,6 +3,7 @@ import { loadRegistry } from '../registry.js'
 import { type SchemaChecker, schemaChecker } from './schema/check-schema.js'
 import { DEFAULT_RETRY, ofVariables, readChains, readRetry, readSources } from './connections.js'
 import { type Declared, declaredIn } from './yaml/declared.js'
+import { withEndpointFiles } from './endpoint-files.js'
 import { readVariables, resolveEnvironment, type Variables } from './yaml/environment.js'
 import { type LoadedFile, loadFiles, locateFolder } from './yaml/files.js'
 import { axesOf } from './steps/matrix.js'
@@ -92,10 +93,10 @@ export async function readPipeline(file: string, options: ReadOptions): Promise<
   )
   const broken = new Set<number>()
   shared.forEach((each) => checkShared(each, problems))
-  const files = [
-    ...shared.map((each) => checked(onlyShared(late(each)), checker, problems, undefined)),
-    checked(late(main), checker, problems, broken),
-  ]
+  const whole = (read: LoadedFile) => withEndpointFiles(late(read), { used: used.chains, cwd, main: file, problems, resolveAt })
+  const files: LoadedFile[] = []
+  for (const each of shared) files.push(checked(onlyShared(await whole(each)), checker, problems, undefined))
+  files.push(checked(await whole(main), checker, problems, broken))
   // `files` ends with the main one.
   const root = rootField((files.at(-1) ?? main).root)
 

@@ -167,8 +167,20 @@ function chain(): JsonSchema {
           minItems: 1,
           items: { if: { type: 'object' }, then: endpoint, else: { ...url, errorMessage: 'must be a URL or a map with `url`' } },
         },
-        else: { ...url, errorMessage: 'must be a URL (several with commas), or a list of them' },
-        description: 'One or more endpoints: a URL, several with commas, a list, or a list of maps with limits.',
+        else: {
+          if: { type: 'object' },
+          then: map(
+            {
+              file: text('JSON or YAML with such a list, or with one under `rpcs`. Its path goes from the folder of this file.', {
+                minLength: 1,
+              }),
+            },
+            ['file'],
+          ),
+          else: { ...url, errorMessage: 'must be a URL (several with commas), a list of them, or { file: PATH }' },
+        },
+        description:
+          'One or more endpoints: a URL, several with commas, a list, a list of maps with limits, or a file with one (`{ file: rpcs.json }`).',
       },
       id: {
         type: 'integer',
@@ -235,7 +247,8 @@ function table(): JsonSchema {
         minProperties: 1,
         maxProperties: 1,
         additionalProperties: duration('How long rows are kept.'),
-        description: 'How long rows are kept, by a time column: { block_time: 12h }.',
+        description:
+          'How long rows are kept at least, by a time column: { block_time: 12h }. Older ones are deleted at the end of a run, whole intervals of the steps that read them, once these are computed; they are never computed again then. On ClickHouse a TTL does it, from a migration.',
       },
     },
     ['columns', 'key'],

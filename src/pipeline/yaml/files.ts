@@ -102,6 +102,26 @@ export async function loadFiles(
   return { main, shared, names, hash: hash.digest('hex') }
 }
 
+/** Reads a file that stands for a part of a pipeline. Undefined where it can't be read, which is reported. */
+export async function loadPart(
+  spec: string,
+  asked: Where,
+  folder: string,
+  { cwd, mainFolder }: { readonly cwd: string; readonly mainFolder: string },
+  problems: Problems,
+): Promise<Node | undefined> {
+  const target = locateInside(spec, folder, cwd, mainFolder, 'file')
+  const text = 'path' in target ? await readText(target.path) : target
+  if (typeof text !== 'string' || !('path' in target)) {
+    if (typeof text !== 'string') problems.error(asked, text.problem, text.hint)
+    return undefined
+  }
+  const parsed = parseText(text, { file: displayOf(target.path, cwd), folder: dirname(target.path) })
+  problems.add(parsed.problems)
+  if (!parsed.root && parsed.problems.length === 0) problems.error(asked, `${JSON.stringify(spec)} is empty`)
+  return parsed.root
+}
+
 /** Where an entry of `migrations` leads, when there is something. */
 export function locateFolder(spec: string, place: Place, folder: string, cwd: string): { readonly path: string } | Refusal {
   return locateInside(spec, folder, cwd, dirname(resolve(cwd, place.file)), 'folder')
