@@ -1,0 +1,216 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { systemClock } from '../src/cli/system-clock.js'
+import { knownChain } from '../src/pipeline/chains.js'
+import { readPipeline } from '../src/pipeline/read.js'
+import { type ApiServer, fakeApi, fakeChain, type FakeChain, type FakeEndpoint } from '../src/sandbox/index.js'
+import { parseDuration } from '../src/sdk/index.js'
+import { CHAIN_METRICS_TABLES, chainMetrics, rowsIn, variedCosts } from './support/chain-metrics.js'
+import { type Answer, pipe } from './support/cli.js'
+import { chdbMissing } from './support/clickhouse-server.js'
+import { projectFolder, temporaryFolder } from './support/folder.js'
+import { postgresDatabase } from './support/postgres.js'
+import { readChdb } from './support/read-clickhouse.js'
+import { readDuckdb } from './support/read-duckdb.js'
+import { readPostgres } from './support/read-postgres.js'
+import { runPipe } from './support/spawn-pipe.js'
+
+const file = join(projectFolder, 'pipelines/chain-metrics.yaml')
+const missing = chdbMissing()
+if (missing !== undefined) process.stderr.write(`SKIPPED: chain metrics in embedded ClickHouse, for chdb does not load here: ${missing}\n`)
+
+const HOUR = 3_600_000
+const BLOCK_SECONDS = 60
+const BLOCKS = 24
+/** Behind the head, as chains.yaml says of both. */
+const CONFIRMATIONS = 10
+/** Prices are read of so many hours before now. */
+const QUOTED_HOURS = 4
+
+type Name = 'ethereum' | 'base'
+type Price = readonly [ms: number, usd: number]
+
+/**
+ * Two chains that pay in one coin, one of them a rollup, of the last hours: databases drop by their own clock what is older than 12.
+ * Twelve of their blocks lie within two hours after a price, and the API has no later one until it is told to.
+ */
+class World {
+  readonly cwd = temporaryFolder()
+  readonly env: Readonly<Record<string, string>>
+
+  private constructor(
+    readonly chains: Readonly<Record<Name, FakeChain>>,
+    readonly nodes: Readonly<Record<Name, FakeEndpoint>>,
+    readonly api: ApiServer,
+    readonly quoted: { until: number; readonly now: number; readonly all: readonly Price[] },
+  ) {
+    this.env = {
+      ETHEREUM_RPC_URLS: nodes.ethereum.url,
+      BASE_RPC_URLS: nodes.base.url,
+      COINGECKO_API_URL: api.url,
+      COINGECKO_REQUESTS_PER_SECOND: '1000',
+    }
+  }
+
+  static async open(): Promise<World> {
+    const now = Date.now()
+    const quoted = { until: now, now }
+    const api = await fakeApi({ seed: 5 }).serve({ clock: { ...systemClock, now: () => quoted.until } })
+    const [from, to] = [Math.ceil(now / 1000) - QUOTED_HOURS * 3600, Math.floor(now / 1000)]
+    const reply = await fetch(`${api.url}/api/v3/coins/ethereum/market_chart/range?vs_currency=usd&from=${from}&to=${to}`)
+    const { prices: all } = (await reply.json()) as { readonly prices: readonly Price[] }
+    const half = (BLOCKS / 2) * BLOCK_SECONDS * 1000
+    const [last = 0] = all.filter(([ms]) => ms + 2 * HOUR + half < now).at(-1) ?? []
+    quoted.until = last
+    const genesisTime = Math.floor((last + 2 * HOUR - half) / 1000)
+    const chain = (chainId: number, seed: number, rollup: boolean) =>
+      fakeChain({ seed, chainId, blocks: BLOCKS, genesisTime, blockTime: BLOCK_SECONDS, transactions: 5, costs: variedCosts(rollup) })
+    const chains = { ethereum: chain(1, 3, false), base: chain(8453, 4, true) }
+    const nodes = { ethereum: await chains.ethereum.serve(), base: await chains.base.serve() }
+    return new World(chains, nodes, api, Object.assign(quoted, { all }))
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.api.close(), ...Object.values(this.nodes).map((node) => node.close())])
+  }
+
+  /** What the tables must hold of chains that were read from block 1 on. */
+  truth(...names: readonly Name[]) {
+    const prices = this.quoted.all.filter(([ms]) => ms <= this.quoted.until)
+    return chainMetrics(
+      names.map((name) => ({ name, chain: this.chains[name], from: 1, to: Number(this.chains[name].head) - CONFIRMATIONS, prices })),
+    )
+  }
+}
+
+const TABLES = CHAIN_METRICS_TABLES
+const engines = [
+  {
+    name: 'DuckDB',
+    url: () => Promise.resolve('duckdb:data/m.duckdb'),
+    read: (cwd: string) => readDuckdb(join(cwd, 'data/m.duckdb'), { tables: TABLES }),
+  },
+  { name: 'Postgres', url: () => postgresDatabase(), read: (_: string, url: string) => readPostgres(url, TABLES) },
+  {
+    name: 'ClickHouse',
+    url: () => Promise.resolve('chdb:data/ch'),
+    read: (cwd: string) => readChdb(join(cwd, 'data/ch'), { tables: TABLES }),
+    skip: missing !== undefined,
+  },
+]
+
+describe('pipelines/chains.yaml', () => {
+  // What this test reads of the file is what people write there.
+  const { chains } = parse(readFileSync(join(projectFolder, 'pipelines/chains.yaml'), 'utf8')) as {
+    readonly chains: Readonly<Record<string, Stated>>
+  }
+  const names = Object.keys(chains)
+
+  it('states of more than thirty chains what is known of them, and the coin that their fees are paid in', () => {
+    expect(names.length).toBeGreaterThanOrEqual(30)
+    for (const [name, { id, block_time, confirmations, currency, about }] of Object.entries(chains)) {
+      const known = knownChain(name)
+      expect({ name, id, confirmations, currency }).toEqual({
+        name,
+        id: known?.id,
+        confirmations: known?.confirmations,
+        currency: known?.currency,
+      })
+      // Of one chain nobody else says it.
+      if (known?.blockTimeMs !== undefined) expect([name, parseDuration(block_time)]).toEqual([name, known.blockTimeMs])
+      else expect([name, block_time]).toEqual(['apechain', '250ms'])
+      expect([name, about.coingecko === 'ethereum']).toEqual([name, currency.symbol === 'ETH'])
+    }
+  })
+
+  it('takes the endpoints of each from its own variable, else from RPC_URLS, the second ones with less workers', async () => {
+    const read = async (env: Readonly<Record<string, string>>, chain: string) => {
+      const { pipeline, problems } = await readPipeline(file, { cwd: projectFolder, env, environment: 'require', params: { chain } })
+      expect(problems).toEqual([])
+      return new Map(
+        [...(pipeline?.chains ?? [])].map(([name, { endpoints }]) => [
+          name,
+          endpoints.map(({ url, maxWorkers, priority }) => [url, maxWorkers, priority]),
+        ]),
+      )
+    }
+    const own = Object.fromEntries(names.map((name) => [`${name.toUpperCase()}_RPC_URLS`, `http://${name.replaceAll('_', '-')}/`]))
+    const all = await read(own, names.join())
+    for (const name of names) expect(all.get(name)).toEqual([[`http://${name.replaceAll('_', '-')}/`, 32, 1]])
+    const one = await read({ RPC_URLS: 'http://a/,http://b/', RPC_URLS_2: 'http://c/', RPC_MAX_WORKERS: '5' }, 'base')
+    expect(one.get('base')).toEqual([
+      ['http://a/', 5, 1],
+      ['http://b/', 5, 1],
+      ['http://c/', 4, 2],
+    ])
+  })
+})
+
+interface Stated {
+  readonly id: number
+  readonly block_time: string
+  readonly confirmations: number
+  readonly currency: { readonly symbol: string; readonly decimals: number }
+  readonly about: { readonly coingecko: string }
+}
+
+describe.each(engines)('pipelines/chain-metrics.yaml on $name', ({ url, read, skip, name }) => {
+  let world: World
+  beforeAll(async () => {
+    world = await World.open()
+  })
+  afterAll(() => world.close())
+
+  it.skipIf(skip === true)(
+    'has in every table what the chains have, whatever failed and was read again, and prices that turn up late',
+    async () => {
+      const { cwd, chains, nodes, quoted } = world
+      const warehouse = await url()
+      const env = { ...world.env, WAREHOUSE_URL: warehouse }
+      // Embedded ClickHouse lets a folder be opened once a process.
+      const cli = async (...args: string[]) => {
+        if (name !== 'ClickHouse') return pipe(args, { cwd, env })
+        const { code, stdout, stderr } = await runPipe(args, { cwd, env })
+        return { code: code ?? -1, out: stdout, err: stderr }
+      }
+      const params = (chain: string) => ['--param', 'from=1', '--param', `prices=${QUOTED_HOURS}h`, '--param', `chain=${chain}`]
+      const run = (chain: string) => cli('run', file, ...params(chain))
+      const well = ({ code, out, err }: Answer) => expect([code, code === 0 ? '' : out + err]).toEqual([0, ''])
+      const expectTruth = async (...names: Name[]) => expect(rowsIn(await read(cwd, warehouse))).toEqual(world.truth(...names))
+      well(await cli('migrate', file))
+
+      // A block whose receipts nobody gives for a while: its unit fails, and is done again.
+      const fault = nodes.base.fault({
+        kind: 'error',
+        // Said once and for all on one of the warehouses; elsewhere it passes, and the unit is tried again by itself.
+        error: name === 'DuckDB' ? { code: -32602, message: 'invalid argument: boom' } : { code: -32000, message: 'boom' },
+        methods: ['eth_getBlockReceipts'],
+        if: ({ params: [block] }) => block === '0x7',
+        ...(name === 'DuckDB' ? {} : { times: 1 }),
+      })
+      const first = await run('base')
+      expect(fault.hits).toBeGreaterThan(0)
+      if (name === 'DuckDB') {
+        expect([first.code, first.out + first.err]).toEqual([1, expect.stringContaining('boom')])
+        fault.remove()
+        await cli('retry', file)
+        well(await run('base'))
+      } else well(first)
+      await expectTruth('base')
+      const unpriced = () => world.truth('base').chain_metrics_1d?.reduce((sum, row) => sum + Number(row.unpriced_blocks), 0)
+      expect(unpriced()).toBeGreaterThan(0)
+
+      // More blocks, the prices that were missing and, on one of the warehouses, a second chain.
+      quoted.until = quoted.now
+      chains.base.add(7)
+      const after: readonly Name[] = name === 'DuckDB' ? ['base', 'ethereum'] : ['base']
+      well(await run(after.join()))
+      expect(unpriced()).toBe(0)
+      await expectTruth(...after)
+      if (name === 'DuckDB') well(await cli('verify', file, ...params(after.join())))
+    },
+    300_000,
+  )
+})
