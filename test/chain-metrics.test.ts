@@ -214,3 +214,21 @@ describe.each(engines)('pipelines/chain-metrics.yaml on $name', ({ url, read, sk
     300_000,
   )
 })
+
+it('its demo is a chain that goes on growing: a second run adds what was mined since, without a gap', async () => {
+  const cwd = temporaryFolder()
+  const run = async (minutes: number) => {
+    const clock = { ...systemClock, now: () => Date.now() + minutes * 60_000 }
+    const { code, out, err } = await pipe(['run', file, '--demo'], { cwd, env: { COINGECKO_REQUESTS_PER_SECOND: '1000' }, clock })
+    expect([code, code === 0 ? '' : out + err]).toEqual([0, ''])
+    expect(out).toContain('The first rows of chain_metrics_1d:')
+    const { blocks, chain_metrics_1d: days } = await readDuckdb(join(cwd, 'data/chain-metrics-demo.duckdb'))
+    const numbers = blocks?.rows.map(({ number }) => Number(number)) ?? []
+    expect(numbers).toEqual(numbers.map((_, i) => i + 1))
+    expect(days?.rows.reduce((sum, row) => sum + Number(row.blocks), 0)).toBe(numbers.length)
+    return numbers.length
+  }
+  const first = await run(0)
+  expect(first).toBeGreaterThanOrEqual(290)
+  expect(await run(10)).toBeGreaterThanOrEqual(first + 50)
+}, 300_000)

@@ -1,8 +1,9 @@
+import { resolve } from 'node:path'
 import { formatInstant, identifier, joinSql, PipeError, type Row, sql, sqlText, type Table } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { warehouseUrl } from '../session/places.js'
 import type { World } from '../session/surroundings.js'
-import { inDemo } from './demo-warehouse.js'
+import { demoFile, inDemo } from './demo-warehouse.js'
 import { type Io } from './io.js'
 
 /** The demo can't stand in for what this pipeline reads. */
@@ -36,19 +37,21 @@ export async function startDemo(pipeline: Pipeline, io: Io): Promise<Demo> {
   const started: { close(): Promise<void> }[] = []
   const close = async () => void (await Promise.all(started.map((one) => one.close())))
   try {
+    const demo = (world: World, blockTimeMs?: number): Demo => {
+      const of = (read: Pipeline) => atPace(inDemo(read, io), blockTimeMs)
+      const own = of(pipeline)
+      return { pipeline: own, of, world, show: (out) => showRows(own, out), close }
+    }
+    if (chains.size > 0 && sources.size > 0) {
+      const live = await startLive(pipeline, [...chains][0], io)
+      started.push(live)
+      return demo({ chain: [live.chainUrl], source: live.apiUrl })
+    }
     const chain = await startChain(pipeline, [...chains][0], io)
     if (chain) started.push(chain)
     const api = sources.size > 0 ? await startApi(io) : undefined
     if (api) started.push(api)
-    const of = (read: Pipeline) => atPace(inDemo(read, io), chain?.blockTimeMs)
-    const own = of(pipeline)
-    return {
-      pipeline: own,
-      of,
-      world: { chain: chain?.urls, source: api?.url, now: api ? apiWorld.now : chain?.now },
-      show: (out) => showRows(own, out),
-      close,
-    }
+    return demo({ chain: chain?.urls, source: api?.url, now: api ? apiWorld.now : chain?.now }, chain?.blockTimeMs)
   } catch (error) {
     await close()
     throw error
@@ -104,6 +107,19 @@ async function startTransfers(io: Io): Promise<ChainStandIn> {
     now: TRANSFERS_NOW,
     close: async () => void (await Promise.all([strict.close(), leaky.close()])),
   }
+}
+
+/** A chain beside an API: both are of the present, since one is read by the times of the other. */
+async function startLive(pipeline: Pipeline, name: string | undefined, io: Io) {
+  const chain = name === undefined ? undefined : pipeline.chains.get(name)
+  if (!chain) throw new NoDemoError(pipeline.name, `it has no chain ${name ?? ''}`)
+  const { startLiveDemo } = await import('../demo/chain-metrics.js')
+  const file = resolve(io.cwd, `${demoFile(pipeline).replace(/\.duckdb$/, '')}-${chain.name}.json`)
+  const live = await startLiveDemo({ chainId: chain.id, blockTimeMs: chain.blockTimeMs, file, clock: io.clock })
+  io.stderr.write(
+    `demo: a chain of ${live.chain.head} blocks that goes on growing listens on ${live.chainUrl}, an API with prices on ${live.apiUrl}; both end with this command\n`,
+  )
+  return live
 }
 
 /** Two hundred days of transactions, about sixty a day, many of them in one second. */
