@@ -5,6 +5,7 @@ import {
   type KnownNames,
   parseDuration,
   queryProblem,
+  readsOnly,
   type SqlByWarehouse,
   sqlProblem,
   sqlReferences,
@@ -44,17 +45,33 @@ export function* checkConfig(context: CheckContext<Config>): Iterable<ConfigProb
 
 /**
  * The tables that the step is computed from. With an interval those of `of`, by their times; another that the SQL names has
- * no time to go by, so a change in it touches every interval. The table that it fills is no input.
+ * no time to go by, so a change in it touches every interval. The table that it fills is no input. Where the SQL asks each table for
+ * the step's own constants, rows of others are none of its business.
  */
 export function inputsOf({ config, into, tables }: Pick<CheckContext<Config>, 'config' | 'into' | 'tables'>): readonly StepInput[] {
   const named = [...new Set(sqlTexts(config.sql).flatMap((text) => tablesIn(text, tables.keys())))].filter((table) => table !== into?.name)
+  const constantsOf = ownTexts({ config, tables })
   const { interval } = config
-  if (!interval) return named.map((table) => ({ table, interval: 'whole' }))
+  if (!interval) return named.map((table) => ({ table, interval: 'whole', constants: constantsOf(table) }))
   const { everyUs, lookbackUs } = spanOf(interval)
+  const read = (table: string, how: StepInput['interval']): StepInput => ({ table, interval: how, constants: constantsOf(table) })
   return [
-    ...Object.entries(interval.of).map(([table, column]): StepInput => ({ table, interval: { column, everyUs, lookbackUs } })),
-    ...named.filter((table) => !Object.hasOwn(interval.of, table)).map((table): StepInput => ({ table, interval: 'every' })),
+    ...Object.entries(interval.of).map(([table, column]) => read(table, { column, everyUs, lookbackUs })),
+    ...named.filter((table) => !Object.hasOwn(interval.of, table)).map((table) => read(table, 'every')),
   ]
+}
+
+/** Of each table the step's constants that the SQL asks it for, in every dialect. */
+function ownTexts({
+  config,
+  tables,
+}: Pick<CheckContext<Config>, 'config' | 'tables'>): (table: string) => Readonly<Record<string, string>> {
+  const asked = Object.entries(config.constants ?? {}).map(([column, value]) => {
+    const having = [...tables.values()].filter(({ columns }) => columns.some(({ name }) => name === column)).map(({ name }) => name)
+    const all = sqlTexts(config.sql).every((text) => readsOnly(text, having, column, value))
+    return { column, value, having: new Set(all ? having : []) }
+  })
+  return (table) => Object.fromEntries(asked.flatMap(({ column, value, having }) => (having.has(table) ? [[column, value]] : [])))
 }
 
 /** The length of an interval and of what it looks back to, in microseconds. */

@@ -42,7 +42,7 @@ export const config = Type.Object(
     constants: Type.Optional(
       Type.Record(Type.String(), Type.String(), {
         description:
-          'What is this step’s own in a table that others fill, too: `{ origin_key: $chain.name }`. Put into every row, and `replace` keeps to such rows. The SELECT may give the column, then with this value only.',
+          'What is this step’s own in a table that others fill, too: `{ origin_key: $chain.name }`. Put into every row, and `replace` keeps to such rows. The SELECT may give the column, then with this value only. Where the SQL says `origin_key = $chain.name` of each table that has the column, rows of others do not have it computed again.',
       }),
     ),
     timeout: Type.Optional(

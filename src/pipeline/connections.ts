@@ -65,7 +65,8 @@ function readEndpoints(chain: string, rpc: Field, problems: Problems): readonly 
       })
     }
   }
-  if (endpoints.size === 0 && rpc.node && !hasUnknown(rpc.node) && isEmpty(rpc)) {
+  // Of a file that could not be read that was said already.
+  if (endpoints.size === 0 && rpc.node && rpc.node.kind !== 'map' && !hasUnknown(rpc.node) && isEmpty(rpc)) {
     problems.error(rpc, `chain \`${chain}\` has no endpoint: every URL is empty`, 'give one in `rpc`')
   }
   return [...endpoints.values()]

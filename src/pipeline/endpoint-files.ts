@@ -34,7 +34,11 @@ export async function withEndpointFiles(read: LoadedFile, options: Options): Pro
 /** Undefined where there is none, which is reported. */
 async function listOf(file: Field, read: LoadedFile, { cwd, main, problems, resolveAt }: Options): Promise<Node | undefined> {
   const spec = textOf(file)
-  if (spec === undefined || spec === '') return undefined
+  if (spec === undefined) return undefined
+  if (spec === '') {
+    problems.error(file, 'names no file', 'write the path of a list of endpoints: rpc: { file: rpcs.json }')
+    return undefined
+  }
   const root = await loadPart(spec, file, read.source.folder, { cwd, mainFolder: dirname(resolve(cwd, main)) }, problems)
   if (!root) return undefined
   const node = resolveAt(root, file.path)

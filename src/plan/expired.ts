@@ -4,9 +4,11 @@ import {
   identifier,
   type IntervalInput,
   type LedgerReader,
+  maySame,
   type Param,
   sql,
   type Table,
+  type Texts,
   type Wanted,
 } from '../sdk/index.js'
 import { type Interval, overlaps } from '../ledger/intervals.js'
@@ -16,11 +18,13 @@ import type { Pipeline, Step } from '../pipeline/pipeline.js'
 export interface TimedInput {
   readonly table: string
   readonly input: IntervalInput
+  /** The texts of the rows that it reads. */
+  readonly constants: Texts
 }
 
 /** The inputs of a step that are read by their time. */
 export const timedInputs = ({ inputs }: Pick<Step, 'inputs'>): readonly TimedInput[] =>
-  inputs.flatMap(({ table, interval }) => (typeof interval === 'object' ? [{ table, input: interval }] : []))
+  inputs.flatMap(({ table, interval, constants = {} }) => (typeof interval === 'object' ? [{ table, input: interval, constants }] : []))
 
 /**
  * Whether the database itself drops what a `retention` lets go (a TTL), whenever it likes. Elsewhere the runner deletes it and writes
@@ -37,12 +41,8 @@ export function oldestKept(inputs: readonly TimedInput[], pipeline: Pipeline, no
   return limits.length === 0 ? undefined : limits.reduce((latest, at) => (at > latest ? at : latest))
 }
 
-/**
- * Whether rows that a stretch of the step reads were deleted. Rows of another step's constants are not what it reads: who sets
- * `origin_key` to one chain reads that chain where an input has this column.
- */
+/** Whether rows that a stretch of a step reads were deleted. */
 export async function readsDeleted(
-  step: Pick<Step, 'outputs'>,
   inputs: readonly TimedInput[],
   pipeline: Pipeline,
   warehouse: LedgerReader,
@@ -56,10 +56,9 @@ export async function readsDeleted(
   for await (const page of warehouse.query(query)) {
     for (const row of page) {
       // As `Retention` writes it.
-      const constants = JSON.parse(String(row.constants)) as Readonly<Record<string, string>>
-      if (!meets(step, constants)) continue
-      for (const { table, input } of inputs)
-        if (table === row.expired && input.column === row.time_column)
+      const constants = JSON.parse(String(row.constants)) as Texts
+      for (const { table, input, constants: read } of inputs)
+        if (table === row.expired && input.column === row.time_column && maySame(read, constants))
           gone.push({ lookbackUs: input.lookbackUs, at: [BigInt(row.first as bigint), BigInt(row.last as bigint)] })
     }
   }
@@ -86,10 +85,3 @@ export function instantOf({ columns }: Table, name: string, us: bigint): Param {
 }
 
 const DAY_US = 86_400_000_000n
-
-/** Whether a step may read rows with these constants. */
-export function meets({ outputs }: Pick<Step, 'outputs'>, constants: Readonly<Record<string, string>>): boolean {
-  return outputs.every((output) =>
-    Object.entries(constants).every(([column, value]) => output.constants[column] === undefined || output.constants[column] === value),
-  )
-}

@@ -70,7 +70,7 @@ export async function touchedUnits(options: Options<StretchesWanted>): Promise<T
   if (BigInt(starts.size) > MAX_UNITS) throw new TooManyUnitsError(step.id, BigInt(starts.size))
 
   const oldest = oldestKept(inputs, pipeline, moment.now)
-  const isGone = await readsDeleted(step, inputs, pipeline, warehouse)
+  const isGone = await readsDeleted(inputs, pipeline, warehouse)
   const cut: TouchedCut = { units: [], done: 0, leftOut: 0, quarantined: [], expired: [] }
   for (const start of [...starts].sort((a, b) => (a < b ? 1 : -1))) {
     const key = nameOf(axis, [start, start + everyUs - 1n])

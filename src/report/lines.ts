@@ -106,6 +106,9 @@ function newsOfRounds(view: RunView): (event: RunEvent) => boolean {
       case 'step:started':
       case 'round:started':
         return view.round === null || (view.round.number <= 1 && view.round.nextAt === null)
+      // Every round lets something go: it is what a table's retention asks for.
+      case 'rows:expired':
+        return false
       case 'round:ended':
         return event.reason !== undefined
       case 'step:ended':

@@ -4,6 +4,7 @@ import {
   type IntervalInput,
   isPipeError,
   joinSql,
+  maySame,
   type Param,
   sql,
   sqlText,
@@ -14,7 +15,7 @@ import {
 } from '../sdk/index.js'
 import type { Step } from '../pipeline/pipeline.js'
 import { ancestors } from '../pipeline/steps/graph.js'
-import { dropsByItself, instantOf, meets } from '../plan/expired.js'
+import { dropsByItself, instantOf } from '../plan/expired.js'
 import type { StepPlan } from '../plan/plan.js'
 import { planStep } from '../plan/plan-step.js'
 import { isGate } from '../plan/select.js'
@@ -95,11 +96,13 @@ function keptRows({ pipeline }: RunServices): readonly Kept[] {
 
 function readersOf({ table, constants }: Kept, services: RunServices): readonly Reader[] {
   return services.pipeline.steps
-    .filter((step) => step.inputs.some((input) => input.table === table.name) && meets(step, constants) && whenHolds(step, services))
+    .filter((step) => whenHolds(step, services))
     .map((step) => ({
       step,
-      inputs: step.inputs.flatMap((input) => (input.table === table.name && typeof input.interval === 'object' ? [input.interval] : [])),
+      inputs: step.inputs.filter((input) => input.table === table.name && maySame(input.constants ?? {}, constants)),
     }))
+    .filter(({ inputs }) => inputs.length > 0)
+    .map(({ step, inputs }) => ({ step, inputs: inputs.flatMap(({ interval }) => (typeof interval === 'object' ? [interval] : [])) }))
 }
 
 /** Rows are deleted in stretches of this length: the longest unit of their readers, and whole days where the column has no hours. */

@@ -68,7 +68,7 @@ export { identifier, sql } from './values.js'
 export { DialectError, type SqlByWarehouse, sqlFor, sqlTexts } from './dialect.js'
 export { queryColumnProblems, SelectColumnsError } from './query-columns.js'
 export { shadowName } from './shadows.js'
-export { queryProblem, tablesIn } from './sql-tables.js'
+export { queryProblem, readsOnly, tablesIn } from './sql-tables.js'
 
 // Records of a reply as rows: `row`, `rows` and `compute`.
 export {

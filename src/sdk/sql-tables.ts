@@ -21,6 +21,23 @@ export function tablesIn(sql: string, tables: Iterable<string>): readonly string
   )
 }
 
+/**
+ * Whether a query reads of the tables only rows whose column has one value: each time that it names one of them it says
+ * `column = value` once, and nowhere OR. `value` is a `$name` or a text. In doubt it does not.
+ */
+export function readsOnly(sql: string, tables: Iterable<string>, column: string, value: string): boolean {
+  const { tokens } = scanSql(sql)
+  const names = new Set([...tables].map((table) => table.toLowerCase()))
+  const reads = namesAfterFrom(tokens).filter(({ text }) => names.has(text.toLowerCase())).length
+  const written = value.startsWith('$') ? value : `'${value.replaceAll("'", "''")}'`
+  const follows = ({ text, quoted, offset }: SqlToken): boolean => {
+    const after = sql.slice(offset + text.length + (quoted ? 2 : 0)).replace(/^\s*=\s*/, '=')
+    return after.startsWith(`=${written}`) && !/^[\w.']/.test(after.slice(1 + written.length))
+  }
+  const said = tokens.filter((token) => token.text.toLowerCase() === column.toLowerCase() && follows(token)).length
+  return said >= reads && !tokens.some(({ text, quoted }) => !quoted && text.toLowerCase() === 'or')
+}
+
 /** Why a text is not one query, as far as that can be told without a database; undefined when it may be one. */
 export function queryProblem(sql: string): { readonly message: string; readonly hint: string } | undefined {
   const { tokens } = scanSql(sql)

@@ -265,6 +265,8 @@ export interface Output {
 export interface StepInput {
   readonly table: string
   readonly interval: Consumer['interval']
+  /** What it reads of the table: rows whose columns have these texts (`$chain.name`). Left out: all. */
+  readonly constants?: Consumer['constants']
 }
 
 /** A mistake in `with`, found by a step's own `check`. `path` starts below `with`. */

@@ -147,6 +147,8 @@ export interface Consumer {
    * time, read by a step that is computed in stretches of others.
    */
   readonly interval: IntervalInput | 'whole' | 'every'
+  /** It reads only rows whose columns have these texts. Left out: all. A row of another text touches it not. */
+  readonly constants?: Readonly<Record<string, string>>
 }
 
 /** Stretches of `everyUs` microseconds UTC, counted from 1970; each reads `lookbackUs` of the time before it, too. */

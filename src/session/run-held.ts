@@ -274,8 +274,11 @@ function quickest(steps: readonly Step[], pollMs: (chain: string | undefined) =>
   return chains.size === 0 ? pollMs(undefined) : Math.min(...[...chains].map(pollMs))
 }
 
+/** Steps that ask a list outside. One of them may have a chain only to name what it asks for (`$chain.about.coingecko`). */
 const listsOf = (steps: readonly Step[]): ReadonlySet<string> =>
-  new Set(steps.flatMap(({ id, chain, source }) => (chain === undefined && source !== undefined ? [id] : [])))
+  new Set(
+    steps.flatMap(({ id, source, definition }) => (source !== undefined && definition.requires?.includes('chain') !== true ? [id] : [])),
+  )
 
 /** Whether every step that runs reads from outside: a long SQL statement or program moves nothing, and has a timeout of its own. */
 function waitsForOthers(view: RunView, pipeline: Pipeline): boolean {

@@ -133,7 +133,7 @@ export async function deleteRows(
 }
 
 async function remove(tx: Transaction, { own, table }: Omit<Deleted, 'write'>, touched: Touched): Promise<void> {
-  const watched = touched.of(table.name)
+  const watched = touched.of(table, own.constants)
   const rows = sql`FROM ${identifier(table.name)} WHERE ${areOwn(own, table)}`
   if (watched) await touched.see(watched, sql`SELECT DISTINCT ${boundsOf(watched, undefined)} ${rows}`)
   await tx.run(sql`DELETE ${rows}`)

@@ -91,8 +91,8 @@ async function move(
   engine: LoadEngine,
   { touched, placing }: { readonly touched: Touched; readonly placing: Placing },
 ): Promise<Omit<Loaded, 'replaced'>> {
-  const { table, filled } = staged
-  const watched = touched.of(table.name)
+  const { table, filled, output } = staged
+  const watched = touched.of(table, output.constants)
   const insert = insertSelected(table, filled, 'keep')
   const added = watched ? await engine.insertNew(insert, watched, touched) : await engine.change(sqlText(insert))
   if (added === given) return { there: 0, overwritten: 0 }

@@ -195,7 +195,7 @@ async function writeChanges(
   { touched, judge }: { readonly touched: Touched; readonly judge: Placing['judge'] },
 ): Promise<{ readonly added: number; readonly overwritten: number }> {
   const name = identifier(table.name)
-  const watched = touched.of(table.name)
+  const watched = touched.of(table, output.constants)
   const [rows, changed] = [engine.temporary(ROWS), engine.temporary(CHANGED)]
   const before = watched ? sql`, ${boundsOf(watched, 'o', 'pipe_old')}` : sqlText('')
   const others = replace === undefined ? sqlText('TRUE') : sql`(${areOwn(replace === 'all' ? output : replace, table)}) IS NOT TRUE`

@@ -39,7 +39,7 @@ export async function make(tx: Transaction, { drops, tables, ...of }: Making): P
  */
 export async function swap(tx: Transaction, { moves, drops, ...of }: Swap, touched: Touched): Promise<void> {
   for (const move of moves) {
-    const watched = touched.of(move.table.name)
+    const watched = touched.of(move.table)
     if (watched) for (const changed of differences(move, watched)) await touched.see(watched, changed)
   }
   if (moves.length > 0) await tx.move(moves)

@@ -3,17 +3,20 @@ import {
   type IntervalInput,
   identifier,
   joinSql,
+  maySame,
   type Row,
   sql,
   sqlText,
   type Statement,
+  type Table,
+  type Texts,
   timeUnit,
   touchedBounds,
   touchedStarts,
 } from '../sdk/index.js'
 import type { WarehouseKind } from './types.js'
 
-type Step = Pick<Consumer, 'pipeline' | 'step'>
+type Step = Pick<Consumer, 'pipeline' | 'step' | 'constants'>
 
 /** Who is to know of changes of one table. */
 export interface Watched {
@@ -26,10 +29,10 @@ export interface Watched {
 /** The consumers of each table, by its name. */
 export function watchedTables(consumers: readonly Consumer[], kind: WarehouseKind): ReadonlyMap<string, Watched> {
   const tables = new Map<string, { times: Map<string, { input: IntervalInput; steps: Step[] }>; whole: Step[]; every: Step[] }>()
-  for (const { pipeline, step, table, interval } of consumers) {
+  for (const { pipeline, step, table, interval, constants } of consumers) {
     let watched = tables.get(table)
     if (!watched) tables.set(table, (watched = { times: new Map(), whole: [], every: [] }))
-    const who = { pipeline, step }
+    const who = { pipeline, step, constants }
     if (interval === 'whole' || interval === 'every') {
       watched[interval].push(who)
       continue
@@ -40,6 +43,21 @@ export function watchedTables(consumers: readonly Consumer[], kind: WarehouseKin
     else watched.times.set(name, { input: interval, steps: [who] })
   }
   return new Map([...tables].map(([table, { times, whole, every }]) => [table, { kind, times: [...times.values()], whole, every }]))
+}
+
+/**
+ * The texts that all rows have which a change of an output can meet: a row that is overwritten has the same key, and may have had others
+ * outside of it.
+ */
+export const sharedTexts = ({ key }: Pick<Table, 'key'>, constants: Texts): Texts =>
+  Object.fromEntries(Object.entries(constants).filter(([column]) => key.includes(column)))
+
+/** Those who read rows with these texts; undefined when nobody does. */
+function readersOf(watched: Watched, texts: Texts): Watched | undefined {
+  const reading = (steps: readonly Step[]) => steps.filter(({ constants = {} }) => maySame(constants, texts))
+  const times = watched.times.map(({ input, steps }) => ({ input, steps: reading(steps) })).filter(({ steps }) => steps.length > 0)
+  const [whole, every] = [reading(watched.whole), reading(watched.every)]
+  return times.length + whole.length + every.length === 0 ? undefined : { ...watched, times, whole, every }
 }
 
 /**
@@ -76,9 +94,10 @@ export class Touched {
     this.#select = select
   }
 
-  /** Who watches the table, or undefined when nobody does. */
-  of(table: string): Watched | undefined {
-    return this.#tables.get(table)
+  /** Who watches rows of the table, or undefined when nobody does. `constants`: those of the output whose rows change; left out: of any. */
+  of(table: Table, constants: Texts = {}): Watched | undefined {
+    const watched = this.#tables.get(table.name)
+    return watched && readersOf(watched, sharedTexts(table, constants))
   }
 
   /** Runs SQL whose every row is the bounds of changed rows (`boundsOf`, several times over). Resolves to how many rows it gave. */

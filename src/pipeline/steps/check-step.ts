@@ -51,7 +51,12 @@ export function checkWith(definition: StepDefinition, context: StepContext, prob
 /** The tables that a step is computed from. */
 export function inputsOf(definition: StepDefinition, context: StepContext, problems: Problems): readonly StepInput[] {
   try {
-    return definition.inputs?.(checkContext(context, namesOf(context))) ?? []
+    const inputs = definition.inputs?.(checkContext(context, namesOf(context))) ?? []
+    const valueOf = constantOf(context)
+    return inputs.map((input) => ({
+      ...input,
+      constants: Object.fromEntries(Object.entries(input.constants ?? {}).map(([column, text]) => [column, valueOf(text)])),
+    }))
   } catch (error) {
     problems.error(context.field, `the inputs of step type \`${definition.type}\` can't be told: ${reason(error)}`)
     return []
@@ -68,12 +73,7 @@ export function outputsOf(definition: StepDefinition, context: StepContext, prob
     problems.error(context.field, `the outputs of step type \`${definition.type}\` can't be told: ${reason(error)}`)
     return []
   }
-  const facts = context.chain ? chainNames(context.chain) : new Map<string, Json>()
-  const valueOf = (text: string): string => {
-    const name = text.startsWith('$') ? text.slice(1) : undefined
-    const value = name === undefined ? undefined : Object.hasOwn(context.matrix, name) ? context.matrix[name] : facts.get(name)
-    return value === undefined || value === null || typeof value === 'object' ? text : String(value)
-  }
+  const valueOf = constantOf(context)
   return outputs
     .filter((output) => checkOutput(output, context, problems))
     .map((output) => ({
@@ -91,6 +91,16 @@ export function outputsOf(definition: StepDefinition, context: StepContext, prob
         }),
       ),
     }))
+}
+
+/** A text with a fact of the chain or a value of the matrix in its place; as it is where it is neither. */
+function constantOf({ chain, matrix }: StepContext): (text: string) => string {
+  const facts = chain ? chainNames(chain) : new Map<string, Json>()
+  return (text) => {
+    const name = text.startsWith('$') ? text.slice(1) : undefined
+    const value = name === undefined ? undefined : Object.hasOwn(matrix, name) ? matrix[name] : facts.get(name)
+    return value === undefined || value === null || typeof value === 'object' ? text : String(value)
+  }
 }
 
 function checkOutput(output: Output, { tables, field }: StepContext, problems: Problems): boolean {

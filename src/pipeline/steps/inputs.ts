@@ -6,7 +6,7 @@ import { baseOf, excludes } from './writers.js'
 
 /** Who is to know of changes of which tables, for `Warehouse.watch`. */
 export function consumersOf({ name, steps }: Pick<Pipeline, 'name' | 'steps'>): readonly Consumer[] {
-  return steps.flatMap((step) => step.inputs.map(({ table, interval }) => ({ pipeline: name, step: step.id, table, interval })))
+  return steps.flatMap((step) => step.inputs.map((input) => ({ pipeline: name, step: step.id, ...input })))
 }
 
 /** Reports steps that are computed from a table without coming after the step that fills it: what they give would be by chance. */

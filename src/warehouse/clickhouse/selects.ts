@@ -148,11 +148,15 @@ async function move(
   if (judge) await judge(await strangers(sqls, changes, select))
   const met = await metBy(sqls, changes, select)
   const gone = goneRows(select, table, rows)
-  if (touches.watched(table.name)) {
-    await touches.seeChanges(changes)
+  if (touches.watched(table, constants)) {
+    await touches.seeChanges(changes, constants)
     if (gone) {
       const from = sql`FROM ${identifier(table.name)} WHERE ${gone}`
-      await touches.see(table, sql`SELECT 1 AS one ${from} LIMIT 1`, (column) => sql`SELECT ${identifier(column)} AS pipe_time ${from}`)
+      await touches.see(
+        { table, constants },
+        sql`SELECT 1 AS one ${from} LIMIT 1`,
+        (column) => sql`SELECT ${identifier(column)} AS pipe_time ${from}`,
+      )
     }
   }
   signal?.throwIfAborted()

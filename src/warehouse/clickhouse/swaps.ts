@@ -68,13 +68,13 @@ export class Swaps {
   /** What a swap touches: rows that only one of the two tables has. */
   async see({ moves }: Swap, touches: Touches): Promise<void> {
     for (const { table, comes } of moves) {
-      if (!touches.watched(table.name)) continue
+      if (!touches.watched(table)) continue
       const names = identifiers(table.columns.map(({ name }) => name))
       await touches.seeChanges(changesOf(table, `SELECT ${names} FROM ${quoteIdentifier(comes)}`))
       const key = identifiers(table.key)
       const from = sqlText(`FROM ${quoteIdentifier(table.name)} WHERE (${key}) NOT IN (SELECT ${key} FROM ${quoteIdentifier(comes)})`)
       await touches.see(
-        table,
+        { table, constants: {} },
         sql`SELECT 1 AS one ${from} LIMIT 1`,
         (column) => sql`SELECT ${sqlText(quoteIdentifier(column))} AS pipe_time ${from}`,
       )

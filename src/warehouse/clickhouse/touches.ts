@@ -1,16 +1,19 @@
 import {
   type Consumer,
   type IntervalInput,
+  maySame,
   type Row,
   sql,
   sqlText,
   type Statement,
   type Table,
+  type Texts,
   timeUnit,
   touchedBounds,
   touchedStarts,
 } from '../../sdk/index.js'
 import { TOUCHED } from '../ledger.js'
+import { sharedTexts } from '../touched.js'
 import { anyChanged, type Changes, changedValues, changesOf } from './changes.js'
 import { DELETED, VERSION } from './ddl.js'
 import type { Encoded } from './loader.js'
@@ -26,6 +29,12 @@ export const MARKS: { readonly columns: readonly string[]; readonly key: readonl
   key: [MARK],
 }
 
+/** A table, and the constants of the output whose rows change. */
+interface Changing {
+  readonly table: Table
+  readonly constants: Texts
+}
+
 /** Units that a commit touches, by consumer. */
 export class Touches {
   readonly #sql: Sql
@@ -37,26 +46,38 @@ export class Touches {
     this.#consumers = consumers
   }
 
-  watched(table: string): boolean {
-    return this.#consumers.some((consumer) => consumer.table === table)
+  watched(table: Table, constants: Texts = {}): boolean {
+    return this.#readers(table, constants).length > 0
   }
 
   /** What rows touch that are about to be written: those that differ from what is there, by their own time and by that of what they overwrite. */
   async seeRows(encoded: Encoded): Promise<void> {
     const { loader, rows } = encoded
-    if (rows.length > 0) await this.seeChanges(changesOf(loader.table, loader.filled(encoded)))
+    if (rows.length > 0) await this.seeChanges(changesOf(loader.table, loader.filled(encoded)), loader.output.constants)
   }
 
-  seeChanges(changes: Changes): Promise<void> {
-    return this.see(changes.table, sqlText(anyChanged(changes)), (column) => sqlText(changedValues(changes, column, 'pipe_time')))
+  /** `constants`: those of the output whose rows change; left out: of any. */
+  seeChanges(changes: Changes, constants: Texts = {}): Promise<void> {
+    return this.see({ table: changes.table, constants }, sqlText(anyChanged(changes)), (column) =>
+      sqlText(changedValues(changes, column, 'pipe_time')),
+    )
   }
 
   /** What a change of a table touches. `changed` gives a row when there is any, `times` the time column of what changes, as `pipe_time`. */
-  async see(table: Table, changed: Statement, times: (column: string) => Statement): Promise<void> {
-    for (const consumer of this.#consumers.filter((candidate) => candidate.table === table.name)) {
-      if (typeof consumer.interval === 'object') await this.#seeTimes(consumer, consumer.interval, times(consumer.interval.column))
-      else if ((await this.#sql.select(changed)).length > 0) await this.#seeAll(consumer)
+  async see({ table, constants }: Changing, changed: Statement, times: (column: string) => Statement): Promise<void> {
+    const readers = this.#readers(table, constants)
+    const timed = new Map<string, { readonly interval: IntervalInput; readonly consumers: Consumer[] }>()
+    for (const consumer of readers) {
+      const { interval } = consumer
+      if (typeof interval !== 'object') continue
+      const name = [interval.column, interval.everyUs, interval.lookbackUs].join()
+      const same = timed.get(name)
+      if (same) same.consumers.push(consumer)
+      else timed.set(name, { interval, consumers: [consumer] })
     }
+    for (const { interval, consumers } of timed.values()) await this.#seeTimes(consumers, interval, times(interval.column))
+    const others = readers.filter(({ interval }) => typeof interval !== 'object')
+    if (others.length > 0 && (await this.#sql.select(changed)).length > 0) for (const consumer of others) await this.#seeAll(consumer)
   }
 
   /** Writes what was seen. The id tells these marks from those of other commits. */
@@ -64,14 +85,20 @@ export class Touches {
     await writeMarks(this.#sql, [...this.#units.values()], id, at)
   }
 
-  async #seeTimes(consumer: Consumer, interval: IntervalInput, times: Statement): Promise<void> {
+  #readers(table: Table, constants: Texts): readonly Consumer[] {
+    const texts = sharedTexts(table, constants)
+    return this.#consumers.filter((each) => each.table === table.name && maySame(each.constants ?? {}, texts))
+  }
+
+  async #seeTimes(consumers: readonly Consumer[], interval: IntervalInput, times: Statement): Promise<void> {
     const { first, last } = touchedBounds(sqlText('pipe_time'), interval, 'clickhouse')
     const rows = await this.#sql.select(
       sql`SELECT DISTINCT ${first} AS pipe_first, ${last} AS pipe_last FROM (${times}) AS pipe_changed WHERE pipe_time IS NOT NULL`,
     )
     for (const row of rows) {
       const bounds = { first: row.pipe_first as bigint, last: row.pipe_last as bigint }
-      for (const start of touchedStarts(bounds, interval.everyUs)) this.#add(consumer, timeUnit(start, interval.everyUs))
+      for (const start of touchedStarts(bounds, interval.everyUs))
+        for (const consumer of consumers) this.#add(consumer, timeUnit(start, interval.everyUs))
     }
   }
 

@@ -275,7 +275,7 @@ export class Writer {
     const deleted = deletions(kept, tables)
     for (const { own } of deleted) await tally.deletes(own)
     for (const { own, table } of deleted) await seeDeleted(touches, own, table)
-    for (const part of encoded) if (touches.watched(part.loader.table.name)) await touches.seeRows(part)
+    for (const part of encoded) if (touches.watched(part.loader.table, part.loader.output.constants)) await touches.seeRows(part)
     const mark = () => touches.write(this.#highest(kept, sequence), latest(kept))
     await mark()
     try {
@@ -543,9 +543,13 @@ interface ByHand {
 
 /** What rows touch that are about to be deleted. */
 async function seeDeleted(touches: Touches, own: OwnRows | Stretch, table: Table): Promise<void> {
-  if (!touches.watched(table.name)) return
+  if (!touches.watched(table, own.constants)) return
   const from = sql`FROM ${identifier(table.name)} WHERE ${areOwn(own, table)}`
-  await touches.see(table, sql`SELECT 1 AS one ${from} LIMIT 1`, (column) => sql`SELECT ${identifier(column)} AS pipe_time ${from}`)
+  await touches.see(
+    { table, constants: own.constants },
+    sql`SELECT 1 AS one ${from} LIMIT 1`,
+    (column) => sql`SELECT ${identifier(column)} AS pipe_time ${from}`,
+  )
 }
 
 interface EncodedWrites {
