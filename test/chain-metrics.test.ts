@@ -27,7 +27,7 @@ const BLOCKS = 24
 /** Behind the head, as chains.yaml says of both. */
 const CONFIRMATIONS = 10
 /** Prices are read of so many hours before now. */
-const QUOTED_HOURS = 4
+const QUOTED_HOURS = 3
 
 type Name = 'ethereum' | 'base'
 type Price = readonly [ms: number, usd: number]

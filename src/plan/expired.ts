@@ -3,6 +3,7 @@ import {
   formatDay,
   identifier,
   type IntervalInput,
+  joinSql,
   type LedgerReader,
   maySame,
   type Param,
@@ -32,14 +33,49 @@ export const timedInputs = ({ inputs }: Pick<Step, 'inputs'>): readonly TimedInp
  */
 export const dropsByItself = ({ kind }: Pick<LedgerReader, 'kind'>): boolean => kind === 'clickhouse'
 
+/**
+ * What the database itself drops of rows that a step reads: none of them; those that were written so long ago, however old they are;
+ * or any that are so old. Told by the TTL of the tables in place: one that goes by `_pipe_written`, the time at which a row was written,
+ * keeps old rows as long as new ones.
+ */
+export async function dropping(
+  inputs: readonly TimedInput[],
+  { tables }: Pick<Pipeline, 'tables'>,
+  warehouse: LedgerReader,
+): Promise<'nothing' | 'written' | 'any'> {
+  const kept = [...new Set(inputs.flatMap(({ table }) => (tables.get(table)?.retention ? [table] : [])))]
+  if (!dropsByItself(warehouse) || kept.length === 0) return 'nothing'
+  const names = joinSql(
+    kept.map((value) => sql`${{ type: { kind: 'text' }, value }}`),
+    ', ',
+  )
+  const query = sql`SELECT create_table_query AS ddl FROM system.tables WHERE database = currentDatabase() AND name IN (${names})`
+  const limits: (string | undefined)[] = []
+  for await (const page of warehouse.query(query)) for (const { ddl } of page) limits.push(/\bTTL\b(.*)$/s.exec(String(ddl))?.[1])
+  if (limits.length < kept.length) return 'any'
+  const dropped = limits.filter((limit) => limit !== undefined)
+  if (dropped.length === 0) return 'nothing'
+  return dropped.every((limit) => limit.includes('_pipe_written')) ? 'written' : 'any'
+}
+
 /** The first instant at which a stretch may begin, so that all that it reads is younger than its retention. */
 export function oldestKept(inputs: readonly TimedInput[], pipeline: Pipeline, now: bigint): bigint | undefined {
-  const limits = inputs.flatMap(({ table, input }) => {
-    const retention = pipeline.tables.get(table)?.retention
-    return retention ? [now - BigInt(retention.ms) * 1000n + input.lookbackUs] : []
-  })
-  return limits.length === 0 ? undefined : limits.reduce((latest, at) => (at > latest ? at : latest))
+  return latest(keptUs(inputs, pipeline).map(({ us, lookbackUs }) => now - us + lookbackUs))
 }
+
+/** Since when rows must have been written to be there for as long again: half of what the shortest retention of them says. */
+export function writtenLately(inputs: readonly TimedInput[], pipeline: Pipeline, now: bigint): bigint | undefined {
+  return latest(keptUs(inputs, pipeline).map(({ us }) => now - us / 2n))
+}
+
+const keptUs = (inputs: readonly TimedInput[], { tables }: Pick<Pipeline, 'tables'>) =>
+  inputs.flatMap(({ table, input: { lookbackUs } }) => {
+    const retention = tables.get(table)?.retention
+    return retention ? [{ us: BigInt(retention.ms) * 1000n, lookbackUs }] : []
+  })
+
+const latest = (instants: readonly bigint[]): bigint | undefined =>
+  instants.length === 0 ? undefined : instants.reduce((latest, at) => (at > latest ? at : latest))
 
 /** Whether rows that a stretch of a step reads were deleted. */
 export async function readsDeleted(

@@ -220,6 +220,7 @@ async function planAsked(options: PlanStepOptions, { config, scope, wanted, ledg
     done: cut.done,
     quarantined: cut.quarantined,
     expired: cut.expired ?? [],
+    lost: cut.lost ?? [],
     leftOut: cut.leftOut,
     requests: requestsOf(step, wanted, cut, pieces, ledger),
     time: cut.time,
@@ -279,6 +280,7 @@ export interface Cut {
   leftOut: number
   quarantined: Quarantined[]
   expired?: string[]
+  lost?: string[]
   time?: TimeCoverage
   /** Of `rows`: whether its key is one integer, so that its units are stretches of it. */
   integerKey?: boolean

@@ -50,6 +50,8 @@ export interface StepPlan {
   readonly quarantined: readonly Quarantined[]
   /** Units that are due and stay as they are: rows that they are computed from have expired. */
   readonly expired: readonly string[]
+  /** Those of them that were never computed since their rows came. */
+  readonly lost: readonly string[]
   /** Pieces left out by `--limit`. */
   readonly leftOut: number
   /** Calls that `units` take; undefined when nobody knows. */

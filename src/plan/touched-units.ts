@@ -16,7 +16,7 @@ import { redoReason, RESET_FINGERPRINT } from '../ledger/fingerprints.js'
 import { type Ledger, mayHaveWritten, newestUnit, type Quarantined } from '../ledger/standing.js'
 import { rolledBack } from '../ledger/versions.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
-import { dropsByItself, oldestKept, readsDeleted, timedInputs } from './expired.js'
+import { dropping, oldestKept, readsDeleted, timedInputs, writtenLately } from './expired.js'
 import { MAX_UNITS, type PlannedUnit, TooManyUnitsError } from './plan.js'
 import type { Moment } from './scope.js'
 import type { StretchesWanted } from './stretch-units.js'
@@ -39,6 +39,7 @@ interface TouchedCut {
   leftOut: number
   quarantined: Quarantined[]
   expired: string[]
+  lost?: string[]
   note?: string
 }
 
@@ -46,7 +47,8 @@ interface TouchedCut {
  * Stretches of time that are to be computed, newest first: those that a commit touched, those that were never computed and
  * whose inputs have rows, those done under another definition. One that only looks back to rows is due once it has begun. One
  * that is not wholly inside the retention of its inputs is kept as it is: computed from what is left it would be wrong. What was
- * not computed yet still has all its rows, unless it is known that some are gone: the runner deletes none that it needs.
+ * not computed yet still has all its rows, unless it is known that some are gone, or the database drops them by itself: the runner
+ * deletes none that it needs. What was never computed and can't be any more is lost.
  */
 export async function touchedUnits(options: Options<StretchesWanted>): Promise<TouchedCut> {
   const { pipeline, step, wanted, ledger, warehouse, limit, moment } = options
@@ -55,14 +57,14 @@ export async function touchedUnits(options: Options<StretchesWanted>): Promise<T
   if (everyUs === undefined || axis.of !== 'time')
     throw new Error(`step ${step.id}: what is computed from inputs is cut into units of time`)
   const inputs = timedInputs(step)
-  const touched = new Set((await warehouse.touched(pipeline.name, step.id)).map(({ unit }) => unit))
+  const touched = new Map((await warehouse.touched(pipeline.name, step.id)).map(({ unit, at }) => [unit, at]))
   const rows = new Map(ledger.rows.map((row) => [row.unit, row]))
   const starts = new Set<bigint>()
   const add = (unit: string) => {
     const start = timeUnitStart(unit, everyUs)
     if (start !== undefined && (rows.has(unit) || start <= moment.now)) starts.add(start)
   }
-  for (const unit of [...rows.keys(), ...touched]) add(unit)
+  for (const unit of [...rows.keys(), ...touched.keys()]) add(unit)
   for (const { table, input } of inputs) await addRows(starts, { table, input, now: moment.now }, warehouse)
   // Units of another length were done before. Their rows may lie where this definition has no inputs, so intervals with rows are planned, too.
   const otherwise = ledger.rows.some((row) => row.fingerprint !== ledger.fingerprint && timeUnitStart(row.unit, everyUs) === undefined)
@@ -71,18 +73,25 @@ export async function touchedUnits(options: Options<StretchesWanted>): Promise<T
 
   const oldest = oldestKept(inputs, pipeline, moment.now)
   const isGone = await readsDeleted(inputs, pipeline, warehouse)
-  const cut: TouchedCut = { units: [], done: 0, leftOut: 0, quarantined: [], expired: [] }
+  const dropped = await dropping(inputs, pipeline, warehouse)
+  const lately = writtenLately(inputs, pipeline, moment.now)
+  const lost: string[] = []
+  const cut: TouchedCut = { units: [], done: 0, leftOut: 0, quarantined: [], expired: [], lost }
   for (const start of [...starts].sort((a, b) => (a < b ? 1 : -1))) {
     const key = nameOf(axis, [start, start + everyUs - 1n])
     const row = rows.get(key)
     const state = stateOf(row, ledger.fingerprint, touched.has(key))
     const isOld = oldest !== undefined && start < oldest
-    const isWhole = state.kind === 'due' && state.whole && !dropsByItself(warehouse)
+    const since = row?.state === 'done' ? undefined : touched.get(key)
+    const isThere = dropped === 'nothing' || (dropped === 'written' && since !== undefined && lately !== undefined && since > lately)
+    const isWhole = state.kind === 'due' && state.whole && isThere
     const isExpired = (isOld && !isWhole) || isGone(start, start + everyUs - 1n)
     if (state.kind === 'quarantined') cut.quarantined.push({ key, error: row?.error ?? '', attempts: row?.attempts ?? 0 })
     else if (state.kind === 'done' && (isExpired || wanted.due !== 'always')) cut.done++
-    else if (isExpired) cut.expired.push(key)
-    else if (limit !== undefined && cut.units.length >= limit) cut.leftOut++
+    else if (isExpired) {
+      cut.expired.push(key)
+      if (since !== undefined) lost.push(key)
+    } else if (limit !== undefined && cut.units.length >= limit) cut.leftOut++
     else
       cut.units.push({
         key,

@@ -171,6 +171,7 @@ test('when following, rounds are told by what changes in them, and every ten sec
       quarantined: 0,
       reason: pieces ? undefined : `block ${head} is away`,
     })
+    tell({ type: 'rows:expired', table: 'b', rows: number })
     tell({ type: 'round:ended', round: number, waitMs: 2_000 })
   }
   for (let number = 1; number <= 4; number++) {

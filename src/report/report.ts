@@ -47,7 +47,7 @@ export interface StepReport {
   readonly state: StepView['state']
   /** What no other line of the report says. */
   readonly reason: string | null
-  /** Of a gate that opened: what is incomplete above it (`allow_gaps`). */
+  /** Of a gate that opened: what is incomplete above it (`allow_gaps`). Of what is computed: what it can't be any more. */
   readonly gaps: string | null
   readonly word: PieceWord | null
   readonly done: number

@@ -49,7 +49,7 @@ export interface StatusStep {
   readonly title: string
   readonly state: StepView['state']
   readonly reason: string | null
-  /** Of a gate that opened: what is incomplete above it (`allow_gaps`). */
+  /** Of a gate that opened: what is incomplete above it (`allow_gaps`). Of what is computed: what it can't be any more. */
   readonly gaps: string | null
   /** What done and total count. */
   readonly word: StepView['word']

@@ -48,7 +48,7 @@ export interface StepView {
   needs: string[]
   state: 'waiting' | 'planned' | 'running' | StepOutcome
   reason: string | null
-  /** Of a gate that opened: what is incomplete above it (`allow_gaps`). */
+  /** Of a gate that opened: what is incomplete above it (`allow_gaps`). Of what is computed: what it can't be any more. */
   gaps: string | null
   /** What its pieces are called. Null until it is planned. */
   word: PieceWord | null

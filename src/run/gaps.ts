@@ -19,9 +19,10 @@ export interface Gaps {
 export function gapsAbove(step: Step, steps: readonly Step[], ends: ReadonlyMap<string, StepEnd>): Gaps | undefined {
   const opened = (above: Step) => isGate(above) && ends.get(above.id)?.outcome === 'complete'
   const above = ancestors(steps, [step.id], (need) => isGate(step) || !opened(need))
+  const openGates = new Set(steps.filter(opened).map(({ id }) => id))
   const open = steps.flatMap(({ id }) => {
     const end = above.has(id) ? (ends.get(id) ?? UNKNOWN) : undefined
-    return end && end.outcome !== 'complete' && end.outcome !== 'skipped' ? [{ id, end }] : []
+    return end && lacks(end) && !openGates.has(id) ? [{ id, end }] : []
   })
   if (open.length === 0) return undefined
   // That a step was not run comes of another one, which is among them.
@@ -32,10 +33,14 @@ export function gapsAbove(step: Step, steps: readonly Step[], ends: ReadonlyMap<
   }
 }
 
+/** Whether a step is not complete, or is and says what it will never have. */
+const lacks = ({ outcome, gaps }: StepEnd): boolean => (outcome !== 'complete' && outcome !== 'skipped') || gaps !== undefined
+
 const UNKNOWN: StepEnd = { outcome: 'incomplete', missing: 0, quarantined: 0, reason: 'not looked at' }
 
 function inWords(id: string, { outcome, reason }: StepEnd): string {
   switch (outcome) {
+    case 'complete':
     case 'incomplete':
     case 'limited':
       return reason === undefined ? `${id} is ${outcome}` : `${reason} (${id})`

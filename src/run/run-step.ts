@@ -4,7 +4,7 @@ import { ownerRule } from '../ledger/owner.js'
 import type { Step } from '../pipeline/pipeline.js'
 import { KEY_COLUMN, missingPage, recordRule } from '../plan/missing.js'
 import type { PlannedUnit, StepPlan } from '../plan/plan.js'
-import { amount, leftInWords } from '../plan/left.js'
+import { amount, leftInWords, lostInWords } from '../plan/left.js'
 import { clockDue } from '../plan/clock-due.js'
 import { planAgain, planStep } from '../plan/plan-step.js'
 import { outputTable } from '../plan/rows-units.js'
@@ -98,6 +98,9 @@ async function ended(services: RunServices, { plan, computed, failed, budget, la
   const nothingLeft = missing === 0 && quarantined === 0
   const complete = nothingLeft && failed === 0
   await compactLedger(services, plan, left, complete)
+  // Nothing can be done for what is lost, so those below go on.
+  const gaps = lostInWords(left)
+  if (complete && gaps !== undefined) return { outcome: 'complete', ...rest, reason: gaps, gaps }
   const told = plan.note ?? plan.later
   if (complete) return told === undefined ? { outcome: 'complete', ...rest } : { outcome: 'complete', ...rest, reason: told }
   if (budget.refused && quarantined === 0) {

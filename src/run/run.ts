@@ -131,7 +131,7 @@ async function runPass(options: RunOptions, reorgs: Reorgs): Promise<RunResult> 
   await (options.retention ?? new Retention()).carryOut(services, ends)
   const steps = new Map([...ends].filter(([id]) => states.has(id)))
   if (signal.aborted) return { outcome: 'stopped', steps }
-  // A gate that let gaps pass says so, and so does the exit code: what is missing may lie in a step that was not selected.
+  // Who let gaps pass says so, and so does the exit code: what is missing may lie in a step that was not selected.
   const well = ({ outcome, gaps }: StepEnd) => (outcome === 'complete' && gaps === undefined) || outcome === 'skipped'
   return { outcome: [...steps.values()].every(well) ? 'done' : 'incomplete', steps }
 }

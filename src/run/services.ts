@@ -93,7 +93,7 @@ export interface StepEnd {
   readonly missing: number
   readonly quarantined: number
   readonly reason?: string
-  /** Of a gate that opened: what is incomplete above it (`allow_gaps`). */
+  /** Of a gate that opened: what is incomplete above it (`allow_gaps`). Of what is computed: what it can't be any more. */
   readonly gaps?: string
   /** It failed by a mistake, or may not ask for enough to get on: another round would end the same way. */
   readonly lasting?: true

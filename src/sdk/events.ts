@@ -136,7 +136,7 @@ export type RunFact =
       readonly missing: number
       readonly quarantined: number
       readonly reason?: string
-      /** Of a gate that opened: what is incomplete above it (`allow_gaps`). */
+      /** Of a gate that opened: what is incomplete above it (`allow_gaps`). Of what is computed: what it can't be any more. */
       readonly gaps?: string
     }
   /** A request has ended. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { queryProblem, tablesIn } from './sql-tables.js'
+import { queryProblem, readsOnly, tablesIn } from './sql-tables.js'
 
 const tables = ['blocks', 'transactions', 'prices', 'Odd name', 'tokens']
 const found = (sql: string) => tablesIn(sql, tables)
@@ -50,4 +50,37 @@ describe('one query', () => {
     ['SELECT 1; DROP TABLE t', 'holds a ;'],
     ['SELECT 1;', 'holds a ;'],
   ])('%s is none', (sql, message) => expect(queryProblem(sql)?.message).toBe(message))
+})
+
+describe('a query reads only rows of one value', () => {
+  const only = (sql: string, value = '$chain.name') => readsOnly(sql, ['blocks', 'prices'], 'origin_key', value)
+
+  test.each([
+    ['SELECT n FROM blocks WHERE origin_key = $chain.name AND n > 1'],
+    ['SELECT b.n FROM blocks b JOIN prices p ON p.t = b.t AND p.origin_key = $chain.name WHERE b."origin_key"=$chain.name'],
+    ['WITH a AS (SELECT n FROM blocks WHERE origin_key = $chain.name) SELECT n FROM a JOIN daily USING (n)'],
+    ['SELECT 1 FROM daily'],
+  ])('when it asks each table for it: %s', (sql) => expect(only(sql)).toBe(true))
+
+  test.each([
+    ['SELECT n FROM blocks'],
+    ['SELECT n FROM blocks WHERE origin_key <> $chain.name'],
+    ['SELECT n FROM blocks WHERE origin_key = $chain.id'],
+    ['SELECT n FROM blocks WHERE origin_key = $chain.names'],
+    ["SELECT n FROM blocks WHERE origin_key = 'base' -- origin_key = $chain.name"],
+    ['SELECT n FROM blocks WHERE origin_key = $chain.name OR n = 1'],
+    ['SELECT n FROM blocks b JOIN prices p ON p.origin_key = b.origin_key WHERE b.origin_key = $chain.name'],
+    ['SELECT n FROM blocks WHERE NOT origin_key = $chain.name'],
+    ['SELECT n FROM blocks WHERE n = 1 AND (origin_key = $chain.name) IS NULL'],
+    ['SELECT origin_key = $chain.name AS own, count(*) AS n FROM blocks GROUP BY 1'],
+    ['SELECT count(*) FILTER (WHERE origin_key = $chain.name) AS n FROM blocks'],
+    ['SELECT sum(CASE WHEN origin_key = $chain.name THEN 1 END) AS n FROM blocks'],
+    ['SELECT n, (SELECT count(*) FROM blocks) FROM blocks WHERE origin_key = $chain.name'],
+  ])('and not when it may read others: %s', (sql) => expect(only(sql)).toBe(false))
+
+  test('a text is one in quotes', () => {
+    expect(only("SELECT n FROM blocks WHERE origin_key = 'it''s'", "it's")).toBe(true)
+    expect(only("SELECT n FROM blocks WHERE origin_key = 'it''s' || 'x'", "it's")).toBe(false)
+    expect(only("SELECT n FROM blocks WHERE origin_key = 'base'''", 'base')).toBe(false)
+  })
 })

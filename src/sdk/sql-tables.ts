@@ -21,21 +21,36 @@ export function tablesIn(sql: string, tables: Iterable<string>): readonly string
   )
 }
 
+/** Words with which a part of a query begins. */
+const CLAUSES = new Set('select from where on using group having order limit window qualify union intersect except'.split(' '))
+/** Words that may let in what a condition beside them leaves out. */
+const LOOSENING = new Set(['or', 'not', 'case'])
+
 /**
- * Whether a query reads of the tables only rows whose column has one value: each time that it names one of them it says
- * `column = value` once, and nowhere OR. `value` is a `$name` or a text. In doubt it does not.
+ * Whether a query reads of the tables only rows whose column has one value: for each time that it names one of them it says
+ * `column = value` in a WHERE or ON, in no brackets of their own, and nowhere OR, NOT (but IS NOT NULL) or CASE. `value` is a `$name`
+ * or a text. In doubt it does not.
  */
 export function readsOnly(sql: string, tables: Iterable<string>, column: string, value: string): boolean {
   const { tokens } = scanSql(sql)
+  const word = (at: number) => (tokens[at]?.quoted === false ? tokens[at].text.toLowerCase() : undefined)
+  if (tokens.some((_, at) => LOOSENING.has(word(at) ?? '') && word(at + 1) !== 'null')) return false
   const names = new Set([...tables].map((table) => table.toLowerCase()))
-  const reads = namesAfterFrom(tokens).filter(({ text }) => names.has(text.toLowerCase())).length
   const written = value.startsWith('$') ? value : `'${value.replaceAll("'", "''")}'`
-  const follows = ({ text, quoted, offset }: SqlToken): boolean => {
-    const after = sql.slice(offset + text.length + (quoted ? 2 : 0)).replace(/^\s*=\s*/, '=')
-    return after.startsWith(`=${written}`) && !/^[\w.']/.test(after.slice(1 + written.length))
+  let said = 0
+  const clauses = ['']
+  for (const [at, { text, quoted, offset }] of tokens.entries()) {
+    const is = word(at)
+    const clause = clauses.at(-1) ?? ''
+    if (is === '(') clauses.push(word(at - 1) === 'filter' ? 'filter' : '')
+    else if (is === ')') clauses.pop()
+    else if (is !== undefined && CLAUSES.has(is) && clause !== 'filter') clauses[clauses.length - 1] = is
+    else if (text.toLowerCase() === column.toLowerCase() && (clause === 'where' || clause === 'on')) {
+      const [, after] = /^\s*=\s*(.*)$/s.exec(sql.slice(offset + text.length + (quoted ? 2 : 0))) ?? []
+      if (after?.startsWith(written) === true && /^(\s+([a-z]|--|\/\*)|\s*(\)|$))/i.test(after.slice(written.length))) said++
+    }
   }
-  const said = tokens.filter((token) => token.text.toLowerCase() === column.toLowerCase() && follows(token)).length
-  return said >= reads && !tokens.some(({ text, quoted }) => !quoted && text.toLowerCase() === 'or')
+  return said >= namesAfterFrom(tokens).filter(({ text }) => names.has(text.toLowerCase())).length
 }
 
 /** Why a text is not one query, as far as that can be told without a database; undefined when it may be one. */

@@ -158,7 +158,7 @@ export interface IntervalInput {
   readonly lookbackUs: bigint
 }
 
-/** A unit of a consumer whose input changed since it was computed. `at` is microseconds UTC. */
+/** A unit of a consumer whose input changed since it was computed. `at`: when that began as far as it is known, microseconds UTC. */
 export interface TouchedRow {
   readonly unit: string
   readonly at: bigint

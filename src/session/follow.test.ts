@@ -1,8 +1,11 @@
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { projectFolder } from '../../test/support/folder.js'
+import { readPipeline } from '../pipeline/read.js'
 import type { RunResult } from '../run/run.js'
 import type { StepEnd } from '../run/services.js'
 import { PipeError, type RunFact } from '../sdk/index.js'
-import { Follow } from './follow.js'
+import { Follow, listsOf } from './follow.js'
 import { createMoment, type SessionMoment } from './moment.js'
 
 class DownError extends PipeError {
@@ -123,6 +126,12 @@ test('a list that only the clock brings anything new rests between', async () =>
   const at = (now: bigint): SessionMoment => ({ ...createMoment(0, () => Promise.resolve(0n)), now })
   expect([...follow.rest(at(59_999_999n))]).toEqual([['prices', prices]])
   expect([...follow.rest(at(60_000_000n))]).toEqual([])
+})
+
+test('a list is what asks a source: a chain of which it only takes a fact makes it none that moves with the head', async () => {
+  const file = join(projectFolder, 'pipelines/chain-metrics.yaml')
+  const { pipeline } = await readPipeline(file, { cwd: projectFolder, env: {}, environment: 'warn', params: { chain: 'base' } })
+  expect([...listsOf(pipeline?.steps ?? [])]).toEqual(['prices[base]'])
 })
 
 test('that nothing in a pipeline follows anything is said', async () => {

@@ -1,3 +1,4 @@
+import type { Step } from '../pipeline/pipeline.js'
 import type { Moment } from '../plan/scope.js'
 import { mayHelp } from '../run/rounds.js'
 import type { RunResult } from '../run/run.js'
@@ -122,3 +123,9 @@ export class Follow {
     return false
   }
 }
+
+/** Steps that ask a list outside. One of them may have a chain only to name what it asks for (`$chain.about.coingecko`). */
+export const listsOf = (steps: readonly Step[]): ReadonlySet<string> =>
+  new Set(
+    steps.flatMap(({ id, source, definition }) => (source !== undefined && definition.requires?.includes('chain') !== true ? [id] : [])),
+  )

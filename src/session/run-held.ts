@@ -14,7 +14,7 @@ import { run } from '../run/run.js'
 import { type About, PipelineTakenError, type RunFact } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import { openChains } from './chains.js'
-import { Follow } from './follow.js'
+import { Follow, listsOf } from './follow.js'
 import { forgetDone } from './fresh.js'
 import type { Held } from './hold.js'
 import { asJson, keepState } from './keep-state.js'
@@ -273,12 +273,6 @@ function quickest(steps: readonly Step[], pollMs: (chain: string | undefined) =>
   const chains = new Set(steps.flatMap(({ chain }) => chain ?? []))
   return chains.size === 0 ? pollMs(undefined) : Math.min(...[...chains].map(pollMs))
 }
-
-/** Steps that ask a list outside. One of them may have a chain only to name what it asks for (`$chain.about.coingecko`). */
-const listsOf = (steps: readonly Step[]): ReadonlySet<string> =>
-  new Set(
-    steps.flatMap(({ id, source, definition }) => (source !== undefined && definition.requires?.includes('chain') !== true ? [id] : [])),
-  )
 
 /** Whether every step that runs reads from outside: a long SQL statement or program moves nothing, and has a timeout of its own. */
 function waitsForOthers(view: RunView, pipeline: Pipeline): boolean {

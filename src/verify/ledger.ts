@@ -1,6 +1,7 @@
 import { counted, type LedgerRow } from '../sdk/index.js'
 import { stretchOf as stretchOfName } from '../ledger/axis.js'
 import { type Interval, union } from '../ledger/intervals.js'
+import { lostInWords } from '../plan/left.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
 import type { PlannedUnit } from '../plan/plan.js'
 import { outputTable } from '../plan/rows-units.js'
@@ -47,6 +48,8 @@ async function findGaps(look: StepLook, findings: Findings): Promise<void> {
     // What is done and due in every run is no gap.
     for (const unit of plan.units.filter(({ recompute }) => recompute !== true))
       findings.add('gap', `not done (${unit.reason})`, [advice.run()], { unit: unit.key })
+    const lost = lostInWords(plan)
+    if (lost !== undefined) findings.add('gap', lost, [], {})
     return
   }
   const lines = linesOf(look)

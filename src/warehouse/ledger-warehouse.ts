@@ -144,7 +144,7 @@ export abstract class LedgerWarehouse implements Warehouse {
 
   async touched(pipeline: string, step: string): Promise<readonly TouchedRow[]> {
     const where = sql`${ofStep(pipeline, step)} GROUP BY unit ORDER BY unit`
-    return read(this.ledger(TOUCHED, 'unit, max("at") AS "at"', where), ({ unit, at }) => ({ unit: String(unit), at: at as bigint }))
+    return read(this.ledger(TOUCHED, 'unit, min("at") AS "at"', where), ({ unit, at }) => ({ unit: String(unit), at: at as bigint }))
   }
 
   async units(pipeline: string, step?: string): Promise<readonly LedgerRow[]> {

@@ -365,6 +365,29 @@ export function selectsSpec(engine: Engine): void {
       expect(await touched(warehouse)).toEqual(['2024-03-02', '2024-03-03', '2024-03-10', '2024-03-21'])
     })
 
+    test('rows of other constants touch none who reads only its own, and all who read any', async () => {
+      const input = { column: 'day', everyUs: DAY, lookbackUs: 0n }
+      const reading = (chain: string): Consumer => ({ ...per(input, 'daily', chain), constants: { chain } })
+      const warehouse = await opened([reading('ethereum'), reading('base'), per(input, 'daily', 'any')])
+      const own = (chain: string) => output(daily, { constants: { chain } })
+      const put = (chain: string, ...days: readonly string[]) =>
+        warehouse.commit([write([{ output: own(chain), rows: days.map((day) => ({ day, moves: 1n, total: 1n, note: null })) }])])
+      const seen = async () => [await touched(warehouse, 'ethereum'), await touched(warehouse, 'base'), await touched(warehouse, 'any')]
+      await put('ethereum', '2024-03-01')
+      await put('base', '2024-03-02')
+      expect(await seen()).toEqual([['2024-03-01'], ['2024-03-02'], ['2024-03-01', '2024-03-02']])
+      const query = `SELECT CAST('2024-03-03' AS ${date}) AS day, 1 AS moves, 1 AS total`
+      await warehouse.commit([
+        write([], { selects: [select(query, undefined, { output: { ...own('base'), columns: ['day', 'moves', 'total'] } })] }),
+      ])
+      expect(await seen()).toEqual([['2024-03-01'], ['2024-03-02', '2024-03-03'], ['2024-03-01', '2024-03-02', '2024-03-03']])
+      const [, marked = []] = await seen()
+      await put('base', '2024-03-04')
+      const gone = { table: 'daily', column: 'day', from: day(3), to: day(4) - 1n, constants: { chain: 'base' } }
+      await warehouse.commit([write([], { deletes: [gone] })])
+      expect(await seen()).toEqual([['2024-03-01'], [...marked, '2024-03-04'], ['2024-03-01', ...marked, '2024-03-04']])
+    })
+
     test('deleted rows touch their days', async () => {
       const warehouse = await opened([per(byDay)])
       await put(warehouse, [1, day(0), 1n], [2, day(1), 1n], [3, day(2), 1n])

@@ -1,5 +1,6 @@
--- The tables with their engines, as pipe makes them, and with what it can't say: a TTL by the time of the row, and months as partitions
--- where the time is part of the key. pipe keeps what counts of a key in _pipe_version and _pipe_deleted; read with FINAL.
+-- The tables with their engines, as pipe makes them, and with what it can't say: months as partitions where the time is part of the
+-- key, and a TTL by the time of the row. _pipe_written is when a row was written: rows of old blocks stay until rollups are made of them.
+-- pipe keeps what counts of a key in _pipe_version and _pipe_deleted; read with FINAL.
 -- A table that is there already stays as it is.
 
 CREATE TABLE IF NOT EXISTS blocks (
@@ -11,11 +12,12 @@ CREATE TABLE IF NOT EXISTS blocks (
   gas_used Int64,
   base_fee Nullable(Decimal(20,0)),
   transactions Int32,
+  _pipe_written DateTime MATERIALIZED now(),
   _pipe_version UInt64 MATERIALIZED 0,
   _pipe_deleted UInt8 MATERIALIZED 0
 ) ENGINE = ReplacingMergeTree(_pipe_version, _pipe_deleted)
 ORDER BY (origin_key, number)
-TTL toDateTime(timestamp) + INTERVAL 12 HOUR
+TTL greatest(toDateTime(timestamp), _pipe_written) + INTERVAL 12 HOUR
 SETTINGS non_replicated_deduplication_window = 1000;
 
 CREATE TABLE IF NOT EXISTS transactions (
@@ -29,11 +31,12 @@ CREATE TABLE IF NOT EXISTS transactions (
   gas_price Decimal(20,0),
   l1_fee Nullable(Decimal(38,0)),
   fee Decimal(38,0),
+  _pipe_written DateTime MATERIALIZED now(),
   _pipe_version UInt64 MATERIALIZED 0,
   _pipe_deleted UInt8 MATERIALIZED 0
 ) ENGINE = ReplacingMergeTree(_pipe_version, _pipe_deleted)
 ORDER BY (origin_key, block_number, tx_index)
-TTL toDateTime(timestamp) + INTERVAL 12 HOUR
+TTL greatest(toDateTime(timestamp), _pipe_written) + INTERVAL 12 HOUR
 SETTINGS non_replicated_deduplication_window = 1000;
 
 CREATE TABLE IF NOT EXISTS prices (
@@ -56,11 +59,12 @@ CREATE TABLE IF NOT EXISTS chain_metrics_block (
   base_fee Nullable(Decimal(20,0)),
   fees Decimal(38,0),
   fees_usd Nullable(Float64),
+  _pipe_written DateTime MATERIALIZED now(),
   _pipe_version UInt64 MATERIALIZED 0,
   _pipe_deleted UInt8 MATERIALIZED 0
 ) ENGINE = ReplacingMergeTree(_pipe_version, _pipe_deleted)
 ORDER BY (origin_key, block_number)
-TTL toDateTime(timestamp) + INTERVAL 12 HOUR
+TTL greatest(toDateTime(timestamp), _pipe_written) + INTERVAL 12 HOUR
 SETTINGS non_replicated_deduplication_window = 1000;
 
 CREATE TABLE IF NOT EXISTS contract_metrics_block (
@@ -71,11 +75,12 @@ CREATE TABLE IF NOT EXISTS contract_metrics_block (
   txcount Int64,
   gas Decimal(38,0),
   fees Decimal(38,0),
+  _pipe_written DateTime MATERIALIZED now(),
   _pipe_version UInt64 MATERIALIZED 0,
   _pipe_deleted UInt8 MATERIALIZED 0
 ) ENGINE = ReplacingMergeTree(_pipe_version, _pipe_deleted)
 ORDER BY (origin_key, block_number, contract_address)
-TTL toDateTime(timestamp) + INTERVAL 12 HOUR
+TTL greatest(toDateTime(timestamp), _pipe_written) + INTERVAL 12 HOUR
 SETTINGS non_replicated_deduplication_window = 1000;
 
 CREATE TABLE IF NOT EXISTS active_addresses (
@@ -84,11 +89,12 @@ CREATE TABLE IF NOT EXISTS active_addresses (
   timestamp DateTime64(6, 'UTC'),
   address String,
   txcount Int64,
+  _pipe_written DateTime MATERIALIZED now(),
   _pipe_version UInt64 MATERIALIZED 0,
   _pipe_deleted UInt8 MATERIALIZED 0
 ) ENGINE = ReplacingMergeTree(_pipe_version, _pipe_deleted)
 ORDER BY (origin_key, block_number, address)
-TTL toDateTime(timestamp) + INTERVAL 12 HOUR
+TTL greatest(toDateTime(timestamp), _pipe_written) + INTERVAL 12 HOUR
 SETTINGS non_replicated_deduplication_window = 1000;
 
 CREATE TABLE IF NOT EXISTS chain_metrics_1m (
@@ -100,12 +106,13 @@ CREATE TABLE IF NOT EXISTS chain_metrics_1m (
   fees Decimal(38,0),
   fees_usd Nullable(Float64),
   unpriced_blocks Int64,
+  _pipe_written DateTime MATERIALIZED now(),
   _pipe_version UInt64 MATERIALIZED 0,
   _pipe_deleted UInt8 MATERIALIZED 0
 ) ENGINE = ReplacingMergeTree(_pipe_version, _pipe_deleted)
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (origin_key, timestamp)
-TTL toDateTime(timestamp) + INTERVAL 7 DAY
+TTL greatest(toDateTime(timestamp), _pipe_written) + INTERVAL 7 DAY
 SETTINGS non_replicated_deduplication_window = 1000;
 
 CREATE TABLE IF NOT EXISTS chain_metrics_1h (
@@ -117,12 +124,13 @@ CREATE TABLE IF NOT EXISTS chain_metrics_1h (
   fees Decimal(38,0),
   fees_usd Nullable(Float64),
   unpriced_blocks Int64,
+  _pipe_written DateTime MATERIALIZED now(),
   _pipe_version UInt64 MATERIALIZED 0,
   _pipe_deleted UInt8 MATERIALIZED 0
 ) ENGINE = ReplacingMergeTree(_pipe_version, _pipe_deleted)
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (origin_key, timestamp)
-TTL toDateTime(timestamp) + INTERVAL 90 DAY
+TTL greatest(toDateTime(timestamp), _pipe_written) + INTERVAL 90 DAY
 SETTINGS non_replicated_deduplication_window = 1000;
 
 CREATE TABLE IF NOT EXISTS chain_metrics_1d (
@@ -148,12 +156,13 @@ CREATE TABLE IF NOT EXISTS contract_metrics_1m (
   txcount Int64,
   gas Decimal(38,0),
   fees Decimal(38,0),
+  _pipe_written DateTime MATERIALIZED now(),
   _pipe_version UInt64 MATERIALIZED 0,
   _pipe_deleted UInt8 MATERIALIZED 0
 ) ENGINE = ReplacingMergeTree(_pipe_version, _pipe_deleted)
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (origin_key, timestamp, contract_address)
-TTL toDateTime(timestamp) + INTERVAL 7 DAY
+TTL greatest(toDateTime(timestamp), _pipe_written) + INTERVAL 7 DAY
 SETTINGS non_replicated_deduplication_window = 1000;
 
 CREATE TABLE IF NOT EXISTS contract_metrics_1h (
@@ -163,12 +172,13 @@ CREATE TABLE IF NOT EXISTS contract_metrics_1h (
   txcount Int64,
   gas Decimal(38,0),
   fees Decimal(38,0),
+  _pipe_written DateTime MATERIALIZED now(),
   _pipe_version UInt64 MATERIALIZED 0,
   _pipe_deleted UInt8 MATERIALIZED 0
 ) ENGINE = ReplacingMergeTree(_pipe_version, _pipe_deleted)
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (origin_key, timestamp, contract_address)
-TTL toDateTime(timestamp) + INTERVAL 90 DAY
+TTL greatest(toDateTime(timestamp), _pipe_written) + INTERVAL 90 DAY
 SETTINGS non_replicated_deduplication_window = 1000;
 
 CREATE TABLE IF NOT EXISTS contract_metrics_1d (
