@@ -5,6 +5,7 @@ import {
   type IntervalInput,
   joinSql,
   type LedgerReader,
+  type LedgerRow,
   maySame,
   type Param,
   sql,
@@ -63,9 +64,19 @@ export function oldestKept(inputs: readonly TimedInput[], pipeline: Pipeline, no
   return latest(keptUs(inputs, pipeline).map(({ us, lookbackUs }) => now - us + lookbackUs))
 }
 
-/** Since when rows must have been written to be there for as long again: half of what the shortest retention of them says. */
-export function writtenLately(inputs: readonly TimedInput[], pipeline: Pipeline, now: bigint): bigint | undefined {
-  return latest(keptUs(inputs, pipeline).map(({ us }) => now - us / 2n))
+/**
+ * Whether all rows that a stretch reads were written in the last half of what the shortest retention gives them, so that they stay for as
+ * long again. Of one that was never computed `since` says when the first of them came. One that was old already when it was first
+ * opened was computed then because this held, so they are at most so much older than that.
+ */
+export function writtenLately(inputs: readonly TimedInput[], pipeline: Pipeline, now: bigint) {
+  const lately = latest(keptUs(inputs, pipeline).map(({ us }) => now - us / 2n))
+  return (start: bigint, row: Pick<LedgerRow, 'state' | 'startedAt'> | undefined, since: bigint | undefined): boolean => {
+    if (lately === undefined) return true
+    if (row?.state !== 'done') return since !== undefined && since > lately
+    const oldest = oldestKept(inputs, pipeline, row.startedAt)
+    return row.startedAt > lately && oldest !== undefined && start < oldest
+  }
 }
 
 const keptUs = (inputs: readonly TimedInput[], { tables }: Pick<Pipeline, 'tables'>) =>

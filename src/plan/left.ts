@@ -29,10 +29,10 @@ export function leftInWords({ done, word }: Pick<StepPlan, 'done' | 'word'>, mis
 /** Pieces as people read them. Days have fractions: two digits are kept, and what would become 0 becomes 0.01. */
 export const amount = (pieces: number): string => Math.max(0.01, Math.round(pieces * 100) / 100).toLocaleString('en-US')
 
-/** Intervals that rows came for and that can't be computed from them any more; undefined when there are none. */
+/** What rows came for that it can't be computed from any more; undefined when that is nothing. */
 export function lostInWords({ lost, word }: Pick<StepPlan, 'lost' | 'word'>): string | undefined {
   const [newest] = lost
   if (newest === undefined) return undefined
   const which = lost.length === 1 ? newest : `${lost.at(-1)} to ${newest}`
-  return `${amount(lost.length)} ${word} never computed (${which}): the database may have dropped what they are computed from; make its retention and TTL longer, and have it read again with pipe reset`
+  return `${amount(lost.length)} ${word} not computed from all that came (${which}): the database may have dropped some of it; make its retention and TTL longer, and have it read again with pipe reset`
 }

@@ -50,7 +50,7 @@ export interface StepPlan {
   readonly quarantined: readonly Quarantined[]
   /** Units that are due and stay as they are: rows that they are computed from have expired. */
   readonly expired: readonly string[]
-  /** Those of them that were never computed since their rows came. */
+  /** Those of them for which rows came that they can't be computed from any more. */
   readonly lost: readonly string[]
   /** Pieces left out by `--limit`. */
   readonly leftOut: number

@@ -48,7 +48,7 @@ interface TouchedCut {
  * whose inputs have rows, those done under another definition. One that only looks back to rows is due once it has begun. One
  * that is not wholly inside the retention of its inputs is kept as it is: computed from what is left it would be wrong. What was
  * not computed yet still has all its rows, unless it is known that some are gone, or the database drops them by itself: the runner
- * deletes none that it needs. What was never computed and can't be any more is lost.
+ * deletes none that it needs. What can't be computed from all that came any more is lost.
  */
 export async function touchedUnits(options: Options<StretchesWanted>): Promise<TouchedCut> {
   const { pipeline, step, wanted, ledger, warehouse, limit, moment } = options
@@ -74,7 +74,7 @@ export async function touchedUnits(options: Options<StretchesWanted>): Promise<T
   const oldest = oldestKept(inputs, pipeline, moment.now)
   const isGone = await readsDeleted(inputs, pipeline, warehouse)
   const dropped = await dropping(inputs, pipeline, warehouse)
-  const lately = writtenLately(inputs, pipeline, moment.now)
+  const isWritten = writtenLately(inputs, pipeline, moment.now)
   const lost: string[] = []
   const cut: TouchedCut = { units: [], done: 0, leftOut: 0, quarantined: [], expired: [], lost }
   for (const start of [...starts].sort((a, b) => (a < b ? 1 : -1))) {
@@ -82,15 +82,15 @@ export async function touchedUnits(options: Options<StretchesWanted>): Promise<T
     const row = rows.get(key)
     const state = stateOf(row, ledger.fingerprint, touched.has(key))
     const isOld = oldest !== undefined && start < oldest
-    const since = row?.state === 'done' ? undefined : touched.get(key)
-    const isThere = dropped === 'nothing' || (dropped === 'written' && since !== undefined && lately !== undefined && since > lately)
+    const since = touched.get(key)
+    const isThere = dropped === 'nothing' || (dropped === 'written' && isWritten(start, row, since))
     const isWhole = state.kind === 'due' && state.whole && isThere
     const isExpired = (isOld && !isWhole) || isGone(start, start + everyUs - 1n)
     if (state.kind === 'quarantined') cut.quarantined.push({ key, error: row?.error ?? '', attempts: row?.attempts ?? 0 })
     else if (state.kind === 'done' && (isExpired || wanted.due !== 'always')) cut.done++
     else if (isExpired) {
       cut.expired.push(key)
-      if (since !== undefined) lost.push(key)
+      if (since !== undefined && (row?.state !== 'done' || dropped !== 'nothing')) lost.push(key)
     } else if (limit !== undefined && cut.units.length >= limit) cut.leftOut++
     else
       cut.units.push({
