@@ -1,13 +1,16 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../src/cli/system-clock.js'
 import { fakeChain, type FakeChain, type FakeEndpoint } from '../src/sandbox/index.js'
 import { pipe } from './support/cli.js'
+import { chdbMissing } from './support/clickhouse-server.js'
 import { temporaryFolder } from './support/folder.js'
 import { postgresDatabase } from './support/postgres.js'
+import { readChdb } from './support/read-clickhouse.js'
 import { readDuckdb } from './support/read-duckdb.js'
 import { readPostgres } from './support/read-postgres.js'
+import { runPipe } from './support/spawn-pipe.js'
 
 const HOUR = 3600
 const BLOCK_SECONDS = 600
@@ -150,5 +153,51 @@ describe.each(engines)('the retention of tables on $name', ({ url, read }) => {
     const { headers, hourly, quarters } = expected(25 * 6, 18)
     const seen = quarters.map(([at = '', blocks = '']) => [at, at === text(12) ? '72' : blocks])
     expect(await here.rows()).toEqual({ headers, hourly, quarters: seen })
+  })
+})
+
+const missing = chdbMissing()
+if (missing !== undefined) process.stderr.write(`SKIPPED: retention in embedded ClickHouse, for chdb does not load here: ${missing}\n`)
+
+describe.skipIf(missing !== undefined)('the retention of tables on ClickHouse', () => {
+  let node: FakeEndpoint
+  beforeAll(async () => {
+    node = await fakeChain({ seed: 2, blocks: 11, genesisTime: GENESIS, blockTime: BLOCK_SECONDS }).serve()
+  })
+  afterAll(() => node.close())
+
+  /** Runs the pipeline on blocks that are years old. `ttl`: that of the table of blocks. */
+  async function run(ttl: string | undefined) {
+    const cwd = temporaryFolder()
+    const migrations = join(cwd, 'migrations/clickhouse')
+    writeFileSync(join(cwd, 'p.yaml'), pipelineOf('chdb:ch') + (ttl === undefined ? '' : 'migrations: migrations\n'))
+    const pipe = (command: string) => runPipe([command, 'p.yaml'], { cwd, env: { ETH_RPC_URL: node.url } })
+    if (ttl !== undefined) {
+      mkdirSync(migrations, { recursive: true })
+      writeFileSync(
+        join(migrations, '0001-headers.sql'),
+        `CREATE TABLE headers (chain String, number Int64, time DateTime64(6, 'UTC'), _pipe_version UInt64 MATERIALIZED 0, _pipe_deleted UInt8 MATERIALIZED 0)
+        ENGINE = ReplacingMergeTree(_pipe_version, _pipe_deleted) ORDER BY (chain, number) TTL ${ttl} SETTINGS non_replicated_deduplication_window = 1000`,
+      )
+      expect(await pipe('migrate')).toMatchObject({ code: 0 })
+    }
+    const { code, stdout, stderr } = await pipe('run')
+    const { hourly, quarters } = await readChdb(join(cwd, 'ch'), { tables: ['hourly', 'quarters'] })
+    return { code, out: stdout + stderr, blocks: [hourly, quarters].map((table) => table?.rows.map((row) => Number(row.blocks))) }
+  }
+
+  it('keeps nothing from being computed where no TTL drops what it is computed from', async () => {
+    const { code, out, blocks } = await run(undefined)
+    expect([code, code === 0 ? '' : out]).toEqual([0, ''])
+    expect(blocks).toEqual([[6, 6], [12]])
+  })
+
+  it('is no silent loss where a TTL may drop rows before they were used: what is not computed is named, and the run is incomplete', async () => {
+    const { code, out, blocks } = await run('toDateTime(time) + INTERVAL 2 HOUR')
+    expect(blocks).toEqual([[], []])
+    expect([code, out]).toEqual([
+      1,
+      expect.stringContaining('2 intervals not computed from all that came (2024-03-01T00:00:00Z to 2024-03-01T01:00:00Z)'),
+    ])
   })
 })

@@ -65,7 +65,7 @@ export async function touchedUnits(options: Options<StretchesWanted>): Promise<T
     if (start !== undefined && (rows.has(unit) || start <= moment.now)) starts.add(start)
   }
   for (const unit of [...rows.keys(), ...touched.keys()]) add(unit)
-  for (const { table, input } of inputs) await addRows(starts, { table, input, now: moment.now }, warehouse)
+  for (const input of inputs) await addRows(starts, { ...input, now: moment.now }, warehouse)
   // Units of another length were done before. Their rows may lie where this definition has no inputs, so intervals with rows are planned, too.
   const otherwise = ledger.rows.some((row) => row.fingerprint !== ledger.fingerprint && timeUnitStart(row.unit, everyUs) === undefined)
   if (otherwise) for (const output of ownRows(step, pipeline, everyUs)) await addRows(starts, { ...output, now: moment.now }, warehouse)
