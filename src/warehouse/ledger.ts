@@ -139,7 +139,19 @@ const MIGRATIONS = table(
  */
 export const LEDGER = table('_pipe_ledger', ['id'], columns(['id', 'version'], 'int'), columns(['epoch'], 'bigint', true))
 
-export const LEDGER_TABLES: readonly Table[] = [UNITS, QUARANTINE, CHAINS, TOUCHED, COUNTS, EXPIRED, VERSIONS, WORKERS, HOLDERS, MIGRATIONS, LEDGER]
+export const LEDGER_TABLES: readonly Table[] = [
+  UNITS,
+  QUARANTINE,
+  CHAINS,
+  TOUCHED,
+  COUNTS,
+  EXPIRED,
+  VERSIONS,
+  WORKERS,
+  HOLDERS,
+  MIGRATIONS,
+  LEDGER,
+]
 
 /** JSON is read and staged as text: a JSON null is a value, too. */
 const asText = (column: Column): Column => (column.type.kind === 'json' ? { ...column, type: { kind: 'text' } } : column)
