@@ -60,6 +60,9 @@ describe('a query reads only rows of one value', () => {
     ['SELECT b.n FROM blocks b JOIN prices p ON p.t = b.t AND p.origin_key = $chain.name WHERE b."origin_key"=$chain.name'],
     ['WITH a AS (SELECT n FROM blocks WHERE origin_key = $chain.name) SELECT n FROM a JOIN daily USING (n)'],
     ['SELECT 1 FROM daily'],
+    ['SELECT n FROM blocks AS b LEFT JOIN prices p ON p.t = b.t AND p.origin_key = $chain.name WHERE b.origin_key = $chain.name'],
+    ['SELECT n FROM blocks WHERE origin_key = $chain.name UNION ALL SELECT n FROM prices WHERE prices.origin_key = $chain.name'],
+    ['SELECT n FROM main.blocks, "prices" WHERE blocks.origin_key = $chain.name AND prices.origin_key = $chain.name'],
   ])('when it asks each table for it: %s', (sql) => expect(only(sql)).toBe(true))
 
   test.each([
@@ -76,6 +79,14 @@ describe('a query reads only rows of one value', () => {
     ['SELECT count(*) FILTER (WHERE origin_key = $chain.name) AS n FROM blocks'],
     ['SELECT sum(CASE WHEN origin_key = $chain.name THEN 1 END) AS n FROM blocks'],
     ['SELECT n, (SELECT count(*) FROM blocks) FROM blocks WHERE origin_key = $chain.name'],
+    ['SELECT n FROM blocks a LEFT JOIN prices b ON a.origin_key = $chain.name AND b.origin_key = $chain.name'],
+    ['SELECT n FROM blocks a LEFT JOIN prices b ON a.t = b.t AND a.origin_key = $chain.name WHERE a.origin_key = $chain.name'],
+    ['SELECT n FROM blocks a FULL JOIN prices b ON b.origin_key = $chain.name WHERE a.origin_key = $chain.name'],
+    ['SELECT n FROM blocks a JOIN other o ON a.t = o.t WHERE o.origin_key = $chain.name'],
+    ['SELECT n FROM blocks a JOIN other o ON a.t = o.t WHERE origin_key = $chain.name'],
+    ['SELECT n FROM blocks WHERE origin_key = $chain.name UNION ALL SELECT n FROM prices'],
+    ['SELECT n FROM blocks, prices WHERE blocks.origin_key = $chain.name AND blocks.origin_key = $chain.name'],
+    ["SELECT n FROM blocks WHERE origin_key = $chain.name + 'x'"],
   ])('and not when it may read others: %s', (sql) => expect(only(sql)).toBe(false))
 
   test('a text is one in quotes', () => {

@@ -22,35 +22,81 @@ export function tablesIn(sql: string, tables: Iterable<string>): readonly string
 }
 
 /** Words with which a part of a query begins. */
-const CLAUSES = new Set('select from where on using group having order limit window qualify union intersect except'.split(' '))
+const CLAUSES = new Set('select from where on using group having order limit window qualify'.split(' '))
+/** Words between two queries. */
+const BETWEEN = new Set(['union', 'intersect', 'except'])
 /** Words that may let in what a condition beside them leaves out. */
-const LOOSENING = new Set(['or', 'not', 'case'])
+const LOOSENING = new Set(['or', 'not', 'case', 'right', 'full'])
+/** Words that stand behind a table and are no name for it. */
+const NO_ALIAS = new Set([
+  ...CLAUSES,
+  ...BETWEEN,
+  ...BEFORE_TABLE,
+  ...'left inner cross outer natural asof anti semi any all positional final tablesample lateral fetch offset'.split(' '),
+])
+
+/** One query, or a part of it in brackets. */
+interface Part {
+  /** Its tables, by the names that its columns go by. */
+  readonly tables: { readonly name: string; readonly asked: boolean }[]
+  /** The tables of which it says `column = value`. */
+  readonly said: Set<string>
+  clause: string
+}
+
+const part = (): Part => ({ tables: [], said: new Set(), clause: '' })
 
 /**
- * Whether a query reads of the tables only rows whose column has one value: for each time that it names one of them it says
- * `column = value` in a WHERE or ON, in no brackets of their own, and nowhere OR, NOT (but IS NOT NULL) or CASE. `value` is a `$name`
- * or a text. In doubt it does not.
+ * Whether a query reads of the tables only rows whose column has one value: wherever it names one of them it says `column = value` of
+ * it in the same WHERE, or in the ON of its own JOIN, in no brackets of their own; and nowhere OR, NOT (but IS NOT NULL), CASE, RIGHT
+ * or FULL. `value` is a `$name` or a text. In doubt it does not.
  */
 export function readsOnly(sql: string, tables: Iterable<string>, column: string, value: string): boolean {
   const { tokens } = scanSql(sql)
   const word = (at: number) => (tokens[at]?.quoted === false ? tokens[at].text.toLowerCase() : undefined)
   if (tokens.some((_, at) => LOOSENING.has(word(at) ?? '') && word(at + 1) !== 'null')) return false
+  const named = new Set(namesAfterFrom(tokens))
   const names = new Set([...tables].map((table) => table.toLowerCase()))
   const written = value.startsWith('$') ? value : `'${value.replaceAll("'", "''")}'`
-  let said = 0
-  const clauses = ['']
-  for (const [at, { text, quoted, offset }] of tokens.entries()) {
+  const outer: Part[] = []
+  const parts = [part()]
+  let here = parts[0] as Part
+  const begin = () => void parts.push((here = part()))
+  for (const [at, token] of tokens.entries()) {
     const is = word(at)
-    const clause = clauses.at(-1) ?? ''
-    if (is === '(') clauses.push(word(at - 1) === 'filter' ? 'filter' : '')
-    else if (is === ')') clauses.pop()
-    else if (is !== undefined && CLAUSES.has(is) && clause !== 'filter') clauses[clauses.length - 1] = is
-    else if (text.toLowerCase() === column.toLowerCase() && (clause === 'where' || clause === 'on')) {
-      const [, after] = /^\s*=\s*(.*)$/s.exec(sql.slice(offset + text.length + (quoted ? 2 : 0))) ?? []
-      if (after?.startsWith(written) === true && /^(\s+([a-z]|--|\/\*)|\s*(\)|$))/i.test(after.slice(written.length))) said++
+    if (named.has(token)) {
+      here.tables.push({ name: aliasOf(tokens, at), asked: names.has(token.text.toLowerCase()) })
+    } else if (is === '(') {
+      outer.push(here)
+      begin()
+    } else if (is === ')') {
+      here = outer.pop() ?? here
+    } else if (is !== undefined && BETWEEN.has(is)) {
+      begin()
+    } else if (is !== undefined && CLAUSES.has(is)) {
+      here.clause = is
+    } else if (token.text.toLowerCase() === column.toLowerCase() && isEqual(sql, token, written)) {
+      const [only, ...others] = here.tables
+      const table = word(at - 1) === '.' ? tokens[at - 2]?.text.toLowerCase() : others.length === 0 ? only?.name : undefined
+      if (table !== undefined && (here.clause === 'where' || (here.clause === 'on' && table === here.tables.at(-1)?.name)))
+        here.said.add(table)
     }
   }
-  return said >= namesAfterFrom(tokens).filter(({ text }) => names.has(text.toLowerCase())).length
+  return parts.every(({ tables: all, said }) => all.every(({ name, asked }) => !asked || said.has(name)))
+}
+
+/** The name that columns of a table go by, behind which the table is named. */
+function aliasOf(tokens: readonly SqlToken[], at: number): string {
+  const named = tokens[at + 1]?.quoted === false && tokens[at + 1]?.text.toLowerCase() === 'as'
+  const next = tokens[named ? at + 2 : at + 1]
+  const isAlias = next && (next.quoted || (/^\w/.test(next.text) && !NO_ALIAS.has(next.text.toLowerCase())))
+  return ((isAlias ? next : tokens[at])?.text ?? '').toLowerCase()
+}
+
+/** Whether `= value` stands behind a column, and nothing that would make another value of it. */
+function isEqual(sql: string, { offset, text, quoted }: SqlToken, written: string): boolean {
+  const [, after] = /^\s*=\s*(.*)$/s.exec(sql.slice(offset + text.length + (quoted ? 2 : 0))) ?? []
+  return after?.startsWith(written) === true && /^(\s+([a-z]|--|\/\*)|\s*(\)|$))/i.test(after.slice(written.length))
 }
 
 /** Why a text is not one query, as far as that can be told without a database; undefined when it may be one. */
