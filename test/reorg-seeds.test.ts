@@ -5,7 +5,7 @@ import { events, expected, reorgWorld, rowsOf, stored } from './support/reorg-wo
 /** More for a longer look: `npm run loop:reorg`. */
 const SEEDS = Number(process.env.PIPE_TEST_CASES ?? (process.env.CI === undefined ? 4 : 10))
 const FIRST = Number(process.env.PIPE_TEST_SEED ?? 7)
-const ROUNDS = 2
+const ROUNDS = Number(process.env.PIPE_TEST_ROUNDS ?? 1)
 
 it(`reorgs from ${SEEDS} seeds, between runs and while they read: the tables are those of the chain as it is`, async () => {
   for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {

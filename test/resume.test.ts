@@ -8,7 +8,7 @@ import { readDuckdb } from './support/read-duckdb.js'
 import { spawnPipe } from './support/spawn-pipe.js'
 
 /** More for a longer look: PIPE_TEST_KILLS=200 npx vitest run test/resume.test.ts */
-const KILLS = Number(process.env.PIPE_TEST_KILLS ?? 12)
+const KILLS = Number(process.env.PIPE_TEST_KILLS ?? 6)
 const LAST = 6_000
 
 let chain: FakeChain
