@@ -182,15 +182,15 @@ describe('inputs', () => {
 
   it('of a whole are the declared tables that any of its texts names, but for its own', () => {
     expect(inputs({ sql: { default: 'SELECT * FROM moves', postgres: 'SELECT * FROM names JOIN daily USING (id)' } })).toEqual([
-      { table: 'moves', interval: 'whole' },
-      { table: 'names', interval: 'whole' },
+      { table: 'moves', interval: 'whole', constants: {} },
+      { table: 'names', interval: 'whole', constants: {} },
     ])
   })
 
   it('of intervals are those with a time, and those without one wake up every interval', () => {
     expect(inputs({ sql: 'SELECT * FROM moves, names, other', interval: { by: '1h', of: { moves: 'time' }, lookback: '2d' } })).toEqual([
-      { table: 'moves', interval: { column: 'time', everyUs: 3_600_000_000n, lookbackUs: 172_800_000_000n } },
-      { table: 'names', interval: 'every' },
+      { table: 'moves', interval: { column: 'time', everyUs: 3_600_000_000n, lookbackUs: 172_800_000_000n }, constants: {} },
+      { table: 'names', interval: 'every', constants: {} },
     ])
   })
 })

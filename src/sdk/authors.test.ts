@@ -56,6 +56,7 @@ test('`pipe/sdk` exports what is promised to authors, and nothing that slipped i
     'queryColumnProblems',
     'queryProblem',
     'readTime',
+    'readsOnly',
     'referenceName',
     'referencesIn',
     'rowMakers',
