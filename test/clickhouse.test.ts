@@ -13,7 +13,7 @@ import { readPostgres } from './support/read-postgres.js'
 import { runPipe, spawnPipe } from './support/spawn-pipe.js'
 
 /** More for a longer look: PIPE_TEST_KILLS=100 npx vitest run test/clickhouse.test.ts */
-const KILLS = Number(process.env.PIPE_TEST_KILLS ?? 5)
+const KILLS = Number(process.env.PIPE_TEST_KILLS ?? 3)
 const LAST = 4_000
 
 const missing = chdbMissing()

@@ -510,7 +510,7 @@ export function selectsSpec(engine: Engine): void {
           for (const unit of expected) await clear(warehouse, unit)
         }),
         // ClickHouse takes ten times as long for a small commit.
-        { numRuns: engine.kind === 'clickhouse' ? 8 : 60 },
+        { numRuns: Number(process.env.PIPE_TEST_CASES ?? (engine.kind === 'clickhouse' ? 8 : 25)) },
       )
     })
   })
