@@ -36,6 +36,8 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
   readonly #engine: TransactionalEngine<Loader>
   #watched: ReadonlyMap<string, Watched> = new Map()
   #assumed: ReadonlyMap<string, string> = new Map()
+  /** Ledger tables that were found, by name, with what they are called in SQL. None is ever dropped. */
+  readonly #ledgerNames = new Map<string, string>()
 
   constructor(engine: TransactionalEngine<Loader>, mode: 'write' | 'plan', notices?: Notices) {
     super(engine.display, mode, notices)
@@ -182,8 +184,10 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
   }
 
   protected async *ledger(table: Table, columns: string, where: Statement): AsyncGenerator<readonly Row[]> {
-    const name = await this.#engine.ledgerTable(table)
-    if (name !== undefined) yield* this.query(sql`SELECT ${sqlText(columns)} FROM ${sqlText(name)} WHERE ${where}`)
+    const name = this.#ledgerNames.get(table.name) ?? (await this.#engine.ledgerTable(table))
+    if (name === undefined) return
+    this.#ledgerNames.set(table.name, name)
+    yield* this.query(sql`SELECT ${sqlText(columns)} FROM ${sqlText(name)} WHERE ${where}`)
   }
 
   /** A transaction of the pipeline that is held: whoever takes it over waits until this ends, or this finds out and writes nothing. */
