@@ -5,6 +5,7 @@ import { days } from './days.js'
 import { decoding } from './decode.js'
 import { discard } from './discard.js'
 import { drive, idlePipeline, openPool, poolLoop, rpcPipeline } from './drive.js'
+import { following } from './following.js'
 import { inDuckdb } from './in-duckdb.js'
 import { loadClickhouse } from './load-clickhouse.js'
 import { loadDuckdb } from './load-duckdb.js'
@@ -50,6 +51,7 @@ export const GOALS: Readonly<Record<string, (options: GoalOptions) => AsyncItera
   G9: memory,
   G10: days,
   G13: proofsAndLogs,
+  FOLLOW: following,
   SHIPPED: shipped,
   PAGES: () => pages(),
 }

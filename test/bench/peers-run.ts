@@ -90,11 +90,8 @@ export function byScript(script: string): (place: Place) => Promise<Taken> {
  */
 export function byPonder(endpoints: number): (place: Place) => Promise<Taken> {
   return async ({ url, folder, peers }) => {
-    await ponderProject(
-      folder,
-      peers,
-      Array.from({ length: endpoints }, (_, i) => `${url}?${i}`),
-    )
+    const rpc = Array.from({ length: endpoints }, (_, i) => `${url}?${i}`)
+    await ponderProject(folder, peers, { chainId: 1, rpc, from: 1, to: BLOCKS })
     const port = await freePort()
     const child = spawn(
       process.execPath,
@@ -132,15 +129,24 @@ async function ready(child: ChildProcess): Promise<number> {
   throw new Error(`ponder start ended before it was ready: ${said.slice(-5).join('\n')}`)
 }
 
-async function ponderProject(folder: string, peers: string, rpc: readonly string[]): Promise<void> {
+interface PonderBlocks {
+  readonly chainId: number
+  readonly rpc: readonly string[]
+  readonly from: number
+  /** Undefined: it follows the head. */
+  readonly to: number | undefined
+}
+
+/** A project that stores the transfers of the token. */
+export async function ponderProject(folder: string, peers: string, { chainId, rpc, from, to }: PonderBlocks): Promise<void> {
   const abi = `[{ type: 'event', name: 'Transfer', inputs: [
     { name: 'from', type: 'address', indexed: true }, { name: 'to', type: 'address', indexed: true }, { name: 'value', type: 'uint256' }] }] as const`
   const files = {
     'package.json': '{ "type": "module" }',
     'ponder.config.ts': `import { createConfig } from 'ponder'
 export default createConfig({
-  chains: { mainnet: { id: 1, rpc: ${JSON.stringify(rpc)} } },
-  contracts: { Token: { chain: 'mainnet', abi: ${abi}, address: '${TOKEN}', startBlock: 1, endBlock: ${BLOCKS} } },
+  chains: { bench: { id: ${chainId}, rpc: ${JSON.stringify(rpc)} } },
+  contracts: { Token: { chain: 'bench', abi: ${abi}, address: '${TOKEN}', startBlock: ${from}, endBlock: ${to} } },
 })
 `,
     'ponder.schema.ts': `import { onchainTable, primaryKey } from 'ponder'
@@ -172,7 +178,7 @@ export default app
   await symlink(join(peers, 'node_modules'), join(folder, 'node_modules'))
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import type { Block } from './peers-subsquid-types.js'
 import { BLOCKS, TOKEN, TOPIC } from './peers-world.js'
 
 /** What is used here of @subsquid/evm-processor, which is no dependency of this project. */
@@ -10,16 +11,6 @@ interface Processor {
   setFields(fields: object): Processor
   addLog(request: object): Processor
   run(database: object, handler: (context: { store: unknown[]; blocks: readonly Block[] }) => Promise<void>): void
-}
-
-interface Block {
-  readonly header: { readonly height: number; readonly hash: string; readonly timestamp: number }
-  readonly logs: readonly {
-    readonly logIndex: number
-    readonly transactionHash: string
-    readonly topics: readonly string[]
-    readonly data: string
-  }[]
 }
 
 /**

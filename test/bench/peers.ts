@@ -132,7 +132,7 @@ function* missing({ name, wanted }: Peer, install: string): Iterable<Figure> {
 }
 
 /** Undefined: it is not installed there. */
-async function versionOf(folder: string, name: string): Promise<string | undefined> {
+export async function versionOf(folder: string, name: string): Promise<string | undefined> {
   const text = await readFile(join(folder, 'node_modules', name, 'package.json'), 'utf8').catch(() => undefined)
   return text === undefined ? undefined : (JSON.parse(text) as { readonly version: string }).version
 }
