@@ -1,105 +1,33 @@
 import { setMaxListeners } from 'node:events'
-import type { Clock, Random, RpcAnswers, RpcCall, RpcOptions, RpcPool, RpcTurn, RunFact } from '../sdk/index.js'
 import { at } from '../net/at.js'
-import { Anchors } from './anchors.js'
-import { Endpoint, type EndpointConfig, type Surroundings } from './endpoint.js'
-import {
-  RpcAwayError,
-  RpcBehindError,
-  RpcClosedError,
-  RpcLoginError,
-  RpcQuotaError,
-  RpcRateError,
-  RpcUnreachableError,
-  WrongChainError,
-} from './errors.js'
-import type { Exchange, Outcome } from '../net/exchange.js'
+import type { Outcome } from '../net/exchange.js'
 import { Flight } from '../net/flight.js'
-import type { ProxyOf } from '../net/proxies.js'
 import type { Wait } from '../net/waits.js'
+import type { RpcAnswers, RpcCall, RpcOptions, RpcPool } from '../sdk/index.js'
+import { Anchors } from './anchors.js'
+import type { ChainRpc, ChainRpcOptions } from './chain-rpc.js'
+import { Deadlines } from './deadlines.js'
+import { Endpoint, type Surroundings } from './endpoint.js'
+import { RpcClosedError, RpcRateError } from './errors.js'
+import { Heads } from './heads.js'
+import { Learned, type LearnedEndpoint } from './learned.js'
+import { aboutEndpoints } from './logs/of-pool.js'
 import type { LogsPort } from './logs/port.js'
 import { readAllLogs } from './logs/read.js'
 import { SizesByFilter } from './logs/sizes.js'
+import { outageOf, troublesOf } from './outage.js'
+import { PassedOver } from './passed-over.js'
 import { CallRequest } from './request.js'
-import { NEAR_HEAD, settle } from './settle.js'
-import { showCall } from './show-call.js'
+import { settle } from './settle.js'
 import { StepQueue, type StepQueueOptions } from './step-queue.js'
 import { Stops } from './stops.js'
 import { take } from './take.js'
+import { turns } from './turns.js'
 import { ENDPOINT_BYTES } from './weights.js'
 
+export type { ChainRpc, ChainRpcOptions } from './chain-rpc.js'
 export type { EndpointConfig } from './endpoint.js'
 export type { StepQueueOptions } from './step-queue.js'
-
-export interface ChainRpcOptions {
-  readonly chain: { readonly name: string; readonly id: number }
-  readonly endpoints: readonly EndpointConfig[]
-  readonly clock: Clock
-  readonly random: Random
-  readonly emit: (fact: RunFact) => void
-  /** Learned by an earlier run, by host. */
-  readonly limits: readonly {
-    readonly endpoint: string
-    readonly batch?: number | undefined
-    readonly maxBatch?: number | undefined
-    readonly parallel?: number | undefined
-    readonly maxBlockRange?: number | undefined
-  }[]
-  /** Hash of block 0 or what else `onGenesis` was given. An endpoint with another one is refused by name. */
-  readonly genesis?: string | undefined
-  /**
-   * Called when nothing was expected, before anything is fetched: with the hash of block 0 or, where nobody gives that,
-   * with the number and hash of another old block (`58701:0x…`).
-   */
-  readonly onGenesis?: ((hash: string) => Promise<void>) | undefined
-  /** Called whenever `learned` gives something else than before. */
-  readonly onLearned?: (() => void) | undefined
-  /** For a request with its answer, headers and body together. Default 60 s. */
-  readonly timeoutMs?: number
-  /** Of one answer, packed and unpacked. Default 256 MB. */
-  readonly maxBytes?: number
-  /** Of all answers that are being read. Default: of this chain alone. */
-  readonly flight?: Flight | undefined
-  /** Default: endpoints are reached straight. */
-  readonly proxyOf?: ProxyOf
-}
-
-/** What was found out about an endpoint, for the next run. */
-export interface LearnedEndpoint {
-  readonly endpoint: string
-  readonly batch: number
-  readonly maxBatch: number | undefined
-  readonly parallel: number
-  /** Blocks of one call for logs; undefined as long as none was refused. */
-  readonly maxBlockRange: number | undefined
-}
-
-/** All endpoints of one chain. */
-export interface ChainRpc {
-  /**
-   * The highest head of the endpoints that answer, each checked for its chain id first.
-   *
-   * @throws {PipeError} when none is reachable or all are of another chain, naming hosts and what to check.
-   */
-  head(signal: AbortSignal): Promise<bigint>
-  /**
-   * The same for one request: of the endpoints with the first priority that answer, each is asked in turn, and what the others
-   * said last counts as well. All are asked when none of these answers, and now and then while nothing moves: the head of one may be stuck.
-   *
-   * @throws as `head`
-   */
-  poll(signal: AbortSignal): Promise<bigint>
-  /** The pool as one step sees it, with its ceilings. */
-  forStep(step: StepQueueOptions): RpcPool
-  /** Of the endpoints that were asked in this run. */
-  learned(): readonly LearnedEndpoint[]
-  /** What is waited for now. */
-  waits(): readonly Wait[]
-  /** Has logins that were refused tried again with the next work. */
-  tryLogins(): void
-  /** Rejects what is still open and closes all connections. */
-  close(): Promise<void>
-}
 
 /** Makes the pool of a chain. Does no IO: endpoints are checked when the first work comes. */
 export function openChainRpc(options: ChainRpcOptions): ChainRpc {
@@ -117,20 +45,9 @@ export function endpointNames(endpoints: readonly { readonly url: string }[]): r
   })
 }
 
-/** What an endpoint that is down or lags gives. */
-function notAsked({ health, trouble, name, head }: Endpoint, calls: readonly RpcCall[]): Promise<RpcAnswers> {
-  const away = [health === 'up' ? { endpoint: name, reason: `head ${head}` } : trouble]
-  const errors = new Map(calls.map((call, i) => [i, new RpcAwayError(showCall(call), [], away)]))
-  return Promise.resolve({ values: new Array<unknown>(calls.length), errors, endpoints: [] })
-}
-
 const TIMEOUT_MS = 60_000
 const MAX_BYTES = 256_000_000
-const HEAD_AGE_MS = 1_000
 const ONLY_RATES_MS = 600_000
-const LIMITS_EVENT_MS = 1_000
-/** After so many polls that found nothing new, all endpoints are asked for their heads. */
-const STILL = 10
 const LONG_REPLY = 1_000
 /** Calls of a step that may be asked for and not over, before it is told to wait: an answer and what asked for it take a kilobyte or two. */
 const MOST_HELD = 20_000
@@ -142,22 +59,16 @@ class ChainPool implements ChainRpc {
   readonly #queues: StepQueue[] = []
   readonly #closing = new AbortController()
   readonly #stops = new Stops()
-  /** Requests under way, in no order: a handful. */
-  readonly #under: { readonly exchange: Exchange; deadline: number }[] = []
-  readonly #learned = new Map<string, LearnedEndpoint>()
-  readonly #shown = new Map<Endpoint, { at: number; batch: number; parallel: number }>()
-  /** Endpoints that calls wait for although another one is up, until when. */
-  readonly #awaited = new Map<Endpoint, number>()
+  readonly #deadlines: Deadlines
+  readonly #learned: Learned
+  readonly #heads: Heads
+  readonly #passedOver: PassedOver
   readonly #prefixes = new Map<string, string>()
   readonly #leaveFlight: () => void
   #nextId = 1
   #turn = 0
   #pumpQueued = false
   #wakeAt = Infinity
-  #watching = false
-  /** Polls so far, and how many of them in a row found nothing new. */
-  #polls = 0
-  #still = 0
   #answeredAt: number
   #rated = false
   #broken: Error | undefined
@@ -186,18 +97,17 @@ class ChainPool implements ChainRpc {
         keep: options.onGenesis,
         warn: (message) => options.emit({ type: 'warning', message }),
       }),
-      started: (exchange) => {
-        this.#under.push({ exchange, deadline: options.clock.monotonic() + this.#around.timeoutMs })
-        this.#watch()
-      },
-      ended: (exchange) => {
-        const place = this.#under.findIndex((under) => under.exchange === exchange)
-        const last = this.#under.pop()
-        if (last && last.exchange !== exchange) this.#under[place] = last
-      },
+      started: (exchange) => this.#deadlines.started(exchange),
+      ended: (exchange) => this.#deadlines.ended(exchange),
       changed: () => this.#pumpSoon(),
       broken: (error) => this.#break(error),
     }
+    this.#deadlines = new Deadlines({
+      clock: options.clock,
+      timeoutMs: this.#around.timeoutMs,
+      closed: this.#closing.signal,
+      guarded: (work) => this.#guarded(work),
+    })
     this.#answeredAt = options.clock.monotonic()
     const names = endpointNames(options.endpoints)
     this.#endpoints = options.endpoints.map((config, i) => {
@@ -205,58 +115,52 @@ class ChainPool implements ChainRpc {
       return new Endpoint(config, name, this.#around, options.limits.find((limit) => limit.endpoint === name) ?? {})
     })
     this.#around.anchors.members.push(...this.#endpoints)
+    this.#learned = new Learned(options)
+    this.#passedOver = new PassedOver(options.chain.name, this.#endpoints)
+    this.#heads = new Heads({
+      chain: options.chain,
+      endpoints: this.#endpoints,
+      clock: options.clock,
+      closed: this.#closing.signal,
+      mayGoOn: (signal) => this.#mayGoOn(signal),
+      unlessStopped: (work, signal) => this.#stops.unlessStopped(work, signal),
+    })
   }
 
-  async head(signal: AbortSignal): Promise<bigint> {
-    const { clock } = this.#options
-    for (;;) {
-      this.#mayGoOn(signal)
-      const now = clock.monotonic()
-      // One that is waiting for its next try is left alone; one that is down is tried when there is no other.
-      const others = this.#endpoints.some((endpoint) => endpoint.health === 'up')
-      const asked = this.#endpoints.map((endpoint) => {
-        if (endpoint.health === 'up') return endpoint.refreshHead(0)
-        endpoint.tend(now, !others)
-        return endpoint.checking ? endpoint.check() : Promise.resolve()
-      })
-      await this.#unlessStopped(Promise.all(asked), signal)
-      this.#mayGoOn(signal)
-      const head = this.#newest()
-      if (head !== undefined) return head
-      if (this.#endpoints.every((endpoint) => endpoint.health === 'down' || endpoint.health === 'out')) throw this.#outage()
-      const after = clock.monotonic()
-      const due = Math.min(...this.#endpoints.map((endpoint) => endpoint.dueAt))
-      if (due > after) await this.#unlessStopped(clock.sleep(Math.min(due - after, 60_000), this.#closing.signal), signal)
-    }
+  head(signal: AbortSignal): Promise<bigint> {
+    return this.#heads.head(signal)
   }
 
-  async poll(signal: AbortSignal): Promise<bigint> {
-    this.#mayGoOn(signal)
-    const up = this.#endpoints.filter(({ health }) => health === 'up')
-    const first = up.filter(({ priority }) => priority === Math.min(...up.map((endpoint) => endpoint.priority)))
-    const before = this.#newest()
-    const asked = this.#still < STILL ? first[this.#polls++ % first.length] : undefined
-    if (asked) await this.#unlessStopped(asked.refreshHead(0), signal)
-    this.#mayGoOn(signal)
-    const head = (asked && this.#newest()) ?? (await this.head(signal))
-    this.#still = asked && before !== undefined && head <= before ? this.#still + 1 : 0
-    return head
+  poll(signal: AbortSignal): Promise<bigint> {
+    return this.#heads.poll(signal)
   }
 
   forStep(step: StepQueueOptions): RpcPool {
     const queue = new StepQueue(step)
     this.#queues.push(queue)
     const ready = (signal: AbortSignal): Promise<void> => this.#ready(queue, signal)
-    const logsPort = this.#logsPort()
+    const { chain, clock, emit, random } = this.#options
+    const about = aboutEndpoints({ chain, clock, emit, endpoints: this.#endpoints, heads: this.#heads, learned: this.#learned })
+    const asking = {
+      ...{ chain, emit, random, endpoints: this.#endpoints },
+      sleep: (ms: number, signal: AbortSignal) => this.#stops.unlessStopped(clock.sleep(ms, this.#closing.signal), signal),
+      mayGoOn: (signal: AbortSignal) => this.#mayGoOn(signal),
+    }
     const portOf = (work?: number): LogsPort => ({
-      ...logsPort,
+      ...about,
       batch: (calls, options) => this.#batch(queue, calls, options, { work }),
-      turns: (options) => this.#turns(queue, options, work),
+      turns: (options) =>
+        turns({
+          ...asking,
+          ...options,
+          attempts: queue.options,
+          ask: (only, calls, options) => this.#batch(queue, calls, options, { only, work }),
+        }),
       ready,
       begin: () => portOf(queue.begin()),
     })
     const port = portOf()
-    const { batch, turns } = port
+    const { batch } = port
     const sizes = new SizesByFilter()
     return {
       batch,
@@ -267,40 +171,8 @@ class ChainPool implements ChainRpc {
         return values[0]
       },
       logs: (filter, options) => readAllLogs(port, sizes, filter, options),
-      turns,
+      turns: port.turns,
       ready,
-    }
-  }
-
-  #logsPort(): Omit<LogsPort, 'batch' | 'turns' | 'ready' | 'begin'> {
-    const { chain, clock, emit } = this.#options
-    const named = (name: string): Endpoint | undefined => this.#endpoints.find((endpoint) => endpoint.name === name)
-    return {
-      chain,
-      mostBlocks: () => {
-        const hopeful = this.#endpoints.filter((endpoint) => endpoint.hopeful)
-        const first = Math.min(...hopeful.map(({ priority }) => priority))
-        return Math.max(1, ...hopeful.flatMap(({ priority, refusals }) => (priority === first ? refusals.mostBlocks : [])))
-      },
-      newest: () => this.#newest(),
-      answered: (name, blocks) => {
-        named(name)?.refusals.range.answered(blocks)
-      },
-      refusedBlocks: (name, blocks, stated) => {
-        const endpoint = named(name)
-        endpoint?.refusals.range.refused(blocks, stated)
-        if (endpoint) this.#learn(endpoint)
-      },
-      headBelow: async (name, block) => {
-        const endpoint = named(name)
-        if (endpoint?.head === undefined || endpoint.head - block > NEAR_HEAD) return undefined
-        await endpoint.refreshHead(0)
-        return endpoint.reaches(block) ? undefined : endpoint.head
-      },
-      refuse: (name, call, message) => {
-        named(name)?.refusals.wrong(clock.monotonic(), call)
-        emit({ type: 'retry', from: { chain: chain.name }, endpoint: name, class: 'SERVER', calls: 1, waitMs: 0, message })
-      },
     }
   }
 
@@ -309,15 +181,15 @@ class ChainPool implements ChainRpc {
   }
 
   learned(): readonly LearnedEndpoint[] {
-    return [...this.#learned.values()]
+    return this.#learned.all()
   }
 
   waits(): readonly Wait[] {
     const now = this.#options.clock.monotonic()
     return this.#endpoints.map((endpoint) => {
-      const sent = this.#under.flatMap(({ exchange }) =>
-        exchange instanceof CallRequest && exchange.endpoint === endpoint ? [exchange.sentAt] : [],
-      )
+      const sent = this.#deadlines
+        .all()
+        .flatMap((exchange) => (exchange instanceof CallRequest && exchange.endpoint === endpoint ? [exchange.sentAt] : []))
       const next =
         this.#busy() && endpoint.health !== 'out'
           ? Math.max(endpoint.waitUntil, endpoint.health === 'up' ? endpoint.pace.next() : endpoint.dueAt)
@@ -340,27 +212,6 @@ class ChainPool implements ChainRpc {
     this.#rejectAll(error)
     for (const queue of this.#queues) for (const { go } of queue.roomWaiters.all()) go()
     await Promise.all(this.#endpoints.map((endpoint) => endpoint.close()))
-  }
-
-  async *#turns(queue: StepQueue, { signal, block, rounds }: Parameters<RpcPool['turns']>[0], work?: number): AsyncIterable<RpcTurn> {
-    const { clock, random, emit, chain } = this.#options
-    const { attempts, waitMs, maxWaitMs } = queue.options
-    for (let round = 0; round < (rounds ?? attempts); round++) {
-      const wait = round === 0 ? 0 : random() * Math.min(maxWaitMs, waitMs * 2 ** (round - 1))
-      if (wait > 0) await this.#unlessStopped(clock.sleep(wait, this.#closing.signal), signal)
-      for (const endpoint of this.#endpoints) {
-        this.#mayGoOn(signal)
-        const { name, health, why } = endpoint
-        if (why === 'chain') continue
-        const asked = health === 'up' && endpoint.reaches(block)
-        yield {
-          endpoint: name,
-          batch: (calls, options) => (asked ? this.#batch(queue, calls, options, { only: endpoint, work }) : notAsked(endpoint, calls)),
-          refuse: (calls, message) =>
-            emit({ type: 'retry', from: { chain: chain.name }, endpoint: name, class: 'SERVER', calls, waitMs: 0, message }),
-        }
-      }
-    }
   }
 
   #batch(
@@ -455,8 +306,8 @@ class ChainPool implements ChainRpc {
     if (this.#broken) this.#rejectAll(this.#broken)
     if (this.#busy()) {
       wakeAt = Math.min(wakeAt, this.#tend(now))
-      this.#awaited.clear()
-      wakeAt = Math.min(wakeAt, this.#send(now), this.#behind(now), this.#await(now))
+      this.#passedOver.clear()
+      wakeAt = Math.min(wakeAt, this.#send(now), this.#passedOver.tend(this.#queues, now))
     }
     for (const queue of this.#queues)
       if (queue.roomWaiters.size > 0 && this.#hasRoom(queue)) for (const { go } of queue.roomWaiters.all()) go()
@@ -477,13 +328,13 @@ class ChainPool implements ChainRpc {
     let wakeAt = Infinity
     for (const endpoint of this.#endpoints) {
       endpoint.refusals.refresh(now)
-      wakeAt = Math.min(wakeAt, endpoint.tend(now, !up || this.#awaited.has(endpoint)))
+      wakeAt = Math.min(wakeAt, endpoint.tend(now, !up || this.#passedOver.isAwaited(endpoint)))
       if (endpoint.health === 'up' || endpoint.health === 'unchecked' || endpoint.checking) hope = true
     }
-    if (!hope) this.#rejectAll(this.#outage())
+    if (!hope) this.#rejectAll(outageOf(this.#options.chain.name, this.#endpoints))
     else if (this.#rated && now - this.#answeredAt > ONLY_RATES_MS) {
       this.#answeredAt = now
-      this.#rejectAll(new RpcRateError(this.#options.chain.name, ONLY_RATES_MS / 60_000, this.#troubles()))
+      this.#rejectAll(new RpcRateError(this.#options.chain.name, ONLY_RATES_MS / 60_000, troublesOf(this.#endpoints)))
     }
     return hope ? wakeAt : Infinity
   }
@@ -523,7 +374,7 @@ class ChainPool implements ChainRpc {
         this.#endpoints,
         Math.min(endpoint.limits.batch, queue.batch),
         now,
-        this.#awaits,
+        this.#passedOver.awaits,
       )
       if (segments.length === 0) continue
       this.#turn = (this.#turn + i + 1) % queues.length
@@ -587,49 +438,9 @@ class ChainPool implements ChainRpc {
     } else if (endpoint.rating) {
       this.#rated = true
     }
-    this.#learn(endpoint)
-    this.#showLimits(endpoint, now)
+    this.#learned.keep(endpoint)
+    this.#learned.tell(endpoint, now)
     this.#pump()
-  }
-
-  readonly #awaits = (endpoint: Endpoint, until: number): void => {
-    this.#awaited.set(endpoint, Math.max(until, this.#awaited.get(endpoint) ?? 0))
-  }
-
-  /** Calls that only endpoints may answer that are down or lag: asks those for their heads, and looks again when the wait is over. */
-  #await(now: number): number {
-    let wakeAt = Infinity
-    for (const [endpoint, until] of this.#awaited) {
-      wakeAt = Math.min(wakeAt, until, now + HEAD_AGE_MS)
-      if (endpoint.health === 'up') void endpoint.refreshHead(HEAD_AGE_MS)
-    }
-    return wakeAt
-  }
-
-  /**
-   * Calls above every head: asks for the heads again, and gives up after as long as attempts would take. A block that is far above
-   * all of them is not waited for, once each endpoint has said again where its head is.
-   */
-  #behind(now: number): number {
-    let wakeAt = Infinity
-    for (const queue of this.#queues) {
-      for (const { segment, block, since } of queue.behind()) {
-        const up = this.#endpoints.filter((endpoint) => endpoint.health === 'up')
-        if (up.some((endpoint) => endpoint.head !== undefined && endpoint.head >= block)) continue
-        const { attempts, maxWaitMs } = queue.options
-        const far = this.#endpoints.every(
-          ({ health, head }) => health === 'out' || (health === 'up' && head !== undefined && block - head > NEAR_HEAD),
-        )
-        if (now - since > (far ? 2 * HEAD_AGE_MS : attempts * maxWaitMs)) {
-          const heads = up.map((endpoint) => ({ endpoint: endpoint.name, reason: `head ${endpoint.head ?? 'unknown'}` }))
-          queue.reject(segment, new RpcBehindError(this.#options.chain.name, block, heads.length > 0 ? heads : this.#troubles()))
-          continue
-        }
-        for (const endpoint of up) void endpoint.refreshHead(HEAD_AGE_MS)
-        wakeAt = Math.min(wakeAt, now + HEAD_AGE_MS)
-      }
-    }
-    return wakeAt
   }
 
   #wake(at: number, now: number): void {
@@ -644,94 +455,13 @@ class ChainPool implements ChainRpc {
     )
   }
 
-  /** Keeps an eye on the deadlines of all requests: one timer for all of them. */
-  #watch(): void {
-    if (this.#watching || this.#under.length === 0) return
-    const { timeoutMs } = this.#around
-    const { clock } = this.#options
-    this.#watching = true
-    clock.sleep(Math.max(10, Math.min(1000, timeoutMs / 8)), this.#closing.signal).then(
-      () =>
-        this.#guarded(() => {
-          this.#watching = false
-          const now = clock.monotonic()
-          for (const under of [...this.#under]) {
-            if (under.exchange.held) under.deadline = now + timeoutMs
-            else if (under.deadline <= now) under.exchange.stop(`no complete answer in ${timeoutMs} ms`)
-          }
-          this.#watch()
-        }),
-      () => {},
-    )
-  }
-
-  /** One that never answered has shown nothing but what it refused. */
-  #learn({ name, limits, refusals, lastSuccess }: Endpoint): void {
-    const { batch, maxBatch, parallel } = limits
-    const range = refusals.range.learned
-    const maxBlockRange = range < Infinity ? range : undefined
-    if (lastSuccess === -Infinity && maxBatch === undefined) return
-    const before = this.#learned.get(name)
-    const learned = { endpoint: name, batch, maxBatch, parallel, maxBlockRange }
-    if (
-      before &&
-      before.batch === batch &&
-      before.maxBatch === maxBatch &&
-      before.parallel === parallel &&
-      before.maxBlockRange === maxBlockRange
-    )
-      return
-    this.#learned.set(name, learned)
-    this.#options.onLearned?.()
-  }
-
-  #showLimits(endpoint: Endpoint, now: number): void {
-    const { batch, parallel } = endpoint.limits
-    const shown = this.#shown.get(endpoint)
-    if (shown && (now - shown.at < LIMITS_EVENT_MS || (shown.batch === batch && shown.parallel === parallel))) return
-    this.#shown.set(endpoint, { at: now, batch, parallel })
-    this.#options.emit({ type: 'limits', from: { chain: this.#options.chain.name }, endpoint: endpoint.name, batch, parallel })
-  }
-
-  #troubles(): readonly { endpoint: string; reason: string }[] {
-    return this.#endpoints.map((endpoint) => endpoint.trouble)
-  }
-
-  #outage(): Error {
-    const { name } = this.#options.chain
-    const troubles = this.#troubles()
-    // What a person can mend comes first.
-    const whys = new Set(this.#endpoints.map((endpoint) => endpoint.why))
-    if (whys.has(undefined) || whys.size === 0) return new RpcUnreachableError(name, troubles)
-    if (whys.has('quota')) return new RpcQuotaError(name, troubles)
-    if (whys.has('login')) return new RpcLoginError(name, troubles)
-    return new WrongChainError(name, troubles)
-  }
-
   #rejectAll(error: Error): void {
     for (const queue of this.#queues) for (const segment of queue.open) queue.reject(segment, error)
-  }
-
-  /** The highest head that is known of those that answer. */
-  #newest(): bigint | undefined {
-    const heads = this.#endpoints.flatMap(({ health, head }) => (health === 'up' && head !== undefined ? [head] : []))
-    return heads.length > 0 ? heads.reduce((a, b) => (a > b ? a : b)) : undefined
   }
 
   #mayGoOn(signal: AbortSignal): void {
     signal.throwIfAborted()
     this.#closing.signal.throwIfAborted()
     if (this.#broken) throw this.#broken
-  }
-
-  async #unlessStopped(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
-    let go = (): void => {}
-    const stopped = new Promise<void>((resolve) => (go = resolve))
-    const stop = this.#stops.add(signal, go)
-    try {
-      await Promise.race([work, stopped])
-    } finally {
-      this.#stops.remove(stop)
-    }
   }
 }

@@ -38,4 +38,16 @@ export class Stops {
     stop.signal.removeEventListener('abort', waiting.listener)
     this.#waiting.delete(stop.signal)
   }
+
+  /** Resolves with the work, or when the signal is aborted. */
+  async unlessStopped(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+    let go = (): void => {}
+    const stopped = new Promise<void>((resolve) => (go = resolve))
+    const stop = this.add(signal, go)
+    try {
+      await Promise.race([work, stopped])
+    } finally {
+      this.remove(stop)
+    }
+  }
 }
