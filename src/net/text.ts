@@ -35,8 +35,8 @@ export function scrubber(url: URL, headers: Readonly<Record<string, string>>, pr
   add(url.href, 8)
   add(url.pathname + url.search, 8)
   add(url.pathname, 8)
-  // Short words like "v3" or "mainnet" are no keys, and they turn up in every message.
-  for (const part of url.pathname.split('/')) if (/\d/.test(part) ? part.length >= 6 : part.length >= 16) add(part, 6)
+  // Words that are no keys turn up in every message.
+  for (const part of url.pathname.split('/')) if (isKey(part)) add(part, 6)
   for (const value of url.searchParams.values()) add(value, 4)
   for (const { username, password } of proxy ? [url, proxy] : [url]) {
     add(username, 4)
@@ -48,6 +48,11 @@ export function scrubber(url: URL, headers: Readonly<Record<string, string>>, pr
     for (const word of value.split(/\s+/)) add(word, 8)
   }
   return redactor(secrets)
+}
+
+/** Whether a part of a URL may be a key. Short words like "v3" or "mainnet" are none. */
+export function isKey(part: string): boolean {
+  return part.length >= (/\d/.test(part) ? 6 : 16)
 }
 
 function decoded(text: string): string {
