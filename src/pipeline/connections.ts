@@ -1,4 +1,5 @@
 import { type Json, parseDuration, urlFault } from '../sdk/index.js'
+import { readBudget, SharedBudgets } from './budgets.js'
 import { knownChain, suggestChain } from './chains.js'
 import type { Declared } from './yaml/declared.js'
 import { entriesOf, type Field, fieldOf, hasUnknown, itemsOf, numberOf, textOf, toJson, unsetIn } from './yaml/node.js'
@@ -13,6 +14,7 @@ export function readChains(
   problems: Problems,
 ): ReadonlyMap<string, Chain> {
   const chains = new Map<string, Chain>()
+  const shared = new SharedBudgets()
   const chainName = nameChecker('chain', problems)
   for (const [name, { field, key }] of declared) {
     if (!chainName(name, key)) continue
@@ -39,30 +41,34 @@ export function readChains(
       confirmations: numberOf(fieldOf(field, 'confirmations')) ?? known?.confirmations ?? 10,
       multicall: textOf(fieldOf(field, 'multicall'))?.toLowerCase() ?? known?.multicall,
       about: about ? toJson(about) : {},
-      endpoints: used.has(name) ? readEndpoints(name, fieldOf(field, 'rpc'), problems) : [],
+      endpoints: used.has(name) ? readEndpoints(name, fieldOf(field, 'rpc'), shared, problems) : [],
       unset: unset.length > 0 ? unset : undefined,
     })
   }
   return chains
 }
 
-function readEndpoints(chain: string, rpc: Field, problems: Problems): readonly Endpoint[] {
+function readEndpoints(chain: string, rpc: Field, shared: SharedBudgets, problems: Problems): readonly Endpoint[] {
   const endpoints = new Map<string, Endpoint>()
   for (const item of rpc.node?.kind === 'list' ? itemsOf(rpc) : [rpc]) {
     const isMap = item.node?.kind === 'map'
     const at = isMap ? fieldOf(item, 'url') : item
+    const budget = readBudget(fieldOf(item, 'budget'), problems)
     for (const text of (textOf(at) ?? '').split(',')) {
       const url = text.trim()
       // An entry whose variable is empty by its own default is left out.
       if (url === '' || !isHttp(url, at, problems) || endpoints.has(url)) continue
-      endpoints.set(url, {
+      const endpoint: Endpoint = {
         url,
         maxWorkers: numberOf(fieldOf(item, 'max_workers')),
         priority: numberOf(fieldOf(item, 'priority')) ?? 1,
         requestsPerSecond: numberOf(fieldOf(item, 'requests_per_second')),
         maxBlockRange: numberOf(fieldOf(item, 'max_block_range')),
         headers: readHeaders(fieldOf(item, 'headers'), problems),
-      })
+        budget,
+      }
+      shared.add(endpoint, fieldOf(item, 'budget'), problems)
+      endpoints.set(url, endpoint)
     }
   }
   // Of a file that could not be read that was said already.

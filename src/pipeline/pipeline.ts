@@ -27,6 +27,16 @@ export interface Endpoint {
   readonly requestsPerSecond: number | undefined
   readonly maxBlockRange: number | undefined
   readonly headers: Readonly<Record<string, string>>
+  readonly budget?: EndpointBudget | undefined
+}
+
+/** What calls of an endpoint may cost, in credits of its provider. */
+export interface EndpointBudget {
+  readonly creditsPerSecond: number
+  /** Of a call, by method. */
+  readonly costs: Readonly<Record<string, number>>
+  /** Of a call of any other method. */
+  readonly default: number
 }
 
 export interface Chain {

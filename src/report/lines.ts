@@ -240,6 +240,7 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
     case 'commit:done':
     case 'request':
     case 'limits':
+    case 'hedge':
     case 'lag':
       return
     default:

@@ -3,7 +3,7 @@ import type { RunEvent, Served } from '../sdk/index.js'
 import { seeHeads } from './lag.js'
 import { sample } from './rates.js'
 import { reorgInWords } from './reorg-words.js'
-import { type EndpointView, type FailureView, newStep, type RunView, type StepView } from './view.js'
+import { type EndpointView, type FailureView, newEndpoint, newStep, type RunView, type StepView } from './view.js'
 
 /**
  * The one place where events become what people see. Changes the view in place and gives it back: whoever keeps one must
@@ -149,6 +149,7 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       endpoint.calls += event.figures.calls
       endpoint.bytes += event.figures.bytes
       endpoint.ms += event.figures.ms
+      if (event.figures.credits !== undefined) endpoint.credits = (endpoint.credits ?? 0) + event.figures.credits
       return view
     }
     case 'retry': {
@@ -161,8 +162,12 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       const endpoint = endpointOf(view, event.from, event.endpoint)
       endpoint.batch = event.batch
       endpoint.parallel = event.parallel
+      endpoint.creditsPerSecond = event.creditsPerSecond ?? null
       return view
     }
+    case 'hedge':
+      endpointOf(view, event.from, event.endpoint).hedged++
+      return view
     case 'endpoint': {
       const endpoint = endpointOf(view, event.from, event.endpoint)
       endpoint.health = event.health
@@ -314,20 +319,7 @@ function endpointOf(view: RunView, from: Served, endpoint: string): EndpointView
   const chain = 'chain' in from ? from.chain : from.source
   const known = view.endpoints.find((candidate) => candidate.endpoint === endpoint && candidate.chain === chain)
   if (known) return known
-  const fresh: EndpointView = {
-    chain,
-    endpoint,
-    health: 'up',
-    reason: null,
-    requests: 0,
-    calls: 0,
-    bytes: 0,
-    ms: 0,
-    batch: null,
-    parallel: null,
-    retries: {},
-    lastError: null,
-  }
+  const fresh = newEndpoint(chain, endpoint)
   view.endpoints.push(fresh)
   return fresh
 }

@@ -22,6 +22,10 @@ export interface RunReport {
   readonly requests: number
   readonly calls: number
   readonly bytes: number
+  /** Requests that were late at one endpoint, and were sent to another one, too. */
+  readonly hedged: number
+  /** Of each endpoint with a budget, what was spent. */
+  readonly credits: readonly CreditsReport[]
   /** Requests and units that were tried again, the most frequent cause first. */
   readonly retries: readonly { readonly cause: string; readonly count: number }[]
   /** What the plans of all steps said, and what came of it. Pieces are blocks, rows and days together. */
@@ -39,6 +43,16 @@ export interface RunReport {
   readonly warnings: RunView['warnings']
   /** What to do next, most useful first: a command and what it does. Empty when there is nothing to do. */
   readonly next: readonly { readonly command: string; readonly why: string }[]
+}
+
+export interface CreditsReport {
+  /** The chain that it serves. */
+  readonly chain: string
+  readonly endpoint: string
+  readonly credits: number
+  readonly perSecond: number
+  /** Of what it could have spent in the time of the run, from 0 to 1. */
+  readonly share: number
 }
 
 export interface StepReport {
@@ -101,6 +115,8 @@ export function report(view: RunView, about: About): RunReport {
     requests: view.endpoints.reduce((total, endpoint) => total + endpoint.requests, 0),
     calls,
     bytes: view.endpoints.reduce((total, endpoint) => total + endpoint.bytes, 0),
+    hedged: view.endpoints.reduce((total, endpoint) => total + endpoint.hedged, 0),
+    credits: creditsOf(view, elapsedMs),
     retries: retriesByCause(view),
     plan: {
       calls: of((step) => step.planned?.calls ?? 0),
@@ -149,6 +165,14 @@ function stepReport(step: StepView, view: RunView, now: number): StepReport {
   const reason = ownReason(step, view)
   const perSecond = done > 0 && elapsedMs !== null && elapsedMs > 0 ? (done * 1_000) / elapsedMs : null
   return { id, title, state, reason, gaps, word, done, total, before, elapsedMs, perSecond, rows, counts, retries: sum(step.retries) }
+}
+
+function creditsOf(view: RunView, elapsedMs: number): readonly CreditsReport[] {
+  return view.endpoints.flatMap(({ chain, endpoint, credits, creditsPerSecond: perSecond }) =>
+    credits === null || perSecond === null
+      ? []
+      : [{ chain, endpoint, credits, perSecond, share: Math.min(1, credits / (perSecond * Math.max(1, elapsedMs / 1_000))) }],
+  )
 }
 
 function retriesByCause(view: RunView): RunReport['retries'] {

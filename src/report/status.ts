@@ -3,7 +3,7 @@ import { tidy } from '../plan/tidy.js'
 import { escapeText } from './escape.js'
 import { type Lag, lagsOf } from './lag.js'
 import { elapsedOf, etaOf, rateOf, sum } from './rates.js'
-import { type EndpointView, initialView, newStep, type QuarantinedView, type RunView, type StepView } from './view.js'
+import { type EndpointView, initialView, newEndpoint, newStep, type QuarantinedView, type RunView, type StepView } from './view.js'
 import { checkLine, checksOf, count, counted, duration, endpointLine, lagLine, sampleLines, stepLine, took } from './words.js'
 import type { CheckRecord, RunRecord } from '../state/store.js'
 
@@ -188,7 +188,11 @@ const silentMs = 60_000
 function viewOf(run: RunRecord): RunView {
   // What the run wrote: a RunView, or that of an older version with fewer fields.
   const found = { ...initialView(), ...(run.view as Partial<RunView> | undefined) }
-  const view = { ...found, steps: found.steps.map((step) => ({ ...newStep(step.id), ...step })) }
+  const view = {
+    ...found,
+    steps: found.steps.map((step) => ({ ...newStep(step.id), ...step })),
+    endpoints: found.endpoints.map((endpoint) => ({ ...newEndpoint(endpoint.chain, endpoint.endpoint), ...endpoint })),
+  }
   if (run.outcome !== 'crashed') return view
   const steps = view.steps.map((step) =>
     step.state === 'running' ? { ...step, state: 'stopped' as const, reason: 'its process is gone', endedAt: run.updatedAt } : step,

@@ -86,6 +86,43 @@ test('a run that did all says what it did and what it took', () => {
 `)
 })
 
+test('credits are shown by endpoint with the share of the budget, and so is how much was hedged', () => {
+  const request = (chain: string, credits: number | undefined): RunFact => ({
+    type: 'request',
+    from: { chain },
+    figures: { endpoint: 'a.example', calls: 10, bytes: 1_000, ms: 52, credits },
+  })
+  const limits = (chain: string, creditsPerSecond: number | undefined): RunFact => ({
+    type: 'limits',
+    from: { chain },
+    endpoint: 'a.example',
+    batch: 10,
+    parallel: 5,
+    creditsPerSecond,
+  })
+  const hedge: RunFact = { type: 'hedge', from: { chain: 'base' }, endpoint: 'a.example', to: 'b.example', calls: 2, ms: 2_100 }
+  const all = text(
+    undefined,
+    [0, started],
+    [0, request('base', 750)],
+    [1_000, request('base', 570)],
+    [1_000, limits('base', 330)],
+    [1_000, request('ethereum', 20)],
+    [1_000, limits('ethereum', 330)],
+    [1_000, request('free', undefined)],
+    [1_000, limits('free', undefined)],
+    [2_000, hedge],
+    [2_000, hedge],
+    [8_000, { type: 'run:ended', outcome: 'done', exitCode: 0 }],
+  )
+  expect(all.split('\n').filter((line) => /^ +(requests|hedged|credits)/.test(line))).toEqual([
+    '  requests   4 with 40 calls, 4.0 kB',
+    '  hedged     2 requests: late at one endpoint, and sent to another one, too',
+    '  credits    a.example (base) 1,320, 50 % of its budget of 330/s',
+    '  credits    a.example (ethereum) 20, 0.8 % of its budget of 330/s',
+  ])
+})
+
 test('a run that found everything there says that no blocks are missing', () => {
   const all = text(
     undefined,

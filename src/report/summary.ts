@@ -106,6 +106,12 @@ function figures(of: RunReport): string[] {
     lines.push(['rows written', `${tables.map(([table, number]) => `${escapeText(table)} ${count(number)}`).join(', ')}${speed}`])
   }
   if (of.requests > 0) lines.push(['requests', `${count(of.requests)} with ${counted(of.calls, 'calls')}, ${bytes(of.bytes)}`])
+  if (of.hedged > 0) lines.push(['hedged', `${counted(of.hedged, 'requests')}: late at one endpoint, and sent to another one, too`])
+  const chains = new Set(of.credits.map(({ chain }) => chain)).size
+  for (const { chain, endpoint, credits, perSecond, share } of of.credits) {
+    const name = chains > 1 ? `${escapeText(endpoint)} (${escapeText(chain)})` : escapeText(endpoint)
+    lines.push(['credits', `${name} ${count(credits)}, ${count(share * 100)} % of its budget of ${rate(perSecond)}`])
+  }
   if (of.requests > 0 || of.retries.length > 0) {
     lines.push([
       'retries',

@@ -117,10 +117,36 @@ export interface EndpointView {
   /** Calls a request and requests in flight, as found; null before the first one. */
   batch: number | null
   parallel: number | null
+  /** What its requests cost, and what it may spend a second; null without a budget. */
+  credits: number | null
+  creditsPerSecond: number | null
+  /** Requests that were late, and were sent to another endpoint, too. */
+  hedged: number
   /** Requests that were sent again, by class. */
   retries: Record<string, number>
   /** Of the last of them. */
   lastError: string | null
+}
+
+/** An endpoint of which nothing was heard yet. */
+export function newEndpoint(chain: string, endpoint: string): EndpointView {
+  return {
+    chain,
+    endpoint,
+    health: 'up',
+    reason: null,
+    requests: 0,
+    calls: 0,
+    bytes: 0,
+    ms: 0,
+    batch: null,
+    parallel: null,
+    credits: null,
+    creditsPerSecond: null,
+    hedged: 0,
+    retries: {},
+    lastError: null,
+  }
 }
 
 export type CheckView = CheckResult & { step: string; final: boolean; at: number }

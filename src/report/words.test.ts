@@ -90,10 +90,16 @@ test('an endpoint is one line', () => {
     ms: 1_612,
     batch: 100,
     parallel: 5,
+    credits: null,
+    creditsPerSecond: null,
+    hedged: 0,
     retries: { RATE: 2 },
     lastError: 'x',
   } as const
   expect(endpointLine(endpoint)).toBe('a.example  up  31 requests  52 ms  batch 100 x 5  retries 2 (rate limit)')
+  expect(endpointLine({ ...endpoint, credits: 12_345, creditsPerSecond: 330, hedged: 3, retries: {} })).toBe(
+    'a.example  up  31 requests  52 ms  batch 100 x 5  12,345 credits  3 hedged',
+  )
   expect(
     endpointLine({
       ...endpoint,

@@ -159,7 +159,7 @@ function checked(checks: readonly CheckView[]): string {
   return passed === final.length ? `${counted(passed, 'checks')} passed` : `${count(passed)} of ${counted(final.length, 'checks')} passed`
 }
 
-/** The line of an endpoint: `a.example  up  31 requests  52 ms  batch 100 x 5  retries 2 (rate limit)`. */
+/** The line of an endpoint: `a.example  up  31 requests  52 ms  batch 100 x 5  620 credits  1 hedged  retries 2 (rate limit)`. */
 export function endpointLine(endpoint: EndpointView): string {
   const { requests, ms } = endpoint
   const found = endpoint.batch === null || endpoint.parallel === null ? '' : `batch ${count(endpoint.batch)} x ${count(endpoint.parallel)}`
@@ -170,6 +170,8 @@ export function endpointLine(endpoint: EndpointView): string {
     counted(requests, 'requests'),
     requests === 0 ? '' : `${count(ms / requests)} ms`,
     found,
+    endpoint.credits === null ? '' : `${count(endpoint.credits)} credits`,
+    endpoint.hedged === 0 ? '' : `${count(endpoint.hedged)} hedged`,
     retries === '' ? '' : `retries ${retries}`,
   ]
     .filter((part) => part !== '')

@@ -1,3 +1,4 @@
+import type { Budgets } from '../net/budget.js'
 import type { Flight } from '../net/flight.js'
 import type { ProxyOf } from '../net/proxies.js'
 import type { Wait } from '../net/waits.js'
@@ -35,6 +36,8 @@ export interface ChainRpcOptions {
   readonly maxBytes?: number
   /** Of all answers that are being read. Default: of this chain alone. */
   readonly flight?: Flight | undefined
+  /** What endpoints with a budget may spend, where other chains share it. Default: none does. */
+  readonly budgets?: Budgets | undefined
   /** Default: endpoints are reached straight. */
   readonly proxyOf?: ProxyOf
 }

@@ -5,6 +5,8 @@ export interface DeadlinesOptions {
   readonly clock: Clock
   readonly timeoutMs: number
   readonly closed: AbortSignal
+  /** Looks at one that has not reached its deadline, once a second. */
+  readonly look: (exchange: Exchange, now: number) => void
   /** Does what nobody waits for. */
   readonly guarded: (work: () => void) => void
 }
@@ -38,7 +40,7 @@ export class Deadlines {
 
   #watch(): void {
     if (this.#watching || this.#under.length === 0) return
-    const { clock, timeoutMs, closed, guarded } = this.#options
+    const { clock, timeoutMs, closed, guarded, look } = this.#options
     this.#watching = true
     clock.sleep(Math.max(10, Math.min(1000, timeoutMs / 8)), closed).then(
       () =>
@@ -48,6 +50,7 @@ export class Deadlines {
           for (const under of [...this.#under]) {
             if (under.exchange.held) under.deadline = now + timeoutMs
             else if (under.deadline <= now) under.exchange.stop(`no complete answer in ${timeoutMs} ms`)
+            else look(under.exchange, now)
           }
           this.#watch()
         }),

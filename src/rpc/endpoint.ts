@@ -1,17 +1,17 @@
-import type { Clock, Random, RunFact } from '../sdk/index.js'
 import type { Classified } from './classify.js'
-import type { Anchors, Given, Member } from './anchors.js'
+import type { Given, Member } from './anchors.js'
 import { Connection } from './connection.js'
 import type { EndpointTrouble } from './errors.js'
 import type { Exchange, Outcome } from '../net/exchange.js'
-import type { Flight } from '../net/flight.js'
-import type { ProxyOf } from '../net/proxies.js'
+import { Latency } from './latency.js'
 import { Limits } from './limits.js'
+import type { Budget, BudgetOptions } from '../net/budget.js'
 import { Pace } from '../net/pace.js'
 import { type Ask, AskError, askBlock, askChainId, askHead, Question, readQuestion } from './questions.js'
 import { Refusals } from './refusals.js'
 import type { CallRequest } from './request.js'
 import { showText } from '../net/text.js'
+import type { Surroundings } from './surroundings.js'
 import { ENDPOINT_BYTES } from './weights.js'
 
 export interface EndpointConfig {
@@ -23,28 +23,8 @@ export interface EndpointConfig {
   /** Most blocks of one call for logs. A call that asks for more goes to another endpoint. */
   readonly maxBlockRange: number | undefined
   readonly headers: Readonly<Record<string, string>>
-}
-
-/** What all endpoints of a chain share. */
-export interface Surroundings {
-  readonly chain: { readonly name: string; readonly id: number }
-  readonly clock: Clock
-  readonly random: Random
-  readonly emit: (fact: RunFact) => void
-  readonly timeoutMs: number
-  readonly maxBytes: number
-  readonly flight: Flight
-  readonly proxyOf: ProxyOf
-  readonly closed: AbortSignal
-  /** Blocks that all endpoints must share. */
-  readonly anchors: Anchors
-  /** A request is under way and is to be stopped at its deadline. */
-  readonly started: (exchange: Exchange) => void
-  readonly ended: (exchange: Exchange) => void
-  /** Something changed that waiting calls may profit from. */
-  readonly changed: () => void
-  /** Something of ours failed (the hash of a block could not be kept): nothing can go on. */
-  readonly broken: (error: unknown) => void
+  /** Credits a second. Undefined: none are counted. */
+  readonly budget?: BudgetOptions | undefined
 }
 
 /** `out`: never asked again in this run (until `outUntil`). */
@@ -70,7 +50,10 @@ const SILENT = 3
 export class Endpoint implements Member {
   readonly limits: Limits
   readonly pace: Pace
+  /** Undefined where none is given. */
+  readonly budget: Budget | undefined
   readonly priority: number
+  readonly latency = new Latency()
   readonly refusals: Refusals
   health: Health = 'unchecked'
   reason = 'not asked yet'
@@ -120,6 +103,7 @@ export class Endpoint implements Member {
     this.priority = config.priority
     this.limits = new Limits({ ...learned, parallelCeiling: config.maxWorkers })
     this.pace = new Pace(config.requestsPerSecond)
+    this.budget = around.budgets.of(config)
   }
 
   /** Requests it may have under way now. */
@@ -156,6 +140,17 @@ export class Endpoint implements Member {
     return block === undefined || this.head === undefined || block <= this.head
   }
 
+  /** When a request may go, unless it is full; not in the past where nothing is in the way. */
+  dueFor(now: number): number {
+    return Math.max(this.waitUntil, this.pace.next(), this.budget?.due(now) ?? 0)
+  }
+
+  /** The same where one goes then: of those that share a budget, each has its turn. */
+  turn(now: number): number {
+    const at = Math.max(this.waitUntil, this.pace.next())
+    return at > now || !this.budget ? at : this.budget.turn(now)
+  }
+
   /** Until when a call that waits for it since `since` may hope, monotonic: for its head, or for its return. */
   hopeUntil(since: number, patienceMs: number): number {
     if (this.health === 'out') return -Infinity
@@ -184,13 +179,13 @@ export class Endpoint implements Member {
   /** Sends the calls of a step. `ended` is to be called when the request has its outcome. */
   send(request: CallRequest, body: string): void {
     this.#under++
-    this.#bytes += request.bytes
-    this.#send(request, body)
+    this.#bytes += request.load.bytes
+    this.#send(request, body, request.load.credits)
   }
 
   ended(request: CallRequest): void {
     this.#under--
-    this.#bytes -= request.bytes
+    this.#bytes -= request.load.bytes
   }
 
   /**
@@ -386,24 +381,32 @@ export class Endpoint implements Member {
 
   readonly #ask: Ask = async (method, params) => {
     const { clock, closed, maxBytes, flight, emit, chain } = this.#around
-    const wait = Math.max(this.pace.next(), this.waitUntil) - clock.monotonic()
-    if (wait > 0) await clock.sleep(wait, closed)
+    const credits = this.budget?.of(method) ?? 0
+    const asker = {}
+    for (;;) {
+      const now = clock.monotonic()
+      const wait = Math.max(this.pace.next(), this.waitUntil, this.budget?.credits.turn(asker, credits, now) ?? 0) - now
+      if (wait <= 0) break
+      await clock.sleep(wait, closed)
+    }
     const sentAt = clock.monotonic()
     const outcome = await new Promise<Outcome>((resolve) => {
       const question = new Question(maxBytes, flight, resolve, this.#around.ended)
-      this.#send(question, `{"jsonrpc":"2.0","id":1,"method":"${method}","params":${JSON.stringify(params)}}`)
+      this.#send(question, `{"jsonrpc":"2.0","id":1,"method":"${method}","params":${JSON.stringify(params)}}`, credits)
     })
     emit({
       type: 'request',
       from: { chain: chain.name },
-      figures: { endpoint: this.name, calls: 1, bytes: outcome.bytes, ms: clock.monotonic() - sentAt },
+      figures: { endpoint: this.name, calls: 1, bytes: outcome.bytes, ms: clock.monotonic() - sentAt, credits: this.budget && credits },
     })
     if (outcome.kind === 'reply') this.pace.answered(clock.monotonic())
     return readQuestion(outcome, method, clock.now(), this)
   }
 
-  #send(exchange: Exchange, body: string): void {
-    this.pace.take(this.#around.clock.monotonic(), this.limits.trying)
+  #send(exchange: Exchange, body: string, credits: number): void {
+    const now = this.#around.clock.monotonic()
+    this.pace.take(now, this.limits.trying)
+    this.budget?.spend(credits, now)
     this.#around.started(exchange)
     this.#connection.send(exchange, body)
   }

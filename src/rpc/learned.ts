@@ -61,6 +61,8 @@ export class Learned {
     const told = this.#told.get(endpoint)
     if (told && (now - told.at < LIMITS_EVENT_MS || (told.batch === batch && told.parallel === parallel))) return
     this.#told.set(endpoint, { at: now, batch, parallel })
-    this.#options.emit({ type: 'limits', from: { chain: this.#options.chain.name }, endpoint: endpoint.name, batch, parallel })
+    const { chain, emit } = this.#options
+    const creditsPerSecond = endpoint.budget?.credits.perSecond
+    emit({ type: 'limits', from: { chain: chain.name }, endpoint: endpoint.name, batch, parallel, creditsPerSecond })
   }
 }

@@ -4,7 +4,8 @@ import { troublesOf } from './outage.js'
 import { NEAR_HEAD } from './settle.js'
 import type { StepQueue } from './step-queue.js'
 
-const HEAD_AGE_MS = 1_000
+/** A head that was asked for just now is not asked for again. */
+export const HEAD_AGE_MS = 1_000
 
 /** Calls that no endpoint can answer now: what they wait for is asked for its head, until it is there or the wait is over. */
 export class PassedOver {

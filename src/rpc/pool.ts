@@ -1,15 +1,19 @@
 import { setMaxListeners } from 'node:events'
 import { at } from '../net/at.js'
+import { Budgets } from '../net/budget.js'
 import type { Outcome } from '../net/exchange.js'
 import { Flight } from '../net/flight.js'
 import type { Wait } from '../net/waits.js'
 import type { RpcAnswers, RpcCall, RpcOptions, RpcPool } from '../sdk/index.js'
 import { Anchors } from './anchors.js'
 import type { ChainRpc, ChainRpcOptions } from './chain-rpc.js'
+import { sooner } from './choose.js'
 import { Deadlines } from './deadlines.js'
-import { Endpoint, type Surroundings } from './endpoint.js'
+import { Endpoint } from './endpoint.js'
+import { endpointNames } from './endpoint-names.js'
 import { RpcClosedError, RpcRateError } from './errors.js'
 import { Heads } from './heads.js'
+import { Hedges } from './hedges.js'
 import { Learned, type LearnedEndpoint } from './learned.js'
 import { aboutEndpoints } from './logs/of-pool.js'
 import type { LogsPort } from './logs/port.js'
@@ -18,15 +22,17 @@ import { SizesByFilter } from './logs/sizes.js'
 import { outageOf, troublesOf } from './outage.js'
 import { PassedOver } from './passed-over.js'
 import { CallRequest } from './request.js'
+import { hasRoom } from './room.js'
 import { settle } from './settle.js'
-import { StepQueue, type StepQueueOptions } from './step-queue.js'
+import { type Load, StepQueue, type StepQueueOptions } from './step-queue.js'
 import { Stops } from './stops.js'
+import type { Surroundings } from './surroundings.js'
 import { take } from './take.js'
 import { turns } from './turns.js'
-import { ENDPOINT_BYTES } from './weights.js'
 
 export type { ChainRpc, ChainRpcOptions } from './chain-rpc.js'
 export type { EndpointConfig } from './endpoint.js'
+export { endpointNames } from './endpoint-names.js'
 export type { StepQueueOptions } from './step-queue.js'
 
 /** Makes the pool of a chain. Does no IO: endpoints are checked when the first work comes. */
@@ -34,24 +40,10 @@ export function openChainRpc(options: ChainRpcOptions): ChainRpc {
   return new ChainPool(options)
 }
 
-/** What endpoints are called in logs and in the ledger: by host, numbered where several have the same one. */
-export function endpointNames(endpoints: readonly { readonly url: string }[]): readonly string[] {
-  const hosts = new Map<string, number>()
-  return endpoints.map(({ url }) => {
-    const { host } = new URL(url)
-    const same = (hosts.get(host) ?? 0) + 1
-    hosts.set(host, same)
-    return same === 1 ? host : `${host}#${same}`
-  })
-}
-
 const TIMEOUT_MS = 60_000
 const MAX_BYTES = 256_000_000
 const ONLY_RATES_MS = 600_000
 const LONG_REPLY = 1_000
-/** Calls of a step that may be asked for and not over, before it is told to wait: an answer and what asked for it take a kilobyte or two. */
-const MOST_HELD = 20_000
-
 class ChainPool implements ChainRpc {
   readonly #options: ChainRpcOptions
   readonly #around: Surroundings
@@ -63,6 +55,7 @@ class ChainPool implements ChainRpc {
   readonly #learned: Learned
   readonly #heads: Heads
   readonly #passedOver: PassedOver
+  readonly #hedges: Hedges
   readonly #prefixes = new Map<string, string>()
   readonly #leaveFlight: () => void
   #nextId = 1
@@ -88,6 +81,7 @@ class ChainPool implements ChainRpc {
       maxBytes: Math.min(options.maxBytes ?? MAX_BYTES, flight.most),
       flight,
       proxyOf: options.proxyOf ?? (() => undefined),
+      budgets: options.budgets ?? new Budgets(),
       closed: this.#closing.signal,
       anchors: new Anchors({
         chain: options.chain.name,
@@ -107,6 +101,9 @@ class ChainPool implements ChainRpc {
       timeoutMs: this.#around.timeoutMs,
       closed: this.#closing.signal,
       guarded: (work) => this.#guarded(work),
+      look: (exchange, now) => {
+        if (exchange instanceof CallRequest && !this.#rated && !flight.full) this.#hedges.look(exchange, now)
+      },
     })
     this.#answeredAt = options.clock.monotonic()
     const names = endpointNames(options.endpoints)
@@ -117,6 +114,10 @@ class ChainPool implements ChainRpc {
     this.#around.anchors.members.push(...this.#endpoints)
     this.#learned = new Learned(options)
     this.#passedOver = new PassedOver(options.chain.name, this.#endpoints)
+    this.#hedges = new Hedges({
+      ...{ chain: options.chain, emit: options.emit, endpoints: this.#endpoints },
+      send: (endpoint, queue, load, now) => this.#request(endpoint, queue, load, now),
+    })
     this.#heads = new Heads({
       chain: options.chain,
       endpoints: this.#endpoints,
@@ -192,7 +193,9 @@ class ChainPool implements ChainRpc {
         .flatMap((exchange) => (exchange instanceof CallRequest && exchange.endpoint === endpoint ? [exchange.sentAt] : []))
       const next =
         this.#busy() && endpoint.health !== 'out'
-          ? Math.max(endpoint.waitUntil, endpoint.health === 'up' ? endpoint.pace.next() : endpoint.dueAt)
+          ? endpoint.health === 'up'
+            ? endpoint.dueFor(now)
+            : Math.max(endpoint.waitUntil, endpoint.dueAt)
           : now
       return {
         endpoint: endpoint.name,
@@ -242,7 +245,7 @@ class ChainPool implements ChainRpc {
 
   async #ready(queue: StepQueue, signal: AbortSignal): Promise<void> {
     this.#mayGoOn(signal)
-    while (!this.#hasRoom(queue)) {
+    while (!hasRoom(queue, this.#endpoints)) {
       await new Promise<void>((resolve) => {
         const go = (): void => {
           this.#stops.remove(stop)
@@ -255,20 +258,6 @@ class ChainPool implements ChainRpc {
       })
       this.#mayGoOn(signal)
     }
-  }
-
-  /** Twice what may be under way: the next requests are ready when the last end. It is no more than what memory has room for. */
-  #hasRoom(queue: StepQueue): boolean {
-    let places = 0
-    let calls = 0
-    for (const { health, limits } of this.#endpoints) {
-      if (health === 'out') continue
-      const parallel = Math.min(limits.parallel, queue.parallel - places)
-      if (parallel <= 0) break
-      places += parallel
-      calls += parallel * Math.min(limits.batch, queue.batch)
-    }
-    return queue.held < MOST_HELD && (queue.waiting === 0 || (queue.waiting < calls * 2 && queue.waitingBytes < ENDPOINT_BYTES * 2))
   }
 
   /** Once after everything that is queued at this moment, so that calls asked for together go together. */
@@ -310,7 +299,7 @@ class ChainPool implements ChainRpc {
       wakeAt = Math.min(wakeAt, this.#send(now), this.#passedOver.tend(this.#queues, now))
     }
     for (const queue of this.#queues)
-      if (queue.roomWaiters.size > 0 && this.#hasRoom(queue)) for (const { go } of queue.roomWaiters.all()) go()
+      if (queue.roomWaiters.size > 0 && hasRoom(queue, this.#endpoints)) for (const { go } of queue.roomWaiters.all()) go()
     if (wakeAt < Infinity) this.#wake(wakeAt, now)
   }
 
@@ -349,17 +338,13 @@ class ChainPool implements ChainRpc {
       let wakeAt = Infinity
       for (const endpoint of this.#endpoints) {
         if (endpoint.health !== 'up' || endpoint.full || idle?.has(endpoint)) continue
-        const at = Math.max(endpoint.waitUntil, endpoint.pace.next())
+        const at = endpoint.turn(now)
         if (at > now) wakeAt = Math.min(wakeAt, at)
-        else if (
-          !best ||
-          endpoint.priority < best.priority ||
-          (endpoint.priority === best.priority && endpoint.under * best.parallel < best.under * endpoint.parallel)
-        )
-          best = endpoint
+        else if (!best || sooner(endpoint, best, now)) best = endpoint
       }
       if (!best) return wakeAt
-      if (!this.#sendTo(best, now)) (idle ??= new Set()).add(best)
+      // One whose next call costs more than is free has its turn when that is free.
+      if (!this.#sendTo(best, now) && !best.budget?.short) (idle ??= new Set()).add(best)
     }
   }
 
@@ -368,34 +353,23 @@ class ChainPool implements ChainRpc {
     for (let i = 0; i < queues.length; i++) {
       const queue = at(queues, (this.#turn + i) % queues.length)
       if (!queue.ready) continue
-      const { segments, indexes, bytes } = take(
-        queue,
-        endpoint,
-        this.#endpoints,
-        Math.min(endpoint.limits.batch, queue.batch),
-        now,
-        this.#passedOver.awaits,
-      )
-      if (segments.length === 0) continue
+      const load = take(queue, endpoint, this.#endpoints, Math.min(endpoint.limits.batch, queue.batch), now, this.#passedOver.awaits)
+      if (endpoint.budget?.short) return false
+      if (load.segments.length === 0) continue
       this.#turn = (this.#turn + i + 1) % queues.length
-      const request = new CallRequest(
-        this.#around.maxBytes,
-        this.#around.flight,
-        endpoint,
-        queue,
-        segments,
-        indexes,
-        bytes,
-        this.#nextId,
-        now,
-        this.#ended,
-      )
-      this.#nextId += segments.length
-      queue.sent()
-      endpoint.send(request, request.body(this.#prefixes))
+      this.#request(endpoint, queue, load, now)
       return true
     }
     return false
+  }
+
+  #request(endpoint: Endpoint, queue: StepQueue, load: Load, now: number): CallRequest {
+    const { maxBytes, flight } = this.#around
+    const request = new CallRequest(maxBytes, flight, endpoint, queue, load, this.#nextId, now, this.#ended)
+    this.#nextId += load.segments.length
+    queue.sent()
+    endpoint.send(request, request.body(this.#prefixes))
+    return request
   }
 
   readonly #ended = (request: CallRequest, outcome: Outcome): void => this.#guarded(() => this.#settle(request, outcome))
@@ -408,6 +382,20 @@ class ChainPool implements ChainRpc {
     queue.ended()
     if (this.#closing.signal.aborted) return
     const now = clock.monotonic()
+    emit({
+      type: 'request',
+      from: { chain: chain.name },
+      figures: {
+        endpoint: endpoint.name,
+        calls: request.segments.length,
+        bytes: outcome.bytes,
+        ms: now - request.sentAt,
+        credits: endpoint.budget && request.load.credits,
+      },
+    })
+    if (!this.#hedges.wins(request, outcome, now)) return this.#pump()
+    this.#hedges.ended()
+    if (outcome.kind === 'reply') endpoint.latency.took(request.kind, now - request.sentAt, now)
     // A long answer takes a while to read; until then the endpoint has work already. A short one may be a refusal.
     if (
       outcome.kind === 'reply' &&
@@ -417,11 +405,6 @@ class ChainPool implements ChainRpc {
     ) {
       this.#pump()
     }
-    emit({
-      type: 'request',
-      from: { chain: chain.name },
-      figures: { endpoint: endpoint.name, calls: request.segments.length, bytes: outcome.bytes, ms: now - request.sentAt },
-    })
     const answered = settle(request, outcome, {
       chain: chain.name,
       endpoints: this.#endpoints,

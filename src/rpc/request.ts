@@ -1,32 +1,57 @@
 import type { RpcCall } from '../sdk/index.js'
 import { at } from '../net/at.js'
+import type { Budget } from '../net/budget.js'
 import type { Endpoint } from './endpoint.js'
 import { Exchange, type Outcome } from '../net/exchange.js'
 import type { Flight } from '../net/flight.js'
+import { kindOf } from './methods.js'
 import type { Segment } from './segment.js'
-import type { StepQueue } from './step-queue.js'
+import type { Load, StepQueue } from './step-queue.js'
 
 /** Calls on their way to an endpoint in one request: `segments[i].calls[indexes[i]]` has the id `base + i`. */
 export class CallRequest extends Exchange {
+  readonly segments: readonly Segment[]
+  readonly indexes: readonly number[]
+  /** What it asks for, by its first call. */
+  readonly kind: string
+  /** The request to another endpoint with the same calls, while both are under way. */
+  twin: CallRequest | undefined
+  /** Whether it has, or had, a twin: there is one at most. */
+  hedged = false
+  /** Whether the other one has answered: what still comes of this one is nothing. */
+  beaten = false
+
   constructor(
     maxBytes: number,
     flight: Flight,
     readonly endpoint: Endpoint,
     readonly queue: StepQueue,
-    readonly segments: readonly Segment[],
-    readonly indexes: readonly number[],
-    /** What its answers are going to weigh, as far as that is known. */
-    readonly bytes: number,
+    readonly load: Load,
     readonly base: number,
     /** Monotonic milliseconds. */
     readonly sentAt: number,
     readonly ended: (request: CallRequest, outcome: Outcome) => void,
   ) {
     super(maxBytes, flight)
+    this.segments = load.segments
+    this.indexes = load.indexes
+    this.kind = kindOf(this.call(0).method)
   }
 
   call(i: number): RpcCall {
     return at(at(this.segments, i).calls, at(this.indexes, i))
+  }
+
+  /** Where its answer of number `i` belongs. */
+  place(i: number): { readonly segment: Segment; readonly index: number } {
+    return { segment: at(this.segments, i), index: at(this.indexes, i) }
+  }
+
+  /** What its calls cost of a budget. */
+  cost(budget: Budget): number {
+    let credits = 0
+    for (let i = 0; i < this.segments.length; i++) credits += budget.of(this.call(i).method)
+    return credits
   }
 
   /** Its answers came in so many bytes. To be told before they are given: a segment with all of its answers lets go of its calls. */

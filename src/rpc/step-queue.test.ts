@@ -48,7 +48,7 @@ class World {
       if (choice instanceof Error) this.#end(segment)
       return choice
     }
-    const { segments, indexes }: Taken = this.queue.take({ most, takesAny, has: () => true, choose }, this.now)
+    const { segments, indexes }: Taken = this.queue.take({ most, budget: undefined, takesAny, has: () => true, choose }, this.now)
     expect(segments.length).toBeLessThanOrEqual(most)
     segments.forEach((segment, i) => this.underWay.push({ segment, index: indexes[i] as number }))
   }
@@ -136,7 +136,7 @@ test('a request takes as many calls as its answers may weigh, whatever else they
     queue.add(calls(count, method), undefined, () => undefined)
   expect(queue.waitingBytes).toBe(3 * 3_000_000 + 30_000 * WEIGHT + 90_000_000)
   const take = () => {
-    const { segments, bytes } = queue.take({ most: 100_000, takesAny: true, has: () => true, choose: () => 'take' }, 0)
+    const { segments, bytes } = queue.take({ most: 100_000, budget: undefined, takesAny: true, has: () => true, choose: () => 'take' }, 0)
     return [segments.length, bytes]
   }
   expect(take()).toEqual([2, 6_000_000])

@@ -1,5 +1,6 @@
 import type { PipeError, RpcAnswers, RpcCall } from '../sdk/index.js'
 import { at } from '../net/at.js'
+import type { Budget } from '../net/budget.js'
 import { Bag } from './bag.js'
 import type { Endpoint } from './endpoint.js'
 import { type Place, Segment } from './segment.js'
@@ -24,6 +25,8 @@ export interface Taken {
 export interface Load extends Taken {
   /** What their answers are going to weigh. */
   readonly bytes: number
+  /** What they cost of the budget of the endpoint. */
+  readonly credits: number
 }
 
 /** What becomes of a waiting call when an endpoint asks for work. The error ends it. */
@@ -33,6 +36,8 @@ export type Choice = 'take' | 'alone' | 'leave' | PipeError
 export interface Taker {
   /** Most calls of one request. */
   readonly most: number
+  /** What its calls cost, and what it may spend. Undefined: they cost nothing. */
+  readonly budget: Budget | undefined
   /** Whether it takes any call that was never sent, so that nobody has to look at each. */
   readonly takesAny: boolean
   /** Whether it has the block that a segment depends on. */
@@ -154,7 +159,7 @@ export class StepQueue {
 
   /** Takes calls that go to one endpoint in one request, first those to be sent again. The calls are on their way then. */
   take(taker: Taker, now: number): Load {
-    const taken = new Loading(taker.most, this.weights)
+    const taken = new Loading(taker, this.weights, now)
     let i = 0
     while (i < this.#queue.length && !taken.full) {
       const place = at(this.#queue, i)
@@ -297,20 +302,29 @@ class Loading implements Load {
   readonly segments: Segment[] = []
   readonly indexes: number[] = []
   bytes = 0
+  credits = 0
   /** Whether nothing fits any more. */
   full = false
+  readonly #most: number
+  readonly #weights: Weights
+  readonly #budget: Budget | undefined
+  readonly #free: number
   #next = 0
+  #cost = 0
 
-  constructor(
-    readonly most: number,
-    readonly weights: Weights,
-  ) {}
+  constructor({ most, budget }: Taker, weights: Weights, now: number) {
+    this.#most = most
+    this.#weights = weights
+    this.#budget = budget
+    this.#free = budget ? budget.credits.free(now) : Infinity
+  }
 
-  /** Whether there is room for a call: one always has it, however much its answer weighs. */
+  /** Whether there is room for a call: one has it however much its answer weighs, but not where it costs more than is free. */
   fits({ method }: RpcCall): boolean {
     if (this.full) return false
-    this.#next = this.weights.of(method)
-    this.full = this.segments.length >= this.most || (this.segments.length > 0 && this.bytes + this.#next > REQUEST_BYTES)
+    this.#next = this.#weights.of(method)
+    this.full = this.segments.length >= this.#most || (this.segments.length > 0 && this.bytes + this.#next > REQUEST_BYTES)
+    if (!this.full && this.#budget) this.full = !this.#affords(this.#budget, method)
     return !this.full
   }
 
@@ -319,6 +333,14 @@ class Loading implements Load {
     this.segments.push(segment)
     this.indexes.push(index)
     this.bytes += this.#next
+    this.credits += this.#cost
+  }
+
+  #affords(budget: Budget, method: string): boolean {
+    this.#cost = budget.of(method)
+    if (this.credits + this.#cost <= this.#free) return true
+    if (this.segments.length === 0) budget.wants(this.#cost)
+    return false
   }
 }
 

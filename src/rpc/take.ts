@@ -1,5 +1,6 @@
 import { at } from '../net/at.js'
 import type { Endpoint } from './endpoint.js'
+import { HEAD_AGE_MS } from './passed-over.js'
 import { awayError, outlook, refusalError } from './outlook.js'
 import type { Segment } from './segment.js'
 import type { Choice, Load, StepQueue } from './step-queue.js'
@@ -43,5 +44,14 @@ export function take(
         return refusalError(asked, endpoints)
     }
   }
-  return queue.take({ most, takesAny: !endpoint.refusals.any, has: (block) => endpoint.reaches(block), choose }, now)
+  let lags = false
+  const has = (block: bigint): boolean => {
+    const reaches = endpoint.reaches(block)
+    if (!reaches) lags = true
+    return reaches
+  }
+  const load = queue.take({ most, budget: endpoint.budget, takesAny: !endpoint.refusals.any, has, choose }, now)
+  // It may have caught up, also while others do its work.
+  if (lags) void endpoint.refreshHead(HEAD_AGE_MS)
+  return load
 }

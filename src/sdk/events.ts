@@ -6,6 +6,8 @@ export interface RequestFigures {
   readonly calls: number
   readonly bytes: number
   readonly ms: number
+  /** What it cost, where the endpoint has a budget. */
+  readonly credits?: number | undefined
 }
 
 /** What an endpoint serves: a chain, or a REST source. */
@@ -158,7 +160,25 @@ export type RunFact =
       readonly reason?: string
     }
   /** What an endpoint was found to take: calls a request, and requests in flight. */
-  | { readonly type: 'limits'; readonly from: Served; readonly endpoint: string; readonly batch: number; readonly parallel: number }
+  | {
+      readonly type: 'limits'
+      readonly from: Served
+      readonly endpoint: string
+      readonly batch: number
+      readonly parallel: number
+      /** Of its budget. */
+      readonly creditsPerSecond?: number | undefined
+    }
+  /** A request that took far longer than usual at one endpoint was sent to another one, too: the first whole answer counts. */
+  | {
+      readonly type: 'hedge'
+      readonly from: Served
+      readonly endpoint: string
+      readonly to: string
+      readonly calls: number
+      /** How long it had been under way. */
+      readonly ms: number
+    }
   /** Only with rounds: `--until-complete`, `--follow`. A round that finds nothing new when following is none. */
   | { readonly type: 'round:started'; readonly round: number }
   /**
@@ -207,6 +227,7 @@ export const facts: { readonly [type in RunFact['type']]: FactKind } = {
   retry: { quiet: false, moves: false },
   endpoint: { quiet: false, moves: false },
   limits: { quiet: true, moves: false },
+  hedge: { quiet: true, moves: false },
   'round:started': { quiet: false, moves: true },
   'round:ended': { quiet: false, moves: false },
   lag: { quiet: true, moves: false },

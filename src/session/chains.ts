@@ -1,3 +1,4 @@
+import { Budgets } from '../net/budget.js'
 import type { Flight } from '../net/flight.js'
 import { proxiesOf } from '../net/proxies.js'
 import type { Wait } from '../net/waits.js'
@@ -45,6 +46,7 @@ const KEEP_MS = 250
 export function openChains({ pipeline, warehouse, state, surroundings, signal, emit, standIn, remember, flight }: ChainsOptions): Chains {
   const { clock, random, env } = surroundings
   const opened = new Map<string, ChainRpc>()
+  const budgets = new Budgets()
   /** One for a step, however many rounds there are. */
   const lanes = new Map<string, RpcPool>()
   const opening = new Map<string, Promise<ChainRpc>>()
@@ -95,6 +97,7 @@ export function openChains({ pipeline, warehouse, state, surroundings, signal, e
       emit,
       limits: standIn === undefined ? await state.limits(name) : [],
       flight,
+      budgets,
       proxyOf: proxiesOf(env),
       genesis: await warehouse.genesis(chain.id),
       onLearned: remember && standIn === undefined ? onLearned : undefined,

@@ -1,3 +1,4 @@
+import { Budgets } from '../net/budget.js'
 import { Flight } from '../net/flight.js'
 import { proxiesOf } from '../net/proxies.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
@@ -34,6 +35,7 @@ export class EachEndpoint {
     const { endpointNames, openChainRpc } = await import('../rpc/pool.js')
     const { clock, random, env } = this.#surroundings
     const flight = new Flight(this.#pipeline.maxBytesInFlight)
+    const budgets = new Budgets()
     for (const [name, chain] of this.#pipeline.chains) {
       const genesis = await this.#warehouse.genesis(chain.id)
       const endpoints = this.#standIn?.map(endpointAt) ?? chain.endpoints
@@ -46,6 +48,7 @@ export class EachEndpoint {
         limits: [],
         genesis,
         flight,
+        budgets,
         proxyOf: proxiesOf(env),
       }
       const pools = endpoints.map((endpoint, i) => ({

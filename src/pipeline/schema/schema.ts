@@ -155,6 +155,7 @@ function chain(): JsonSchema {
         description: 'Blocks that one eth_getLogs may ask for. A longer one goes to another endpoint.',
       },
       headers: headers(),
+      budget: budget(),
     },
     ['url'],
   )
@@ -201,6 +202,28 @@ function chain(): JsonSchema {
     },
     ['rpc'],
   )
+}
+
+function budget(): JsonSchema {
+  return {
+    ...map(
+      {
+        credits_per_second: {
+          type: 'number',
+          exclusiveMinimum: 0,
+          description: 'Credits that the calls of any second may cost. Endpoints with one key share them, over all chains.',
+        },
+        costs: {
+          type: 'object',
+          additionalProperties: { type: 'number', minimum: 0 },
+          description: 'Credits of a call, by method: `{ eth_getLogs: 75 }`.',
+        },
+        default: { type: 'number', minimum: 0, description: 'Credits of a call of any other method. Default 1.' },
+      },
+      ['credits_per_second'],
+    ),
+    description: 'What the provider lets the calls of a second cost, in its credits or compute units. It is not exceeded.',
+  }
 }
 
 function source(): JsonSchema {
