@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { accountOf } from './account.js'
+import { accountOf } from '../sdk/index.js'
 import { Budgets, Credits } from './budget.js'
 
 const account = (url: string, headers: Record<string, string> = {}) => accountOf({ url, headers })

@@ -1,4 +1,4 @@
-import { accountOf } from './account.js'
+import { accountOf } from '../sdk/index.js'
 
 /** `budget` of an endpoint. */
 export interface BudgetOptions {

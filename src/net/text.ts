@@ -1,3 +1,4 @@
+import { isKey } from '../sdk/index.js'
 import { redactor } from './redactor.js'
 
 const HTML = /<[a-z!/][^>]*>/i
@@ -48,11 +49,6 @@ export function scrubber(url: URL, headers: Readonly<Record<string, string>>, pr
     for (const word of value.split(/\s+/)) add(word, 8)
   }
   return redactor(secrets)
-}
-
-/** Whether a part of a URL may be a key. Short words like "v3" or "mainnet" are none. */
-export function isKey(part: string): boolean {
-  return part.length >= (/\d/.test(part) ? 6 : 16)
 }
 
 function decoded(text: string): string {

@@ -1,4 +1,4 @@
-import { accountOf } from '../net/account.js'
+import { accountOf } from '../sdk/index.js'
 import type { Endpoint, EndpointBudget } from './pipeline.js'
 import { entriesOf, type Field, fieldOf, numberOf } from './yaml/node.js'
 import type { Problems } from './yaml/problems.js'

@@ -147,6 +147,42 @@ describe('endpoints', () => {
   })
 })
 
+test('a budget is credits a second and what methods cost, in the file and in a list of endpoints; what can not be afforded is named', async () => {
+  const key = 'aB3secretkey9xZ'
+  write(
+    'in/rpcs.json',
+    `{"rpcs": [
+  {"url": "https://eth.one.example/v2/${key}", "budget": {"credits_per_second": 330, "costs": {"eth_getLogs": 75}, "default": 20}},
+  {"url": "https://eth.two.example/v2/${key}", "budget": {"credits_per_second": 50, "costs": {"eth_getLogs": 75}}}
+]}`,
+  )
+  const text = file(`  base:
+    rpc:
+      - url: "https://base.one.example/v2/${key}"
+        budget: { credits_per_second: "\${CREDITS}", costs: { eth_getLogs: 60 }, default: 10 }
+      - https://free.example
+  ethereum: { rpc: { file: rpcs.json } }`).replace('}]\n', '}, { id: b, type: ask, chain: ethereum }]\n')
+  const { pipeline, problems } = await read(text, { CREDITS: '330' })
+  expect(problems).toEqual([
+    'in/rpcs.json:3:67  warning: chains.ethereum.rpc[1].budget: a call of a method that `costs` does not name counts as 1 credit (say what it costs: default: 75)',
+    'in/rpcs.json:3:119  chains.ethereum.rpc[1].budget.costs.eth_getLogs: eth_getLogs costs 75 credits, and a second has 50 (no call could be sent: raise credits_per_second, or lower what the call costs)',
+  ])
+  expect(pipeline).toBe(undefined)
+  write('in/rpcs.json', `["https://eth.two.example/v2/${key}"]`)
+  const good = await read(text, { CREDITS: '330' })
+  expect(good.problems).toEqual([])
+  expect(good.pipeline?.chains.get('base')?.endpoints.map(({ budget }) => budget)).toEqual([
+    { creditsPerSecond: 330, costs: { eth_getLogs: 60 }, default: 10 },
+    undefined,
+  ])
+  // One key has one budget, over all chains.
+  write('in/rpcs.json', `[{"url": "https://eth.one.example/v2/${key}", "budget": {"credits_per_second": 330, "default": 20}}]`)
+  expect((await read(text, { CREDITS: '330' })).problems).toEqual([])
+  expect((await read(text, { CREDITS: '300' })).problems).toEqual([
+    'in/rpcs.json:1:89  chains.ethereum.rpc[0].budget.credits_per_second: is 330, and 300 at another endpoint with the same key (endpoints with one key share one budget: give the same credits_per_second at each)',
+  ])
+})
+
 test('secrets are the parts of URLs and headers that open something, and the variables in them', async () => {
   const text = `name: p
 plugins: [../steps.mjs]
