@@ -7,6 +7,9 @@ import { systemClock } from '../src/cli/system-clock.js'
 import { readPipeline } from '../src/pipeline/read.js'
 import type { Pipeline } from '../src/pipeline/pipeline.js'
 import { PreflightError } from '../src/plan/preflight.js'
+import { renderPlan } from '../src/report/render-plan.js'
+import { report } from '../src/report/report.js'
+import { summary } from '../src/report/summary.js'
 import { fakeChain, type FakeEndpoint } from '../src/sandbox/index.js'
 import type { RunEvent } from '../src/sdk/index.js'
 import { openLook } from '../src/session/look.js'
@@ -61,6 +64,37 @@ describe('a session', () => {
     const again = await openSession(pipeline, here, { state })
     expect((await again.plan(part)).work).toBe(false)
     await again.close()
+  })
+
+  it('spends what the budget of an endpoint has, and says so in its plan and its report', async () => {
+    const { here, pipeline } = await world()
+    const costs: Record<string, number> = { eth_getBlockByNumber: 20, eth_getBalance: 10 }
+    const budget = { creditsPerSecond: 1_500, costs, default: 1 }
+    const chains = [...pipeline.chains].map(([name, chain]) => {
+      const endpoints = chain.endpoints.map((endpoint) => ({ ...endpoint, budget }))
+      return [name, { ...chain, endpoints }] as const
+    })
+    const about = { file: pipeline.file }
+    const session = await openSession({ ...pipeline, chains: new Map(chains) }, here, { state })
+    const before = node.log.length
+    const plan = await session.plan(part)
+    // 111 blocks, and what the balances take is known when there are blocks.
+    expect(plan.steps.map(({ budget }) => budget)).toEqual([
+      { credits: 2_220, perSecond: 1_500, seconds: 1.48 },
+      { credits: 0, perSecond: 1_500, seconds: 0 },
+      null,
+    ])
+    expect(renderPlan(plan, about)).toContain('  2,220 credits, at least 0:01 by a budget of 1,500/s\n')
+    expect(await session.run(part)).toEqual({ outcome: 'done', exitCode: 0 })
+    const spent = node.log.slice(before).flatMap(({ calls }) => calls.map(({ method }) => costs[method] ?? 1))
+    const end = report(session.view, about)
+    // What the plan asked is no part of the run.
+    expect(end.credits).toMatchObject([{ chain: 'ethereum', perSecond: 1_500 }])
+    expect(end.credits[0]?.credits).toBeGreaterThanOrEqual(2_220 + 110 * 10)
+    expect(end.credits[0]?.credits).toBeLessThanOrEqual(spent.reduce((sum, cost) => sum + cost, 0))
+    expect(end.elapsedMs).toBeGreaterThan(2_000)
+    expect(summary(end)).toMatch(/\n {2}credits +\S+ [\d,]+, \d+ % of its budget of 1,500\/s\n/)
+    await session.close()
   })
 
   it('that is to begin fresh does again what was done, and only for the steps that are chosen', async () => {

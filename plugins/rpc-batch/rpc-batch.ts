@@ -72,7 +72,7 @@ steps:
 
   async *plan(ctx): AsyncIterable<Wanted> {
     const { over, calls } = ctx.config
-    const requests = Object.keys(calls).length
+    const price = { perPiece: Object.keys(calls).length, methods: methodsOf(calls) }
     for (const [name, call] of Object.entries(calls)) {
       const problem = 'function' in call ? await abiProblem(call.function) : undefined
       if (problem !== undefined)
@@ -90,7 +90,7 @@ steps:
         domain: [BigInt(from), BigInt(to)],
         due: 'uncovered',
         order: over.order ?? 'oldest-first',
-        price: { perPiece: requests },
+        price,
       }
       return
     }
@@ -109,12 +109,22 @@ steps:
       constants: output.constants,
       chunk: over.chunk ?? 10_000,
       order: over.order ?? 'oldest-first',
-      price: { perPiece: requests },
+      price,
     }
   },
 
   run: readUnit,
 })
+
+/** How many of the calls each method has. */
+function methodsOf(calls: Config['calls']): Readonly<Record<string, number>> {
+  const methods: Record<string, number> = {}
+  for (const call of Object.values(calls)) {
+    const method = 'method' in call ? call.method : 'eth_call'
+    methods[method] = (methods[method] ?? 0) + 1
+  }
+  return methods
+}
 
 /** Columns of a row that are those of the query as they are. No call has the name of one. */
 function copiedFrom(columns: ReadonlySet<string>, row: RowsConfig['row']): Readonly<Record<string, string>> {

@@ -3,7 +3,7 @@ import { checkConfig, namesOf, outputsOf } from './check.js'
 import { config, type Config, isDays } from './config.js'
 import { OverError } from './errors.js'
 import { askedOf } from './filters.js'
-import { perBlock, SEARCH } from './price.js'
+import { callsPerBlock, SEARCH, sum } from './price.js'
 import { readUnit } from './read.js'
 import { readsHeaders } from './rows.js'
 
@@ -44,7 +44,8 @@ steps:
     const { over, events, verify = 'empty' } = ctx.config
     // Those that stand in the file were checked with it; params are put in by now.
     events.forEach(askedOf)
-    const each = perBlock(verify) + (readsHeaders(ctx.config) ? 1 : 0)
+    const methods = callsPerBlock(verify, readsHeaders(ctx.config))
+    const each = sum(methods)
     if (!isDays(over)) {
       const { from, to, chunk = 10_000 } = over.blocks
       if (from > to + 1) throw new OverError(`blocks from ${from} to ${to}: there are none`)
@@ -55,7 +56,7 @@ steps:
         due: 'uncovered',
         order: over.order ?? 'oldest-first',
         mustCover: true,
-        price: { perPiece: each },
+        price: { perPiece: each, methods },
       }
       return
     }
@@ -71,7 +72,7 @@ steps:
       order: over.order ?? 'oldest-first',
       whenOver: true,
       mustCover: true,
-      price: { perPiece: Math.ceil(SEARCH + (each * DAY_MS) / (ctx.chain?.blockTimeMs ?? 12_000)) },
+      price: { perPiece: Math.ceil(SEARCH + (each * DAY_MS) / (ctx.chain?.blockTimeMs ?? 12_000)), methods },
     }
   },
 

@@ -1,6 +1,7 @@
 import { nextVersion } from '../ledger/versions.js'
 import { formatDuration, isPipeError, type LedgerReader, shadowName, type Table, type VersionRow } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
+import { type CreditsForecast, creditsOf } from './credits.js'
 import { type PieceReport, pieceReport } from './piece-report.js'
 import type { PlannedUnit, StepPlan } from './plan.js'
 import { planStep } from './plan-step.js'
@@ -91,6 +92,8 @@ export interface StepForecast {
   readonly calls: number | null
   /** Requests, at the batch size that is known or the one it starts with. Null when nobody can tell. */
   readonly requests: number | null
+  /** What the calls cost, where all endpoints that are asked first have a budget. */
+  readonly budget: CreditsForecast | null
   readonly estimate: { readonly seconds: number | null; readonly diskBytes: number; readonly basis: 'history' | 'guess' }
   /** Tables that are built anew and then exchanged, all at once, with what is kept of before. */
   readonly swaps: readonly { readonly table: string; readonly builds: string; readonly version: number; readonly kept: readonly string[] }[]
@@ -111,6 +114,8 @@ export interface PlanOptions {
   readonly given: Readonly<Record<string, string>>
   readonly select: readonly string[] | undefined
   readonly limit: number | undefined
+  /** Whether it is the endpoints of the file that are asked, so that their budgets hold. */
+  readonly budgets: boolean
   /** What is known from earlier runs. */
   readonly history: {
     readonly batch: (chain: string) => number | undefined
@@ -170,6 +175,7 @@ const EMPTY = {
   upTo: [],
   calls: 0,
   requests: 0,
+  budget: null,
   estimate: { seconds: null, diskBytes: 0, basis: 'guess' as const },
   allowsGaps: false,
   swaps: [],
@@ -179,7 +185,7 @@ const EMPTY = {
 
 function forecastOf(
   plan: StepPlan,
-  { pipeline, history }: PlanOptions,
+  { pipeline, history, budgets }: PlanOptions,
   versions: readonly VersionRow[],
 ): Omit<StepForecast, 'id' | 'title' | 'type' | 'needs' | 'later'> {
   const reasons: Record<string, number> = {}
@@ -190,6 +196,9 @@ function forecastOf(
   const check = plan.step.definition.closes === true
   const requests = plan.requests === undefined ? null : step.source === undefined ? Math.ceil(plan.requests / batch) : plan.requests
   const perSecond = step.source === undefined ? START_CALLS_PER_SECOND : START_PAGES_PER_SECOND
+  const price = plan.wanted.kind === 'task' ? undefined : plan.wanted.price
+  const endpoints = budgets && step.chain !== undefined ? pipeline.chains.get(step.chain)?.endpoints : undefined
+  const budget = creditsOf(plan.requests, price?.methods, endpoints ?? [])
   const seconds = check ? null : rate !== undefined ? plan.pieces / rate : plan.requests === undefined ? null : plan.requests / perSecond
   return {
     piece: plan.word,
@@ -203,8 +212,9 @@ function forecastOf(
     upTo: plan.waitsFor.map(({ step: id, pieces, word }) => ({ step: id, pieces: tidy(pieces), piece: word })),
     calls: plan.requests ?? null,
     requests,
+    budget,
     estimate: {
-      seconds,
+      seconds: seconds === null ? null : Math.max(seconds, budget?.seconds ?? 0),
       diskBytes: plan.outputs.reduce((sum, output) => sum + rowsOf(plan) * rowBytes(pipeline.tables.get(output.table)), 0),
       basis: rate === undefined ? 'guess' : 'history',
     },

@@ -1,6 +1,6 @@
 import type { PlanReport, StepForecast } from '../plan/forecast.js'
 import { type About, command, typable } from '../sdk/index.js'
-import { count, counted, duration } from './words.js'
+import { count, counted, duration, rate } from './words.js'
 
 const UNITS_SHOWN = 5
 
@@ -14,6 +14,7 @@ export function renderPlan(report: PlanReport, about: About, limit?: number): st
   const unknown = report.steps.filter((step) => step.pieces > 0 && step.requests === null).map(({ id }) => id)
   const seconds = report.steps.reduce((sum, step) => sum + (step.estimate.seconds ?? 0), 0)
   const bytes = report.steps.reduce((sum, step) => sum + step.estimate.diskBytes, 0)
+  const credits = report.steps.reduce((sum, step) => sum + (step.budget?.credits ?? 0), 0)
   const open = report.steps.filter((step) => step.open).length
   if (open > 0) lines.push(`can't say what is left: ${open} ${open === 1 ? 'step needs' : 'steps need'} a head (leave out --offline)`)
   else if (!report.work) lines.push('nothing to do: no missing blocks, rows or days')
@@ -21,7 +22,7 @@ export function renderPlan(report: PlanReport, about: About, limit?: number): st
     lines.push(
       unknown.length > 0
         ? `in all not known yet: ${unknown.join(', ')} ${unknown.length === 1 ? 'has' : 'have'} not run${requests > 0 ? `; the rest takes about ${counted(requests, 'requests')}` : ''}`
-        : `in all about ${counted(requests, 'requests')}, ${duration(seconds * 1000)}, ${megabytes(bytes)} on disk`,
+        : `in all about ${counted(requests, 'requests')}${credits > 0 ? `, ${counted(credits, 'credits')}` : ''}, ${duration(seconds * 1000)}, ${megabytes(bytes)} on disk`,
       `do it with: ${command('run', about, ...(limit === undefined ? [] : ['--limit', String(limit)]))}`,
     )
   return typable(`${lines.join('\n')}\n`, about)
@@ -60,6 +61,10 @@ function renderStep(step: StepForecast): string[] {
     lines.push(
       `  ${counted(step.calls, 'calls')}, about ${counted(step.requests ?? 0, 'requests')}, ${duration((step.estimate.seconds ?? 0) * 1000)}${step.estimate.basis === 'guess' ? ' (a guess: no run yet)' : ''}`,
     )
+  if (step.budget !== null && step.budget.credits > 0) {
+    const { credits, seconds, perSecond } = step.budget
+    lines.push(`  ${counted(credits, 'credits')}, at least ${duration(seconds * 1000)} by a budget of ${rate(perSecond)}`)
+  }
   return lines
 }
 

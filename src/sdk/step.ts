@@ -107,7 +107,10 @@ export type Wanted =
  * Requests that work takes: so many for each block, row or day; so many for each unit; or as many as rows are expected by
  * the days before (undefined: nobody knows how many a request brings). Left out: none.
  */
-export type Price = { readonly perPiece: number } | { readonly perUnit: number } | { readonly rowsPerRequest: number | undefined }
+export type Price = ({ readonly perPiece: number } | { readonly perUnit: number } | { readonly rowsPerRequest: number | undefined }) & {
+  /** How many of its calls each method has, in proportion: what they cost of a budget depends on it. */
+  readonly methods?: Readonly<Record<string, number>>
+}
 
 /** Rows of the query of a `rows` unit that are still missing, with the text that names each. */
 export interface InputPage {

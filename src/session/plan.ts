@@ -59,6 +59,7 @@ export async function makePlan({ pipeline, warehouse, state, moment, demo = fals
     given: request.params,
     select: request.select,
     limit: request.limit,
+    budgets: !demo,
     history: { batch: (chain) => batches.get(chain), piecesPerSecond: (step) => rates.get(step) },
   })
   return {
