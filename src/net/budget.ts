@@ -1,4 +1,4 @@
-import { accountOf } from '../sdk/index.js'
+import { accountOf, type Clock } from '../sdk/index.js'
 
 /** `budget` of an endpoint. */
 export interface BudgetOptions {
@@ -117,6 +117,18 @@ export class Budget {
     // What is taken now may be something else.
     if (at <= now) this.#wanted = 0
     return at
+  }
+
+  /** Waits for a turn of its own, for a call that is in no queue. Returns what it costs. */
+  async afford(method: string, clock: Clock, signal: AbortSignal): Promise<number> {
+    const credits = this.of(method)
+    const who = {}
+    for (;;) {
+      const now = clock.monotonic()
+      const at = this.credits.turn(who, credits, now)
+      if (at <= now) return credits
+      await clock.sleep(at - now, signal)
+    }
   }
 
   spend(credits: number, now: number): void {

