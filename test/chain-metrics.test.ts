@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { systemClock } from '../src/cli/system-clock.js'
+import { startLiveChain } from '../src/demo/live-chain.js'
 import { knownChain } from '../src/pipeline/chains.js'
 import { readPipeline } from '../src/pipeline/read.js'
 import { type ApiServer, fakeApi, fakeChain, type FakeChain, type FakeEndpoint } from '../src/sandbox/index.js'
-import { parseDuration } from '../src/sdk/index.js'
+import { type Clock, parseDuration } from '../src/sdk/index.js'
 import { CHAIN_METRICS_TABLES, chainMetrics, rowsIn, variedCosts } from './support/chain-metrics.js'
 import { type Answer, pipe } from './support/cli.js'
 import { chdbMissing } from './support/clickhouse-server.js'
@@ -244,20 +245,35 @@ describe.each(engines)('pipelines/chain-metrics.yaml on $name', ({ url, read, sk
   )
 })
 
-it('its demo is a chain that goes on growing: a second run adds what was mined since, without a gap', async () => {
+it('its demo follows a chain with a reorg on the way, told in one line, and started again it goes on with the same chain without a gap', async () => {
   const cwd = temporaryFolder()
-  const run = async (minutes: number) => {
-    const clock = { ...systemClock, now: () => Date.now() + minutes * 60_000 }
-    const { code, out, err } = await pipe(['run', file, '--demo'], { cwd, env: { COINGECKO_REQUESTS_PER_SECOND: '1000' }, clock })
+  const began = Date.now()
+  const PACE = 8
+  const run = async (minutes: number, ...args: string[]) => {
+    const clock: Clock = {
+      now: () => began + (Date.now() - began) * PACE + minutes * 60_000,
+      monotonic: () => systemClock.monotonic() * PACE,
+      sleep: (ms, signal) => systemClock.sleep(ms / PACE, signal),
+    }
+    const env = { COINGECKO_REQUESTS_PER_SECOND: '1000' }
+    const { code, out, err } = await pipe(['run', file, '--demo', ...args], { cwd, env, clock })
     expect([code, code === 0 ? '' : out + err]).toEqual([0, ''])
-    expect(out).toContain('The first rows of chain_metrics_1d:')
-    const { blocks, chain_metrics_1d: days } = await readDuckdb(join(cwd, 'data/chain-metrics-demo.duckdb'))
-    const numbers = blocks?.rows.map(({ number }) => Number(number)) ?? []
-    expect(numbers).toEqual(numbers.map((_, i) => i + 1))
-    expect(days?.rows.reduce((sum, row) => sum + Number(row.blocks), 0)).toBe(numbers.length)
-    return numbers.length
+    return { clock, reorgs: [...out.matchAll(/^reorg .*message="(.*?)"/gm)].map(([, message]) => message) }
   }
-  const first = await run(0)
-  expect(first).toBeGreaterThanOrEqual(290)
-  expect(await run(10)).toBeGreaterThanOrEqual(first + 50)
+  const { reorgs } = await run(0, '--select', 'blocks')
+  expect(reorgs).toEqual([expect.stringMatching(/^reorg at \d+: [123] blocks? replaced$/)])
+  const { clock } = await run(20, '--follow', '--max-runs', '2')
+  // The prices rested in the last round.
+  const { code, out, err } = await pipe(['verify', file, '--demo', '--step', 'prices'], { cwd, clock })
+  expect([code, code === 0 ? '' : out + err]).toEqual([0, ''])
+
+  const { blocks, chain_metrics_1d: days } = await readDuckdb(join(cwd, 'data/chain-metrics-demo.duckdb'))
+  const live = await startLiveChain({ chainId: 1, file: join(cwd, 'data/chain-metrics-demo-ethereum.json'), clock }, {})
+  const rows = blocks?.rows.toSorted((a, b) => Number(a.number) - Number(b.number)) ?? []
+  expect(rows.length).toBeGreaterThanOrEqual(600)
+  expect(rows.map(({ number, hash, parent_hash }) => [number, hash, parent_hash])).toEqual(
+    rows.map((_, i) => [String(i + 1), live.chain.block(i + 1).hash, live.chain.block(i).hash]),
+  )
+  expect(days?.rows.reduce((sum, row) => sum + Number(row.blocks), 0)).toBe(rows.length)
+  await live.close()
 }, 300_000)

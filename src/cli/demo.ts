@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { formatInstant, identifier, joinSql, PipeError, type Row, sql, sqlText, type Table } from '../sdk/index.js'
+import { formatDuration, formatInstant, identifier, joinSql, PipeError, type Row, sql, sqlText, type Table } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { warehouseUrl } from '../session/places.js'
 import type { World } from '../session/surroundings.js'
@@ -21,12 +21,16 @@ export interface Demo {
   /** The same, of the pipeline read with other params. */
   of(pipeline: Pipeline): Pipeline
   readonly world: World
+  /** After so many rounds everything that it has to show was seen, where its chain goes on growing; undefined: its world stands still. */
+  readonly rounds: number | undefined
   /** Prints the first rows of what was made. */
   show(io: Io): Promise<void>
   close(): Promise<void>
 }
 
 const ROWS_SHOWN = 5
+/** About 20 seconds. */
+const LIVE_ROUNDS = 8
 
 /** Starts what the pipeline reads: a local Ethereum node, a REST API, or both. They hold the same at every start. */
 export async function startDemo(pipeline: Pipeline, io: Io): Promise<Demo> {
@@ -37,15 +41,15 @@ export async function startDemo(pipeline: Pipeline, io: Io): Promise<Demo> {
   const started: { close(): Promise<void> }[] = []
   const close = async () => void (await Promise.all(started.map((one) => one.close())))
   try {
-    const demo = (world: World, blockTimeMs?: number): Demo => {
+    const demo = (world: World, blockTimeMs?: number, rounds?: number): Demo => {
       const of = (read: Pipeline) => atPace(inDemo(read, io), blockTimeMs)
       const own = of(pipeline)
-      return { pipeline: own, of, world, show: (out) => showRows(own, out), close }
+      return { pipeline: own, of, world, rounds, show: (out) => showRows(own, out), close }
     }
     if (chains.size > 0 && sources.size > 0) {
       const live = await startLive(pipeline, [...chains][0], io)
       started.push(live)
-      return demo({ chain: [live.chainUrl], source: live.apiUrl })
+      return demo({ chain: [live.node.url], source: live.apiUrl }, live.blockTimeMs, LIVE_ROUNDS)
     }
     const chain = await startChain(pipeline, [...chains][0], io)
     if (chain) started.push(chain)
@@ -114,12 +118,13 @@ async function startLive(pipeline: Pipeline, name: string | undefined, io: Io) {
   const chain = name === undefined ? undefined : pipeline.chains.get(name)
   if (!chain) throw new NoDemoError(pipeline.name, `it has no chain ${name ?? ''}`)
   const { startLiveDemo } = await import('../demo/chain-metrics.js')
+  const { LIVE_BLOCK_MS: blockTimeMs } = await import('../demo/live-chain.js')
   const file = resolve(io.cwd, `${demoFile(pipeline).replace(/\.duckdb$/, '')}-${chain.name}.json`)
-  const live = await startLiveDemo({ chainId: chain.id, blockTimeMs: chain.blockTimeMs, file, clock: io.clock })
+  const live = await startLiveDemo({ chainId: chain.id, file, clock: io.clock })
   io.stderr.write(
-    `demo: a chain of ${live.chain.head} blocks that goes on growing listens on ${live.chainUrl}, an API with prices on ${live.apiUrl}; both end with this command\n`,
+    `demo: a chain of ${live.chain.head} blocks, with one more every ${formatDuration(blockTimeMs)}, listens on ${live.node.url}, an API with prices on ${live.apiUrl}; both end with this command, and the next one goes on with the same chain\n`,
   )
-  return live
+  return { ...live, blockTimeMs }
 }
 
 /** Two hundred days of transactions, about sixty a day, many of them in one second. */

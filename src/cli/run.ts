@@ -19,12 +19,20 @@ export async function runCommand(file: string, options: RunCommandOptions, io: I
   const { startDemo } = await import('./demo.js')
   const demo = await startDemo(pipeline, io)
   try {
-    const code = await runPipeline(demo.pipeline, options, io, demo.world)
+    const code = await runPipeline(demo.pipeline, watching(options, demo.rounds, io), io, demo.world)
     if (options.output !== 'json') await demo.show(io)
     return code
   } finally {
     await demo.close()
   }
+}
+
+/** A demo whose chain goes on growing is followed for so many rounds, where nothing else is asked for. */
+function watching(options: RunCommandOptions, rounds: number | undefined, io: Io): RunCommandOptions {
+  const { follow, untilComplete, limit } = options
+  if (rounds === undefined || follow || untilComplete || limit !== undefined) return options
+  io.stderr.write(`demo: the chain is followed for ${rounds} rounds, with a reorg on the way; --follow goes on until Ctrl-C\n`)
+  return { ...options, follow: true, maxRuns: rounds }
 }
 
 async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: Io, world?: World): Promise<number> {

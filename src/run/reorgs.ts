@@ -145,7 +145,7 @@ async function settleChain(options: RunOptions, chain: Chain, met: ReadonlyMap<S
     chain: chain.name,
     block: String(from),
     replaced: Number(newest - from + 1n),
-    steps: hits.map(({ step }) => step.id),
+    steps: hits.filter(({ step, rewind: { blocks } }) => ofQuery(step) || blocks.length > 0).map(({ step }) => step.id),
   })
   return true
 }

@@ -29,6 +29,8 @@ export interface FakeChainOptions {
   readonly genesisTime?: number
   /** Seconds from block to block. Default 12. */
   readonly blockTime?: number
+  /** Time of each block in unix seconds, in place of both. Asked again whenever a block is served, so it must depend on the number alone. */
+  readonly timeOf?: (block: number) => number
   /** Transactions in every block besides payouts of miners. Default 0. */
   readonly transactions?: number
   /** Balances before block 1, in wei. Miners that are not named start at amounts of every magnitude from 0 to 2^250. */
@@ -174,7 +176,7 @@ class Chain implements FakeChain {
       number: BigInt(n),
       hash,
       parentHash: n === 0 ? zeroHash : this.#hash(n - 1),
-      timestamp: BigInt((this.#options.genesisTime ?? 1_600_000_000) + n * (this.#options.blockTime ?? 12)),
+      timestamp: BigInt(this.#timeOf(n)),
       miner: n === 0 ? zeroAddress : this.miners[this.#minerOf(n, fork)]!,
       reward: n === 0 ? 0n : this.#reward(n, fork),
     }
@@ -314,6 +316,11 @@ class Chain implements FakeChain {
 
   #minerOf(n: number, fork: number): number {
     return draw(this.#seed, kinds.miner, fork, n) % this.miners.length
+  }
+
+  #timeOf(n: number): number {
+    const { timeOf, genesisTime = 1_600_000_000, blockTime = 12 } = this.#options
+    return timeOf ? timeOf(n) : genesisTime + n * blockTime
   }
 
   /** Up to about 0.14 ether. */

@@ -120,12 +120,16 @@ test('a chain that stands still is named once, until it moves and stands still a
 })
 
 test('a list that only the clock brings anything new rests between', async () => {
-  const { follow, round } = world({ a: 10n }, { lists: ['prices'] })
+  const { follow, round, wait } = world({ a: 10n }, { lists: ['prices'] })
   const prices: StepEnd = { ...complete, dueAt: 60_000_000n }
   await round({ prices, heads: { ...complete, dueAt: 60_000_000n } })
   const at = (now: bigint): SessionMoment => ({ ...createMoment(0, () => Promise.resolve(0n)), now })
   expect([...follow.rest(at(59_999_999n))]).toEqual([['prices', prices]])
   expect([...follow.rest(at(60_000_000n))]).toEqual([])
+  // And it has read up to the last round in which it did not.
+  wait(59_000)
+  await round({ prices: { ...complete, dueAt: 120_000_000n } })
+  expect([...follow.readUpTo(at(59_000_000n))]).toEqual([['prices', 0n]])
 })
 
 test('a list is what asks a source: a chain of which it only takes a fact makes it none that moves with the head', async () => {

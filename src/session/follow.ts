@@ -41,6 +41,8 @@ export class Follow {
   #moment: SessionMoment | undefined
   /** Of the last round that came to its end. */
   #last: RunResult | undefined
+  /** The time of the round in which a list was last asked. */
+  readonly #askedAt = new Map<string, bigint>()
   /** A round began and did not come to its end. */
   #broken = false
 
@@ -75,6 +77,7 @@ export class Follow {
   /** The round that began last came to its end. */
   ended(result: RunResult): void {
     const first = this.#last === undefined
+    if (this.#moment) for (const list of this.#asking(this.#moment)) this.#askedAt.set(list, this.#moment.now)
     this.#last = result
     this.#broken = false
     for (const [chain, head] of Object.entries(this.#moment?.heads() ?? {})) this.#see(chain, BigInt(head))
@@ -87,13 +90,23 @@ export class Follow {
   }
 
   /** How steps stand that nothing can have changed since the last round. */
-  rest({ now }: Moment): ReadonlyMap<string, StepEnd> {
+  rest({ now }: Pick<Moment, 'now'>): ReadonlyMap<string, StepEnd> {
     const ends = [...(this.#last?.steps ?? [])]
     return new Map(
       ends.filter(
         ([step, { outcome, dueAt }]) => this.#options.lists.has(step) && outcome === 'complete' && dueAt !== undefined && dueAt > now,
       ),
     )
+  }
+
+  /** Up to which time those have read that rest then, microseconds UTC. */
+  readUpTo(moment: Pick<Moment, 'now'>): ReadonlyMap<string, bigint> {
+    return new Map([...this.rest(moment).keys()].map((list) => [list, this.#askedAt.get(list) ?? moment.now]))
+  }
+
+  #asking(moment: Pick<Moment, 'now'>): string[] {
+    const resting = this.rest(moment)
+    return [...this.#options.lists].filter((list) => !resting.has(list))
   }
 
   #isDue({ steps }: RunResult): boolean {

@@ -12,6 +12,8 @@ export interface LastRun {
   readonly heads: Readonly<Record<string, string>>
   /** Microseconds UTC, as text. */
   readonly now: string | undefined
+  /** Of steps that rested then: up to when they have read, microseconds UTC. */
+  readonly rests: ReadonlyMap<string, bigint>
 }
 
 const RUNS_LOOKED_AT = 20
@@ -23,7 +25,7 @@ export async function lastRun(state: StateStore, pipeline: Pipeline, warehouse: 
   const found = runs.find(({ resolved }) => resolved !== undefined && resolved !== null)?.resolved
   const texts = (value: Json | undefined): [string, string][] =>
     typeof value === 'object' && value !== null ? Object.entries(value).map(([name, item]) => [name, String(item)]) : []
-  const { params, heads, now } = (typeof found === 'object' ? found : {}) as { readonly [key: string]: Json }
+  const { params, heads, now, rests } = (typeof found === 'object' ? found : {}) as { readonly [key: string]: Json }
   return {
     any: runs.length > 0,
     running: latest?.outcome === 'running' ? { pid: latest.pid, host: latest.host } : undefined,
@@ -31,5 +33,6 @@ export async function lastRun(state: StateStore, pipeline: Pipeline, warehouse: 
     params: Object.fromEntries(texts(params).filter(([name]) => pipeline.params.has(name))),
     heads: Object.fromEntries(texts(heads)),
     now: typeof now === 'string' ? now : undefined,
+    rests: new Map(texts(rests).map(([step, at]) => [step, BigInt(at)])),
   }
 }

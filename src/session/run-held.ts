@@ -149,8 +149,10 @@ async function runConnected(
     const acting = actingSteps(pipeline, request.select)
     const steps = pipeline.steps.filter((step) => acting.has(step.id))
     emit(startedFact(steps, { pipeline: pipeline.name, warehouse: warehouse.display, pid, host, follow: request.follow || undefined }))
-    const resolved = (moment: Moment, heads: Record<string, string>) =>
-      state.updateRun(id, { resolved: { heads, params: request.params, now: String(moment.now) } }, Math.round(clock.now()))
+    const resolved = (moment: Moment, heads: Record<string, string>) => {
+      const rests = Object.fromEntries([...(follow?.readUpTo(moment) ?? [])].map(([step, at]) => [step, String(at)]))
+      return state.updateRun(id, { resolved: { heads, params: request.params, now: String(moment.now), rests } }, Math.round(clock.now()))
+    }
     const tellLag = () => {
       if (!request.follow) return
       for (const { chain, head, behind, ms } of lagsOf(view, clock.now())) emit({ type: 'lag', chain, head: String(head), behind, ms })
@@ -167,7 +169,7 @@ async function runConnected(
       await (known.size > 0 ? asked(moment.heads()) : resolved(moment, {}))
       return moment
     }
-    const follow = request.follow
+    const follow: Follow | undefined = request.follow
       ? new Follow({ poll: (chain) => chains.poll(chain), now, begin, blockTimeMs, pollMs, lists: listsOf(steps), clock, emit })
       : undefined
     const first = follow ? undefined : await begin()

@@ -59,6 +59,7 @@ export async function verify({ warehouse, chains, surroundings, world }: VerifyW
       warehouse,
       gone,
       moment: { now: last.now === undefined ? present.now : BigInt(last.now), head: (chain) => present.head(chain) },
+      rests: last.rests,
       given: request.params,
       demo: request.demo,
       state: request.state,

@@ -25,6 +25,8 @@ export interface VerifyOptions {
   readonly gone: readonly { readonly table: string; readonly steps: readonly { readonly id: string; readonly units: number }[] }[]
   /** Heads as the last run had them: what came after it is no gap. */
   readonly moment: Moment
+  /** Steps that rested in the last round: up to when they have read, microseconds UTC. */
+  readonly rests: ReadonlyMap<string, bigint>
   /** Of the last run, and `--param`. */
   readonly given: Readonly<Record<string, string>>
   /** Of the warehouse of the demo: the commands that mend say so. */
@@ -108,6 +110,9 @@ export async function verifyPipeline(options: VerifyOptions): Promise<VerifyRepo
 /** What the run is about that mends what is found. */
 const aboutRuns = ({ pipeline, given, demo, state }: VerifyOptions): About => ({ file: pipeline.file, demo, params: given, state })
 
+/** What a step was asked for in the last round, or in the one before in which it did not rest. */
+const momentOf = ({ moment, rests }: VerifyOptions, { id }: Step): Moment => ({ ...moment, now: rests.get(id) ?? moment.now })
+
 const NOTHING = { units: 0, sampled: { units: 0, rows: 0 }, proof: null }
 
 async function verifyStep(
@@ -123,7 +128,7 @@ async function verifyStep(
     return NOTHING
   }
   try {
-    const plan = await planStep({ ...options, step, limit: undefined, upstream: [] })
+    const plan = await planStep({ ...options, step, moment: momentOf(options, step), limit: undefined, upstream: [] })
     const ledger = plan.ledger.rows
     for (const note of [plan.note, plan.later]) if (note !== undefined) findings.notes.add(note)
     const base: StepLook = {
@@ -172,7 +177,7 @@ async function gapsAbove(
   const unseen: string[] = []
   for (const step of steps.filter(({ id }) => above.has(id) && !selected.has(id))) {
     if (isGate(step) || !whenHolds(step, options)) continue
-    const { words } = await leftOf({ ...options, step })
+    const { words } = await leftOf({ ...options, step, moment: momentOf(options, step) })
     if (words !== '') unseen.push(`${words} (${step.id})`)
   }
   return { found: [...above].filter((id) => wrong.has(id)), unseen }
