@@ -303,7 +303,7 @@ Exit codes:
   2    could not start: a mistake in the file, the usage or the environment, or an internal error
   3    another run holds this pipeline
   4    plan --detailed-exitcode: there is work to do
-  130  stopped by Ctrl-C (SIGINT) after a clean checkpoint; a second one stops at once
+  130  stopped by Ctrl-C (SIGINT) after a clean checkpoint (0 where --follow had nothing left to do); a second one stops at once
   143  stopped by SIGTERM after a clean checkpoint
 
 Environment:

@@ -182,6 +182,33 @@ describe('rounds that follow', () => {
   })
 })
 
+describe('following that is stopped', () => {
+  /** By a signal, as the fact of this type is told for the `times`th time. */
+  const stop = async (rounds: readonly Round[], type: RunFact['type'], times = 1, given: Given = {}) => {
+    const stopping = new AbortController()
+    let seen = 0
+    const onFact = (fact: RunFact) => fact.type === type && ++seen === times && stopping.abort()
+    const follow = { untilComplete: false, follow: true, signal: stopping.signal, onFact } as const
+    return (await start(rounds, { ...follow, ...given }).end).outcome
+  }
+  const cut: Round = { outcome: 'stopped', steps: new Map() }
+
+  test('is done where the stop comes between two rounds and nothing is missing', async () => {
+    expect(await stop([done()], 'round:ended')).toBe('done')
+    expect(await stop([left(1), done()], 'round:ended', 2)).toBe('done')
+    const idle = [momentAt(0), undefined, undefined]
+    expect(await stop([done()], 'round:ended', 1, { moment: () => idle.shift() })).toBe('done')
+  })
+
+  test('is stopped where it cuts a round off, something is missing, or nobody knows whether it is', async () => {
+    expect(await stop([done(), cut], 'round:started', 2)).toBe('stopped')
+    expect(await stop([done(), left(1)], 'round:ended', 2)).toBe('stopped')
+    const down = () => Promise.reject(new DownError('the node is down'))
+    const polls = [() => momentAt(0), down]
+    expect(await stop([done()], 'round:ended', 2, { moment: () => polls.shift()?.() })).toBe('stopped')
+  })
+})
+
 describe('a run in which nothing moves', () => {
   test('is given up with what it waits for', async () => {
     const world = start(['hangs'], { stallMs: 5 * minute })

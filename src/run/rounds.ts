@@ -89,9 +89,9 @@ export async function runRounds(options: RoundsOptions): Promise<RoundsEnd> {
       const before = round
       const { result, failure } = await runRound(options, signal, begin, (error) => limit.abort(error))
       const began = round > before
-      if (options.signal.aborted) return { outcome: 'stopped' }
-      if (limit.signal.aborted) return { outcome: 'incomplete', reason: (limit.signal.reason as Error).message }
       if (began) complete = result?.outcome === 'done'
+      if (options.signal.aborted) return stopped()
+      if (limit.signal.aborted) return { outcome: 'incomplete', reason: (limit.signal.reason as Error).message }
       if (complete && !follow) return { outcome: 'done' }
       if (!untilComplete && !follow) return { outcome: 'incomplete' }
       const reason = began ? endReason(result) : undefined
@@ -103,12 +103,17 @@ export async function runRounds(options: RoundsOptions): Promise<RoundsEnd> {
       if (began || news !== undefined) emit({ type: 'round:ended', round, waitMs: wait, reason: news })
       told = failure
       await clock.sleep(wait, signal).catch(() => undefined)
-      if (options.signal.aborted) return { outcome: 'stopped' }
+      if (options.signal.aborted) return stopped()
       if (limit.signal.reason instanceof RunTimeUpError && complete && failure === undefined) return { outcome: 'done' }
       if (limit.signal.aborted) return { outcome: 'incomplete', reason: (limit.signal.reason as Error).message }
     }
   } finally {
     over.abort()
+  }
+
+  /** Following ends by a stop. Where it comes between two rounds, and the last one left nothing, nothing was cut off. */
+  function stopped(): RoundsEnd {
+    return { outcome: follow && complete && told === undefined ? 'done' : 'stopped' }
   }
 
   function endReason(result: RunResult | undefined): string | undefined {

@@ -114,13 +114,14 @@ export class Follow {
     return [...steps.values()].some(({ dueAt }) => dueAt !== undefined && dueAt <= now)
   }
 
-  /** Whether a head is higher than any before. Says once that one does not move. */
+  /** Whether a head is higher than any before. Says once that one does not move, and once that it does again. */
   #see(chain: string, head: bigint): boolean {
     const { clock, emit, blockTimeMs } = this.#options
     const now = clock.monotonic()
     const before = this.#heads.get(chain)
     const moved = this.#moved.get(chain)
     if (before === undefined || head > before || !moved) {
+      if (moved?.told) emit({ type: 'warning', message: `${chain} goes on: block ${head}, after ${inSeconds(now - moved.at)} without one` })
       this.#heads.set(chain, head)
       this.#moved.set(chain, { at: now, told: false })
       return before !== undefined
@@ -130,12 +131,14 @@ export class Follow {
       moved.told = true
       emit({
         type: 'warning',
-        message: `${chain} has had no new block for ${formatDuration(Math.round(ms / 1_000) * 1_000)}; its head is still ${before}`,
+        message: `${chain} has had no new block for ${inSeconds(ms)}; its head is still ${before}`,
       })
     }
     return false
   }
 }
+
+const inSeconds = (ms: number) => formatDuration(Math.round(ms / 1_000) * 1_000)
 
 /** Steps that ask a list outside. One of them may have a chain only to name what it asks for (`$chain.about.coingecko`). */
 export const listsOf = (steps: readonly Step[]): ReadonlySet<string> =>

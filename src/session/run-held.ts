@@ -48,7 +48,7 @@ export interface RunRequest extends PartRequest {
 }
 
 export interface RunEnd extends RoundsEnd {
-  /** As `run:ended` says it: 0 done, 1 incomplete, 2 ended by an error, 3 when another run took the pipeline, 128 and more stopped by a signal. */
+  /** As `run:ended` says it: 0 done, 1 incomplete, 2 ended by an error, 3 when another run took the pipeline, 128 and more cut off by a signal. */
   readonly exitCode: number
 }
 

@@ -103,7 +103,7 @@ const tables = (cwd: string) => readDuckdb(join(cwd, 'heads.duckdb'))
 const numbers = async (cwd: string) => (await tables(cwd)).heads?.rows.map(({ number }) => Number(number)).sort((a, b) => a - b)
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
 
-test('follows the head round by round, rollups in the same round, and ends by Ctrl-C with its checkpoint', async () => {
+test('follows the head round by round, rollups in the same round, and ends by Ctrl-C with 0 when nothing is left', async () => {
   const grow = [1, 3, 0, 2]
   const status = (): unknown => JSON.parse(readFileSync(join(run.cwd, 'status.json'), 'utf8'))
   const run = follow(
@@ -115,9 +115,9 @@ test('follows the head round by round, rollups in the same round, and ends by Ct
     },
     { args: ['--status-file', 'status.json'] },
   )
-  expect(await run.end).toBe(130)
+  expect(await run.end).toBe(0)
   expect(status()).toMatchObject({
-    ...{ status: 'failed', exit_code: 130 },
+    ...{ status: 'complete', exit_code: 0 },
     head_lag: [{ chain: 'devnet', head: 46, blocks: 2, seconds: expect.any(Number) as number }],
   })
   const { heads, minutes } = await tables(run.cwd)
@@ -132,31 +132,40 @@ test('follows the head round by round, rollups in the same round, and ends by Ct
   const lags = events.flatMap((event) => (event.type === 'lag' ? [[event.chain, event.head, event.behind]] : []))
   expect(lags.at(-1)).toEqual(['devnet', '46', 2])
   expect(lags).toContainEqual(['devnet', '44', 5])
-  expect(events.at(-1)).toMatchObject({ type: 'run:ended', outcome: 'stopped', exitCode: 130 })
+  expect(events.at(-1)).toMatchObject({ type: 'run:ended', outcome: 'done', exitCode: 0 })
 })
 
-test('a round with nothing new costs one request, and looks at no ledger', async () => {
+test('a chain that halts for an hour is said once, costs one request a look and looks at no ledger, and Ctrl-C ends it with 0', async () => {
   let before = 0
   const idle: string[][] = []
+  const hour = Math.ceil(3_600_000 / WAIT)
   const run = follow((wait) => {
-    if (wait > 1) idle.push(node.log.slice(before).map(({ calls }) => calls.map(({ method }) => method).join()))
+    if (wait !== 1 && wait !== hour + 2) idle.push(node.log.slice(before).map(({ calls }) => calls.map(({ method }) => method).join()))
     before = node.log.length
-    return wait === 4
+    if (wait === hour + 1) chain.add(1)
+    return wait === 2 * hour + 2
   })
-  expect(await run.end).toBe(130)
-  expect(idle).toEqual([['eth_blockNumber'], ['eth_blockNumber'], ['eth_blockNumber']])
-  expect(run.events().filter(({ type }) => type === 'round:started' || type === 'step:planned').length).toBe(3)
+  expect(await run.end).toBe(0)
+  expect(idle).toEqual(Array.from({ length: 2 * hour }, () => ['eth_blockNumber']))
+  const events = run.events()
+  expect(events.filter(({ type }) => type === 'round:started').length).toBe(2)
+  expect(events.filter(({ type }) => type === 'step:planned').length).toBe(4)
+  expect(events.flatMap((event) => (event.type === 'warning' ? [event.message.replace(/(for 1m|after 1h).*?(;| )/, '…$2')] : []))).toEqual([
+    'devnet has had no new block …; its head is still 40',
+    'devnet goes on: block 41, … without one',
+    'devnet has had no new block …; its head is still 41',
+  ])
 })
 
 test('started again it goes on after the last covered block', async () => {
   const cwd = temporaryFolder()
   const once = follow(() => true, { cwd })
-  expect(await once.end).toBe(130)
+  expect(await once.end).toBe(0)
   expect(await numbers(cwd)).toEqual([38])
   chain.add(30)
   node.clearLog()
   const again = follow((wait) => (wait === 1 ? chain.add(1) : true), { cwd })
-  expect(await again.end).toBe(130)
+  expect(await again.end).toBe(0)
   expect(await numbers(cwd)).toEqual(range(38, 69))
   const read = node.log.flatMap(({ calls }) => calls).filter(({ method }) => method === 'eth_getBlockByNumber')
   // 0 and 1 say which chain it is; the one behind what is new says that it follows.
@@ -181,7 +190,7 @@ test('a block that fails goes to quarantine and stays listed; the rounds after g
   const io = fakeIo({ cwd, env: { RPC: node.url } })
   expect(await runCli(['retry', 'heads.yaml'], io)).toBe(0)
   const again = follow((wait) => (wait === 1 ? chain.add(1) : true), { cwd })
-  expect(await again.end).toBe(130)
+  expect(await again.end).toBe(0)
   expect(await numbers(cwd)).toEqual(range(38, 42))
 })
 
@@ -223,6 +232,6 @@ test('miners.yaml is followed as it is: its range moves with the head, newest fi
     if (wait > 2) stop.abort(new StopSignal('SIGTERM'))
   })
   const io = fakeIo({ cwd, env: { ETH_RPC_URL: node.url }, clock, signal: stop.signal })
-  expect(await runCli(['run', minersFile, '--follow', '--wait', '77s'], io)).toBe(143)
+  expect(await runCli(['run', minersFile, '--follow', '--wait', '77s'], io)).toBe(0)
   expect((await readDuckdb(join(cwd, 'data/miners.duckdb'))).miners_balance?.rows).toEqual(expectedBalances(chain, 1, 36))
 })
