@@ -4,7 +4,7 @@ import { knownChain, suggestChain } from './chains.js'
 import type { Declared } from './yaml/declared.js'
 import { entriesOf, type Field, fieldOf, hasUnknown, itemsOf, numberOf, textOf, toJson, unsetIn } from './yaml/node.js'
 import { nameChecker } from './names.js'
-import type { Chain, Endpoint, Retry, Source } from './pipeline.js'
+import type { Chain, Endpoint, Retry, Socket, Source } from './pipeline.js'
 import type { Problems } from './yaml/problems.js'
 
 /** Chains with what is known of them. Of those that no step uses, nothing is insisted on. */
@@ -41,15 +41,16 @@ export function readChains(
       confirmations: numberOf(fieldOf(field, 'confirmations')) ?? known?.confirmations ?? 10,
       multicall: textOf(fieldOf(field, 'multicall'))?.toLowerCase() ?? known?.multicall,
       about: about ? toJson(about) : {},
-      endpoints: used.has(name) ? readEndpoints(name, fieldOf(field, 'rpc'), shared, problems) : [],
+      ...(used.has(name) ? readRpc(name, fieldOf(field, 'rpc'), shared, problems) : { endpoints: [], sockets: [] }),
       unset: unset.length > 0 ? unset : undefined,
     })
   }
   return chains
 }
 
-function readEndpoints(chain: string, rpc: Field, shared: SharedBudgets, problems: Problems): readonly Endpoint[] {
+function readRpc(chain: string, rpc: Field, shared: SharedBudgets, problems: Problems): Pick<Chain, 'endpoints' | 'sockets'> {
   const endpoints = new Map<string, Endpoint>()
+  const sockets = new Map<string, Socket>()
   for (const item of rpc.node?.kind === 'list' ? itemsOf(rpc) : [rpc]) {
     const isMap = item.node?.kind === 'map'
     const at = isMap ? fieldOf(item, 'url') : item
@@ -57,14 +58,20 @@ function readEndpoints(chain: string, rpc: Field, shared: SharedBudgets, problem
     for (const text of (textOf(at) ?? '').split(',')) {
       const url = text.trim()
       // An entry whose variable is empty by its own default is left out.
-      if (url === '' || !isHttp(url, at, problems) || endpoints.has(url)) continue
+      if (url === '' || endpoints.has(url)) continue
+      const headers = readHeaders(fieldOf(item, 'headers'), problems)
+      if (/^wss?:\/\//i.test(url)) {
+        if (isServer(url, at, problems)) sockets.set(url, { url, headers })
+        continue
+      }
+      if (!isHttp(url, at, problems)) continue
       const endpoint: Endpoint = {
         url,
         maxWorkers: numberOf(fieldOf(item, 'max_workers')),
         priority: numberOf(fieldOf(item, 'priority')) ?? 1,
         requestsPerSecond: numberOf(fieldOf(item, 'requests_per_second')),
         maxBlockRange: numberOf(fieldOf(item, 'max_block_range')),
-        headers: readHeaders(fieldOf(item, 'headers'), problems),
+        headers,
         budget,
       }
       shared.add(endpoint, fieldOf(item, 'budget'), problems)
@@ -75,7 +82,9 @@ function readEndpoints(chain: string, rpc: Field, shared: SharedBudgets, problem
   if (endpoints.size === 0 && rpc.node && rpc.node.kind !== 'map' && !hasUnknown(rpc.node) && isEmpty(rpc)) {
     problems.error(rpc, `chain \`${chain}\` has no endpoint: every URL is empty`, 'give one in `rpc`')
   }
-  return [...endpoints.values()]
+  if (endpoints.size === 0 && sockets.size > 0)
+    problems.error(rpc, `chain \`${chain}\` has WebSockets alone, and calls go by https`, 'add the https URL of the same endpoint')
+  return { endpoints: [...endpoints.values()], sockets: [...sockets.values()] }
 }
 
 function isEmpty(rpc: Field): boolean {
@@ -118,10 +127,14 @@ export function readSources(
 function isHttp(text: string, at: Field, problems: Problems): boolean {
   const protocol = URL.canParse(text) ? new URL(text).protocol : undefined
   if (protocol !== undefined && text.includes('://') && protocol !== 'http:' && protocol !== 'https:') {
-    const hint = protocol.startsWith('ws') ? 'use the https URL of the same endpoint' : 'write it whole: https://host/path'
-    problems.error(at, `must be an http or https URL (is ${protocol}//…)`, hint)
+    problems.error(at, `must be an http or https URL (is ${protocol}//…)`, 'write it whole: https://host/path')
     return false
   }
+  return isServer(text, at, problems)
+}
+
+/** Whether a URL means what its writer saw. */
+function isServer(text: string, at: Field, problems: Problems): boolean {
   const fault = text.includes('://') ? urlFault(text) : { message: 'is no URL', hint: 'write it whole: https://host/path' }
   if (fault) problems.error(at, `${ofVariables(at)}${fault.message}`, fault.hint)
   return fault === undefined

@@ -39,6 +39,8 @@ export interface EndpointBudget {
   readonly default: number
 }
 
+/** An address that is no `Endpoint`, since nothing is asked there but for new heads. */
+export type Socket = Pick<Endpoint, 'url' | 'headers'>
 export interface Chain {
   readonly name: string
   readonly id: number
@@ -48,6 +50,8 @@ export interface Chain {
   readonly about: Json
   /** Empty when the environment of its `rpc` is missing and nothing insisted on it (validate). */
   readonly endpoints: readonly Endpoint[]
+  /** WebSockets (`ws`, `wss`) that tell of new heads to who follows. Calls go to `endpoints` alone. */
+  readonly sockets: readonly Socket[]
   /** The environment variables that `rpc` wants and that are not set. */
   readonly unset?: readonly string[]
 }

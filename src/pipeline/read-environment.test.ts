@@ -141,8 +141,8 @@ describe('endpoints', () => {
       '5:16  chains.base.rpc: chain `base` has no endpoint: every URL is empty (give one in `rpc`)',
     ])
     expect((await read(file('  base: { rpc: ["${A}", "ws://user:pass@b"] }'), { A: 'secret-word' })).problems).toEqual([
+      '5:16  chains.base.rpc: chain `base` has WebSockets alone, and calls go by https (add the https URL of the same endpoint)',
       '5:17  chains.base.rpc[0]: the value of A is no URL (write it whole: https://host/path)',
-      '5:25  chains.base.rpc[1]: must be an http or https URL (is ws://…) (use the https URL of the same endpoint)',
     ])
   })
 })
@@ -181,6 +181,17 @@ test('a budget is credits a second and what methods cost, in the file and in a l
   expect((await read(text, { CREDITS: '300' })).problems).toEqual([
     'in/rpcs.json:1:89  chains.ethereum.rpc[0].budget.credits_per_second: is 330, and 300 at another endpoint with the same key (endpoints with one key share one budget: give the same credits_per_second at each)',
   ])
+})
+
+test('WebSockets among the endpoints tell of new heads, and no call goes there', async () => {
+  const { pipeline, problems } = await read(file('  base: { rpc: "https://a,wss://a/ws-key-0123456789" }'))
+  const { endpoints = [], sockets } = pipeline?.chains.get('base') ?? {}
+  expect([problems, endpoints.map(({ url }) => url), sockets]).toEqual([
+    [],
+    ['https://a'],
+    [{ url: 'wss://a/ws-key-0123456789', headers: {} }],
+  ])
+  expect(pipeline?.secrets).toContain('ws-key-0123456789')
 })
 
 test('secrets are the parts of URLs and headers that open something, and the variables in them', async () => {

@@ -140,6 +140,7 @@ steps:
           confirmations: 10,
           multicall: '0xca11bde05977b3631167028862be2a173976ca11',
           about: {},
+          sockets: [],
           endpoints: ['http://one/', 'https://two'].map((url) => ({
             url,
             maxWorkers: undefined,

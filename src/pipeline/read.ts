@@ -126,7 +126,7 @@ export async function readPipeline(file: string, options: ReadOptions): Promise<
   const migrations = migrationFolder(fieldOf(root, 'migrations'), dirname(resolve(cwd, main.source.folder, '_')), cwd, problems)
   if (!fieldOf(root, 'steps').node) return result()
 
-  const endpoints = [...chains.values()].flatMap((chain) => chain.endpoints)
+  const endpoints = [...chains.values()].flatMap(({ endpoints: asked, sockets }) => [...asked, ...sockets])
   const connections = [
     ...usedFields(declared.chains, used.chains),
     ...usedFields(declared.sources, used.sources),

@@ -1,6 +1,6 @@
 import type { Variables } from './yaml/environment.js'
 import type { Field, Node } from './yaml/node.js'
-import type { Endpoint, Source } from './pipeline.js'
+import type { Socket, Source } from './pipeline.js'
 
 /** Shorter ones would blot out ordinary words. */
 const MIN_LENGTH = 4
@@ -11,7 +11,7 @@ const MIN_LENGTH = 4
  * encoding. The longest first, so that replacing one never leaves a part of another.
  */
 export function secretsOf(
-  endpoints: readonly Endpoint[],
+  endpoints: readonly Socket[],
   sources: readonly Source[],
   warehouse: string,
   values: readonly string[],

@@ -300,6 +300,7 @@ function start(rounds: readonly Round[], { moved = () => 0, gained = (now) => no
     moved: () => moved(clock.monotonic()),
     gained: () => gained(clock.monotonic()),
     waitsFor: () => 'the moon',
+    wait: (ms, signal) => clock.sleep(ms, signal).catch(() => undefined),
     clock,
     emit: (fact) => {
       facts.push(fact)

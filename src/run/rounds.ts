@@ -50,6 +50,8 @@ export interface RoundsOptions {
   waitsFor(): string
   readonly clock: Clock
   readonly emit: (fact: RunFact) => void
+  /** Waits between two rounds, until then or until something is known to be new. Never fails. */
+  wait(ms: number, signal: AbortSignal): Promise<void>
   /** Somebody wants it to stop. */
   readonly signal: AbortSignal
   /** Aborted when time is used up or nothing moves. Whatever works for the run must heed it as well as `signal`. */
@@ -102,7 +104,7 @@ export async function runRounds(options: RoundsOptions): Promise<RoundsEnd> {
       const news = follow && numberless(failure) === numberless(told) ? undefined : failure
       if (began || news !== undefined) emit({ type: 'round:ended', round, waitMs: wait, reason: news })
       told = failure
-      await clock.sleep(wait, signal).catch(() => undefined)
+      await options.wait(wait, signal)
       if (options.signal.aborted) return stopped()
       if (limit.signal.reason instanceof RunTimeUpError && complete && failure === undefined) return { outcome: 'done' }
       if (limit.signal.aborted) return { outcome: 'incomplete', reason: (limit.signal.reason as Error).message }

@@ -113,6 +113,7 @@ class Chain implements FakeChain {
   #numbers = new Map<Hex, number>()
   readonly #hashes = new Map<number, Hex>()
   readonly #seals: Seal[] = []
+  readonly #listeners = new Set<() => void>()
   /** Of transactions of blocks below `#searched`. */
   readonly #blockOf = new Map<Hex, number>()
   #searched = 0
@@ -146,6 +147,12 @@ class Chain implements FakeChain {
         this.#pay(number, this.miners[miner]!, this.miners[(miner + 1 + ((dice >>> 8) % others)) % this.miners.length]!, reward * 5n)
       }
     }
+    for (const listener of this.#listeners) listener()
+  }
+
+  watch(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
   }
 
   fork(depth: number, newBlocks = depth + 1): void {

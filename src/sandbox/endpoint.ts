@@ -1,13 +1,15 @@
 import { setMaxListeners } from 'node:events'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { Clock, Json } from '../sdk/index.js'
 import { answerBatch } from './answer.js'
 import { systemClock } from './clock.js'
 import { Arming } from './fault.js'
-import type { ArmedFault, Fault, SentCall } from './fault.js'
+import type { ArmedFault, Fault, HeadsFault, SentCall } from './fault.js'
 import { Listener } from './listener.js'
 import { seededRandom } from './random.js'
 import { refuse } from './refuse.js'
+import { HeadSocket } from './socket.js'
 import type { ChainSource } from './source.js'
 import { isWireFault, send, sendDamaged } from './wire.js'
 import type { Reply } from './wire.js'
@@ -81,7 +83,7 @@ export interface Totals {
 /** A node on 127.0.0.1 that tells the truth except where a fault says otherwise. */
 export interface FakeEndpoint {
   readonly name: string
-  /** `http://127.0.0.1:<port>`. Any path below it answers as well, so a test may put a secret there. */
+  /** `http://127.0.0.1:<port>`. Any path below it answers as well, so a test may put a secret there. By `ws` it tells of new heads. */
   readonly url: string
   /** Its own head: the chain's, less its lag. */
   readonly head: bigint
@@ -95,6 +97,8 @@ export interface FakeEndpoint {
   /** Every request so far, oldest first. */
   readonly log: readonly RequestLog[]
   readonly totals: Totals
+  /** The headers of each WebSocket so far, oldest first. */
+  readonly sockets: readonly IncomingHttpHeaders[]
   /** Calls so far, of one method or of all. */
   count(method?: string): number
   /** Forgets the log and the totals. */
@@ -116,7 +120,10 @@ type OpenRequest = { -readonly [Field in keyof RequestLog]: RequestLog[Field] }
 
 class Endpoint implements FakeEndpoint {
   readonly name: string
-  readonly listener = new Listener((request, response) => this.#receive(request, response))
+  readonly listener = new Listener(
+    (request, response) => this.#receive(request, response),
+    (request, socket) => this.#connect(request, socket),
+  )
   readonly #source: ChainSource
   readonly #options: ServeOptions
   readonly #clock: Clock
@@ -127,6 +134,9 @@ class Endpoint implements FakeEndpoint {
   #faults: readonly Arming[] = []
   #log: RequestLog[] = []
   #inFlight = 0
+  readonly #sockets = new Set<HeadSocket>()
+  readonly sockets: IncomingHttpHeaders[] = []
+  #unwatch: (() => void) | undefined
   #totals = { requests: 0, calls: 0, bytesIn: 0, bytesOut: 0, methods: {} as Record<string, number>, peakInFlight: 0 }
 
   constructor(source: ChainSource, options: ServeOptions) {
@@ -195,7 +205,32 @@ class Endpoint implements FakeEndpoint {
 
   async close(): Promise<void> {
     this.#closing.abort()
+    this.#unwatch?.()
+    for (const socket of this.#sockets) socket.close()
     await this.listener.close()
+  }
+
+  #connect(request: IncomingMessage, socket: Duplex): void {
+    const heads = new HeadSocket(request, socket, (method, params) => {
+      if (method !== 'eth_subscribe' || params[0] !== 'newHeads') return new Error(`the method ${method} is not available here`)
+      return this.#headsFault('refused') ? new Error('subscriptions are not available') : '0x1'
+    })
+    this.#sockets.add(heads)
+    this.sockets.push(request.headers)
+    socket.once('close', () => this.#sockets.delete(heads))
+    this.#unwatch ??= this.#source.watch?.(() => this.#tellHead())
+  }
+
+  #tellHead(): void {
+    const block = this.#source.blockJson(this.head, false)
+    for (const socket of this.#sockets) {
+      if (this.#headsFault('closed')) socket.close()
+      else if (block !== undefined && !this.#headsFault('silent')) socket.tell(block)
+    }
+  }
+
+  #headsFault(as: HeadsFault['as']): boolean {
+    return this.#faults.some((arming) => arming.fault.kind === 'heads' && arming.fault.as === as && arming.strikes([], 0))
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {

@@ -86,6 +86,12 @@ export interface ReorderFault {
   readonly kind: 'reorder'
 }
 
+/** What a WebSocket does that is asked for new heads: it refuses, tells of none, or closes instead of telling of one. Knows no calls. */
+export interface HeadsFault {
+  readonly kind: 'heads'
+  readonly as: 'refused' | 'silent' | 'closed'
+}
+
 /** What may happen to a reply on its way. Fractions are of the body's bytes, from 0 to 1. At most one a reply: the first that strikes. */
 export type WireFault =
   /** So many bytes, a pause, and so on. */
@@ -106,7 +112,7 @@ export type WireFault =
   | { readonly kind: 'huge'; readonly bytes: number }
 
 /** A lie, a refusal or a breakdown, as data. */
-export type Fault = Trigger & (CallFault | LogFault | RequestFault | LatencyFault | ReorderFault | WireFault)
+export type Fault = Trigger & (CallFault | LogFault | RequestFault | LatencyFault | ReorderFault | HeadsFault | WireFault)
 
 export type FaultKind = Fault['kind']
 
@@ -136,6 +142,7 @@ const kinds: Readonly<Record<FaultKind, true>> = {
   'refuse-body': true,
   latency: true,
   reorder: true,
+  heads: true,
   slow: true,
   reset: true,
   truncate: true,

@@ -51,6 +51,7 @@ export type {
   CallFault,
   Fault,
   FaultKind,
+  HeadsFault,
   LatencyFault,
   ReorderFault,
   RequestFault,

@@ -37,6 +37,8 @@ export interface ChainSource {
   receiptJson(transaction: Hex, head: bigint): string | undefined
   /** The logs of a block that match, each as JSON text. */
   logsJson(number: bigint, filter: LogFilter): readonly string[]
+  /** Calls `listener` when the head may have changed. Calling the result ends that. Left out: it never does. */
+  watch?(listener: () => void): () => void
 }
 
 /** One of the receipts of a block, by its transaction. */

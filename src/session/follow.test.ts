@@ -21,6 +21,7 @@ function world(heads: Record<string, bigint | Error>, { lists = [] as string[], 
   let ms = 0
   const facts: RunFact[] = []
   const polls: string[] = []
+  const news = new Set<string>()
   const ask = (chain: string): Promise<bigint> => {
     const head = heads[chain] ?? 0n
     return typeof head === 'bigint' ? Promise.resolve(head) : Promise.reject(head)
@@ -33,6 +34,7 @@ function world(heads: Record<string, bigint | Error>, { lists = [] as string[], 
     now: () => ms,
     begin: (known) => Promise.resolve(createMoment(ms, async (chain) => known.get(chain) ?? ask(chain))),
     blockTimeMs: () => 2_000,
+    hasNews: (chain) => news.has(chain),
     pollMs: (chain) => (chain === 'slow' ? 12_000 : 0),
     lists: new Set(lists),
     clock: { now: () => ms, monotonic: () => ms, sleep: () => Promise.resolve() },
@@ -46,7 +48,7 @@ function world(heads: Record<string, bigint | Error>, { lists = [] as string[], 
     follow.ended(result(ends))
     return moment.heads()
   }
-  return { heads, facts, polls, follow, round, wait: (by: number) => (ms += by) }
+  return { heads, facts, polls, news, follow, round, wait: (by: number) => (ms += by) }
 }
 
 test('there is a round when a head has moved, and not for one that lies lower than before', async () => {
@@ -92,13 +94,17 @@ test('a chain that is away keeps the others not from going on; where all are, it
 })
 
 test('of several chains each is looked at as often as it has blocks', async () => {
-  const { polls, round, wait } = world({ quick: 10n, slow: 20n })
+  const { polls, news, round, wait } = world({ quick: 10n, slow: 20n })
   await round()
   for (let i = 0; i < 24; i++) {
     await round()
     wait(1_000)
   }
   expect([polls.filter((chain) => chain === 'quick').length, polls.filter((chain) => chain === 'slow').length]).toEqual([24, 3])
+  // And at once where a new head was told of.
+  news.add('slow')
+  await round()
+  expect(polls.slice(-2)).toEqual(['quick', 'slow'])
 })
 
 test('a chain that stands still is named once, and once when it moves again', async () => {

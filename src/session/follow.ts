@@ -14,6 +14,8 @@ export interface FollowOptions {
   /** Begins a round. `heads`: those that are known; others are asked for when they are needed. */
   begin(heads: ReadonlyMap<string, bigint>): Promise<SessionMoment>
   blockTimeMs(chain: string): number
+  /** A block was told of that no look has found yet. */
+  hasNews(chain: string): boolean
   /** From one look at the head of a chain to the next, milliseconds. */
   pollMs(chain: string): number
   /** Steps that ask a list outside and no chain: only the clock brings them anything new. */
@@ -52,10 +54,11 @@ export class Follow {
 
   /** The moment of the round that begins now; undefined when it would find nothing. @throws {PipeError} when a chain can't be reached. */
   async next(): Promise<SessionMoment | undefined> {
-    const { poll, pollMs, begin, clock } = this.#options
+    const { poll, pollMs, hasNews, begin, clock } = this.#options
     const at = clock.monotonic()
     // Of several chains the slow ones are looked at less often. A timer may be a little early.
-    const due = [...this.#heads.keys()].filter((chain) => at - (this.#polledAt.get(chain) ?? -Infinity) >= 0.9 * pollMs(chain))
+    const isDue = (chain: string) => hasNews(chain) || at - (this.#polledAt.get(chain) ?? -Infinity) >= 0.9 * pollMs(chain)
+    const due = [...this.#heads.keys()].filter(isDue)
     const asked = await Promise.allSettled(due.map((chain) => poll(chain)))
     let moved = false
     asked.forEach((result, i) => {

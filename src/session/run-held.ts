@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { Flight } from '../net/flight.js'
-import type { Pipeline, Step } from '../pipeline/pipeline.js'
+import type { Chain, Pipeline, Step } from '../pipeline/pipeline.js'
 import type { Moment } from '../plan/scope.js'
 import { actingSteps } from '../plan/select.js'
 import { lagsOf } from '../report/lag.js'
@@ -25,6 +25,7 @@ import { redactDeep } from './redact.js'
 import { openSources } from './sources.js'
 import { isDemo, StopSignal, type Surroundings, type World } from './surroundings.js'
 import { createTelling, type Telling } from './telling.js'
+import { Wakes } from './wakes.js'
 import { Watchdog } from './watchdog.js'
 import { writeWhole } from './write-whole.js'
 
@@ -143,6 +144,7 @@ async function runConnected(
     warehouse: warehouse.display.replace(/:.*$/s, ''),
   })
   const blockTimeMs = (chain: string) => pipeline.chains.get(chain)?.blockTimeMs ?? WAIT_MS
+  const wakes = request.follow ? new Wakes({ chains: followed(pipeline, request, world), surroundings, emit }) : undefined
   const pollMs = (chain: string | undefined) =>
     Math.max(LEAST_POLL_MS, request.waitMs ?? (chain === undefined ? WAIT_MS : blockTimeMs(chain)))
   try {
@@ -169,8 +171,23 @@ async function runConnected(
       await (known.size > 0 ? asked(moment.heads()) : resolved(moment, {}))
       return moment
     }
+    const poll = async (chain: string) => {
+      const head = await chains.poll(chain)
+      wakes?.polled(chain, head)
+      return head
+    }
     const follow: Follow | undefined = request.follow
-      ? new Follow({ poll: (chain) => chains.poll(chain), now, begin, blockTimeMs, pollMs, lists: listsOf(steps), clock, emit })
+      ? new Follow({
+          poll,
+          hasNews: (chain) => wakes?.hasNews(chain) === true,
+          now,
+          begin,
+          blockTimeMs,
+          pollMs,
+          lists: listsOf(steps),
+          clock,
+          emit,
+        })
       : undefined
     const first = follow ? undefined : await begin()
     if (request.fresh) await forgetDone(pipeline, request, warehouse, clock)
@@ -240,6 +257,7 @@ async function runConnected(
       moved: () => (waitsForOthers(view, pipeline) ? moved() : undefined),
       gained,
       waitsFor: () => waitsFor(view),
+      wait: (ms, of) => (wakes ? wakes.wait(ms, of) : clock.sleep(ms, of).catch(() => undefined)),
       clock,
       emit,
       signal: stop,
@@ -253,7 +271,7 @@ async function runConnected(
     return end
   } finally {
     taken.removeEventListener('abort', onTaken)
-    await Promise.all([watchdog.close(), chains.close(), sources.close()])
+    await Promise.all([watchdog.close(), wakes?.close(), chains.close(), sources.close()])
   }
 }
 
@@ -268,6 +286,13 @@ function startedFact(steps: readonly Step[], begun: Begun): RunFact {
     needs: needs.filter((need) => acting.has(need)),
   })
   return { type: 'run:started', ...begun, steps: steps.map(stepOf) }
+}
+
+/** The chains that steps read; none of them where something stands in for what they are. */
+function followed(pipeline: Pipeline, { select }: RunRequest, world: World): Chain[] {
+  const acting = actingSteps(pipeline, select)
+  const read = new Set(pipeline.steps.flatMap(({ id, chain }) => (acting.has(id) && chain !== undefined ? [chain] : [])))
+  return world.chain === undefined ? [...pipeline.chains.values()].filter(({ name }) => read.has(name)) : []
 }
 
 /** Between two looks at the heads of the chains in use. */

@@ -20,7 +20,16 @@ import {
 } from '../../src/sdk/index.js'
 import { ADDRESS, type Load } from './raw.js'
 
-const CHAIN: Chain = { name: 'ethereum', id: 1, blockTimeMs: 12_000, confirmations: 0, multicall: undefined, about: null, endpoints: [] }
+const CHAIN: Chain = {
+  name: 'ethereum',
+  id: 1,
+  blockTimeMs: 12_000,
+  confirmations: 0,
+  multicall: undefined,
+  about: null,
+  endpoints: [],
+  sockets: [],
+}
 const RETRY = { attempts: 5, waitMs: 100, maxWaitMs: 2_000 }
 
 const table = (name: string, columns: Readonly<Record<string, string>>): Table => ({

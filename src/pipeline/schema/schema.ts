@@ -181,7 +181,7 @@ function chain(): JsonSchema {
           else: { ...url, errorMessage: 'must be a URL (several with commas), a list of them, or { file: PATH }' },
         },
         description:
-          'One or more endpoints: a URL, several with commas, a list, a list of maps with limits, or a file with one (`{ file: rpcs.json }`).',
+          'One or more endpoints: a URL, several with commas, a list, a list of maps with limits, or a file with one (`{ file: rpcs.json }`). A wss URL beside them tells `run --follow` of new heads.',
       },
       id: {
         type: 'integer',
