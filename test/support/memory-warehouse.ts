@@ -26,7 +26,7 @@ import { changesOf, declared, deletions, fenced } from '../../src/warehouse/writ
  */
 export class MemoryWarehouse extends LedgerWarehouse {
   readonly kind = 'duckdb'
-  readonly transactional = true
+  readonly transactional: boolean = true
   readonly #rows = new Map<string, Map<string, Row>>()
   #units = new Map<string, Row>()
   #quarantine = new Map<string, Row>()
