@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import { fakeChain } from '../src/sandbox/index.js'
 import type { RunFact } from '../src/sdk/index.js'
@@ -9,11 +11,18 @@ const ROUNDS = Number(process.env.PIPE_TEST_ROUNDS ?? 150)
 /** So many blocks are there at once, half-way. */
 const JUMP = 10_000
 
+/** What is held after everything was let go that can be. */
+function heapUsed(): number {
+  setFlagsFromString('--expose-gc')
+  ;(runInNewContext('gc') as () => void)()
+  return process.memoryUsage().heapUsed
+}
+
 test('a day of following leaves few ledger rows, each look at the head is one request, a jump of the head is read in wide units, and none of it grows', async () => {
   const chain = fakeChain({ seed: 5, blocks: 100, blockTime: 2 })
   const node = await chain.serve({ log: false })
   const warehouse = new MemoryWarehouse()
-  const figures: { readonly cpu: number; readonly rss: number }[] = []
+  const figures: { readonly cpu: number; readonly rss: number; readonly heap: number }[] = []
   const facts = new Map<RunFact['type'], number>()
   const jump = { widest: 0, behind: 0 }
   let waits = 0
@@ -25,7 +34,8 @@ test('a day of following leaves few ledger rows, each look at the head is one re
     between: (wait) => {
       waits = wait
       if (wait % 2 === 0) chain.add(wait === ROUNDS - (ROUNDS % 2) ? JUMP : 1)
-      if (wait % Math.ceil(ROUNDS / 4) === 0) figures.push({ cpu: process.cpuUsage().user, rss: process.memoryUsage().rss })
+      if (wait % Math.ceil(ROUNDS / 4) === 0)
+        figures.push({ cpu: process.cpuUsage().user, rss: process.memoryUsage().rss, heap: heapUsed() })
       return wait >= 2 * ROUNDS
     },
     onEvent: (event) => {
@@ -53,6 +63,6 @@ test('a day of following leaves few ledger rows, each look at the head is one re
   expect(JSON.stringify(view).length).toBeLessThan(10_000)
   if (process.env.PIPE_TEST_ROUNDS)
     process.stderr.write(
-      `${ROUNDS} rounds: ${units.length} ledger rows, ${node.totals.requests} requests, by eighths cpu ms ${figures.map(({ cpu }, i) => Math.round((cpu - (figures[i - 1]?.cpu ?? 0)) / 1000)).join(' ')}, rss MB ${figures.map(({ rss }) => Math.round(rss / 1e6)).join(' ')}\n`,
+      `${ROUNDS} rounds: ${units.length} ledger rows, ${node.totals.requests} requests, by eighths cpu ms ${figures.map(({ cpu }, i) => Math.round((cpu - (figures[i - 1]?.cpu ?? 0)) / 1000)).join(' ')}, rss MB ${figures.map(({ rss }) => Math.round(rss / 1e6)).join(' ')}, heap MB ${figures.map(({ heap }) => Math.round(heap / 1e6)).join(' ')}\n`,
     )
 }, 600_000)

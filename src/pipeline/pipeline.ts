@@ -92,6 +92,8 @@ export interface Step {
   readonly inputs: readonly StepInput[]
   readonly retry: Retry
   readonly timeoutMs: number | undefined
+  /** From one look at its source to the next while following; undefined: the default. */
+  readonly everyMs?: number | undefined
   /** Ceiling when written; undefined lets the controller find it. */
   readonly parallel: number | undefined
   readonly onError: 'fail' | 'continue'

@@ -616,6 +616,12 @@ describe('files', () => {
     expect(pipeline?.steps[0]).toMatchObject({ chain: 'base', timeoutMs: 3_600_000, parallel: 3 })
   })
 
+  test('`every` is of a step that asks a source', async () => {
+    expect(await problemsOf(withHead('steps: [{ id: a, type: look, every: 5m }]\n'))).toEqual([
+      '6:37  steps[0].every: says how often a source is asked, and this step asks none (leave it out)',
+    ])
+  })
+
   test('a shared file alone is sound, and no pipeline', async () => {
     write('s.yaml', 'chains: { base: { rpc: "${NOT_SET}" } }\n')
     expect(await read('s.yaml')).toEqual({ pipeline: undefined, problems: [] })

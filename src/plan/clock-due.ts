@@ -14,13 +14,14 @@ interface At {
 
 /**
  * When the clock alone may make something due of a step that was planned in this round, microseconds UTC; undefined: never, only
- * what comes in does. A step that uses `$now`, or is due in every run, is due in every round. An interval that looks back to
+ * what comes in does. A source is asked again when its `every` is over. A step that uses `$now`, or is due in every run, is due in every round. An interval that looks back to
  * rows is due once it has begun.
  */
 export function clockDue(
   { pipeline, given, moment: { now } }: At,
   { step, wanted }: Pick<StepPlan, 'step' | 'wanted'>,
 ): bigint | undefined {
+  if (step.everyMs !== undefined) return now + BigInt(step.everyMs) * 1000n
   const always = wanted.kind !== 'rows' && wanted.due === 'always' && step.definition.closes !== true
   if (always || readsClock(pipeline, step, given)) return now
   if (wanted.kind !== 'stretches' || wanted.axis.of !== 'time') return undefined

@@ -103,6 +103,8 @@ export interface StepForecast {
   readonly unknown: string | null
   /** Of a gate: it may open although something above it is incomplete (`allow_gaps`). */
   readonly allowsGaps: boolean
+  /** From one look at its source to the next while following, where the file says it. */
+  readonly everyMs: number | null
   /** Whether there may be work that this plan can't see. */
   readonly open: boolean
 }
@@ -141,7 +143,7 @@ export async function planPipeline(options: PlanOptions): Promise<readonly StepF
   const plans = new Map<string, StepPlan>()
   const forecasts: StepForecast[] = []
   for (const step of selected) {
-    const about = { id: step.id, title: step.title, type: step.definition.type, needs: step.needs }
+    const about = { id: step.id, title: step.title, type: step.definition.type, needs: step.needs, everyMs: step.everyMs ?? null }
     if (!whenHolds(step, options)) {
       forecasts.push({ ...about, ...EMPTY, unknown: `skipped: when ${JSON.stringify(step.when)}` })
       continue
@@ -187,7 +189,7 @@ function forecastOf(
   plan: StepPlan,
   { pipeline, history, budgets }: PlanOptions,
   versions: readonly VersionRow[],
-): Omit<StepForecast, 'id' | 'title' | 'type' | 'needs' | 'later'> {
+): Omit<StepForecast, 'id' | 'title' | 'type' | 'needs' | 'everyMs' | 'later'> {
   const reasons: Record<string, number> = {}
   for (const unit of plan.units) reasons[unit.reason] = (reasons[unit.reason] ?? 0) + unit.size
   const { step } = plan

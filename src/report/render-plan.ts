@@ -1,5 +1,5 @@
 import type { PlanReport, StepForecast } from '../plan/forecast.js'
-import { type About, command, typable } from '../sdk/index.js'
+import { type About, command, formatDuration, typable } from '../sdk/index.js'
 import { count, counted, duration, rate } from './words.js'
 
 const UNITS_SHOWN = 5
@@ -34,6 +34,7 @@ function renderStep(step: StepForecast): string[] {
   const later = laterOf(step)
   const lines = [head, `  ${step.piece} to do: ${count(step.pieces)} now${later}; ${count(step.done)} done`]
   if (step.later !== null) lines.push(`  ${step.later}`)
+  if (step.everyMs !== null) lines.push(`  asked at most every ${formatDuration(step.everyMs)} by run --follow`)
   if (step.expired.length > 0) lines.push(`  ${count(step.expired.length)} kept: inputs expired`)
   if (step.leftOut > 0) lines.push(`  ${count(step.leftOut)} left out by --limit`)
   if (step.quarantined.length > 0)

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { projectFolder } from '../../test/support/folder.js'
 import { readPipeline } from '../pipeline/read.js'
+import { clockDue } from '../plan/clock-due.js'
 import type { RunResult } from '../run/run.js'
 import type { StepEnd } from '../run/services.js'
 import { PipeError, type RunFact } from '../sdk/index.js'
@@ -143,6 +144,26 @@ test('a list is what asks a source: a chain of which it only takes a fact makes 
   const file = join(projectFolder, 'pipelines/chain-metrics.yaml')
   const { pipeline } = await readPipeline(file, { cwd: projectFolder, env: {}, environment: 'warn', params: { chain: 'base' } })
   expect([...listsOf(pipeline?.steps ?? [])]).toEqual(['prices[base]'])
+})
+
+test('a list is due again when its `every` is over', async () => {
+  const { pipeline } = await readPipeline(join(projectFolder, 'pipelines/chain-metrics.yaml'), {
+    cwd: projectFolder,
+    env: {},
+    environment: 'warn',
+  })
+  const prices = pipeline?.steps.find(({ id }) => id === 'prices[ethereum]')
+  if (!pipeline || !prices) throw new Error('the pipeline has mistakes')
+  const wanted = {
+    kind: 'stretches',
+    axis: { of: 'time', word: 'days', each: 1n, cut: undefined },
+    domain: [0n, 1n],
+    due: 'uncovered',
+    order: 'newest-first',
+  } as const
+  const at = { pipeline, given: {}, moment: { now: 7n } }
+  expect(clockDue(at, { step: prices, wanted })).toBe(300_000_007n)
+  expect(clockDue(at, { step: { ...prices, everyMs: undefined }, wanted })).toBe(60_000_007n)
 })
 
 test('that nothing in a pipeline follows anything is said', async () => {

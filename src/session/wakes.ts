@@ -71,7 +71,7 @@ export class Wakes {
     const { chains, surroundings, emit } = this.#options
     const some = chains.filter(({ sockets }) => sockets.length > 0)
     if (some.length === 0) return []
-    const { NewHeads } = await import('../rpc/new-heads.js')
+    const { NewHeads: Heads } = await import('../rpc/new-heads.js')
     const proxyOf = proxiesOf(surroundings.env)
     return some.map(
       ({ name, blockTimeMs, sockets }) =>

@@ -69,6 +69,7 @@ function step(definitions: readonly StepDefinition[]): JsonSchema {
         with: { description: 'What the step type wants to know.' },
         retry: retry(),
         timeout: duration('Time a unit may take.'),
+        every: duration('How often its source is asked at most while `run --follow` goes on. Default 1m.'),
         parallel: parallel(),
         on_error: {
           type: 'string',

@@ -154,6 +154,9 @@ function readInstance(
   const when = readWhen(fieldOf(field, 'when'), input)
   const retry = readRetry(fieldOf(field, 'retry'), defaults.retry, problems)
   const timeoutMs = durationOf(fieldOf(field, 'timeout'), problems) ?? defaults.timeoutMs
+  const everyMs = durationOf(fieldOf(field, 'every'), problems)
+  if (everyMs !== undefined && !source.asked)
+    problems.error(fieldOf(field, 'every'), 'says how often a source is asked, and this step asks none', 'leave it out')
   if (!definition) return undefined
   const hasRequired = checkRequired(step, definition, { chain: chain.asked, source: source.asked, into: into !== undefined }, problems)
   const chainInfo = chain.name === undefined ? undefined : infoOf(input.chains.get(chain.name))
@@ -190,6 +193,7 @@ function readInstance(
     inputs,
     retry,
     timeoutMs,
+    everyMs,
     parallel: numberOf(fieldOf(field, 'parallel')) ?? defaults.parallel,
     onError: textOf(fieldOf(field, 'on_error')) === 'continue' ? 'continue' : 'fail',
     when,
