@@ -2,7 +2,8 @@ import { type Amendments, type LedgerRow, type LedgerStep, micros, type UnitWrit
 import { stretchOf } from '../ledger/axis.js'
 import { outdated } from '../ledger/fingerprints.js'
 import { forgotten } from '../ledger/forget.js'
-import { asksRows } from '../ledger/hashes.js'
+import { asksRows, blockEnds } from '../ledger/hashes.js'
+import { gathered } from '../ledger/gather.js'
 import { horizon } from '../ledger/horizon.js'
 import { joined } from '../ledger/join.js'
 import { reconcile } from '../ledger/reconcile.js'
@@ -54,7 +55,9 @@ export async function compactLedger(services: RunServices, plan: StepPlan, left:
   const ended = gone.filter((row) => wanted.kind === 'rows' && row.fingerprint === plan.fingerprint && asksRows(row))
   const dropped = new Set(gone)
   const rest = gone.length === 0 ? left.ledger.rows : left.ledger.rows.filter((row) => !dropped.has(row))
-  const { put, drop } = join?.(rest) ?? { put: [], drop: [] }
+  const byName = complete && wanted.kind === 'rows' && axis === undefined
+  const together = byName ? gathered(rest, ledgerStep(services, plan), horizonOf(services, plan, rest)) : join?.(rest)
+  const { put, drop } = together ?? { put: [], drop: [] }
   // A row of a joined stretch's name is of another definition: dropped first, it leaves nothing of its own in the new row.
   const names = [...gone.filter((row) => !ended.includes(row)), ...put].map(({ unit }) => ({ step: plan.step.id, unit }))
   const done = ended.map(({ unit }) => ({ step: ledgerStep(services, plan), unit, state: 'done' as const }))
@@ -74,9 +77,10 @@ export function joinRule(services: RunServices, plan: StepPlan): UnitWrite['join
  */
 function horizonOf({ pipeline }: RunServices, { step, axis, fingerprint }: StepPlan, rows: readonly LedgerRow[]): bigint | undefined {
   const chain = step.chain === undefined ? undefined : pipeline.chains.get(step.chain)
-  if (!chain || axis?.of !== 'numbers') return undefined
+  if (!chain || (axis !== undefined && axis.of !== 'numbers')) return undefined
   const read = rows.filter((row) => row.state === 'done' && row.fingerprint === fingerprint)
-  const newest = read.reduce((high, { last }) => (last !== undefined && last > high ? last : high), 0n)
+  const ends = read.flatMap((row) => (axis ? (row.last ?? []) : (blockEnds(row)?.[1] ?? [])))
+  const newest = ends.reduce((high, end) => (end > high ? end : high), 0n)
   return horizon(newest, chain.confirmations)
 }
 
