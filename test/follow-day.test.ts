@@ -46,6 +46,12 @@ test('a day of following leaves few ledger rows, each look at the head is one re
   })
   await node.close()
 
+  const units = await warehouse.units('day', 'heads')
+  if (process.env.PIPE_TEST_ROUNDS)
+    process.stderr.write(
+      `${ROUNDS} rounds: ${units.length} ledger rows, ${node.totals.requests} requests, by eighths cpu ms ${figures.map(({ cpu }, i) => Math.round((cpu - (figures[i - 1]?.cpu ?? 0)) / 1000)).join(' ')}, rss MB ${figures.map(({ rss }) => Math.round(rss / 1e6)).join(' ')}, heap MB ${figures.map(({ heap }) => Math.round(heap / 1e6)).join(' ')}\n`,
+    )
+
   expect(exitCode).toBe(0)
   const rows = warehouse
     .rows('heads')
@@ -55,14 +61,10 @@ test('a day of following leaves few ledger rows, each look at the head is one re
   expect(rows.length).toBeGreaterThanOrEqual(ROUNDS + JUMP - 1)
   expect([jump.behind, jump.widest]).toEqual([JUMP + 10, 1_000])
   // 64 blocks and the confirmations keep rows of their own.
-  const units = await warehouse.units('day', 'heads')
   expect(units.length).toBeLessThan(120)
   // One for each wait; a round that reads a block asks for nothing else beside it, and the one before, which says that it follows.
-  expect(node.count('eth_blockNumber')).toBeLessThanOrEqual(waits + 4)
+  // On a machine that does other things a round may last as long as a block, and then nothing is waited for.
+  expect(node.count('eth_blockNumber')).toBeLessThanOrEqual(1.05 * waits + 4)
   expect(facts.get('round:started')).toBeLessThanOrEqual(ROUNDS + 1)
   expect(JSON.stringify(view).length).toBeLessThan(10_000)
-  if (process.env.PIPE_TEST_ROUNDS)
-    process.stderr.write(
-      `${ROUNDS} rounds: ${units.length} ledger rows, ${node.totals.requests} requests, by eighths cpu ms ${figures.map(({ cpu }, i) => Math.round((cpu - (figures[i - 1]?.cpu ?? 0)) / 1000)).join(' ')}, rss MB ${figures.map(({ rss }) => Math.round(rss / 1e6)).join(' ')}, heap MB ${figures.map(({ heap }) => Math.round(heap / 1e6)).join(' ')}\n`,
-    )
 }, 600_000)
