@@ -1,5 +1,6 @@
 import type { BlockLink, Json, PipeError, RpcAnswers, RpcCall } from '../../src/sdk/authors.js'
 import { contradiction } from './agree.js'
+import type { CompiledCall } from './calls.js'
 import { type ForkedAnswerError as Forked, ForkedAnswerError, GapUnprovedError, LooseBlockError } from './refused.js'
 
 /** A block, as far as it says where it hangs. */
@@ -173,4 +174,10 @@ async function look(at: (i: bigint) => bigint, many: bigint, { header, ask }: Li
 function linkOf(number: bigint, { hash, parentHash }: Block): Link {
   const text = (value: unknown) => (typeof value === 'string' ? value.toLowerCase() : undefined)
   return { number, hash: text(hash), parentHash: text(parentHash) }
+}
+
+/** The call for a block that is read for its links alone: transactions in full would take tens of megabytes. */
+export function linkCall(header: CompiledCall, number: bigint): RpcCall {
+  const call = header.build({ number }, { block: undefined })
+  return { ...call, params: [call.params[0], false] }
 }

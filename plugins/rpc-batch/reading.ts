@@ -93,3 +93,7 @@ export class Reading {
     }
   }
 }
+
+export function setError(errors: Map<number, PipeError>, i: number, error: PipeError | undefined): void {
+  if (error) errors.set(i, error)
+}

@@ -1,5 +1,14 @@
 import { PipeError } from '../../src/sdk/authors.js'
 
+/** A result is not what `row` expects of it. */
+export class RowShapeError extends PipeError {
+  readonly code = 'ROW_SHAPE'
+  override readonly hint = 'compare `row` and `each` with what the call answers'
+  constructor(problem: string, cause: unknown) {
+    super(problem, { cause })
+  }
+}
+
 /** Answers contradict each other or what was asked, at every endpoint. Nothing of the block or row was stored. */
 export class BlockInconsistentError extends PipeError {
   readonly code = 'BLOCK_INCONSISTENT'
