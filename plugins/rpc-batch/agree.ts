@@ -45,8 +45,10 @@ const COMPARED = new Set([
 
 export const isCompared = (method: string): boolean => COMPARED.has(method)
 export const isHeader = (method: string): boolean => method === 'eth_getBlockByNumber' || method === 'eth_getBlockByHash'
+/** Gives the receipts of a block together. */
+export const RECEIPTS = 'eth_getBlockReceipts'
 /** Methods whose list is empty of a block without transactions, for which some nodes say `null`. */
-export const isListOfBlock = (method: string): boolean => method === 'eth_getBlockReceipts' || method === 'eth_getLogs'
+export const isListOfBlock = (method: string): boolean => method === RECEIPTS || method === 'eth_getLogs'
 
 /** Of a trie that holds nothing. */
 const EMPTY_ROOT = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421'
@@ -64,7 +66,7 @@ export function contradiction(told: readonly Told[]): string | undefined {
     const headers = told.flatMap(({ name, call, value, listed }) =>
       isHeader(call.method) && isFields(value) ? [headerOf(name, call, value, listed)] : [],
     )
-    const receipts = told.filter(({ call }) => call.method === 'eth_getBlockReceipts')
+    const receipts = told.filter(({ call }) => call.method === RECEIPTS)
     for (const each of receipts) checkReceipts(each, headerFor(placeOf(each.call), headers))
     for (const each of told) {
       const { call } = each
@@ -125,7 +127,7 @@ function headerOf(name: string, call: RpcCall, value: Fields, listed = true): He
  * Whether a block without a list says that it has transactions: a node that has the header and not the body gives it so. Both
  * must say it, since on a few chains each alone also counts what is no transaction.
  */
-function withholds({ transactionsRoot, gasUsed }: Fields): boolean {
+export function withholds({ transactionsRoot, gasUsed }: Fields): boolean {
   return (
     hashOf(transactionsRoot) !== undefined && !isZero(transactionsRoot) && transactionsRoot !== EMPTY_ROOT && (quantity(gasUsed) ?? 0n) > 0n
   )

@@ -1,4 +1,5 @@
 import { type BlockLink, isPipeError, type PipeError, type Row, type RpcAnswers, type RpcCall } from '../../src/sdk/authors.js'
+import { askApart } from './apart.js'
 import { contradiction, isCompared, isHeader, isKnownEmpty, isListOfBlock, type Told } from './agree.js'
 import type { Answer, Answers } from './answers.js'
 import type { CompiledCall, Highest, OnNothing } from './calls.js'
@@ -109,7 +110,7 @@ async function askLevel(
   // `take` gave the places, and nothing else is in `found` yet.
   const places = found as (number | Answer | undefined)[][]
   const { block } = highest
-  const given = asked.length > 0 ? await answers.ask(asked, () => ask(asked, { signal, block })) : undefined
+  const given = asked.length > 0 ? await answers.ask(asked, () => askApart(ask)(asked, { signal, block })) : undefined
   for (const host of given?.endpoints ?? []) hosts.add(host)
   // Answers that another batch of this unit asked for.
   for (const of of places) await answers.settled(of)
@@ -153,7 +154,7 @@ function answerOf(
     return letPass(step, call, call.onRevert, i, reading.reverted, reading)
   }
   if (error) {
-    errors.set(i, error)
+    ;(error instanceof BlockInconsistentError ? reading.refused : errors).set(i, error)
     return undefined
   }
   if (value === null || value === undefined) {

@@ -334,7 +334,8 @@ describe('a block and what is read beside it', () => {
     })
     expect(await read([liar, await serve()], onlyReceipts)).toMatchObject({ failed: [], thrown: '', rows: { receipts } })
     const alone = await read([liar], onlyReceipts)
-    expect(alone.failed.map((words) => Number(/block (\d+)/.exec(words)?.[1])).sort((a, b) => a - b)).toEqual([8, 11, 14, 17, 20, 21, 23])
+    // Block 21 has no transactions, as it says itself.
+    expect(alone.failed.map((words) => Number(/block (\d+)/.exec(words)?.[1])).sort((a, b) => a - b)).toEqual([8, 11, 14, 17, 20, 23])
     expect([...alone.blame]).toEqual(['outage'])
   })
 

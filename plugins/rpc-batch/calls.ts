@@ -9,7 +9,7 @@ import {
   type Scope,
   textFault,
 } from '../../src/sdk/authors.js'
-import { inOrder, isHeader, isListOfBlock } from './agree.js'
+import { inOrder, isHeader, isListOfBlock, RECEIPTS } from './agree.js'
 import type { CallConfig } from './config.js'
 import { compileParam, reference, toQuantity } from './params.js'
 import type { Near } from './pin.js'
@@ -173,7 +173,7 @@ function compileMethod(
       }
       return nullable ? { method, params: values, nullable } : { method, params: values }
     },
-    decode: method === 'eth_getBlockReceipts' ? inOrder : (result) => result,
+    decode: method === RECEIPTS ? inOrder : (result) => result,
   }
 }
 

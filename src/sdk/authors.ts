@@ -31,6 +31,7 @@ export type {
 } from './step.js'
 export { type Check, checkProblems, checksSchema, describeChecks, evaluateCheck, evaluateChecks } from './checks.js'
 export type { HttpClient, HttpOptions, HttpReply, HttpRequest, UnfitReply } from './http.js'
+export { mayBeApart, receiptCalls } from './receipts.js'
 export { sayingOf, type Saying } from './wordings.js'
 export type { Belief, LogFilter, LogsOptions, LogsPage, RpcAnswers, RpcCall, RpcLog, RpcOptions, RpcPool, RpcTurn } from './rpc.js'
 export type { ResultColumn, WarehouseReader } from './stores.js'

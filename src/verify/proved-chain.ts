@@ -1,4 +1,4 @@
-import { isPipeError, PipeError, type RpcCall } from '../sdk/index.js'
+import { isPipeError, PipeError, receiptCalls, type RpcCall } from '../sdk/index.js'
 import { accountProof, checkBlock, type Difference, type NotRebuildable, type ProvedAccount } from '../proof/index.js'
 import type { Fetcher } from './sample.js'
 
@@ -242,7 +242,7 @@ export class ProvedChain {
     const together = [{ method: 'eth_getBlockReceipts', params: [quantity(number)], nullable: true }]
     const { values } = await fetcher.rpc.batch(together, { signal: this.#signal })
     if (values[0] != null) return values[0]
-    const calls = (block.transactions as readonly Fields[]).map(({ hash }) => ({ method: 'eth_getTransactionReceipt', params: [hash] }))
+    const calls = receiptCalls(block.transactions as readonly Fields[])
     if (calls.length === 0) return []
     return this.#askAll(fetcher, calls)
   }

@@ -1,7 +1,6 @@
-import { isPipeError, type PipeError, type RpcLog } from '../../sdk/index.js'
-import { RpcAwayError, RpcNullError } from '../errors.js'
+import { isPipeError, mayBeApart, type PipeError, receiptCalls, type RpcLog } from '../../sdk/index.js'
 import { type Asking, askUntil, type Judged, receiptsCall } from './ask.js'
-import { RpcUnbelievedError, RpcUnprovableError } from './errors.js'
+import { RpcUnprovableError } from './errors.js'
 import { matches, type Wanted } from './filter.js'
 import type { Header } from './headers.js'
 import { readLog } from './parse.js'
@@ -27,8 +26,7 @@ export async function askReceipts(port: LogsPort, header: Header, options: Recei
   try {
     return await askUntil(port, receiptsCall(header.number), header.number, options, { judge })
   } catch (error) {
-    const elsewhere = [RpcAwayError, RpcNullError, RpcUnbelievedError].some((each) => error instanceof each)
-    if (!isPipeError(error) || error instanceof RpcUnprovableError || (error.blame === 'outage' && !elsewhere)) throw error
+    if (!isPipeError(error) || error instanceof RpcUnprovableError || !mayBeApart(error)) throw error
     return oneByOne(port, header, options, judge, error)
   }
 }
@@ -59,7 +57,7 @@ async function oneByOne(
   judge: (result: unknown, endpoint: string) => Judged<BlockReceipts>,
   why: PipeError,
 ): Promise<BlockReceipts> {
-  const calls = transactions.map((hash) => ({ method: 'eth_getTransactionReceipt', params: [hash] }))
+  const calls = receiptCalls(transactions)
   const { values, errors, endpoints } = await port.batch(calls, { signal, block: number })
   const found = errors ? undefined : judge(values, endpoints[0] ?? '')
   if (found !== undefined && isReceipts(found)) return { ...found, endpoints }
