@@ -104,7 +104,7 @@ async function runAll(into: Warehouse = warehouse): Promise<{ outcome: string; u
     given: {},
     select: undefined,
     limit: undefined,
-    rpc: () => ({ batch: none, request: none, logs: none, turns: none, ready: none }),
+    rpc: () => ({ batch: none, request: none, logs: none, turns: none, prove: none, ready: none }),
     http: () => ({}) as never,
     redact: (text) => text,
     onCheck: () => undefined,

@@ -7,6 +7,7 @@ import { type Ask, type Compiled, highestOf, nameOf } from './compiled.js'
 import type { Group } from './groups.js'
 import { linkCall, saysNoBlock, type Block } from './links.js'
 import { Pin, saidBy } from './pin.js'
+import { refuseUnproved } from './proof.js'
 import { Reading } from './reading.js'
 import { BlockInconsistentError, ForkedAnswerError, NullAnswerError, RowShapeError } from './refused.js'
 
@@ -28,6 +29,7 @@ export async function readGroup(
     if (reading.isTorn) return reading
   }
   if (step.compared.length > 0) refuseContradictions(step, reading)
+  if (step.ctx.config.verify === 'proof') await refuseUnproved(step, reading)
   if (reading.pins.length > 0) await endPins(step, reading)
   return reading
 }

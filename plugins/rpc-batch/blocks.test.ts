@@ -1,9 +1,12 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { headerHash, receiptsRoot, transactionsRoot } from '../../src/proof/index.js'
+import { dataFolder } from '../../test/support/mainnet.js'
+import { depositBlock, mainnetBlocks } from '../../test/support/recorded-blocks.js'
 import { endpoint, fastClock, openPool } from '../../src/rpc/fixtures/fake-node.js'
 import { type Fault, fakeChain, type FakeEndpoint, type ServeOptions } from '../../src/sandbox/index.js'
 import { runStep } from '../../src/sandbox/run-step.js'
 import { type Json, numberAxis, type Row, type Table } from '../../src/sdk/authors.js'
+import { checkConfig } from './check.js'
 import type { Config } from './config.js'
 import { rpcBatch } from './rpc-batch.js'
 
@@ -40,11 +43,12 @@ const tables = [
     'i',
   ]),
 ]
+const byName = new Map(tables.map((each) => [each.name, each]))
 const calls = {
   block: { method: 'eth_getBlockByNumber', params: ['$number', true] },
   receipts: { method: 'eth_getBlockReceipts', params: ['$number'] },
 }
-const rows = [
+const rows: NonNullable<Config['rows']> = [
   { into: 'blocks', row: { n: 'block.number', hash: 'block.hash', miner: 'block.miner' } },
   {
     into: 'txs',
@@ -67,20 +71,22 @@ const onlyReceipts: Partial<Config> = {
   rows: [{ into: 'txs', each: { r: 'receipts' }, row: { n: 'number', i: 'index', hash: 'r.transactionHash', gas: 'r.gasUsed' } }],
 }
 
-/** What the step stores of blocks 1 to 20, in order, what failed, and what it was asked. */
-async function read(endpoints: readonly FakeEndpoint[], config: Partial<Config> = {}) {
+/** What the step stores and what failed. Endpoints are asked in their order. */
+async function read(endpoints: readonly FakeEndpoint[], config: Partial<Config> = {}, [from, to, head] = [1n, 20n, 24n]) {
   const { rpc } = openPool(
-    endpoints.map((node) => endpoint(node)),
+    endpoints.map((node, priority) => endpoint(node, { priority })),
     fastClock(1),
   )
   const found = { rows: {} as Readonly<Record<string, readonly Row[]>>, failed: [] as string[], blame: new Set<string>(), thrown: '' }
   try {
+    // Until all of them are known, who answers first is asked.
+    await rpc.head(new AbortController().signal)
     const ran = await runStep(rpcBatch, {
-      config: { over: { blocks: { from: 1, to: 20 } }, calls, rows, ...config } as Config,
+      config: { over: { blocks: { from: Number(from), to: Number(to) } }, calls, rows, ...config } as Config,
       tables,
       rpc: rpc.forStep({ id: 'b', attempts: 2, waitMs: 5, maxWaitMs: 10 }),
-      head: 24n,
-      piece: { kind: 'stretch', axis: numberAxis(1000), from: 1n, to: 20n, order: 'oldest-first' },
+      head,
+      piece: { kind: 'stretch', axis: numberAxis(1000), from, to, order: 'oldest-first' },
     })
     found.rows = ran.rows
     for (const { error } of ran.batches.flatMap(({ failed }) => failed ?? [])) {
@@ -162,7 +168,10 @@ describe('receipts of a block that no node gives together', () => {
       instead(9, 1, (receipt) => ({ ...receipt, transactionIndex: '0x0' })),
     ]
     const liar = await serve({ faults: [noReceipts, ...lies] })
-    expect(await read([liar, await serve({ faults: [noReceipts] })])).toMatchObject(healthy)
+    const other = await serve({ faults: [noReceipts] })
+    expect(await read([liar, other])).toMatchObject(healthy)
+    // Far below the head, where they are not read from one endpoint anyway.
+    expect(await read([liar, other], onlyReceipts, [1n, 20n, 200n])).toMatchObject({ failed: [], thrown: '', rows: { txs: receiptRows } })
     const alone = await read([liar])
     const left = numbers.filter((n) => ![3, 5, 7, 9].includes(n))
     expect(alone.failed.find((words) => words.startsWith('block 5:'))).toMatch(/Receipts.* does not exist.*; and one by one: .*null/)
@@ -174,5 +183,202 @@ describe('receipts of a block that no node gives together', () => {
       new Set(['outage']),
       new Set(left),
     ])
+  })
+})
+
+describe('verify: proof', () => {
+  type Block = Fields & { readonly transactions: readonly Fields[] }
+  const other = `0x${'ab'.repeat(20)}`
+  const answer = <T>(method: string, block: number, change: (truth: T) => unknown): Fault => ({
+    kind: 'raw',
+    methods: [method],
+    if: ({ params: [n] }) => n === `0x${block.toString(16)}`,
+    text: (truth) => JSON.stringify(change(JSON.parse(truth) as T)),
+  })
+  const inBlock = (change: (block: Block) => unknown) => (block: number) => answer('eth_getBlockByNumber', block, change)
+  const inTransaction = (change: Fields) =>
+    inBlock((block) => ({ ...block, transactions: [{ ...block.transactions[0], ...change }, ...block.transactions.slice(1)] }))
+  const inReceipts = (change: (receipts: readonly Fields[]) => unknown) => (block: number) => answer('eth_getBlockReceipts', block, change)
+  const inReceipt = (change: (receipt: Fields) => Fields) =>
+    inReceipts(([first, second, ...rest]) => [first, { ...second, ...change(second as Fields) }, ...rest])
+  const place = ({ transactionHash, transactionIndex, logs, logsBloom, from, to }: Fields): Fields =>
+    ({ transactionHash, transactionIndex, logs, logsBloom, from, to }) as Fields
+
+  /** What a node may say of a block, each of the block of its index, and the words that refute it. Those of `agree` are found by `none`, too. */
+  const lies: readonly [what: string, fault: (block: number) => Fault, words: RegExp, by: 'agree' | 'hash'][] = [
+    ['no block 0 is read', () => ({ kind: 'latency', ms: 0 }), /^$/, 'agree'],
+    ['a receipt lacks', inReceipts((all) => all.slice(1)), /receipts has 2 for 3 transactions/, 'agree'],
+    ['an index comes twice', inReceipt(() => ({ transactionIndex: '0x0' })), /transactionIndex 1 is missing or comes twice/, 'agree'],
+    ['a receipt of another block', inReceipt(() => ({ blockHash: other + '0'.repeat(24) })), /receipt 1 is of block 0xab/, 'agree'],
+    ['another gasUsed', inReceipt(() => ({ gasUsed: '0x1' })), /receipts\[1\].gasUsed is 0x1, and from the rest follows 0x55f0/, 'hash'],
+    ['a status', inReceipt(() => ({ status: '0x0' })), /receiptsRoot is 0x/, 'hash'],
+    [
+      'two receipts swapped, each as if it were the other',
+      inReceipts(([a, b, c]) => [{ ...b, ...place(a as Fields) }, { ...a, ...place(b as Fields) }, c]),
+      /receiptsRoot is 0x/,
+      'hash',
+    ],
+    ['a log less', inReceipts(([first, ...rest]) => [{ ...first, logs: [], logsBloom: null }, ...rest]), /receiptsRoot is 0x/, 'hash'],
+    ['another recipient', inReceipt(() => ({ to: other })), /receipts\[1\].to is 0xabab.*, and from the rest follows 0x/, 'hash'],
+    ['another sender than the transaction has', inReceipt(() => ({ from: other })), /receipts\[1\].from is 0xabab/, 'hash'],
+    [
+      'another price',
+      inReceipt(() => ({ effectiveGasPrice: '0x5' })),
+      /effectiveGasPrice is 0x5, and from the rest follows 0x77359400/,
+      'hash',
+    ],
+    ['a value', inTransaction({ value: '0x1234' }), /transactionsRoot is 0x/, 'hash'],
+    ['a signature', inTransaction({ s: '0x7' }), /transactionsRoot is 0x/, 'hash'],
+    ['a field of the header, under its hash and links', inBlock((block) => ({ ...block, miner: other })), /hash is 0x/, 'hash'],
+  ]
+  /** Which is of a form of its own then. */
+  const formless = inBlock(({ receiptsRoot: _, ...block }) => block)(20)
+  const faults = lies.map(([, fault], block) => fault(block))
+  const blocksOf = (by: 'agree' | 'hash') => lies.flatMap(([, , , own], block) => (own === by && block > 0 ? [block] : []))
+  const lyingOf = (words: readonly string[]) => words.map((each) => Number(/block (\d+)/.exec(each)?.[1])).sort((a, b) => a - b)
+
+  it('puts no row in of what one of two nodes forges', async () => {
+    const liar = await serve({ faults: [...faults, formless] })
+    expect(await read([liar, await serve()], { verify: 'proof' })).toMatchObject(healthy)
+    expect(asked(liar, 'eth_getBlockReceipts')).toBeGreaterThan(0)
+  })
+
+  it('fails each block that the only node forges, by what refutes it and where, where `none` stores most of them', async () => {
+    const liar = await serve({ faults })
+    const host = new URL(liar.url).host
+    const trusting = await read([liar])
+    const stored = numbers.filter((n) => !blocksOf('agree').includes(n))
+    expect([lyingOf(trusting.failed), trusting.rows.blocks?.map(({ n }) => Number(n))]).toEqual([blocksOf('agree'), stored])
+    const proved = await read([liar], { verify: 'proof' })
+    for (const [block, [what, , words]] of lies.entries())
+      if (block > 0)
+        expect(
+          proved.failed.filter((said) => said.startsWith(`block ${block}: `)),
+          what,
+        ).toEqual([expect.stringMatching(words)])
+    expect(lyingOf(proved.failed)).toEqual([...blocksOf('agree'), ...blocksOf('hash')])
+    expect(proved.failed.filter((said) => said.endsWith(`(${host})`))).toHaveLength(lies.length - 1)
+    const left = numbers.filter((n) => n >= lies.length)
+    expect(proved.rows).toEqual({
+      blocks: truth.blocks.filter(({ n }) => left.includes(Number(n))),
+      txs: truth.txs.filter(({ n }) => left.includes(Number(n))),
+    })
+  })
+
+  it('takes a block that is whole in itself and that the next one does not go on from as one of another fork', async () => {
+    const whole = inBlock((block) => {
+      const forged = { ...block, extraData: '0x01', hash: null }
+      return {
+        ...forged,
+        hash: headerHash(forged),
+        transactions: block.transactions.map((one) => ({ ...one, blockHash: headerHash(forged) })),
+      }
+    })(9)
+    const headers: Partial<Config> = { verify: 'proof', calls: { block: calls.block }, rows: rows.slice(0, 1) }
+    const found = { failed: [], thrown: '', rows: { blocks: truth.blocks } }
+    expect(await read([await serve({ faults: [whole] }), await serve()], headers)).toMatchObject(found)
+    expect((await read([await serve({ faults: [whole] })], headers)).thrown).toBe('blocks 9 and 10 are of different forks')
+  })
+
+  it('proves receipts that come one by one, and header and receipts of blocks without their transactions', async () => {
+    const own = { verify: 'proof' as const }
+    expect(await read([await serve({ faults: [noReceipts] })], own)).toMatchObject(healthy)
+    const byHash: Partial<Config> = {
+      ...own,
+      calls: { ...calls, block: { method: 'eth_getBlockByNumber', params: ['$number', false] } },
+      rows: [{ into: 'txs', each: { r: 'receipts' }, row: { n: 'number', i: 'index', gas: 'r.gasUsed' } }],
+    }
+    const gas = truth.txs.map(({ n, i, gas: used }) => ({ n, i, gas: used }))
+    expect(await read([await serve()], byHash)).toMatchObject({ failed: [], thrown: '', rows: { txs: gas } })
+    const forged = await read([await serve({ faults: [lies[5]![1](5)] })], byHash)
+    expect(forged.failed).toEqual([expect.stringMatching(/^block 5: receiptsRoot is 0x/)])
+  })
+
+  it('ends where the blocks of a chain have a form of their own, once all endpoints have it, and names what it is', async () => {
+    const strange = numbers.map((n) => inBlock((block) => ({ ...block, l1BatchNumber: '0x1', mixHash: block.hash }))(n))
+    const headers: Partial<Config> = { verify: 'proof', calls: { block: calls.block }, rows: rows.slice(0, 1) }
+    const [own, same] = [await serve({ faults: strange }), await serve({ faults: strange })]
+    expect((await read([own, same], headers)).thrown).toMatch(
+      /block 1 can't be proved: it has l1BatchNumber, which no header of Ethereum has/,
+    )
+    expect(own.totals.requests).toBeLessThan(12)
+  })
+
+  it.each<[what: string, config: Partial<Config>, problems: readonly string[]]>([
+    ['blocks with their transactions and receipts', {}, []],
+    ['rows of a query', { over: { sql: 'SELECT 1 AS n', key: ['n'] } }, ['verify: `proof` proves the blocks of `over.blocks`']],
+    ['receipts without their block', onlyReceipts, ['verify: no call reads the block of each height']],
+    [
+      'a balance beside a block',
+      { calls: { ...calls, balance: { method: 'eth_getBalance', params: ['$block.miner', '$number'] } } },
+      ['calls.balance: no hash of the block proves eth_getBalance'],
+    ],
+    [
+      'receipts of another block',
+      { calls: { ...calls, receipts: { method: 'eth_getBlockReceipts', params: ['$block.parentHash'] } } },
+      ['calls.receipts: no hash of the block proves eth_getBlockReceipts'],
+    ],
+    [
+      'what transactions prove, without them',
+      { calls: { ...calls, block: { method: 'eth_getBlockByNumber', params: ['$number', false] } } },
+      [
+        'rows.1.each.tx: block.transactions is proved by the transaction alone',
+        'rows.1.row.hash: block.transactions.hash is proved by the transaction alone',
+        'rows.1.row.value: block.transactions.value is proved by the transaction alone',
+        'rows.1.row.to: receipts.to is proved by the transaction alone',
+        'rows.1.row.price: receipts.effectiveGasPrice is proved by the transaction alone',
+      ],
+    ],
+    [
+      'how many transactions there are, of which only receipts tell',
+      {
+        calls: { block: { method: 'eth_getBlockByNumber', params: ['$number', false] } },
+        rows: [{ into: 'blocks', row: { n: 'block.number', hash: 'block.hash', miner: 'block.transactions.length' } }],
+      },
+      ['rows.0.row.miner: block.transactions.length is proved by the transaction alone'],
+    ],
+  ])('is asked only for what it can prove: %s', (_, change, problems) => {
+    const config = { over: { blocks: { from: 1, to: 20 } }, calls, rows, ...change } as Config
+    const found = (verify: 'none' | 'proof') =>
+      [...checkConfig({ config: { ...config, verify }, into: undefined, tables: byName, names: new Set(), chain: undefined })]
+        .map(({ path, message }) => `${path.join('.')}: ${message}`)
+        .filter((words) => /proof|prove/.test(words))
+    expect(found('proof')).toEqual(problems.map((words) => expect.stringContaining(words) as string))
+    expect(found('none')).toEqual([])
+  })
+})
+
+describe('real blocks', () => {
+  type Recorded = { readonly block: Readonly<Record<string, unknown>>; readonly receipts: readonly Readonly<Record<string, unknown>>[] }
+  const stored = { into: 'txs', each: { r: 'receipts' }, row: { n: 'number', i: 'index', gas: 'r.gasUsed', status: 'r.status' } }
+
+  /** Reads a block from a node that has it for its head, and the same with the last digit of a gasUsed of its last receipt changed. */
+  async function proved({ block, receipts }: Recorded, config: Partial<Config>) {
+    const n = BigInt(block.number as string)
+    const last = receipts.at(-1)
+    const other = [...receipts.slice(0, -1), { ...last, cumulativeGasUsed: `${String(last?.cumulativeGasUsed)}0` }]
+    const answers = [receipts, other].map(async (all) => {
+      const methods = {
+        eth_blockNumber: () => block.number as Json,
+        eth_getBlockByNumber: ([asked]: readonly unknown[]) => (asked === block.number ? block : blockAt(0)) as Json,
+        eth_getBlockReceipts: () => all as Json,
+      }
+      const { rows: found, failed, thrown } = await read([await serve({ methods })], { verify: 'proof', ...config }, [n, n, n])
+      return [found.txs?.map(({ gas }) => gas), [...failed, thrown].join('')]
+    })
+    const gas = receipts.map(({ gasUsed }) => BigInt(gasUsed as string))
+    expect(await Promise.all(answers)).toEqual([
+      [gas, ''],
+      [[], expect.stringMatching(/^block \d+: receiptsRoot is 0x/)],
+    ])
+  }
+
+  it('of an OP stack, a deposit first, are proved whole', () => proved(depositBlock(), { rows: [stored] }))
+
+  it.skipIf(!dataFolder)('of Ethereum are proved with their receipts (recorded data, skipped without it)', async () => {
+    const withoutTransactions = { ...calls, block: { method: 'eth_getBlockByNumber', params: ['$number', false] } }
+    const small = mainnetBlocks().filter(({ receipts }) => receipts.length > 1 && receipts.length < 50)
+    expect(small.length).toBeGreaterThan(0)
+    await proved(small[0]!, { calls: withoutTransactions, rows: [stored] })
   })
 })

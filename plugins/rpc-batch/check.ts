@@ -16,19 +16,9 @@ import {
 } from '../../src/sdk/authors.js'
 import { isHeader } from './agree.js'
 import { blockNames, mentionedNames } from './calls.js'
-import type { CallConfig, Config } from './config.js'
+import { type CallConfig, type Config, headerCall, isBlocks } from './config.js'
 import { paramProblems } from './params.js'
-
-export function isBlocks(over: Config['over']): over is Extract<Config['over'], { blocks: unknown }> {
-  return 'blocks' in over
-}
-
-/** The call that reads the block of each height: of an `over.blocks` that has one. */
-export function headerCall({ over, calls }: Config): string | undefined {
-  const asksForIt = ([, call]: [string, CallConfig]) =>
-    'method' in call && call.method === 'eth_getBlockByNumber' && call.params?.[0] === '$number'
-  return isBlocks(over) ? Object.entries(calls).find(asksForIt)?.[0] : undefined
-}
+import { checkProof } from './provable.js'
 
 /** Whether every height gives a row: none may be left out. */
 function leavesNoneOut({ over, calls }: Config): boolean {
@@ -99,6 +89,7 @@ export function* checkConfig({ config, into, tables }: CheckContext<Config>): It
       message: 'no call reads the block of each height, so nothing can prove that there is none',
       hint: 'add a call: block: { method: eth_getBlockByNumber, params: [$number, false] }',
     }
+  yield* checkProof(config, rowsOf(config, into))
   for (const rows of rowsOf(config, into)) {
     yield* checkRow(rows, { tables, roots: blocks ? known : undefined })
     yield* checkCopied(rows, config)

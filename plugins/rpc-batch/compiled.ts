@@ -13,8 +13,7 @@ import {
 } from '../../src/sdk/authors.js'
 import { isCompared } from './agree.js'
 import { compileCalls, type CompiledCall } from './calls.js'
-import { headerCall, isBlocks } from './check.js'
-import type { Config } from './config.js'
+import { type Config, headerCall, isBlocks } from './config.js'
 import type { Group } from './groups.js'
 
 /** Who is asked: the pool, or one endpoint of it. */

@@ -102,6 +102,13 @@ export const config = Type.Object(
       minProperties: 1,
       description: 'Calls for each block or row, by name. A later one may use an earlier one as `$name`.',
     }),
+    verify: Type.Optional(
+      Type.Union([Type.Literal('none'), Type.Literal('proof')], {
+        default: 'none',
+        description:
+          "How much is needed to believe a node: that its answers of one block agree with each other (`none`), or that they follow from the block's hash (`proof`): its header, its receipts by their root and, asked for whole (`[$number, true]`), its transactions by theirs. It takes calls of eth_getBlockByNumber for `$number` and eth_getBlockReceipts, and no others.",
+      }),
+    ),
     row: Type.Optional(rowSchema),
     compute: Type.Optional(computeSchema),
     rows: Type.Optional(rowsSchema),
@@ -119,3 +126,14 @@ export const config = Type.Object(
 
 export type Config = Static<typeof config>
 export type CallConfig = Config['calls'][string]
+
+export function isBlocks(over: Config['over']): over is Extract<Config['over'], { blocks: unknown }> {
+  return 'blocks' in over
+}
+
+/** The call that reads the block of each height: of an `over.blocks` that has one. */
+export function headerCall({ over, calls }: Config): string | undefined {
+  const asksForIt = ([, call]: [string, CallConfig]) =>
+    'method' in call && call.method === 'eth_getBlockByNumber' && call.params?.[0] === '$number'
+  return isBlocks(over) ? Object.entries(calls).find(asksForIt)?.[0] : undefined
+}

@@ -1,9 +1,10 @@
 import type { PipeError } from '../../src/sdk/authors.js'
 import { Answers } from './answers.js'
 import { makeRows, readGroup } from './ask.js'
-import { type Compiled, highestOf } from './compiled.js'
+import { type Ask, type Compiled, highestOf } from './compiled.js'
 import { partOf } from './groups.js'
 import { type Reading, setError } from './reading.js'
+import { BlockInconsistentError, BlockUnprovableError } from './refused.js'
 
 /**
  * Items whose answers were refused or do not fit, `open` of the reading, are read again, each time from one endpoint alone,
@@ -11,6 +12,8 @@ import { type Reading, setError } from './reading.js'
  */
 export async function askElsewhere(step: Compiled, reading: Reading, open: Map<number, PipeError>, rounds?: number): Promise<void> {
   const { group, signal, errors, hosts } = reading
+  /** Of each item, what is wrong with it at which endpoint. */
+  const whys = new Map([...open.keys()].map((i) => [i, new Map<string, string>()]))
   for await (const turn of step.ctx.rpc.turns({ signal, block: highestOf(step, group), rounds })) {
     const items = [...open.keys()]
     const again = await readGroup(step, partOf(group, items), signal, (asked, options) => turn.batch(asked, options), new Answers(false))
@@ -19,6 +22,7 @@ export async function askElsewhere(step: Compiled, reading: Reading, open: Map<n
     for (const [j, i] of items.entries()) {
       const said = again.refused.get(j)
       const error = said ?? again.unfit.get(j) ?? again.errors.get(j)
+      if (said instanceof BlockInconsistentError) whys.get(i)?.set(turn.endpoint, said.problem)
       if (!error) reading.take(i, again, j)
       else if (said ?? (error.blame === 'outage' && open.get(i)?.blame !== 'outage')) open.set(i, error)
     }
@@ -26,7 +30,29 @@ export async function askElsewhere(step: Compiled, reading: Reading, open: Map<n
     if (useless[0]) turn.refuse(useless.length, useless[0].message)
     if (open.size === 0) return
   }
-  for (const [i, error] of open) errors.set(i, error)
+  for (const [i, error] of open) errors.set(i, error instanceof BlockInconsistentError ? toldBy(error, whys.get(i)) : error)
+}
+
+function toldBy(error: BlockInconsistentError, whys: ReadonlyMap<string, string> = new Map()): BlockInconsistentError {
+  if (whys.size === 0) return error
+  return new BlockInconsistentError(error.where, [...whys].map(([endpoint, why]) => `${why} (${endpoint})`).join('; '))
+}
+
+/**
+ * A form that no endpoint's answers can be proved in is that of the chain, and one block is enough to see it: nothing goes on.
+ *
+ * @throws {BlockUnprovableError}
+ */
+export async function throwUnprovable(step: Compiled, { group, signal, refused }: Reading): Promise<void> {
+  const found = [...refused].find(([, each]) => each instanceof BlockUnprovableError)
+  if (!found) return
+  const [i, error] = found
+  for await (const turn of step.ctx.rpc.turns({ signal, block: highestOf(step, group), rounds: 1 })) {
+    const ask: Ask = (asked, options) => turn.batch(asked, options)
+    const again = await readGroup(step, partOf(group, [i]), signal, ask, new Answers(false))
+    if (!(again.refused.get(0) instanceof BlockUnprovableError)) return
+  }
+  throw error
 }
 
 /** Nothing is the answer where all endpoints say so: items for which one said it are read from each of them, until one has something. */

@@ -3,7 +3,7 @@ import { Answers } from './answers.js'
 import { makeRows, readGroup } from './ask.js'
 import { compile, type Compiled } from './compiled.js'
 import type { Config } from './config.js'
-import { askAll, askElsewhere } from './elsewhere.js'
+import { askAll, askElsewhere, throwUnprovable } from './elsewhere.js'
 import { type Group, groups } from './groups.js'
 import type { Links } from './links.js'
 import { linksIn, markUnproved, readFromOne, readPinned, seenBlocks } from './one-fork.js'
@@ -55,7 +55,10 @@ async function read(step: Compiled, shared: Answers, group: Group, signal: Abort
   const { covers, size } = group
   let reading = await readGroup(step, group, signal, (asked, options) => rpc.batch(asked, options), shared, 'any')
   if (reading.isTorn) reading = await readPinned(step, reading)
-  if (reading.refused.size > 0) await askElsewhere(step, reading, reading.refused)
+  if (reading.refused.size > 0) {
+    await throwUnprovable(step, reading)
+    await askElsewhere(step, reading, reading.refused)
+  }
   if (reading.doubted.size > 0) await askAll(step, reading)
   let links = await linksIn(step, reading, rpc.batch)
   if (links && (links.forked || links.unproved.size > 0)) {

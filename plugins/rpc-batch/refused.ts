@@ -9,14 +9,32 @@ export class RowShapeError extends PipeError {
   }
 }
 
-/** Answers contradict each other or what was asked, at every endpoint. Nothing of the block or row was stored. */
+/** Answers contradict each other, what was asked, or the block's own hashes, at every endpoint. Nothing of the block or row was stored. */
 export class BlockInconsistentError extends PipeError {
   readonly code = 'BLOCK_INCONSISTENT'
   override readonly retryable = true
   override readonly blame = 'outage'
   override readonly hint = 'no endpoint gave answers that agree: add another one to `rpc`, or run again later; what is done stays done'
-  constructor(where: string, problem: string) {
+  constructor(
+    /** The block or row. */
+    readonly where: string,
+    readonly problem: string,
+  ) {
     super(`${where}: ${problem}`)
+  }
+}
+
+/** `verify: proof`: a block has another form than Ethereum's, so that nothing its endpoints say of it can be proved. Nothing of it was stored. */
+export class BlockUnprovableError extends PipeError {
+  readonly code = 'BLOCK_UNPROVABLE'
+  override readonly hint =
+    'take `verify: none`: answers must agree with each other then; where a transaction is of another form, reading blocks without them (`[$number, false]`) proves the rest'
+  constructor(
+    readonly chain: string,
+    readonly where: string,
+    readonly reason: string,
+  ) {
+    super(`chain ${chain}: ${where} can't be proved: ${reason}`)
   }
 }
 

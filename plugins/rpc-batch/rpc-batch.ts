@@ -15,8 +15,8 @@ import {
   type Wanted,
 } from '../../src/sdk/authors.js'
 import { abiProblem, mentionedNames } from './calls.js'
-import { checkConfig, checkNumbers, isBlocks, outputsOf, namesOf } from './check.js'
-import { config, type Config } from './config.js'
+import { checkConfig, checkNumbers, outputsOf, namesOf } from './check.js'
+import { config, type Config, isBlocks } from './config.js'
 import { ParamNumberError } from './params.js'
 import { readUnit } from './read.js'
 

@@ -1,8 +1,9 @@
+import { priceOf } from './derived.js'
 import { headerHash } from './header.js'
 import { checkPlace, comparePlaces, type BlockOptions } from './places.js'
-import { fieldsOf, hex, listOf, numberOf, says, saysNumber, shown, typeOf, type Fields } from './read.js'
+import { at, fieldsOf, hex, listOf, numberOf, says, saysNumber, shown, typeOf, type Fields } from './read.js'
 import { differs, notRebuildable, readable, type Difference, type NotRebuildable } from './rebuilt.js'
-import { encodeReceipts, KNOWN_TYPES } from './receipts.js'
+import { DEPOSIT, encodeReceipts, KNOWN_TYPES } from './receipts.js'
 import { hasStateSyncs, withoutStateSync } from './state-sync.js'
 import { encodeTransactions, rootOf } from './transactions.js'
 import { orderedRoot } from './trie.js'
@@ -15,7 +16,8 @@ import { orderedRoot } from './trie.js'
  * Of receipts the root holds type, status, cumulativeGasUsed and logs with address, topics and data. What it does not hold is
  * compared with what it does: blooms with the logs, gasUsed with cumulativeGasUsed, indexes with the order, and hashes and numbers
  * with the block's (`checkPlaces`). So the `transactionHash` of a log is the block's word, and proved when `transactions` are given.
- * Prices, senders, recipients and created contracts of receipts are not looked at. Nor is what a state sync of Polygon says
+ * With `transactions`, the recipient and the price of a receipt are those of its transaction, and its sender is the one that is said there,
+ * which takes the signature to prove (`derivedOf`). Created contracts are not looked at. Nor is what a state sync of Polygon says
  * (`isStateSync`): nothing proves its logs.
  *
  * @param block as eth_getBlockByNumber gives it, with transactions whole or by hash
@@ -38,7 +40,9 @@ export function checkBlock(
     if (wrong) return wrong
     const wrongTransactions = transactions === undefined ? undefined : checkTransactions(header, own(transactions, 'transactions'))
     if (wrongTransactions || receipts === undefined) return wrongTransactions
-    return comparePlaces(header, receipts, options) ?? checkReceipts(header, own(receipts, 'receipts'))
+    const wrongReceipts = comparePlaces(header, receipts, options) ?? checkReceipts(header, own(receipts, 'receipts'))
+    if (wrongReceipts || transactions === undefined) return wrongReceipts
+    return checkPairs(header, own(receipts, 'receipts'), own(transactions, 'transactions'))
   })
 }
 
@@ -72,6 +76,25 @@ function checkSaidTwice(transaction: Fields, place: string): Difference | undefi
   if (typeOf(transaction) !== 0 || chainId == null || signed < 35n) return undefined
   const chain = (signed - 35n) / 2n
   return saysNumber(chainId, chain) ? undefined : differs(`${place}.chainId`, chainId, `0x${chain.toString(16)}`)
+}
+
+/** What a receipt says once more of its transaction. Older nodes say less. */
+function checkPairs(header: Fields, receipts: readonly unknown[], transactions: readonly unknown[]): Difference | undefined {
+  for (const [i, one] of receipts.entries()) {
+    const place = `receipts[${i}]`
+    const receipt = fieldsOf(one, place)
+    const transaction = fieldsOf(transactions[i], `transactions[${i}]`)
+    for (const name of ['from', 'to']) {
+      const [said, right] = [receipt[name], transaction[name]]
+      if (said === undefined || right === undefined || said === right || says(said, String(right).toLowerCase())) continue
+      return differs(`${place}.${name}`, said, shown(right))
+    }
+    if (receipt.effectiveGasPrice == null || typeOf(transaction) === DEPOSIT) continue
+    const price = at(`transactions[${i}]`, () => priceOf(transaction, header.baseFeePerGas))
+    if (!saysNumber(receipt.effectiveGasPrice, price))
+      return differs(`${place}.effectiveGasPrice`, receipt.effectiveGasPrice, `0x${price.toString(16)}`)
+  }
+  return undefined
 }
 
 function checkReceipts(header: Fields, receipts: readonly unknown[]): Difference | NotRebuildable | undefined {

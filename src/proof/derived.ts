@@ -1,4 +1,4 @@
-import { at, fieldsOf, hex, numberOf, recipient, typeOf } from './read.js'
+import { at, type Fields, fieldsOf, hex, numberOf, recipient, typeOf } from './read.js'
 import { DEPOSIT } from './receipts.js'
 import { encodeTransactions } from './transactions.js'
 
@@ -33,11 +33,14 @@ export async function derivedOf(transaction: unknown, baseFeePerGas: unknown): P
   const from = (await recoverTransactionAddress({ serializedTransaction: serialized })).toLowerCase() as `0x${string}`
   const to = recipient(fields.to, 'to')
   const created = to.length === 0 ? getContractAddress({ from, nonce: numberOf(fields.nonce, 'nonce') }).toLowerCase() : null
-  const price = at('transaction', () => {
-    if (type < 2) return numberOf(fields.gasPrice, 'gasPrice')
-    const offered = numberOf(baseFeePerGas, 'baseFeePerGas') + numberOf(fields.maxPriorityFeePerGas, 'maxPriorityFeePerGas')
-    const most = numberOf(fields.maxFeePerGas, 'maxFeePerGas')
-    return offered < most ? offered : most
-  })
+  const price = at('transaction', () => priceOf(fields, baseFeePerGas))
   return { from, to: to.length === 0 ? null : hex(to), effectiveGasPrice: `0x${price.toString(16)}`, contractAddress: created }
+}
+
+/** Wei a gas, of what somebody signed. @throws {BlockUnreadableError} */
+export function priceOf(transaction: Fields, baseFeePerGas: unknown): bigint {
+  if (typeOf(transaction) < 2) return numberOf(transaction.gasPrice, 'gasPrice')
+  const offered = numberOf(baseFeePerGas, 'baseFeePerGas') + numberOf(transaction.maxPriorityFeePerGas, 'maxPriorityFeePerGas')
+  const most = numberOf(transaction.maxFeePerGas, 'maxFeePerGas')
+  return offered < most ? offered : most
 }

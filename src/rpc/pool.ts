@@ -21,6 +21,7 @@ import { readAllLogs } from './logs/read.js'
 import { SizesByFilter } from './logs/sizes.js'
 import { outageOf, troublesOf } from './outage.js'
 import { PassedOver } from './passed-over.js'
+import { prove } from './prove.js'
 import { CallRequest } from './request.js'
 import { hasRoom } from './room.js'
 import { settle } from './settle.js'
@@ -173,6 +174,7 @@ class ChainPool implements ChainRpc {
       },
       logs: (filter, options) => readAllLogs(port, sizes, filter, options),
       turns: port.turns,
+      prove: (parts) => prove(parts, chain.id),
       ready,
     }
   }

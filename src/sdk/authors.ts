@@ -33,7 +33,20 @@ export { type Check, checkProblems, checksSchema, describeChecks, evaluateCheck,
 export type { HttpClient, HttpOptions, HttpReply, HttpRequest, UnfitReply } from './http.js'
 export { mayBeApart, receiptCalls } from './receipts.js'
 export { sayingOf, type Saying } from './wordings.js'
-export type { Belief, LogFilter, LogsOptions, LogsPage, RpcAnswers, RpcCall, RpcLog, RpcOptions, RpcPool, RpcTurn } from './rpc.js'
+export type {
+  Belief,
+  BlockParts,
+  Disproof,
+  LogFilter,
+  LogsOptions,
+  LogsPage,
+  RpcAnswers,
+  RpcCall,
+  RpcLog,
+  RpcOptions,
+  RpcPool,
+  RpcTurn,
+} from './rpc.js'
 export type { ResultColumn, WarehouseReader } from './stores.js'
 export type { Column, ColumnType, Json, Param, Row, Statement, Table, Value } from './values.js'
 

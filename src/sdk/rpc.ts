@@ -76,6 +76,24 @@ export interface LogsPage {
   readonly lastHash?: string | undefined
 }
 
+/** A block with what its hashes are to prove, as a node gave it. */
+export interface BlockParts {
+  /** As eth_getBlockByNumber gives it, with transactions whole or by hash. */
+  readonly block: unknown
+  /** All of its receipts. Undefined: they are not asked about. */
+  readonly receipts?: unknown
+  /** All of its transactions, whole. Undefined: they are not asked about. */
+  readonly transactions?: unknown
+}
+
+/** What a block's hashes say against what was given, or why they say nothing of it. */
+export interface Disproof {
+  /** A clause: `receiptsRoot is 0x…, and from the rest follows 0x…`. */
+  readonly why: string
+  /** `form`: the block, or a part of it, has another form than Ethereum's, so that nothing can be computed. */
+  readonly by: 'contradiction' | 'form'
+}
+
 /**
  * Several endpoints of one chain behind one function. It forms JSON-RPC batches, limits the rate, retries what may pass
  * on a second try, moves away from an endpoint that fails; a step sees results or final errors.
@@ -104,6 +122,8 @@ export interface RpcPool {
    * errors with blame `outage`.
    */
   turns(options: RpcOptions & { readonly rounds?: number | undefined }): AsyncIterable<RpcTurn>
+  /** Undefined when the hash of a block follows from its header, and the roots in it from all that is given with it. Nobody is asked. */
+  prove(parts: BlockParts): Promise<Disproof | undefined>
   /** Resolves when the pool has room for more calls. A step awaits it before each `batch`, so that memory stays bounded. */
   ready(signal: AbortSignal): Promise<void>
 }

@@ -11,6 +11,7 @@ const ready: RpcPool = {
   request: () => Promise.resolve(null),
   logs: () => [] as never,
   turns: () => [] as never,
+  prove: () => Promise.resolve(undefined),
   ready: () => Promise.resolve(),
 }
 

@@ -24,6 +24,7 @@ export function lazyLane(step: Pick<Step, 'id' | 'chain'>, options: StepQueueOpt
     turns: async function* (options) {
       yield* (await get()).turns(options)
     },
+    prove: async (parts) => (await get()).prove(parts),
     ready: async (signal) => (await get()).ready(signal),
   }
 }

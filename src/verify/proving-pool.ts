@@ -138,6 +138,11 @@ export class ProvingPool implements RpcPool {
     yield { endpoint: 'the chain', batch: (calls, asked) => this.batch(calls, asked), refuse: () => undefined }
   }
 
+  /** What it answers is proved already, and to be read means to be used. */
+  prove(): Promise<undefined> {
+    return Promise.resolve(undefined)
+  }
+
   ready(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     return Promise.resolve()

@@ -271,6 +271,7 @@ const unused: RpcPool = {
   request: () => Promise.reject(new Error('asks nothing')),
   logs: () => [] as never,
   turns: () => [] as never,
+  prove: () => Promise.reject(new Error('asks nothing')),
   ready: () => Promise.resolve(),
 }
 

@@ -1,5 +1,6 @@
 import type * as bloom from '../../proof/bloom.js'
 import type * as proof from '../../proof/index.js'
+import type { Difference } from '../../proof/rebuilt.js'
 import type { RpcLog } from '../../sdk/index.js'
 import { RpcUnprovableError } from './errors.js'
 
@@ -21,8 +22,10 @@ type Wrong = NonNullable<ReturnType<Prover['checkBlock']>>
 /** In words what contradicts; an error when nothing can be computed of what was given. */
 export function contradiction(wrong: Wrong, chain: string, block: bigint): string | RpcUnprovableError {
   if ('rebuildable' in wrong) return new RpcUnprovableError(chain, block, wrong.reason)
-  return `block ${block}: ${wrong.field} is ${wrong.said}, and from the rest follows ${wrong.computed}`
+  return `block ${block}: ${said(wrong)}`
 }
+
+export const said = ({ field, said, computed }: Difference): string => `${field} is ${said}, and from the rest follows ${computed}`
 
 /**
  * Whether a header's bloom has more than the logs of all receipts put there, so that one of them is missing. A bloom of which each
