@@ -58,6 +58,21 @@ steps:
       row: { number: number, miner: miner, before: before, after: after }
 `
 
+/** What is asked by a block's hash. */
+const byHash = `  - id: counts
+    type: rpc-batch
+    chain: ethereum
+    into: counts
+    with:
+      over: { blocks: { from: 0, to: ${BLOCKS} } }
+      calls:
+        block: { method: eth_getBlockByNumber, params: [$number, false] }
+        count: { method: eth_getBlockTransactionCountByHash, params: [$block.hash] }
+        first: { method: eth_getTransactionByBlockHashAndIndex, params: [$block.hash, 0], on_null: null }
+      row: { number: number, count: count, first: first.hash }
+defaults: { retry: { attempts: 2, wait: 5ms, max_wait: 10ms } }
+`
+
 /** Of the blocks of a chain: how many were chosen and what became of them. */
 const results = (report: VerifyReport) =>
   report.steps.map(({ id, proof }) => [id, proof?.chosen, proof?.proved, proof?.wrong, proof?.unproved])
@@ -267,6 +282,41 @@ describe('pipe verify --proof on a real node', () => {
     own.rpc = real.url
     await own.follow(both)
     expect((await own.verify('--proof', 'all')).findings).toEqual([])
+  })
+
+  it('finds nothing where the step itself proves (verify: proof): what the liar forges is not stored, and read from a node without eth_getBlockReceipts', async () => {
+    const [liar, apart] = await Promise.all([lyingNode(node.real), lyingNode(node.real)])
+    liar.lie = (call, result) => lies.reduce((told, lie) => lie(call, told), result)
+    apart.lie = ({ method }, result) => (method === 'eth_getBlockReceipts' ? noMethod : result)
+    const proving = pipeline
+      .slice(0, pipeline.indexOf('  - id: balances'))
+      .replaceAll(', chunk: 10 }', ', chunk: 10 }\n      verify: proof')
+      .replace('tables:', 'tables:\n  counts: { columns: { number: bigint, count: bigint, first: hash? }, key: [number] }')
+    const own = new World(liar.url, `${proving}${byHash}`)
+    const { code, out, err } = await own.pipe('run', own.file)
+    expect(code).toBe(1)
+    for (const words of [
+      /block 3: hash is 0x.*, and from the rest follows 0x/,
+      /block 5: receiptsRoot is 0x/,
+      /block 6: receipts\[0\].effectiveGasPrice is 0x9, and/,
+      /block 9: transactionsRoot is 0x/,
+      /block 10: receipts\[0\].from is 0x/,
+    ])
+      expect((out + err).replace(/\s+/g, ' ')).toMatch(words)
+    const forged = [3, 5, 6, 9, 10]
+    const stored = await own.sql('SELECT DISTINCT block FROM txs ORDER BY 1')
+    expect(stored.map(([block]) => Number(block)).filter((block) => forged.includes(block))).toEqual([])
+    own.rpc = `${liar.url},${apart.url}`
+    await own.run('run', own.file)
+    own.rpc = apart.url
+    const report = await own.verify('--proof', 'all')
+    const all = BLOCKS + 1
+    expect([report.findings, results(report)]).toEqual([[], ['blocks', 'txs', 'counts'].map((step) => [step, all, all, 0, 0])])
+    await own.sql('UPDATE txs SET status = 0 WHERE block = 7 AND position = 0')
+    expect((await own.verify('--proof', 'all')).findings).toMatchObject([
+      { unit: '7-7', difference: { column: 'status', stored: '0', fetched: '1' } },
+    ])
+    expect(apart.log.some(({ method }) => method === 'eth_getTransactionReceipt')).toBe(true)
   })
 
   it('calls nothing proved that is not: balances of a node without eth_getProof are counted with the reason', async () => {

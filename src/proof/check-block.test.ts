@@ -86,6 +86,27 @@ describe('a real block of an OP stack', () => {
       { field: 'transactions[1].v', said: '0x1', computed: '0x0' },
     ],
     [
+      'a receipt with another recipient than its transaction',
+      ({ receipts }) => (receipts[1]!.to = block.miner),
+      { field: 'receipts[1].to', said: block.miner, computed: listIn(block, 'transactions')[1]!.to },
+    ],
+    [
+      'a receipt that says that a contract was created',
+      ({ receipts }) => (receipts[1]!.to = null),
+      { field: 'receipts[1].to', said: 'null', computed: listIn(block, 'transactions')[1]!.to },
+    ],
+    [
+      'a deposit from another sender',
+      ({ receipts }) => (receipts[0]!.from = block.miner),
+      { field: 'receipts[0].from', said: block.miner, computed: listIn(block, 'transactions')[0]!.from },
+    ],
+    [
+      'a price that its transaction does not come to',
+      ({ receipts }) => (receipts[1]!.effectiveGasPrice = '0x1'),
+      // The base fee of 0x33, and no tip.
+      { field: 'receipts[1].effectiveGasPrice', said: '0x1', computed: '0x33' },
+    ],
+    [
       'another miner',
       (all) => (all.block.miner = `0x${'4'.repeat(40)}`),
       { field: 'hash', said: block.hash, computed: expect.stringMatching(/^0x/) },

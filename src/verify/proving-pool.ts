@@ -160,12 +160,14 @@ export class ProvingPool implements RpcPool {
         const number = await this.#numberOf(first)
         return number === undefined ? this.#plain(method, params) : this.#receipts(number)
       }
-      case 'eth_getBlockTransactionCountByNumber': {
-        const number = numberOf(first)
+      case 'eth_getBlockTransactionCountByNumber':
+      case 'eth_getBlockTransactionCountByHash': {
+        const number = await this.#numberOf(first)
         return number === undefined ? this.#plain(method, params) : `0x${(await this.#transactions(number)).length.toString(16)}`
       }
-      case 'eth_getTransactionByBlockNumberAndIndex': {
-        const number = numberOf(first)
+      case 'eth_getTransactionByBlockNumberAndIndex':
+      case 'eth_getTransactionByBlockHashAndIndex': {
+        const number = await this.#numberOf(first)
         if (number === undefined) return this.#plain(method, params)
         return (await this.#transactions(number))[Number(second)] ?? null
       }
