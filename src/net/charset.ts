@@ -11,8 +11,8 @@ export class UnreadableError extends Error {}
  * @throws {UnreadableError}
  */
 export function textOf(body: Buffer, contentType: string | string[] | undefined): string {
-  const label = /;\s*charset\s*=\s*"?\s*([^\s";]+)/i.exec(String(contentType ?? ''))?.[1] ?? 'utf-8'
-  if (/^utf-?8$/i.test(label)) {
+  const label = labelOf(contentType)
+  if (isUtf8Text(contentType)) {
     if (!isUtf8(body)) throw new UnreadableError(`the bytes at ${firstInvalid(body)} are no UTF-8, and ${declared(contentType)}`)
     return body.toString('utf8')
   }
@@ -28,6 +28,12 @@ export function textOf(body: Buffer, contentType: string | string[] | undefined)
     throw new UnreadableError(`its bytes are no ${label}, which is the charset that its content-type names`)
   }
 }
+
+/** Whether a body of this `Content-Type` is UTF-8, by name or because it names nothing else. */
+export const isUtf8Text = (contentType: string | string[] | undefined): boolean => /^utf-?8$/i.test(labelOf(contentType))
+
+const labelOf = (contentType: string | string[] | undefined): string =>
+  /;\s*charset\s*=\s*"?\s*([^\s";]+)/i.exec(String(contentType ?? ''))?.[1] ?? 'utf-8'
 
 function declared(contentType: string | string[] | undefined): string {
   return contentType === undefined ? 'no content-type names another charset' : `its content-type is ${String(contentType)}`

@@ -2,10 +2,22 @@ import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import type { Dispatcher } from 'undici'
 import { textOf, UnreadableError } from './charset.js'
 import { type Flight, type Flying, Pieces } from './flight.js'
+import type { Keep } from './json-stream.js'
+import { LONG_BYTES, LONG_PACKED_BYTES, LongBody } from './long-body.js'
 
-/** How a request ended. `bytes` are those of the body as it came over the line. `unreadable`: packed or encoded in an unknown way. */
+/**
+ * How a request ended. `bytes` are those of the body as it came over the line. `unreadable`: packed or encoded in an unknown way.
+ * `json`: what a long body says, which was parsed while it came, or throws why it is no JSON; `text` is only its beginning then.
+ */
 export type Outcome =
-  | { readonly kind: 'reply'; readonly status: number; readonly headers: Headers; readonly text: string; readonly bytes: number }
+  | {
+      readonly kind: 'reply'
+      readonly status: number
+      readonly headers: Headers
+      readonly text: string
+      readonly bytes: number
+      readonly json?: () => unknown
+    }
   /** `connect`: nothing was sent. `broken`: the answer never came or ended early. `crowded`: it had to make room for others. */
   | {
       readonly kind: 'failed'
@@ -74,6 +86,9 @@ export abstract class Exchange implements Dispatcher.DispatchHandler, Flying {
   via: { readonly proxy: string; readonly refused: () => void } | undefined
   readonly #flight: Flight
   readonly #pieces = new Pieces()
+  /** Takes what comes of a long body. */
+  #long: LongBody | undefined
+  #longFrom = LONG_BYTES
   #held = false
   #bytes = 0
   #status = 0
@@ -93,6 +108,11 @@ export abstract class Exchange implements Dispatcher.DispatchHandler, Flying {
 
   /** Throws nothing: undici gives what is thrown to an exchange that has its outcome already, where it would be lost. */
   protected abstract done(outcome: Outcome): void
+
+  /** Where an answer is JSON and nothing else, so that a long one may be parsed while it comes: what is kept of it, if not all. */
+  protected get json(): { readonly keep: Keep | undefined } | undefined {
+    return undefined
+  }
 
   /** Gives up and destroys the connection. */
   stop(message: string): void {
@@ -124,6 +144,7 @@ export abstract class Exchange implements Dispatcher.DispatchHandler, Flying {
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
     this.#status = status
     this.#headers = headers
+    if (this.#encoding !== '') this.#longFrom = LONG_PACKED_BYTES
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -132,17 +153,27 @@ export abstract class Exchange implements Dispatcher.DispatchHandler, Flying {
     if (this.#bytes > this.maxBytes) {
       this.#abort(new Stopped('too-large', `more than ${this.maxBytes} bytes`))
     } else {
-      this.#pieces.add(chunk)
+      if (this.#long) this.#long.add(chunk)
+      else this.#pieces.add(chunk)
+      if (this.#bytes >= this.#longFrom && !this.#long) this.#readLong()
       this.#flight.took(this, chunk.length)
     }
   }
 
   onResponseEnd(): void {
+    if (this.#long) {
+      this.#long.end((read) =>
+        this.#end(
+          read.kind === 'reply'
+            ? { ...read, status: this.#status, headers: this.#headers, bytes: this.#bytes }
+            : { ...read, bytes: this.#bytes },
+        ),
+      )
+      return
+    }
     const body = this.#pieces.take()
-    const encoding = String(this.#headers['content-encoding'] ?? '')
-      .trim()
-      .toLowerCase()
-    if (encoding === 'identity' || encoding === '') return this.#reply(body)
+    const encoding = this.#encoding
+    if (encoding === '') return this.#reply(body)
     const unpack = Object.hasOwn(UNPACK, encoding) ? UNPACK[encoding] : undefined
     if (!unpack) {
       const text = `content-encoding ${encoding} is not known (${Object.keys(UNPACK).join(', ')} are)`
@@ -162,6 +193,7 @@ export abstract class Exchange implements Dispatcher.DispatchHandler, Flying {
 
   onResponseError(_controller: unknown, error: Error): void {
     this.#pieces.drop()
+    this.#long?.drop()
     if (this.#stopped) return this.#end({ kind: 'failed', cause: this.#stopped.why, text: this.#stopped.message, bytes: this.#bytes })
     const cause = describeCause(error)
     const refusal = this.via && refusedStatus(error)
@@ -186,11 +218,27 @@ export abstract class Exchange implements Dispatcher.DispatchHandler, Flying {
     this.onResponseError(undefined, reason)
   }
 
+  /** How the body is packed; '' where it is not. */
+  get #encoding(): string {
+    const encoding = String(this.#headers['content-encoding'] ?? '')
+      .trim()
+      .toLowerCase()
+    return encoding === 'identity' ? '' : encoding
+  }
+
+  /** What is no answer is only shown, so it is kept as it came. */
+  #readLong(): void {
+    const { json } = this
+    if (!json || !isGood(this.#status) || !LongBody.fits(this.#encoding, this.#headers['content-type'])) return
+    this.#long = new LongBody(this.#encoding, this.maxBytes, json.keep)
+    this.#long.add(this.#pieces.take())
+  }
+
   #reply(body: Buffer): void {
     let text: string
     try {
       // What is no answer is only shown.
-      text = this.#status >= 200 && this.#status < 300 ? textOf(body, this.#headers['content-type']) : body.toString('utf8')
+      text = isGood(this.#status) ? textOf(body, this.#headers['content-type']) : body.toString('utf8')
     } catch (error) {
       if (error instanceof UnreadableError)
         return this.#end({ kind: 'failed', cause: 'unreadable', text: error.message, bytes: this.#bytes })
@@ -209,6 +257,8 @@ export abstract class Exchange implements Dispatcher.DispatchHandler, Flying {
     }
   }
 }
+
+const isGood = (status: number): boolean => status >= 200 && status < 300
 
 /** The status with which a proxy refused to lead on, in the words of undici. */
 function refusedStatus({ message }: Error): string | undefined {

@@ -20,12 +20,12 @@ export type Reply =
 
 /** `nowMs` is UTC, for a Retry-After that is a date. */
 export function readReply(outcome: Outcome & { readonly kind: 'reply' }, base: number, count: number, nowMs: number): Reply {
-  const { status, headers, text } = outcome
+  const { status, headers, text, json } = outcome
   if (status >= 300 && status < 400) return { kind: 'redirected', location: String(headers['location'] ?? '') }
   const retryAfterMs = retryAfter(headers['retry-after'], nowMs)
   let parsed: unknown
   try {
-    parsed = parseJson(text)
+    parsed = json ? json() : parseJson(text)
   } catch (error) {
     if (error instanceof TooDeepError) return { kind: 'broken', text: `the answer is ${error.message}`, suspicious: count > 1 }
     if (status === 200 && !/^\s*</.test(text) && looksCut(text))

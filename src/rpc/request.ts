@@ -89,6 +89,12 @@ export class CallRequest extends Exchange {
     return count === 1 ? body : `${body}]`
   }
 
+  protected override get json(): { readonly keep: RpcCall['keep'] } {
+    const { keep } = this.call(0)
+    const areSame = this.segments.every((_, i) => this.call(i).keep === keep)
+    return { keep: areSame ? keep : undefined }
+  }
+
   protected override done(outcome: Outcome): void {
     this.ended(this, outcome)
   }

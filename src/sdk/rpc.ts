@@ -9,6 +9,11 @@ export interface RpcCall {
    * ("requested epoch was a null round"): it is given as `null`.
    */
   readonly nullable?: boolean | undefined
+  /**
+   * What of an element of a long list in the answer is kept: all that is looked at. Tens of megabytes then take the memory of that alone.
+   * It is asked for answers above a megabyte only, so others have all that the node gave. Left out: everything is kept.
+   */
+  readonly keep?: ((element: unknown) => unknown) | undefined
 }
 
 /** Answers of one `batch`, by the index of the call. */

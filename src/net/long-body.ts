@@ -1,0 +1,102 @@
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
+import { isUtf8Text, UnreadableError } from './charset.js'
+import { JsonStream, type Keep } from './json-stream.js'
+
+/** From so many bytes over the line on, a body is parsed while it comes; JSON that is packed is several times as long. */
+export const LONG_BYTES = 1_000_000
+export const LONG_PACKED_BYTES = 125_000
+
+/** What is shown of a long body that is no answer, and what tells a page of a gateway from JSON that was cut. */
+const HEAD = 4_096
+
+type Unpacker = ReturnType<typeof createGunzip>
+
+const UNPACKERS: Readonly<Record<string, () => Unpacker>> = {
+  gzip: createGunzip,
+  'x-gzip': createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+}
+
+/** How a long body ended: its beginning with what it says, or why it says nothing. */
+export type Read =
+  | { readonly kind: 'reply'; readonly text: string; readonly json: () => unknown }
+  | { readonly kind: 'failed'; readonly cause: 'broken' | 'too-large' | 'unreadable'; readonly text: string }
+
+/** A long body, unpacked and parsed while it comes: none of it is held as it came. */
+export class LongBody {
+  readonly #json: JsonStream
+  readonly #maxBytes: number
+  readonly #unpacker: Unpacker | undefined
+  #head = Buffer.alloc(0)
+  #bytes = 0
+  #failed: Read | undefined
+  #done: ((read: Read) => void) | undefined
+
+  /** @param encoding '' for a body that is not packed. */
+  constructor(encoding: string, maxBytes: number, keep: Keep | undefined) {
+    this.#json = new JsonStream(keep)
+    this.#maxBytes = maxBytes
+    this.#unpacker = UNPACKERS[encoding]?.()
+    this.#unpacker
+      ?.on('data', (chunk: Buffer) => this.#parse(chunk))
+      .on('end', () => this.#end())
+      .on('error', (error) => this.#fail('broken', `${encoding} body: ${error.message}`))
+  }
+
+  /** Whether a body with these headers can be read so. */
+  static fits(encoding: string, contentType: string | string[] | undefined): boolean {
+    return isUtf8Text(contentType) && (encoding === '' || Object.hasOwn(UNPACKERS, encoding))
+  }
+
+  add(chunk: Buffer): void {
+    if (this.#failed) return
+    if (this.#unpacker) this.#unpacker.write(chunk)
+    else this.#parse(chunk)
+  }
+
+  /** All has come. `done` is called once. */
+  end(done: (read: Read) => void): void {
+    this.#done = done
+    if (this.#failed) done(this.#failed)
+    else if (this.#unpacker) this.#unpacker.end()
+    else this.#end()
+  }
+
+  /** Lets go of what has come. */
+  drop(): void {
+    this.#done = undefined
+    this.#fail('broken', 'it was given up')
+  }
+
+  #parse(chunk: Buffer): void {
+    if (this.#failed) return
+    this.#bytes += chunk.length
+    if (this.#bytes > this.#maxBytes) return this.#fail('too-large', `more than ${this.#maxBytes} bytes unpacked`)
+    if (this.#head.length < HEAD) this.#head = Buffer.concat([this.#head, chunk.subarray(0, HEAD - this.#head.length)])
+    this.#json.add(chunk)
+  }
+
+  #end(): void {
+    if (this.#failed) return
+    const text = this.#head.toString('utf8')
+    try {
+      const value = this.#json.end()
+      this.#done?.({ kind: 'reply', text, json: () => value })
+    } catch (error) {
+      if (error instanceof UnreadableError) return this.#fail('unreadable', error.message)
+      const json = () => {
+        throw error as Error
+      }
+      this.#done?.({ kind: 'reply', text, json })
+    }
+  }
+
+  #fail(cause: 'broken' | 'too-large' | 'unreadable', text: string): void {
+    if (this.#failed) return
+    this.#failed = { kind: 'failed', cause, text }
+    this.#json.drop()
+    this.#unpacker?.destroy()
+    this.#done?.(this.#failed)
+  }
+}

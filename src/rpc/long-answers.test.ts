@@ -1,0 +1,77 @@
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
+import { afterEach, expect, test, vi } from 'vitest'
+import type { RpcCall } from '../sdk/index.js'
+import { endpoint, fastClock, openPool, startNode } from './fixtures/fake-node.js'
+
+const open: { close(): Promise<unknown> }[] = []
+afterEach(async () => {
+  vi.restoreAllMocks()
+  await Promise.all(open.splice(0).map((each) => each.close()))
+})
+
+const receipts = Array.from({ length: 4_000 }, (_, i) => ({
+  transactionIndex: `0x${i.toString(16)}`,
+  logsBloom: `0x${'0'.repeat(512)}`,
+  logs: [],
+}))
+const call: RpcCall = { method: 'eth_getBlockReceipts', params: ['0x1'] }
+const brotli = (bytes: Buffer) => brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } })
+
+/** What a node answers with receipts of 2.4 MB, in the way of `send`. With it, the length of the longest text that was parsed at once. */
+async function answered(
+  send: (body: Buffer) => { readonly body: Buffer; readonly headers?: Record<string, string> | undefined },
+  asked = call,
+) {
+  const clock = fastClock(50)
+  const node = await startNode(clock)
+  const { rpc } = openPool([endpoint(node)], clock)
+  open.push(node, rpc)
+  node.intercept = ({ calls: [first] }, response) => {
+    const { body, headers } = send(Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: first?.id, result: receipts })))
+    response.writeHead(200, { 'content-type': 'application/json', ...headers })
+    response.end(body)
+  }
+  const parse = vi.spyOn(JSON, 'parse')
+  const lane = rpc.forStep({ id: 'step', attempts: 2, waitMs: 500, maxWaitMs: 1_000 })
+  const [value, error] = await lane.batch([asked], { signal: new AbortController().signal }).then(
+    ({ values, errors }) => [values[0], errors?.get(0)?.message],
+    (outage: Error) => [undefined, outage.message],
+  )
+  const longest = Math.max(...parse.mock.calls.map(([text]) => text.length))
+  return { value, error, longest }
+}
+
+test.each([
+  ['as it is', (body: Buffer) => ({ body })],
+  ['in gzip', (body: Buffer) => ({ body: gzipSync(body, { level: 0 }), headers: { 'content-encoding': 'gzip' } })],
+])('a long answer that comes %s is parsed while it comes, and never more than a piece at once', async (_, send) => {
+  const { value, error, longest } = await answered(send)
+  expect([error, longest < 600_000]).toEqual([undefined, true])
+  expect(value).toEqual(receipts)
+})
+
+test('one that is short on its way and long when it is unpacked is the same value', async () => {
+  const { value, error } = await answered((body) => ({ body: brotli(body), headers: { 'content-encoding': 'br' } }))
+  expect(error).toBeUndefined()
+  expect(value).toEqual(receipts)
+})
+
+test('of a long answer that is kept which the asker says', async () => {
+  const keep = (element: unknown) => (element as { transactionIndex: string }).transactionIndex
+  const { value } = await answered((body) => ({ body }), { ...call, keep })
+  expect(value).toEqual(receipts.map(keep))
+})
+
+test.each<[string, (body: Buffer) => Buffer, string, Record<string, string>?]>([
+  ['ends early', (body) => body.subarray(0, -1_000), 'the answer ended early'],
+  ['is no UTF-8', (body) => (body.fill(0xff, 2_000_000, 2_000_001), body), 'its bytes are no UTF-8'],
+  [
+    'is unpacked to nothing',
+    (body) => (body.fill(7, 1_500_000), body),
+    'gzip body: incorrect header check',
+    { 'content-encoding': 'gzip' },
+  ],
+])('a long answer that %s is told by name', async (_, spoil, problem, headers) => {
+  const { error } = await answered((body) => ({ body: spoil(body), headers }))
+  expect(error).toContain(problem)
+})
