@@ -4,7 +4,7 @@ import type { Budget } from '../net/budget.js'
 import { Bag } from './bag.js'
 import type { Endpoint } from './endpoint.js'
 import { type Place, Segment } from './segment.js'
-import { REQUEST_BYTES, Weights } from './weights.js'
+import { kindOf, REQUEST_BYTES, Weights } from './weights.js'
 
 export interface StepQueueOptions {
   readonly id: string
@@ -320,11 +320,11 @@ class Loading implements Load {
   }
 
   /** Whether there is room for a call: one has it however much its answer weighs, but not where it costs more than is free. */
-  fits({ method }: RpcCall): boolean {
+  fits(call: RpcCall): boolean {
     if (this.full) return false
-    this.#next = this.#weights.of(method)
+    this.#next = this.#weights.of(kindOf(call))
     this.full = this.segments.length >= this.#most || (this.segments.length > 0 && this.bytes + this.#next > REQUEST_BYTES)
-    if (!this.full && this.#budget) this.full = !this.#affords(this.#budget, method)
+    if (!this.full && this.#budget) this.full = !this.#affords(this.#budget, call.method)
     return !this.full
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Weights } from './weights.js'
+import { ENDPOINT_BYTES, kindOf, Weights } from './weights.js'
 
 const ask = (...methods: readonly string[]) => methods.map((method) => ({ method, params: [] }))
 
@@ -16,6 +16,20 @@ function after(...requests: readonly (readonly [methods: readonly string[], byte
 describe('the weight of an answer', () => {
   test('is nothing while none has come', () => {
     expect(new Weights().sum(ask('eth_getLogs', 'eth_chainId'))).toBe(0)
+  })
+
+  test('that holds what is in a block is as much as may be under way, until one has come', () => {
+    const full = { method: 'eth_getBlockByNumber', params: ['0x1', true] }
+    const listed = { method: 'eth_getBlockByNumber', params: ['0x1', false] }
+    const weights = new Weights()
+    const seen = () => [full, listed, ...ask('eth_getBlockReceipts')].map((call) => weights.of(kindOf(call)))
+    expect(seen()).toEqual([ENDPOINT_BYTES, 0, ENDPOINT_BYTES])
+    for (const [call, bytes] of [
+      [full, 30_000_000],
+      [listed, 3_000_000],
+    ] as const)
+      weights.answered(1, () => call, bytes)
+    expect(seen()).toEqual([30_000_000, 3_000_000, ENDPOINT_BYTES])
   })
 
   test('is one of each method: heavy logs make no header heavy', () => {

@@ -3,10 +3,17 @@ import type { RpcCall } from '../sdk/index.js'
 /** Bytes that the answers to one request should weigh at most. */
 export const REQUEST_BYTES = 8_000_000
 /** Bytes that the answers to all requests should weigh that one endpoint has under way. */
-export const ENDPOINT_BYTES = 64_000_000
+export const ENDPOINT_BYTES = 48_000_000
+
+/** Answers that hold what is in a block: until one has come there is no telling how much that is, so one is asked for at a time. */
+const OF_BLOCK = /^(eth_getBlockReceipts|trace_block|trace_replayBlockTransactions|debug_traceBlockBy.*|.*, full)$/
+
+/** What a call is weighed by: a block with its transactions weighs ten times one with their hashes. */
+export const kindOf = ({ method, params }: RpcCall): string =>
+  params[1] === true && method.startsWith('eth_getBlockBy') ? `${method}, full` : method
 
 /**
- * What an answer to a call of each method weighs, in bytes of JSON, as the answers of one step have shown. It goes up at once and down
+ * What an answer to a call of each kind weighs, in bytes of JSON, as the answers of one step have shown. It goes up at once and down
  * slowly, since the next answer may be as large as the last one.
  */
 export class Weights {
@@ -14,9 +21,9 @@ export class Weights {
   /** Methods whose weight was only seen in requests with others. */
   readonly #guessed = new Set<string>()
 
-  /** Bytes of an answer; 0 while none has come. */
-  of(method: string): number {
-    return this.#bytes.get(method) ?? 0
+  /** Bytes of an answer. While none has come: as many as may be under way, where it may be any number, else 0. */
+  of(kind: string): number {
+    return this.#bytes.get(kind) ?? (OF_BLOCK.test(kind) ? ENDPOINT_BYTES : 0)
   }
 
   /** Bytes of the answers to calls. */
@@ -56,10 +63,14 @@ function countsOf(count: number, call: (i: number) => RpcCall): ReadonlyMap<stri
   const counts = new Map<string, number>()
   let start = 0
   for (let i = 1; i <= count; i++) {
-    const { method } = call(start)
-    if (i < count && call(i).method === method) continue
-    counts.set(method, (counts.get(method) ?? 0) + i - start)
+    const first = call(start)
+    if (i < count && isLike(call(i), first)) continue
+    const kind = kindOf(first)
+    counts.set(kind, (counts.get(kind) ?? 0) + i - start)
     start = i
   }
   return counts
 }
+
+const isLike = (one: RpcCall, other: RpcCall): boolean =>
+  one.method === other.method && (one.params[1] === true) === (other.params[1] === true)

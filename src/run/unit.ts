@@ -114,7 +114,14 @@ function contextOf(task: UnitTask, cursor: Json | undefined, budget: BudgetShare
     cursor,
     ports: {
       input: () => task.input(),
-      rpc,
+      // No more is asked for than is on its way into the warehouse.
+      rpc: {
+        ...rpc,
+        ready: async (until) => {
+          await rpc.ready(until)
+          await services.committer.room()
+        },
+      },
       http: services.http(step),
       head: () => services.head(step),
       budget,
