@@ -1,4 +1,4 @@
-import { type BlockLink, isPipeError, type PipeError, type Row, type RpcAnswers, type RpcCall } from '../../src/sdk/authors.js'
+import { type BlockLink, isPipeError, type PipeError, type Row, type RpcAnswers, type RpcCall, turn } from '../../src/sdk/authors.js'
 import { askApart } from './apart.js'
 import { contradiction, isCompared, isHeader, isKnownEmpty, isListOfBlock, type Told } from './agree.js'
 import type { Answer, Answers } from './answers.js'
@@ -14,6 +14,9 @@ import { BlockInconsistentError, ForkedAnswerError, NullAnswerError, RowShapeErr
 /** Of an item for which a call is not asked, since one that it uses was answered with nothing. */
 const UNASKED = -1
 
+/** Rows that are made, and elements of lists that are compared, in one go: it takes some milliseconds. Then signals and timers have their turn. */
+const AT_ONCE = 10_000
+
 /** @param from Whether one endpoint is asked, or each call may go to another one. */
 export async function readGroup(
   step: Compiled,
@@ -28,7 +31,7 @@ export async function readGroup(
     await askLevel(step, level, reading, ask, answers, from)
     if (reading.isTorn) return reading
   }
-  if (step.compared.length > 0) refuseContradictions(step, reading)
+  if (step.compared.length > 0) await refuseContradictions(step, reading)
   if (step.ctx.config.verify === 'proof') await refuseUnproved(step, reading)
   if (reading.pins.length > 0) await endPins(step, reading)
   return reading
@@ -200,11 +203,18 @@ function judgeLists(step: Compiled, call: CompiledCall, reading: Reading): void 
   }
 }
 
-function refuseContradictions(step: Compiled, reading: Reading): void {
+async function refuseContradictions(step: Compiled, reading: Reading): Promise<void> {
   const { group, refused } = reading
+  let since = 0
   for (let i = 0; i < group.size; i++) {
     if (reading.isOver(i)) continue
-    const problem = contradiction(toldOf(step, reading, i))
+    const told = toldOf(step, reading, i)
+    since += told.reduce((sum, { value }) => sum + (Array.isArray(value) ? value.length : 1), 0)
+    if (since >= AT_ONCE) {
+      since = 0
+      await turn()
+    }
+    const problem = contradiction(told)
     if (problem !== undefined) refused.set(i, new BlockInconsistentError(nameOf(step, group, i), problem))
   }
 }
@@ -222,17 +232,23 @@ function toldOf(step: Compiled, reading: Reading, i: number): Told[] {
 }
 
 /** All rows of an item, or none where it is found to be unfit. */
-export function makeRows(step: Compiled, reading: Reading): Record<string, Row[]> {
+export async function makeRows(step: Compiled, reading: Reading): Promise<Record<string, Row[]>> {
   const { makers } = step
   const { group, unfit } = reading
   const lists = makers.map((): Row[] => [])
   const before = makers.map(() => 0)
+  let since = 0
   for (let i = 0; i < group.size; i++) {
     if (reading.isOver(i)) continue
     const record = reading.record(i)
     for (let m = 0; m < lists.length; m++) before[m] = (lists[m] as Row[]).length
     try {
-      for (let m = 0; m < lists.length; m++) makers[m]?.make(record, lists[m] as Row[])
+      for (let m = 0; m < lists.length; m++) {
+        for (const row of makers[m]?.each(record) ?? []) {
+          ;(lists[m] as Row[]).push(row)
+          if (++since % AT_ONCE === 0) await turn()
+        }
+      }
     } catch (error) {
       for (let m = 0; m < lists.length; m++) (lists[m] as Row[]).length = before[m] as number
       unfit.set(i, isPipeError(error) ? error : new RowShapeError(`${nameOf(step, group, i)}: ${(error as Error).message}`, error))

@@ -72,12 +72,16 @@ const BLOCK_PARAMETER: Readonly<Record<string, number>> = {
   eth_getProof: 2,
 }
 
-/** @param defaultBlock Block of an eth_call without `block`: a number, or `$number` for the unit's. */
+/**
+ * @param defaultBlock Block of an eth_call without `block`: a number, or `$number` for the unit's.
+ * @param keep What of an element of a long list is looked at; undefined: everything.
+ */
 export async function compileCalls(
   calls: Readonly<Record<string, CallConfig>>,
   scope: Scope,
   defaultBlock: bigint | '$number',
   maySkip: boolean,
+  keep: RpcCall['keep'],
 ): Promise<CompiledCall[]> {
   const names = Object.keys(calls)
   const beside = maySkip || Object.values(calls).some((call) => 'method' in call && isHeader(call.method))
@@ -89,7 +93,7 @@ export async function compileCalls(
   return Promise.all(
     Object.entries(calls).map(([name, call]) =>
       'method' in call
-        ? Promise.resolve(compileMethod(name, call, names, scope, nullable(call)))
+        ? Promise.resolve(compileMethod(name, call, { names, scope, nullable: nullable(call), keep }))
         : compileFunction(name, call, names, scope, defaultBlock),
     ),
   )
@@ -139,9 +143,12 @@ export type Names = CheckContext<unknown>['names']
 function compileMethod(
   name: string,
   call: Extract<CallConfig, { method: string }>,
-  names: readonly string[],
-  scope: Scope,
-  nullable: boolean,
+  {
+    names,
+    scope,
+    nullable,
+    keep,
+  }: { readonly names: readonly string[]; readonly scope: Scope; readonly nullable: boolean; readonly keep: RpcCall['keep'] },
 ): CompiledCall {
   const { method } = call
   const blockAt = BLOCK_PARAMETER[method] ?? -1
@@ -171,7 +178,7 @@ function compileMethod(
         if (typeof value === 'bigint') raise(highest, value)
         values[i] = toQuantity(value, `params.${i}`)
       }
-      return nullable ? { method, params: values, nullable } : { method, params: values }
+      return nullable ? { method, params: values, nullable, keep } : { method, params: values, keep }
     },
     decode: method === RECEIPTS ? inOrder : (result) => result,
   }

@@ -3,11 +3,13 @@ import {
   pathRoot,
   type Records,
   rowMakers,
+  type RowsConfig,
   rowsOf,
   type RpcAnswers,
   type RpcCall,
   type RpcOptions,
   type RunContext,
+  type Table,
   type TimeRule,
   USUAL_TIMES,
 } from '../../src/sdk/authors.js'
@@ -15,6 +17,7 @@ import { isCompared } from './agree.js'
 import { compileCalls, type CompiledCall } from './calls.js'
 import { type Config, headerCall, isBlocks } from './config.js'
 import type { Group } from './groups.js'
+import { keepOf } from './keep.js'
 
 /** Who is asked: the pool, or one endpoint of it. */
 export type Ask = (calls: readonly RpcCall[], options: RpcOptions) => Promise<RpcAnswers>
@@ -47,8 +50,12 @@ export async function compile(ctx: RunContext<Config, never>): Promise<Compiled>
   const blocks = isBlocks(over)
   const maySkip = blocks && over.may_skip === true
   const needsHead = !blocks && Object.values(config.calls).some((call) => 'function' in call && call.block === undefined)
-  const calls = await compileCalls(config.calls, scope, blocks ? '$number' : needsHead ? await ctx.head() : 0n, maySkip)
   const rowsConfig = rowsOf(config, ctx.into)
+  const taken = JSON.stringify([rowsConfig, config.calls])
+  const methods = Object.values(config.calls).flatMap((call) => ('method' in call ? [call.method] : []))
+  // A proof takes every field.
+  const keep = config.verify === 'proof' || storesJson(rowsConfig, ctx.tables) ? undefined : keepOf(taken, methods)
+  const calls = await compileCalls(config.calls, scope, blocks ? '$number' : needsHead ? await ctx.head() : 0n, maySkip, keep)
   return {
     ctx,
     blocks,
@@ -59,10 +66,14 @@ export async function compile(ctx: RunContext<Config, never>): Promise<Compiled>
     compared: calls.filter(({ method }) => isCompared(method)),
     makers: rowMakers(rowsConfig, ctx.outputs, ctx.tables, scope, timesOf(ctx)),
     walked: new Set(rowsConfig.flatMap(({ each }) => Object.values(each ?? {}))),
-    taken: JSON.stringify([rowsConfig, config.calls]),
+    taken,
     floor: await nearFrom(ctx),
   }
 }
+
+/** Whether a column keeps an answer, or a part of it, with whatever fields it has. */
+const storesJson = (all: readonly RowsConfig[], tables: ReadonlyMap<string, Table>): boolean =>
+  all.some(({ into, row }) => tables.get(into)?.columns.some(({ name, type }) => type.kind === 'json' && name in row) === true)
 
 /** An item as errors name it. */
 export const nameOf = ({ blocks }: Compiled, group: Group, i: number): string => `${blocks ? 'block' : 'row'} ${group.key(i)}`

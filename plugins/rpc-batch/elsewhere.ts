@@ -17,7 +17,7 @@ export async function askElsewhere(step: Compiled, reading: Reading, open: Map<n
   for await (const turn of step.ctx.rpc.turns({ signal, block: highestOf(step, group), rounds })) {
     const items = [...open.keys()]
     const again = await readGroup(step, partOf(group, items), signal, (asked, options) => turn.batch(asked, options), new Answers(false))
-    makeRows(step, again)
+    await makeRows(step, again)
     for (const host of again.hosts) hosts.add(host)
     for (const [j, i] of items.entries()) {
       const said = again.refused.get(j)
@@ -62,7 +62,7 @@ export async function askAll(step: Compiled, reading: Reading): Promise<void> {
   for await (const turn of step.ctx.rpc.turns({ signal, block: highestOf(step, group), rounds: 1 })) {
     const items = [...open.keys()]
     const again = await readGroup(step, partOf(group, items), signal, (asked, options) => turn.batch(asked, options), new Answers(false))
-    makeRows(step, again)
+    await makeRows(step, again)
     for (const [j, i] of items.entries()) {
       const error = again.refused.get(j) ?? again.unfit.get(j) ?? again.errors.get(j)
       if (error?.blame === 'outage') open.set(i, error)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { InputPage, Row, RunContext } from '../../src/sdk/authors.js'
 import type { Config } from './config.js'
-import { groups } from './groups.js'
+import { groups, GroupSizes } from './groups.js'
 
 const numbers = Array.from({ length: 900 }, (_, i) => 1_000 + i * 2)
 
@@ -23,7 +23,7 @@ async function groupsOf(order: 'oldest-first' | 'newest-first', pageRows: number
     },
   } as unknown as RunContext<Config, never>
   const found = []
-  for await (const { size, fields, key, covers } of groups(ctx)) {
+  for await (const { size, fields, key, covers } of groups(ctx, new GroupSizes(false))) {
     const record: Record<string, unknown> = {}
     fields()(0, record)
     found.push([size, key(0), key(size - 1), record.number, covers])
@@ -48,4 +48,32 @@ test('groups of rows cover all keys of their unit without a hole, and are the sa
       [100, '1198', '1000', 1198n, [0n, 1199n]],
     ])
   }
+})
+
+test('where items make rows of a list, a group has as many as make 10,000 rows: one at first, and one of a block with 50,000 transactions', () => {
+  const sizes = new GroupSizes(true)
+  const seen = [[sizes.next, sizes.atOnce]]
+  for (const [items, rows] of [
+    [1, 150],
+    [66, 66 * 151],
+    [66, 66 * 140],
+    [66, 50_000],
+    [13, 50_000 * 13],
+    [1, 10],
+  ] as const) {
+    sizes.made(items, rows)
+    seen.push([sizes.next, sizes.atOnce])
+  }
+  expect(seen).toEqual([
+    [1, 1],
+    [66, 5],
+    [66, 5],
+    [66, 5],
+    [13, 5],
+    [1, 2],
+    [1, 2],
+  ])
+  const few = new GroupSizes(true)
+  few.made(1, 0)
+  expect(few.next).toBe(200)
 })

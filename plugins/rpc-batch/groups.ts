@@ -1,8 +1,48 @@
 import type { InputPage, Piece, Row, RunContext } from '../../src/sdk/authors.js'
 import type { Config } from './config.js'
 
-/** Items of one batch. Fixed, so that batches of a unit are the same in every run. */
+/** Items of one batch. */
 const GROUP = 200
+/** Rows of one batch, unless a single item makes more. */
+const ROWS = 10_000
+/** Batches under way at once in a unit, whatever the pool would take. All of them may wait for one commit, in each of the units at once. */
+const AT_ONCE = 5
+
+/**
+ * How many items the next group of a unit has. Where each makes one row, always as many; where it makes rows of a list, one at first, and
+ * then as many as make `ROWS` by the largest item so far. It depends on the data alone: what an endpoint can do changes no batch.
+ */
+export class GroupSizes {
+  #most: number
+  #isKnown: boolean
+  #isHeavy = false
+  #rows = 1
+
+  /** @param walks Whether rows are made of a list. */
+  constructor(walks: boolean) {
+    this.#isKnown = !walks
+    this.#most = walks ? 1 : GROUP
+  }
+
+  get next(): number {
+    return this.#most
+  }
+
+  /** Groups that may be under way at once. */
+  get atOnce(): number {
+    if (!this.#isKnown) return 1
+    return this.#isHeavy ? 2 : AT_ONCE
+  }
+
+  /** A group of so many items made so many rows. */
+  made(items: number, rows: number): void {
+    if (this.#isKnown && this.#most === GROUP && rows <= items * (ROWS / GROUP)) return
+    this.#isKnown = true
+    this.#rows = Math.max(this.#rows, rows / items)
+    this.#isHeavy = this.#rows >= ROWS
+    this.#most = Math.max(1, Math.min(GROUP, Math.floor(ROWS / this.#rows)))
+  }
+}
 
 /** Puts the fields of an item into a record. */
 export type Fill = (i: number, record: Record<string, unknown>) => void
@@ -20,12 +60,14 @@ export interface Group {
 }
 
 /** The items of a unit, in the order of its piece. */
-export async function* groups(ctx: RunContext<Config, never>): AsyncIterable<Group> {
+export async function* groups(ctx: RunContext<Config, never>, sizes: GroupSizes): AsyncIterable<Group> {
   const { piece } = ctx.unit
   if (piece.kind === 'stretch') {
-    const size = BigInt(GROUP)
     const newest = piece.order === 'newest-first'
-    for (let first = newest ? piece.to : piece.from; newest ? first >= piece.from : first <= piece.to; first += newest ? -size : size) {
+    let size: bigint
+    for (let begin = newest ? piece.to : piece.from; newest ? begin >= piece.from : begin <= piece.to; begin += newest ? -size : size) {
+      const first = begin
+      size = BigInt(sizes.next)
       const edge = newest ? first - size + 1n : first + size - 1n
       const last = newest ? larger(edge, piece.from) : smaller(edge, piece.to)
       const key = (i: number) => String(newest ? first - BigInt(i) : first + BigInt(i))
@@ -38,9 +80,11 @@ export async function* groups(ctx: RunContext<Config, never>): AsyncIterable<Gro
   const rows = rowGroups(piece)
   let waiting: InputPage | undefined
   for await (const page of ctx.input()) {
-    for (let from = 0; from < page.rows.length; from += GROUP) {
+    let size: number
+    for (let from = 0; from < page.rows.length; from += size) {
       if (waiting) yield rows(waiting, false)
-      waiting = { keys: page.keys.slice(from, from + GROUP), rows: page.rows.slice(from, from + GROUP) }
+      size = sizes.next
+      waiting = { keys: page.keys.slice(from, from + size), rows: page.rows.slice(from, from + size) }
     }
   }
   if (waiting) yield rows(waiting, true)

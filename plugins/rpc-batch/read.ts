@@ -1,21 +1,19 @@
-import type { Batch, BlockLink, Json, RunContext } from '../../src/sdk/authors.js'
+import { type Batch, type BlockLink, type Json, type Row, rowsOf, type RunContext } from '../../src/sdk/authors.js'
 import { Answers } from './answers.js'
 import { makeRows, readGroup } from './ask.js'
 import { compile, type Compiled } from './compiled.js'
 import type { Config } from './config.js'
 import { askAll, askElsewhere, throwUnprovable } from './elsewhere.js'
-import { type Group, groups } from './groups.js'
+import { type Group, groups, GroupSizes } from './groups.js'
 import type { Links } from './links.js'
 import { linksIn, markUnproved, readFromOne, readPinned, seenBlocks } from './one-fork.js'
 import type { Reading } from './reading.js'
-
-/** Batches under way at once in a unit, whatever the pool would take. All of them may wait for one commit, in each of the units at once. */
-const GROUPS_AT_ONCE = 5
 
 /** Reads one unit: groups of items in flight side by side, each yielded when its calls are answered. */
 export async function* readUnit(ctx: RunContext<Config, never>): AsyncIterable<Batch<never>> {
   const step = await compile(ctx)
   const shared = new Answers(!step.blocks)
+  const sizes = new GroupSizes(rowsOf(ctx.config, ctx.into).some(({ each }) => each !== undefined))
   const stop = new AbortController()
   const signal = AbortSignal.any([ctx.signal, stop.signal])
   const finished: Batch<never>[] = []
@@ -24,17 +22,20 @@ export async function* readUnit(ctx: RunContext<Config, never>): AsyncIterable<B
   const begin = (group: Group) => {
     const work: Promise<void> = read(step, shared, group, signal)
       .then(
-        (batch) => void finished.push(batch),
+        (batch) => {
+          sizes.made(group.size, rowsIn(batch))
+          finished.push(batch)
+        },
         (error: unknown) => (failure ??= { error }),
       )
       .then(() => void active.delete(work))
     active.add(work)
   }
   try {
-    for await (const group of groups(ctx)) {
+    for await (const group of groups(ctx, sizes)) {
       await ctx.rpc.ready(signal)
       begin(group)
-      while (active.size >= GROUPS_AT_ONCE) await Promise.race(active)
+      while (active.size >= sizes.atOnce) await Promise.race(active)
       if (failure) throw failure.error
       while (finished.length > 0) yield finished.shift() as Batch<never>
     }
@@ -48,6 +49,8 @@ export async function* readUnit(ctx: RunContext<Config, never>): AsyncIterable<B
     if (active.size > 0) stop.abort()
   }
 }
+
+const rowsIn = ({ rows = {} }: Batch<never>): number => Object.values<readonly Row[]>(rows).reduce((sum, { length }) => sum + length, 0)
 
 async function read(step: Compiled, shared: Answers, group: Group, signal: AbortSignal): Promise<Batch<never>> {
   const { floor } = step
@@ -66,13 +69,13 @@ async function read(step: Compiled, shared: Answers, group: Group, signal: Abort
     if (whole) ({ reading, links } = whole)
   }
   if (links) markUnproved(reading, links)
-  let rows = makeRows(step, reading)
+  let rows = await makeRows(step, reading)
   if (reading.unfit.size > 0) {
     // Once: mostly it is the file that does not fit, and every endpoint says the same.
     await askElsewhere(step, reading, reading.unfit, 1)
     links = await linksIn(step, reading, rpc.batch)
     if (links) markUnproved(reading, links)
-    rows = makeRows(step, reading)
+    rows = await makeRows(step, reading)
   }
   if (links?.forked) throw links.forked
   const { errors, hosts } = reading

@@ -82,6 +82,7 @@ test('`pipe/sdk` exports what is promised to authors, and nothing that slipped i
     'timeRange',
     'timeRangeSchema',
     'timeUnitSchema',
+    'turn',
     'unitWithin',
     'within',
   ])

@@ -134,3 +134,4 @@ export {
   USUAL_TIMES,
   within,
 } from './times.js'
+export { turn } from './turn.js'

@@ -201,6 +201,8 @@ export interface RowMaker {
   readonly id: string
   /** Adds the rows of one item. @throws {ValueError} when a value does not fit its column. */
   make(records: Records, rows: Row[]): void
+  /** The rows of one item, each made when it is asked for: for items that make very many. @throws as `make` */
+  each(records: Records): Iterable<Row>
 }
 
 /** What fills each output, in their order. `times`: which times may come where a column does not say it. */
@@ -216,13 +218,19 @@ export function rowMakers(
     const output = outputs[i] as Output
     const fields = Object.fromEntries(Object.entries(rows.row).filter(([column]) => output.columns.includes(column)))
     const make = compileRow(fields, output, tables.get(rows.into) as Table, scope, times)
-    if (!rows.each) return { id: output.id, make: (records, made) => void made.push(make(records)) }
-    const each = compileEach(rows.each)
+    if (!rows.each) {
+      return { id: output.id, make: (records, made) => void made.push(make(records)), each: (records) => [make(records)] }
+    }
+    const walk = compileEach(rows.each)
+    const each = function* (records: Records) {
+      for (const inner of walk(records)) yield make(inner)
+    }
     return {
       id: output.id,
       make: (records, made) => {
-        for (const inner of each(records)) made.push(make(inner))
+        for (const row of each(records)) made.push(row)
       },
+      each,
     }
   })
 }
