@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { RpcPool } from '../../src/sdk/index.js'
+import { bigBlocks } from './big-blocks.js'
 import { days } from './days.js'
 import { decoding } from './decode.js'
 import { discard } from './discard.js'
@@ -52,6 +53,7 @@ export const GOALS: Readonly<Record<string, (options: GoalOptions) => AsyncItera
   G10: days,
   G13: proofsAndLogs,
   FOLLOW: following,
+  BIG: bigBlocks,
   SHIPPED: shipped,
   PAGES: () => pages(),
 }
