@@ -55,31 +55,31 @@ test('follows a real node: rows within a poll and a second, by newHeads within o
       .map((line) => JSON.parse(line) as RunEvent)
   const complete = (run: PipeProcess, round: number) => run.saw(new RegExp(`"type":"round:ended","round":${round},`))
 
-  /** From block to row, the middle of three. A machine that does other things makes each of them longer. */
-  const delay = async (run: PipeProcess) => {
-    const delays: number[] = []
+  /** From block to row, of three, the shortest first. A machine that does other things makes each of them longer. */
+  const delays = async (run: PipeProcess) => {
+    const found: number[] = []
     for (let i = 0; i < 3; i++) {
       const minedAt = Date.now()
       await mine(1)
       await complete(run, i + 2)
       const commit = eventsOf(run).findLast((event) => event.type === 'batch:committed' && event.step === 'heads')
-      delays.push((commit?.at ?? Infinity) - minedAt)
+      found.push((commit?.at ?? Infinity) - minedAt)
     }
-    return delays.toSorted((a, b) => a - b)[1]
+    return found.toSorted((a, b) => a - b)
   }
 
   // It looks at the head once in half a minute, unless it is told of one.
   const first = start(`${node.url},${node.url.replace('http', 'ws')}`, '--wait', '30s')
   await complete(first, 1)
   await new Promise((resolve) => setTimeout(resolve, SUBSCRIBED_MS))
-  expect(await delay(first)).toBeLessThan(1_000)
+  expect((await delays(first))[0]).toBeLessThan(1_000)
   first.kill('SIGINT')
   expect((await first.exit).code).toBe(0)
 
   await mine(7)
   const second = start()
   await complete(second, 1)
-  expect(await delay(second)).toBeLessThan(POLL_MS + 1_000)
+  expect((await delays(second))[1]).toBeLessThan(POLL_MS + 1_000)
   await mine(5)
   // Somewhere in the round that reads them, or just before it or after it.
   await new Promise((resolve) => setTimeout(resolve, POLL_MS))

@@ -7,8 +7,8 @@ import { fakeChain, type FakeEndpoint, type Fault } from '../sandbox/index.js'
 import type { Clock } from '../sdk/index.js'
 import { NewHeads } from './new-heads.js'
 
-/** Seconds pass in a tenth of their time. */
-const PACE = 10
+/** Seconds pass in a thirtieth of their time. */
+const PACE = 30
 const quick: Clock = {
   now: () => Date.now() * PACE,
   monotonic: () => systemClock.monotonic() * PACE,
@@ -82,7 +82,7 @@ test('one that closes, says nothing or refuses is told once until heads come aga
   const again = 'heads are asked for meanwhile'
   expect(told).toEqual([
     `fake: ${host} tells of no new head (the connection broke off); ${again}`,
-    `fake: ${host} tells of no new head (nothing for 8s); ${again}`,
+    `fake: ${host} tells of no new head (nothing for 40s); ${again}`,
   ])
 })
 

@@ -24,8 +24,12 @@ export interface NewHeadsOptions {
 const CONNECT = { timeout: 10_000, rejectUnauthorized: true }
 const FIRST_WAIT_MS = 1_000
 const LONGEST_WAIT_MS = 60_000
-const SILENT_BLOCKS = 4
-const SILENT_MS = 5_000
+/** For so many block times, and so long at least, nothing is asked after a head was told of. */
+const WELL_BLOCKS = 4
+const WELL_MS = 1_000
+/** Blocks may come at times of their own: only who says nothing for so much longer is taken for dead. */
+const SILENT_BLOCKS = 20
+const SILENT_MS = 30_000
 
 /**
  * New heads of a chain as WebSockets tell of them (`eth_subscribe`). Whatever goes wrong with one is told once until heads come again,
@@ -47,7 +51,9 @@ export class NewHeads {
 
   /** For how many milliseconds more its word may be waited for; 0: heads must be asked for. */
   get wellForMs(): number {
-    return this.#heardAt === undefined ? 0 : Math.max(0, this.#heardAt + this.#silentMs - this.#options.clock.monotonic())
+    const { blockTimeMs, clock } = this.#options
+    const wellMs = Math.max(WELL_MS, WELL_BLOCKS * blockTimeMs)
+    return this.#heardAt === undefined ? 0 : Math.max(0, this.#heardAt + wellMs - clock.monotonic())
   }
 
   async close(): Promise<void> {
