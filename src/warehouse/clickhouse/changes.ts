@@ -6,6 +6,8 @@ import { sqlType } from '../types.js'
 export interface Changes {
   /** Of what a query begins with: makes `pipe_new`, all of the rows, and `pipe_changed` known to it. */
   readonly ctes: string
+  /** The same without what is there: makes `pipe_new` alone. */
+  readonly given: string
   readonly table: Table
 }
 
@@ -23,11 +25,21 @@ export function changesOf(table: Table, rows: string): Changes {
     return `n.${quoted} ${table.key.includes(name) ? '=' : 'IS NOT DISTINCT FROM'} o.${quoted}`
   })
   const there = `SELECT ${names.join(', ')} FROM ${quoteIdentifier(table.name)} WHERE (${key}) IN (SELECT ${key} FROM pipe_new)`
+  const given = `WITH pipe_new AS (SELECT ${typed.join(', ')} FROM (${rows}) AS pipe_rows)`
   return {
     table,
-    ctes: `WITH pipe_new AS (SELECT ${typed.join(', ')} FROM (${rows}) AS pipe_rows), pipe_changed AS (SELECT ${names.map((name) => `n.${name} AS ${name}`).join(', ')} FROM pipe_new AS n LEFT ANTI JOIN (${there}) AS o ON ${same.join(' AND ')})`,
+    given,
+    ctes: `${given}, pipe_changed AS (SELECT ${names.map((name) => `n.${name} AS ${name}`).join(', ')} FROM pipe_new AS n LEFT ANTI JOIN (${there}) AS o ON ${same.join(' AND ')})`,
   }
 }
+
+/** A query that gives a row when the table has one under any of the keys. */
+export const anyThere = ({ given, table }: Changes): string =>
+  `${given} SELECT 1 AS one FROM ${quoteIdentifier(table.name)} WHERE (${identifiers(table.key)}) IN (SELECT ${identifiers(table.key)} FROM pipe_new) LIMIT 1`
+
+/** A column of all rows. */
+export const givenValues = ({ given }: Changes, column: string, as: string): string =>
+  `${given} SELECT ${quoteIdentifier(column)} AS ${as} FROM pipe_new`
 
 /** A query that gives a row when there are any. */
 export const anyChanged = ({ ctes }: Changes): string => `${ctes} SELECT 1 AS one FROM pipe_changed LIMIT 1`
