@@ -8,7 +8,7 @@ export default defineConfig({
     retry: process.env.CI ? 2 : 0,
     hookTimeout: 60_000,
     pool: 'forks',
-    // Tests wait for servers and deadlines about half of their time.
-    maxWorkers: 4,
+    // Tests wait for servers and deadlines most of their time: two cores are busy with six of them.
+    maxWorkers: 6,
   },
 })
