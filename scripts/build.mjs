@@ -20,7 +20,7 @@ execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconf
 
 const { outputFiles, metafile } = await build({
   absWorkingDir: root,
-  entryPoints: ['src/cli/main.ts', 'src/sdk/authors.ts', 'src/sandbox/index.ts', 'src/sandbox/main.ts'],
+  entryPoints: ['src/cli/main.ts', 'src/sdk/authors.ts', 'src/sandbox/index.ts', 'src/sandbox/main.ts', 'src/net/sieve-worker.ts'],
   outdir: 'dist',
   outbase: '.',
   chunkNames: 'src/chunks/[name]-[hash]',

@@ -1,6 +1,4 @@
-import type { RpcCall } from '../../src/sdk/authors.js'
-
-type Fields = Record<string, unknown>
+import type { KeptFields } from '../../src/sdk/authors.js'
 
 /** Those that `contradiction` compares, and those that say where a block hangs. */
 const COMPARED = [
@@ -11,26 +9,11 @@ const COMPARED = [
 const OF_LOGS = ['address', 'topics']
 
 /**
- * What is kept of elements of long lists: the fields that are compared, at any depth, and those that `taken` names in any of its
- * words. A bloom is only looked at where there are no logs, and what all elements have in common is kept once.
+ * What is kept of the objects in long lists: the fields that are compared, and those that `taken` names in any of its words. A bloom is
+ * only looked at where there are no logs.
  */
-export function keepOf(taken: string, methods: readonly string[]): NonNullable<RpcCall['keep']> {
+export function keepOf(taken: string, methods: readonly string[]): KeptFields {
   const own = new Set(taken.match(/\w+/g))
-  const names = new Set([...COMPARED, ...(methods.includes('eth_getLogs') ? OF_LOGS : []), ...own])
-  const last: Fields = {}
-  const keep = (value: unknown): unknown => {
-    if (typeof value !== 'object' || value === null) return value
-    if (Array.isArray(value)) return value.map(keep)
-    const fields = value as Fields
-    const hasLogs = Array.isArray(fields.logs) && fields.logs.length > 0
-    const kept: Fields = {}
-    for (const name in fields) {
-      if (!names.has(name) || (hasLogs && name === 'logsBloom' && !own.has(name))) continue
-      const inner = fields[name]
-      if (typeof inner !== 'string') kept[name] = keep(inner)
-      else kept[name] = inner === last[name] ? last[name] : (last[name] = inner)
-    }
-    return kept
-  }
-  return keep
+  const fields = new Set([...COMPARED, ...(methods.includes('eth_getLogs') ? OF_LOGS : []), ...own])
+  return { fields: [...fields], blooms: own.has('logsBloom') ? 'all' : 'unexplained' }
 }

@@ -1,8 +1,8 @@
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import type { Dispatcher } from 'undici'
 import { textOf, UnreadableError } from './charset.js'
+import type { KeptFields } from '../sdk/index.js'
 import { type Flight, type Flying, Pieces } from './flight.js'
-import type { Keep } from './json-stream.js'
 import { LONG_BYTES, LONG_PACKED_BYTES, LongBody } from './long-body.js'
 
 /**
@@ -110,7 +110,7 @@ export abstract class Exchange implements Dispatcher.DispatchHandler, Flying {
   protected abstract done(outcome: Outcome): void
 
   /** Where an answer is JSON and nothing else, so that a long one may be parsed while it comes: what is kept of it, if not all. */
-  protected get json(): { readonly keep: Keep | undefined } | undefined {
+  protected get json(): { readonly keep: KeptFields | undefined } | undefined {
     return undefined
   }
 

@@ -2,11 +2,11 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { UnreadableError } from './charset.js'
 import { MAX_DEPTH, TooDeepError } from './json-depth.js'
-import { JsonStream, type Keep } from './json-stream.js'
+import { JsonStream } from './json-stream.js'
 
 /** What comes of bytes that come in chunks of so many, when pieces of so many are parsed at once. */
-function streamed(bytes: Buffer, size: number, piece = 2_000, keep?: Keep): unknown {
-  const stream = new JsonStream(keep, piece)
+function streamed(bytes: Buffer, size: number, piece = 2_000): unknown {
+  const stream = new JsonStream(piece)
   for (let from = 0; from < bytes.length; from += size) stream.add(bytes.subarray(from, from + size))
   return stream.end()
 }
@@ -69,13 +69,4 @@ test('what is nested too deep, and what is no UTF-8, is refused by name', () => 
   const bytes = Buffer.from(JSON.stringify(long(receipt)))
   bytes[bytes.indexOf('é')] = 0xff
   expect(() => streamed(bytes, 650)).toThrow(UnreadableError)
-})
-
-test('of elements of long lists that is kept which is looked at; answers to several calls stay whole', () => {
-  const keep: Keep = (element) => (element as { index: number }).index
-  const receipts = long(receipt)
-  const one = Buffer.from(JSON.stringify({ id: 1, result: receipts, short: [receipt(0)] }))
-  expect(streamed(one, 650, 2_000, keep)).toEqual({ id: 1, result: receipts.map(keep), short: [receipt(0)] })
-  const answers = long((id) => ({ id, result: [receipt(id)] }))
-  expect(streamed(Buffer.from(JSON.stringify(answers)), 650, 2_000, keep)).toEqual(answers)
 })

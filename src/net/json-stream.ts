@@ -9,9 +9,6 @@ const PIECE = 262_144
 const [QUOTE, COMMA, COLON, SLASH] = [0x22, 0x2c, 0x3a, 0x5c]
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
 
-/** What of an element of a long list is kept: all that is looked at. */
-export type Keep = (element: unknown) => unknown
-
 /** A list or an object whose end has not come yet. Numbers are places among the bytes that are held. */
 interface Level {
   readonly isList: boolean
@@ -43,7 +40,6 @@ interface Taken {
  * An answer without a long list is parsed at its end. What `JSON.parse` refuses is refused, if later.
  */
 export class JsonStream {
-  readonly #keep: Keep | undefined
   readonly #piece: number
   #bytes: Buffer
   #length = 0
@@ -55,8 +51,7 @@ export class JsonStream {
   #found: Taken[] = []
   #problem: Error | undefined
 
-  constructor(keep?: Keep, piece = PIECE) {
-    this.#keep = keep
+  constructor(piece = PIECE) {
     this.#piece = piece
     this.#due = piece
     this.#bytes = Buffer.allocUnsafeSlow(2 * piece)
@@ -204,14 +199,13 @@ export class JsonStream {
   }
 
   #parseInto(list: unknown[], from: number, to: number): void {
-    const keep = this.#keep
     // The opening bracket stands before, as what was taken out is cut out. One that is added to the text would copy all of it.
     const bytes = this.#bytes
     const behind = bytes[to] as number
     bytes[to] = CLOSE_LIST
     const elements = this.#parse(from - 1, to + 1) as unknown[]
     bytes[to] = behind
-    for (const element of elements) list.push(keep && !isAnswer(element) ? keep(element) : element)
+    for (const element of elements) list.push(element)
   }
 
   #parse(from: number, to: number): unknown {
@@ -225,12 +219,6 @@ export class JsonStream {
     this.#length -= to - from
   }
 }
-
-/** Whether it is the answer to one of several calls, and no part of an answer. */
-const isAnswer = (element: unknown): boolean =>
-  typeof element === 'object' &&
-  element !== null &&
-  ('jsonrpc' in element || ('id' in element && ('result' in element || 'error' in element)))
 
 const levelAt = (from: number, isList: boolean): Level => ({
   isList,

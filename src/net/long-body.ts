@@ -1,6 +1,8 @@
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { isUtf8Text, UnreadableError } from './charset.js'
-import { JsonStream, type Keep } from './json-stream.js'
+import type { KeptFields } from '../sdk/index.js'
+import { JsonStream } from './json-stream.js'
+import { sieve, type Sieving, ThreadDiedError } from './sieve-thread.js'
 
 /** From so many bytes over the line on, a body is parsed while it comes; JSON that is packed is several times as long. */
 export const LONG_BYTES = 1_000_000
@@ -23,20 +25,30 @@ export type Read =
   | { readonly kind: 'reply'; readonly text: string; readonly json: () => unknown }
   | { readonly kind: 'failed'; readonly cause: 'broken' | 'too-large' | 'unreadable'; readonly text: string }
 
-/** A long body, unpacked and parsed while it comes: none of it is held as it came. */
+/**
+ * A long body, unpacked and parsed while it comes: none of it is held as it came. Where only some fields are kept, the others are taken out
+ * in a thread of its own, so that this one makes values of what is left.
+ */
 export class LongBody {
-  readonly #json: JsonStream
+  readonly #json = new JsonStream()
   readonly #maxBytes: number
   readonly #unpacker: Unpacker | undefined
+  #sieving: Sieving | undefined
   #head = Buffer.alloc(0)
   #bytes = 0
   #failed: Read | undefined
   #done: ((read: Read) => void) | undefined
 
   /** @param encoding '' for a body that is not packed. */
-  constructor(encoding: string, maxBytes: number, keep: Keep | undefined) {
-    this.#json = new JsonStream(keep)
+  constructor(encoding: string, maxBytes: number, keep: KeptFields | undefined) {
     this.#maxBytes = maxBytes
+    this.#sieving =
+      keep &&
+      sieve(keep, {
+        kept: (bytes) => this.#json.add(bytes),
+        ended: () => this.#tell(),
+        failed: (error) => this.#unsieved(error),
+      })
     this.#unpacker = UNPACKERS[encoding]?.()
     this.#unpacker
       ?.on('data', (chunk: Buffer) => this.#parse(chunk))
@@ -74,10 +86,25 @@ export class LongBody {
     this.#bytes += chunk.length
     if (this.#bytes > this.#maxBytes) return this.#fail('too-large', `more than ${this.#maxBytes} bytes unpacked`)
     if (this.#head.length < HEAD) this.#head = Buffer.concat([this.#head, chunk.subarray(0, HEAD - this.#head.length)])
-    this.#json.add(chunk)
+    if (this.#sieving) this.#sieving.add(chunk)
+    else this.#json.add(chunk)
   }
 
   #end(): void {
+    if (this.#failed) return
+    if (this.#sieving) this.#sieving.end()
+    else this.#tell()
+  }
+
+  /** What came is no JSON, which is told at its end; or the thread has died. */
+  #unsieved(error: Error): void {
+    this.#sieving = undefined
+    if (error instanceof ThreadDiedError) return this.#fail('broken', error.message)
+    this.#json.drop(error)
+    if (this.#done) this.#tell()
+  }
+
+  #tell(): void {
     if (this.#failed) return
     const text = this.#head.toString('utf8')
     try {
@@ -96,6 +123,7 @@ export class LongBody {
     if (this.#failed) return
     this.#failed = { kind: 'failed', cause, text }
     this.#json.drop()
+    this.#sieving?.drop()
     this.#unpacker?.destroy()
     this.#done?.(this.#failed)
   }

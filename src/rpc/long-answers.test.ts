@@ -56,10 +56,22 @@ test('one that is short on its way and long when it is unpacked is the same valu
   expect(value).toEqual(receipts)
 })
 
-test('of a long answer that is kept which the asker says', async () => {
-  const keep = (element: unknown) => (element as { transactionIndex: string }).transactionIndex
-  const { value } = await answered((body) => ({ body }), { ...call, keep })
-  expect(value).toEqual(receipts.map(keep))
+test('of a long answer only the fields that the asker looks at become values, also when it is packed', async () => {
+  const keep = { fields: ['transactionIndex', 'logs'], blooms: 'unexplained' } as const
+  const kept = receipts.map(({ transactionIndex, logs }) => ({ transactionIndex, logs }))
+  const packed = (body: Buffer) => ({ body: gzipSync(body, { level: 1 }), headers: { 'content-encoding': 'gzip' } })
+  const [plain, unpacked] = [await answered((body) => ({ body }), { ...call, keep }), await answered(packed, { ...call, keep })]
+  expect([plain.error, plain.value]).toEqual([undefined, kept])
+  // Packed it is short, and read whole: it may have more.
+  expect(unpacked.value).toMatchObject(kept)
+})
+
+test('one that is no JSON is told of as it is without a choice of fields', async () => {
+  const keep = { fields: ['transactionIndex'], blooms: 'all' } as const
+  const cut = await answered((body) => ({ body: body.subarray(0, -1_000) }), { ...call, keep })
+  expect(cut.error).toContain('the answer ended early')
+  const spoilt = await answered((body) => ({ body: body.fill('7', 0, 1) }), { ...call, keep })
+  expect(spoilt.error).toContain('HTTP 200')
 })
 
 test.each<[string, (body: Buffer) => Buffer, string, Record<string, string>?]>([

@@ -37,6 +37,7 @@ export type {
   Belief,
   BlockParts,
   Disproof,
+  KeptFields,
   LogFilter,
   LogsOptions,
   LogsPage,

@@ -10,10 +10,16 @@ export interface RpcCall {
    */
   readonly nullable?: boolean | undefined
   /**
-   * What of an element of a long list in the answer is kept: all that is looked at. Tens of megabytes then take the memory of that alone.
-   * It is asked for answers above a megabyte only, so others have all that the node gave. Left out: everything is kept.
+   * What is looked at of the objects in lists of the answer. Of answers above a megabyte only that is kept, so that tens of megabytes take
+   * the time and memory of that alone; shorter ones have all that the node gave. Left out: everything is kept.
    */
-  readonly keep?: ((element: unknown) => unknown) | undefined
+  readonly keep?: KeptFields | undefined
+}
+
+/** Fields by name, at any depth. `blooms`: all of them, or those alone that are not zero and that no logs before them explain. */
+export interface KeptFields {
+  readonly fields: readonly string[]
+  readonly blooms: 'all' | 'unexplained'
 }
 
 /** Answers of one `batch`, by the index of the call. */
