@@ -17,8 +17,8 @@ interface Level {
   elements: number
   /** Of a list: the comma behind the last of its whole elements. */
   upTo: number
-  /** The elements that were taken out of a list. */
-  taken: unknown[] | undefined
+  /** The number of a list of which elements were taken out. */
+  taken: number | undefined
   /** Whether a list within it was taken out, so that it stays as it is itself. */
   holdsTaken: boolean
   /** Of an object: where its last key stands, and whether a text is the next key. */
@@ -27,11 +27,18 @@ interface Level {
   awaitsKey: boolean
 }
 
-/** The first elements of a list, which were taken out, with the keys and indexes that lead to it. `isWhole`: it has no others. */
-interface Taken {
+/** A list whose first elements were taken out, by its number, with the keys and indexes that lead to it. `isWhole`: it has no others. */
+export interface TakenList {
+  readonly list: number
   readonly path: readonly (string | number)[]
-  readonly elements: unknown[]
   readonly isWhole: boolean
+}
+
+/** What comes of long JSON: lists of whole elements, a piece of a list each, and at the end what is left without them. */
+export interface JsonParts {
+  /** JSON of a list with the next elements of this list. Valid only until it returns. */
+  elements(list: number, bytes: Buffer): void
+  rest(bytes: Buffer, lists: readonly TakenList[]): void
 }
 
 /**
@@ -40,29 +47,19 @@ interface Taken {
  * An answer without a long list is parsed at its end. What `JSON.parse` refuses is refused, if later.
  */
 export class JsonStream {
-  readonly #piece: number
-  #bytes: Buffer
-  #length = 0
-  /** How far the bytes were looked at, and where the next piece is looked for. */
-  #seen = 0
-  #due: number
-  #inText = false
-  #levels: Level[] = []
-  #found: Taken[] = []
+  readonly #parts: JsonSplit
+  readonly #value = new JsonValue()
   #problem: Error | undefined
 
-  constructor(piece = PIECE) {
-    this.#piece = piece
-    this.#due = piece
-    this.#bytes = Buffer.allocUnsafeSlow(2 * piece)
+  constructor(piece?: number) {
+    this.#parts = new JsonSplit(this.#value, piece)
   }
 
   /** What comes next. Holds nothing of `chunk`. */
   add(chunk: Buffer): void {
     if (this.#problem) return
-    this.#hold(chunk)
     try {
-      this.#look()
+      this.#parts.add(chunk)
     } catch (error) {
       this.drop(error as Error)
     }
@@ -71,8 +68,46 @@ export class JsonStream {
   /** The value. @throws {SyntaxError} @throws {TooDeepError} @throws {UnreadableError} */
   end(): unknown {
     if (this.#problem) throw this.#problem
-    let value = this.#parse(0, this.#length)
-    for (const taken of this.#found) value = withTaken(value, taken)
+    this.#parts.end()
+    this.#problem = new Error('the value was given already')
+    return this.#value.end()
+  }
+
+  /** Lets go of all that came. `end` throws the error from now on. */
+  drop(problem = new Error('the value was given up')): void {
+    this.#problem = problem
+    this.#parts.drop()
+    this.#value.drop(problem)
+  }
+}
+
+/** Makes one value of the parts of long JSON. @throws {SyntaxError} @throws {UnreadableError} */
+export class JsonValue implements JsonParts {
+  readonly #lists = new Map<number, unknown[]>()
+  readonly #texts = new Map<string, string>()
+  #value: unknown
+  #problem: Error | undefined
+
+  elements(list: number, bytes: Buffer): void {
+    if (this.#problem) return
+    let elements = this.#lists.get(list)
+    if (!elements) this.#lists.set(list, (elements = []))
+    for (const element of parsed(bytes) as unknown[]) {
+      shareTexts(element, this.#texts)
+      elements.push(element)
+    }
+  }
+
+  rest(bytes: Buffer, lists: readonly TakenList[]): void {
+    if (this.#problem) return
+    this.#value = parsed(bytes)
+    for (const taken of lists) this.#value = withTaken(this.#value, taken, this.#lists.get(taken.list) ?? [])
+  }
+
+  /** The value, once. @throws what `drop` was given */
+  end(): unknown {
+    if (this.#problem) throw this.#problem
+    const value = this.#value
     this.drop()
     return value
   }
@@ -80,7 +115,74 @@ export class JsonStream {
   /** Lets go of all that came. `end` throws the error from now on. */
   drop(problem = new Error('the value was given up')): void {
     this.#problem = problem
+    this.#lists.clear()
+    this.#value = undefined
+  }
+}
+
+/** Names of which texts are remembered: a list of objects has few. */
+const NAMES = 64
+
+/**
+ * A text that a field of this name had just before is that one: elements of a list have much in common, hashes of their block above all.
+ * What is dropped at once costs the collector nothing.
+ */
+function shareTexts(value: unknown, texts: Map<string, string>): void {
+  if (typeof value !== 'object' || value === null) return
+  const fields = value as Record<string, unknown>
+  for (const name in fields) {
+    const field = fields[name]
+    if (typeof field !== 'string') shareTexts(field, texts)
+    else {
+      const before = texts.get(name)
+      if (before === field) fields[name] = before
+      else if (before !== undefined || texts.size < NAMES) texts.set(name, field)
+    }
+  }
+}
+
+function parsed(bytes: Buffer): unknown {
+  if (!isUtf8(bytes)) throw new UnreadableError('its bytes are no UTF-8')
+  return JSON.parse(bytes.toString('utf8'))
+}
+
+/** Tells the parts of long JSON while it comes, and makes no values of them. */
+export class JsonSplit {
+  readonly #parts: JsonParts
+  readonly #piece: number
+  #bytes: Buffer
+  #length = 0
+  /** How far the bytes were looked at, and where the next piece is looked for. */
+  #seen = 0
+  #due: number
+  #inText = false
+  #levels: Level[] = []
+  #found: TakenList[] = []
+  #lists = 0
+
+  constructor(parts: JsonParts, piece = PIECE) {
+    this.#parts = parts
+    this.#piece = piece
+    this.#due = piece
+    this.#bytes = Buffer.allocUnsafeSlow(2 * piece)
+  }
+
+  /** What comes next. Holds nothing of `chunk`. @throws {SyntaxError} @throws {TooDeepError} @throws {UnreadableError} */
+  add(chunk: Buffer): void {
+    this.#hold(chunk)
+    this.#look()
+  }
+
+  /** All has come. @throws as `add` */
+  end(): void {
+    this.#parts.rest(this.#bytes.subarray(0, this.#length), this.#found)
+    this.drop()
+  }
+
+  /** Lets go of what came. */
+  drop(): void {
     this.#bytes = Buffer.alloc(0)
+    this.#length = 0
     this.#levels = []
     this.#found = []
   }
@@ -143,7 +245,7 @@ export class JsonStream {
           break
         case CLOSE_LIST:
         case CLOSE_OBJECT:
-          if (level?.taken && byte === CLOSE_LIST) {
+          if (level?.taken !== undefined && byte === CLOSE_LIST) {
             i = this.#closeTaken(level, level.taken, i)
             length = this.#length
           }
@@ -166,7 +268,7 @@ export class JsonStream {
     const depth = this.#levels.indexOf(level)
     for (let i = 0; i < depth; i++) at(this.#levels, i).holdsTaken = true
     const { from, upTo } = level
-    this.#parseInto((level.taken ??= []), from, upTo)
+    this.#tell((level.taken ??= this.#lists++), from, upTo)
     const less = upTo + 1 - from
     this.#cut(from, upTo + 1)
     for (let i = depth + 1; i < this.#levels.length; i++) {
@@ -183,41 +285,39 @@ export class JsonStream {
   }
 
   /** Notes a list of which elements were taken out. Takes those that are left, unless some was taken out of them. Returns where its end is now. */
-  #closeTaken({ from, holdsTaken }: Level, elements: unknown[], end: number): number {
+  #closeTaken({ from, holdsTaken }: Level, list: number, end: number): number {
     const path = this.#levels.slice(0, -1).map((outer) => this.#keyOf(outer))
-    this.#found.push({ path, elements, isWhole: !holdsTaken })
+    this.#found.push({ path, list, isWhole: !holdsTaken })
     if (holdsTaken) return end
-    const before = elements.length
-    this.#parseInto(elements, from, end)
-    if (elements.length === before) throw new SyntaxError('a list ends in a comma')
+    if (isBlank(this.#bytes, from, end)) throw new SyntaxError('a list ends in a comma')
+    this.#tell(list, from, end)
     this.#cut(from, end)
     return from
   }
 
   #keyOf({ isList, elements, keyFrom, keyTo }: Level): string | number {
-    return isList ? elements : (this.#parse(keyFrom, keyTo) as string)
+    return isList ? elements : (parsed(this.#bytes.subarray(keyFrom, keyTo)) as string)
   }
 
-  #parseInto(list: unknown[], from: number, to: number): void {
-    // The opening bracket stands before, as what was taken out is cut out. One that is added to the text would copy all of it.
+  #tell(list: number, from: number, to: number): void {
+    // The opening bracket stands before, as what was taken out is cut out.
     const bytes = this.#bytes
     const behind = bytes[to] as number
     bytes[to] = CLOSE_LIST
-    const elements = this.#parse(from - 1, to + 1) as unknown[]
+    this.#parts.elements(list, bytes.subarray(from - 1, to + 1))
     bytes[to] = behind
-    for (const element of elements) list.push(element)
-  }
-
-  #parse(from: number, to: number): unknown {
-    const bytes = this.#bytes.subarray(from, to)
-    if (!isUtf8(bytes)) throw new UnreadableError('its bytes are no UTF-8')
-    return JSON.parse(bytes.toString('utf8'))
   }
 
   #cut(from: number, to: number): void {
     this.#bytes.copyWithin(from, to, this.#length)
     this.#length -= to - from
   }
+}
+
+/** Whether there is nothing but space. */
+function isBlank(bytes: Buffer, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if ((bytes[i] as number) > 0x20) return false
+  return true
 }
 
 const levelAt = (from: number, isList: boolean): Level => ({
@@ -233,7 +333,7 @@ const levelAt = (from: number, isList: boolean): Level => ({
 })
 
 /** The value, with its taken elements back in their list. Of a key that comes twice the last one counts. */
-function withTaken(value: unknown, { path, elements, isWhole }: Taken): unknown {
+function withTaken(value: unknown, { path, isWhole }: TakenList, elements: unknown[]): unknown {
   const joined = (list: unknown): unknown => {
     if (!Array.isArray(list) || (isWhole && list.length > 0)) return list
     return isWhole ? elements : elements.concat(list)

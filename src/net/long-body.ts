@@ -1,7 +1,7 @@
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { isUtf8Text, UnreadableError } from './charset.js'
 import type { KeptFields } from '../sdk/index.js'
-import { JsonStream } from './json-stream.js'
+import { JsonStream, JsonValue } from './json-stream.js'
 import { sieve, type Sieving, ThreadDiedError } from './sieve-thread.js'
 
 /** From so many bytes over the line on, a body is parsed while it comes; JSON that is packed is several times as long. */
@@ -30,7 +30,8 @@ export type Read =
  * in a thread of its own, so that this one makes values of what is left.
  */
 export class LongBody {
-  readonly #json = new JsonStream()
+  /** What comes as it is, or what was kept of it. */
+  readonly #json: JsonStream | JsonValue
   readonly #maxBytes: number
   readonly #unpacker: Unpacker | undefined
   #sieving: Sieving | undefined
@@ -42,13 +43,18 @@ export class LongBody {
   /** @param encoding '' for a body that is not packed. */
   constructor(encoding: string, maxBytes: number, keep: KeptFields | undefined) {
     this.#maxBytes = maxBytes
-    this.#sieving =
-      keep &&
-      sieve(keep, {
-        kept: (bytes) => this.#json.add(bytes),
-        ended: () => this.#tell(),
+    if (keep) {
+      const value = new JsonValue()
+      this.#json = value
+      this.#sieving = sieve(keep, {
+        elements: (list, bytes) => this.#guarded(() => value.elements(list, bytes)),
+        rest: (bytes, lists) => {
+          this.#guarded(() => value.rest(bytes, lists))
+          this.#tell()
+        },
         failed: (error) => this.#unsieved(error),
       })
+    } else this.#json = new JsonStream()
     this.#unpacker = UNPACKERS[encoding]?.()
     this.#unpacker
       ?.on('data', (chunk: Buffer) => this.#parse(chunk))
@@ -86,8 +92,8 @@ export class LongBody {
     this.#bytes += chunk.length
     if (this.#bytes > this.#maxBytes) return this.#fail('too-large', `more than ${this.#maxBytes} bytes unpacked`)
     if (this.#head.length < HEAD) this.#head = Buffer.concat([this.#head, chunk.subarray(0, HEAD - this.#head.length)])
-    if (this.#sieving) this.#sieving.add(chunk)
-    else this.#json.add(chunk)
+    if (this.#json instanceof JsonStream) this.#json.add(chunk)
+    else this.#sieving?.add(chunk)
   }
 
   #end(): void {
@@ -102,6 +108,15 @@ export class LongBody {
     if (error instanceof ThreadDiedError) return this.#fail('broken', error.message)
     this.#json.drop(error)
     if (this.#done) this.#tell()
+  }
+
+  /** What can't be told of the parts is told at the end. */
+  #guarded(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#json.drop(error as Error)
+    }
   }
 
   #tell(): void {

@@ -1,16 +1,14 @@
 import { Worker } from 'node:worker_threads'
 import type { KeptFields } from '../sdk/index.js'
+import { TooDeepError } from './json-depth.js'
+import type { JsonParts } from './json-stream.js'
 import type { FromWorker, ToWorker } from './sieve-worker.js'
 
 /** Bytes that are handed over at once: few enough to be worked on in some milliseconds. */
 const PIECE = 262_144
 
-/** Who waits for what is kept of a body. */
-export interface Sieved {
-  kept(bytes: Buffer): void
-  /** All has come. */
-  ended(): void
-  /** No more comes. */
+/** Who waits for what is kept of a body. After its rest, or a failure, no more comes. */
+export interface Sieved extends JsonParts {
   failed(error: Error): void
 }
 
@@ -109,15 +107,11 @@ class SieveThread {
   #hear(said: FromWorker): void {
     const sieved = this.#bodies.get(said.body)
     if (!sieved) return
-    if ('failed' in said) {
-      this.#forget(said.body)
-      sieved.failed(said.failed)
-      return
-    }
-    if (said.bytes.length > 0) sieved.kept(Buffer.from(said.bytes.buffer, said.bytes.byteOffset, said.bytes.length))
-    if (!said.end) return
-    this.#forget(said.body)
-    sieved.ended()
+    if (!('list' in said)) this.#forget(said.body)
+    if ('failed' in said) return sieved.failed(said.failed === 'deep' ? new TooDeepError() : new SyntaxError(said.message))
+    const bytes = Buffer.from(said.bytes.buffer, said.bytes.byteOffset, said.bytes.length)
+    if ('list' in said) sieved.elements(said.list, bytes)
+    else sieved.rest(bytes, said.lists)
   }
 
   #forget(body: number): void {
@@ -137,7 +131,7 @@ function fromSource(): Worker {
 
 const thread = new SieveThread()
 
-/** Takes a body through the thread: what is kept of it comes back in pieces, in order. */
+/** Takes a body through the thread: what is kept of it comes back in parts, in order. */
 export function sieve(keep: KeptFields, sieved: Sieved): Sieving {
   return thread.begin(keep, sieved)
 }
