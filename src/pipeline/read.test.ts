@@ -265,7 +265,7 @@ describe('steps', () => {
       'an unknown key',
       'steps: [{ id: a, type: look, batchs: 5 , titel: x }]\n',
       [
-        '6:30  steps[0].batchs: unknown key `batchs` (known here: id, title, type, needs, chain, source, into, with, retry, timeout, parallel, on_error, when, matrix)',
+        '6:30  steps[0].batchs: unknown key `batchs` (known here: id, title, type, needs, chain, source, into, with, retry, timeout, every, parallel, on_error, when, matrix)',
         '6:42  steps[0].titel: unknown key `titel` (did you mean `title`?)',
       ],
     ],
