@@ -9,6 +9,7 @@ import { run } from '../../src/run/run.js'
 import {
   defaultOutputs,
   defineStep,
+  micros,
   numberAxis,
   type Json,
   parseColumnType,
@@ -121,19 +122,22 @@ export interface Driven {
   readonly pipeline: Pipeline
   readonly warehouse: Warehouse
   readonly rpc: RpcPool
-  /** Microseconds UTC. */
+  /** Microseconds UTC; times of blocks after it are refused. Default: what the clock says. */
   readonly now?: bigint
   readonly head?: bigint
 }
 
+/** Events that say why a run is not done. */
+const TROUBLES: ReadonlySet<string> = new Set(['warning', 'unit:failed', 'key:failed', 'key:quarantined'])
+
 /** What a run of the command line does between start and end, with the view that its reporters read. The warehouse is prepared. */
-export async function drive({ pipeline, warehouse, rpc, now = 0n, head = 1_000_000_000n }: Driven): Promise<void> {
+export async function drive({ pipeline, warehouse, rpc, now = micros(systemClock), head = 1_000_000_000n }: Driven): Promise<void> {
   const bus = createBus(systemClock, 'bench')
   let view = initialView()
   const warnings: string[] = []
   bus.subscribe((event) => {
     view = reduce(view, event)
-    if (event.type === 'warning' || event.type === 'unit:failed') warnings.push(JSON.stringify(event))
+    if (TROUBLES.has(event.type)) warnings.push(JSON.stringify(event))
   })
   const steps = pipeline.steps.map(({ id, title, definition, needs }) => ({ id, title, type: definition.type, needs }))
   bus.emit({ type: 'run:started', pipeline: pipeline.name, warehouse: warehouse.display, pid: 0, host: 'bench', steps })

@@ -9,17 +9,20 @@ import type { AddressInfo } from 'node:net'
 
 const HEAD = '0x3b9aca00'
 const HASH = '0'.repeat(64)
-/** A header as mainnet has them, without what depends on its number. */
+const GENESIS_SECONDS = 1_438_269_973
+const BLOCK_SECONDS = 12
+/** Of a trie that holds nothing. */
+const EMPTY_ROOT = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421'
+/** What the headers of blocks without transactions have in common. */
 const HEADER = [
-  `"logsBloom":"0x${'0123456789abcdef'.repeat(32)}"`,
+  `"logsBloom":"0x${'0'.repeat(512)}"`,
   `"miner":"0x${'a'.repeat(40)}"`,
   `"stateRoot":"0x${'b'.repeat(64)}"`,
-  `"transactionsRoot":"0x${'c'.repeat(64)}"`,
-  `"receiptsRoot":"0x${'d'.repeat(64)}"`,
+  `"transactionsRoot":"${EMPTY_ROOT}"`,
+  `"receiptsRoot":"${EMPTY_ROOT}"`,
   `"sha3Uncles":"0x${'e'.repeat(64)}"`,
-  '"timestamp":"0x65a1b2c3"',
   '"gasLimit":"0x1c9c380"',
-  '"gasUsed":"0xe4e1c0"',
+  '"gasUsed":"0x0"',
   '"baseFeePerGas":"0x5d21dba00"',
   '"difficulty":"0x0"',
   '"extraData":"0x6265617665726275696c642e6f7267"',
@@ -35,7 +38,8 @@ const hash = (number: number): string => {
 }
 
 function block(number: number): string {
-  return `{"number":"0x${number.toString(16)}","hash":${hash(number + 1)},"parentHash":${hash(number)},${HEADER}}`
+  const timestamp = (GENESIS_SECONDS + BLOCK_SECONDS * number).toString(16)
+  return `{"number":"0x${number.toString(16)}","hash":${hash(number + 1)},"parentHash":${hash(number)},"timestamp":"0x${timestamp}",${HEADER}}`
 }
 
 /** The answer to one call. The four methods differ in their ninth letter. */
