@@ -13,6 +13,13 @@ const BLOCKS = 15
 const TRANSACTIONS = 50_000
 const LATENCY_MS = 20
 
+/** Bytes of a block: with hashes of its transactions, with all of them, and of its receipts. */
+interface Sizes {
+  readonly listed: number
+  readonly full: number
+  readonly receipts: number
+}
+
 /** What a run over blocks of 50,000 transactions took. */
 interface Taken {
   /** From one commit to another, so without start and end of the process. */
@@ -31,17 +38,19 @@ export async function* bigBlocks({ root }: GoalOptions): AsyncIterable<Figure> {
   const server = fork(fileURLToPath(new URL('./big-blocks-server.js', import.meta.url)), [FIRST, BLOCKS + 1, TRANSACTIONS].map(String), {
     execArgv: [],
   })
-  const [{ port, bytes, full }] = (await once(server, 'message')) as [{ port: number; bytes: number; full: number }]
+  const [{ port, listed, full, receipts }] = (await once(server, 'message')) as [Sizes & { port: number }]
   const url = `http://127.0.0.1:${port}/${LATENCY_MS}`
   const folder = await mkdtemp(join(tmpdir(), 'pipe-big-blocks-'))
   try {
     const file = 'pipelines/chain-metrics.yaml'
     const [shipped, whole] = [join(root, file), join(folder, file)]
+    // A project of its own: what lies outside of its folder is not read.
+    writeFileSync(join(folder, 'package.json'), '{}')
     for (const part of ['pipelines', 'migrations']) cpSync(join(root, part), join(folder, part), { recursive: true })
     writeFileSync(whole, readFileSync(shipped, 'utf8').replace('params: [$number, false]', 'params: [$number, true]'))
     const cases = [
-      [`receipts of ${mega(bytes)}`, shipped, 'blocks'],
-      [`and transactions of ${mega(full)}`, whole, 'blocks'],
+      [`blocks of ${mega(listed + receipts)}`, shipped, 'blocks'],
+      [`with transactions, of ${mega(full + receipts)}`, whole, 'blocks'],
       ['with rollups', shipped, 'blocks,chain_metrics_block,contract_metrics_block,active_addresses,contract_metrics_1m,chain_metrics_1m'],
     ] as const
     for (const [what, file, select] of cases)
@@ -96,7 +105,7 @@ process.on('exit', () => writeFileSync(${JSON.stringify(found)}, JSON.stringify(
       WAREHOUSE_URL: into === 'duckdb' ? `duckdb:${join(folder, 'bench.duckdb')}` : `chdb:${join(folder, 'ch')}`,
       PIPE_STATE: `sqlite:${join(folder, 'state.db')}`,
     }
-    await ended(spawn(process.execPath, ['bin/pipe.js', 'migrate', file], { cwd: root, env, stdio: 'ignore' }))
+    await ended(spawn(process.execPath, ['bin/pipe.js', 'migrate', file], { cwd: root, env, stdio: ['ignore', 'ignore', 'inherit'] }))
     const args = ['bin/pipe.js', 'run', file, '--select', select, '--output', 'json']
     const child = spawn(process.execPath, ['--import', probe, ...args, '--param', `from=${FIRST}`, '--param', `to=${FIRST + BLOCKS - 1}`], {
       cwd: root,
