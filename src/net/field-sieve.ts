@@ -118,7 +118,7 @@ export class FieldSieve {
               from = i
               copies = true
             }
-            if (judged) flags[depth]! &= ~BARE
+            if (judged) flags[depth] = (flags[depth] as number) & ~BARE
           } else answer = judged ? depth : 0
           i = close + 1
           break
