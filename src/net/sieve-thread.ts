@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import type { KeptFields } from '../sdk/index.js'
+import { type KeptFields, turn } from '../sdk/index.js'
 import { TooDeepError } from './json-depth.js'
 import type { JsonParts } from './json-stream.js'
 import type { FromWorker, ToWorker } from './sieve-worker.js'
@@ -96,7 +96,7 @@ class SieveThread {
   #tell(): void {
     if (this.#tells) return
     this.#tells = true
-    setImmediate(() => {
+    void turn().then(() => {
       this.#tells = false
       const said = this.#told.shift()
       if (said) this.#hear(said)
