@@ -20,6 +20,7 @@ const isObject = (value: unknown): value is Fields => typeof value === 'object' 
 /** The same of values: a second, slower way. */
 function chosen(answer: unknown, { fields, blooms }: KeptFields): unknown {
   const isKept = (object: Fields, name: string, place: number) => {
+    if (JSON.stringify(name).includes('\\\\')) return true
     if (!fields.includes(name)) return false
     if (name !== 'logsBloom' || blooms === 'all') return true
     const logs = Object.entries(object)
@@ -89,6 +90,14 @@ describe('of JSON-RPC answers', () => {
       result: [{ logs: [{ logIndex: '0x0' }], from: '0xf' }, { from: '0xf', logs: [] }, { logs: [], logsBloom: '0x8' }, {}],
     })
   })
+})
+
+test('a name that is written in escapes is kept, whatever it means, and what is there twice by the name that judges is no answer', () => {
+  const keep = { fields: ['from', 'logs', 'logsBloom'], blooms: 'unexplained' } as const
+  const escaped = '{"id":1,"result":[{"fr\\u006fm":"0x1","dropped":"0x2","from":"0x3","fr\\u006fm":"0x4"}]}'
+  for (const size of [1, 9, 500]) expect(JSON.parse(sifted(escaped, size, keep))).toEqual({ id: 1, result: [{ from: '0x4' }] })
+  const twice = ['{"id":1,"result":[{"logs":[{}],"logsBloom":"0x1","logs":[]}]}', '{"id":1,"result":[{"from":"0x1"}],"result":[]}']
+  for (const text of twice) expect(() => sifted(text, 9, keep)).toThrow(SyntaxError)
 })
 
 const long = JSON.stringify({ id: 1, result: Array.from({ length: 40 }, (_, i) => ({ a: i, dropped: [i, { bb: 'x' }], bb: 'y' })) })

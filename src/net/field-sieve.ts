@@ -16,6 +16,8 @@ const BARE = 4
 const LOGS = 8
 /** An object that may be the answer to a call. */
 const ANSWER = 16
+/** The name by which an object is judged was there: a result, or logs. */
+const HAS = 32
 
 const NO_MORE = -1
 
@@ -215,12 +217,22 @@ export class FieldSieve {
   /** Whether a field is kept, or is the result of an answer. Undefined: more has to come. */
   #judge(bytes: Buffer, open: number, close: number, depth: number): boolean | undefined {
     const flags = this.#flags[depth] as number
-    if ((flags & CHOSEN) === 0) return isName(bytes, open + 1, close, RESULT)
+    const isEscaped = bytes.subarray(open + 1, close).includes(SLASH)
+    if ((flags & CHOSEN) === 0) {
+      if (isEscaped || !isName(bytes, open + 1, close, RESULT)) return false
+      if ((flags & HAS) !== 0) throw new SyntaxError('an answer with two results')
+      this.#flags[depth] = flags | HAS
+      return true
+    }
+    // Whatever it means when it is read.
+    if (isEscaped) return true
     if (isName(bytes, open + 1, close, LOGS_NAME)) {
       const list = valueAt(bytes, close + 1)
       const inner = list === NO_MORE ? NO_MORE : valueAt(bytes, list + 1)
       if (inner === NO_MORE) return undefined
-      if (bytes[list] === OPEN_LIST && bytes[inner] !== CLOSE_LIST) this.#flags[depth] = flags | LOGS
+      // What was judged by the first would be wrong for the second, which counts.
+      if ((flags & HAS) !== 0) throw new SyntaxError('a receipt with two lists of logs')
+      this.#flags[depth] = flags | HAS | (bytes[list] === OPEN_LIST && bytes[inner] !== CLOSE_LIST ? LOGS : 0)
     } else if (this.#someBlooms && isName(bytes, open + 1, close, BLOOM)) {
       if ((flags & LOGS) !== 0) return false
       const value = valueAt(bytes, close + 1)

@@ -64,6 +64,14 @@ test.each<[string, (list: string) => string]>([
   expect(() => streamed(Buffer.from(text), 650)).toThrow(SyntaxError)
 })
 
+test('a key that comes again behind a long list is refused, since the last one counts; one before it changes nothing', () => {
+  const list = JSON.stringify(long(receipt))
+  for (const text of [`{"result":${list},"result":[]}`, `{"result":${list},"r\\u0065sult":${list}}`, `[{"a":{"b":${list}},"a":1}]`])
+    for (const size of [1, 650, 40_000]) expect(() => streamed(Buffer.from(text), size)).toThrow('a key that comes twice')
+  const before = `{"result":[],"result":${list},"results":1}`
+  expect(streamed(Buffer.from(before), 650)).toEqual(JSON.parse(before))
+})
+
 test('what is nested too deep, and what is no UTF-8, is refused by name', () => {
   expect(() => streamed(Buffer.from('['.repeat(MAX_DEPTH + 1)), 650)).toThrow(TooDeepError)
   const bytes = Buffer.from(JSON.stringify(long(receipt)))

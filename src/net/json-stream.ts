@@ -24,6 +24,8 @@ interface Level {
   /** Of an object: where its last key stands, and whether a text is the next key. */
   keyFrom: number
   keyTo: number
+  /** Of an object: the keys below which elements were taken out. */
+  takenKeys: Set<unknown> | undefined
   awaitsKey: boolean
 }
 
@@ -216,7 +218,7 @@ export class JsonSplit {
         }
         inText = false
         i++
-        if (level?.awaitsKey === true) level.keyTo = i
+        if (level?.awaitsKey === true) this.#endKey(level, i)
         continue
       }
       const byte = bytes[i] as number
@@ -287,12 +289,19 @@ export class JsonSplit {
   /** Notes a list of which elements were taken out. Takes those that are left, unless some was taken out of them. Returns where its end is now. */
   #closeTaken({ from, holdsTaken }: Level, list: number, end: number): number {
     const path = this.#levels.slice(0, -1).map((outer) => this.#keyOf(outer))
+    for (const [i, key] of path.entries()) (at(this.#levels, i).takenKeys ??= new Set()).add(key)
     this.#found.push({ path, list, isWhole: !holdsTaken })
     if (holdsTaken) return end
     if (isBlank(this.#bytes, from, end)) throw new SyntaxError('a list ends in a comma')
     this.#tell(list, from, end)
     this.#cut(from, end)
     return from
+  }
+
+  /** A key has come. One that comes twice counts the last time, and what was taken out of the first is told already. */
+  #endKey(level: Level, end: number): void {
+    level.keyTo = end
+    if (level.takenKeys?.has(this.#keyOf(level))) throw new SyntaxError('a key that comes twice')
   }
 
   #keyOf({ isList, elements, keyFrom, keyTo }: Level): string | number {
@@ -329,6 +338,7 @@ const levelAt = (from: number, isList: boolean): Level => ({
   holdsTaken: false,
   keyFrom: from,
   keyTo: from,
+  takenKeys: undefined,
   awaitsKey: !isList,
 })
 
