@@ -1,10 +1,12 @@
-import { formatInstant, identifier, type Json, parseDuration, parseInstant, type Row, sql, type Value } from '../../src/sdk/authors.js'
+import { formatInstant, type Json, parseDuration, parseInstant } from '../../src/sdk/authors.js'
 import { Answers, meets, PLACE_REFUSED } from './answers.js'
-import { beliefsOf, DOUBTS } from './beliefs.js'
-import { kindOf, namesIn } from './check.js'
-import { type StoredCursor } from './config.js'
-import { KeyPager, NextPager } from './cursors.js'
-import { endsOf, statusOf } from './ends.js'
+import { DOUBTS } from './beliefs.js'
+import { kindOf } from './check.js'
+import { Circle } from './circle.js'
+import type { StoredCursor } from './config.js'
+import { begin, cover, type Coverage, holds, isWhole, type Left, resume, stored, take } from './coverage.js'
+import { createPager } from './create-pager.js'
+import { statusOf } from './ends.js'
 import {
   CursorNotUniqueError,
   CursorStuckError,
@@ -13,27 +15,20 @@ import {
   ListShiftsError,
   ListUnstableError,
   PagesEmptyError,
-  PageShapeError,
   ParameterIgnoredError,
   TotalMismatchError,
 } from './errors.js'
+import { EMPTY_PAGES, Intake } from './intake.js'
 import { knownBelow } from './known.js'
-import { type Context, fieldOf, type Page, type PageBatch, type PageRow, pointerOf, serverNow, tableRows } from './page.js'
-import { type About, isSame, type Memory, number, type Pager, type Place, Recent, TWO_READS, type Verdict } from './pager.js'
-import { OffsetPager, PagePager } from './positions.js'
-import { declaredLimit, isSure, limitOf, parameterOf } from './request.js'
+import { lateRows } from './late.js'
+import { type Context, type Page, type PageBatch, type PageRow, serverNow, tableRows } from './page.js'
+import { type Memory, number, type Pager, type Place, TWO_READS, type Verdict } from './pager.js'
 import { target } from './target.js'
-import { TimePager } from './times.js'
+import { totalOf } from './total.js'
 import { readWindow } from './window.js'
 
-type Stretch = readonly [bigint, bigint]
-
-/** Pages without a new row, though there are more, before giving up. */
-const EMPTY_PAGES = 100
 /** How often a list that moves away from under the reading is begun anew. */
 const BEGINNINGS = 10
-/** How much newer than now a row may be without being counted as one from the future. */
-const FUTURE_US = 600_000_000n
 /** A stored place that is none any more shows within so many pages, or before the first one is taken. */
 const ENTRY_PAGES = 3
 /** So many pages of a list without times are read once more at its end. */
@@ -51,14 +46,6 @@ const MISFITS = [
 ]
 
 const isMisfit = (error: unknown): boolean => MISFITS.some((kind) => error instanceof kind)
-
-const NOTHING: Memory = { known: new Map(), low: undefined }
-
-/** A place with the lowest time of all that comes before it. */
-interface Left {
-  readonly place: Place
-  readonly low: bigint | undefined
-}
 
 /** What a page was for the way: where it stands, what was known before it, and what it says. */
 interface Step {
@@ -78,60 +65,29 @@ export async function* readUnit(ctx: Context): AsyncIterable<PageBatch> {
   else yield* new ListReader(ctx).read()
 }
 
-/** Walks a list page by page, proves that the pages follow each other, and says what of the time is covered. */
+/** Walks a list page by page, proves that the pages follow each other, and hands over what each of them adds. */
 class ListReader {
   readonly #ctx: Context
   #pager: Pager
   readonly #answers: Answers
+  readonly #intake: Intake
+  readonly #circle = new Circle()
   readonly #outputs: readonly string[]
-  /** The unit's stretch; undefined for a whole list. */
-  readonly #unit: Stretch | undefined
-  /** Whether the unit reaches up to the end of what is asked for, where rows may still turn up. */
-  readonly #head: boolean
   readonly #now: bigint
-  readonly #overlap: bigint
-  /** How far a row may stand out of order. */
-  readonly #disorder: bigint
   readonly #window: boolean
-  #memory: Memory = NOTHING
-  /** Newest time seen that is not in the future. */
-  #newest: bigint | undefined
-  /** Up to where coverage reaches. Undefined until rows show it. */
-  #top: bigint | undefined
-  /** Everything from here up to `#top` is covered. */
-  #down: bigint | undefined
-  /** Old rows down to here were cleared. */
-  #cleared: bigint | undefined
+  /** What of the unit is covered; undefined for a whole list, which has no times. */
+  #coverage: Coverage | undefined
   /** How often an end was said that contradicts what is known, since the last row that was new. */
   #doubts = 0
   /** How often the list was read anew. */
   #anew = 0
-  /** What was known before the page that is read. */
-  #entry: Memory = NOTHING
-  /** The first page with rows below the unit, which are not taken. */
-  #left: Left | undefined
   /** Whether the reading went on where an earlier run ended. */
   #resumed = false
-  /** A page to which a circle would come back, and how many pages ago it was. */
-  #mark: string | undefined
-  #marked = 0
-  #reach = 1
-  #firstKey: string | undefined
   /** The last cursor that was given. */
   #kept: StoredCursor | undefined
   /** Of a list without times, keys of its first pages in their order. */
   readonly #newestKeys = new Set<string>()
-  /** Rows that an answer showed and no page that was taken has brought. */
-  readonly #shown = new Map<string, PageRow>()
-  /** What an earlier run read of the list reaches down to here. */
-  #readBefore: bigint | undefined
-  #read = 0
-  /** How many rows were read before the page that is read. */
-  #entryRead = 0
   #pages = 0
-  #barren = 0
-  #recent = new Recent()
-  #counts: Record<string, number> = {}
 
   constructor(ctx: Context) {
     const { config, unit, scope } = ctx
@@ -140,68 +96,64 @@ class ListReader {
     this.#answers = new Answers(ctx)
     this.#outputs = ctx.outputs.map(({ id }) => id)
     this.#now = (scope.get('now')?.value ?? 0n) as bigint
-    this.#unit = unit.piece.kind === 'stretch' ? [unit.piece.from, unit.piece.to] : undefined
-    const asked = target(ctx)
-    this.#head = this.#unit !== undefined && asked !== undefined && this.#unit[1] === asked.to
     this.#window = config.cursor.window !== undefined
-    this.#pager = createPager(ctx, this.#unit?.[1] ?? 0n)
-    this.#overlap = BigInt(parseDuration(config.overlap ?? '60s') ?? 0) * 1000n
-    this.#disorder = this.#pager.kind === 'time' ? 0n : this.#overlap
-    this.#top = this.#unit && (this.#head || this.#window) ? undefined : this.#unit?.[1]
+    this.#pager = createPager(ctx)
+    const overlap = BigInt(parseDuration(config.overlap ?? '60s') ?? 0) * 1000n
+    const disorder = this.#pager.kind === 'time' ? 0n : overlap
+    this.#intake = new Intake(this.#now, disorder)
+    if (unit.piece.kind !== 'stretch') return
+    const { from, to } = unit.piece
+    const head = to === target(ctx)?.to
+    this.#coverage = begin({ unit: [from, to], head, window: this.#window, now: this.#now, overlap, disorder })
   }
 
   async *read(): AsyncIterable<PageBatch> {
     try {
       yield* this.#walk()
     } catch (error) {
+      const start = { kind: this.#pager.kind, place: this.#pager.start() }
       // Where no times tell what was read whole, the next run begins anew, and where the order changes, no place is a place.
-      if (this.#unit && this.#kept && error instanceof ListUnstableError) {
+      if (this.#coverage && this.#kept && error instanceof ListUnstableError) {
         const { kind, down, top } = this.#kept
-        yield { cursor: { kind, place: this.#pager.start(), ...(down === undefined ? {} : { down, top }) } }
+        yield { cursor: { ...start, kind, down, top: down === undefined ? undefined : top } }
       }
-      if (!this.#unit && isMisfit(error)) yield { cursor: { kind: this.#pager.kind, place: this.#pager.start(), read: 0 } }
+      if (!this.#coverage && isMisfit(error)) yield { cursor: { ...start, read: 0 } }
       throw error
     }
   }
 
   async *#walk(): AsyncIterable<PageBatch> {
-    const stored = this.#stored()
-    const late = await this.#lateRows()
-    let place = stored ?? this.#pager.start()
+    const from = this.#resume()
+    const late = this.#coverage && (await lateRows(this.#ctx, this.#coverage.frame))
+    let place = from ?? this.#pager.start()
     let expired = false
     /** How often this place was said to be the end. */
     let claims = 0
     /** Whether the next page counts, rather than what is asked for to believe one, or was read by an earlier run. */
-    let counts = stored === undefined || this.#pager.kind !== 'next' || this.#ctx.cursor?.first === undefined
+    let counts = from === undefined || this.#pager.kind !== 'next' || this.#ctx.cursor?.first === undefined
     let claimed: Page | undefined
-    this.#resumed = stored !== undefined
-    let entered = this.#unit ? undefined : stored
+    let entered = this.#coverage ? undefined : from
     for (;;) {
       // The place is stored, and the unit stays open.
       if (counts && !this.#ctx.budget.take()) return
       counts = false
-      if (claims === 0) this.#entryRead = this.#read
-      const before = claims > 0 ? this.#entry : this.#memory
-      this.#entry = before
-      // The page of before comes again: what it had is known, and what it has more follows what came before it.
-      if (claims > 0) this.#memory = { known: new Map([...before.known, ...this.#memory.known]), low: before.low }
+      this.#intake.enter(claims > 0)
+      const before = this.#intake.entry
       let page: Page
       let verdict: Verdict
       let rows: readonly PageRow[]
       try {
-        page = await this.#answers.page(
-          place,
-          this.#asking(claims, claimed, this.#memory === NOTHING && (this.#resumed || this.#down !== undefined)),
-        )
+        const anew = this.#intake.isBare && (this.#resumed || this.#coverage?.down !== undefined)
+        page = await this.#answers.page(place, this.#asking(claims, claimed, anew))
         this.#pages++
-        this.#saw(page)
-        if (claims === 0) this.#checkCircle(place, page)
-        verdict = this.#pager.judge(place, page, this.#memory)
+        this.#intake.saw(page)
+        if (claims === 0) this.#circle.check(place, page, this.#pager, this.#intake)
+        verdict = this.#pager.judge(place, page, this.#intake.memory)
         if (entered && verdict.take[0] === page) {
           await this.#checkGrown(entered, place, page)
           entered = undefined
         }
-        rows = newest(verdict.take.map((taken) => this.#absorb(taken, place, claims > 0)))
+        rows = newest(verdict.take.map((taken) => this.#take(taken, place, claims > 0)))
       } catch (error) {
         if (expired || !(this.#isExpired(error, place) || this.#isMisfit(error))) throw error
         // The source has forgotten this place: from the beginning down to where the reading was, nothing of which is lost.
@@ -209,12 +161,12 @@ class ListReader {
         entered = undefined
         claims = 0
         claimed = undefined
-        this.#left = undefined
+        this.#coverage &&= { ...this.#coverage, left: undefined }
         place = this.#enterAnew()
-        this.#count('cursor expired', 1)
+        this.#intake.count('cursor expired', 1)
         continue
       }
-      if (!this.#unit && this.#pages <= TWICE_PAGES) for (const { key } of rows) this.#newestKeys.add(key)
+      if (!this.#coverage && this.#pages <= TWICE_PAGES) for (const { key } of rows) this.#newestKeys.add(key)
       late?.saw(rows)
       const reached = this.#reached()
       const stated = verdict.take.length > 0 || verdict.next === undefined ? page.end : undefined
@@ -222,7 +174,7 @@ class ListReader {
       const agrees = claimed !== undefined && meets(page, claimed)
       const proof = next === undefined && !reached ? await this.#proof(page, stated ?? verdict.proof, agrees) : undefined
       const done = reached || proof !== undefined
-      if (done) this.#count('late', late?.count() ?? 0)
+      if (done) this.#intake.count('late', late?.count() ?? 0)
       const batch = this.#batch(rows, page, { at: place, before, next, took: verdict.take.length > 0, done, proof })
       if (batch) yield batch
       if (done) break
@@ -237,21 +189,25 @@ class ListReader {
       // Nothing that was read is met any more: the list is read anew. What is covered stays so.
       if (verdict.take.length === 0 && isStart(next, this.#pager) && !isStart(place, this.#pager)) {
         if (++this.#anew > BEGINNINGS) throw new ListShiftsError(`its beginning, for the ${this.#anew}th time,`)
-        this.#memory = NOTHING
-        this.#recent = new Recent()
-        this.#pager = createPager(this.#ctx, this.#unit?.[1] ?? 0n)
+        this.#intake.forget()
+        this.#pager = createPager(this.#ctx)
       }
-      this.#progressed(verdict.take)
+      this.#intake.progressed(verdict.take)
       counts = verdict.take.length > 0
       place = next
     }
-    const whole = stored === undefined || (this.#head && this.#ctx.cursor?.down === undefined)
-    if (!this.#unit || (this.#head && !this.#window && whole && (this.#pages > 1 || stored !== undefined))) yield* this.#rereadHead()
-    if (!this.#unit) yield* this.#checkTotal()
+    if (!this.#coverage) {
+      yield* this.#rereadHead()
+      yield* this.#checkTotal()
+      return
+    }
+    const fromAbove = from === undefined || this.#ctx.cursor?.down === undefined
+    const isMoving = this.#coverage.frame.head && !this.#window
+    if (isMoving && fromAbove && (this.#pages > 1 || from !== undefined)) yield* this.#rereadHead()
   }
 
   #asking(claims: number, claimed: Page | undefined, anew: boolean) {
-    return { pager: this.#pager, memory: this.#memory, claims, claimed, resumed: this.#resumed, anew }
+    return { pager: this.#pager, memory: this.#intake.memory, claims, claimed, resumed: this.#resumed, anew }
   }
 
   /** What proves that the list ends at a page; undefined: nothing yet. `agrees`: with what it said before. @throws {ListEndError} */
@@ -263,81 +219,42 @@ class ListReader {
     }
     if (stated !== undefined) return stated
     const { expect_total: path } = this.#ctx.config
-    if (path !== undefined && !this.#unit && page.reply.body !== null && totalOf(page, path) <= this.#read) return 'its total'
+    if (path !== undefined && !this.#coverage && page.reply.body !== null && totalOf(page, path) <= this.#intake.read) return 'its total'
     return agrees || page.rows.length === 0 ? TWO_READS : undefined
   }
 
   async #knownBelow(): Promise<string | undefined> {
-    if (!this.#unit || this.#window) return undefined
-    const { low } = this.#memory
-    const known = await knownBelow(this.#ctx, low === undefined || low > this.#unit[0] ? this.#unit[0] : low)
+    if (!this.#coverage || this.#window) return undefined
+    const [first, last] = this.#coverage.frame.unit
+    const { low } = this.#intake.memory
+    const known = await knownBelow(this.#ctx, low === undefined || low > first ? first : low)
     if (known === undefined) return undefined
-    const [from, to] = [formatInstant(known), formatInstant(low ?? this.#unit[1])]
+    const [from, to] = [formatInstant(known), formatInstant(low ?? last)]
     return `it ended at ${to}, and rows of ${from} and older are known; nothing between ${from} and ${to} was read`
   }
 
-  /** A circle of pages comes back to one that is remembered, whatever its cursors are. @throws {CursorStuckError} */
-  #checkCircle(place: Place, page: Page): void {
-    const { kind } = this.#pager
-    if ((kind !== 'next' && kind !== 'key') || page.rows.length === 0) return
-    const cursor = String(place.cursor ?? place.address ?? '')
-    const first = this.#firstKey
-    if (
-      first !== undefined &&
-      cursor !== '' &&
-      place.last !== first &&
-      !this.#memory.known.has(first) &&
-      !isSame(page.rows, this.#memory)
-    ) {
-      if (page.rows.some(({ key }) => key === first))
-        throw new ParameterIgnoredError(this.#pager.says, `the first row of the list for ${cursor}`, false)
-    }
-    const keys = page.rows
-      .map(({ key, record }) => `${key} ${JSON.stringify(record)}`)
-      .sort()
-      .join('\n')
-    if (keys === this.#mark && !isSame(page.rows, this.#memory)) throw new CursorStuckError(cursor)
-    // The mark moves on after one page, two, four, …: a circle of any length is met once it is shorter than that.
-    if (++this.#marked < this.#reach) return
-    this.#mark = keys
-    this.#marked = 0
-    this.#reach *= 2
-  }
-
   /** Where an earlier run or attempt came to, when that is of use to this unit. */
-  #stored(): Place | undefined {
+  #resume(): Place | undefined {
     const { cursor } = this.#ctx
     if (!cursor || cursor.kind !== this.#pager.kind) return undefined
-    const down = cursor.down === undefined ? undefined : parseInstant(cursor.down)
-    const low = cursor.low === undefined ? undefined : parseInstant(cursor.low)
-    if (this.#unit) {
-      if (down === undefined ? !this.#head && !this.#window : down <= this.#unit[0]) return undefined
-      if (down === undefined || down <= this.#unit[1]) {
-        // This unit's own: what is above is committed.
-        this.#down = down
-        this.#top = cursor.top === undefined ? this.#top : parseInstant(cursor.top)
-      }
-      // Rows of before were cleared down to here, and those above are not read again.
-      if (low !== undefined && low <= this.#unit[1]) this.#cleared = low
+    if (this.#coverage) {
+      const resumed = resume(this.#coverage.frame, cursor)
+      if (!resumed) return undefined
+      this.#coverage = resumed
     }
     const place = cursor.place as Place
-    // The list may begin elsewhere by now.
-    this.#firstKey = isStart(place, this.#pager) ? undefined : cursor.first
-    this.#read = cursor.read ?? 0
-    this.#memory = isStart(place, this.#pager) ? NOTHING : { known: new Map(), low }
-    this.#readBefore = low
+    const low = cursor.low === undefined ? undefined : parseInstant(cursor.low)
+    this.#intake.resume(cursor, low, isStart(place, this.#pager))
+    this.#resumed = true
     return place
   }
 
   /** The beginning of the list, as if nothing of it had been read. */
   #enterAnew(): Place {
-    this.#pager = createPager(this.#ctx, this.#unit?.[1] ?? 0n)
-    this.#memory = NOTHING
-    this.#recent = new Recent()
+    this.#pager = createPager(this.#ctx)
+    this.#intake.restart()
     this.#answers.forget()
-    this.#mark = undefined
-    this.#firstKey = undefined
-    this.#read = 0
+    this.#circle.forget()
     return this.#pager.start()
   }
 
@@ -352,7 +269,7 @@ class ListReader {
 
   /** The list does not fit what is stored of it: another one than this source's, or one that it showed while it was wrong. */
   #isMisfit(error: unknown): boolean {
-    return this.#resumed && (this.#pages <= ENTRY_PAGES || this.#memory.known.size === 0) && isMisfit(error)
+    return this.#resumed && (this.#pages <= ENTRY_PAGES || this.#intake.memory.known.size === 0) && isMisfit(error)
   }
 
   /**
@@ -364,90 +281,40 @@ class ListReader {
     const grown = number(place, 'offset') + rows.findIndex(({ key }) => key === stored.last) - number(stored, 'offset')
     if (grown <= 0) return
     const head = await this.#answers.look(this.#pager.start(), this.#pager)
-    const above = head.rows.findIndex(({ key }) => key === this.#firstKey)
+    const above = head.rows.findIndex(({ key }) => key === this.#intake.first)
     if (above !== -1 && above < grown) throw new ListUnstableError(rows[0]?.pointer ?? '', undefined)
   }
 
   /** Takes a page that follows those before, or, `again`, the same page once more. Gives the rows to be written. */
-  #absorb(page: Page, place: Place, again: boolean): PageRow[] {
-    const wanted: PageRow[] = []
-    const here = new Map<string, PageRow>()
-    let low = this.#memory.low
+  #take(page: Page, place: Place, again: boolean): PageRow[] {
+    const { low } = this.#intake.memory
     // A page that was asked for by its position begins above what was read before.
-    let order = this.#pager.kind === 'next' || this.#pager.kind === 'key' ? low : undefined
-    for (const row of page.rows) {
-      this.#shown.delete(row.key)
-      const twice = here.get(row.key)
-      const before = twice ?? this.#memory.known.get(row.key)
-      here.set(row.key, row)
-      if (row.time !== undefined) {
-        if (order !== undefined && row.time > order + this.#disorder && !before)
-          throw new ListOrderError(row.pointer, formatInstant(row.time), formatInstant(order))
-        if (order === undefined || row.time < order) order = row.time
-        if (low === undefined || row.time < low) low = row.time
-        if (row.time > this.#now + FUTURE_US) this.#count('in the future', 1)
-        if (row.time <= this.#now && (this.#newest === undefined || row.time > this.#newest)) this.#newest = row.time
-      }
-      if (twice) this.#count('doubled', 1)
-      if (before) {
-        if (JSON.stringify(before.record) === JSON.stringify(row.record)) continue
-        this.#count('changed', 1)
-      } else this.#read++
-      if (this.#unit && row.time !== undefined && (row.time < this.#unit[0] || row.time > this.#unit[1])) {
-        if (row.time < this.#unit[0]) this.#left ??= { place, low: this.#memory.low }
-        continue
-      }
-      wanted.push(row)
-    }
-    this.#firstKey ??= page.rows[0]?.key
-    const { known } = this.#memory
-    this.#memory = { known: again ? new Map([...known, ...here]) : here.size > 0 ? here : known, low }
-    return wanted
-  }
-
-  /** Takes note of the rows of an answer that are to be read yet: none of them may be covered before a page has brought it. */
-  #saw({ rows, before, twin }: Page): void {
-    const { low, known } = this.#memory
-    for (const row of [...rows, ...(before?.rows ?? []), ...(twin?.rows ?? [])]) {
-      if (this.#recent.has(row) || known.has(row.key)) continue
-      const { time } = row
-      // What lies further up was read before; what of it an earlier run has read, nobody knows.
-      const ahead = time === undefined ? !this.#resumed : low === undefined || time <= low + this.#disorder
-      const own = time === undefined || !this.#resumed || (this.#readBefore !== undefined && time < this.#readBefore)
-      if (ahead && own) this.#shown.set(row.key, row)
-    }
-  }
-
-  /** @throws {ListUnstableError} when a row of what is to be covered was shown by an answer, and no page has brought it. */
-  #checkShown(from?: bigint, to?: bigint): void {
-    for (const { time, pointer } of this.#shown.values()) {
-      if (time !== undefined && from !== undefined && to !== undefined && (time < from || time > to)) continue
-      throw new ListUnstableError(pointer, time === undefined ? undefined : formatInstant(time))
-    }
+    const ordered = this.#pager.kind === 'next' || this.#pager.kind === 'key'
+    const fresh = this.#intake.take(page, { again, ordered })
+    if (!this.#coverage) return fresh
+    const coverage = take(this.#coverage, { rows: page.rows, fresh, place, low })
+    this.#coverage = coverage
+    return fresh.filter((row) => holds(coverage, row))
   }
 
   /** Whether everything down to the lower end of the unit was seen. */
   #reached(): boolean {
-    const { low } = this.#memory
-    return this.#unit !== undefined && low !== undefined && low < this.#unit[0] - this.#disorder
+    return this.#coverage !== undefined && isWhole(this.#coverage, this.#intake.memory.low)
   }
 
   #batch(rows: readonly PageRow[], page: Page, { at, before, next, took, done, proof }: Step): PageBatch | undefined {
-    const covers = this.#unit && this.#covers(this.#unit, page, done)
-    if (done && !this.#unit) this.#checkShown()
-    if (proof !== undefined) this.#count(`end of list: ${proof}`, 1)
-    const counts = Object.keys(this.#counts).length > 0 ? this.#counts : undefined
-    this.#counts = {}
+    const covers = this.#cover(page, done)
+    if (done && !this.#coverage) this.#intake.checkShown()
+    if (proof !== undefined) this.#intake.count(`end of list: ${proof}`, 1)
+    const counts = this.#intake.counted()
     const ended = !done && next === undefined
+    const { memory, read, entryRead } = this.#intake
     // A cursor was given for an order of the list that may be another one by the next run: that one begins with this page again.
     const back = next === undefined || this.#pager.kind === 'next'
-    const cursor = this.#cursor(
-      back ? { place: at, low: before.low, read: this.#entryRead } : { place: next, low: this.#memory.low, read: this.#read },
-      done,
-    )
+    const cursor = this.#cursor(back ? { place: at, low: before.low, read: entryRead } : { place: next, low: memory.low, read }, done)
     const idle = rows.length === 0 && covers === undefined && counts === undefined
     // Half the way of a proof: the place before stands.
-    if (idle && !done && !ended && (this.#unit || !took)) return undefined
+    if (idle && !done && !ended && (this.#coverage || !took)) return undefined
     this.#kept = cursor
     return {
       rows: tableRows(rows, this.#outputs),
@@ -460,69 +327,28 @@ class ListReader {
 
   /** What the ledger keeps of an end that was believed. */
   #evidence(proof: string): Json {
-    const { low } = this.#memory
-    return { end_of_list: proof, ...(low === undefined ? {} : { oldest: formatInstant(low) }) }
+    const { low } = this.#intake.memory
+    return low === undefined ? { end_of_list: proof } : { end_of_list: proof, oldest: formatInstant(low) }
   }
 
-  /** What the page adds to what is covered; undefined when it adds nothing. */
-  #covers([from, to]: Stretch, page: Page, done: boolean): Pick<PageBatch, 'covers' | 'tentative' | 'clears'> | undefined {
-    const { low } = this.#memory
-    this.#top ??= this.#topOf(to, page)
-    const covers: Stretch[] = []
-    const clears: Stretch[] = []
-    const tentative: Stretch[] = []
-    if (this.#top !== undefined) {
-      const bound = done ? from : max(from, (low ?? to) + 1n + this.#disorder)
-      const end = this.#down === undefined ? this.#top : this.#down - 1n
-      if (bound <= end) {
-        this.#checkShown(bound, end)
-        covers.push([bound, end])
-        this.#down = bound
-      }
-    }
-    const clearTo = done ? from : low === undefined ? undefined : max(from, low)
-    const clearFrom = this.#cleared === undefined ? to : this.#cleared - 1n
-    if (clearTo !== undefined && clearTo <= clearFrom) {
-      clears.push([clearTo, clearFrom])
-      this.#cleared = clearTo
-    }
-    const above = max(from, (this.#top ?? from - 1n) + 1n)
-    if (done && above <= to) tentative.push([above, to])
+  /** What a page adds to what is covered; undefined when it adds nothing. @throws {ListUnstableError} */
+  #cover(page: Page, done: boolean): Pick<PageBatch, 'covers' | 'tentative' | 'clears'> | undefined {
+    if (!this.#coverage) return undefined
+    const at = { low: this.#intake.memory.low, done, clock: serverNow(this.#now, page) }
+    const { coverage, covers, clears, tentative } = cover(this.#coverage, at)
+    for (const stretch of covers) this.#intake.checkShown(stretch)
+    this.#coverage = coverage
+    if (covers.length + clears.length + tentative.length === 0) return undefined
     // Without `clears` a batch replaces what it covers; an empty list would say that it replaces nothing.
-    const said = { covers, clears: clears.length > 0 ? clears : undefined, tentative }
-    return covers.length + clears.length + tentative.length > 0 ? said : undefined
-  }
-
-  /** Where coverage ends: at the newest row less the overlap. A window is asked for as a whole, so there the clock decides. */
-  #topOf(to: bigint, page: Page): bigint | undefined {
-    // One that is late by just the overlap is inside what is read again.
-    if (this.#window) return min(to, serverNow(this.#now, page) - this.#overlap - 1n)
-    return this.#newest === undefined ? undefined : min(to, this.#newest - this.#overlap - 1n)
+    return { covers, clears: clears.length > 0 ? clears : undefined, tentative }
   }
 
   /** Where the reading goes on. All rows of what comes before are in the table with the commit of this cursor. */
   #cursor(at: Left & { readonly read: number }, done: boolean): StoredCursor | undefined {
-    // A page with rows that lie below the unit is where a unit below it begins.
-    const { place, low } = this.#left ?? at
-    const about = { kind: this.#pager.kind, first: this.#firstKey, place }
-    if (!this.#unit) return done ? undefined : { ...about, read: at.read }
-    const [down, top] = [this.#down, this.#top]
-    if (top === undefined) return undefined
-    return {
-      ...about,
-      ...(down === undefined ? {} : { down: formatInstant(down) }),
-      ...(low === undefined ? {} : { low: formatInstant(low) }),
-      top: formatInstant(top),
-    }
-  }
-
-  /** Counts pages that lead nowhere: none of their rows was not met lately. @throws {PagesEmptyError} */
-  #progressed(take: readonly Page[]): void {
-    const all = take.flatMap(({ rows }) => rows)
-    if (all.some((row) => !this.#recent.has(row))) this.#barren = 0
-    else this.#barren++
-    this.#recent.add(all)
-    if (this.#barren >= EMPTY_PAGES) throw new PagesEmptyError(this.#barren)
+    const list = { kind: this.#pager.kind, first: this.#intake.first }
+    if (!this.#coverage) return done ? undefined : { ...list, place: at.place, read: at.read }
+    const unit = stored(this.#coverage, at)
+    return unit && { ...list, ...unit }
   }
 
   /**
@@ -536,21 +362,20 @@ class ListReader {
     const known = this.#newestKeys
     const { kind } = this.#pager
     const twice = known.size > 0 && !this.#resumed && (kind === 'next' || kind === 'key')
-    const until = twice ? [...known].at(-1) : this.#firstKey
-    const before = this.#read
+    const until = twice ? [...known].at(-1) : this.#intake.first
+    const before = this.#intake.read
     let place = this.#enterAnew()
     let above = 0
     let barren = 0
     let claims = 0
     let claimed: Page | undefined
     for (;;) {
-      if (claims === 0) this.#entry = this.#memory
-      else this.#memory = { known: new Map([...this.#entry.known, ...this.#memory.known]), low: this.#entry.low }
+      this.#intake.enter(claims > 0)
       const page = await this.#answers.page(place, this.#asking(claims, claimed, false))
-      if (claims === 0) this.#checkCircle(place, page)
-      const { take, next } = this.#pager.judge(place, page, this.#memory)
-      const met = take.some(({ rows }) => rows.some(({ key }) => key === until))
-      const rows = newest(take.map((taken) => this.#absorb(taken, place, claims > 0)))
+      if (claims === 0) this.#circle.check(place, page, this.#pager, this.#intake)
+      const { take: taken, next } = this.#pager.judge(place, page, this.#intake.memory)
+      const met = taken.some(({ rows }) => rows.some(({ key }) => key === until))
+      const rows = newest(taken.map((each) => this.#take(each, place, claims > 0)))
       const at = rows.findIndex(({ key }) => key === until)
       const fresh = (at === -1 ? rows : rows.slice(0, at)).filter(({ key }) => !twice || !known.has(key))
       above += fresh.length
@@ -567,48 +392,17 @@ class ListReader {
       if (barren >= EMPTY_PAGES) throw new PagesEmptyError(barren)
       place = next
     }
-    this.#read = before + above
+    this.#intake.read = before + above
   }
 
   async *#checkTotal(): AsyncIterable<PageBatch> {
     const { expect_total: path } = this.#ctx.config
     if (path === undefined || !this.#answers.last) return
     const total = totalOf(this.#answers.last, path)
-    if (total === this.#read) return
+    if (total === this.#intake.read) return
     // The next run begins anew.
     yield { cursor: { kind: this.#pager.kind, place: this.#pager.start(), read: 0 } }
-    throw new TotalMismatchError(total, this.#read)
-  }
-
-  /**
-   * Rows that turned up behind the newest one of an earlier run: of those that lie where both runs looked, how many were not
-   * in the table. Undefined where there was no earlier run.
-   */
-  async #lateRows(): Promise<{ saw(rows: readonly PageRow[]): void; count(): number } | undefined> {
-    const { outputs, warehouse } = this.#ctx
-    const asked = target(this.#ctx)
-    const [output] = outputs
-    if (!this.#unit || !asked || !this.#head || !output?.range || this.#unit[0] <= asked.from || this.#ctx.cursor?.down !== undefined)
-      return undefined
-    const [from, to] = this.#unit
-    const time = identifier(output.range)
-    const at = (value: bigint) => ({ type: { kind: 'timestamp' as const }, value })
-    const statement = sql`SELECT count(*) AS n, max(${time}) AS newest FROM ${identifier(output.table)} WHERE ${time} >= ${at(from)} AND ${time} <= ${at(to)}`
-    let found: Row | undefined
-    for await (const page of warehouse.query(statement)) found ??= page[0]
-    const newest = found?.newest as Value | undefined
-    if (typeof newest !== 'bigint' || newest > from + 2n * this.#overlap) return undefined
-    const keys = new Set<string>()
-    return {
-      saw: (rows) => {
-        for (const { key, time: instant } of rows) if (instant !== undefined && instant <= newest) keys.add(key)
-      },
-      count: () => Math.max(0, keys.size - Number(found?.n ?? 0)),
-    }
-  }
-
-  #count(name: string, by: number): void {
-    if (by > 0) this.#counts[name] = (this.#counts[name] ?? 0) + by
+    throw new TotalMismatchError(total, this.#intake.read)
   }
 }
 
@@ -620,45 +414,4 @@ function newest(pages: readonly (readonly PageRow[])[]): readonly PageRow[] {
   })
 }
 
-function createPager(ctx: Context, top: bigint): Pager {
-  const { config } = ctx
-  const { cursor } = config
-  const beliefs = beliefsOf({ config })
-  const about: About = {
-    parameter: (name) => parameterOf(config, name),
-    limit: declaredLimit(config),
-    sure: isSure(config),
-    asked: limitOf(config),
-    ends: endsOf(config),
-    still: cursor.window !== undefined && top !== target(ctx)?.to,
-    longest: () => beliefs.longest,
-  }
-  switch (kindOf(config)) {
-    case 'time':
-      return new TimePager(cursor, top, about)
-    case 'offset':
-      return new OffsetPager(about)
-    case 'page':
-      return new PagePager(cursor.first ?? 1, about)
-    case 'key':
-      return new KeyPager(cursor.key ?? '', about)
-    default:
-      return new NextPager(cursor, namesIn(config.request).has('cursor'), about)
-  }
-}
-
 const isStart = (place: Place, pager: Pager) => JSON.stringify(place) === JSON.stringify(pager.start())
-
-function totalOf({ reply }: Page, path: string): number {
-  const header = /^header\.(.+)$/.exec(path)?.[1]
-  const keys = path.split('.')
-  let value: Json | undefined = header === undefined ? reply.body : reply.headers[header.toLowerCase()]
-  if (header === undefined) for (const key of keys) value = fieldOf(value, key)
-  const total = typeof value === 'number' || (typeof value === 'string' && /^\d+$/.test(value)) ? Number(value) : undefined
-  if (total === undefined)
-    throw new PageShapeError(header === undefined ? pointerOf(keys) : `the header ${header}`, 'is no number (`expect_total`)')
-  return total
-}
-
-const min = (a: bigint, b: bigint) => (a < b ? a : b)
-const max = (a: bigint, b: bigint) => (a > b ? a : b)
