@@ -1,23 +1,9 @@
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
 import { FIRST } from './following-node.js'
-import type { Block } from './peers-subsquid-types.js'
-import { TOKEN, TOPIC } from './peers-world.js'
+import { subsquid } from './subsquid.js'
 
 interface Head {
   readonly height: number
   readonly hash: string
-}
-
-/** What is used here of @subsquid/evm-processor, which is no dependency of this project. */
-interface Processor {
-  setRpcEndpoint(url: string): Processor
-  setRpcDataIngestionSettings(settings: { headPollInterval: number }): Processor
-  setFinalityConfirmation(blocks: number): Processor
-  setBlockRange(range: { from: number }): Processor
-  setFields(fields: object): Processor
-  addLog(request: object): Processor
-  run(database: object, handler: (context: { store: unknown[]; blocks: readonly Block[] }) => Promise<void>): void
 }
 
 /**
@@ -25,9 +11,6 @@ interface Processor {
  * memory. The message is the number of the block whose logs are in it.
  */
 const [, , url = '', peers = ''] = process.argv
-const { EvmBatchProcessor } = createRequire(join(peers, 'package.json'))('@subsquid/evm-processor') as {
-  EvmBatchProcessor: new () => Processor
-}
 const rows: unknown[] = []
 const database = {
   supportsHotBlocks: true,
@@ -44,13 +27,9 @@ const database = {
     for (const { height } of newBlocks) process.send?.(height)
   },
 }
-new EvmBatchProcessor()
-  .setRpcEndpoint(url)
+subsquid(url, peers)
   .setRpcDataIngestionSettings({ headPollInterval: 1_000 })
-  .setFinalityConfirmation(75)
   .setBlockRange({ from: FIRST })
-  .setFields({ block: { timestamp: true }, log: { topics: true, data: true, transactionHash: true } })
-  .addLog({ address: [TOKEN], topic0: [TOPIC] })
   .run(database, ({ store, blocks }) => {
     for (const { header, logs } of blocks)
       for (const { logIndex, transactionHash, topics, data } of logs)
