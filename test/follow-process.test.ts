@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { RunEvent } from '../src/sdk/index.js'
-import { startAnvil } from './support/anvil.js'
+import { ask, startAnvil } from './support/anvil.js'
 import { temporaryFolder } from './support/folder.js'
 import { readDuckdb } from './support/read-duckdb.js'
 import { type PipeProcess, spawnPipe } from './support/spawn-pipe.js'
@@ -40,12 +40,7 @@ test('follows a real node: rows within a poll and a second, by newHeads within o
   const node = await startAnvil(20)
   const cwd = temporaryFolder()
   writeFileSync(join(cwd, 'live.yaml'), YAML)
-  const ask = async (method: string, ...params: unknown[]): Promise<unknown> => {
-    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
-    const reply = await fetch(node.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
-    return ((await reply.json()) as { readonly result: unknown }).result
-  }
-  const mine = (blocks: number) => ask('anvil_mine', `0x${blocks.toString(16)}`)
+  const mine = (blocks: number) => ask(node, 'anvil_mine', `0x${blocks.toString(16)}`)
   const start = (rpc = node.url, ...args: string[]) =>
     spawnPipe(['run', 'live.yaml', '--follow', '--output', 'json', ...args], { cwd, env: { RPC: rpc } })
   const eventsOf = ({ stdout }: PipeProcess) =>
@@ -92,12 +87,12 @@ test('follows a real node: rows within a poll and a second, by newHeads within o
   third.kill('SIGTERM')
   expect((await third.exit).code).toBe(0)
 
-  const head = Number(await ask('eth_blockNumber'))
+  const head = Number(await ask(node, 'eth_blockNumber'))
   const { heads, tens } = await readDuckdb(join(cwd, 'live.duckdb'))
   const rows = heads?.rows.toSorted((a, b) => Number(a.number) - Number(b.number)) ?? []
   const expected: unknown[] = []
   for (let number = Number(rows[0]?.number); number <= head; number++) {
-    const block = (await ask('eth_getBlockByNumber', `0x${number.toString(16)}`, false)) as {
+    const block = (await ask(node, 'eth_getBlockByNumber', `0x${number.toString(16)}`, false)) as {
       readonly hash: string
       readonly parentHash: string
     }

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { startAnvil } from './support/anvil.js'
+import { ask, startAnvil } from './support/anvil.js'
 import { pipe } from './support/cli.js'
 import { temporaryFolder } from './support/folder.js'
 import { readDuckdb } from './support/read-duckdb.js'
@@ -49,22 +49,15 @@ it('anvil_reorg: the tables are those of the real node after each of several reo
   const node = await startAnvil(20)
   const cwd = temporaryFolder()
   writeFileSync(join(cwd, 'real.yaml'), YAML)
-  const ask = async (method: string, ...params: unknown[]): Promise<unknown> => {
-    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
-    const reply = await fetch(node.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
-    const { result, error } = (await reply.json()) as { readonly result: unknown; readonly error?: unknown }
-    expect({ method, error }).toEqual({ method, error: undefined })
-    return result
-  }
   const truth = async () => {
-    const head = Number(await ask('eth_blockNumber'))
+    const head = Number(await ask(node, 'eth_blockNumber'))
     const blocks = await Promise.all(
       Array.from({ length: head + 1 }, async (_, number) => {
         const at = `0x${number.toString(16)}`
-        const block = (await ask('eth_getBlockByNumber', at, false)) as { hash: string; parentHash: string; transactions: unknown[] }
+        const block = (await ask(node, 'eth_getBlockByNumber', at, false)) as { hash: string; parentHash: string; transactions: unknown[] }
         return {
           block: { number: String(number), hash: block.hash, parent_hash: block.parentHash, txs: String(block.transactions.length) },
-          balance: { number: String(number), balance: String(BigInt((await ask('eth_getBalance', TO, at)) as string)) },
+          balance: { number: String(number), balance: String(BigInt((await ask(node, 'eth_getBalance', TO, at)) as string)) },
         }
       }),
     )
@@ -82,8 +75,8 @@ it('anvil_reorg: the tables are those of the real node after each of several reo
   }
   expect((await run()).code).toBe(0)
   for (const depth of [1, 5]) {
-    const head = Number(await ask('eth_blockNumber'))
-    await ask('anvil_reorg', depth, [[{ from: FROM, to: TO, value: `0x${(depth * 1_000).toString(16)}` }, 0]])
+    const head = Number(await ask(node, 'eth_blockNumber'))
+    await ask(node, 'anvil_reorg', depth, [[{ from: FROM, to: TO, value: `0x${(depth * 1_000).toString(16)}` }, 0]])
     const { code, out } = await run()
     expect([code, events(out, 'reorg')]).toMatchObject([0, [{ chain: 'devnet', block: String(head - depth + 1), replaced: depth }]])
     expect(await tables()).toEqual(await truth())

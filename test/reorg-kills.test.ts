@@ -33,6 +33,5 @@ describe.each(warehouses)('a run that follows a reorg into $name', ({ url, read 
     const { code, stderr, stdout } = await start().exit
     expect({ code, stderr, stdout: code === 0 ? '' : stdout }).toEqual({ code: 0, stderr: '', stdout: '' })
     expect(rowsOf(await read(cwd))).toEqual(expected(chain))
-    await node.close()
   }, 600_000)
 })

@@ -3,12 +3,12 @@ import type { AddressInfo } from 'node:net'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { type FakeChain, fakeChain, type FakeEndpoint } from '../src/sandbox/index.js'
+import { type FakeChain, fakeChain } from '../src/sandbox/index.js'
 import { atEnd } from './support/cleanup.js'
 import { pipe } from './support/cli.js'
 import { temporaryFolder } from './support/folder.js'
 import { readDuckdb } from './support/read-duckdb.js'
-import { events, expected, reorgWorld, rowsOf, stored } from './support/reorg-world.js'
+import { events, expected, otherFork, reorgWorld, rowsOf, served, stored, strikeOnce } from './support/reorg-world.js'
 
 /** Steps that read no header themselves: of rows of a query with a key that is no block, and of blocks. */
 const file = (steps: string) => `name: rows
@@ -52,8 +52,7 @@ const WEALTH = (address: string) => `  - id: wealth
 
 async function worldOf(steps: (chain: FakeChain) => string, blocks = 20) {
   const chain = fakeChain({ seed: 5, blocks, miners: 4 })
-  const node = await chain.serve()
-  atEnd(() => node.close())
+  const node = await served(chain)
   const cwd = temporaryFolder()
   writeFileSync(join(cwd, 'rows.yaml'), file(steps(chain)))
   const run = () => pipe(['run', join(cwd, 'rows.yaml'), '--output', 'json'], { cwd, env: { RPC_URLS: node.url } })
@@ -62,17 +61,6 @@ async function worldOf(steps: (chain: FakeChain) => string, blocks = 20) {
 }
 
 const reasons = (out: string) => events(out, 'step:ended').map(({ step, outcome, reason }) => [step, outcome, reason])
-
-/** Strikes once, when a method is first asked for. */
-function onFirst(node: FakeEndpoint, method: string, strike: () => void): void {
-  let armed = true
-  const when = () => {
-    if (armed) strike()
-    armed = false
-    return false
-  }
-  node.fault({ kind: 'latency', ms: 0, methods: [method], if: when })
-}
 
 it('rows of a query are read again for replaced blocks, whatever their key is', async () => {
   const { chain, run, rows } = await worldOf(() => BLOCKS + LATEST('{ miner: miner, at: number, balance: balance }'))
@@ -122,25 +110,22 @@ it('a step of blocks that asks for no header finds a reorg, also one while it re
   expect([ran.code, events(ran.out, 'reorg')[0]]).toMatchObject([0, { block: '84', replaced: 7 }])
   expect(await rows('wealth')).toEqual(truth())
   chain.add(20)
-  onFirst(node, 'eth_getBalance', () => chain.fork(5, 5))
+  strikeOnce(node, { methods: ['eth_getBalance'] }, () => chain.fork(5, 5))
   expect((await run()).code).toBe(0)
   expect(await rows('wealth')).toEqual(truth())
 }, 60_000)
 
 it('a reorg between two steps of a run, after which nothing is new, is in all of its tables when it ends', async () => {
   const { chain, node, run, cwd } = await reorgWorld({ blocks: 20 })
-  atEnd(() => node.close())
-  onFirst(node, 'eth_getBalance', () => chain.fork(6, 6))
+  strikeOnce(node, { methods: ['eth_getBalance'] }, () => chain.fork(6, 6))
   const { code, out } = await run()
   expect([code, events(out, 'reorg')]).toMatchObject([0, [{ block: '15', replaced: 6 }]])
   expect(rowsOf(await stored(cwd))).toEqual(expected(chain))
 }, 60_000)
 
 it('what was read of a fork that came and went between two steps is of the fork that stayed', async () => {
-  const { chain, run, cwd } = await reorgWorld({ blocks: 20 })
-  const other = fakeChain({ seed: 5, blocks: 20 })
-  other.fork(6, 6)
-  const [a, b] = [await chain.serve(), await other.serve()]
+  const { chain, node, run, cwd } = await reorgWorld({ blocks: 20 })
+  const other = await otherFork({ blocks: 20, depth: 6, grown: 6 })
   // The other fork from the first balance on, until all of them were read, and some headers.
   let balances = 0
   let headers = 0
@@ -151,7 +136,11 @@ it('what was read of a fork that came and went between two steps is of the fork 
       balances += body.split('eth_getBalance').length - 1
       const there = balances > 0 && headers < 5
       if (balances >= 20 && body.includes('eth_getBlockByNumber')) headers++
-      const answer = await fetch(there ? b.url : a.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+      const answer = await fetch(there ? other.node.url : node.url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+      })
       response.setHeader('content-type', 'application/json').end(await answer.text())
     })()
   })
@@ -159,7 +148,6 @@ it('what was read of a fork that came and went between two steps is of the fork 
   atEnd(async () => {
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
-    await Promise.all([a.close(), b.close()])
   })
   const ran = await run([], `http://127.0.0.1:${(server.address() as AddressInfo).port}`)
   expect([ran.code, headers >= 5]).toEqual([0, true])

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { seededRandom } from '../src/sandbox/random.js'
-import { events, expected, reorgWorld, rowsOf, stored } from './support/reorg-world.js'
+import { events, expected, reorgWorld, rowsOf, stored, strikeOnce } from './support/reorg-world.js'
 
 /** More for a longer look: `npm run loop:reorg`. */
 const SEEDS = Number(process.env.PIPE_TEST_CASES ?? (process.env.CI === undefined ? 4 : 10))
@@ -28,15 +28,7 @@ it(`reorgs from ${SEEDS} seeds, between runs and while they read: the tables are
         if (upTo(2) === 0) chain.add(upTo(5))
         if (upTo(3) === 0) {
           const at = node.count() + 3 + upTo(12)
-          let armed = true
-          const strike = () => {
-            if (armed && node.count() >= at) {
-              armed = false
-              fork()
-            }
-            return false
-          }
-          node.fault({ kind: 'latency', ms: 0, if: strike })
+          strikeOnce(node, { when: () => node.count() >= at }, fork)
           const { code, out } = await run(args)
           node.clear()
           told.push({ code, reorgs: events(out, 'reorg').map(({ block, replaced }) => [block, replaced]) })

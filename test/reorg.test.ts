@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
-import { fakeChain, type FakeEndpoint } from '../src/sandbox/index.js'
+import { describe, expect, it } from 'vitest'
+import { fakeChain } from '../src/sandbox/index.js'
 import { chdbMissing } from './support/clickhouse-server.js'
 import { pipe } from './support/cli.js'
 import { temporaryFolder } from './support/folder.js'
@@ -9,24 +9,15 @@ import { postgresDatabase } from './support/postgres.js'
 import { readChdb } from './support/read-clickhouse.js'
 import { readDuckdb } from './support/read-duckdb.js'
 import { readPostgres } from './support/read-postgres.js'
-import { events, expected, reorgWorld, rowsOf, stored, TABLES } from './support/reorg-world.js'
+import { events, expected, otherFork, reorgWorld, rowsOf, served, stored, strikeOnce, TABLES } from './support/reorg-world.js'
 
 const chdb = chdbMissing()
 if (chdb !== undefined) process.stderr.write(`SKIPPED: reorgs on ClickHouse, for chdb does not load here: ${chdb}\n`)
 
-const nodes: FakeEndpoint[] = []
-afterEach(async () => {
-  for (const node of nodes.splice(0)) await node.close()
-})
-
 /** More for a longer look: `npm run loop:reorg`. */
 const DEPTHS = process.env.PIPE_TEST_CASES === undefined ? [1, 5, 12] : Array.from({ length: 12 }, (_, i) => i + 1)
 
-async function worldOf(options: Parameters<typeof reorgWorld>[0] = {}) {
-  const world = await reorgWorld({ blocks: 24, ...options })
-  nodes.push(world.node)
-  return world
-}
+const worldOf = (options: Parameters<typeof reorgWorld>[0] = {}) => reorgWorld({ blocks: 24, ...options })
 
 /** What a run is to end with, told of in one value when it does not. */
 const fine = { code: 0, err: '' }
@@ -179,11 +170,8 @@ describe('what is no reorg', () => {
   it('an endpoint of a fork that is no longer than the one that was read', async () => {
     const { chain, node, run, cwd } = await worldOf()
     await run()
-    const other = fakeChain({ seed: 5, blocks: 24 })
-    other.fork(3, 3)
-    const away = await other.serve()
-    nodes.push(away)
-    const ran = await run([], `${away.url},${node.url}`)
+    const away = await otherFork({ blocks: 24, depth: 3, grown: 3 })
+    const ran = await run([], `${away.node.url},${node.url}`)
     expect(endOf(ran)).toEqual(fine)
     expect(events(ran.out, 'reorg')).toEqual([])
     expect(rowsOf(await stored(cwd))).toEqual(expected(chain))
@@ -193,15 +181,12 @@ describe('what is no reorg', () => {
 describe('forks', () => {
   it('from A to B and back to A, of equal heads: each time the tables are those of the fork that is there', async () => {
     const { chain, run, cwd } = await worldOf()
-    const other = fakeChain({ seed: 5, blocks: 24 })
-    other.fork(4, 4)
-    const b = await other.serve()
-    nodes.push(b)
+    const b = await otherFork({ blocks: 24, depth: 4, grown: 4 })
     await run()
     for (const [url, fork] of [
-      [b.url, other],
+      [b.node.url, b.chain],
       [undefined, chain],
-      [b.url, other],
+      [b.node.url, b.chain],
     ] as const) {
       const ran = await run([], url)
       expect(endOf(ran)).toEqual(fine)
@@ -213,25 +198,19 @@ describe('forks', () => {
   it('of two endpoints at once: the longer one is read', async () => {
     const { node, run, cwd } = await worldOf()
     await run()
-    const other = fakeChain({ seed: 5, blocks: 24 })
-    other.fork(4, 6)
-    const b = await other.serve()
-    nodes.push(b)
-    expect((await run([], `${node.url},${b.url}`)).code).toBe(0)
-    expect(rowsOf(await stored(cwd))).toEqual(expected(other))
+    const longer = await otherFork({ blocks: 24, depth: 4, grown: 6 })
+    expect((await run([], `${node.url},${longer.node.url}`)).code).toBe(0)
+    expect(rowsOf(await stored(cwd))).toEqual(expected(longer.chain))
   }, 60_000)
 
   it('while blocks are fetched: nothing is mixed, and the run ends with the tables of the chain as it is then', async () => {
     for (const at of [6, 14]) {
       const { chain, node, run, cwd } = await worldOf({ blocks: 120, chunk: 10 })
       let forked = false
-      const fork = () => {
-        if (forked || node.count() < at) return false
+      strikeOnce(node, { when: () => node.count() >= at }, () => {
         forked = true
         chain.fork(12, 12)
-        return false
-      }
-      node.fault({ kind: 'latency', ms: 0, if: fork })
+      })
       const ran = await run()
       node.clear()
       expect({ at, forked, code: ran.code }).toEqual({ at, forked: true, code: 0 })
@@ -270,8 +249,7 @@ const transfer = {
 describe('logs of ranges of blocks', () => {
   it('are those of the chain after a reorg, also where the replaced blocks had none', async () => {
     const chain = fakeChain({ seed: 5, blocks: 40, logs: (block) => (block % 3n === 0n ? [transfer] : []) })
-    const node = await chain.serve()
-    nodes.push(node)
+    const node = await served(chain)
     const cwd = temporaryFolder()
     writeFileSync(join(cwd, 'logs.yaml'), LOGS)
     const run = () => pipe(['run', join(cwd, 'logs.yaml'), '--output', 'json'], { cwd, env: { RPC_URLS: node.url } })

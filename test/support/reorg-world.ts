@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fakeChain, type FakeChain, type FakeEndpoint } from '../../src/sandbox/index.js'
+import { atEnd } from './cleanup.js'
 import { pipe } from './cli.js'
 import { temporaryFolder } from './folder.js'
 import { readDuckdb, type TableContent } from './read-duckdb.js'
@@ -50,12 +51,45 @@ steps:
     with: { sql: "SELECT miner, count(*) AS blocks FROM blocks GROUP BY miner" }
 `
 
+const SEED = 5
+
 export interface ReorgWorld {
   readonly chain: FakeChain
   readonly node: FakeEndpoint
   readonly cwd: string
   readonly file: string
   run(args?: readonly string[], urls?: string): Promise<{ readonly code: number; readonly out: string; readonly err: string }>
+}
+
+/** The node of a chain, which ends with the test file. */
+export async function served(chain: FakeChain): Promise<FakeEndpoint> {
+  const node = await chain.serve()
+  atEnd(() => node.close())
+  return node
+}
+
+/** Another fork of the chain of `reorgWorld`, with a node of its own. */
+export async function otherFork({ blocks, depth, grown }: { readonly blocks: number; readonly depth: number; readonly grown: number }) {
+  const chain = fakeChain({ seed: SEED, blocks })
+  chain.fork(depth, grown)
+  return { chain, node: await served(chain) }
+}
+
+/** Does something once, at the first request for which it is time. */
+export function strikeOnce(
+  node: FakeEndpoint,
+  { methods, when = () => true }: { readonly methods?: readonly string[]; readonly when?: () => boolean },
+  strike: () => void,
+): void {
+  let armed = true
+  const look = () => {
+    if (armed && when()) {
+      armed = false
+      strike()
+    }
+    return false
+  }
+  node.fault({ kind: 'latency', ms: 0, methods, if: look })
 }
 
 /** A chain, its node, and a folder with a pipeline that reads it into DuckDB, or into `warehouse`. */
@@ -68,9 +102,9 @@ export async function reorgWorld(
     readonly warehouse?: string
   } = {},
 ): Promise<ReorgWorld> {
-  const { seed = 5, blocks = 120, chunk = 1000, confirmations = 0, warehouse = 'duckdb:reorg.duckdb' } = options
+  const { seed = SEED, blocks = 120, chunk = 1000, confirmations = 0, warehouse = 'duckdb:reorg.duckdb' } = options
   const chain = fakeChain({ seed, blocks })
-  const node = await chain.serve()
+  const node = await served(chain)
   const cwd = temporaryFolder()
   const file = join(cwd, 'reorg.yaml')
   writeFileSync(file, FILE.replace('CHUNK', String(chunk)).replace('CONFIRMATIONS', String(confirmations)))
