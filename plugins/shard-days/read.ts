@@ -54,8 +54,8 @@ class Reader {
       yield {
         ...this.#batch(page, headers, undefined),
         covers: [[page.from, page.to]],
-        ...(page.from === from && page.parentHash !== undefined ? { parentHash: page.parentHash } : {}),
-        ...(page.to === to && page.lastHash !== undefined ? { lastHash: page.lastHash } : {}),
+        parentHash: page.from === from ? page.parentHash : undefined,
+        lastHash: page.to === to ? page.lastHash : undefined,
       }
   }
 
@@ -103,8 +103,8 @@ class Reader {
           ...this.#batch(part, part.headers, day),
           covers,
           numbers: [first, last],
-          ...(part.from === first && begin.before ? { parentHash: begin.before.hash } : {}),
-          ...(part.to === last && end.before ? { lastHash: end.before.hash } : {}),
+          parentHash: part.from === first ? begin.before?.hash : undefined,
+          lastHash: part.to === last ? end.before?.hash : undefined,
         }
       }
   }
@@ -132,7 +132,7 @@ class Reader {
         blocks: `${from}-${to}`,
         ...(misfits > 0 ? { kept_aside: aside } : {}),
       },
-      ...(misfits > 0 ? { counts: countsOf(aside, this.#ctx.config.misfits !== undefined) } : {}),
+      counts: misfits > 0 ? countsOf(aside, this.#ctx.config.misfits !== undefined) : undefined,
     }
   }
 }

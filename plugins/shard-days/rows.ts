@@ -35,8 +35,8 @@ export function rowsOf({ events, misfits }: Pick<Config, 'events' | 'misfits'>):
     into,
     row,
     path: ['events', i],
-    ...(each ? { each } : {}),
-    ...(compute ? { compute } : {}),
+    each,
+    compute,
   }))
   return misfits ? [...ofEvents, { ...misfits, path: ['misfits'] }] : ofEvents
 }

@@ -67,7 +67,7 @@ steps:
       kind: 'stretches',
       axis: dayAxis,
       domain: [BigInt(from) * DAY_US, end - 1n],
-      ...(end < asked ? { later: notOver(end > BigInt(from) * DAY_US ? Number(end / DAY_US) : from, to) } : {}),
+      later: end < asked ? notOver(Math.max(from, Number(end / DAY_US)), to) : undefined,
       due: 'uncovered',
       order: over.order ?? 'oldest-first',
       whenOver: true,

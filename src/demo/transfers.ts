@@ -47,7 +47,7 @@ export function transfersChain(hasher: NonNullable<Parameters<typeof fakeChain>[
     genesisTime: FIRST_DAY - AROUND * BLOCK_SECONDS,
     blockTime: BLOCK_SECONDS,
     transactions: TRANSACTIONS,
-    ...(hasher === undefined ? {} : { hasher }),
+    hasher,
     logs: (block) => (block <= AROUND ? [] : logs.slice(Number(block - BigInt(AROUND) - 1n) * 2 * TRANSACTIONS).slice(0, 2 * TRANSACTIONS)),
   })
 }

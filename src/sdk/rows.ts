@@ -58,7 +58,7 @@ export interface RowsConfig {
 /** `row` and `rows` in one form. */
 export function rowsOf(config: RowsPart, into: Table | undefined): RowsConfig[] {
   if (config.rows) return config.rows.map((rows, i) => ({ ...rows, path: ['rows', i] }))
-  if (config.row && into) return [{ into: into.name, row: config.row, ...(config.compute ? { compute: config.compute } : {}), path: [] }]
+  if (config.row && into) return [{ into: into.name, row: config.row, compute: config.compute, path: [] }]
   return []
 }
 

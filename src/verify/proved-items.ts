@@ -117,7 +117,7 @@ async function rowsOf({ done, plan, pipeline, warehouse }: StepLook, wanted: Row
       for (const row of await all(warehouse, missingAt(wanted, into, filter, places))) {
         const key = String(row[KEY_COLUMN])
         const number = axis && BigInt(key)
-        const piece: Piece = { kind: 'rows', order: wanted.order, redo: true, ...(number === undefined ? {} : { keys: [number, number] }) }
+        const piece: Piece = { kind: 'rows', order: wanted.order, redo: true, keys: number === undefined ? undefined : [number, number] }
         yield {
           unit: axis && number !== undefined ? nameOf(axis, [number, number]) : key,
           block: undefined,

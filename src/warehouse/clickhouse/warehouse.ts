@@ -89,7 +89,7 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
       single(text)
       return this.#sql.query<R>(this.#withPretended(text), {
         params,
-        ...(signal ? { signal } : {}),
+        signal,
         timeoutMs,
       })
     }
