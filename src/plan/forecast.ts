@@ -185,6 +185,13 @@ const EMPTY = {
   open: false,
 }
 
+/** How long a step takes at the rate of earlier runs; without one, at the rate that endpoints are begun with. */
+function secondsOf({ pieces, requests, step }: StepPlan, rate: number | undefined): number | null {
+  if (rate !== undefined) return pieces / rate
+  if (requests === undefined) return null
+  return requests / (step.source === undefined ? START_CALLS_PER_SECOND : START_PAGES_PER_SECOND)
+}
+
 function forecastOf(
   plan: StepPlan,
   { pipeline, history, budgets }: PlanOptions,
@@ -196,12 +203,13 @@ function forecastOf(
   const batch = (step.chain === undefined ? undefined : history.batch(step.chain)) ?? START_BATCH
   const rate = history.piecesPerSecond(step.id)
   const check = plan.step.definition.closes === true
-  const requests = plan.requests === undefined ? null : step.source === undefined ? Math.ceil(plan.requests / batch) : plan.requests
-  const perSecond = step.source === undefined ? START_CALLS_PER_SECOND : START_PAGES_PER_SECOND
+  const calls = plan.requests ?? null
+  // Calls of a chain go in batches, pages of a source one by one.
+  const requests = calls === null || step.source !== undefined ? calls : Math.ceil(calls / batch)
   const price = plan.wanted.kind === 'task' ? undefined : plan.wanted.price
   const endpoints = budgets && step.chain !== undefined ? pipeline.chains.get(step.chain)?.endpoints : undefined
   const budget = creditsOf(plan.requests, price?.methods, endpoints ?? [])
-  const seconds = check ? null : rate !== undefined ? plan.pieces / rate : plan.requests === undefined ? null : plan.requests / perSecond
+  const seconds = check ? null : secondsOf(plan, rate)
   return {
     piece: plan.word,
     pieces: check ? 0 : tidy(plan.pieces),
@@ -212,7 +220,7 @@ function forecastOf(
     units: check ? [] : plan.units.map((unit) => new PlannedForecast(unit)),
     reasons: check ? {} : Object.fromEntries(Object.entries(reasons).map(([reason, pieces]) => [reason, tidy(pieces)])),
     upTo: plan.waitsFor.map(({ step: id, pieces, word }) => ({ step: id, pieces: tidy(pieces), piece: word })),
-    calls: plan.requests ?? null,
+    calls,
     requests,
     budget,
     estimate: {

@@ -35,18 +35,11 @@ export function renderVerify(report: VerifyReport, again: string): string {
 }
 
 /** What was proved, what it means, and what it rests on. */
-function renderProof({ word, total, chosen, proved, wrong, unproved, reasons, endpoints, agreed, linked }: StepProof): string[] {
+function renderProof(proof: StepProof): string[] {
+  const { word, chosen, proved, unproved, reasons, endpoints, agreed, linked } = proof
   if (chosen === 0) return [`no ${word} to prove: nothing is done`]
   const many = (n: number) => counted(n, word)
-  const meaning =
-    wrong > 0
-      ? `${many(wrong)} with findings`
-      : proved === 0
-        ? ''
-        : proved === total
-          ? 'each one that is done'
-          : `${confidence(proved)} (of ${count(total)})`
-  const lines = [`${count(proved)} of ${count(chosen)} ${word} proved${meaning === '' ? '' : `: ${meaning}`}`]
+  const lines = [[`${count(proved)} of ${count(chosen)} ${word} proved`, ...meaningOf(proof)].join(': ')]
   if (unproved > 0) lines.push(`${many(unproved)} could not be proved:`)
   for (const { reason, count: times } of reasons) lines.push(`  ${many(times)}: ${reason}`)
   const blocks = agreed.reduce((sum, each) => sum + each.blocks, 0)
@@ -56,6 +49,13 @@ function renderProof({ word, total, chosen, proved, wrong, unproved, reasons, en
     ...lines,
     `proofs rest on the hashes of ${counted(blocks, 'blocks')}: ${by}; the next block goes on from ${count(linked)} of them`,
   ]
+}
+
+/** What follows from what was proved; nothing where nothing was. */
+function meaningOf({ word, total, proved, wrong }: StepProof): string[] {
+  if (wrong > 0) return [`${counted(wrong, word)} with findings`]
+  if (proved === 0) return []
+  return [proved === total ? 'each one that is done' : `${confidence(proved)} (of ${count(total)})`]
 }
 
 /** Findings of one kind that are shown. `--json` has all that are kept. */

@@ -158,16 +158,21 @@ class Proving {
       row.lastHash === undefined ? null : await this.#chain.header(stretch[1]),
     ]
     const begins = first && lower(first.value.parentHash)
-    const problem =
-      begins !== null && begins !== row.parentHash
-        ? `block ${stretch[0]} goes on from ${begins}, and went on from ${row.parentHash} when it was read`
-        : last && last.hash !== row.lastHash
-          ? `block ${stretch[1]} is ${last.hash}, and was ${row.lastHash} when it was read`
-          : undefined
+    const problems: string[] = []
+    if (begins !== null && begins !== row.parentHash)
+      problems.push(`block ${stretch[0]} goes on from ${begins}, and went on from ${row.parentHash} when it was read`)
+    if (last && last.hash !== row.lastHash) problems.push(`block ${stretch[1]} is ${last.hash}, and was ${row.lastHash} when it was read`)
+    const [problem] = problems
     if (problem === undefined) return false
     findings.add('proof', `${problem}: the chain was reorganised since`, advice.reset(row.unit), { unit: row.unit })
     return true
   }
+}
+
+/** The share of all that may be wrong at most, though what was proved is right; null where nothing was. */
+function mayDiffer(proved: number, total: number): number | null {
+  if (proved === 0) return null
+  return proved === total ? 0 : differsBelow(proved)
 }
 
 function fail(error: PipeError, unit: string, findings: Findings): void {
@@ -219,7 +224,7 @@ class Tally {
       wrong: this.wrong,
       unproved: this.#unproved,
       reasons: [...this.#reasons].map(([reason, count]) => ({ reason, count })),
-      differsBelow: this.wrong > 0 || proved === 0 ? null : proved === total ? 0 : differsBelow(proved),
+      differsBelow: this.wrong > 0 ? null : mayDiffer(proved, total),
       endpoints,
       agreed: [...agreed].sort(([a], [b]) => b - a).map(([endpoints, blocks]) => ({ endpoints, blocks })),
       linked: linkedBlocks,
