@@ -62,6 +62,5 @@ export const cursor = Type.Object({ path: Type.Optional(Type.String()), snapshot
 export type Config = Static<typeof config>
 export type Part = Config['parts'][number]
 export type TablePart = Extract<Part, { into: string }>
-export type ChecksPart = Extract<Part, { checks: unknown }>
 
 export const isTable = (part: Part): part is TablePart => 'into' in part

@@ -185,7 +185,7 @@ function legible(row: Row, table: Table): Row {
 }
 
 /** Columns side by side. When they are too wide, hex texts are cut in the middle; numbers and headings never are. */
-export function grid(columns: readonly string[], rows: readonly Row[], width: number): string {
+function grid(columns: readonly string[], rows: readonly Row[], width: number): string {
   const lines = rows.map((row) => columns.map((column) => String(row[column] as string)))
   const needed = columns.map((name, i) => Math.max(name.length, ...lines.map((line) => line[i]?.length ?? 0)))
   const over = needed.reduce((sum, size) => sum + size + 2, 0) - width

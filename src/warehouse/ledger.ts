@@ -81,7 +81,7 @@ export const COUNTED = -(2n ** 62n)
  * `expired` is the table, `constants` tell the rows of one step from those of another. Stretches may meet. Where the database drops
  * rows by itself nobody writes them down.
  */
-export const EXPIRED = table(
+const EXPIRED = table(
   '_pipe_expired',
   ['pipeline', 'expired', 'constants', 'time_column', 'first'],
   columns(['pipeline', 'expired', 'constants', 'time_column'], 'text'),

@@ -24,7 +24,7 @@ export function withShadows(tables: ReadonlyMap<string, Table>, writes: readonly
 }
 
 /** A shadow as a table. */
-export const shadowTable = ({ table, name }: Shadow): Table => ({ ...table, name, indexes: {} })
+const shadowTable = ({ table, name }: Shadow): Table => ({ ...table, name, indexes: {} })
 
 /** Makes tables anew, inside of the transaction that is open. @throws {ShadowTakenError} */
 export async function make(tx: Transaction, { drops, tables, ...of }: Making): Promise<void> {

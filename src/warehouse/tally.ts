@@ -174,7 +174,7 @@ export function ofCounted(counted: Counted): Statement {
 }
 
 /** A row of `_pipe_counts`. */
-export function countRow(counted: Counted, day: bigint, rows: bigint): Row {
+function countRow(counted: Counted, day: bigint, rows: bigint): Row {
   return { pipeline: counted.pipeline, counted: counted.table, constants: constantsText(counted), day, rows }
 }
 

@@ -14,7 +14,7 @@ import { fakeIo } from '../cli/fake-io.js'
 import { temporaryFolder } from './folder.js'
 import type { MemoryWarehouse } from './memory-warehouse.js'
 
-export const BLOCK_MS = 2_000
+const BLOCK_MS = 2_000
 
 /** Blocks of a chain with one each two seconds, up to `to`. */
 const yaml = (to: string, confirmations: number) => `name: day

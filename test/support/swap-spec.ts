@@ -20,7 +20,7 @@ export async function built(engine: Engine) {
   return { warehouse, opened }
 }
 
-export const closeBuilt = async () => {
+const closeBuilt = async () => {
   for (const warehouse of open.splice(0)) await warehouse.close()
 }
 

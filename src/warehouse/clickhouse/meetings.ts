@@ -7,7 +7,7 @@ import type { Encoded } from './loader.js'
 import type { Sql } from './sql.js'
 
 /** Of a table with more rows than this the keys are not looked up with each commit: where they are hashes, that reads all of them. */
-export const MOST_ROWS = 50_000_000
+const MOST_ROWS = 50_000_000
 
 /** A part of a commit, and the writes that bring its rows. */
 export interface Part {
