@@ -6,7 +6,7 @@ import { type Fault, fakeChain, type FakeEndpoint } from '../../src/sandbox/inde
 import { endpoint, fastClock, openPool } from '../../src/rpc/fixtures/fake-node.js'
 import { runStep } from '../../src/sandbox/run-step.js'
 import { rpcBatch } from './rpc-batch.js'
-import { type Json, numberAxis, type Row, type Table } from '../../src/sdk/authors.js'
+import { type BlockLink, type Json, numberAxis, type Row, type Table } from '../../src/sdk/authors.js'
 import { pipe } from '../../test/support/cli.js'
 import { temporaryFolder } from '../../test/support/folder.js'
 import { readDuckdb } from '../../test/support/read-duckdb.js'
@@ -103,7 +103,14 @@ async function read(endpoints: readonly FakeEndpoint[], yaml: string) {
   )
   const { with: config, into } = steps[0]
   const { blocks, chunk = 1000 } = config.over
-  const found = { rows: {} as Record<string, Row[]>, failed: [] as string[], blame: new Set<string>(), evidence: [] as Json[], thrown: '' }
+  const found = {
+    rows: {} as Record<string, Row[]>,
+    failed: [] as string[],
+    blame: new Set<string>(),
+    evidence: [] as Json[],
+    links: [] as BlockLink[][],
+    thrown: '',
+  }
   try {
     for (let from = blocks.from; from <= blocks.to; from += chunk) {
       const to = Math.min(from + chunk - 1, blocks.to)
@@ -117,6 +124,7 @@ async function read(endpoints: readonly FakeEndpoint[], yaml: string) {
       })
       for (const [id, rows] of Object.entries(ran.rows)) (found.rows[id] ??= []).push(...rows)
       for (const batch of ran.batches) {
+        found.links.push([...(batch.blocks ?? [])])
         if (batch.evidence !== undefined) found.evidence.push(batch.evidence)
         for (const { error } of batch.failed ?? []) {
           found.failed.push(error.message)
@@ -383,6 +391,25 @@ steps:
   it('that a node tells by `null` are proved in the same way', async () => {
     const ran = await read([await serve({ holes, says: 'null' })], rounds(3, 63))
     expect(ran).toMatchObject({ failed: [], thrown: '', rows: { blocks: there.map((n) => ({ n: BigInt(n), hash: hash(n) })) } })
+  })
+
+  it('at the ends of a batch say what lies before them, and blocks beside one that failed their own, by which later readings are compared', async () => {
+    const ran = await read(
+      [await serve({ holes: [10, 11], faults: [blockIs((block) => ({ ...block, number: '0x7' }), 16)] })],
+      rounds(1, 20),
+    )
+    expect(ran.links).toEqual([
+      [
+        { number: 1n, hash: hash(1), parentHash: hash(0) },
+        { number: 10n, hash: hash(9), parentHash: undefined },
+      ],
+      [
+        { number: 11n, hash: undefined, parentHash: hash(9) },
+        { number: 15n, hash: hash(15), parentHash: hash(14) },
+        { number: 17n, hash: hash(17), parentHash: hash(16) },
+        { number: 20n, hash: hash(20), parentHash: hash(19) },
+      ],
+    ])
   })
 
   it('that a node tells in words for what it has not got yet are proved, too', async () => {

@@ -89,7 +89,7 @@ async function read(step: Compiled, shared: Answers, group: Group, signal: Abort
       : {}),
     ...(failed.length > 0 ? { failed } : {}),
     ...(links && covers && unit.piece.kind === 'stretch'
-      ? { ...borders(links, covers[0] === unit.piece.from, covers[1] === unit.piece.to), blocks: readBlocks(links, floor) }
+      ? { ...borders(links, covers[0] === unit.piece.from, covers[1] === unit.piece.to), blocks: readBlocks(links, covers, failed, floor) }
       : { blocks: await seenBlocks(step, reading) }),
     ...tellNothing(reading, links),
   }
@@ -104,10 +104,23 @@ function borders(links: Links, from: boolean, to: boolean): { parentHash?: strin
   }
 }
 
-/** The ends of what is stored, and all of it near the head, with the highest block that no reorg reaches. Blocks of which nothing says that they are of the chain are not stored. */
-function readBlocks({ blocks, loose }: Links, near: bigint): BlockLink[] {
-  const stored = loose.size === 0 ? blocks : blocks.filter(({ number }) => !loose.has(number))
-  return stored.filter(({ number }, i) => i === 0 || i === stored.length - 1 || number >= near)
+/**
+ * The ends of what is stored, also beside what failed, and all of it near the head, with the highest block that no reorg reaches. An end
+ * without a block says what lies before it, but near the head, where that would be taken for a block that was replaced.
+ */
+function readBlocks(
+  { blocks, parentHash, lastHash }: Links,
+  [from, to]: readonly [bigint, bigint],
+  failed: readonly { readonly key: string }[],
+  near: bigint,
+): BlockLink[] {
+  const holes = new Set(failed.map(({ key }) => BigInt(key)))
+  const isEnd = (number: bigint) => number === from || number === to || holes.has(number - 1n) || holes.has(number + 1n)
+  const stored = blocks.filter(({ number }) => !holes.has(number))
+  const kept = stored.filter(({ number }) => number >= near || isEnd(number))
+  if (stored[0]?.number !== from && !holes.has(from)) kept.unshift({ number: from, hash: undefined, parentHash })
+  if (stored.at(-1)?.number !== to && !holes.has(to) && to < near) kept.push({ number: to, hash: lastHash, parentHash: undefined })
+  return kept
 }
 
 /** What a group lacks with reason: counted for people, and kept as evidence. */

@@ -23,6 +23,10 @@ export function hashesOf(rows: readonly LedgerRow[]): Map<bigint, Known> {
   }
   for (const row of rows) {
     for (const [number, hash] of blocksOf(row.coverage)) add(number, hash, true)
+    for (const { number, hash, parentHash } of row.coverage?.ends ?? []) {
+      if (hash !== undefined) add(BigInt(number), hash, false)
+      if (parentHash !== undefined && number !== '0') add(BigInt(number) - 1n, parentHash, false)
+    }
     const ends = blockEnds(row)
     if (!ends) continue
     if (row.parentHash !== undefined && ends[0] > 0n) add(ends[0] - 1n, row.parentHash, false)

@@ -20,6 +20,10 @@ const whole: Whole = {
     [1n, '0x1'],
     [8n, '0x8'],
   ],
+  ends: [
+    { number: 3n, hash: '0x3' },
+    { number: 6n, parentHash: '0x5' },
+  ],
   redo: undefined,
   now: 7n,
   attempts: 3,
@@ -58,8 +62,8 @@ it('parts between failures keep their own hashes and blocks, and no part what wa
     ledger: { state: 'done' },
     replaces: ['0-9'],
     split: [
-      { ...names([0n, 3n]), state: 'done', parentHash: '0xp', coverage: { blocks: [['1', '0x1']] } },
-      { ...names([6n, 9n]), state: 'done', lastHash: '0xl', coverage: { blocks: [['8', '0x8']] } },
+      { ...names([0n, 3n]), state: 'done', parentHash: '0xp', lastHash: '0x3', coverage: { blocks: [['1', '0x1']] } },
+      { ...names([6n, 9n]), state: 'done', parentHash: '0x5', lastHash: '0xl', coverage: { blocks: [['8', '0x8']] } },
       { ...names([4n, 4n]), ...failure },
       { ...names([5n, 5n]), state: 'failed', error: 'BROKEN BY OUTAGE' },
     ],

@@ -1,8 +1,9 @@
-import type { Axis, Coverage, Interval, LedgerChange, UnitWrite } from '../sdk/index.js'
+import type { Axis, BlockLink, Coverage, Interval, LedgerChange, UnitWrite } from '../sdk/index.js'
 import { nameOf } from './axis.js'
 import type { End } from './coverage.js'
 import { storedBlocks } from './hashes.js'
 import type { NearBlocks } from './near.js'
+import { endAt } from './seams.js'
 
 /** What the parts of a unit need to know of it. */
 export interface Whole {
@@ -11,6 +12,8 @@ export interface Whole {
   /** Its ledger row if all of it were done. */
   readonly row: LedgerChange
   readonly blocks: NearBlocks
+  /** Of blocks at the ends of what is covered. */
+  readonly ends: readonly BlockLink[]
   /** Why it is done again. */
   readonly redo: string | undefined
   /** The moment of the round, for which alone tentative parts are done. */
@@ -27,14 +30,14 @@ export interface Whole {
  */
 export function partsOf(
   { done, tentative, failed }: End,
-  { key, axis, row, blocks, redo, now, attempts, redact }: Whole,
+  { key, axis, row, blocks, ends, redo, now, attempts, redact }: Whole,
 ): Pick<UnitWrite, 'ledger' | 'split' | 'replaces'> {
   if (failed.length === 0 && tentative.length === 0) return { ledger: row }
   const named = ([first, last]: Interval) => ({ unit: nameOf(axis, [first, last]), first, last })
-  // The hashes are those at the ends of the unit, and say nothing of a part that ends elsewhere.
-  const ends = ([first, last]: Interval) => ({
-    parentHash: first === row.first ? row.parentHash : undefined,
-    lastHash: last === row.last ? row.lastHash : undefined,
+  // The hashes of the unit are those at its ends, and say nothing of a part that ends elsewhere.
+  const hashes = ([first, last]: Interval) => ({
+    parentHash: first === row.first ? row.parentHash : endAt(ends, first)?.parentHash,
+    lastHash: last === row.last ? row.lastHash : endAt(ends, last)?.hash,
   })
   // What was counted of the whole unit goes to one part, but to none where only failures lie between done parts.
   const heir = done.length > 1 && tentative.length === 0 ? undefined : (done[0] ?? tentative[0])
@@ -53,11 +56,11 @@ export function partsOf(
     return { ledger: { ...change, coverage: change.coverage ?? null } }
   }
   const split = [
-    ...done.map((at) => ({ coverage: blocksIn(axis, blocks, at), ...inherited(at), ...named(at), ...ends(at), state: 'done' as const })),
+    ...done.map((at) => ({ coverage: blocksIn(axis, blocks, at), ...inherited(at), ...named(at), ...hashes(at), state: 'done' as const })),
     ...tentative.map((at) => ({
       ...inherited(at),
       ...named(at),
-      ...ends(at),
+      ...hashes(at),
       state: 'done' as const,
       coverage: { covered: [], tentative: String(now) },
     })),

@@ -3,6 +3,7 @@ import { nameOf, rowStretch } from './axis.js'
 import { outdated, RESET_FINGERPRINT } from './fingerprints.js'
 import { asksRows } from './hashes.js'
 import { subtract } from './intervals.js'
+import { hashesAt } from './seams.js'
 import { coveredBy, type Ledger, stored, tentativeRound } from './standing.js'
 
 /** What the ledger is brought in line with. */
@@ -64,6 +65,7 @@ function partsOf(row: LedgerRow, all: Interval, axis: Axis, target: Target): { p
   const done = covered.map((at, i): Amendment => ({
     step,
     ...placed(at),
+    ...hashesAt(row, all, at),
     state: 'done',
     // `covered` says that batches named what they read, so that `pipe verify` may compare `rows` with the table.
     coverage: moves

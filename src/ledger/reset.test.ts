@@ -20,6 +20,6 @@ it('the parts of a unit that stay done keep the hashes of their blocks', () => {
   expect(put.map(({ unit, coverage, parentHash, lastHash }) => ({ unit, coverage, parentHash, lastHash }))).toEqual([
     { unit: '12-17', coverage: undefined, parentHash: undefined, lastHash: undefined },
     { unit: '10-11', coverage: undefined, parentHash: '0x9', lastHash: undefined },
-    { unit: '18-19', coverage: { blocks: blocks.slice(1) }, parentHash: undefined, lastHash: '0x19' },
+    { unit: '18-19', coverage: { blocks: blocks.slice(1) }, parentHash: '0x17', lastHash: '0x19' },
   ])
 })

@@ -13,6 +13,7 @@ import {
 import { nameOf, rowStretch } from './axis.js'
 import { asksRows, blocksOf, storedBlocks } from './hashes.js'
 import { intersect, mod, subtract, union } from './intervals.js'
+import { hashesAt } from './seams.js'
 import { coveredBy } from './standing.js'
 
 /** A `--range` that means nothing for the step. */
@@ -155,8 +156,7 @@ function hashesIn(row: LedgerRow, all: Interval, at: Interval): Pick<Amendment, 
   const blocks = storedBlocks(known)
   return {
     coverage: blocks && { blocks },
-    parentHash: at[0] === all[0] ? row.parentHash : undefined,
-    lastHash: at[1] === all[1] ? row.lastHash : new Map(known).get(at[1]),
+    ...hashesAt(row, all, at),
   }
 }
 

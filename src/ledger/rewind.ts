@@ -3,6 +3,7 @@ import { nameOf, rowStretch } from './axis.js'
 import { RESET_FINGERPRINT } from './fingerprints.js'
 import { asksRows, blockEnds, blocksOf, storedBlocks, storedNumbers } from './hashes.js'
 import { intersect, mod, subtract, union } from './intervals.js'
+import { hashesAt } from './seams.js'
 import { coveredBy, mayHaveWritten, stored } from './standing.js'
 
 /** What becomes of the units of a step when all blocks above one are gone. */
@@ -66,7 +67,6 @@ function below(step: Omit<LedgerStep, 'fingerprint'>, row: LedgerRow, all: Inter
   const kept: Interval[] = [[all[0], ancestor]]
   const axis = numberAxis(1)
   const known = blocksOf(row.coverage).filter(([number]) => number <= ancestor)
-  const hashes = new Map(known)
   const covered = coveredBy(row, all)
   const part = (at: Interval, fingerprint: string): Amendment => ({
     step: { ...step, fingerprint },
@@ -78,8 +78,7 @@ function below(step: Omit<LedgerStep, 'fingerprint'>, row: LedgerRow, all: Inter
   const done = intersect(covered, kept).map((at): Amendment => ({
     ...part(at, row.fingerprint),
     coverage: { covered: stored([at]), blocks: storedBlocks(known.filter(([number]) => at[0] <= number && number <= at[1])) },
-    parentHash: at[0] === all[0] ? row.parentHash : undefined,
-    lastHash: hashes.get(at[1]),
+    ...hashesAt(row, all, at),
     endpoint: row.endpoint,
   }))
   const older = row.state !== 'done' && row.coverage?.redo !== undefined ? intersect(subtract([all], covered), kept) : []

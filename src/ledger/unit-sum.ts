@@ -1,8 +1,9 @@
-import type { Batch, Interval, Json, LedgerChange, LedgerRow } from '../sdk/index.js'
+import type { Batch, BlockLink, Interval, Json, LedgerChange, LedgerRow, UnitState } from '../sdk/index.js'
 import { begin, coverageOf, type Reading } from './coverage.js'
 import { appendEvidence } from './evidence.js'
 import { blocksOf, storedBlocks, storedNumbers } from './hashes.js'
 import type { NearBlocks } from './near.js'
+import { endAt, restoredEnds, storedEnds } from './seams.js'
 
 /** All that the batches of one unit add up to: what the ledger keeps of it, and what is told of its progress. A pure fold, too. */
 export interface UnitSum {
@@ -21,6 +22,8 @@ export interface UnitSum {
   readonly lastHash: string | undefined
   readonly evidence: Json | undefined
   readonly blocks: NearBlocks
+  /** Of blocks at the ends of what is covered. */
+  readonly ends: readonly BlockLink[]
 }
 
 /** A unit as it begins. `kept`: its row, where the unit goes on from it. `blocks`: the coverage that says which are known. */
@@ -41,13 +44,14 @@ export function sumOf(
     lastHash: kept?.lastHash,
     evidence: kept?.evidence,
     blocks: blocksOf(blocks),
+    ends: restoredEnds(kept?.coverage),
   }
 }
 
 /** What a batch adds: what it was found to cover, and what was counted of it. */
-export type Addend = Pick<UnitSum, 'reading' | 'touchedCleared' | 'rows' | 'pieces' | 'blocks'>
+export type Addend = Pick<UnitSum, 'reading' | 'touchedCleared' | 'rows' | 'pieces' | 'blocks' | 'ends'>
 
-export function plus(sum: UnitSum, batch: Batch, { reading, touchedCleared, rows, pieces, blocks }: Addend): UnitSum {
+export function plus(sum: UnitSum, batch: Batch, { reading, touchedCleared, rows, pieces, blocks, ends }: Addend): UnitSum {
   return {
     reading,
     touchedCleared: sum.touchedCleared || touchedCleared,
@@ -60,6 +64,7 @@ export function plus(sum: UnitSum, batch: Batch, { reading, touchedCleared, rows
     lastHash: batch.lastHash ?? sum.lastHash,
     evidence: appendEvidence(sum.evidence, batch.evidence),
     blocks,
+    ends,
   }
 }
 
@@ -68,22 +73,28 @@ export const mayRepeat = ({ rows, reading, cursor }: UnitSum): boolean =>
   Object.keys(rows).length > 0 && !reading.stated && cursor === undefined
 
 /**
- * Every field of the unit's ledger row but its state, so that none of an earlier reading stays. `redo`: why the unit is done again,
- * while older rows are left in it. `asks`: it asks for rows of a query, and its numbers are those of its blocks near the head.
+ * Every field of the unit's ledger row but its attempts and its error, so that none of an earlier reading stays. `redo`: why the unit is
+ * done again, while older rows are left in it. `asks`: it asks for rows of a query, and its numbers are those of its blocks near the head.
  */
-export function rowOf(sum: UnitSum, redo: string | undefined, asks: boolean): Omit<LedgerChange, 'state' | 'attempts' | 'error'> {
+export function rowOf(
+  sum: UnitSum,
+  { state, redo, asks }: { readonly state: UnitState; readonly redo: string | undefined; readonly asks: boolean },
+): Omit<LedgerChange, 'attempts' | 'error'> {
   const { reading, cursor, rows, endpoint, parentHash, lastHash, evidence, blocks } = sum
+  const [first, last] = reading.stretch ?? []
+  const ends = state === 'done' ? undefined : storedEnds(sum.ends)
   const coverage = coverageOf(reading, redo)
   const numbers = asks ? storedNumbers(blocks) : coverage?.numbers
   return {
-    first: reading.stretch?.[0],
-    last: reading.stretch?.[1],
-    coverage: blocks.length === 0 ? coverage : { ...coverage, numbers, blocks: storedBlocks(blocks) },
+    state,
+    first,
+    last,
+    coverage: blocks.length === 0 && !ends ? coverage : { ...coverage, numbers, blocks: storedBlocks(blocks), ends },
     cursor: cursor ?? null,
     rows,
     endpoint,
-    parentHash,
-    lastHash,
+    parentHash: parentHash ?? endAt(sum.ends, first)?.parentHash,
+    lastHash: lastHash ?? endAt(sum.ends, last)?.hash,
     evidence,
   }
 }

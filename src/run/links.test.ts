@@ -20,7 +20,7 @@ it('batches of one unit must follow each other, in whatever order they come; wha
   const links = new Links('s', [])
   links.say('u', blocks(5n, 'a4', 9n, 'a9'))
   expect(() => links.say('u', blocks(0n, '0x', 4n, 'b4'))).toThrow('block 4')
-  links.forget('u', [[9n, 'a9']])
+  links.forget('u', [{ number: 9n, hash: 'a9' }])
   links.say('u', blocks(0n, '0x', 4n, 'b4'))
   expect(() => links.say('u', blocks(10n, 'b9', 12n, 'b12'))).toThrow('block 9')
 })

@@ -1,11 +1,13 @@
 import { type BlockLink, type LedgerRow, PipeError } from '../sdk/index.js'
 import { blockEnds, blocksOf } from '../ledger/hashes.js'
+import { linkedIn } from '../ledger/seams.js'
 
 /** Two readings of one step do not go on from each other: the chain was reorganized between them, or endpoints differ. Nothing of the later one is written. */
 export class ForkSeenError extends PipeError {
   readonly code = 'FORK_SEEN'
   override readonly blame = 'outage'
-  override readonly hint = 'the endpoints of the chain give different forks: nothing was mixed, and the next run goes on when they agree'
+  override readonly hint =
+    'the endpoints of the chain give different forks: nothing was mixed, and the next run goes on when they agree with what is stored; `pipe reset FILE --step S --range A..B` has that read again'
   constructor(
     step: string,
     readonly block: bigint,
@@ -36,37 +38,31 @@ export class Links {
     for (const row of rows) {
       const ends = blockEnds(row)
       for (const [number, hash] of blocksOf(row.coverage)) this.#hashes.set(number, { unit: row.unit, hash })
-      if (!ends || row.state !== 'done') continue
-      if (row.parentHash !== undefined) this.#parents.set(ends[0] - 1n, { unit: row.unit, hash: row.parentHash })
-      if (row.lastHash !== undefined) this.#hashes.set(ends[1], { unit: row.unit, hash: row.lastHash })
+      for (const { unit, at, parentHash, lastHash } of ends ? linkedIn(row, ends) : []) {
+        if (parentHash !== undefined) this.#parents.set(at[0] - 1n, { unit, hash: parentHash })
+        if (lastHash !== undefined) this.#hashes.set(at[1], { unit, hash: lastHash })
+      }
     }
     for (const block of [...this.#parents.keys()]) this.#forget(block)
   }
 
-  /** Takes note of the ends of what was read. @throws {ForkSeenError} when another reading contradicts it; then nothing of it is noted. */
+  /** Takes note of the ends of what was read, in the order of their numbers. @throws {ForkSeenError} when another reading contradicts it; then nothing of it is noted. */
   say(unit: string, blocks: readonly BlockLink[]): void {
-    const [first, last] = [blocks[0], blocks.at(-1)]
-    if (!first || !last) return
-    const ends = first === last ? [first] : [first, last]
+    if (blocks.length === 0) return
+    const ends = blocks.filter(({ number }, i) => blocks[i - 1]?.number !== number - 1n || blocks[i + 1]?.number !== number + 1n)
     for (const { number, hash, parentHash } of ends) {
       this.#compare(number, hash, this.#parents.get(number)?.hash)
       this.#compare(number - 1n, this.#hashes.get(number - 1n)?.hash, parentHash)
     }
-    let open = this.#open.get(unit)
-    if (!open) this.#open.set(unit, (open = new Set()))
-    for (const { number, hash, parentHash } of ends) {
-      if (hash !== undefined) this.#hashes.set(number, { unit, hash })
-      if (parentHash !== undefined) this.#parents.set(number - 1n, { unit, hash: parentHash })
-      open.add(number).add(number - 1n)
-    }
+    this.#note(unit, ends)
   }
 
   /** Forgets what an attempt at a unit said, but for what is committed: the rest is read again, perhaps from another fork. */
-  forget(unit: string, committed: readonly (readonly [bigint, string])[]): void {
+  forget(unit: string, committed: readonly BlockLink[]): void {
     for (const block of this.#open.get(unit) ?? [])
       for (const said of [this.#hashes, this.#parents]) if (said.get(block)?.unit === unit) said.delete(block)
-    this.#open.set(unit, new Set(committed.map(([number]) => number)))
-    for (const [number, hash] of committed) this.#hashes.set(number, { unit, hash })
+    this.#open.set(unit, new Set())
+    this.#note(unit, committed)
   }
 
   /** A unit is done: nothing of it is read again. */
@@ -74,6 +70,16 @@ export class Links {
     const blocks = this.#open.get(unit) ?? []
     this.#open.delete(unit)
     for (const block of blocks) this.#forget(block)
+  }
+
+  #note(unit: string, ends: readonly BlockLink[]): void {
+    let open = this.#open.get(unit)
+    if (!open) this.#open.set(unit, (open = new Set()))
+    for (const { number, hash, parentHash } of ends) {
+      if (hash !== undefined) this.#hashes.set(number, { unit, hash })
+      if (parentHash !== undefined) this.#parents.set(number - 1n, { unit, hash: parentHash })
+      open.add(number).add(number - 1n)
+    }
   }
 
   /** Forgets where two units meet that are both done, or two batches of one. */

@@ -22,6 +22,7 @@ import { add, end, type End, type Reading } from '../ledger/coverage.js'
 import { count, subtract } from '../ledger/intervals.js'
 import { type NearBlocks, nearest, nearTop } from '../ledger/near.js'
 import { partsOf } from '../ledger/parts.js'
+import { endsOf } from '../ledger/seams.js'
 import { mayRepeat, plus, rowOf, sumOf, type UnitSum } from '../ledger/unit-sum.js'
 import { pieces } from '../plan/stretch-units.js'
 import type { Session } from './committer.js'
@@ -104,7 +105,8 @@ export class Progress {
   rewind(): void {
     this.#sum = this.#committed
     this.#again = mayRepeat(this.#sum)
-    this.#task.links.forget(this.#task.unit.key, this.#committed.blocks)
+    const { blocks, ends } = this.#committed
+    this.#task.links.forget(this.#task.unit.key, [...blocks.map(([number, hash]) => ({ number, hash })), ...ends])
   }
 
   /** Takes note of a commit. `rows`: how many rows of each table it wrote, which of a query only the warehouse knows. */
@@ -155,6 +157,7 @@ export class Progress {
       rows: counts,
       pieces: done + (unit.piece.kind === 'task' ? 0 : failed.length),
       blocks: blocks.length > 0 ? this.#nearBlocks(before.blocks, blocks, reading) : before.blocks,
+      ends: unit.piece.kind === 'stretch' && plan.axis?.of === 'numbers' ? endsOf(reading.covered, [...before.ends, ...blocks]) : [],
     })
     // Only a key that is itself to blame is quarantined. One that an outage kept away stays open, and the next run asks for it.
     const own = failed.filter(({ error }) => error.blame === 'own')
@@ -252,6 +255,7 @@ export class Progress {
       axis,
       row: this.#ledger('done', null),
       blocks: this.#sum.blocks,
+      ends: this.#sum.ends,
       redo: unit.redo ? unit.reason : undefined,
       now: services.moment.now,
       attempts: plan.step.retry.attempts,
@@ -339,7 +343,7 @@ export class Progress {
 
   /** Every field of the unit's ledger row, so that none of an earlier reading stays. The error stays unless one is given. */
   #ledger(state: UnitState, error?: null): LedgerChange {
-    return { state, error, ...rowOf(this.#sum, this.#redo, this.#task.unit.piece.kind === 'rows') }
+    return { error, ...rowOf(this.#sum, { state, redo: this.#redo, asks: this.#task.unit.piece.kind === 'rows' }) }
   }
 }
 

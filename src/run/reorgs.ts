@@ -13,7 +13,7 @@ import type { RunOptions } from './services.js'
 export class DeepReorgError extends PipeError {
   readonly code = 'REORG_DEEP'
   override readonly hint =
-    'look whether the endpoints are of the right chain; `pipe run FILE --force` deletes what was read of the replaced blocks and reads them again'
+    'look whether the endpoints are of the right chain, and by `pipe verify FILE` whether what was read contradicts itself; `pipe run FILE --force` deletes what was read of the replaced blocks and reads them again'
   constructor(chain: string, { block, newest, kept }: { readonly block: bigint; readonly newest: bigint; readonly kept: bigint }) {
     super(
       `chain ${chain} was reorganized deeper than ${kept} blocks, of which hashes are kept: ${newest - block + 1n} blocks that were read, ${block} to ${newest}, may be replaced by others; nothing was deleted`,

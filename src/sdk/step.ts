@@ -206,8 +206,9 @@ export interface Batch<Cursor = Json> {
   readonly parentHash?: string
   readonly lastHash?: string
   /**
-   * The blocks of a chain that this batch read, as far as it knows them. Two that contradict each other come from different forks: then nothing of
-   * the batch is written. Those near the head are kept, so that a later run finds the block down to which a reorg reached.
+   * The blocks of a chain that this batch read, as far as it knows them, in the order of their numbers. Two that contradict each other come from
+   * different forks: then nothing of the batch is written. Those at the ends of what is covered are kept until their neighbours are covered, too, and
+   * those near the head, so that a later run finds the block down to which a reorg reached.
    */
   readonly blocks?: readonly BlockLink[]
   /** Proof for an empty result, for the ledger: it keeps a list with an entry for each batch that gave any. */

@@ -41,6 +41,15 @@ export interface Coverage {
   readonly numbers?: readonly [first: string, last: string]
   /** Hashes of blocks near the head that the unit read, in the order of their numbers (decimal text). */
   readonly blocks?: readonly (readonly [number: string, hash: string])[]
+  /**
+   * Of a unit of blocks that is not done: the hashes at the ends of its covered stretches, by block (decimal text), until what lies
+   * beside them is covered, too. One that is done has them as `parentHash` and `lastHash`.
+   */
+  readonly ends?: readonly {
+    readonly number: string
+    readonly hash?: string | undefined
+    readonly parentHash?: string | undefined
+  }[]
   /** The round (when it began, microseconds UTC, decimal text) in which the unit counts as done. Later rounds read it again. */
   readonly tentative?: string
   /** What the unit published was put back by hand to this version of its tables. It stays as it is until `pipe reset`. */

@@ -10,7 +10,8 @@ export function ofStep(pipeline: string, step: string | undefined): Statement {
 /** Rows of units that know hashes of blocks: first those that kept some near the head, the newest of them, then the highest. */
 export function newestLinked(pipeline: string, step: string, most: number): Statement {
   const near = sqlText(`CAST("coverage" AS VARCHAR) LIKE '%"blocks"%'`)
-  return sql`${ofStep(pipeline, step)} AND (${near} OR (last_hash IS NOT NULL AND "last" IS NOT NULL))
+  const parts = sqlText(`CAST("coverage" AS VARCHAR) LIKE '%"ends"%'`)
+  return sql`${ofStep(pipeline, step)} AND (${near} OR ${parts} OR (last_hash IS NOT NULL AND "last" IS NOT NULL))
     ORDER BY CASE WHEN ${near} THEN epoch ELSE -1 END DESC, "last" DESC LIMIT ${sqlText(String(most))}`
 }
 

@@ -36,7 +36,7 @@ steps:
 `
 
 export interface MemoryRun {
-  readonly node: FakeEndpoint
+  readonly node: Pick<FakeEndpoint, 'url'>
   readonly warehouse: MemoryWarehouse
   readonly to?: 'safe' | 'head'
   readonly confirmations?: number
