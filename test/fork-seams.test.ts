@@ -74,6 +74,13 @@ class Killed extends MemoryWarehouse {
   }
 }
 
+/** So many units were read since that none of these is compared with the chain. */
+class LongAgo extends MemoryWarehouse {
+  override linked() {
+    return Promise.resolve([])
+  }
+}
+
 describe('far below the head, blocks that are stored go on from each other', () => {
   it('when the rest of a unit that was killed is read from another fork: nothing is added until it is of the first one', async () => {
     const [one, other] = forks(800)
@@ -125,4 +132,21 @@ describe('far below the head, blocks that are stored go on from each other', () 
     },
     60_000,
   )
+
+  it('and a run says where they do not, though it has nothing to read', async () => {
+    const [one] = forks(800)
+    const node = await serve(one)
+    const warehouse = new LongAgo()
+    await readBlocks(warehouse, [node], '700')
+    expect(await readBlocks(warehouse, [node])).toEqual({ exitCode: 0, said: '' })
+    const [row] = await warehouse.units('day', 'heads')
+    const step = { pipeline: 'day', step: 'heads', fingerprint: row?.fingerprint ?? '' }
+    await warehouse.amend('day', { put: [{ step, unit: '601-700', state: 'done', lastHash: '0xbad' }] }, 0n)
+    const { exitCode, said } = await readBlocks(warehouse, [node])
+    const seam = `601-700 ends with block 700, 0xbad, and 701-940 goes on from ${one.block(700).hash}: one of them is of another fork`
+    expect([exitCode, said]).toEqual([
+      1,
+      `${seam}; \`pipe verify day.yaml --param from=601 --param to=940\` names the commands that mend it`,
+    ])
+  }, 60_000)
 })

@@ -272,14 +272,18 @@ describe('pipe verify pipelines/miners.yaml', () => {
     await world.ran('--param', 'from=0', '--param', 'to=150')
     const hash = `0x${'cd'.repeat(32)}`
     await world.doctor(`UPDATE _pipe_units SET last_hash = '${hash}' WHERE unit = '0-99'`)
+    const problem = `0-99 ends with block 99, ${hash}, and 100-150 goes on from ${chain.block(99).hash}: one of them is of another fork`
     const report = await world.verify()
     expect(report.findings).toMatchObject([
       {
         check: 'seam',
         unit: '0-99',
-        problem: `ends with ${hash}, and 100-150 goes on from ${chain.block(99).hash}: one of them is of another fork`,
+        problem,
       },
     ])
+    // A run has nothing to read, and does not call that done.
+    const ran = await world.pipe('run', minersFile, '--param', 'from=0', '--param', 'to=150', '--output', 'json')
+    expect([ran.code, ran.out]).toEqual([1, expect.stringContaining('whether what was read contradicts itself')])
     await mended(world, report)
   })
 

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { counted, formatInstant, noun, type InputPage, type Row } from '../sdk/index.js'
 import { ownerRule } from '../ledger/owner.js'
+import { brokenSeams, seamInWords } from '../ledger/seams.js'
 import type { Step } from '../pipeline/pipeline.js'
 import { KEY_COLUMN, missingPage, recordRule } from '../plan/missing.js'
 import type { PlannedUnit, StepPlan } from '../plan/plan.js'
@@ -98,6 +99,8 @@ async function ended(services: RunServices, { plan, computed, failed, budget, la
   const nothingLeft = missing === 0 && quarantined === 0
   const complete = nothingLeft && failed === 0
   await compactLedger(services, plan, left, complete)
+  const seam = brokenSeamOf(left)
+  if (seam !== undefined) return { outcome: 'incomplete', ...rest, reason: seam, lasting: true }
   // Nothing can be done for what is lost, so those below go on.
   const gaps = lostInWords(left)
   if (complete && gaps !== undefined) return { outcome: 'complete', ...rest, reason: gaps, gaps }
@@ -136,6 +139,12 @@ function gotOn(before: StepPlan, after: StepPlan): boolean {
     const same = left.get(unit.key)
     return same === undefined || cursorOf(before, unit) !== cursorOf(after, same)
   })
+}
+
+/** What is stored and can't be all of one fork, whoever stored it. */
+function brokenSeamOf({ ledger, axis }: StepPlan): string | undefined {
+  const [seam] = axis ? brokenSeams(ledger, axis) : []
+  return seam && axis && `${seamInWords(seam, axis)}; \`pipe verify FILE\` names the commands that mend it`
 }
 
 /** What is left of a plan. After a stop it is looked for so long and no longer: it is only told then. */

@@ -1,11 +1,12 @@
-import { counted, type LedgerRow } from '../sdk/index.js'
-import { stretchOf as stretchOfName } from '../ledger/axis.js'
+import { counted } from '../sdk/index.js'
+import { nameOf, stretchOf as stretchOfName } from '../ledger/axis.js'
 import { type Interval, union } from '../ledger/intervals.js'
+import { brokenSeams, seamInWords } from '../ledger/seams.js'
 import { lostInWords } from '../plan/left.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
 import type { PlannedUnit } from '../plan/plan.js'
 import { outputTable } from '../plan/rows-units.js'
-import { countRows, stretchOf } from './stretches.js'
+import { countRows } from './stretches.js'
 import { all, type Findings, linesOf, named, numbersOf, rowsWord, type StepLook } from './look.js'
 
 /** Finds what the ledger itself says is not right: gaps, what is set aside, neighbours of different chains. */
@@ -81,23 +82,12 @@ function gapsOf(units: readonly PlannedUnit[]): { interval: Interval; reason: st
   return [...byReason].flatMap(([reason, { intervals, redo }]) => union(intervals).map((interval) => ({ interval, reason, redo })))
 }
 
-/** The hash that a unit ended with is the parent hash of the next one, or one of them is of another fork. */
-function findSeams({ plan, done, advice }: StepLook, findings: Findings): void {
-  const byStart = new Map<bigint, LedgerRow>()
-  for (const row of done) {
-    const stretch = stretchOf(plan.wanted, row)
-    if (stretch && row.parentHash !== undefined) byStart.set(stretch[0], row)
-  }
-  for (const row of done) {
-    const stretch = stretchOf(plan.wanted, row)
-    const next = stretch && byStart.get(stretch[1] + 1n)
-    if (!next || row.lastHash === undefined || row.lastHash === next.parentHash) continue
-    const both = stretchOf(plan.wanted, next)
-    findings.add(
-      'seam',
-      `ends with ${row.lastHash}, and ${next.unit} goes on from ${next.parentHash ?? ''}: one of them is of another fork`,
-      advice.reset(`${stretch[0]}-${both?.[1] ?? stretch[1]}`),
-      { unit: row.unit },
-    )
+/** The hash that a stretch ended with is the parent hash of the next one, or one of them is of another fork. */
+function findSeams({ plan, advice }: StepLook, findings: Findings): void {
+  const { axis } = plan
+  if (!axis) return
+  for (const seam of brokenSeams(plan.ledger, axis)) {
+    const { lower, upper } = seam
+    findings.add('seam', seamInWords(seam, axis), advice.reset(nameOf(axis, [lower.at[0], upper.at[1]])), { unit: lower.unit })
   }
 }
