@@ -15,7 +15,7 @@ import { Flight } from '../net/flight.js'
 import { Line } from '../net/line.js'
 import { Pace } from '../net/pace.js'
 import type { Wait } from '../net/waits.js'
-import type { ProxyOf } from '../net/proxies.js'
+import { basicOf, type ProxyOf } from '../net/proxies.js'
 import { type Scrub, scrubber, showText } from '../net/text.js'
 import {
   HttpClosedError,
@@ -128,7 +128,7 @@ class RestSource implements Source {
     this.#headers = { accept: 'application/json', 'accept-encoding': 'gzip, br' }
     if (this.#url.username || this.#url.password) {
       const login = `${decodeURIComponent(this.#url.username)}:${decodeURIComponent(this.#url.password)}`
-      this.#headers['authorization'] = `Basic ${Buffer.from(login).toString('base64')}`
+      this.#headers['authorization'] = basicOf(login)
     }
     for (const [name, value] of Object.entries(source.headers)) if (value !== '') this.#headers[name.toLowerCase()] = value
     const proxy = proxyOf?.(this.#url)

@@ -1,6 +1,7 @@
-import { type Dispatcher, Pool, ProxyAgent } from 'undici'
+import { type Dispatcher, Pool } from 'undici'
 import type { Exchange } from './exchange.js'
-import { loginOf, type Proxy } from './proxies.js'
+import type { Proxy } from './proxies.js'
+import { CONNECT, throughProxy } from './through-proxy.js'
 
 /** A request without what is the same for all of its line. */
 export interface LineRequest {
@@ -9,8 +10,6 @@ export interface LineRequest {
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string
 }
-
-const CONNECT = { timeout: 10_000, rejectUnauthorized: true }
 
 /** The sockets to one origin, straight or through a proxy. Makes no connection before the first request. */
 export class Line {
@@ -43,15 +42,7 @@ export class Line {
 
   #open(): Dispatcher {
     if (!this.#proxy) return new Pool(this.#origin, { pipelining: 1, connect: CONNECT })
-    const { url } = this.#proxy
-    const login = loginOf(url)
-    return new ProxyAgent({
-      uri: url.href,
-      proxyTunnel: this.#tunnel,
-      proxyTls: CONNECT,
-      requestTls: CONNECT,
-      ...(login ? { token: `Basic ${Buffer.from(login).toString('base64')}` } : {}),
-    })
+    return throughProxy(this.#proxy, this.#tunnel)
   }
 
   /** Many proxies open tunnels for https alone: the next request to an http address is handed to the proxy itself. */

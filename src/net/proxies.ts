@@ -71,6 +71,9 @@ export function loginOf({ username, password }: URL): string | undefined {
   }
 }
 
+/** A login as a header says it. */
+export const basicOf = (login: string): string => `Basic ${Buffer.from(login).toString('base64')}`
+
 /** What NO_PROXY says: hosts with all below them, hosts with a port, IP addresses and their blocks (10.0.0.0/8), or `*`. */
 function directHosts(text: string): (url: URL) => boolean {
   const names: { readonly host: string; readonly port: string }[] = []

@@ -1,6 +1,6 @@
 import type { Exchange } from '../net/exchange.js'
 import { Line } from '../net/line.js'
-import type { ProxyOf } from '../net/proxies.js'
+import { basicOf, type ProxyOf } from '../net/proxies.js'
 import { type Scrub, scrubber } from '../net/text.js'
 
 /** The way to one address: its sockets and headers. Makes no connection before the first request. */
@@ -21,7 +21,7 @@ export class Connection {
     if (url.protocol === 'https:') this.#headers['accept-encoding'] = 'gzip'
     if (url.username || url.password) {
       const login = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
-      this.#headers['authorization'] = `Basic ${Buffer.from(login).toString('base64')}`
+      this.#headers['authorization'] = basicOf(login)
     }
     for (const [header, value] of Object.entries(headers)) if (value !== '') this.#headers[header.toLowerCase()] = value
     this.#line = new Line(url, proxy)

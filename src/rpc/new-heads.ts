@@ -1,6 +1,7 @@
-import { Agent, type Dispatcher, ProxyAgent, WebSocket } from 'undici'
-import { loginOf, type ProxyOf } from '../net/proxies.js'
+import { Agent, WebSocket } from 'undici'
+import { basicOf, loginOf, type ProxyOf } from '../net/proxies.js'
 import { type Scrub, scrubber, showText } from '../net/text.js'
+import { CONNECT, throughProxy } from '../net/through-proxy.js'
 import { type Clock, formatDuration, type RunFact } from '../sdk/index.js'
 
 interface Socket {
@@ -21,7 +22,6 @@ export interface NewHeadsOptions {
   readonly onHead: (number: bigint) => void
 }
 
-const CONNECT = { timeout: 10_000, rejectUnauthorized: true }
 const FIRST_WAIT_MS = 1_000
 const LONGEST_WAIT_MS = 60_000
 /** For so many block times, and so long at least, nothing is asked after a head was told of. */
@@ -133,17 +133,10 @@ export class NewHeads {
     const scrub: Scrub = scrubber(asked, headers, proxy?.url)
     const login = loginOf(url)
     url.username = url.password = ''
-    return { url: url.href, scrub, dispatcher: dispatcherOf(proxy?.url), authorization: login ? { authorization: basic(login) } : {} }
+    const dispatcher = proxy ? throughProxy(proxy) : new Agent({ connect: CONNECT })
+    return { url: url.href, scrub, dispatcher, authorization: login ? { authorization: basicOf(login) } : {} }
   }
 }
-
-function dispatcherOf(proxy: URL | undefined): Dispatcher {
-  if (!proxy) return new Agent({ connect: CONNECT })
-  const login = loginOf(proxy)
-  return new ProxyAgent({ uri: proxy.href, proxyTls: CONNECT, requestTls: CONNECT, token: login ? basic(login) : undefined })
-}
-
-const basic = (login: string) => `Basic ${Buffer.from(login).toString('base64')}`
 
 const wordsOf = (error: unknown) => (error instanceof Error ? error.message : '')
 
