@@ -18,15 +18,12 @@ export interface NewHeadsOptions {
   readonly proxyOf: ProxyOf
   readonly clock: Clock
   readonly emit: (fact: RunFact) => void
-  /** A socket says that this block is there. */
-  readonly onHead: (number: bigint) => void
+  /** The socket of this host says that this block is there. */
+  readonly onHead: (number: bigint, host: string) => void
 }
 
 const FIRST_WAIT_MS = 1_000
 const LONGEST_WAIT_MS = 60_000
-/** For so many block times, and so long at least, nothing is asked after a head was told of. */
-const WELL_BLOCKS = 4
-const WELL_MS = 1_000
 /** Blocks may come at times of their own: only who says nothing for so much longer is taken for dead. */
 const SILENT_BLOCKS = 20
 const SILENT_MS = 30_000
@@ -40,8 +37,7 @@ export class NewHeads {
   readonly #closing = new AbortController()
   readonly #silentMs: number
   readonly #running: Promise<void>
-  /** When a head was last told of; undefined while none is. */
-  #heardAt: number | undefined
+  #tells = false
 
   constructor(options: NewHeadsOptions) {
     this.#options = options
@@ -49,11 +45,9 @@ export class NewHeads {
     this.#running = this.#run()
   }
 
-  /** For how many milliseconds more its word may be waited for; 0: heads must be asked for. */
-  get wellForMs(): number {
-    const { blockTimeMs, clock } = this.#options
-    const wellMs = Math.max(WELL_MS, WELL_BLOCKS * blockTimeMs)
-    return this.#heardAt === undefined ? 0 : Math.max(0, this.#heardAt + wellMs - clock.monotonic())
+  /** Whether one tells of heads: it has, and neither ended since nor said nothing for too long. */
+  get tells(): boolean {
+    return this.#tells
   }
 
   async close(): Promise<void> {
@@ -68,7 +62,7 @@ export class NewHeads {
       const socket = sockets[tries % sockets.length]
       if (!socket) return
       const { reason, heard } = await this.#listen(socket)
-      this.#heardAt = undefined
+      this.#tells = false
       if (this.#closing.signal.aborted) return
       if (heard) tries = 0
       if (heard || !told)
@@ -85,7 +79,7 @@ export class NewHeads {
   /** Until the socket ends or says nothing for too long. */
   async #listen({ url: address, headers }: Socket): Promise<{ readonly reason: string; readonly heard: boolean }> {
     const { clock, onHead } = this.#options
-    const { url, dispatcher, scrub, authorization } = this.#way(address, headers)
+    const { url, host, dispatcher, scrub, authorization } = this.#way(address, headers)
     const socket = new WebSocket(url, { dispatcher, headers: { ...headers, ...authorization } })
     const over = new AbortController()
     let heard = false
@@ -104,9 +98,9 @@ export class NewHeads {
         const said = readMessage(data)
         if (said === undefined) return
         if (typeof said === 'string') return end(`it refuses eth_subscribe: ${said}`)
-        heard = true
-        this.#heardAt = lastAt = clock.monotonic()
-        onHead(said)
+        heard = this.#tells = true
+        lastAt = clock.monotonic()
+        onHead(said, host)
       })
       const watch = async () => {
         while (!over.signal.aborted) {
@@ -134,7 +128,7 @@ export class NewHeads {
     const login = loginOf(url)
     url.username = url.password = ''
     const dispatcher = proxy ? throughProxy(proxy) : new Agent({ connect: CONNECT })
-    return { url: url.href, scrub, dispatcher, authorization: login ? { authorization: basicOf(login) } : {} }
+    return { url: url.href, host: url.host, scrub, dispatcher, authorization: login ? { authorization: basicOf(login) } : {} }
   }
 }
 

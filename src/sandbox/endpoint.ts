@@ -224,6 +224,7 @@ class Endpoint implements FakeEndpoint {
   #tellHead(): void {
     const block = this.#source.blockJson(this.head, false)
     for (const socket of this.#sockets) {
+      if (this.#headsFault('made-up')) socket.tell('{"number":"0xffffffffffffffff"}')
       if (this.#headsFault('closed')) socket.close()
       else if (block !== undefined && !this.#headsFault('silent')) socket.tell(block)
     }

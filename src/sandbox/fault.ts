@@ -86,10 +86,13 @@ export interface ReorderFault {
   readonly kind: 'reorder'
 }
 
-/** What a WebSocket does that is asked for new heads: it refuses, tells of none, or closes instead of telling of one. Knows no calls. */
+/**
+ * What a WebSocket does that is asked for new heads: it refuses, tells of none, closes instead of telling of one, or tells of one that is
+ * made up (2^64 - 1) beside each. Knows no calls.
+ */
 export interface HeadsFault {
   readonly kind: 'heads'
-  readonly as: 'refused' | 'silent' | 'closed'
+  readonly as: 'refused' | 'silent' | 'closed' | 'made-up'
 }
 
 /** What may happen to a reply on its way. Fractions are of the body's bytes, from 0 to 1. At most one a reply: the first that strikes. */

@@ -3,10 +3,7 @@ import type { Chain } from '../pipeline/pipeline.js'
 import type { NewHeads } from '../rpc/new-heads.js'
 import type { RunFact } from '../sdk/index.js'
 import type { Surroundings } from './surroundings.js'
-
-/** An endpoint may know a head a little later than the socket that told of it: it is asked again so soon, and so often. */
-const AGAIN_MS = 250
-const AGAIN = 8
+import { ToldHeads } from './told-heads.js'
 
 export interface WakesOptions {
   /** That are followed. */
@@ -15,66 +12,71 @@ export interface WakesOptions {
   readonly emit: (fact: RunFact) => void
 }
 
-interface Told {
-  /** The highest block that a socket told of. */
-  told: bigint
-  /** How often the endpoints were asked since. */
-  asked: number
-  /** The highest block that an endpoint gave. */
-  head: bigint
-}
-
 /**
  * The waits between two looks at the heads of chains. What a WebSocket tells ends one at once, and where all chains have one that is
  * well, nothing is asked before it tells. Its word says only when to look.
  */
 export class Wakes {
   readonly #options: WakesOptions
-  readonly #told = new Map<string, Told>()
-  #heads: Promise<readonly NewHeads[]> | undefined
+  readonly #told: ReadonlyMap<string, ToldHeads>
+  /** Who told of heads of a chain last, and the chains of which it was said that these are not what the endpoints answer. */
+  readonly #hosts = new Map<string, string>()
+  readonly #named = new Set<string>()
+  #heads: Promise<ReadonlyMap<string, NewHeads>> | undefined
   #wake = new AbortController()
 
   constructor(options: WakesOptions) {
     this.#options = options
+    const { chains, surroundings } = options
+    this.#told = new Map(chains.map(({ name, blockTimeMs }) => [name, new ToldHeads(blockTimeMs, surroundings.clock)]))
   }
 
   /** An endpoint gave this head. */
   polled(chain: string, head: bigint): void {
-    const told = this.#of(chain)
-    told.asked++
-    if (head > told.head) told.head = head
+    const untrue = this.#told.get(chain)?.looked(head)
+    if (untrue === undefined || this.#named.has(chain)) return
+    this.#named.add(chain)
+    this.#options.emit({
+      type: 'warning',
+      message: `${chain}: the heads that ${this.#hosts.get(chain)} tells of are not what its endpoints answer (it told of block ${untrue}, their head is ${head}); heads are asked for until they are`,
+    })
   }
 
-  /** Whether a block was told of that no endpoint has given yet. */
+  /** Whether a block was told of that no endpoint has given yet, and it is time to ask for it. */
   hasNews(chain: string): boolean {
-    const { told, head, asked } = this.#of(chain)
-    return told > head && asked < AGAIN
+    return this.#told.get(chain)?.dueMs === 0
   }
 
   /** Until the heads are to be looked at: after `ms` at the latest where a chain has no socket that is well. */
   async wait(ms: number, signal: AbortSignal): Promise<void> {
-    const { chains, surroundings } = this.#options
     const heads = await (this.#heads ??= this.#open())
-    const news = chains.filter(({ name }) => this.hasNews(name))
-    if (news.some(({ name }) => this.#of(name).asked === 0)) return
-    const well = heads.length > 0 && heads.length === chains.length ? Math.min(...heads.map(({ wellForMs }) => wellForMs)) : 0
-    const wait = news.length > 0 ? Math.min(ms, AGAIN_MS) : Math.max(ms, well)
-    this.#wake = new AbortController()
-    await surroundings.clock.sleep(wait, AbortSignal.any([signal, this.#wake.signal])).catch(() => undefined)
+    const { clock } = this.#options.surroundings
+    const from = clock.monotonic()
+    let now = from
+    do {
+      const rests = [...this.#told].map(([chain, { restMs }]) => (heads.get(chain)?.tells === true ? restMs : 0))
+      const rest = rests.length > 0 ? Math.min(...rests) : 0
+      const left = Math.min(Math.max(ms - (now - from), rest), ...[...this.#told.values()].map(({ dueMs }) => dueMs))
+      if (left <= 0) return
+      this.#wake = new AbortController()
+      await clock.sleep(left, AbortSignal.any([signal, this.#wake.signal])).catch(() => undefined)
+      now = clock.monotonic()
+    } while (this.#wake.signal.aborted && !signal.aborted)
   }
 
   async close(): Promise<void> {
-    await Promise.all(((await this.#heads) ?? []).map((each) => each.close()))
+    await Promise.all([...((await this.#heads)?.values() ?? [])].map((each) => each.close()))
   }
 
-  async #open(): Promise<readonly NewHeads[]> {
+  async #open(): Promise<ReadonlyMap<string, NewHeads>> {
     const { chains, surroundings, emit } = this.#options
     const some = chains.filter(({ sockets }) => sockets.length > 0)
-    if (some.length === 0) return []
+    if (some.length === 0) return new Map()
     const { NewHeads: Heads } = await import('../rpc/new-heads.js')
     const proxyOf = proxiesOf(surroundings.env)
-    return some.map(
-      ({ name, blockTimeMs, sockets }) =>
+    return new Map(
+      some.map(({ name, blockTimeMs, sockets }) => [
+        name,
         new Heads({
           chain: name,
           blockTimeMs,
@@ -82,22 +84,14 @@ export class Wakes {
           proxyOf,
           clock: surroundings.clock,
           emit,
-          onHead: (number) => this.#hear(name, number),
+          onHead: (number, host) => this.#hear(name, number, host),
         }),
+      ]),
     )
   }
 
-  #hear(chain: string, number: bigint): void {
-    const told = this.#of(chain)
-    if (number <= told.told) return
-    told.told = number
-    told.asked = 0
-    if (number > told.head) this.#wake.abort()
-  }
-
-  #of(chain: string): Told {
-    let told = this.#told.get(chain)
-    if (!told) this.#told.set(chain, (told = { told: -1n, asked: 0, head: -1n }))
-    return told
+  #hear(chain: string, number: bigint, host: string): void {
+    this.#hosts.set(chain, host)
+    if (this.#told.get(chain)?.hear(number)) this.#wake.abort()
   }
 }
