@@ -24,7 +24,8 @@ interface Lacking {
 export const askApart =
   (ask: Ask): Ask =>
   async (calls, options) => {
-    const given = await ask(calls, options)
+    const asked = calls.map((call) => (call.method === RECEIPTS ? { ...call, replaceable: true } : call))
+    const given = await ask(asked, options)
     const open = [...calls.keys()].filter((i) => calls[i]?.method === RECEIPTS && isLacking(given, i))
     return open.length === 0 ? given : new Apart(ask, options, calls, given).receipts(open)
   }

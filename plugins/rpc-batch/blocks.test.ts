@@ -186,6 +186,69 @@ describe('receipts of a block that no node gives together', () => {
   })
 })
 
+describe('that an endpoint does not give receipts together', () => {
+  /** Follows the chain for some blocks, each a unit of its own, beside a clock that may be put forward. */
+  function follow(node: FakeEndpoint, config: Partial<Config> = {}) {
+    const clock = fastClock(1)
+    let ahead = 0
+    const { rpc, facts } = openPool([endpoint(node)], { ...clock, monotonic: () => clock.monotonic() + ahead })
+    const lane = rpc.forStep({ id: 'b', attempts: 5, waitMs: 2, maxWaitMs: 4 })
+    const blocks = async (from: number, to: number) => {
+      const rows: Row[] = []
+      for (let n = BigInt(from); n <= BigInt(to); n++) {
+        const piece = { kind: 'stretch', axis: numberAxis(1000), from: n, to: n, order: 'oldest-first' } as const
+        const over = { blocks: { from: Number(n), to: Number(n) } }
+        const ran = await runStep(rpcBatch, {
+          config: { over, calls, rows: rowsOf, ...config } as Config,
+          tables,
+          rpc: lane,
+          head: n,
+          piece,
+        })
+        rows.push(...(ran.rows.txs ?? []))
+      }
+      return rows
+    }
+    const told = () => facts.flatMap((fact) => (fact.type === 'warning' ? [fact.message] : []))
+    const waits = () => facts.flatMap((fact) => (fact.type === 'retry' && fact.waitMs > 0 ? [fact.waitMs] : []))
+    return { rpc, blocks, told, waits, later: (ms: number) => void (ahead += ms) }
+  }
+  const rowsOf = rows
+  const internal: Fault = { ...noReceipts, error: { code: -32603, message: 'Internal error' } } as Fault
+  const plan: Fault = { ...noReceipts, error: { code: -32600, message: 'eth_getBlockReceipts is not available on the Free tier' } } as Fault
+
+  it.each([
+    ['it does not know the method', noReceipts, 0, 'the method eth_getBlockReceipts does not exist/is not available'],
+    ['it says null', nullReceipts, 0, 'null for blocks that have some'],
+    ['its plan is too small', plan, 0, 'eth_getBlockReceipts is not available on the Free tier'],
+    ['it has an internal error each time', internal, 3, 'Internal error'],
+  ])('is found out by three blocks, told once, and looked at again in a while: %s', async (_, fault, waits, words) => {
+    const node = await serve({ faults: [fault] })
+    const followed = follow(node)
+    expect(await followed.blocks(1, 3)).toEqual(truth.txs.slice(0, 9))
+    const before = asked(node, 'eth_getBlockReceipts')
+    expect(followed.waits()).toHaveLength(waits)
+    expect(await followed.blocks(4, 20)).toEqual(truth.txs.slice(9))
+    expect([asked(node, 'eth_getBlockReceipts'), followed.waits().length]).toEqual([before, waits])
+    const name = new URL(node.url).host
+    const told = `ethereum: ${name} does not answer eth_getBlockReceipts (${words}): what it gives is asked for in other ways, and it is looked at again in 1m`
+    expect(followed.told()).toEqual([told])
+    followed.later(60_000)
+    node.clear()
+    expect(await followed.blocks(4, 20)).toEqual(truth.txs.slice(9))
+    expect([asked(node, 'eth_getBlockReceipts'), asked(node, 'eth_getTransactionReceipt')]).toEqual([17, 0])
+    await followed.rpc.close()
+  })
+
+  it('is not believed of one that gives them a little later than their block', async () => {
+    const late = await serve({ faults: [{ ...nullReceipts, if: () => late.count('eth_getBlockReceipts') % 2 === 1 } as Fault] })
+    const followed = follow(late)
+    expect(await followed.blocks(1, 20)).toEqual(truth.txs)
+    expect([followed.told(), asked(late, 'eth_getBlockReceipts')]).toEqual([[], 20])
+    await followed.rpc.close()
+  })
+})
+
 describe('verify: proof', () => {
   type Block = Fields & { readonly transactions: readonly Fields[] }
   const other = `0x${'ab'.repeat(20)}`

@@ -226,6 +226,46 @@ describe('an endpoint’s lack is a border', () => {
   })
 })
 
+describe('what may be asked for in another way', () => {
+  const receipts = (n: number): RpcCall => ({ method: 'eth_getBlockReceipts', params: [hex(n)], nullable: true, replaceable: true })
+  const receipt = (n: number): RpcCall => ({ method: 'eth_getTransactionReceipt', params: [`0x${String(n).padStart(64, '0')}`] })
+
+  test('is not believed to be missing of an endpoint that says null of blocks whose receipts it does not have', async () => {
+    const { nodes, ask, facts } = await world(1)
+    nodes[0]!.answer = ({ method }) => ({ result: method === 'eth_getBlockReceipts' ? null : { blockNumber: hex(1) } })
+    for (let n = 2; n < 12; n++) await ask([receipts(n), receipt(n)])
+    expect(asked(nodes[0]!, 'eth_getBlockReceipts')).toHaveLength(10)
+    // It has those of one block, and of three others.
+    for (const of of [1, 2, 3]) {
+      nodes[0]!.answer = ({ method }) => ({ result: method === 'eth_getBlockReceipts' ? null : { blockNumber: hex(of) } })
+      await ask([receipts(of)])
+      await ask([receipt(of)])
+    }
+    expect(told(await ask([receipts(20)]))).toEqual(['RPC_METHOD_MISSING own'])
+    expect(asked(nodes[0]!, 'eth_getBlockReceipts')).toHaveLength(13)
+    expect(facts.filter(({ type }) => type === 'warning')).toHaveLength(1)
+  })
+
+  test('is asked of those that may answer it, and fails at once where nobody is left but one that is away', async () => {
+    const { nodes, ask } = await world(2)
+    const [without, other] = nodes as [FakeNode, FakeNode]
+    without.answer = (call) => (call.method === 'eth_getBlockReceipts' ? noMethod : honest(call))
+    for (let n = 0; n < 3; n++) expect((await ask([receipts(n)])).endpoints).toEqual([other.host])
+    expect((await ask([receipts(3)])).endpoints).toEqual([other.host])
+    expect(asked(without, 'eth_getBlockReceipts')).toHaveLength(3)
+    other.answer = () => noMethod
+    expect(told(await ask([receipts(4)]))).toEqual(['RPC_METHOD_MISSING own'])
+    await other.close()
+    await ask(balances(1))
+    expect(told(await ask([receipts(5)]))).toEqual(['RPC_METHOD_MISSING own'])
+    expect(asked(without, 'eth_getBlockReceipts')).toHaveLength(3)
+    // What can't be had otherwise is asked of it in spite of that.
+    without.answer = honest
+    const call = { method: 'eth_getBlockReceipts', params: [hex(6)] }
+    expect(await ask([call])).toMatchObject({ values: expected([call]), errors: undefined })
+  })
+})
+
 describe('one whose head is behind', () => {
   test.each([
     ['eth_getLogs', [{ fromBlock: '0x1', toBlock: '0x60' }]],

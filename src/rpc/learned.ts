@@ -1,4 +1,4 @@
-import type { Clock, RunFact } from '../sdk/index.js'
+import { type Clock, formatDuration, type RunFact } from '../sdk/index.js'
 import type { Endpoint } from './endpoint.js'
 
 /** What was found out about an endpoint, for the next run. */
@@ -26,6 +26,9 @@ export class Learned {
   readonly #options: LearnedOptions
   readonly #endpoints = new Map<string, LearnedEndpoint>()
   readonly #told = new Map<Endpoint, { at: number; batch: number; parallel: number }>()
+
+  /** Endpoints with methods of which it was said that they don't answer them. */
+  readonly #lacking = new Set<string>()
 
   constructor(options: LearnedOptions) {
     this.#options = options
@@ -55,8 +58,9 @@ export class Learned {
     this.#options.onLearned?.()
   }
 
-  /** Tells the limits of an endpoint, now and then. */
+  /** Tells the limits of an endpoint, now and then, and once which method it does not answer. */
   tell(endpoint: Endpoint, now: number): void {
+    this.#tellLacking(endpoint)
     const { batch, parallel } = endpoint.limits
     const told = this.#told.get(endpoint)
     if (told && (now - told.at < LIMITS_EVENT_MS || (told.batch === batch && told.parallel === parallel))) return
@@ -64,5 +68,16 @@ export class Learned {
     const { chain, emit } = this.#options
     const creditsPerSecond = endpoint.budget?.credits.perSecond
     emit({ type: 'limits', from: { chain: chain.name }, endpoint: endpoint.name, batch, parallel, creditsPerSecond })
+  }
+
+  #tellLacking({ name, refusals }: Endpoint): void {
+    for (const { method, text, ms } of refusals.lacking) {
+      const told = `${name} ${method}`
+      if (this.#lacking.has(told)) continue
+      this.#lacking.add(told)
+      const meanwhile = `what it gives is asked for in other ways, and it is looked at again in ${formatDuration(ms)}`
+      const { chain, emit } = this.#options
+      emit({ type: 'warning', message: `${chain.name}: ${name} does not answer ${method} (${text}): ${meanwhile}` })
+    }
   }
 }

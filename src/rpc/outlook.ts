@@ -1,6 +1,6 @@
 import { type PipeError, type RpcCall } from '../sdk/index.js'
 import type { Endpoint } from './endpoint.js'
-import { RpcAwayError, RpcRangeTooLongError } from './errors.js'
+import { RpcAwayError, RpcMethodError, RpcRangeTooLongError } from './errors.js'
 import type { CallState, Refusal } from './segment.js'
 import { showCall } from './show-call.js'
 
@@ -35,8 +35,13 @@ export function outlook({ call, reach, only, state }: Asked, endpoints: readonly
   const open: Endpoint[] = []
   const left: Endpoint[] = []
   let round = false
+  let unasked = false
   for (const endpoint of only ? [only] : endpoints) {
     if (endpoint.refusals.tooLong(call) || state?.refusals.get(endpoint)?.final) continue
+    if (call.replaceable === true && endpoint.refusals.knowsNot(call.method)) {
+      unasked = true
+      continue
+    }
     left.push(endpoint)
     if (!endpoint.hopeful || !endpoint.reaches(reach)) continue
     if (state?.avoid.has(endpoint)) round = true
@@ -48,7 +53,8 @@ export function outlook({ call, reach, only, state }: Asked, endpoints: readonly
   }
   if (answerOf(state)) return { next: 'refused' }
   if (round) return { next: 'round' }
-  if (left.length === 0) return { next: 'refused' }
+  // What it gives is there in another way, and nobody need be waited for.
+  if (left.length === 0 || unasked) return { next: 'refused' }
   const since = state?.waitsSince ?? now
   const ends = left.map((endpoint) => endpoint.hopeUntil(since, only ? 0 : patienceMs))
   const until = Math.max(...ends)
@@ -62,6 +68,10 @@ export function refusalError({ call, state }: Asked, endpoints: readonly Endpoin
   const errors = [...(state?.refusals.values() ?? [])].filter(({ final }) => final).map(({ error }) => error())
   const last = errors.find(({ blame }) => blame === 'outage') ?? errors.at(-1)
   if (last) return last
+  for (const { name, refusals } of endpoints) {
+    const lacking = call.replaceable === true ? refusals.knowsNot(call.method) : undefined
+    if (lacking) return new RpcMethodError(showCall(call), name, lacking.text)
+  }
   const limits = endpoints.flatMap(({ name, refusals }) =>
     refusals.tooLong(call) ? [{ endpoint: name, blocks: refusals.maxBlockRange }] : [],
   )

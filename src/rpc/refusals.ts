@@ -9,6 +9,7 @@ const FIRST_MS = 60_000
 const MOST_MS = 600_000
 /** Above every block: the border of a method that an endpoint does not know. */
 const ALL = 2n ** 256n
+const RECEIPTS = 'eth_getBlockReceipts'
 
 /** What an endpoint has refused of one kind of method. */
 interface Lack {
@@ -19,7 +20,20 @@ interface Lack {
   hitAt: number
   /** Monotonic milliseconds; undefined while it is not believed. */
   until: number | undefined
+  /** What it said of a method that it does not answer, and for how long that is believed. */
+  text: string | undefined
+  ms: number
 }
+
+/** A method that an endpoint is believed not to answer. */
+export interface Lacking {
+  readonly method: string
+  readonly text: string
+  readonly ms: number
+}
+
+/** So many blocks are remembered whose receipts it did not give together. */
+const MOST_WITHHELD = 256
 
 /**
  * What one endpoint does not answer: what the file says of it, and what it has shown, by kind of method (state, headers,
@@ -33,6 +47,8 @@ export class Refusals {
   readonly #wrong = new Map<string, number>()
   /** Blocks that one call for logs may ask for, by what it refused. */
   readonly range: RangeLimit
+  /** Blocks, as they were asked for, whose receipts it did not give together, with what it said. */
+  readonly #withheld = new Map<string, string>()
   #believed = 0
 
   /**
@@ -78,15 +94,45 @@ export class Refusals {
     return block !== undefined && block <= lack.highest
   }
 
+  /** Whether it is believed not to answer the method at all. */
+  knowsNot(method: string): Lacking | undefined {
+    const lack = this.#believed > 0 ? this.#lacks.get(method) : undefined
+    return lack?.until === undefined || lack.text === undefined ? undefined : { method, text: lack.text, ms: lack.ms }
+  }
+
+  /** The methods that it is believed not to answer. */
+  get lacking(): readonly Lacking[] {
+    return this.#believed === 0 ? [] : [...this.#lacks.keys()].flatMap((method) => this.knowsNot(method) ?? [])
+  }
+
   /** A request that went at `sentAt` was refused since the endpoint does not have the block. Those under way together count once. */
   refused(now: number, sentAt: number, call: RpcCall): void {
     const block = oldestOf(call)
     if (block !== undefined) this.#add(now, sentAt, kindOf(call.method), block)
   }
 
-  /** The same, since it does not know the method. */
-  unsupported(now: number, sentAt: number, call: RpcCall): void {
-    this.#add(now, sentAt, call.method, ALL)
+  /** The same, since it does not answer the method. `text`: what it says. */
+  unsupported(now: number, sentAt: number, { method }: RpcCall, text: string): void {
+    this.#add(now, sentAt, method, ALL, text)
+  }
+
+  /** It did not give the receipts of a block together, in these words. That is no lack yet: it may not have them. */
+  withheld({ method, params: [block] }: RpcCall, text = 'null for blocks that have some'): void {
+    if (method !== RECEIPTS || typeof block !== 'string') return
+    if (this.#withheld.size >= MOST_WITHHELD) this.#withheld.clear()
+    this.#withheld.set(block.toLowerCase(), text)
+  }
+
+  /** It gave a receipt. Where it withheld all those of the block together, it has them, and does not give them so. */
+  gaveReceipt(now: number, sentAt: number, receipt: unknown): void {
+    if (this.#withheld.size === 0) return
+    const { blockNumber, blockHash } = receipt as { readonly blockNumber?: unknown; readonly blockHash?: unknown }
+    for (const block of [blockNumber, blockHash]) {
+      const text = typeof block === 'string' ? this.#withheld.get(block.toLowerCase()) : undefined
+      if (typeof block !== 'string' || text === undefined) continue
+      this.#withheld.delete(block.toLowerCase())
+      this.#add(now, sentAt, RECEIPTS, ALL, text)
+    }
   }
 
   /** It gave a wrong answer. One more makes the time longer in which others are asked first. */
@@ -118,9 +164,9 @@ export class Refusals {
     for (const [of, { until }] of this.#lacks) if (until !== undefined && until <= now) this.#delete(of)
   }
 
-  #add(now: number, sentAt: number, of: string, block: bigint): void {
+  #add(now: number, sentAt: number, of: string, block: bigint, text?: string): void {
     let lack = this.#lacks.get(of)
-    if (!lack) this.#lacks.set(of, (lack = { lowest: block, highest: block, hits: 0, hitAt: -Infinity, until: undefined }))
+    if (!lack) this.#lacks.set(of, (lack = { lowest: block, highest: block, hits: 0, hitAt: -Infinity, until: undefined, text, ms: 0 }))
     if (block < lack.lowest) lack.lowest = block
     if (block > lack.highest) lack.highest = block
     if (sentAt < lack.hitAt) return
@@ -130,6 +176,8 @@ export class Refusals {
     const ms = this.#times.get(of) ?? FIRST_MS
     this.#times.set(of, Math.min(MOST_MS, ms * 2))
     lack.until = now + ms
+    lack.ms = ms
+    lack.text = text
     this.#believed++
   }
 

@@ -29,6 +29,7 @@ import {
   type Failure,
   type Lesson,
   type Nothing,
+  replaceableTimes,
   requestVerdict,
   type RequestVerdict,
   type Said,
@@ -229,6 +230,7 @@ function settleItems(
     } else if (result === undefined) {
       missing.push(i)
     } else if (result === null && segment.block !== undefined && mustExist(request.call(i), segment.block)) {
+      endpoint.refusals.withheld(request.call(i))
       settling.judge(i, 'NULL', 'null')
     } else if (isOther(request.call(i), result)) {
       settling.judge(i, 'OTHER', `got block ${String((result as { number: unknown }).number)}`)
@@ -238,7 +240,10 @@ function settleItems(
         settling.judge(i, 'USELESS', FLAWS[flaw])
         continue
       }
-      if (result !== null) endpoint.refusals.answered(request.call(i))
+      if (result === null) endpoint.refusals.withheld(request.call(i))
+      else endpoint.refusals.answered(request.call(i))
+      if (result !== null && request.call(i).method === 'eth_getTransactionReceipt')
+        endpoint.refusals.gaveReceipt(now, request.sentAt, result)
       segment.answer(at(indexes, i), result, endpoint.name)
       answered++
     }
@@ -340,19 +345,24 @@ class Settling {
     if (decided.next === 'again') return 'again'
     if (decided.next === 'failed') return this.#error(decided.error, i, text, 1, classified)
     const { endpoint, queue, segments, indexes } = this.#request
+    const { now } = this.#context
     const segment = at(segments, i)
     const { only } = segment
-    const state = segment.state(at(indexes, i), this.#context.now)
+    const state = segment.state(at(indexes, i), now)
     const times = (state.refusals.get(endpoint)?.times ?? 0) + 1
     this.#rounds = Math.max(this.#rounds, times)
     state.avoid.add(endpoint)
-    if (decided.next === 'refused' && decided.error === 'unanswered') endpoint.failsAll(state)
+    const failsAll = decided.error === 'unanswered' && endpoint.failsAll(state)
+    const call = at(segment.calls, at(indexes, i))
+    const enough = (call.replaceable === true && !failsAll ? replaceableTimes(decided) : undefined) ?? queue.options.attempts
+    // One that is asked alone has its next turn from whoever asked.
+    const final = decided.enough === 'once' || only !== undefined || times >= enough
+    if (final && call.replaceable === true && (decided.as === 'SERVER' || decided.as === 'BUG')) endpoint.refusals.withheld(call, text)
     // Anew, so that the last to refuse it is the last.
     state.refusals.delete(endpoint)
     state.refusals.set(endpoint, {
       times,
-      // One that is asked alone has its next turn from whoever asked.
-      final: decided.enough === 'once' || only !== undefined || times >= queue.options.attempts,
+      final,
       answer: decided.answer ?? false,
       text,
       error: () => this.#error(decided.error, i, text, times, classified),
@@ -368,7 +378,7 @@ class Settling {
         if (classified) this.#waitMs = Math.max(this.#waitMs, endpoint.refused(now, sentAt, classified, text))
         return
       case 'unsupported':
-        return endpoint.refusals.unsupported(now, sentAt, call)
+        return endpoint.refusals.unsupported(now, sentAt, call, text)
       case 'lacks':
         return endpoint.refusals.refused(now, sentAt, call)
       case 'too-many':

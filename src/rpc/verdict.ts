@@ -95,6 +95,12 @@ export function verdict(the: Case): Verdict {
   }
 }
 
+/** How often one that answers others is asked for what can be had in another way; undefined: as for anything else. */
+export function replaceableTimes({ as, lesson }: Verdict): number | undefined {
+  if (lesson === 'unsupported') return 1
+  return as === 'SERVER' ? 2 : undefined
+}
+
 function refused(error: Failure): { readonly next: 'refused'; readonly error: Failure; readonly enough: 'attempts' } {
   return { next: 'refused', error, enough: 'attempts' }
 }

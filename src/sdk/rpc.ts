@@ -10,6 +10,11 @@ export interface RpcCall {
    */
   readonly nullable?: boolean | undefined
   /**
+   * What it gives may be had by other calls. An endpoint that has not answered its method for a while is not asked for it, and where
+   * nobody else is left it fails at once, without a wait.
+   */
+  readonly replaceable?: boolean | undefined
+  /**
    * What is looked at of the objects in lists of the answer. Of answers above a megabyte only that is kept, so that tens of megabytes take
    * the time and memory of that alone; shorter ones have all that the node gave. Left out: everything is kept.
    */

@@ -239,7 +239,7 @@ export class ProvedChain {
 
   /** Together, or one by one where the node does not give them so. */
   async #askReceipts(fetcher: Fetcher, number: bigint, block: Fields): Promise<unknown> {
-    const together = [{ method: 'eth_getBlockReceipts', params: [quantity(number)], nullable: true }]
+    const together = [{ method: 'eth_getBlockReceipts', params: [quantity(number)], nullable: true, replaceable: true }]
     const { values } = await fetcher.rpc.batch(together, { signal: this.#signal })
     if (values[0] != null) return values[0]
     const calls = receiptCalls(block.transactions as readonly Fields[])

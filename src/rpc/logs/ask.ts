@@ -168,5 +168,5 @@ export const logsCall = (filter: LogFilter, from: bigint, to: bigint): RpcCall =
   method: 'eth_getLogs',
   params: [toParam(filter, from, to)],
 })
-export const receiptsCall = (block: bigint): RpcCall => ({ method: 'eth_getBlockReceipts', params: [hexOf(block)] })
+export const receiptsCall = (block: bigint): RpcCall => ({ method: 'eth_getBlockReceipts', params: [hexOf(block)], replaceable: true })
 export const headerCall = (block: bigint): RpcCall => ({ method: 'eth_getBlockByNumber', params: [hexOf(block), false] })
