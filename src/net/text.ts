@@ -1,4 +1,3 @@
-import { isKey } from '../sdk/index.js'
 import { redactor } from './redactor.js'
 
 const HTML = /<[a-z!/][^>]*>/i
@@ -37,7 +36,7 @@ export function scrubber(url: URL, headers: Readonly<Record<string, string>>, pr
   add(url.pathname + url.search, 8)
   add(url.pathname, 8)
   // Words that are no keys turn up in every message.
-  for (const part of url.pathname.split('/')) if (isKey(part)) add(part, 6)
+  for (const part of url.pathname.split('/')) if (mayBeKey(part)) add(part, 6)
   for (const value of url.searchParams.values()) add(value, 4)
   for (const { username, password } of proxy ? [url, proxy] : [url]) {
     add(username, 4)
@@ -49,6 +48,11 @@ export function scrubber(url: URL, headers: Readonly<Record<string, string>>, pr
     for (const word of value.split(/\s+/)) add(word, 8)
   }
   return redactor(secrets)
+}
+
+/** Rather too much than too little: a word of 16 letters, such as the name of a chain, may be one. */
+function mayBeKey(part: string): boolean {
+  return part.length >= (/\d/.test(part) ? 6 : 16)
 }
 
 function decoded(text: string): string {
