@@ -85,6 +85,13 @@ describe('a session', () => {
       null,
     ])
     expect(renderPlan(plan, about)).toContain('  2,220 credits, at least 0:01 by a budget of 1,500/s\n')
+    const shared = { provider: 'one.example', chains: ['base', 'ethereum'], steps: ['a', 'b'], credits: 9_000, perSecond: 300, seconds: 30 }
+    expect([plan.budgets, renderPlan({ ...plan, budgets: [shared] }, about)]).toEqual([
+      [],
+      expect.stringContaining(
+        '\n\none budget of 300/s at one.example for base, ethereum: 9,000 credits in all, at least 0:30\n\nin all about',
+      ),
+    ])
     expect(await session.run(part)).toEqual({ outcome: 'done', exitCode: 0 })
     const spent = node.log.slice(before).flatMap(({ calls }) => calls.map(({ method }) => costs[method] ?? 1))
     const end = report(session.view, about)

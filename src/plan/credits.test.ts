@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Endpoint, EndpointBudget } from '../pipeline/pipeline.js'
-import { creditsOf } from './credits.js'
+import { creditsOf, sharedBudgets } from './credits.js'
 
 const endpoint = (url: string, budget: EndpointBudget | undefined, priority = 1): Endpoint => ({
   ...{ url, budget, priority, headers: {} },
@@ -29,4 +29,35 @@ test('what costs nothing takes no time, and nobody can tell where one that is as
   expect(creditsOf(0, {}, [free])).toEqual({ credits: 0, perSecond: 10, seconds: 0 })
   expect(creditsOf(10, {}, [free, endpoint('https://other.example', undefined)])).toBe(null)
   expect([creditsOf(undefined, {}, [free]), creditsOf(10, {}, [])]).toEqual([null, null])
+})
+
+test('steps of several chains that share a key add up: their credits, and the time that the one budget takes for all of them', () => {
+  const key = 'aB3secretkey9xZ'
+  const of = (host: string, own: EndpointBudget, priority?: number) => endpoint(`https://${host}/v2/${key}`, own, priority)
+  const step = (id: string, chain: string, calls: number, endpoints: readonly Endpoint[]) => ({
+    ...{ id, chain, endpoints },
+    budget: creditsOf(calls, { eth_getLogs: 1 }, endpoints),
+  })
+  const own = budget(300, { eth_getLogs: 60 })
+  const elsewhere = endpoint('https://base.two.example/', budget(100, { eth_getLogs: 10 }))
+  const steps = [
+    step('eth-logs', 'ethereum', 100, [of('eth.one.example', own), of('eth-fallback.two.example', budget(1, {}), 2)]),
+    // Of 150 calls 50 go to the key, and 100 to the other endpoint, in ten seconds.
+    step('base-logs', 'base', 150, [of('base.one.example', own), elsewhere]),
+    step('base-nothing', 'base', 0, [of('base.one.example', own)]),
+    step('alone', 'base', 10, [endpoint('https://alone.example/', own)]),
+    step('unknown', 'base', 10, [endpoint('https://none.example/', undefined)]),
+  ]
+  const shared = sharedBudgets(steps)
+  expect(shared).toEqual([
+    {
+      provider: 'one.example',
+      chains: ['ethereum', 'base'],
+      steps: ['eth-logs', 'base-logs'],
+      credits: 9_000,
+      perSecond: 300,
+      seconds: 30,
+    },
+  ])
+  expect(JSON.stringify(shared)).not.toContain(key)
 })

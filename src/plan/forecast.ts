@@ -1,7 +1,7 @@
 import { nextVersion } from '../ledger/versions.js'
 import { formatDuration, isPipeError, type LedgerReader, shadowName, type Table, type VersionRow } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { type CreditsForecast, creditsOf } from './credits.js'
+import { type CreditsForecast, creditsOf, type KeyForecast, sharedBudgets } from './credits.js'
 import { type PieceReport, pieceReport } from './piece-report.js'
 import type { PlannedUnit, StepPlan } from './plan.js'
 import { planStep } from './plan-step.js'
@@ -22,6 +22,8 @@ export interface PlanReport {
   /** Whether there is anything to do, or may be: a step whose head was not asked for counts. */
   readonly work: boolean
   readonly steps: readonly StepForecast[]
+  /** What keys have to pay for, of those whose budget several steps spend. */
+  readonly budgets: readonly KeyForecast[]
 }
 
 export interface UnitForecast {
@@ -295,6 +297,19 @@ function rowBytes(table: Table | undefined): number {
     decimal: 16,
   }
   return (table?.columns ?? []).reduce((sum, { type }) => sum + (sizes[type.kind] ?? 50), 0)
+}
+
+/** The sums by key of what the steps cost. */
+export function budgetsOf(
+  steps: readonly StepForecast[],
+  { steps: all, chains }: Pick<Pipeline, 'steps' | 'chains'>,
+): readonly KeyForecast[] {
+  return sharedBudgets(
+    steps.flatMap(({ id, budget }) => {
+      const chain = chains.get(all.find((step) => step.id === id)?.chain ?? '')
+      return chain ? [{ id, chain: chain.name, endpoints: chain.endpoints, budget }] : []
+    }),
+  )
 }
 
 /** Whether a run would do anything but evaluate gates. */

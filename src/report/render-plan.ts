@@ -10,6 +10,7 @@ export function renderPlan(report: PlanReport, about: About, limit?: number): st
   for (const [chain, head] of Object.entries(report.heads)) lines.push(`  head of ${chain}: ${head}`)
   lines.push('')
   for (const step of report.steps) lines.push(...renderStep(step), '')
+  if (report.budgets.length > 0) lines.push(...report.budgets.map(renderBudget), '')
   const requests = report.steps.reduce((sum, step) => sum + (step.requests ?? 0), 0)
   const unknown = report.steps.filter((step) => step.pieces > 0 && step.requests === null).map(({ id }) => id)
   const seconds = report.steps.reduce((sum, step) => sum + (step.estimate.seconds ?? 0), 0)
@@ -67,6 +68,12 @@ function renderStep(step: StepForecast): string[] {
     lines.push(`  ${counted(credits, 'credits')}, at least ${duration(seconds * 1000)} by a budget of ${rate(perSecond)}`)
   }
   return lines
+}
+
+/** What one key pays for several steps. */
+function renderBudget({ provider, chains, steps, credits, perSecond, seconds }: PlanReport['budgets'][number]): string {
+  const of = chains.length > 1 ? chains.join(', ') : steps.join(', ')
+  return `one budget of ${rate(perSecond)} at ${provider} for ${of}: ${counted(credits, 'credits')} in all, at least ${duration(seconds * 1000)}`
 }
 
 /** What steps before it may bring: rows, or changes of what it is computed from. */

@@ -18,6 +18,9 @@ export function accountOf({ url, headers }: { readonly url: string; readonly hea
   return [isAddress ? host : hostname.split('.').slice(-2).join('.'), ...keys.sort()].join(' ')
 }
 
+/** The part of an account that may be shown: the domain of the provider, or the host where there is no key. */
+export const providerOf = (account: string): string => account.split(' ', 1)[0] ?? account
+
 /** Whether a part of a URL is a key by its looks: long, and not made of the words that chains, versions and paths are named with. */
 function isKey(part: string): boolean {
   return part.length >= (/\d/.test(part) ? 6 : 16) && !part.split(/[-_.+/; ]+/).every((word) => WORD.test(word))

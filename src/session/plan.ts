@@ -1,5 +1,5 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { hasWork, type PlanReport, planPipeline } from '../plan/forecast.js'
+import { budgetsOf, hasWork, type PlanReport, planPipeline } from '../plan/forecast.js'
 import { type LedgerReader, PipeError } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import type { Chains } from './chains.js'
@@ -69,5 +69,6 @@ export async function makePlan({ pipeline, warehouse, state, moment, demo = fals
     heads: moment.heads(),
     work: hasWork(steps),
     steps,
+    budgets: budgetsOf(steps, pipeline),
   }
 }
