@@ -123,6 +123,56 @@ describe('a request that takes far longer than usual', () => {
     expect([hedges(facts).length, first.requests.length, second.requests.length]).toEqual([1, 26, 1])
   })
 
+  /** The first endpoint has learned to take 50 calls a request, the other one has not been asked yet: it takes ten. */
+  async function unlike(change: Partial<EndpointConfig> = {}) {
+    const { pool, first, second, clock } = await world(10)
+    const limits = [{ endpoint: first.host, batch: 50, maxBatch: undefined, parallel: 10, maxBlockRange: undefined }]
+    const { rpc, facts } = pool([endpoint(first), endpoint(second, { priority: 2, ...change })], { limits })
+    await rpc.head(signal)
+    const step = rpc.forStep(STEP)
+    for (let i = 0; i < 25; i++) await one(step)
+    return { first, second, clock, facts, step, sizes: () => second.requests.map((request) => request.calls.length).sort((a, b) => b - a) }
+  }
+
+  test('is sent in parts to one that takes fewer calls a request, and counts once all of them are answered', async () => {
+    const { first, second, facts, step, sizes } = await unlike()
+    first.intercept = () => true
+    expect(await step.batch(calls(25), { signal })).toEqual({ values: expected(calls(25)), errors: undefined, endpoints: [second.host] })
+    expect([sizes(), hedges(facts).map((fact) => fact.type === 'hedge' && fact.calls)]).toEqual([[10, 10, 5], [25]])
+    first.intercept = () => false
+    expect((await one(step)).endpoints).toEqual([first.host])
+  })
+
+  test('waits on where one part lacks something, and counts what the parts have brought where it fails itself', async () => {
+    const { first, second, clock, facts, step, sizes } = await unlike()
+    slowly(first, () => 8_000, clock)
+    second.answer = (call) => (call.params[1] === '0x18' ? { error: { code: -32000, message: 'missing trie node' } } : honest(call))
+    expect(await step.batch(calls(25), { signal })).toEqual({ values: expected(calls(25)), errors: undefined, endpoints: [first.host] })
+    expect([sizes(), hedges(facts).length]).toEqual([[10, 10, 5], 1])
+
+    // Two parts are whole when the late one breaks, the third comes after it.
+    const other = await unlike()
+    other.first.intercept = (_, response) => void other.clock.sleep(4_000).then(() => response.socket?.destroy())
+    other.second.intercept = (request, response) => {
+      if (request.calls.length === 10) return false
+      void other.clock.sleep(6_000).then(() => answer(request, response))
+      return true
+    }
+    const { values, errors, endpoints } = await other.step.batch(calls(25), { signal })
+    expect([values, errors, endpoints]).toEqual([expected(calls(25)), undefined, [other.second.host]])
+    expect([other.sizes(), other.first.requests.length]).toEqual([[10, 10, 5], 26])
+  })
+
+  test('is sent to nobody whose limits the parts would break', async () => {
+    const { first, second, clock, facts, step } = await unlike({ requestsPerSecond: 5 })
+    slowly(first, () => 5_000, clock)
+    expect((await step.batch(calls(25), { signal })).endpoints).toEqual([first.host])
+    expect([hedges(facts), second.requests]).toEqual([[], []])
+    // One part is a request like any other.
+    first.intercept = () => true
+    expect((await step.batch(calls(10), { signal })).endpoints).toEqual([second.host])
+  })
+
   test('at most one in twenty is, and nothing that one endpoint alone is asked, or that the other one lacks', async () => {
     const { pool, first, second, clock } = await world(10)
     const { rpc, facts } = pool([endpoint(first), endpoint(second, { priority: 2 })])

@@ -15,6 +15,22 @@ const UNKNOWN_MS = 10_000
 const SHARE = 0.05
 const MOST = 5
 
+/** A request that has ended and counts. */
+export interface Counted {
+  readonly request: CallRequest
+  readonly outcome: Outcome
+  /** When it ended. */
+  readonly at: number
+}
+
+/** A late request, and the parts in which another endpoint was sent the same calls: one, unless it takes fewer calls a request. */
+export interface Hedge {
+  readonly late: CallRequest
+  readonly parts: readonly CallRequest[]
+  /** Parts that came whole, and wait for the others. */
+  readonly whole: Counted[]
+}
+
 /** An answer of which some call has none: an error, or nothing. */
 const PARTIAL = /"error"\s*:\s*\{|"result"\s*:\s*null/
 
@@ -27,7 +43,7 @@ export interface HedgesOptions {
 
 /**
  * Sends requests that are late to another endpoint, too. At most one in twenty: what is slow everywhere is left as it is. Of the two the
- * first whole answer counts, and the other one is stopped.
+ * first whole answer counts, and the other one is stopped. One that takes fewer calls a request is sent parts.
  */
 export class Hedges {
   readonly #options: HedgesOptions
@@ -47,30 +63,39 @@ export class Hedges {
     if (this.#left < 1 || !isLate(request, now)) return
     const other = this.#other(request, now)
     if (!other) return
-    const { endpoint, queue, load, segments, sentAt } = request
+    const { endpoint, queue, segments, sentAt } = request
     this.#left--
-    const credits = other.budget ? request.cost(other.budget) : 0
-    request.twin = this.#options.send(other, queue, { ...load, credits }, now)
-    request.twin.twin = request
-    request.hedged = true
-    request.twin.hedged = true
+    const parts = partsOf(request, other).map((load) => this.#options.send(other, queue, load, now))
+    const hedge = { late: request, parts, whole: [] }
+    for (const each of [request, ...parts]) {
+      each.hedge = hedge
+      each.hedged = true
+    }
     const from = { chain: this.#options.chain.name }
     const ms = Math.round(now - sentAt)
     this.#options.emit({ type: 'hedge', from, endpoint: endpoint.name, to: other.name, calls: segments.length, ms })
   }
 
-  /** Whether the outcome of a request counts: the first whole answer of two does, or whatever the last of them brings. */
-  wins(request: CallRequest, outcome: Outcome, now: number): boolean {
-    const { twin, beaten } = request
-    if (!twin) return !beaten
-    request.twin = undefined
-    twin.twin = undefined
-    if (!isWhole(outcome)) return false
-    twin.beaten = true
-    // That it was late is all that is held against it.
-    twin.endpoint.latency.took(twin.kind, now - twin.sentAt, now)
-    twin.stop('another endpoint has answered')
-    return true
+  /** Which requests count now that one has ended: of a late one and its parts the first whole answer does, or whatever the last of them brings. */
+  counted(request: CallRequest, outcome: Outcome, now: number): readonly Counted[] {
+    const { hedge, beaten } = request
+    const own = { request, outcome, at: now }
+    if (!hedge) return beaten ? [] : [own]
+    const { late, parts, whole } = hedge
+    const others = parts.filter((part) => part !== request && whole.every((each) => each.request !== part))
+    if (request === late) {
+      close(hedge)
+      if (!isWhole(outcome)) return whole
+      for (const part of others) beat(part, now)
+      return [own]
+    }
+    if (isWhole(outcome)) whole.push(own)
+    else for (const part of others) beat(part, now)
+    if (isWhole(outcome) && others.length > 0) return []
+    close(hedge)
+    if (!isWhole(outcome)) return []
+    beat(late, now)
+    return whole
   }
 
   #other(request: CallRequest, now: number): Endpoint | undefined {
@@ -92,17 +117,43 @@ function isLate({ endpoint, queue, kind, sentAt, hedged }: CallRequest, now: num
   return ms >= (usual === undefined ? UNKNOWN_MS : Math.max(FLOOR_MS, usual * TIMES))
 }
 
+function close({ late, parts }: Hedge): void {
+  for (const each of [late, ...parts]) each.hedge = undefined
+}
+
+/** The others were quicker: what still comes of it is nothing, and that it was late is all that is held against its endpoint. */
+function beat(request: CallRequest, now: number): void {
+  request.beaten = true
+  request.endpoint.latency.took(request.kind, now - request.sentAt, now)
+  request.stop('another endpoint has answered')
+}
+
+/** What an endpoint is sent of a request: no more calls at once than it takes. */
+function partsOf(request: CallRequest, { limits, budget }: Endpoint): Load[] {
+  const { segments, indexes, load } = request
+  return Array.from({ length: Math.ceil(segments.length / limits.batch) }, (_, part) => {
+    const [from, to] = [part * limits.batch, Math.min(segments.length, (part + 1) * limits.batch)]
+    return {
+      segments: segments.slice(from, to),
+      indexes: indexes.slice(from, to),
+      bytes: (load.bytes * (to - from)) / segments.length,
+      credits: budget ? request.cost(budget, from, to) : 0,
+    }
+  })
+}
+
 /** Whether an outcome answers every call of its request. */
 function isWhole(outcome: Outcome): boolean {
   return outcome.kind === 'reply' && outcome.status === 200 && !PARTIAL.test(outcome.text)
 }
 
-/** Whether an endpoint may be sent the request now, by all of its limits. */
+/** Whether an endpoint may be sent the request now, by all of its limits. A rate that is known lets one request go, and no parts. */
 function hasRoom(endpoint: Endpoint, request: CallRequest, now: number): boolean {
-  const { health, full, rating, limits, waitUntil, pace, budget } = endpoint
-  if (health !== 'up' || full || rating || request.segments.length > limits.batch) return false
-  if (waitUntil > now || pace.next() > now) return false
-  return !budget || budget.credits.spare(request.cost(budget), now)
+  const { health, full, rating, limits, under, parallel, waitUntil, pace, budget } = endpoint
+  const parts = Math.ceil(request.segments.length / limits.batch)
+  if (health !== 'up' || full || rating || waitUntil > now || pace.next() > now) return false
+  if (parts > 1 && (pace.perSecond < Infinity || under + parts > parallel)) return false
+  return request.queue.under + parts <= request.queue.parallel && (!budget || budget.credits.spare(request.cost(budget), now))
 }
 
 /** Whether it has what every call asks for, as far as anyone knows. What is asked of one endpoint alone is asked of no other. */

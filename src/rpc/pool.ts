@@ -13,7 +13,7 @@ import { Endpoint } from './endpoint.js'
 import { endpointNames } from './endpoint-names.js'
 import { RpcClosedError, RpcRateError } from './errors.js'
 import { Heads } from './heads.js'
-import { Hedges } from './hedges.js'
+import { type Counted, Hedges } from './hedges.js'
 import { Learned, type LearnedEndpoint } from './learned.js'
 import { aboutEndpoints } from './logs/of-pool.js'
 import type { LogsPort } from './logs/port.js'
@@ -378,7 +378,7 @@ class ChainPool implements ChainRpc {
 
   #settle(request: CallRequest, outcome: Outcome): void {
     const { endpoint, queue } = request
-    const { clock, chain, random, emit } = this.#options
+    const { clock, chain, emit } = this.#options
     this.#around.ended(request)
     endpoint.ended(request)
     queue.ended()
@@ -395,27 +395,22 @@ class ChainPool implements ChainRpc {
         credits: endpoint.budget && request.load.credits,
       },
     })
-    if (!this.#hedges.wins(request, outcome, now)) return this.#pump()
+    for (const each of this.#hedges.counted(request, outcome, now)) this.#count(each, now)
+    this.#pump()
+  }
+
+  /** Gives the calls of a request that counts what they have come to. */
+  #count({ request, outcome, at: endedAt }: Counted, now: number): void {
+    const { endpoint } = request
+    const { clock, chain, random, emit } = this.#options
     this.#hedges.ended()
-    if (outcome.kind === 'reply') endpoint.latency.took(request.kind, now - request.sentAt, now)
+    if (outcome.kind === 'reply') endpoint.latency.took(request.kind, endedAt - request.sentAt, now)
     // A long answer takes a while to read; until then the endpoint has work already. A short one may be a refusal.
-    if (
-      outcome.kind === 'reply' &&
-      outcome.status === 200 &&
-      outcome.text.length > LONG_REPLY &&
-      !outcome.text.slice(0, LONG_REPLY).includes('"error"')
-    ) {
-      this.#pump()
-    }
-    const answered = settle(request, outcome, {
-      chain: chain.name,
-      endpoints: this.#endpoints,
-      random,
-      emit,
-      maxBytes: this.#around.maxBytes,
-      now,
-      utc: clock.now(),
-    })
+    const isLong = outcome.kind === 'reply' && outcome.status === 200 && outcome.text.length > LONG_REPLY
+    if (isLong && !outcome.text.slice(0, LONG_REPLY).includes('"error"')) this.#pump()
+    const utc = clock.now()
+    const { maxBytes } = this.#around
+    const answered = settle(request, outcome, { chain: chain.name, endpoints: this.#endpoints, random, emit, maxBytes, now, utc })
     if (answered > 0) {
       endpoint.pace.answered(now)
       this.#answeredAt = now
@@ -425,7 +420,6 @@ class ChainPool implements ChainRpc {
     }
     this.#learned.keep(endpoint)
     this.#learned.tell(endpoint, now)
-    this.#pump()
   }
 
   #wake(at: number, now: number): void {

@@ -4,6 +4,7 @@ import type { Budget } from '../net/budget.js'
 import type { Endpoint } from './endpoint.js'
 import { Exchange, type Outcome } from '../net/exchange.js'
 import type { Flight } from '../net/flight.js'
+import type { Hedge } from './hedges.js'
 import { kindOf } from './methods.js'
 import type { Segment } from './segment.js'
 import type { Load, StepQueue } from './step-queue.js'
@@ -14,11 +15,11 @@ export class CallRequest extends Exchange {
   readonly indexes: readonly number[]
   /** What it asks for, by its first call. */
   readonly kind: string
-  /** The request to another endpoint with the same calls, while both are under way. */
-  twin: CallRequest | undefined
-  /** Whether it has, or had, a twin: there is one at most. */
+  /** The hedge that it is in, as the late one or as a part, while that is open. */
+  hedge: Hedge | undefined
+  /** Whether it is, or was, in one: there is one at most. */
   hedged = false
-  /** Whether the other one has answered: what still comes of this one is nothing. */
+  /** Whether the others have answered: what still comes of this one is nothing. */
   beaten = false
 
   constructor(
@@ -47,10 +48,10 @@ export class CallRequest extends Exchange {
     return { segment: at(this.segments, i), index: at(this.indexes, i) }
   }
 
-  /** What its calls cost of a budget. */
-  cost(budget: Budget): number {
+  /** What its calls cost of a budget, or those from `from` to `to`. */
+  cost(budget: Budget, from = 0, to = this.segments.length): number {
     let credits = 0
-    for (let i = 0; i < this.segments.length; i++) credits += budget.of(this.call(i).method)
+    for (let i = from; i < to; i++) credits += budget.of(this.call(i).method)
     return credits
   }
 
