@@ -5,8 +5,7 @@ import { depositBlock, mainnetBlocks } from '../../test/support/recorded-blocks.
 import { endpoint, fastClock, openPool } from '../../src/rpc/fixtures/fake-node.js'
 import { type Fault, fakeChain, type FakeEndpoint, type ServeOptions } from '../../src/sandbox/index.js'
 import { runStep } from '../../src/sandbox/run-step.js'
-import { type Json, numberAxis, type Row, type Table } from '../../src/sdk/authors.js'
-import { checkConfig } from './check.js'
+import { type Json, numberAxis, type PipeError, type Row, type Table } from '../../src/sdk/authors.js'
 import type { Config } from './config.js'
 import { rpcBatch } from './rpc-batch.js'
 
@@ -43,7 +42,6 @@ const tables = [
     'i',
   ]),
 ]
-const byName = new Map(tables.map((each) => [each.name, each]))
 const calls = {
   block: { method: 'eth_getBlockByNumber', params: ['$number', true] },
   receipts: { method: 'eth_getBlockReceipts', params: ['$number'] },
@@ -77,7 +75,13 @@ async function read(endpoints: readonly FakeEndpoint[], config: Partial<Config> 
     endpoints.map((node, priority) => endpoint(node, { priority })),
     fastClock(1),
   )
-  const found = { rows: {} as Readonly<Record<string, readonly Row[]>>, failed: [] as string[], blame: new Set<string>(), thrown: '' }
+  const found = {
+    rows: {} as Readonly<Record<string, readonly Row[]>>,
+    failed: [] as string[],
+    blame: new Set<string>(),
+    thrown: '',
+    hint: '',
+  }
   try {
     // Until all of them are known, who answers first is asked.
     await rpc.head(new AbortController().signal)
@@ -95,6 +99,7 @@ async function read(endpoints: readonly FakeEndpoint[], config: Partial<Config> 
     }
   } catch (error) {
     found.thrown = (error as Error).message
+    found.hint = String((error as PipeError).hint)
   } finally {
     await rpc.close()
   }
@@ -367,47 +372,29 @@ describe('verify: proof', () => {
     expect(own.totals.requests).toBeLessThan(12)
   })
 
-  it.each<[what: string, config: Partial<Config>, problems: readonly string[]]>([
-    ['blocks with their transactions and receipts', {}, []],
-    ['rows of a query', { over: { sql: 'SELECT 1 AS n', key: ['n'] } }, ['verify: `proof` proves the blocks of `over.blocks`']],
-    ['receipts without their block', onlyReceipts, ['verify: no call reads the block of each height']],
-    [
-      'a balance beside a block',
-      { calls: { ...calls, balance: { method: 'eth_getBalance', params: ['$block.miner', '$number'] } } },
-      ['calls.balance: no hash of the block proves eth_getBalance'],
-    ],
-    [
-      'receipts of another block',
-      { calls: { ...calls, receipts: { method: 'eth_getBlockReceipts', params: ['$block.parentHash'] } } },
-      ['calls.receipts: no hash of the block proves eth_getBlockReceipts'],
-    ],
-    [
-      'what transactions prove, without them',
-      { calls: { ...calls, block: { method: 'eth_getBlockByNumber', params: ['$number', false] } } },
-      [
-        'rows.1.each.tx: block.transactions is proved by the transaction alone',
-        'rows.1.row.hash: block.transactions.hash is proved by the transaction alone',
-        'rows.1.row.value: block.transactions.value is proved by the transaction alone',
-        'rows.1.row.to: receipts.to is proved by the transaction alone',
-        'rows.1.row.price: receipts.effectiveGasPrice is proved by the transaction alone',
-      ],
-    ],
-    [
-      'how many transactions there are, of which only receipts tell',
-      {
-        calls: { block: { method: 'eth_getBlockByNumber', params: ['$number', false] } },
-        rows: [{ into: 'blocks', row: { n: 'block.number', hash: 'block.hash', miner: 'block.transactions.length' } }],
-      },
-      ['rows.0.row.miner: block.transactions.length is proved by the transaction alone'],
-    ],
-  ])('is asked only for what it can prove: %s', (_, change, problems) => {
-    const config = { over: { blocks: { from: 1, to: 20 } }, calls, rows, ...change } as Config
-    const found = (verify: 'none' | 'proof') =>
-      [...checkConfig({ config: { ...config, verify }, into: undefined, tables: byName, names: new Set(), chain: undefined })]
-        .map(({ path, message }) => `${path.join('.')}: ${message}`)
-        .filter((words) => /proof|prove/.test(words))
-    expect(found('proof')).toEqual(problems.map((words) => expect.stringContaining(words) as string))
-    expect(found('none')).toEqual([])
+  const stores = (row: Fields): Partial<Config> => ({
+    verify: 'proof',
+    rows: [rows[0]!, { ...rows[1]!, row: { ...rows[1]!.row, ...row } }] as Config['rows'],
+  })
+
+  it('stores no field that only some transactions have signed: another endpoint is asked, then the step ends by the name of block and field', async () => {
+    const liar = await serve({ faults: [inTransaction({ maxFeePerBlobGas: '0x9' })(7)] })
+    const config = stores({ price: 'tx.maxFeePerBlobGas' })
+    const without = { ...truth, txs: truth.txs.map((row) => ({ ...row, price: null })) }
+    expect(await read([liar, await serve()], config)).toMatchObject({ failed: [], thrown: '', rows: without })
+    const alone = await read([liar], config)
+    expect(alone.thrown).toBe(
+      "chain : block 7 can't be proved: transactions[0].maxFeePerBlobGas is in no hash: what is signed of type 0x2 has no such field",
+    )
+    expect(alone.hint).toBe(
+      "leave tx.maxFeePerBlobGas out, or store it as the node's word where no hash proves it: unproved: [tx.maxFeePerBlobGas]",
+    )
+    const said = await read([liar], { ...config, unproved: ['tx.maxFeePerBlobGas'] })
+    expect([said.thrown, said.failed, said.rows.txs?.filter(({ price }) => price !== null).map(({ n, price }) => [n, price])]).toEqual([
+      '',
+      [],
+      [[7n, 9n]],
+    ])
   })
 })
 

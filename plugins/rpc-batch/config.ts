@@ -109,6 +109,13 @@ export const config = Type.Object(
           "How much is needed to believe a node: that its answers of one block agree with each other (`none`), or that they follow from the block's hash (`proof`): its header, its receipts by their root and, asked for whole (`[$number, true]`), its transactions by theirs. It takes calls of eth_getBlockByNumber for `$number` and eth_getBlockReceipts, and no others.",
       }),
     ),
+    unproved: Type.Optional(
+      Type.Array(Type.String(), {
+        minItems: 1,
+        description:
+          "With `verify: proof`: fields, as `row` names them, that are stored as the node's word where no hash of the block proves them: what a chain adds (`receipt.l1Fee`), or what only some transactions have signed (`tx.maxFeePerGas`).",
+      }),
+    ),
     row: Type.Optional(rowSchema),
     compute: Type.Optional(computeSchema),
     rows: Type.Optional(rowsSchema),

@@ -4,7 +4,7 @@ import { makeRows, readGroup } from './ask.js'
 import { type Ask, type Compiled, highestOf } from './compiled.js'
 import { partOf } from './groups.js'
 import { type Reading, setError } from './reading.js'
-import { BlockInconsistentError, BlockUnprovableError } from './refused.js'
+import { BlockInconsistentError, BlockUnprovableError, FieldUnprovableError } from './refused.js'
 
 /**
  * Items whose answers were refused or do not fit, `open` of the reading, are read again, each time from one endpoint alone,
@@ -41,19 +41,22 @@ function toldBy(error: BlockInconsistentError, whys: ReadonlyMap<string, string>
 /**
  * A form that no endpoint's answers can be proved in is that of the chain, and one block is enough to see it: nothing goes on.
  *
- * @throws {BlockUnprovableError}
+ * @throws {BlockUnprovableError | FieldUnprovableError}
  */
 export async function throwUnprovable(step: Compiled, { group, signal, refused }: Reading): Promise<void> {
-  const found = [...refused].find(([, each]) => each instanceof BlockUnprovableError)
+  const found = [...refused].find(([, each]) => isUnprovable(each))
   if (!found) return
   const [i, error] = found
   for await (const turn of step.ctx.rpc.turns({ signal, block: highestOf(step, group), rounds: 1 })) {
     const ask: Ask = (asked, options) => turn.batch(asked, options)
     const again = await readGroup(step, partOf(group, [i]), signal, ask, new Answers(false))
-    if (!(again.refused.get(0) instanceof BlockUnprovableError)) return
+    if (!isUnprovable(again.refused.get(0))) return
   }
   throw error
 }
+
+const isUnprovable = (error: PipeError | undefined): boolean =>
+  error instanceof BlockUnprovableError || error instanceof FieldUnprovableError
 
 /** Nothing is the answer where all endpoints say so: items for which one said it are read from each of them, until one has something. */
 export async function askAll(step: Compiled, reading: Reading): Promise<void> {

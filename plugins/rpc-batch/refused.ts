@@ -38,6 +38,22 @@ export class BlockUnprovableError extends PipeError {
   }
 }
 
+/** `verify: proof`: a stored field is in no hash of its block in the form in which every endpoint gives it. Nothing of the block was stored. */
+export class FieldUnprovableError extends PipeError {
+  readonly code = 'FIELD_UNPROVABLE'
+  override readonly hint: string
+  constructor(
+    readonly chain: string,
+    readonly where: string,
+    readonly reason: string,
+    /** As a row takes it. */
+    readonly field: string,
+  ) {
+    super(`chain ${chain}: ${where} can't be proved: ${reason}`)
+    this.hint = `leave ${field} out, or store it as the node's word where no hash proves it: unproved: [${field}]`
+  }
+}
+
 /** Every endpoint answers `null`, and nothing says that this can be the answer. */
 export class NullAnswerError extends PipeError {
   readonly code = 'ANSWER_NULL'

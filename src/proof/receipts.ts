@@ -53,9 +53,12 @@ function encodeReceipt(receipt: Fields, items: BloomItems): EncodedReceipt {
   return { type, envelope: type === 0 ? encoded : Buffer.concat([Buffer.of(type), encoded]), bloom }
 }
 
+/** Whether a receipt is of before Byzantium: its hash holds the state root after the transaction, not its status. */
+export const hasRoot = ({ root }: Fields): boolean => typeof root === 'string' && root.length === 66
+
 /** Before Byzantium the state root after the transaction, later whether it succeeded (EIP-658). */
-function outcome({ root, status }: Fields): Uint8Array {
-  return typeof root === 'string' && root.length === 66 ? bytes(root, 'root', 32) : quantity(status, 'status')
+function outcome(receipt: Fields): Uint8Array {
+  return hasRoot(receipt) ? bytes(receipt.root, 'root', 32) : quantity(receipt.status, 'status')
 }
 
 /**

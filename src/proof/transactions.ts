@@ -1,9 +1,12 @@
+import { type FieldForm, TRANSACTION_FORMS } from '../sdk/index.js'
 import { keccak } from './keccak.js'
 import { at, bytes, fieldsOf, hex, listOf, quantity, recipient, typeOf, type Fields } from './read.js'
 import { notRebuildable, type NotRebuildable, type Rebuilt } from './rebuilt.js'
-import { DEPOSIT } from './receipts.js'
 import { withoutStateSync } from './state-sync.js'
 import { encode, orderedRoot } from './trie.js'
+
+/** By type, as lists. */
+const FORMS = new Map(Object.entries(TRANSACTION_FORMS).map(([type, forms]) => [Number(type), Object.entries(forms)]))
 
 type Content = readonly Part[]
 type Part = Uint8Array | Content
@@ -48,37 +51,32 @@ function envelopeOf(transaction: Fields): Uint8Array | number {
   return type === 0 ? encoded : Buffer.concat([Buffer.of(type), encoded])
 }
 
-/** Fields in the order of: the Yellow Paper, EIP-2930, EIP-1559, EIP-4844 (without blobs), EIP-7702, and the deposits of OP stacks. */
 function contentOf(type: number, transaction: Fields): Content | undefined {
-  const number = (name: string) => quantity(transaction[name], name)
-  const target = () => [recipient(transaction.to, 'to'), number('value'), bytes(transaction.input, 'input')]
-  const fees = () => [number('maxPriorityFeePerGas'), number('maxFeePerGas'), number('gas'), ...target()]
-  const start = () => [number('chainId'), number('nonce')]
-  const access = () =>
-    listOf(transaction.accessList, 'accessList').map((one, i) => at(`accessList[${i}]`, () => accessOf(fieldsOf(one, 'entry'))))
-  const signature = () => [parity(transaction), number('r'), number('s')]
-  switch (type) {
-    case 0:
-      return [number('nonce'), number('gasPrice'), number('gas'), ...target(), number('v'), number('r'), number('s')]
-    case 1:
-      return [...start(), number('gasPrice'), number('gas'), ...target(), access(), ...signature()]
-    case 2:
-      return [...start(), ...fees(), access(), ...signature()]
-    case 3:
-      return [
-        ...start(),
-        ...fees(),
-        access(),
-        number('maxFeePerBlobGas'),
-        hashesOf(transaction.blobVersionedHashes, 'blobVersionedHashes'),
-        ...signature(),
-      ]
-    case 4:
-      return [...start(), ...fees(), access(), authorizationsOf(transaction), ...signature()]
-    case DEPOSIT:
-      return depositOf(transaction, number)
+  const forms = FORMS.get(type)
+  return forms?.map(([name, form]) => partOf(transaction, name, form))
+}
+
+function partOf(transaction: Fields, name: string, form: FieldForm): Part {
+  const value = transaction[name]
+  switch (form) {
+    case 'number':
+      return quantity(value, name)
+    case 'optional':
+      return value == null ? new Uint8Array() : quantity(value, name)
+    case 'flag':
+      return value === true ? Uint8Array.of(1) : new Uint8Array()
+    case 'recipient':
+      return recipient(value, name)
+    case 'parity':
+      return parity(transaction)
+    case 'hashes':
+      return hashesOf(value, name)
+    case 'access':
+      return listOf(value, name).map((one, i) => at(`${name}[${i}]`, () => accessOf(fieldsOf(one, 'entry'))))
+    case 'authorizations':
+      return authorizationsOf(transaction)
     default:
-      return undefined
+      return bytes(value, name, form === 'bytes' ? undefined : form)
   }
 }
 
@@ -102,17 +100,3 @@ function authorizationsOf(transaction: Fields): Content {
 
 /** Older nodes know it as `v` only. */
 const parity = ({ yParity, v }: Fields): Uint8Array => (yParity == null ? quantity(v, 'v') : quantity(yParity, 'yParity'))
-
-/** specs.optimism.io, deposits. Nodes leave out a `mint` of nothing, and `isSystemTx` where it is false. */
-function depositOf(transaction: Fields, number: (name: string) => Uint8Array): Content {
-  return [
-    bytes(transaction.sourceHash, 'sourceHash', 32),
-    bytes(transaction.from, 'from', 20),
-    recipient(transaction.to, 'to'),
-    transaction.mint == null ? new Uint8Array() : number('mint'),
-    number('value'),
-    number('gas'),
-    transaction.isSystemTx === true ? Uint8Array.of(1) : new Uint8Array(),
-    bytes(transaction.input, 'input'),
-  ]
-}

@@ -54,6 +54,7 @@ test('`pipe/sdk` exports what is promised to authors, and nothing that slipped i
     'parseInstant',
     'pathRoot',
     'placed',
+    'provedBy',
     'queryColumnProblems',
     'queryProblem',
     'readTime',

@@ -31,6 +31,7 @@ export type {
 } from './step.js'
 export { type Check, checkProblems, checksSchema, describeChecks, evaluateCheck, evaluateChecks } from './checks.js'
 export type { HttpClient, HttpOptions, HttpReply, HttpRequest, UnfitReply } from './http.js'
+export { type BlockPart, provedBy } from './block-fields.js'
 export { mayBeApart, receiptCalls } from './receipts.js'
 export { sayingOf, type Saying } from './wordings.js'
 export type {
@@ -47,6 +48,7 @@ export type {
   RpcOptions,
   RpcPool,
   RpcTurn,
+  UsedField,
 } from './rpc.js'
 export type { ResultColumn, WarehouseReader } from './stores.js'
 export type { Column, ColumnType, Json, Param, Row, Statement, Table, Value } from './values.js'

@@ -1,4 +1,5 @@
 import type { PipeError } from './errors.js'
+import type { BlockPart } from './block-fields.js'
 import type { Json } from './values.js'
 
 export interface RpcCall {
@@ -92,6 +93,12 @@ export interface LogsPage {
   readonly lastHash?: string | undefined
 }
 
+/** A field that is stored of a part of a block. Without `field`: each part whole, with whatever fields it has. */
+export interface UsedField {
+  readonly part: BlockPart
+  readonly field?: string | undefined
+}
+
 /** A block with what its hashes are to prove, as a node gave it. */
 export interface BlockParts {
   /** As eth_getBlockByNumber gives it, with transactions whole or by hash. */
@@ -100,14 +107,21 @@ export interface BlockParts {
   readonly receipts?: unknown
   /** All of its transactions, whole. Undefined: they are not asked about. */
   readonly transactions?: unknown
+  /** What is stored of them, each of which must be proved. */
+  readonly used?: readonly UsedField[]
 }
 
 /** What a block's hashes say against what was given, or why they say nothing of it. */
 export interface Disproof {
   /** A clause: `receiptsRoot is 0x…, and from the rest follows 0x…`. */
   readonly why: string
-  /** `form`: the block, or a part of it, has another form than Ethereum's, so that nothing can be computed. */
-  readonly by: 'contradiction' | 'form'
+  /**
+   * `form`: the block, or a part of it, has another form than Ethereum's, so that nothing can be computed. `field`: all that was hashed is
+   * right, and a used field was not hashed in the form in which it is given.
+   */
+  readonly by: 'contradiction' | 'form' | 'field'
+  /** The field, by `field`. */
+  readonly used?: UsedField | undefined
 }
 
 /**

@@ -1,33 +1,9 @@
-import { HEADER_FIELDS } from '../proof/index.js'
+import { isHashed } from '../proof/index.js'
+import type { BlockPart } from '../sdk/index.js'
 import type { Fields } from './proved-chain.js'
 
 /** Hears of a field that was read though no hash holds it: of a block, a transaction, a receipt or a log. */
-export type Heard = (name: string, of: 'block' | 'transaction' | 'receipt' | 'log') => void
-
-const placed = ['blockHash', 'blockNumber', 'transactionIndex']
-const target = ['to', 'value', 'input', 'gas']
-const signature = ['v', 'r', 's']
-const typed = ['nonce', 'chainId', ...target, 'accessList', 'yParity', ...signature]
-const fees = [...typed, 'maxFeePerGas', 'maxPriorityFeePerGas']
-
-/** What a transaction's hash holds, by its type. */
-const signed: Readonly<Record<string, ReadonlySet<string>>> = Object.fromEntries(
-  Object.entries({
-    0: ['nonce', 'chainId', 'gasPrice', ...target, ...signature],
-    1: [...typed, 'gasPrice'],
-    2: fees,
-    3: [...fees, 'maxFeePerBlobGas', 'blobVersionedHashes'],
-    4: [...fees, 'authorizationList'],
-    126: ['sourceHash', 'from', 'mint', 'isSystemTx', ...target],
-  }).map(([type, names]) => [type, new Set([...names, ...placed, 'type', 'hash'])]),
-)
-
-/** What the receiptsRoot holds of a receipt, what follows from it, and where it lies. */
-const ofReceipt: ReadonlySet<string> = new Set([
-  ...['type', 'status', 'root', 'cumulativeGasUsed', 'gasUsed', 'logsBloom', 'logs', 'transactionHash'],
-  ...placed,
-])
-const ofLog: ReadonlySet<string> = new Set(['address', 'topics', 'data', 'logIndex', 'removed', 'transactionHash', ...placed])
+export type Heard = (name: string, of: BlockPart) => void
 
 /** Of a block without uncles, and of one without withdrawals. */
 const NO_UNCLES = '0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347'
@@ -45,29 +21,29 @@ export function guardedBlock(block: Fields, heard: Heard, transactions?: readonl
       if (name === 'uncles') return block.sha3Uncles === NO_UNCLES
       if (name === 'withdrawals') return block.withdrawalsRoot === EMPTY_ROOT
     }
-    return name === 'hash' || HEADER_FIELDS.has(name)
+    return isHashed('block', block, name, block.timestamp)
   }
   const given = transactions ? { ...block, transactions } : block
   return guarded(given, isProved, (name) => heard(name, 'block'))
 }
 
-/** @param isSynced Whether it is what a state sync left, of which nothing is proved. */
-export function guardedTransaction(transaction: Fields, isSynced: boolean, heard: Heard): Fields {
-  const names = signed[String(Number(transaction.type ?? 0))]
+/**
+ * @param isSynced Whether it is what a state sync left, of which nothing is proved.
+ * @param timestamp Of its block, as the header has it.
+ */
+export function guardedTransaction(transaction: Fields, isSynced: boolean, timestamp: unknown, heard: Heard): Fields {
   return guarded(
     transaction,
-    (name) => !isSynced && names?.has(name) === true,
+    (name) => !isSynced && isHashed('transaction', transaction, name, timestamp),
     (name) => heard(name, 'transaction'),
   )
 }
 
-/** @param timestamp Of its block, as the header has it. */
 export function guardedReceipt(receipt: Fields, isSynced: boolean, timestamp: unknown, heard: Heard): Fields {
   const logs = (receipt.logs as readonly Fields[]).map((log) => guardedLog(log, isSynced, timestamp, heard))
-  const isDeposited = receipt.depositReceiptVersion != null
   return guarded(
     { ...receipt, logs },
-    (name) => !isSynced && (ofReceipt.has(name) || (isDeposited && /^deposit(Nonce|ReceiptVersion)$/.test(name))),
+    (name) => !isSynced && isHashed('receipt', receipt, name, timestamp),
     (name) => heard(name, 'receipt'),
   )
 }
@@ -75,7 +51,7 @@ export function guardedReceipt(receipt: Fields, isSynced: boolean, timestamp: un
 export function guardedLog(log: Fields, isSynced: boolean, timestamp: unknown, heard: Heard): Fields {
   return guarded(
     log,
-    (name) => (!isSynced && ofLog.has(name)) || (name === 'blockTimestamp' && log[name] === timestamp),
+    (name) => (!isSynced || name === 'blockTimestamp') && isHashed('log', log, name, timestamp),
     (name) => heard(name, 'log'),
   )
 }

@@ -233,7 +233,7 @@ export class ProvingPool implements RpcPool {
     const { host, ...full } = await this.#chain.full(number)
     this.#note(full)
     return transactionsOf(full.value).map((one, i, all) =>
-      guardedTransaction(one, isSynced(one, i, all), this.#hearing(number, i, one, host)),
+      guardedTransaction(one, isSynced(one, i, all), full.value.timestamp, this.#hearing(number, i, one, host)),
     )
   }
 
