@@ -1,9 +1,10 @@
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import type { Dispatcher } from 'undici'
-import { textOf, UnreadableError } from './charset.js'
+import { isUtf8Text, textOf, UnreadableError } from './charset.js'
 import type { KeptFields } from '../sdk/index.js'
 import { type Flight, type Flying, Pieces } from './flight.js'
 import { LONG_BYTES, LONG_PACKED_BYTES, LongBody } from './long-body.js'
+import { sifted } from './sifted.js'
 
 /**
  * How a request ended. `bytes` are those of the body as it came over the line. `unreadable`: packed or encoded in an unknown way.
@@ -238,13 +239,25 @@ export abstract class Exchange implements Dispatcher.DispatchHandler, Flying {
     let text: string
     try {
       // What is no answer is only shown.
-      text = isGood(this.#status) ? textOf(body, this.#headers['content-type']) : body.toString('utf8')
+      text = isGood(this.#status) ? this.#textOf(body) : body.toString('utf8')
     } catch (error) {
       if (error instanceof UnreadableError)
         return this.#end({ kind: 'failed', cause: 'unreadable', text: error.message, bytes: this.#bytes })
       return this.#end({ kind: 'failed', cause: 'too-large', text: 'more text than can be held', bytes: this.#bytes })
     }
     this.#end({ kind: 'reply', status: this.#status, headers: this.#headers, text, bytes: this.#bytes })
+  }
+
+  /** Bytes that are no text matter where they are looked at. @throws {UnreadableError} */
+  #textOf(body: Buffer): string {
+    const type = this.#headers['content-type']
+    try {
+      return textOf(body, type)
+    } catch (error) {
+      const kept = isUtf8Text(type) ? sifted(body, this.json?.keep) : undefined
+      if (!kept || !(error instanceof UnreadableError)) throw error
+      return textOf(kept, type)
+    }
   }
 
   #end(outcome: Outcome): void {

@@ -87,3 +87,30 @@ test.each<[string, (body: Buffer) => Buffer, string, Record<string, string>?]>([
   const { error } = await answered((body) => ({ body: spoil(body), headers }))
   expect(error).toContain(problem)
 })
+
+/** Of one receipt a field of the node's own holds this, in an answer of so many. */
+const broken = (value: string | Buffer, count: number) => {
+  const [first, ...others] = receipts.slice(0, count).map((one) => JSON.stringify(one))
+  return (whole: Buffer) => {
+    const [beginning = ''] = /^.*?\[/.exec(whole.subarray(0, 100).toString()) ?? []
+    const head = Buffer.from(`${beginning}${String(first).slice(0, -1)},"own":`)
+    return { body: Buffer.concat([head, Buffer.from(value as string), Buffer.from(`},${others.join()}]}`)]) }
+  }
+}
+
+test.each<[string, string | Buffer]>([
+  ['a number that JavaScript rounds', '90071992547409930001'],
+  ['what is no JSON', '0x10'],
+  ['bytes that are no UTF-8', Buffer.from([0x22, 0xff, 0x22])],
+])('%s is judged where the asker looks at it, in long answers as in short ones, and nowhere else', async (_, value) => {
+  const ask = (fields: readonly string[], count: number) =>
+    answered(broken(value, count), { ...call, keep: { fields, blooms: 'unexplained' } })
+  for (const count of [10, receipts.length]) {
+    const [unseen, seen] = [await ask(['transactionIndex', 'logs'], count), await ask(['transactionIndex', 'logs', 'own'], count)]
+    const indexes = (unseen.value as typeof receipts | undefined)?.map(({ transactionIndex }) => transactionIndex)
+    expect([unseen.error, indexes]).toEqual([undefined, receipts.slice(0, count).map(({ transactionIndex }) => transactionIndex)])
+    expect([seen.value, typeof seen.error]).toEqual([undefined, 'string'])
+  }
+  // Without a choice everything is looked at.
+  expect((await answered(broken(value, 10))).value).toBeUndefined()
+})

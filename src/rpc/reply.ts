@@ -2,6 +2,8 @@ import { type Classified, classify, type ProviderError } from './classify.js'
 import { demux, type Item } from './demux.js'
 import type { Outcome } from '../net/exchange.js'
 import { parseJson, TooDeepError } from '../net/json-depth.js'
+import { sifted } from '../net/sifted.js'
+import type { KeptFields } from '../sdk/index.js'
 import { retryAfter } from '../net/retry-after.js'
 
 /** What came back for one request. */
@@ -18,14 +20,20 @@ export type Reply =
   | { readonly kind: 'broken'; readonly text: string; readonly suspicious: boolean }
   | { readonly kind: 'redirected'; readonly location: string }
 
-/** `nowMs` is UTC, for a Retry-After that is a date. */
-export function readReply(outcome: Outcome & { readonly kind: 'reply' }, base: number, count: number, nowMs: number): Reply {
+/** `nowMs` is UTC, for a Retry-After that is a date. `keep`: what is looked at of the answers, if not all. */
+export function readReply(
+  outcome: Outcome & { readonly kind: 'reply' },
+  base: number,
+  count: number,
+  nowMs: number,
+  keep?: KeptFields,
+): Reply {
   const { status, headers, text, json } = outcome
   if (status >= 300 && status < 400) return { kind: 'redirected', location: String(headers['location'] ?? '') }
   const retryAfterMs = retryAfter(headers['retry-after'], nowMs)
   let parsed: unknown
   try {
-    parsed = json ? json() : parseJson(text)
+    parsed = json ? json() : parseKept(text, keep)
   } catch (error) {
     if (error instanceof TooDeepError) return { kind: 'broken', text: `the answer is ${error.message}`, suspicious: count > 1 }
     if (status === 200 && !/^\s*</.test(text) && looksCut(text))
@@ -42,6 +50,17 @@ export function readReply(outcome: Outcome & { readonly kind: 'reply' }, base: n
   if (demuxed.missing === count && count > 1) return { kind: 'broken', text: 'an answer without any of the calls', suspicious: true }
   if (retryAfterMs !== undefined && status === 429) return withWait(demuxed, retryAfterMs)
   return { kind: 'items', items: demuxed.items, missing: demuxed.missing, loose: demuxed.loose }
+}
+
+/** Of a text that is no JSON for a field that nobody looks at, what is left without it. @throws {SyntaxError} @throws {TooDeepError} */
+function parseKept(text: string, keep: KeptFields | undefined): unknown {
+  try {
+    return parseJson(text)
+  } catch (error) {
+    const kept = error instanceof SyntaxError ? sifted(Buffer.from(text), keep) : undefined
+    if (!kept) throw error
+    return parseJson(kept.toString())
+  }
 }
 
 /** Error of one call, as the classifier wants it. */

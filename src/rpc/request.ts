@@ -91,9 +91,13 @@ export class CallRequest extends Exchange {
   }
 
   protected override get json(): { readonly keep: RpcCall['keep'] } {
+    return { keep: this.keep }
+  }
+
+  /** What is looked at of all its answers; undefined where calls differ in it. */
+  get keep(): RpcCall['keep'] {
     const { keep } = this.call(0)
-    const areSame = this.segments.every((_, i) => this.call(i).keep === keep)
-    return { keep: areSame ? keep : undefined }
+    return this.segments.every((_, i) => this.call(i).keep === keep) ? keep : undefined
   }
 
   protected override done(outcome: Outcome): void {

@@ -1,4 +1,4 @@
-import { type PipeError, type Random, type RpcCall, type RpcErrorClass, type RunFact } from '../sdk/index.js'
+import { type KeptFields, type PipeError, type Random, type RpcCall, type RpcErrorClass, type RunFact } from '../sdk/index.js'
 import { at } from '../net/at.js'
 import { classify, type Classified, isLogs, type ProviderError, saysNothing } from './classify.js'
 import type { Endpoint } from './endpoint.js'
@@ -15,8 +15,9 @@ import {
   RpcUnreachableError,
 } from './errors.js'
 import type { Outcome } from '../net/exchange.js'
-import { TooDeepError } from '../net/json-depth.js'
+import { isDeep, TooDeepError } from '../net/json-depth.js'
 import { flawOf } from '../net/json-numbers.js'
+import { sifted } from '../net/sifted.js'
 import { blockOf, isOther, mustExist, rangeOf } from './methods.js'
 import { awayError, outlook, refusalError } from './outlook.js'
 import { providerError, readReply, type Reply } from './reply.js'
@@ -71,10 +72,12 @@ export function settle(request: CallRequest, outcome: Outcome, context: SettleCo
     )
     return 0
   }
-  const reply = readReply(outcome, request.base, request.segments.length, context.utc)
+  // Calls are gone from the request once they are answered.
+  const { keep } = request
+  const reply = readReply(outcome, request.base, request.segments.length, context.utc, keep)
   switch (reply.kind) {
     case 'items':
-      return settleItems(request, reply, outcome, context)
+      return settleItems(request, { ...reply, keep }, outcome, context)
     case 'refused': {
       const { error, classified } = reply
       const wordless = !/batch|too (large|big)|size/i.test(error.message)
@@ -206,7 +209,7 @@ function afterRefusal(
 /** A reply that speaks of single calls. Returns the number of answers. */
 function settleItems(
   request: CallRequest,
-  reply: Reply & { readonly kind: 'items' },
+  reply: Reply & { readonly kind: 'items'; readonly keep: KeptFields | undefined },
   outcome: Outcome & { readonly kind: 'reply' },
   context: SettleContext,
 ): number {
@@ -235,7 +238,7 @@ function settleItems(
     } else if (isOther(request.call(i), result)) {
       settling.judge(i, 'OTHER', `got block ${String((result as { number: unknown }).number)}`)
     } else {
-      const flaw = typeof result === 'string' ? undefined : flawOf(result)
+      const flaw = typeof result === 'string' ? undefined : flawIn(result, reply.keep)
       if (flaw !== undefined) {
         settling.judge(i, 'USELESS', FLAWS[flaw])
         continue
@@ -258,6 +261,14 @@ function settleItems(
   }
   settling.finish()
   return answered
+}
+
+/** A flaw of what is looked at. Of a long answer nothing else is there. */
+function flawIn(result: unknown, keep: KeptFields | undefined): ReturnType<typeof flawOf> {
+  const flaw = flawOf(result)
+  if (flaw !== 'rounded' || isDeep(result)) return flaw
+  const kept = sifted(Buffer.from(JSON.stringify({ result })), keep)
+  return kept ? flawOf(JSON.parse(kept.toString())) : flaw
 }
 
 /** Carries out what `verdict` says of the calls of one request. */
