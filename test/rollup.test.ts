@@ -3,11 +3,13 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { systemClock } from '../src/cli/system-clock.js'
+import { RESET_FINGERPRINT } from '../src/ledger/fingerprints.js'
+import { resetRows } from '../src/ledger/reset.js'
 import { consumersOf } from '../src/pipeline/steps/inputs.js'
 import type { Pipeline } from '../src/pipeline/pipeline.js'
 import { readPipeline } from '../src/pipeline/read.js'
 import { run } from '../src/run/run.js'
-import type { RunFact, Table, Warehouse } from '../src/sdk/index.js'
+import { type RunFact, type Table, timeUnit, type Warehouse } from '../src/sdk/index.js'
 import { openDuckdb } from '../src/warehouse/duckdb/index.js'
 import { temporaryFolder } from './support/folder.js'
 import { all, output, step, write } from './support/warehouse.js'
@@ -69,15 +71,19 @@ const TRUTH = {
     'SELECT CAST(f AS date) AS day, count(*) AS wallets FROM (SELECT min(time) AS f FROM moves GROUP BY wallet) WHERE f IS NOT NULL GROUP BY 1',
 }
 
+async function pipelineOf(text: string): Promise<Pipeline> {
+  const file = join(temporaryFolder(), 'p.yaml')
+  writeFileSync(file, text)
+  const read = await readPipeline(file, { cwd: temporaryFolder(), env: {}, environment: 'warn', params: {} })
+  expect(read.problems).toEqual([])
+  return read.pipeline as Pipeline
+}
+
 let pipeline: Pipeline
 let warehouse: Warehouse
 let moves: Table
 beforeAll(async () => {
-  const file = join(temporaryFolder(), 'p.yaml')
-  writeFileSync(file, FILE)
-  const read = await readPipeline(file, { cwd: temporaryFolder(), env: {}, environment: 'warn', params: {} })
-  expect(read.problems).toEqual([])
-  pipeline = read.pipeline as Pipeline
+  pipeline = await pipelineOf(FILE)
   moves = pipeline.tables.get('moves') as Table
   warehouse = await openDuckdb({ path: ':memory:', mode: 'write' })
   await warehouse.prepare([...pipeline.tables.values()])
@@ -86,15 +92,18 @@ beforeAll(async () => {
 })
 afterAll(() => warehouse.close())
 
-async function runAll(into: Warehouse = warehouse): Promise<{ outcome: string; units: string[] }> {
+async function runAll(
+  into: Warehouse = warehouse,
+  { of = pipeline, now = START + 1_000n * DAY }: { readonly of?: Pipeline; readonly now?: bigint } = {},
+): Promise<{ outcome: string; units: string[] }> {
   const units: string[] = []
   const none = (): never => {
     throw new Error('no endpoint in this test')
   }
   const { outcome } = await run({
-    pipeline,
+    pipeline: of,
     warehouse: into,
-    moment: { now: START + 1_000n * DAY, head: none },
+    moment: { now, head: none },
     clock: systemClock,
     random: () => 0.5,
     emit: (fact: RunFact) => {
@@ -185,3 +194,89 @@ it('what a step beside it changes while it runs makes the run no less complete, 
   expect(second.units.filter((unit) => unit.startsWith('daily')).sort()).toEqual(['daily 2024-03-02', 'daily 2024-03-10'])
   expect(await runAll()).toEqual({ outcome: 'done', units: [] })
 })
+
+/** One row an interval of five minutes. */
+const FIVES = `name: p
+warehouse: "duckdb::memory:"
+tables:
+  moves: { columns: { id: bigint, time: timestamp?, wallet: text, amount: bigint }, key: [id] }
+  fives: { columns: { time: timestamp, amount: bigint }, key: [time] }
+steps:
+  - id: fives
+    type: sql-upsert
+    into: fives
+    with:
+      interval: { by: 5m, of: { moves: time } }
+      sql: SELECT date_trunc('hour', min(time)) + to_minutes(5 * (date_part('minute', min(time)) // 5)) AS time, CAST(sum(amount) AS bigint) AS amount FROM moves WHERE time >= $start AND time < $end HAVING count(*) > 0
+`
+
+it('following for days leaves a few rows of intervals, of which one that a late change touches is computed again alone, as after a reset, and all under a new definition', async () => {
+  const FIVE = 300_000_000n
+  const own = await openDuckdb({ path: ':memory:', mode: 'write' })
+  let of = await pipelineOf(FIVES)
+  const input = of.tables.get('moves') as Table
+  const put = (rows: readonly (readonly [place: number, amount: number])[]) =>
+    own.commit([
+      write([
+        {
+          output: output(input),
+          rows: rows.map(([place, amount]) => ({ id: place, time: START + BigInt(place) * FIVE, wallet: 'w', amount })),
+        },
+      ]),
+    ])
+  const ledger = async () => {
+    const rows = await all(own, "SELECT unit FROM _pipe_units WHERE step = 'fives'")
+    const units = await own.units('p', 'fives')
+    return [rows.length, units.filter(({ state }) => state === 'done').length]
+  }
+  const amounts = async () => (await all(own, 'SELECT amount FROM fives ORDER BY time')).map(({ amount }) => Number(amount))
+  await own.prepare([...of.tables.values()])
+  own.watch(consumersOf(of))
+  await own.open(step, ['u'], 1n)
+
+  // As so many rounds leave it: each computed its interval. The last one has its end by this run.
+  await put([[0, 0]])
+  await runAll(own, { of, now: START + 1n })
+  const [done] = await own.units('p', 'fives')
+  if (!done) throw new Error('no interval was computed')
+  const fives = of.tables.get('fives') as Table
+  const intervals = Array.from({ length: 298 }, (_, i) => ({ first: START + BigInt(i + 1) * FIVE, amount: i + 1 }))
+  await own.commit([write([{ output: output(fives), rows: intervals.map(({ first, amount }) => ({ time: first, amount })) }])])
+  const { fingerprint, coverage, rows: counts } = done
+  const names = intervals.map(({ first }) => ({ unit: timeUnit(first, FIVE), first, last: first + FIVE - 1n }))
+  const by = { pipeline: 'p', step: 'fives', fingerprint }
+  await put(intervals.map(({ amount }) => [amount, amount]))
+  await own.amend(
+    'p',
+    { put: names.map((at) => ({ step: by, ...at, state: 'done', coverage: coverage ?? null, rows: counts })), drop: [] },
+    1n,
+  )
+  await own.execute([{ parts: ['DELETE FROM _pipe_touched'], params: [] }])
+  await put([[299, 299]])
+  expect(await runAll(own, { of, now: START + 300n * FIVE })).toEqual({ outcome: 'done', units: ['fives 2024-03-02T00:55:00Z'] })
+  // An aligned border lies among them.
+  expect(await ledger()).toEqual([128 + 2, 300])
+  const now = START + 310n * FIVE
+  expect(await runAll(own, { of, now })).toEqual({ outcome: 'done', units: [] })
+
+  await put([[10, 1_000]])
+  expect(await runAll(own, { of, now })).toEqual({ outcome: 'done', units: ['fives 2024-03-01T00:50:00Z'] })
+  const later = Array.from({ length: 300 }, (_, i) => (i === 10 ? 1_000 : i))
+  expect([await amounts(), (await ledger())[1]]).toEqual([later, 300])
+
+  const change = resetRows(
+    { pipeline: 'p', step: 'fives', fingerprint: RESET_FINGERPRINT },
+    await own.units('p', 'fives'),
+    '2024-03-01T05:00:00Z',
+  )
+  expect(change.names).toEqual(['2024-03-01T05:00:00Z'])
+  await own.amend('p', change, 1n)
+  expect(await runAll(own, { of, now })).toEqual({ outcome: 'done', units: ['fives 2024-03-01T05:00:00Z'] })
+
+  of = await pipelineOf(FIVES.replace('sum(amount)', 'sum(2 * amount)'))
+  const again = await runAll(own, { of, now })
+  expect([again.units.length, await amounts()]).toEqual([300, later.map((amount) => 2 * amount)])
+  expect(await runAll(own, { of, now })).toEqual({ outcome: 'done', units: [] })
+  expect([((await ledger())[0] as number) < 200, (await ledger())[1]]).toEqual([true, 300])
+  await own.close()
+}, 60_000)

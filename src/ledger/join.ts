@@ -10,7 +10,7 @@ interface Piece {
 }
 
 /** Units of one joined row: what is found wrong with it, or reset inside of it, concerns no more than these. */
-const UNITS_JOINED = 1_024n
+export const UNITS_JOINED = 1_024n
 
 /**
  * Done stretches that touch become one row, up to aligned borders of `UNITS_JOINED` units: a step that follows a head would leave a row for every block. What reaches
@@ -45,7 +45,7 @@ function follows(before: Piece, after: Piece, { cut }: Axis): boolean {
 }
 
 /** The next aligned border above a place. */
-const borderAbove = (place: bigint, size: bigint): bigint => place - mod(place, size) + size
+export const borderAbove = (place: bigint, size: bigint): bigint => place - mod(place, size) + size
 
 function joinedRow(group: readonly Piece[], step: LedgerStep, axis: Axis): Amendment {
   const [lowest, highest] = [group[0], group.at(-1)]

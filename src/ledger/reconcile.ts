@@ -34,7 +34,7 @@ export function reconcile({ rows, fingerprint }: Ledger, target: Target): Amendm
   for (const row of rows) {
     if (row.fingerprint !== fingerprint) {
       if (target.redoes && row.fingerprint !== outdated(row.fingerprint))
-        put.push({ step: { ...step, fingerprint: outdated(row.fingerprint) }, unit: row.unit, state: row.state })
+        put.push({ step: { ...step, fingerprint: outdated(row.fingerprint) }, unit: rowNameOf(row), state: row.state })
       continue
     }
     const all = axis && rowStretch(axis, row)
@@ -51,6 +51,9 @@ export function reconcile({ rows, fingerprint }: Ledger, target: Target): Amendm
   }
   return { put, drop }
 }
+
+/** The row that says it. */
+const rowNameOf = ({ unit, isPart, joinedIn }: LedgerRow): string => (isPart ? (joinedIn?.[0] ?? unit) : unit)
 
 /** What becomes of a unit that is not done; undefined: it stays as it is. */
 function partsOf(row: LedgerRow, all: Interval, axis: Axis, target: Target): { put: Amendment[]; gone: boolean } | undefined {

@@ -99,7 +99,9 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
     }
     if (range !== undefined && (named ? row.unit !== range : !inRange(row, range))) continue
     if (redoes(row)) put.push({ step, unit: row.unit, state: 'done', attempts: 0, error: null })
-    else if (row.state === 'done') put.push({ step, unit: row.unit, state: 'done', attempts: 0, error: null })
+    // One of several that were joined gets a row of its own by it.
+    else if (row.state === 'done')
+      put.push({ step, unit: row.unit, first: row.first, last: row.last, state: 'done', attempts: 0, error: null })
     // Its reading begins anew: from its cursor on, what lies before that would not be read again.
     else if (covered.length === 0 || !axis) put.push({ step, unit: row.unit, state: 'pending', attempts: 0, error: null, cursor: null })
     else {

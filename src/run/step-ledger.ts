@@ -6,6 +6,8 @@ import { asksRows, blockEnds } from '../ledger/hashes.js'
 import { gathered } from '../ledger/gather.js'
 import { horizon } from '../ledger/horizon.js'
 import { joined } from '../ledger/join.js'
+import { joinedIntervals } from '../ledger/join-intervals.js'
+import { dropping, timedInputs, writtenLately } from '../plan/expired.js'
 import { reconcile } from '../ledger/reconcile.js'
 import type { StepPlan } from '../plan/plan.js'
 import { recountMarked } from './count-rows.js'
@@ -56,15 +58,51 @@ export async function compactLedger(services: RunServices, plan: StepPlan, left:
   const dropped = new Set(gone)
   const rest = gone.length === 0 ? left.ledger.rows : left.ledger.rows.filter((row) => !dropped.has(row))
   const byName = complete && wanted.kind === 'rows' && axis === undefined
-  const together = byName ? gathered(rest, ledgerStep(services, plan), horizonOf(services, plan, rest)) : join?.(rest)
+  const byInputs = domain === 'inputs' && (await joinIntervals(services, plan, rest))
+  const together = byName ? gathered(rest, ledgerStep(services, plan), horizonOf(services, plan, rest)) : byInputs || join?.(rest)
   const { put, drop } = together ?? { put: [], drop: [] }
   // A row of a joined stretch's name is of another definition: dropped first, it leaves nothing of its own in the new row.
-  const names = [...gone.filter((row) => !ended.includes(row)), ...put].map(({ unit }) => ({ step: plan.step.id, unit }))
+  const names = [
+    ...rowsOf(
+      gone.filter((row) => !ended.includes(row)),
+      left.ledger.rows,
+    ),
+    ...put.map(({ unit }) => unit),
+  ].map((unit) => ({
+    step: plan.step.id,
+    unit,
+  }))
   const done = ended.map(({ unit }) => ({ step: ledgerStep(services, plan), unit, state: 'done' as const }))
   await amend(services, { put: [...put, ...done], drop: [...names, ...drop] })
 }
 
-/** How done units of a plan are joined; undefined where each keeps its row: what is computed from inputs is computed again by its name. */
+/** Names of the rows that say of units, `gone` of `all`. A joined row goes with the last of its units. */
+function rowsOf(gone: readonly LedgerRow[], all: readonly LedgerRow[]): string[] {
+  const own = gone.flatMap(({ unit, isPart }) => (isPart ? [] : [unit]))
+  const parts = new Set(gone.filter(({ isPart }) => isPart))
+  if (parts.size === 0) return own
+  const stay = new Set(all.flatMap((row) => (row.isPart && !parts.has(row) ? (row.joinedIn ?? []) : [])))
+  return [...own, ...new Set([...parts].flatMap(({ joinedIn = [] }) => joinedIn.filter((name) => !stay.has(name))))]
+}
+
+/**
+ * Computed intervals that are joined. Where a change of an input touches every row of the step, each keeps its own; so do, where the database
+ * drops old rows by when they were written, those whose inputs are there only since they were opened lately.
+ */
+async function joinIntervals(
+  { pipeline, warehouse, moment }: RunServices,
+  { step, axis, fingerprint }: StepPlan,
+  rows: readonly LedgerRow[],
+): Promise<Amendments | undefined> {
+  if (axis === undefined || step.inputs.some(({ interval }) => interval === 'every')) return undefined
+  const inputs = timedInputs(step)
+  const isWritten = writtenLately(inputs, pipeline, moment.now)
+  const drops = (await dropping(inputs, pipeline, warehouse)) !== 'nothing'
+  const keeps = (row: LedgerRow) => drops && row.first !== undefined && isWritten(row.first, row, undefined)
+  return joinedIntervals(rows, { pipeline: pipeline.name, step: step.id, fingerprint }, axis, keeps)
+}
+
+/** How done units of a plan are joined in the commit that ends them; undefined where they are not. */
 export function joinRule(services: RunServices, plan: StepPlan): UnitWrite['join'] {
   const { wanted, axis } = plan
   if (axis === undefined || wanted.kind !== 'stretches' || wanted.domain === 'inputs') return undefined

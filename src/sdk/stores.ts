@@ -54,6 +54,8 @@ export interface Coverage {
   readonly tentative?: string
   /** What the unit published was put back by hand to this version of its tables. It stays as it is until `pipe reset`. */
   readonly undone?: number
+  /** On a row of several units of time that were joined: how long each is (microseconds, decimal text), and how many rows each has, by table. */
+  readonly units?: { readonly every: string; readonly rows: Readonly<Record<string, readonly number[]>> }
 }
 
 /** One row of `_pipe_units`. Times are microseconds UTC. */
@@ -88,6 +90,10 @@ export interface LedgerRow {
   readonly error: string | undefined
   readonly startedAt: bigint
   readonly updatedAt: bigint
+  /** Names of the joined rows that speak of this unit, too, the latest first. */
+  readonly joinedIn?: readonly string[]
+  /** It has no row of its own: all that is said of it says the first of those. */
+  readonly isPart?: true
 }
 
 /** What a commit says about its unit; fields left out stay as they are, null clears them. */
@@ -421,6 +427,7 @@ export interface LedgerReader extends WarehouseReader {
   checkOutputs(outputs: readonly Output[], tables: ReadonlyMap<string, Table>): Promise<void>
   /** Units of a consumer that were touched since they were computed. */
   touched(pipeline: string, step: string): Promise<readonly TouchedRow[]>
+  /** Those that were joined are given apart again. */
   units(pipeline: string, step?: string): Promise<readonly LedgerRow[]>
   /** Of the units of a step that know hashes of blocks, those that were near the head last, then the highest, at most so many. */
   linked(pipeline: string, step: string, most: number): Promise<readonly LedgerRow[]>

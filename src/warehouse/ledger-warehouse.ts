@@ -21,6 +21,7 @@ import {
   type Warehouse,
   type WorkerRow,
   type WriteOutcome,
+  unitsApart,
 } from '../sdk/index.js'
 import { checkCompute } from './compute.js'
 import { failedStatement, LedgerVersionError } from './errors.js'
@@ -149,7 +150,10 @@ export abstract class LedgerWarehouse implements Warehouse {
 
   async units(pipeline: string, step?: string): Promise<readonly LedgerRow[]> {
     const make = ledgerRows()
-    return read(this.ledger(UNITS, unitColumnsOf(this.#version), ofStep(pipeline, step)), (row) => make(upgradeRow(row, this.#version)))
+    const rows = await read(this.ledger(UNITS, unitColumnsOf(this.#version), ofStep(pipeline, step)), (row) =>
+      make(upgradeRow(row, this.#version)),
+    )
+    return unitsApart(rows)
   }
 
   async linked(pipeline: string, step: string, most: number): Promise<readonly LedgerRow[]> {
