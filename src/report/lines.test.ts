@@ -163,6 +163,11 @@ test('when following, rounds are told by what changes in them, and every ten sec
     tell({ type: 'step:started', step: 'balances' })
     const pieces = outcome === 'complete' ? 1 : 0
     tell({ type: 'batch:committed', step: 'balances', unit: 'u', pieces, rows: { b: pieces }, doubles: 0 })
+    if (pieces === 0) {
+      const failure = { step: 'balances', error: `block ${head} is away`, code: 'AWAY' }
+      tell({ type: 'unit:failed', unit: `u${head}`, state: 'failed', ...failure })
+      if (number === 6) tell({ type: 'unit:failed', unit: 'v', state: 'quarantined', ...failure })
+    }
     tell({
       type: 'step:ended',
       step: 'balances',
@@ -187,8 +192,10 @@ test('when following, rounds are told by what changes in them, and every ten sec
     'plan step=balances blocks=1 done_before=1 units=1 calls=1 reasons=new:1',
     'step step=balances state=running',
     'step step=balances state=complete done=1 rows=1 seconds=0 missing=0 quarantined=0',
+    'failed step=balances unit=u105 state=failed code=AWAY error="block 105 is away"',
     'step step=balances state=failed done=4 rows=4 seconds=8 missing=1 quarantined=0 reason="block 105 is away"',
-    expect.stringMatching(/^stats step=balances pending=1 processing=0 done=4 failed=0 per_sec=0\.\d workers=0$/),
+    'failed step=balances unit=v state=quarantined code=AWAY error="block 106 is away"',
+    expect.stringMatching(/^stats step=balances pending=0 processing=0 done=4 failed=3 per_sec=0\.\d workers=0$/),
     'head chain=base head=106 behind=3 seconds=4',
   ])
   await reporter.close()

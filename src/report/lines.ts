@@ -111,7 +111,11 @@ function newsOfRounds(view: RunView): (event: RunEvent) => boolean {
         return false
       case 'round:ended':
         return event.reason !== undefined
+      // What is tried again in each round fails in the same way each time. What is set aside is named by its own name.
+      case 'unit:failed':
+        return event.state === 'quarantined' || changed(`${event.step} failed`, `${event.code} ${event.error.replace(/\d[\d,.]*/g, '0')}`)
       case 'step:ended':
+        if (event.outcome === 'complete') told.delete(`${event.step} failed`)
         return changed(event.step, `${event.outcome} ${(event.reason ?? '').replace(/\d[\d,.]*/g, '0')}`)
       case 'check:evaluated':
         return changed(`${event.step} ${event.result.name}`, `${event.result.passed} ${event.final}`)

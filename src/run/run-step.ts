@@ -114,7 +114,7 @@ async function ended(services: RunServices, { plan, computed, failed, budget, la
       return { outcome, ...rest, reason, lasting: true }
     }
     const resume = `${counted(budget.most ?? 0, 'pages')} read; the next run goes on ${resumePoint(left.units)}`
-    return { outcome, ...rest, reason: given === '--limit' ? `--limit: ${resume}` : `max_pages reached: ${resume}` }
+    return { outcome, ...rest, reason: given === '--limit' ? `--limit: ${resume}` : `max_pages reached: ${resume}`, goesOn: true }
   }
   const limited = missing > 0 && quarantined === 0 && missing <= plan.leftOut
   if (limited) return { outcome: 'limited', ...rest, reason: `--limit left ${amount(missing)} ${noun(missing, plan.word)} out` }

@@ -185,8 +185,10 @@ async function doStep(services: RunServices, step: Step): Promise<StepEnd> {
     const hint = isPipeError(error) && error.hint !== undefined ? ` (${error.hint})` : ''
     if (!isPipeError(error) && error instanceof Error)
       services.emit({ type: 'warning', step: step.id, message: services.redact(error.stack ?? message) })
-    const lasting = isPipeError(error) && (error.blame === 'outage' || error.retryable) ? {} : { lasting: true as const }
-    return { outcome: 'failed', missing: 0, quarantined: 0, reason: `${message}${hint}`, ...lasting }
+    const lasting = isPipeError(error) && (error.blame === 'outage' || error.retryable) ? undefined : true
+    // Where it was not even planned, only the file says when it is due again.
+    const dueAt = step.everyMs === undefined ? undefined : services.moment.now + BigInt(step.everyMs) * 1000n
+    return { outcome: 'failed', missing: 0, quarantined: 0, reason: `${message}${hint}`, lasting, dueAt }
   }
 }
 

@@ -97,6 +97,8 @@ export interface StepEnd {
   readonly gaps?: string
   /** It failed by a mistake, or may not ask for enough to get on: another round would end the same way. */
   readonly lasting?: true
+  /** It is incomplete since the requests that it may make in one run were used up: the next one goes on at once. */
+  readonly goesOn?: true
   /** When the next round has something to do of it though nothing comes in from outside, microseconds UTC. Left out: never. */
   readonly dueAt?: bigint
 }

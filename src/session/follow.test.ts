@@ -140,6 +140,32 @@ test('a list that only the clock brings anything new rests between', async () =>
   expect([...follow.readUpTo(at(59_000_000n))]).toEqual([['prices', 0n]])
 })
 
+test('a list that failed rests as long as one that went well, costs no round until then, and is told of once, as is that it goes well again', async () => {
+  const { heads, follow, round, wait } = world({ a: 10n }, { lists: ['prices'] })
+  const failed = (dueAt: bigint): StepEnd => ({ outcome: 'incomplete', missing: 1, quarantined: 0, reason: '1 day missing', dueAt })
+  await round({ prices: failed(300_000_000n), heads: complete })
+  const asked: number[] = []
+  for (let ms = 0; ms < 900_000; ms += 2_000) {
+    const now = BigInt(ms) * 1000n
+    // Every tenth look finds a block.
+    if (ms % 20_000 === 0) heads.a = (heads.a as bigint) + 1n
+    const rests = follow.rest({ now })
+    const isAsked = !rests.has('prices')
+    const moment = await round({ prices: rests.get('prices') ?? failed(now + 300_000_000n), heads: complete })
+    if (moment && isAsked) asked.push(ms)
+    expect([ms, moment !== undefined]).toEqual([ms, ms % 20_000 === 0 || isAsked])
+    wait(2_000)
+  }
+  expect(asked).toEqual([300_000, 600_000])
+  // What failed elsewhere is tried again in the next round, as is what had requests left.
+  const others: readonly Record<string, StepEnd>[] = [{ s: failed(10n ** 12n) }, { prices: { ...failed(10n ** 12n), goesOn: true } }]
+  for (const end of others) {
+    const other = world({ a: 10n }, { lists: ['prices'], steps: end })
+    await other.round()
+    expect(await other.round()).toEqual({ a: '10' })
+  }
+})
+
 test('a list is what asks a source: a chain of which it only takes a fact makes it none that moves with the head', async () => {
   const file = join(projectFolder, 'pipelines/chain-metrics.yaml')
   const { pipeline } = await readPipeline(file, { cwd: projectFolder, env: {}, environment: 'warn', params: { chain: 'base' } })

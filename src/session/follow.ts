@@ -24,6 +24,9 @@ export interface FollowOptions {
   readonly emit: (fact: RunFact) => void
 }
 
+/** A list that ended so was asked. */
+const ASKED: ReadonlySet<StepEnd['outcome']> = new Set(['complete', 'incomplete', 'failed'])
+
 /** A chain without a new block for so many block times, and for so long at least, is said to stand still. */
 const HALT_BLOCKS = 20
 const HALT_MS = 60_000
@@ -71,7 +74,7 @@ export class Follow {
     // One chain that is away does not keep the others from going on: its steps say so.
     const failure = asked.find((result) => result.status === 'rejected')
     if (failure && this.#away.size === this.#heads.size) throw failure.reason
-    if (!moved && this.#last && !this.#broken && !mayHelp(this.#last) && !this.#isDue(this.#last)) return undefined
+    if (!moved && this.#last && !this.#broken && !this.#mayHelp(this.#last) && !this.#isDue(this.#last)) return undefined
     this.#broken = true
     this.#moment = await begin(new Map([...this.#heads].filter(([chain]) => !this.#away.has(chain))))
     return this.#moment
@@ -92,13 +95,15 @@ export class Follow {
       })
   }
 
-  /** How steps stand that nothing can have changed since the last round. */
+  /**
+   * How lists stand that were asked lately, and are left alone until they are due: also one that failed, since a source that is down or
+   * refuses is not to be asked in each round.
+   */
   rest({ now }: Pick<Moment, 'now'>): ReadonlyMap<string, StepEnd> {
     const ends = [...(this.#last?.steps ?? [])]
+    const isAsked = ({ outcome, goesOn }: StepEnd) => goesOn !== true && ASKED.has(outcome)
     return new Map(
-      ends.filter(
-        ([step, { outcome, dueAt }]) => this.#options.lists.has(step) && outcome === 'complete' && dueAt !== undefined && dueAt > now,
-      ),
+      ends.filter(([step, end]) => this.#options.lists.has(step) && isAsked(end) && end.dueAt !== undefined && end.dueAt > now),
     )
   }
 
@@ -112,8 +117,18 @@ export class Follow {
     return [...this.#options.lists].filter((list) => !resting.has(list))
   }
 
+  /** Whether something failed that does not rest. */
+  #mayHelp({ steps, ...result }: RunResult): boolean {
+    const resting = this.rest({ now: this.#now })
+    return mayHelp({ ...result, steps: new Map([...steps].filter(([step]) => !resting.has(step))) })
+  }
+
+  get #now(): bigint {
+    return BigInt(Math.floor(this.#options.now())) * 1000n
+  }
+
   #isDue({ steps }: RunResult): boolean {
-    const now = BigInt(Math.floor(this.#options.now())) * 1000n
+    const now = this.#now
     return [...steps.values()].some(({ dueAt }) => dueAt !== undefined && dueAt <= now)
   }
 
