@@ -39,7 +39,13 @@ async function listOf(file: Field, read: LoadedFile, { cwd, main, problems, reso
     problems.error(file, 'names no file', 'write the path of a list of endpoints: rpc: { file: rpcs.json }')
     return undefined
   }
-  const root = await loadPart(spec, file, read.source.folder, { cwd, mainFolder: dirname(resolve(cwd, main)) }, problems)
+  const root = await loadPart(
+    spec,
+    file,
+    (file.node?.source ?? read.source).folder,
+    { cwd, mainFolder: dirname(resolve(cwd, main)) },
+    problems,
+  )
   if (!root) return undefined
   const node = resolveAt(root, file.path)
   const list = node.kind === 'map' ? fieldOf(rootField(node), 'rpcs').node : node

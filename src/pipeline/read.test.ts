@@ -627,11 +627,47 @@ describe('files', () => {
     expect(await read('s.yaml')).toEqual({ pipeline: undefined, problems: [] })
   })
 
+  test('a pipeline says of an imported chain what is otherwise for it, and what it leaves out is as imported', async () => {
+    const imported =
+      'chains:\n  base: { id: 8453, block_time: 2s, confirmations: 10, about: { coin: eth }, rpc: "${NOT_SET:?set it}" }\n  ethereum: { confirmations: 7, rpc: "http://one" }\n'
+    write('s.yaml', imported)
+    const own = (base: string) =>
+      `name: p\nplugins: [./steps.mjs]\nimports: [s.yaml]\nwarehouse: duckdb:x\ntables: { t: { columns: { a: int }, key: [a] }, u: { columns: { a: int }, key: [a] } }\nchains: { base: ${base} }\nsteps: [{ id: a, type: load, chain: base, into: t, with: { rows: 1 } }, { id: b, type: load, chain: ethereum, into: u, with: { rows: 1 } }]\n`
+    write('p.yaml', own('{ confirmations: 0, block_time: 500ms, about: { coin: weth }, rpc: ["http://two", "http://three"] }'))
+    const { pipeline, problems } = await read('p.yaml')
+    expect(problems).toEqual([])
+    const { id, confirmations, blockTimeMs, about, endpoints } = pipeline?.chains.get('base') ?? {}
+    expect([id, confirmations, blockTimeMs, about, endpoints?.map(({ url }) => url)]).toEqual([
+      8453,
+      0,
+      500,
+      { coin: 'weth' },
+      ['http://two', 'http://three'],
+    ])
+    // What it leaves out, and a chain that it does not name, are as imported.
+    expect(pipeline?.chains.get('ethereum')).toMatchObject({ id: 1, confirmations: 7 })
+    write('p.yaml', own('{ confirmations: 64 }'))
+    expect((await read('p.yaml', { env: { NOT_SET: 'http://four' } })).pipeline?.chains.get('base')).toMatchObject({
+      id: 8453,
+      confirmations: 64,
+      blockTimeMs: 2_000,
+      about: { coin: 'eth' },
+      endpoints: [{ url: 'http://four' }],
+    })
+    expect((await read('p.yaml')).problems.map(formatProblem)).toEqual([expect.stringMatching(/^s\.yaml:2:.*NOT_SET/)])
+    // Of two that are imported nobody could tell which one holds.
+    write('two.yaml', 'chains: { base: { confirmations: 3, rpc: "http://five" } }\n')
+    write('p.yaml', own('{ confirmations: 64, rpc: "http://six" }').replace('[s.yaml]', '[s.yaml, two.yaml]'))
+    expect((await read('p.yaml', { env: { NOT_SET: 'http://four' } })).problems.map(formatProblem)).toEqual([
+      'p.yaml:6:11  chains.base: `base` is also in s.yaml:2 (keep one of them)',
+      'two.yaml:1:11  chains.base: `base` is also in s.yaml:2 (keep one of them)',
+    ])
+  })
+
   test('what is wrong in an imported file is said with its name; the same name in two files is an error', async () => {
-    write('s.yaml', 'chains: { base: { rcp: "http://x" }, ethereum: { rpc: "http://x" } }\nsteps: []\n')
+    write('s.yaml', 'chains: { base: { rcp: "http://x" } }\nsteps: []\ntables: { other: { columns: { n: bigint }, key: [n] } }\n')
     expect(await problemsOf(withHead('imports: [s.yaml]\nsteps: [{ id: a, type: look }]\n'))).toEqual([
-      '4:11  chains.ethereum: `ethereum` is also in s.yaml:1 (keep one of them)',
-      '4:44  chains.base: `base` is also in s.yaml:1 (keep one of them)',
+      '5:87  tables.other: `other` is also in s.yaml:3 (keep one of them)',
       's.yaml:1:19  chains.base.rcp: unknown key `rcp` (did you mean `rpc`?)',
       "s.yaml:2:1  steps: an imported file can't have `steps` (it may have chains, sources, tables and defaults)",
     ])

@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path'
 import { loadRegistry } from '../registry.js'
 import { type SchemaChecker, schemaChecker } from './schema/check-schema.js'
 import { DEFAULT_RETRY, ofVariables, readChains, readRetry, readSources } from './connections.js'
-import { type Declared, declaredIn } from './yaml/declared.js'
+import { type Declared, declaredIn, withImported } from './yaml/declared.js'
 import { withEndpointFiles } from './endpoint-files.js'
 import { readVariables, resolveEnvironment, type Variables } from './yaml/environment.js'
 import { type LoadedFile, loadFiles, locateFolder } from './yaml/files.js'
@@ -65,8 +65,9 @@ export async function readPipeline(file: string, options: ReadOptions): Promise<
   // Chains and sources wait until it is known which are used.
   const early = (read: LoadedFile): LoadedFile =>
     withSections(read, (section, node) => (section === 'chains' || section === 'sources' ? node : resolveAt(node, [section])))
-  const main = early(loaded.main)
-  const shared = loaded.shared.map(early)
+  const joined = withImported(loaded.main, loaded.shared)
+  const main = early(joined.main)
+  const shared = joined.shared.map(early)
   const top = rootField(main.root)
 
   const { registry, problems: pluginProblems } = await loadRegistry({ plugins: pluginsOf(top), file, cwd })

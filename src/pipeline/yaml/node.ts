@@ -49,6 +49,8 @@ export interface MapNode {
 
 export interface Entry {
   readonly keyOffset: number
+  /** Where it stands in another file than its map. */
+  readonly source?: Source
   readonly value: Node
 }
 
@@ -137,7 +139,7 @@ export function entriesOf(holder: Field): readonly FieldEntry[] {
   if (node?.kind !== 'map') return []
   return Array.from(
     node.entries,
-    ([key, { value, keyOffset }]) => new FieldEntry(key, new Held(holder, key, value), node.source, keyOffset),
+    ([key, { value, keyOffset, source = node.source }]) => new FieldEntry(key, new Held(holder, key, value), source, keyOffset),
   )
 }
 
@@ -178,7 +180,7 @@ export function locate(root: Node, path: Path, key = false): { readonly node: No
     const entry = node.kind === 'map' ? node.entries.get(String(part)) : undefined
     const next = node.kind === 'list' ? node.items[Number(part)] : entry?.value
     if (!next) return { node, place, whole: false }
-    place = key && entry && i === path.length - 1 ? placeAt(node.source, entry.keyOffset) : placeOf(next)
+    place = key && entry && i === path.length - 1 ? placeAt(entry.source ?? node.source, entry.keyOffset) : placeOf(next)
     node = next
   }
   return { node, place, whole: true }
