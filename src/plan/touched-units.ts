@@ -157,6 +157,8 @@ function olderRows(row: LedgerRow, now: string): string | undefined {
 }
 
 const USES_NOW = 'uses $now'
+/** Why a unit is computed again that was done. */
+export const TOUCHED = 'inputs touched'
 
 type State =
   | { readonly kind: 'done' }
@@ -171,7 +173,7 @@ function stateOf(row: LedgerRow | undefined, fingerprint: string, touched: boole
   if (row.fingerprint !== fingerprint) return due(redoReason(row.fingerprint, fingerprint), row.state !== 'done' || touched)
   if (row.state === 'quarantined') return { kind: 'quarantined' }
   if (row.state === 'failed') return due('retry')
-  if (touched) return due('inputs touched')
+  if (touched) return due(row.state === 'done' ? TOUCHED : 'missing')
   return row.state === 'done' ? { kind: 'done' } : due('missing')
 }
 

@@ -5,6 +5,7 @@ import { brokenSeams, seamInWords } from '../ledger/seams.js'
 import { lostInWords } from '../plan/left.js'
 import { KEY_COLUMN, missingPage } from '../plan/missing.js'
 import type { PlannedUnit } from '../plan/plan.js'
+import { TOUCHED } from '../plan/touched-units.js'
 import { outputTable } from '../plan/rows-units.js'
 import { countRows } from './stretches.js'
 import { all, type Findings, linesOf, named, numbersOf, rowsWord, type StepLook } from './look.js'
@@ -42,13 +43,17 @@ async function findMissingRows(look: StepLook, findings: Findings): Promise<void
   }
 }
 
+/** It has its rows, and they are of before. */
+const touched =
+  'was computed before its inputs changed last: a run that is stopped, or steps below that are not run, leave it so, and the next run computes it again'
+
 /** What a run would do, neighbours with one reason together. Rows that are in a gap already are deleted first. */
 async function findGaps(look: StepLook, findings: Findings): Promise<void> {
   const { plan, warehouse, advice } = look
   if (!numbersOf(plan.wanted)) {
     // What is done and due in every run is no gap.
     for (const unit of plan.units.filter(({ recompute }) => recompute !== true))
-      findings.add('gap', `not done (${unit.reason})`, [advice.run()], { unit: unit.key })
+      findings.add('gap', unit.reason === TOUCHED ? touched : `not done (${unit.reason})`, [advice.run()], { unit: unit.key })
     const lost = lostInWords(plan)
     if (lost !== undefined) findings.add('gap', lost, [], {})
     return
