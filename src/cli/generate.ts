@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { builtIn } from '../../plugins/index.js'
-import { pipelineSchema } from '../pipeline/schema/schema.js'
+import { editorSchema } from '../pipeline/schema/schema.js'
 import { documentedErrors, errorsPage, type SourceText } from './generate/error-docs.js'
 import { pluginsReadme } from '../report/step-types.js'
 import { typeSchemas, type SchemaSource } from './generate/type-schema.js'
@@ -21,7 +21,7 @@ const outputs: Readonly<Record<string, SchemaSource>> = {
 /** Every generated file of the project with its content, by path from the root. Depends on the sources only. */
 export async function generatedFiles(root: string): Promise<ReadonlyMap<string, string>> {
   const files = new Map<string, string>()
-  files.set('schemas/pipeline.schema.json', json(pipelineSchema(builtIn)))
+  files.set('schemas/pipeline.schema.json', json(editorSchema(builtIn)))
   const schemas = typeSchemas(root, Object.values(outputs))
   Object.keys(outputs).forEach((path, i) => files.set(path, json(schemas[i])))
   files.set('plugins/README.md', pluginsReadme(builtIn))

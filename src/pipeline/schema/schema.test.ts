@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { defineStep, type StepDefinition, Type } from '../../sdk/index.js'
 import { fillDefaults } from './fill-defaults.js'
-import { pipelineSchema } from './schema.js'
+import { editorSchema } from './schema.js'
 import { referencePattern, tolerant } from './tolerant.js'
 
 const nothing = { summary: 'Does nothing.', example: 'none', *plan() {}, async *run() {} } as const
@@ -12,7 +12,7 @@ const load = defineStep({ ...nothing, type: 'load', config: Type.Object({ rows: 
 
 function validator(definitions: readonly StepDefinition[]) {
   const ajv = new Ajv2020({ strict: false, allErrors: true })
-  const schema = pipelineSchema(definitions)
+  const schema = editorSchema(definitions)
   expect(ajv.validateSchema(schema)).toBe(true)
   return ajv.compile(schema)
 }
@@ -32,6 +32,9 @@ describe('the schema that editors use', () => {
     ['a key that no step has', pipeline({ type: 'other', batchs: 5 }), false],
     ['a pipeline without a name', { warehouse: 'duckdb:x', steps: [{ id: 'a', type: 'other' }] }, false],
     ['a shared file', { chains: { base: { rpc: 'http://x' } }, defaults: { timeout: '5m' } }, true],
+    ['what is otherwise of an imported chain', { imports: ['chains.yaml'], chains: { base: { confirmations: 0 } } }, true],
+    ['a mistake in what is otherwise of one', { imports: ['chains.yaml'], chains: { base: { confirmation: 0 } } }, false],
+    ['a chain without endpoints in a file that imports none', { chains: { base: { confirmations: 0 } } }, false],
     ['a duration without unit', { defaults: { timeout: 5 } }, false],
     ['several endpoints with limits', { chains: { base: { rpc: ['http://x', { url: 'http://y', max_workers: 3 }] } } }, true],
     ['a matrix of a list and of a param', pipeline({ type: 'other', matrix: { chain: '$chain', x: [1, 'b'] } }), true],

@@ -8,6 +8,16 @@ import { referencePattern, tolerant } from './tolerant.js'
  * types. A step of another type passes, since a plugin may bring it. `errorMessage` says what a field wants, in words.
  */
 export function pipelineSchema(definitions: readonly StepDefinition[]): JsonSchema {
+  return fileSchema(definitions, ['rpc'])
+}
+
+/** The same for editors, who see one file alone: where it imports others, of a chain it may say only what is otherwise than there. */
+export function editorSchema(definitions: readonly StepDefinition[]): JsonSchema {
+  const whole = { properties: { chains: { additionalProperties: { required: ['rpc'] } } } }
+  return { ...fileSchema(definitions, []), allOf: [{ if: { not: { required: ['imports'] } }, then: whole }] }
+}
+
+function fileSchema(definitions: readonly StepDefinition[], ofChain: readonly string[]): JsonSchema {
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'pipe pipeline',
@@ -32,7 +42,7 @@ export function pipelineSchema(definitions: readonly StepDefinition[]): JsonSche
         { minLength: 1 },
       ),
       migrations: text('Folder of numbered SQL files for what portable types can not say, relative to this file.', { minLength: 1 }),
-      chains: named(chain(), 'Chains and their endpoints. Of known chains the id and the block time are known.'),
+      chains: named(chain(ofChain), 'Chains and their endpoints. Of known chains the id and the block time are known.'),
       sources: named(source(), 'REST APIs.'),
       max_bytes_in_flight: {
         type: 'integer',
@@ -142,7 +152,7 @@ function param(): JsonSchema {
   }
 }
 
-function chain(): JsonSchema {
+function chain(required: readonly string[]): JsonSchema {
   const url = text('URL of a JSON-RPC endpoint.')
   const endpoint = map(
     {
@@ -201,7 +211,7 @@ function chain(): JsonSchema {
       },
       about: { type: 'object', description: 'Facts of your own, used as $chain.about.name.' },
     },
-    ['rpc'],
+    required,
   )
 }
 
