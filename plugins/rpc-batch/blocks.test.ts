@@ -220,12 +220,14 @@ describe('that an endpoint does not give receipts together', () => {
   }
   const rowsOf = rows
   const internal: Fault = { ...noReceipts, error: { code: -32603, message: 'Internal error' } } as Fault
+  const login: Fault = { ...noReceipts, error: { code: -32600, message: 'Unauthorized: upgrade your plan' } } as Fault
   const plan: Fault = { ...noReceipts, error: { code: -32600, message: 'eth_getBlockReceipts is not available on the Free tier' } } as Fault
 
   it.each([
     ['it does not know the method', noReceipts, 0, 'the method eth_getBlockReceipts does not exist/is not available'],
     ['it says null', nullReceipts, 0, 'null for blocks that have some'],
     ['its plan is too small', plan, 0, 'eth_getBlockReceipts is not available on the Free tier'],
+    ['it says that its login does not do', login, 0, 'Unauthorized: upgrade your plan'],
     ['it has an internal error each time', internal, 3, 'Internal error'],
   ])('is found out by three blocks, told once, and looked at again in a while: %s', async (_, fault, waits, words) => {
     const node = await serve({ faults: [fault] })

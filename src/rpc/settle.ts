@@ -315,6 +315,7 @@ class Settling {
       calls: segments.length,
       old: block !== undefined && endpoint.head !== undefined && block + NEAR_HEAD <= endpoint.head,
       answers: endpoint.lastSuccess >= sentAt,
+      replaceable: call.replaceable === true && endpoint.lastSuccess > -Infinity,
     })
     this.carryOut(i, decided, text, classified)
   }

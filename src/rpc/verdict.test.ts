@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Case, dropVerdict, type Nothing, requestVerdict, type RequestVerdict, verdict, type Verdict } from './verdict.js'
 
-const CASE: Omit<Case, 'said'> = { logs: undefined, calls: 10, old: false, answers: true }
+const CASE: Omit<Case, 'said'> = { logs: undefined, calls: 10, old: false, answers: true, replaceable: false }
 
 const often = { next: 'refused', enough: 'attempts' } as const
 const once = { next: 'refused', enough: 'once' } as const
@@ -11,6 +11,7 @@ const calls: readonly [Case['said'], Partial<Case>, Verdict][] = [
   ['QUOTA', {}, { as: 'QUOTA', next: 'again', lesson: 'refused' }],
   ['AUTH', { calls: 1 }, { as: 'AUTH', next: 'again', lesson: 'refused' }],
   ['AUTH', { answers: false }, { as: 'AUTH', next: 'again', lesson: 'refused' }],
+  ['AUTH', { calls: 1, answers: false, replaceable: true }, { as: 'UNSUP', ...often, error: 'method', lesson: 'unsupported' }],
   ['AUTH', {}, { as: 'AUTH', ...once, error: 'login' }],
   ['SPLIT', { logs: 'range' }, { as: 'SPLIT', next: 'failed', error: 'range' }],
   ['SPLIT', { logs: 'block' }, { as: 'SPLIT', ...once, error: 'range' }],

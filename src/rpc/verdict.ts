@@ -27,6 +27,8 @@ export interface Case {
   readonly old: boolean
   /** Whether the endpoint has answered anything since the request was sent. */
   readonly answers: boolean
+  /** Whether what it gives may be had by other calls, some of which the endpoint has answered. */
+  readonly replaceable: boolean
 }
 
 /**
@@ -61,6 +63,8 @@ export function verdict(the: Case): Verdict {
     case 'QUOTA':
       return { as: the.said, next: 'again', lesson: 'refused' }
     case 'AUTH':
+      // The login did for others. Where it is lost, those that stand in for this one say so.
+      if (the.replaceable) return verdict({ ...the, said: 'UNSUP' })
       // Said of one call among answered ones it is about this call.
       if (the.calls === 1 || !the.answers) return { as: 'AUTH', next: 'again', lesson: 'refused' }
       return { as: 'AUTH', next: 'refused', error: 'login', enough: 'once' }
