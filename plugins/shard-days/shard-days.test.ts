@@ -149,6 +149,12 @@ async function byHand({ cwd }: Folder, sql: string): Promise<void> {
   instance.closeSync()
 }
 
+/** Where each call for logs begins. */
+const askedFrom = ({ log }: FakeEndpoint) =>
+  log.flatMap(({ calls }) =>
+    calls.filter(({ method }) => method === 'eth_getLogs').map(({ params }) => Number((params?.[0] as Asked).fromBlock)),
+  )
+
 const unitsOf = async (dir: Folder) => (await dir.tables())._pipe_units?.rows ?? []
 
 describe('shard-days', () => {
@@ -287,6 +293,33 @@ describe('shard-days', () => {
       ['2024-03-02', 'done', ['140', '299']],
       ['2024-03-03', 'failed', undefined],
     ])
+    await node.close()
+  })
+
+  it('a day that the head cuts is read up to it as ranges of blocks, or not at all as a day; when the chain has gone on, the rest is read, and nothing twice', async () => {
+    const early = [...times.slice(0, world.block('2024-03-02T09:00:00'))]
+    const growing = chainAt(early)
+    const safe = growing.head - 3
+    const node = await growing.serve()
+    const to = 'params: { to: { type: block, default: safe } }'
+    const ranges = folder(node, fileOf('{ blocks: { from: 0, to: $to, chunk: 50 } }', { tables: `${to}${TABLES}` }))
+    const days = folder(node, fileOf('{ days: { from: 2024-03-01, to: 2024-03-02 } }'))
+    const isOver = (n: number) => ['2024-03-01', '2024-03-02'].includes(dayOf(world.time(n)))
+    expect([(await ranges.pipe('run')).code, (await days.pipe('run')).code]).toEqual([0, 1])
+    await expectTruth(ranges, growing, (n) => n <= safe)
+    await expectTruth(days, growing, (n) => dayOf(world.time(n)) === '2024-03-01')
+    early.push(...times.slice(early.length))
+    growing.chain.add(world.head - growing.head)
+    for (const [dir, first, wanted] of [
+      [ranges, safe + 1, (n: number) => n <= world.head - 3],
+      [days, world.block('2024-03-02T00:00:00'), isOver],
+    ] as const) {
+      node.clearLog()
+      expect((await dir.pipe('run')).code).toBe(0)
+      await expectTruth(dir, world, wanted)
+      expect(Math.min(...askedFrom(node))).toBe(first)
+      expect((await unitsOf(dir)).map(({ state }) => state)).not.toContain('failed')
+    }
     await node.close()
   })
 
