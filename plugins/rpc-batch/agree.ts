@@ -1,4 +1,4 @@
-import { counted, type RpcCall } from '../../src/sdk/authors.js'
+import { counted, isList, type List, only, type RpcCall } from '../../src/sdk/authors.js'
 
 /** A call of an item with what was answered to it. */
 export interface Told {
@@ -21,7 +21,7 @@ interface Place {
 
 interface Header extends Place {
   /** Hashes, by index. Undefined where the answer has no list of them. */
-  readonly transactions: readonly unknown[] | undefined
+  readonly transactions: List<unknown> | undefined
   readonly hasLogs: boolean
   /** Its list is empty and goes into no row: some nodes leave out transactions of the system, whose receipts they give. */
   readonly unlisted: boolean
@@ -87,17 +87,26 @@ export function isKnownEmpty(call: RpcCall, told: readonly Told[]): boolean {
   return headers.some(({ value }) => {
     const { number, hash, transactions } = value as Fields
     const header = { number: quantity(number), hash: text(hash) }
-    return Array.isArray(transactions) && transactions.length === 0 && !withholds(value as Fields) && isOf(placeOf(call), header)
+    return isList(transactions) && transactions.length === 0 && !withholds(value as Fields) && isOf(placeOf(call), header)
   })
 }
 
 /** Receipts by their index: what is walked beside the transactions of the block must lie as they do. */
 export function inOrder(receipts: unknown): unknown {
-  if (!Array.isArray(receipts)) return receipts
-  const indexes = (receipts as unknown[]).map((receipt) => (isFields(receipt) ? quantity(receipt.transactionIndex) : undefined))
+  if (!isList(receipts)) return receipts
+  if (hasIndexes(receipts)) return receipts
+  const indexes = Array.from(receipts, (receipt) => (isFields(receipt) ? quantity(receipt.transactionIndex) : undefined))
   if (indexes.every((index, i) => index === undefined || index === BigInt(i)) || indexes.includes(undefined)) return receipts
   const order = indexes.map((_, i) => i).sort((a, b) => Number((indexes[a] as bigint) - (indexes[b] as bigint)))
-  return order.map((i) => (receipts as unknown[])[i])
+  return order.map((i) => receipts.at(i))
+}
+
+/** Whether all of them say that they lie where they do, as nodes write it. */
+function hasIndexes(receipts: List<unknown>): boolean {
+  let i = 0
+  for (const receipt of only(receipts, ['transactionIndex']))
+    if (!isFields(receipt) || receipt.transactionIndex !== `0x${(i++).toString(16)}`) return false
+  return true
 }
 
 function headerOf(name: string, call: RpcCall, value: Fields, listed = true): Header {
@@ -108,17 +117,19 @@ function headerOf(name: string, call: RpcCall, value: Fields, listed = true): He
   if (asked.hash !== undefined && header.hash !== undefined && !same(asked.hash, header.hash))
     fail(`asked for block ${asked.hash} and got ${header.hash}`)
   const hasLogs = typeof value.logsBloom === 'string' && /[1-9a-f]/i.test(value.logsBloom.slice(2))
-  if (!Array.isArray(value.transactions)) return { ...header, transactions: undefined, hasLogs, unlisted: false, withheld: false }
-  const list = value.transactions as unknown[]
+  if (!isList(value.transactions)) return { ...header, transactions: undefined, hasLogs, unlisted: false, withheld: false }
+  const list = value.transactions
   const withheld = list.length === 0 && withholds(value)
   if (withheld && listed) fail(`${name} has no transactions, and its transactionsRoot and gasUsed say that there are some`)
-  const hashes = list.map((each, i) => {
-    if (!isFields(each)) return each
+  const hashes: unknown[] = []
+  for (const each of list) {
+    hashes.push(isFields(each) ? each.hash : each)
+    if (!isFields(each)) continue
+    const i = hashes.length - 1
     const what = `${name}: transaction ${i}`
     checkPlace(what, each, header)
     if (!isIndex(what, each, i)) fail(`${what} has the index ${String(each.transactionIndex)}`)
-    return each.hash
-  })
+  }
   eachOnce(`${name}: the transaction`, hashes)
   return { ...header, transactions: hashes, hasLogs, unlisted: !listed && hashes.length === 0, withheld }
 }
@@ -135,32 +146,37 @@ export function withholds({ transactionsRoot, gasUsed }: Fields): boolean {
 
 function checkReceipts({ name, call, value }: Told, header: Header | undefined): void {
   if (value === null || value === undefined) return
-  if (!Array.isArray(value)) fail(`${name} is no list`)
-  const list = value as unknown[]
+  const list = isList(value) ? value : fail(`${name} is no list`)
   if (header?.withheld === true && list.length === 0)
     fail(`${name} is empty, and the transactionsRoot and gasUsed of the block say that there are some`)
   if (header && !header.transactions) fail(`${name} has ${list.length}, and the block has no list of transactions`)
   if (header?.transactions && !header.unlisted && header.transactions.length !== list.length)
     fail(`${name} has ${list.length} for ${header.transactions.length} transactions`)
   const place = expected(placeOf(call), header, list)
-  eachOnce(
-    `${name}: the transaction`,
-    list.map((receipt) => (isFields(receipt) ? receipt.transactionHash : undefined)),
-  )
-  list.forEach((receipt, i) => {
+  const once = new Once(`${name}: the transaction`)
+  const indexes: LogIndexes = []
+  let i = 0
+  for (const receipt of list) {
     const what = `${name}: receipt ${i}`
     if (!isFields(receipt)) return fail(`${what} is ${receipt === null ? 'null' : typeof receipt}`)
+    const hash = header?.unlisted ? undefined : header?.transactions?.at(i)
+    // The block has each of its hashes once, so that nothing comes twice where all are its own.
+    if (hash === undefined) once.see(receipt.transactionHash)
+    else if (
+      typeof receipt.transactionHash === 'string' &&
+      hash !== receipt.transactionHash &&
+      comesBefore(list, i, receipt.transactionHash)
+    )
+      once.twice(receipt.transactionHash)
     checkPlace(what, receipt, place)
     if (!isIndex(what, receipt, i)) fail(`${name}: the transactionIndex ${i} is missing or comes twice`)
-    const hash = header?.unlisted ? undefined : header?.transactions?.[i]
     if (differ(receipt.transactionHash, hash))
       fail(`${what} is of the transaction ${String(receipt.transactionHash)}, not of ${String(hash)}`)
     checkLogsOfReceipt(what, receipt)
-  })
-  checkLogIndexes(
-    name,
-    list.map((receipt) => logsOf(receipt)),
-  )
+    indexes.push(indexesOf(name, logsOf(receipt)))
+    i++
+  }
+  checkLogIndexes(name, indexes)
 }
 
 function checkLogsOfReceipt(what: string, receipt: Fields): void {
@@ -185,11 +201,13 @@ function checkLogsOfReceipt(what: string, receipt: Fields): void {
   })
 }
 
+type LogIndexes = (readonly (bigint | undefined)[])[]
+
+const indexesOf = (name: string, logs: readonly unknown[]): readonly (bigint | undefined)[] =>
+  logs.map((log, i) => (isFields(log) ? number(`${name}: log ${i}`, 'logIndex', log.logIndex) : undefined))
+
 /** From 0 without a gap: over the block as nodes count them, or in each transaction, as those of a few chains do. */
-function checkLogIndexes(name: string, lists: readonly (readonly unknown[])[]): void {
-  const indexes = lists.map((logs) =>
-    logs.map((log, i) => (isFields(log) ? number(`${name}: log ${i}`, 'logIndex', log.logIndex) : undefined)),
-  )
+function checkLogIndexes(name: string, indexes: LogIndexes): void {
   if (indexes.flat().includes(undefined)) return
   if (indexes.every((some) => isWhole(some)) || isWhole(indexes.flat())) return
   const sorted = (indexes.flat() as bigint[]).sort((a, b) => Number(a - b))
@@ -202,8 +220,7 @@ const isWhole = (indexes: readonly (bigint | undefined)[]) =>
 
 function checkLogs({ name, call, value }: Told, headers: readonly Header[], receipts: readonly Told[]): void {
   if (value === null || value === undefined) return
-  if (!Array.isArray(value)) fail(`${name} is no list`)
-  const list = value as unknown[]
+  const list = isList(value) ? [...value] : fail(`${name} is no list`)
   const filter = call.params[0] as Fields
   const asked = placeOf(call)
   const [from, to] = [quantity(filter.fromBlock), quantity(filter.toBlock)]
@@ -228,10 +245,16 @@ function checkLogs({ name, call, value }: Told, headers: readonly Header[], rece
       log.logIndex === undefined ? undefined : `${String(log.transactionHash)} ${String(log.logIndex)}`,
     ),
   )
-  if (isUnfiltered(filter) && !indexes.includes(undefined)) checkLogIndexes(name, byTransaction(list as readonly Fields[]))
+  if (isUnfiltered(filter) && !indexes.includes(undefined))
+    checkLogIndexes(
+      name,
+      byTransaction(list as readonly Fields[]).map((logs) => indexesOf(name, logs)),
+    )
   for (const each of receipts) {
-    if (!Array.isArray(each.value) || !isOf(placeOf(each.call), { ...asked, ...(header ?? {}) })) continue
-    const there = (each.value as unknown[]).flatMap((receipt) => logsOf(receipt)).filter((log) => isFields(log) && matches(log, filter))
+    if (!isList(each.value) || !isOf(placeOf(each.call), { ...asked, ...(header ?? {}) })) continue
+    const there = Array.from(each.value, (receipt) => logsOf(receipt))
+      .flat()
+      .filter((log) => isFields(log) && matches(log, filter))
     if (there.length !== list.length) fail(`${name} has ${counted(list.length, 'logs')}, and ${each.name} has ${there.length} of them`)
   }
 }
@@ -265,7 +288,7 @@ function checkTransactionOf(what: string, { transactionIndex, transactionHash }:
   const { length } = header.transactions
   if (isZero(transactionHash)) return
   if (index >= BigInt(length)) fail(`${what} is of the transaction with index ${index}, and the block has ${length}`)
-  const hash = header.transactions[Number(index)]
+  const hash = header.transactions.at(Number(index))
   if (differ(transactionHash, hash))
     fail(`${what} is of the transaction ${String(transactionHash)}, and the block has ${String(hash)} there`)
 }
@@ -277,13 +300,27 @@ function checkPlace(what: string, fields: Fields, place: Place): void {
 }
 
 /** Which block the entries of a list must be of: the header's, or what was asked for, or that of the first of them. */
-function expected(asked: Place, header: Header | undefined, list: readonly unknown[]): Place {
-  const first = list.find(isFields)
+function expected(asked: Place, header: Header | undefined, list: List<unknown>): Place {
+  const first = firstOf(list)
   return {
     number: header?.number ?? asked.number ?? quantity(first?.blockNumber),
     written: header?.written,
     hash: header?.hash ?? asked.hash ?? text(first?.blockHash),
   }
+}
+
+function comesBefore(list: List<unknown>, end: number, hash: unknown): boolean {
+  let i = 0
+  for (const each of only(list, ['transactionHash'])) {
+    if (i++ === end) return false
+    if (isFields(each) && each.transactionHash === hash) return true
+  }
+  return false
+}
+
+function firstOf(list: List<unknown>): Fields | undefined {
+  for (const each of list) if (isFields(each)) return each
+  return undefined
 }
 
 /** Whether a transaction or a receipt that says its index has this one. */
@@ -296,13 +333,31 @@ function isIndex(what: string, { transactionIndex }: Fields, i: number): boolean
 /** Logs of the system itself are, on some chains, of no transaction. */
 const isZero = (hash: unknown): boolean => typeof hash === 'string' && /^0x0+$/.test(hash)
 
-function eachOnce(what: string, names: readonly unknown[]): void {
-  const seen = new Set<unknown>()
-  for (const name of names) {
-    if (name === undefined || name === null) continue
-    if (seen.has(name)) fail(`${what} ${String(name)} comes twice`)
-    seen.add(name)
+/** Refuses what comes twice of what is told of. */
+class Once {
+  readonly #what: string
+  readonly #seen = new Set<unknown>()
+
+  constructor(what: string) {
+    this.#what = what
   }
+
+  /** @throws {Contradiction} */
+  see(name: unknown): void {
+    if (name === undefined || name === null) return
+    if (this.#seen.has(name)) this.twice(name)
+    this.#seen.add(name)
+  }
+
+  /** @throws {Contradiction} */
+  twice(name: unknown): never {
+    fail(`${this.#what} ${String(name)} comes twice`)
+  }
+}
+
+function eachOnce(what: string, names: readonly unknown[]): void {
+  const once = new Once(what)
+  for (const name of names) once.see(name)
 }
 
 function byTransaction(logs: readonly Fields[]): Fields[][] {
@@ -366,7 +421,7 @@ const hashOf = (value: unknown): string | undefined => (typeof value === 'string
 const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
 const same = (a: string, b: string): boolean => a === b || a.toLowerCase() === b.toLowerCase()
 const differ = (a: unknown, b: unknown): boolean => typeof a === 'string' && typeof b === 'string' && !same(a, b)
-const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !isList(value)
 
 function fail(words: string): never {
   throw new Contradiction(words)

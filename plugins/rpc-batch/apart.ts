@@ -1,4 +1,13 @@
-import { mayBeApart, type PipeError, receiptCalls, type RpcAnswers, type RpcCall, type RpcOptions } from '../../src/sdk/authors.js'
+import {
+  isList,
+  type List,
+  mayBeApart,
+  type PipeError,
+  receiptCalls,
+  type RpcAnswers,
+  type RpcCall,
+  type RpcOptions,
+} from '../../src/sdk/authors.js'
 import { contradiction, isHeader, RECEIPTS, withholds } from './agree.js'
 import type { Ask } from './compiled.js'
 import type { Block } from './links.js'
@@ -127,11 +136,11 @@ function isLacking({ values, errors }: RpcAnswers, i: number): boolean {
 
 const numberOf = ({ number }: Block): string => String(Number(number))
 
-const transactionsOf = ({ transactions }: Block): readonly unknown[] => transactions as readonly unknown[]
+const transactionsOf = ({ transactions }: Block): List<unknown> => transactions as List<unknown>
 
 /** Nothing where the answer is no block, or one without the list of its transactions. */
 function lackingIn(value: unknown, asked: Omit<Lacking, 'block'>): readonly Lacking[] {
-  if (typeof value !== 'object' || value === null || !('transactions' in value) || !Array.isArray(value.transactions)) return []
+  if (typeof value !== 'object' || value === null || !('transactions' in value) || !isList(value.transactions)) return []
   const block: Block = { ...value }
   return value.transactions.length === 0 && withholds(block) ? [] : [{ ...asked, block }]
 }

@@ -1,4 +1,4 @@
-import type { BlockLink, RpcAnswers, RpcCall } from '../../src/sdk/authors.js'
+import { type BlockLink, isList, type RpcAnswers, type RpcCall } from '../../src/sdk/authors.js'
 import { ForkedAnswerError } from './refused.js'
 
 /** Blocks that a reorg may reach and that answers depend on, as far as these don't say of which block they are. */
@@ -69,7 +69,7 @@ export async function linksAt(ask: Ask, places: readonly bigint[]): Promise<Bloc
 
 /** The blocks of which answers themselves say that they are of them: headers, transactions, receipts, logs, and lists of these. */
 export function saidBy(answer: unknown): readonly BlockLink[] {
-  if (Array.isArray(answer)) return answer.flatMap(saidBy)
+  if (isList(answer)) return Array.from(answer, saidBy).flat()
   const own = linkOf(answer, 'blockNumber', 'blockHash')
   return own.length > 0 ? own : linkOf(answer, 'number', 'hash')
 }

@@ -91,6 +91,8 @@ export abstract class Exchange implements Dispatcher.DispatchHandler, Flying {
   #long: LongBody | undefined
   #longFrom = LONG_BYTES
   #held = false
+  /** What comes is worked on more slowly than it comes. */
+  #behind = false
   #bytes = 0
   #status = 0
   #headers: Headers = {}
@@ -104,7 +106,7 @@ export abstract class Exchange implements Dispatcher.DispatchHandler, Flying {
 
   /** Whether it waits for others to be read: that time is not its own. */
   get held(): boolean {
-    return this.#held
+    return this.#held || this.#behind
   }
 
   /** Throws nothing: undici gives what is thrown to an exchange that has its outcome already, where it would be lost. */
@@ -127,9 +129,13 @@ export abstract class Exchange implements Dispatcher.DispatchHandler, Flying {
 
   goOn(): void {
     this.#held = false
+    this.#resume()
+  }
+
+  #resume(): void {
     // undici reads one body at a time: this may be called from within another one.
     queueMicrotask(() => {
-      if (!this.#held && !this.#over) this.#controller?.resume()
+      if (!this.held && !this.#over) this.#controller?.resume()
     })
   }
 
@@ -154,8 +160,11 @@ export abstract class Exchange implements Dispatcher.DispatchHandler, Flying {
     if (this.#bytes > this.maxBytes) {
       this.#abort(new Stopped('too-large', `more than ${this.maxBytes} bytes`))
     } else {
-      if (this.#long) this.#long.add(chunk)
-      else this.#pieces.add(chunk)
+      if (!this.#long) this.#pieces.add(chunk)
+      else if (!this.#long.add(chunk)) {
+        this.#behind = true
+        this.#controller?.pause()
+      }
       if (this.#bytes >= this.#longFrom && !this.#long) this.#readLong()
       this.#flight.took(this, chunk.length)
     }
@@ -231,7 +240,11 @@ export abstract class Exchange implements Dispatcher.DispatchHandler, Flying {
   #readLong(): void {
     const { json } = this
     if (!json || !isGood(this.#status) || !LongBody.fits(this.#encoding, this.#headers['content-type'])) return
-    this.#long = new LongBody(this.#encoding, this.maxBytes, json.keep)
+    this.#long = new LongBody(this.#encoding, this.maxBytes, json.keep, () => {
+      this.#behind = false
+      this.#resume()
+    })
+    // Few enough that they need not wait.
     this.#long.add(this.#pieces.take())
   }
 

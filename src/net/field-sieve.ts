@@ -51,12 +51,12 @@ export class FieldSieve {
     }
   }
 
-  /** What is kept of what comes next. @throws {SyntaxError} @throws {TooDeepError} */
-  add(chunk: Uint8Array): Buffer {
+  /** What is kept of what comes next, in memory of its own, or in `room` if that is large enough. @throws {SyntaxError} @throws {TooDeepError} */
+  add(chunk: Uint8Array, room?: Buffer): Buffer {
     const bytes = this.#rest.length > 0 ? Buffer.concat([this.#rest, chunk]) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
     this.#rest = Buffer.alloc(0)
     // A comma may have come before, whose field is kept only now.
-    const kept = Buffer.allocUnsafeSlow(bytes.length + 1)
+    const kept = room && room.length > bytes.length ? room : Buffer.allocUnsafeSlow(bytes.length + 1)
     return kept.subarray(0, this.#sift(bytes, kept))
   }
 
@@ -217,7 +217,7 @@ export class FieldSieve {
   /** Whether a field is kept, or is the result of an answer. Undefined: more has to come. */
   #judge(bytes: Buffer, open: number, close: number, depth: number): boolean | undefined {
     const flags = this.#flags[depth] as number
-    const isEscaped = bytes.subarray(open + 1, close).includes(SLASH)
+    const isEscaped = hasSlash(bytes, open + 1, close)
     if ((flags & CHOSEN) === 0) {
       if (isEscaped || !isName(bytes, open + 1, close, RESULT)) return false
       if ((flags & HAS) !== 0) throw new SyntaxError('an answer with two results')
@@ -250,6 +250,11 @@ const LOGS_NAME = Buffer.from('logs')
 const BLOOM = Buffer.from('logsBloom')
 /** Of a bloom. */
 const ZEROS = Buffer.alloc(512, ZERO)
+
+function hasSlash(bytes: Buffer, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (bytes[i] === SLASH) return true
+  return false
+}
 
 function hashOf(bytes: Buffer, from: number, to: number): number {
   let hash = to - from

@@ -1,9 +1,12 @@
+import { PackedList } from '../sdk/index.js'
 import { isDeep, MAX_DEPTH, parseJson, TooDeepError } from './json-depth.js'
 
 /** What makes a parsed value useless: a number above 2^53, which JSON.parse may have rounded, or levels beyond `MAX_DEPTH`. */
 export function flawOf(value: unknown, left = MAX_DEPTH): 'rounded' | 'deep' | undefined {
   if (typeof value === 'number') return Math.abs(value) > Number.MAX_SAFE_INTEGER ? 'rounded' : undefined
   if (typeof value !== 'object' || value === null) return undefined
+  // Its depth was judged as it came.
+  if (value instanceof PackedList) return value.isRounded ? 'rounded' : undefined
   if (left === 0) return 'deep'
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) {

@@ -1,6 +1,8 @@
 import { isUtf8 } from 'node:buffer'
+import { PackedList } from '../sdk/index.js'
 import { at } from './at.js'
 import { MAX_DEPTH, TooDeepError } from './json-depth.js'
+import { flawOf } from './json-numbers.js'
 import { UnreadableError } from './charset.js'
 
 /** Bytes of elements that are parsed at once: a millisecond of work. */
@@ -143,7 +145,55 @@ function shareTexts(value: unknown, texts: Map<string, string>): void {
   }
 }
 
-function parsed(bytes: Buffer): unknown {
+/** Elements of a list as bytes that `packed` made, and whether a number of them may have been rounded. */
+export interface PackedPage {
+  readonly bytes: Uint8Array
+  readonly count: number
+  readonly isRounded: boolean
+}
+
+/** Makes one value of parts whose lists come packed: those of a `result` stay so. @throws as `JsonValue` */
+export class PackedValue {
+  readonly #lists = new Map<number, PackedList>()
+  #value: unknown
+  #problem: Error | undefined
+
+  /** The next elements of a list. */
+  page(list: number, { bytes, count, isRounded }: PackedPage): void {
+    let elements = this.#lists.get(list)
+    if (!elements) this.#lists.set(list, (elements = new PackedList()))
+    elements.addPage(bytes, count)
+    elements.isRounded ||= isRounded
+  }
+
+  rest(bytes: Buffer, lists: readonly TakenList[]): void {
+    if (this.#problem) return
+    this.#value = parsed(bytes)
+    for (const taken of lists) {
+      const elements = this.#lists.get(taken.list) ?? new PackedList()
+      // The answers themselves, where one request has many, are looked at as they always are.
+      this.#value = withTaken(this.#value, taken, taken.path.includes('result') ? elements : [...elements])
+    }
+  }
+
+  /** The value, once. @throws what `drop` was given */
+  end(): unknown {
+    if (this.#problem) throw this.#problem
+    const value = this.#value
+    this.drop()
+    return value
+  }
+
+  /** Lets go of all that came. `end` throws the error from now on. */
+  drop(problem = new Error('the value was given up')): void {
+    this.#problem = problem
+    this.#lists.clear()
+    this.#value = undefined
+  }
+}
+
+/** @throws {SyntaxError} @throws {UnreadableError} */
+export function parsed(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw new UnreadableError('its bytes are no UTF-8')
   return JSON.parse(bytes.toString('utf8'))
 }
@@ -343,10 +393,12 @@ const levelAt = (from: number, isList: boolean): Level => ({
 })
 
 /** The value, with its taken elements back in their list. Of a key that comes twice the last one counts. */
-function withTaken(value: unknown, { path, isWhole }: TakenList, elements: unknown[]): unknown {
+function withTaken(value: unknown, { path, isWhole }: TakenList, elements: unknown[] | PackedList): unknown {
   const joined = (list: unknown): unknown => {
     if (!Array.isArray(list) || (isWhole && list.length > 0)) return list
-    return isWhole ? elements : elements.concat(list)
+    for (const element of list as unknown[]) elements.push(element)
+    if (elements instanceof PackedList && flawOf(list) !== undefined) elements.isRounded = true
+    return elements
   }
   const key = path.at(-1)
   if (key === undefined) return joined(value)

@@ -1,7 +1,7 @@
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { isUtf8Text, UnreadableError } from './charset.js'
 import type { KeptFields } from '../sdk/index.js'
-import { JsonStream, JsonValue } from './json-stream.js'
+import { JsonStream, PackedValue } from './json-stream.js'
 import { sieve, type Sieving, ThreadDiedError } from './sieve-thread.js'
 
 /** From so many bytes over the line on, a body is parsed while it comes; JSON that is packed is several times as long. */
@@ -27,27 +27,32 @@ export type Read =
 
 /**
  * A long body, unpacked and parsed while it comes: none of it is held as it came. Where only some fields are kept, the others are taken out
- * in a thread of its own, so that this one makes values of what is left.
+ * in a thread of its own, which packs what is left of long lists.
  */
 export class LongBody {
   /** What comes as it is, or what was kept of it. */
-  readonly #json: JsonStream | JsonValue
+  readonly #json: JsonStream | PackedValue
   readonly #maxBytes: number
+  readonly #ready: () => void
   readonly #unpacker: Unpacker | undefined
   #sieving: Sieving | undefined
   #head = Buffer.alloc(0)
   #bytes = 0
   #failed: Read | undefined
+  /** More has come than was worked on. */
+  #isBehind = false
   #done: ((read: Read) => void) | undefined
 
-  /** @param encoding '' for a body that is not packed. */
-  constructor(encoding: string, maxBytes: number, keep: KeptFields | undefined) {
+  /** @param encoding '' for a body that is not packed. @param ready More may be added again. */
+  constructor(encoding: string, maxBytes: number, keep: KeptFields | undefined, ready: () => void) {
     this.#maxBytes = maxBytes
+    this.#ready = ready
     if (keep) {
-      const value = new JsonValue()
+      const value = new PackedValue()
       this.#json = value
       this.#sieving = sieve(keep, {
-        elements: (list, bytes) => this.#guarded(() => value.elements(list, bytes)),
+        page: (list, page) => value.page(list, page),
+        ready: () => this.#goOn(),
         rest: (bytes, lists) => {
           this.#guarded(() => value.rest(bytes, lists))
           this.#tell()
@@ -67,10 +72,12 @@ export class LongBody {
     return isUtf8Text(contentType) && (encoding === '' || Object.hasOwn(UNPACKERS, encoding))
   }
 
-  add(chunk: Buffer): void {
-    if (this.#failed) return
+  /** False: nothing more should be added before `ready`, or it waits in memory. */
+  add(chunk: Buffer): boolean {
+    if (this.#failed) return true
     if (this.#unpacker) this.#unpacker.write(chunk)
     else this.#parse(chunk)
+    return !this.#isBehind
   }
 
   /** All has come. `done` is called once. */
@@ -93,7 +100,7 @@ export class LongBody {
     if (this.#bytes > this.#maxBytes) return this.#fail('too-large', `more than ${this.#maxBytes} bytes unpacked`)
     if (this.#head.length < HEAD) this.#head = Buffer.concat([this.#head, chunk.subarray(0, HEAD - this.#head.length)])
     if (this.#json instanceof JsonStream) this.#json.add(chunk)
-    else this.#sieving?.add(chunk)
+    else if (this.#sieving?.add(chunk) === false) this.#isBehind = true
   }
 
   #end(): void {
@@ -102,9 +109,16 @@ export class LongBody {
     else this.#tell()
   }
 
+  #goOn(): void {
+    if (!this.#isBehind) return
+    this.#isBehind = false
+    this.#ready()
+  }
+
   /** What came is no JSON, which is told at its end; or the thread has died. */
   #unsieved(error: Error): void {
     this.#sieving = undefined
+    this.#goOn()
     if (error instanceof ThreadDiedError) return this.#fail('broken', error.message)
     this.#json.drop(error)
     if (this.#done) this.#tell()

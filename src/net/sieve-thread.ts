@@ -1,21 +1,28 @@
 import { Worker } from 'node:worker_threads'
 import { type KeptFields, turn } from '../sdk/index.js'
 import { TooDeepError } from './json-depth.js'
-import type { JsonParts } from './json-stream.js'
+import { UnreadableError } from './charset.js'
+import type { JsonParts, PackedPage } from './json-stream.js'
 import type { FromWorker, ToWorker } from './sieve-worker.js'
 
 /** Bytes that are handed over at once: few enough to be worked on in some milliseconds. */
 const PIECE = 262_144
+/** Pieces of a body that wait for the thread before no more is taken in. */
+const MOST_WAITING = 16
 
 /** Who waits for what is kept of a body. After its rest, or a failure, no more comes. */
-export interface Sieved extends JsonParts {
+export interface Sieved extends Pick<JsonParts, 'rest'> {
+  /** The next elements of a list, packed. */
+  page(list: number, page: PackedPage): void
+  /** More may be added again. */
+  ready(): void
   failed(error: Error): void
 }
 
 /** A body on its way through the thread. */
 export interface Sieving {
-  /** Holds nothing of `chunk`. */
-  add(chunk: Buffer): void
+  /** Holds nothing of `chunk`. False: nothing more should be added before `ready`. */
+  add(chunk: Buffer): boolean
   end(): void
   drop(): void
 }
@@ -27,14 +34,24 @@ export class ThreadDiedError extends Error {
   }
 }
 
+type Taken = Extract<FromWorker, { taken: unknown }>
+
+interface Body {
+  readonly sieved: Sieved
+  /** Pieces that were handed over and are not worked on. */
+  waiting: number
+}
+
 /**
  * One thread for all long bodies of the process, started with the first. It keeps the process alive only while there is a body. After its
  * death the next body starts another one.
  */
 class SieveThread {
-  readonly #bodies = new Map<number, Sieved>()
+  readonly #bodies = new Map<number, Body>()
   /** What has come back and is still to be told, in order: a piece a turn of the loop, so that others have theirs. */
-  readonly #told: FromWorker[] = []
+  readonly #told: Exclude<FromWorker, Taken>[] = []
+  /** Pieces that came back. */
+  readonly #memory: ArrayBuffer[] = []
   #worker: Worker | undefined
   #next = 0
   #tells = false
@@ -42,16 +59,18 @@ class SieveThread {
   begin(keep: KeptFields, sieved: Sieved): Sieving {
     const body = this.#next++
     const worker = (this.#worker ??= this.#start())
-    this.#bodies.set(body, sieved)
+    const known: Body = { sieved, waiting: 0 }
+    this.#bodies.set(body, known)
     worker.ref()
     const post = (said: ToWorker, memory: readonly ArrayBuffer[] = []) => worker.postMessage(said, memory)
     post({ body, keep })
-    let piece = Buffer.allocUnsafeSlow(PIECE)
+    let piece = this.#piece()
     let filled = 0
     const handOver = (): void => {
       if (filled === 0) return
+      known.waiting++
       post({ body, bytes: piece.subarray(0, filled) }, [piece.buffer])
-      piece = Buffer.allocUnsafeSlow(PIECE)
+      piece = this.#piece()
       filled = 0
     }
     return {
@@ -62,6 +81,7 @@ class SieveThread {
           filled += copied
           if (filled === PIECE) handOver()
         }
+        return known.waiting < MOST_WAITING
       },
       end: () => {
         handOver()
@@ -77,6 +97,7 @@ class SieveThread {
   #start(): Worker {
     const worker = import.meta.url.endsWith('.ts') ? fromSource() : new Worker(new URL('../net/sieve-worker.js', import.meta.url), OPTIONS)
     worker.on('message', (said: FromWorker) => {
+      if ('taken' in said) return this.#taken(said)
       this.#told.push(said)
       this.#tell()
     })
@@ -86,7 +107,7 @@ class SieveThread {
       this.#told.length = 0
       const bodies = [...this.#bodies.values()]
       this.#bodies.clear()
-      for (const each of bodies) each.failed(new ThreadDiedError(cause))
+      for (const { sieved } of bodies) sieved.failed(new ThreadDiedError(cause))
     }
     worker.on('error', died)
     worker.on('exit', (code) => died(`exit code ${code}`))
@@ -104,19 +125,41 @@ class SieveThread {
     })
   }
 
-  #hear(said: FromWorker): void {
-    const sieved = this.#bodies.get(said.body)
+  /** Memory for bytes that are handed over: the same comes back. */
+  #piece(): Buffer<ArrayBuffer> {
+    const memory = this.#memory.pop()
+    return memory ? Buffer.from(memory) : Buffer.allocUnsafeSlow(PIECE)
+  }
+
+  #taken({ body, taken }: Taken): void {
+    if (this.#memory.length < MOST_WAITING) this.#memory.push(taken.buffer as ArrayBuffer)
+    const known = this.#bodies.get(body)
+    if (known && known.waiting-- === MOST_WAITING / 2) known.sieved.ready()
+  }
+
+  #hear(said: Exclude<FromWorker, Taken>): void {
+    const sieved = this.#bodies.get(said.body)?.sieved
     if (!sieved) return
     if (!('list' in said)) this.#forget(said.body)
-    if ('failed' in said) return sieved.failed(said.failed === 'deep' ? new TooDeepError() : new SyntaxError(said.message))
-    const bytes = Buffer.from(said.bytes.buffer, said.bytes.byteOffset, said.bytes.length)
-    if ('list' in said) sieved.elements(said.list, bytes)
-    else sieved.rest(bytes, said.lists)
+    if ('failed' in said) return sieved.failed(errorOf(said))
+    if ('list' in said) sieved.page(said.list, said)
+    else sieved.rest(Buffer.from(said.bytes.buffer, said.bytes.byteOffset, said.bytes.length), said.lists)
   }
 
   #forget(body: number): void {
     this.#bodies.delete(body)
     if (this.#bodies.size === 0) this.#worker?.unref()
+  }
+}
+
+function errorOf({ failed, message }: Extract<FromWorker, { failed: string }>): Error {
+  switch (failed) {
+    case 'deep':
+      return new TooDeepError()
+    case 'syntax':
+      return new SyntaxError(message)
+    case 'unreadable':
+      return new UnreadableError(message)
   }
 }
 

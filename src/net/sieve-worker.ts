@@ -1,8 +1,10 @@
 import { parentPort } from 'node:worker_threads'
-import type { KeptFields } from '../sdk/index.js'
+import { type KeptFields, packed } from '../sdk/index.js'
+import { UnreadableError } from './charset.js'
 import { FieldSieve } from './field-sieve.js'
 import { TooDeepError } from './json-depth.js'
-import { JsonSplit, type TakenList } from './json-stream.js'
+import { flawOf } from './json-numbers.js'
+import { JsonSplit, type PackedPage, parsed, type TakenList } from './json-stream.js'
 
 /** Of one body, by a number of its own: what is kept of it, then its bytes as they come, then its end. */
 export type ToWorker =
@@ -10,27 +12,57 @@ export type ToWorker =
   | { readonly body: number; readonly bytes: Uint8Array }
   | { readonly body: number; readonly end: 'whole' | 'dropped' }
 
-/** JSON of a list with elements of a list, what is left at the end, or why nothing can be told: no class goes from thread to thread. */
+/** Bytes that were worked on, given back; the next elements of a list, packed; JSON of what is left at the end; or why nothing can be told: no class goes from thread to thread. */
 export type FromWorker =
-  | { readonly body: number; readonly list: number; readonly bytes: Uint8Array }
+  | { readonly body: number; readonly taken: Uint8Array }
+  | ({ readonly body: number; readonly list: number } & PackedPage)
   | { readonly body: number; readonly lists: readonly TakenList[]; readonly bytes: Uint8Array }
-  | { readonly body: number; readonly failed: 'deep' | 'syntax'; readonly message: string }
+  | { readonly body: number; readonly failed: 'deep' | 'syntax' | 'unreadable'; readonly message: string }
 
-/** Bodies are sieved and split in a thread of its own, any number side by side. Bytes are handed over in both directions. */
+/** Bytes of elements that are parsed at once. Of what is longer than 100 kB, `JSON.parse` makes values for the collector of old ones. */
+const PIECE = 65_536
+/** For what is kept of some bytes, again and again: to take memory and give it back takes longer than the work. */
+const ROOM = Buffer.allocUnsafeSlow(524_288)
+/** Elements that are told at once. */
+const PAGE = 512
+
+/** Bodies are sieved, split and parsed in a thread of its own, any number side by side. Bytes are handed over in both directions. */
 const bodies = new Map<number, { readonly sieve: FieldSieve; readonly split: JsonSplit }>()
 
 function tell(said: FromWorker): void {
-  parentPort?.postMessage(said, 'bytes' in said ? [said.bytes.buffer as ArrayBuffer] : [])
+  parentPort?.postMessage(said, memoryOf(said))
+}
+
+function memoryOf(said: FromWorker): ArrayBuffer[] {
+  if ('failed' in said) return []
+  return [('taken' in said ? said.taken : said.bytes).buffer as ArrayBuffer]
 }
 
 /** Bytes of a memory of their own, which can be handed over. */
-const own = (bytes: Buffer): Uint8Array => new Uint8Array(bytes)
+const own = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes)
 
 function begin(body: number, keep: KeptFields): void {
-  const split = new JsonSplit({
-    elements: (list, bytes) => tell({ body, list, bytes: own(bytes) }),
-    rest: (bytes, lists) => tell({ body, lists, bytes: own(bytes) }),
-  })
+  const waiting = new Map<number, unknown[]>()
+  const tellPage = (list: number, elements: readonly unknown[]): void => {
+    // What JSON can say can be packed.
+    const bytes = packed(elements) as Uint8Array
+    tell({ body, list, bytes: own(bytes), count: elements.length, isRounded: flawOf(elements) !== undefined })
+  }
+  const split = new JsonSplit(
+    {
+      elements: (list, bytes) => {
+        const elements = waiting.get(list) ?? []
+        for (const element of parsed(bytes) as unknown[]) elements.push(element)
+        waiting.set(list, elements.length < PAGE ? elements : [])
+        if (elements.length >= PAGE) tellPage(list, elements)
+      },
+      rest: (bytes, lists) => {
+        for (const [list, elements] of waiting) if (elements.length > 0) tellPage(list, elements)
+        tell({ body, lists, bytes: own(bytes) })
+      },
+    },
+    PIECE,
+  )
   bodies.set(body, { sieve: new FieldSieve(keep), split })
 }
 
@@ -41,15 +73,23 @@ function hear(said: ToWorker): void {
   if (!known) return
   if ('end' in said) bodies.delete(body)
   try {
-    if ('bytes' in said) known.split.add(known.sieve.add(said.bytes))
-    else if (said.end === 'whole') {
+    if ('bytes' in said) {
+      // What is kept is copied at once.
+      known.split.add(known.sieve.add(said.bytes, ROOM))
+      tell({ body, taken: said.bytes })
+    } else if (said.end === 'whole') {
       known.split.add(known.sieve.end())
       known.split.end()
     }
   } catch (error) {
     bodies.delete(body)
-    tell({ body, failed: error instanceof TooDeepError ? 'deep' : 'syntax', message: (error as Error).message })
+    tell({ body, failed: failureOf(error), message: (error as Error).message })
   }
+}
+
+function failureOf(error: unknown): 'deep' | 'syntax' | 'unreadable' {
+  if (error instanceof TooDeepError) return 'deep'
+  return error instanceof UnreadableError ? 'unreadable' : 'syntax'
 }
 
 parentPort?.on('message', hear)

@@ -32,6 +32,7 @@ export type {
 export { type Check, checkProblems, checksSchema, describeChecks, evaluateCheck, evaluateChecks } from './checks.js'
 export type { HttpClient, HttpOptions, HttpReply, HttpRequest, UnfitReply } from './http.js'
 export { type BlockPart, provedBy } from './block-fields.js'
+export { isList, type List, only, PackedList } from './packed-list.js'
 export { mayBeApart, receiptCalls } from './receipts.js'
 export { sayingOf, type Saying } from './wordings.js'
 export type {

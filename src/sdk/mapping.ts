@@ -1,5 +1,6 @@
 import { recordCoercer } from './columns.js'
 import { referenceName } from './names.js'
+import { isList, type List } from './packed-list.js'
 import { lookUp } from './references.js'
 import type { Scope } from './scope.js'
 import type { Output } from './step.js'
@@ -124,8 +125,8 @@ export function compileEach(each: Readonly<Record<string, string>>): (records: R
   return function* (records) {
     const found = lists.map(({ name, path, get }) => {
       const list = get(records)
-      if (!Array.isArray(list)) throw new TypeError(`each: ${path} is ${list === undefined ? 'missing' : 'not a list'}`)
-      return { name, path, list: list as unknown[] }
+      if (!isList(list)) throw new TypeError(`each: ${path} is ${list === undefined ? 'missing' : 'not a list'}`)
+      return { name, path, list }
     })
     const [first] = found
     for (const { path, list } of found) {
@@ -137,7 +138,7 @@ export function compileEach(each: Readonly<Record<string, string>>): (records: R
       const inner: Record<string, unknown> = {}
       for (const name in records) inner[name] = records[name]
       inner.index = BigInt(index)
-      for (const { name, list } of found) inner[name] = list[index]
+      for (const { name, list } of found) inner[name] = list.at(index)
       yield inner
     }
   }
@@ -145,6 +146,9 @@ export function compileEach(each: Readonly<Record<string, string>>): (records: R
 
 function pick(value: unknown, key: string): unknown {
   if (typeof value !== 'object' || value === null) return undefined
-  if (Array.isArray(value)) return key === 'length' ? value.length : (value[Number(key)] as unknown)
+  if (isList(value)) return key === 'length' ? value.length : elementOf(value, Number(key))
   return Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : undefined
 }
+
+/** Not from the end: an index below 0 has nothing. */
+const elementOf = (list: List<unknown>, index: number): unknown => (Number.isInteger(index) && index >= 0 ? list.at(index) : undefined)

@@ -17,8 +17,8 @@ export interface RpcCall {
   readonly replaceable?: boolean | undefined
   /**
    * What is looked at of the objects in lists of the answer. Of answers above a megabyte only that is kept, so that tens of megabytes take
-   * the time and memory of that alone; shorter ones have all that the node gave. What is broken beside it is judged in neither. Left out:
-   * everything is kept, and judged.
+   * the time and memory of that alone, and their lists may be `PackedList`; shorter ones have all that the node gave. What is broken beside it
+   * is judged in neither. Left out: everything is kept, and judged.
    */
   readonly keep?: KeptFields | undefined
 }
