@@ -113,12 +113,15 @@ export class Touched {
     const width = 2 * watched.times.length
     watched.times.forEach(({ input, steps }, i) => {
       const seen = new Set<bigint>()
+      let before: readonly unknown[] = []
       for (const row of rows) {
         for (let index = 2 * i; index < row.length && width > 0; index += width) {
           const [first, last] = [row[index], row[index + 1]]
           // A row without a time falls into no unit.
           if (first === null || first === undefined || last === null || last === undefined) continue
-          if (seen.has(first) && first === last) continue
+          // Rows of one block have one time.
+          if (first === before[0] && last === before[1]) continue
+          before = [first, last]
           for (const start of touchedStarts({ first, last }, input.everyUs)) seen.add(start)
         }
       }

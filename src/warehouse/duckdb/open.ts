@@ -52,7 +52,7 @@ export async function openDuckdb({ path, mode, threads = 2, memoryLimit, tempDir
     allocator_background_threads: 'true',
     allocator_flush_threshold: '16MB',
     // What was committed since the last checkpoint is held in memory.
-    checkpoint_threshold: '4MB',
+    checkpoint_threshold: '32MB',
     ...(readOnly ? { access_mode: 'READ_ONLY' } : {}),
   }
   let instance: DuckDBInstance | undefined
