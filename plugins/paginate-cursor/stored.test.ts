@@ -76,7 +76,7 @@ async function byReplicas(second: readonly (readonly [string, string | null])[])
     scope: { now: { type: { kind: 'timestamp' }, value: BigInt(NOON + 10 * 86_400) * 1_000_000n } },
     http,
   })
-  const ids = batches.flatMap(({ rows }) => (rows?.t ?? []).map(({ id }) => String(id)))
+  const ids = batches.flatMap(({ rows }) => Array.from(rows?.t ?? [], ({ id }) => String(id)))
   return [...new Set(ids)].sort().join('')
 }
 

@@ -1,4 +1,14 @@
-import { type BlockLink, isPipeError, type PipeError, type Row, type RpcAnswers, type RpcCall, turn } from '../../src/sdk/authors.js'
+import {
+  type BlockLink,
+  isList,
+  isPipeError,
+  PackedList,
+  type PipeError,
+  type Row,
+  type RpcAnswers,
+  type RpcCall,
+  turn,
+} from '../../src/sdk/authors.js'
 import { askApart } from './apart.js'
 import { contradiction, isCompared, isHeader, isKnownEmpty, isListOfBlock, type Told } from './agree.js'
 import type { Answer, Answers } from './answers.js'
@@ -209,7 +219,7 @@ async function refuseContradictions(step: Compiled, reading: Reading): Promise<v
   for (let i = 0; i < group.size; i++) {
     if (reading.isOver(i)) continue
     const told = toldOf(step, reading, i)
-    since += told.reduce((sum, { value }) => sum + (Array.isArray(value) ? value.length : 1), 0)
+    since += told.reduce((sum, { value }) => sum + (isList(value) ? value.length : 1), 0)
     if (since >= AT_ONCE) {
       since = 0
       await turn()
@@ -232,29 +242,29 @@ function toldOf(step: Compiled, reading: Reading, i: number): Told[] {
 }
 
 /** All rows of an item, or none where it is found to be unfit. */
-export async function makeRows(step: Compiled, reading: Reading): Promise<Record<string, Row[]>> {
+export async function makeRows(step: Compiled, reading: Reading): Promise<Record<string, PackedList<Row>>> {
   const { makers } = step
   const { group, unfit } = reading
-  const lists = makers.map((): Row[] => [])
+  const lists = makers.map(() => new PackedList<Row>())
   const before = makers.map(() => 0)
   let since = 0
   for (let i = 0; i < group.size; i++) {
     if (reading.isOver(i)) continue
     const record = reading.record(i)
-    for (let m = 0; m < lists.length; m++) before[m] = (lists[m] as Row[]).length
+    for (let m = 0; m < lists.length; m++) before[m] = (lists[m] as PackedList<Row>).length
     try {
       for (let m = 0; m < lists.length; m++) {
         for (const row of makers[m]?.each(record) ?? []) {
-          ;(lists[m] as Row[]).push(row)
+          ;(lists[m] as PackedList<Row>).push(row)
           if (++since % AT_ONCE === 0) await turn()
         }
       }
     } catch (error) {
-      for (let m = 0; m < lists.length; m++) (lists[m] as Row[]).length = before[m] as number
+      for (let m = 0; m < lists.length; m++) lists[m]?.truncate(before[m] as number)
       unfit.set(i, isPipeError(error) ? error : new RowShapeError(`${nameOf(step, group, i)}: ${(error as Error).message}`, error))
     }
   }
-  return Object.fromEntries(makers.map(({ id }, m) => [id, lists[m] as Row[]]))
+  return Object.fromEntries(makers.map(({ id }, m) => [id, lists[m] as PackedList<Row>]))
 }
 
 /** Whether an answer to it says of which block it is, or is compared with one that does. */

@@ -70,8 +70,8 @@ test('where items make rows of a list, a group has as many as make 10,000 rows: 
     [66, 5],
     [66, 5],
     [13, 5],
-    [1, 2],
-    [1, 2],
+    [1, 3],
+    [1, 3],
   ])
   const few = new GroupSizes(true)
   few.made(1, 0)

@@ -31,7 +31,7 @@ export class GroupSizes {
   /** Groups that may be under way at once. */
   get atOnce(): number {
     if (!this.#isKnown) return 1
-    return this.#isHeavy ? 2 : AT_ONCE
+    return this.#isHeavy ? 3 : AT_ONCE
   }
 
   /** A group of so many items made so many rows. */

@@ -1,4 +1,4 @@
-import { type Batch, type BlockLink, type Json, type Row, rowsOf, type RunContext } from '../../src/sdk/authors.js'
+import { type Batch, type BlockLink, type Json, type List, type Row, rowsOf, type RunContext } from '../../src/sdk/authors.js'
 import { Answers } from './answers.js'
 import { makeRows, readGroup } from './ask.js'
 import { compile, type Compiled } from './compiled.js'
@@ -50,7 +50,7 @@ export async function* readUnit(ctx: RunContext<Config, never>): AsyncIterable<B
   }
 }
 
-const rowsIn = ({ rows = {} }: Batch<never>): number => Object.values<readonly Row[]>(rows).reduce((sum, { length }) => sum + length, 0)
+const rowsIn = ({ rows = {} }: Batch<never>): number => Object.values<List<Row>>(rows).reduce((sum, { length }) => sum + length, 0)
 
 async function read(step: Compiled, shared: Answers, group: Group, signal: AbortSignal): Promise<Batch<never>> {
   const { floor } = step

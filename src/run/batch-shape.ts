@@ -1,4 +1,4 @@
-import { type Batch, type CheckResult, didYouMean, isPipeError, PipeError, type Row, turn, type Value } from '../sdk/index.js'
+import { type Batch, type CheckResult, didYouMean, isPipeError, PackedList, PipeError, type Row, turn, type Value } from '../sdk/index.js'
 
 /** What a step's `run` gave is no batch. Nothing of it is written: a misspelt `rows` would count as "read, and there was nothing". */
 export class BatchShapeError extends PipeError {
@@ -55,9 +55,14 @@ async function taken({ rows, ...more }: Batch, signal: AbortSignal): Promise<Bat
   const batch = copied(more)
   if (rows === undefined) return batch
   // The lists first: what is added to one while its rows are copied does not get in.
-  const own = Object.entries(rows).map(([output, some]): [string, Row[]] => [output, [...some]])
+  const own = Object.entries(rows).map(([output, some]): [string, Row[] | PackedList<Row>] => [
+    output,
+    some instanceof PackedList ? (some as PackedList<Row>).copy() : [...some],
+  ])
   let since = 0
   for (const [, list] of own) {
+    // It holds no row that the step could change.
+    if (list instanceof PackedList) continue
     for (let i = 0; i < list.length; i++) {
       list[i] = ownRow(list[i] as Row)
       if (++since < COPIED_AT_ONCE) continue
@@ -130,7 +135,10 @@ const stretches = [(value: unknown) => isList(value, isStretch), 'a list of [fro
 // Complete by its type: a field of `Batch` that is missing here does not compile.
 const fields: { readonly [name in keyof Required<Batch>]: readonly [fits: (value: unknown) => boolean, wanted: string] } = {
   named: [isText, 'text'],
-  rows: [(value) => isRecord(value) && Object.values(value).every((rows) => isList(rows, isRecord)), 'lists of rows by output'],
+  rows: [
+    (value) => isRecord(value) && Object.values(value).every((rows) => rows instanceof PackedList || isList(rows, isRecord)),
+    'lists of rows by output',
+  ],
   sql: [(value) => isList(value, isRecord), 'a list of statements'],
   selects: [(value) => isList(value, isRecord), 'a list of { output, sql, replace }'],
   cursor: [isJson, 'JSON'],

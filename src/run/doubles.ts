@@ -3,6 +3,7 @@ import {
   type Column,
   differences,
   KeyConflictError,
+  only,
   type LedgerChange,
   type Output,
   type Row,
@@ -11,7 +12,7 @@ import {
   type UnitWrite,
   type Value,
 } from '../sdk/index.js'
-import { Runs } from './runs.js'
+import { type Compare, Runs } from './runs.js'
 
 /** Numbers of rows by table. */
 export type RowCounts = Readonly<Record<string, number>>
@@ -48,6 +49,7 @@ const NOTHING: Looked = { earlier: new Map(), refused: new Map() }
 export class Doubles {
   readonly #tables: ReadonlyMap<string, Table>
   readonly #keys = new Map<Output, (row: Row) => unknown>()
+  readonly #orders = new Map<Output, KeyOrder>()
 
   constructor(tables: ReadonlyMap<string, Table>) {
     this.#tables = tables
@@ -64,7 +66,8 @@ export class Doubles {
       const dropped: Record<string, number> = {}
       const overwritten: Record<string, number> = {}
       const rows = write.rows.map(({ output, rows: all }) => {
-        const kept = all.filter(() => {
+        if (earlier.size === 0) return { output, rows: all }
+        const kept = Array.from(all).filter(() => {
           const again = earlier.get(number++)
           if (again === undefined) return true
           dropped[output.table] = (dropped[output.table] ?? 0) + 1
@@ -78,19 +81,20 @@ export class Doubles {
     })
   }
 
-  /** Whether integer keys that come in order show at once that none comes twice. What they don't show is looked at row by row. */
+  /** Whether keys that come in order show at once that none comes twice. What they don't show is looked at row by row. */
   #distinct(writes: readonly UnitWrite[]): boolean {
-    const tables = new Map<string, Runs>()
+    const tables = new Map<string, { readonly runs: Runs<Row>; readonly constants: string }>()
     for (const { rows: parts } of writes) {
       for (const { output, rows } of parts) {
-        const keyOf = this.#keyOf(output)
-        let runs = tables.get(output.table)
-        if (!runs) tables.set(output.table, (runs = new Runs()))
-        runs.begin()
-        for (const row of rows) if (!runs.add(keyOf(row))) return false
+        const { compare, constants, brought } = this.#orderOf(output)
+        let seen = tables.get(output.table)
+        if (!seen) tables.set(output.table, (seen = { runs: new Runs(compare), constants }))
+        if (seen.constants !== constants) return false
+        seen.runs.begin()
+        for (const row of only(rows, brought)) if (!seen.runs.add(row)) return false
       }
     }
-    return [...tables.values()].every((runs) => runs.apart())
+    return [...tables.values()].every(({ runs }) => runs.apart())
   }
 
   /** Looks at all rows. Once more without each write that is refused. */
@@ -147,6 +151,12 @@ export class Doubles {
     return undefined
   }
 
+  #orderOf(output: Output): KeyOrder {
+    let order = this.#orders.get(output)
+    if (!order) this.#orders.set(output, (order = orderOf(output, this.#tables.get(output.table)?.key ?? [])))
+    return order
+  }
+
   #keyOf(output: Output): (row: Row) => unknown {
     let keyOf = this.#keys.get(output)
     if (!keyOf) this.#keys.set(output, (keyOf = createKeyOf(output, this.#tables.get(output.table))))
@@ -190,6 +200,32 @@ function origin(before: Found, found: Found): string {
   return before.write.unit === found.write.unit
     ? `both of unit ${found.write.unit}`
     : `of unit ${before.write.unit} and of unit ${found.write.unit}`
+}
+
+/** How rows of an output lie by their key, as far as rows of the same constants can be told apart by its integers. */
+interface KeyOrder {
+  readonly compare: Compare<Row>
+  /** The columns of the key that rows bring. */
+  readonly brought: readonly string[]
+  /** What is the same in all of its keys. */
+  readonly constants: string
+}
+
+function orderOf({ constants }: Output, key: readonly string[]): KeyOrder {
+  const brought = key.filter((name) => constants[name] === undefined)
+  const compare: Compare<Row> = (a, b) => {
+    let known = false
+    for (const name of brought) {
+      const [one, other] = [a[name], b[name]]
+      if (typeof one === 'bigint' && typeof other === 'bigint') {
+        if (one !== other) return one > other ? 1 : -1
+        known = true
+        // A text may stand for the same as another one.
+      } else if (one === undefined || one !== other) return undefined
+    }
+    return known ? 0 : undefined
+  }
+  return { compare, brought, constants: JSON.stringify(key.map((name) => constants[name] ?? null)) }
 }
 
 /** Gives a value that is equal for rows of equal key, or undefined when the key is computed by SQL. */

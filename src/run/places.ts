@@ -6,6 +6,8 @@ import {
   parseDay,
   parseInstant,
   PipeError,
+  type List,
+  only,
   type Row,
   type Table,
   type Value,
@@ -30,12 +32,12 @@ export const DAY_US = 86_400_000_000n
  *
  * @throws {RowsOutsideError}
  */
-export function refuseOutside({ plan, unit, services }: UnitTask, output: Output, rows: readonly Row[]): void {
+export function refuseOutside({ plan, unit, services }: UnitTask, output: Output, rows: List<Row>): void {
   const { piece } = unit
   if (piece.kind !== 'stretch' || plan.wanted.kind !== 'stretches' || plan.wanted.limitBy === 'requests') return
   const { column, type } = rangeOf(output, services.pipeline.tables)
   if (column === undefined || isTimed(type) !== (piece.axis.of === 'time')) return
-  for (const row of rows) {
+  for (const row of only(rows, [column])) {
     const value = row[column]
     const at = placeOf(value, type)
     if (!at || (at[1] >= piece.from && at[0] <= piece.to)) continue

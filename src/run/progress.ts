@@ -9,6 +9,7 @@ import {
   micros,
   type Output,
   PipeError,
+  type List,
   type Row,
   type SelectWrite,
   type Shadow,
@@ -137,7 +138,7 @@ export class Progress {
   ): ProgressWrite {
     const { plan, unit } = this.#task
     const selects = queries.map((query) => ({ ...query, output: filledBy(query.output) }))
-    const parts = Object.entries(batch.rows ?? {}).map(([id, rows]) => ({ output: this.output(id), rows: rows as readonly Row[] }))
+    const parts = Object.entries(batch.rows ?? {}).map(([id, rows]) => ({ output: this.output(id), rows: rows as List<Row> }))
     // `--limit` cut the unit, so that its batches did not read all of what they would cover.
     const said = unit.limit === undefined ? batch : { ...batch, covers: [] }
     const { blocks = [] } = batch

@@ -1,9 +1,11 @@
 import { array, assert, bigInt, constantFrom, oneof, property } from 'fast-check'
 import { expect, test } from 'vitest'
-import { Runs } from './runs.js'
+import { type Compare, Runs } from './runs.js'
+
+const integers: Compare<unknown> = (a, b) => (typeof a === 'bigint' && typeof b === 'bigint' ? Number(a - b) : undefined)
 
 const apart = (lists: readonly (readonly unknown[])[]): boolean => {
-  const runs = new Runs()
+  const runs = new Runs(integers)
   for (const list of lists) {
     runs.begin()
     for (const value of list) if (!runs.add(value)) return false

@@ -2,6 +2,7 @@ import type { Static, TNever, TSchema } from '@sinclair/typebox'
 import type { Axis, Interval } from './axis.js'
 import type { PipeError } from './errors.js'
 import type { HttpClient } from './http.js'
+import type { List } from './packed-list.js'
 import type { RpcPool } from './rpc.js'
 import type { Scope } from './scope.js'
 import type { Column, Json, Row, Statement, Table } from './values.js'
@@ -149,7 +150,7 @@ export interface Batch<Cursor = Json> {
   /** What people call the part of the step that it comes from. Stands in front of what keeps the batch from being stored. */
   readonly named?: string
   /** By output. Values may be as the source gave them (a `0x63` quantity for an integer): the runner makes them exact. */
-  readonly rows?: Readonly<Record<string, readonly Row[]>>
+  readonly rows?: Readonly<Record<string, List<Row>>>
   /** SQL run in the same transaction, for steps that work inside the warehouse. */
   readonly sql?: readonly Statement[]
   /**

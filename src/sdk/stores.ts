@@ -1,4 +1,5 @@
 import type { PipelineTakenError } from './errors.js'
+import type { List } from './packed-list.js'
 import type { ColumnType, Json, Row, Statement, Table, Value } from './values.js'
 import type { Output } from './step.js'
 
@@ -277,7 +278,7 @@ export interface UnitWrite {
   readonly epoch: bigint
   /** Deleted first: what a redone unit wrote before. */
   readonly deletes: readonly (OwnRows | Stretch)[]
-  readonly rows: readonly { readonly output: Output; readonly rows: readonly Row[] }[]
+  readonly rows: readonly { readonly output: Output; readonly rows: List<Row> }[]
   /**
    * Whose a row of the table is that a different one of this write would replace: the unit that is done with its place, of all
    * that the ledger has of the step. The write is refused then, unless the table says `on_conflict: last`. Undefined: nobody's, and

@@ -13,7 +13,7 @@ import {
 } from '../sdk/index.js'
 import { putCounts } from './counts.js'
 import { areOwn } from './fill.js'
-import { type Moved, note, replacedIn } from './outcome.js'
+import { type Moved, note, noteReplaced } from './outcome.js'
 import { writeSelect } from './selects.js'
 import { changedSwaps, make, swap, withShadows } from './swap.js'
 import { Tally } from './tally.js'
@@ -67,12 +67,13 @@ export async function commit<Loader>(
   }
   await tally.rows(kept)
   const moved = new Map<UnitWrite, Moved>()
-  const replaced: Row[] = []
+  const replaced = new Map<UnitWrite, number>()
   for (const [loader, { rows, output, from }] of byLoader(kept, tx.loaders)) {
     const table = declared(output.table, tables)
-    const loaded = await tx.load(loader, rows, touched, placing(tx, from, output, table), stopOf(rows, from))
-    replaced.push(...loaded.replaced)
-    note(moved, from, table.name, loaded)
+    const writers = [...new Set(from.map(({ write }) => write))]
+    const loaded = await tx.load(loader, rows, touched, placing(tx, writers, output, table), stopOf(rows.length, writers))
+    noteReplaced(replaced, from, loaded.replaced)
+    note(moved, writers, table.name, loaded)
   }
   for (const write of kept) for (const statement of write.sql) await tx.run(statement, 'step', write.signal)
   const given = new Map<UnitWrite, Record<string, number>>()
@@ -87,7 +88,7 @@ export async function commit<Loader>(
   return writes.map((write): WriteOutcome =>
     taken.has(write) || changed.has(write)
       ? { written: false, reason: taken.has(write) ? 'taken' : 'changed' }
-      : { written: true, rows: given.get(write) ?? {}, ...moved.get(write), ...replacedIn(write, replaced) },
+      : { written: true, rows: given.get(write) ?? {}, ...moved.get(write), replaced: replaced.get(write) },
   )
 }
 
@@ -95,7 +96,7 @@ export async function commit<Loader>(
 const MANY_ROWS = 100_000
 
 /** What stops the loading of the rows of some writes; undefined: nothing. */
-const stopOf = (rows: readonly Row[], [write]: readonly UnitWrite[]) => (rows.length < MANY_ROWS ? undefined : write?.signal)
+const stopOf = (rows: number, [write]: readonly UnitWrite[]) => (rows < MANY_ROWS ? undefined : write?.signal)
 
 /** Whose rows those of some writes may replace. */
 function placing(tx: Transaction, writes: readonly UnitWrite[], output: Output, table: Table): Placing {

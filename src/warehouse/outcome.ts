@@ -1,13 +1,14 @@
-import type { Row, UnitWrite } from '../sdk/index.js'
+import type { UnitWrite } from '../sdk/index.js'
 import type { Loaded } from './transaction.js'
-import { counts } from './writes.js'
+import { type Brought, counts } from './writes.js'
 
-/** The part of an outcome that says how many texts of a write were replaced, given the row of each one of the commit. */
-export function replacedIn(write: UnitWrite, replaced: readonly Row[]): { readonly replaced?: number } {
-  if (replaced.length === 0) return {}
-  const own = new Set(write.rows.flatMap(({ rows }) => rows))
-  const count = replaced.filter((row) => own.has(row)).length
-  return count === 0 ? {} : { replaced: count }
+/** Notes how many texts of each write were replaced, given for each the place of its row among those that the writes bring, in their order. */
+export function noteReplaced(noted: Map<UnitWrite, number>, from: readonly Brought[], replaced: readonly number[]): void {
+  for (const place of replaced) {
+    let left = place
+    const brought = from.find(({ rows }) => (left -= rows) < 0)
+    if (brought) noted.set(brought.write, (noted.get(brought.write) ?? 0) + 1)
+  }
 }
 
 /** What an outcome says of rows that met others under their key. */

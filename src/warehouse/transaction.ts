@@ -1,4 +1,4 @@
-import type { Move, Output, Places, Row, Statement, Table } from '../sdk/index.js'
+import type { List, Move, Output, Places, Row, Statement, Table } from '../sdk/index.js'
 import type { LedgerChanges } from './ledger-changes.js'
 import type { SelectEngine } from './selects.js'
 import type { Bounds, Touched } from './touched.js'
@@ -25,7 +25,7 @@ export interface Transaction<Loader = unknown> {
    * @throws {LoadError} when SQL refuses: `TransactionalEngine.explain` may know more after the rollback.
    * @throws the reason of `signal`, when it is aborted before the end.
    */
-  load(loader: Loader, rows: readonly Row[], touched: Touched, placing: Placing, signal?: AbortSignal): Promise<Loaded>
+  load(loader: Loader, rows: List<Row>, touched: Touched, placing: Placing, signal?: AbortSignal): Promise<Loaded>
   /** Runs one statement. Resolves to the rows it changed. @throws {SqlError} for one that a step or a migration may not run. */
   run(statement: Statement, of?: 'us' | 'step' | 'migration', signal?: AbortSignal): Promise<number>
   /** Makes an empty table like one that is there. @throws {ShadowTakenError} for a name that is taken. @throws {NotSwappableError} */
@@ -64,8 +64,8 @@ export interface Placing {
 
 /** What became of rows that were moved into their table. */
 export interface Loaded {
-  /** The row of each text in which U+FFFD took a place. */
-  readonly replaced: readonly Row[]
+  /** Of each text in which U+FFFD took a place, that of its row. */
+  readonly replaced: readonly number[]
   /** Of how many the table had the key before, or other rows of the commit have it. */
   readonly there: number
   /** How many of these took the place of a different row. */
@@ -76,7 +76,7 @@ export interface Loaded {
 export class LoadError<Loader = unknown> extends Error {
   constructor(
     readonly loader: Loader,
-    readonly rows: readonly Row[],
+    readonly rows: List<Row>,
     cause: unknown,
   ) {
     super('rows were refused', { cause })

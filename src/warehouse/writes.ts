@@ -1,4 +1,4 @@
-import type { Output, OwnRows, Row, Stretch, Table, UnitWrite } from '../sdk/index.js'
+import type { List, Output, OwnRows, Row, Stretch, Table, UnitWrite } from '../sdk/index.js'
 import { epochOf, LedgerChanges, unitKey } from './ledger-changes.js'
 
 /** The writes of a commit, told apart by whether their unit is still their own. */
@@ -55,28 +55,41 @@ export function deletions(writes: readonly UnitWrite[], tables: ReadonlyMap<stri
   return [...found.values()]
 }
 
-/** Rows that go through one loader together, and the writes that bring them. */
+/** Rows that go through one loader together, and in their order the writes that bring them, with how many each. */
 export interface LoaderRows {
   readonly output: Output
-  readonly rows: Row[]
-  readonly from: UnitWrite[]
+  readonly rows: List<Row>
+  readonly from: readonly Brought[]
+}
+
+/** A write that brings so many rows. */
+export interface Brought {
+  readonly write: UnitWrite
+  readonly rows: number
 }
 
 /** The rows of all writes by the loader that they go through. */
 export function byLoader<L>(writes: readonly UnitWrite[], loaders: ReadonlyMap<Output, L>): Map<L, LoaderRows> {
-  const grouped = new Map<L, LoaderRows>()
+  const grouped = new Map<L, { readonly output: Output; readonly lists: List<Row>[]; readonly from: Brought[] }>()
   for (const write of writes) {
     for (const { output, rows } of write.rows) {
       const loader = loaders.get(output)
       if (!loader || rows.length === 0) continue
-      const all = grouped.get(loader)
-      if (all) {
-        for (const row of rows) all.rows.push(row)
-        if (all.from.at(-1) !== write) all.from.push(write)
-      } else grouped.set(loader, { output, rows: [...rows], from: [write] })
+      let all = grouped.get(loader)
+      if (!all) grouped.set(loader, (all = { output, lists: [], from: [] }))
+      all.lists.push(rows)
+      all.from.push({ write, rows: rows.length })
     }
   }
-  return grouped
+  return new Map([...grouped].map(([loader, { output, lists, from }]) => [loader, { output, rows: joined(lists), from }]))
+}
+
+function joined(lists: readonly List<Row>[]): List<Row> {
+  const [only] = lists
+  if (only && lists.length === 1) return only
+  const rows: Row[] = []
+  for (const list of lists) for (const row of list) rows.push(row)
+  return rows
 }
 
 /** The latest time of the writes. */

@@ -7,6 +7,7 @@ import {
   type LedgerRow,
   type Migration,
   NO_DAY,
+  PackedList,
   sql,
   sqlText,
   type Table,
@@ -112,6 +113,27 @@ export function warehouseSpec(engine: Engine): void {
   })
 
   describe('a commit', () => {
+    test('stores very many rows that come packed, with what is computed of them, and counts their texts that were replaced', async () => {
+      const warehouse = await opened()
+      const packed = <T>(count: number, make: (i: number) => T): PackedList<T> => {
+        const list = new PackedList<T>()
+        for (let i = 0; i < count; i++) list.push(make(i))
+        return list
+      }
+      const rows = (from: number) =>
+        packed(12_000, (i) => ({ number: BigInt(from + i), before: BigInt(i), after: BigInt(from) * 2n ** 200n }))
+      expect(await warehouse.commit([write([{ output: gained, rows: rows(0) }])])).toMatchObject([{ written: true }])
+      expect(await warehouse.commit([write([{ output: gained, rows: rows(12_000) }])])).toMatchObject([{ written: true }])
+      const [sums] = await all(warehouse, 'SELECT count(*) AS n, sum(gained - after + before) AS none, max(gained) AS most FROM balances')
+      expect(sums).toMatchObject({ n: 24_000n, most: 12_000n * 2n ** 200n })
+      expect(String(sums?.none)).toBe('0')
+      const texts = packed(12_000, (i) => block(i, i % 4_000 === 7 ? 'a\u0000' : null))
+      expect(await warehouse.commit([write([{ output: output(blocks), rows: texts }])])).toMatchObject([{ written: true, replaced: 3 }])
+      expect(await all(warehouse, 'SELECT number FROM blocks WHERE note IS NOT NULL ORDER BY number')).toEqual(
+        [7n, 4_007n, 8_007n].map((number) => ({ number })),
+      )
+    })
+
     test('stores rows and checkpoint together, with computed columns exact', async () => {
       const warehouse = await opened()
       const max = 2n ** 255n - 1n

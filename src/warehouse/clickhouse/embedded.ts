@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -157,15 +158,23 @@ export function embeddedEngine({ path, display, waitsMs, threads, presence }: Em
 
   function load({ table, columns, bytes }: Block): Promise<void> {
     const names = identifiers(columns.map(({ name }) => name))
-    const structure = columns.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`).join(', ')
-    const from = `file(${literal(file, 'clickhouse')}, Native, ${literal(structure, 'clickhouse')})`
-    return run(`INSERT INTO ${quoteIdentifier(table)} (${names}) SELECT ${names} FROM ${from}`, { insert: true }, bytes)
+    const text = `INSERT INTO ${quoteIdentifier(table)} (${names}) SELECT ${names} FROM ${rowsIn(file, columns)}`
+    return run(text, { insert: true }, bytes)
+  }
+
+  async function lay(number: number, { columns, bytes }: Omit<Block, 'table'>): Promise<string> {
+    await presence?.check()
+    const laid = `${file}_${number}`
+    await writeFile(laid, bytes, { mode: 0o600 })
+    // An insert is told from another one by its text.
+    return `${rowsIn(laid, columns)} /* ${createHash('sha256').update(bytes).digest('hex')} */`
   }
 
   return {
     read,
     write: (text, given = {}) => run(text, given),
     load,
+    lay,
     close: async () => {
       await writers.close()
       await rm(plain(folder) ? file : dirname(file), { recursive: true, force: true })
@@ -178,6 +187,12 @@ export function embeddedEngine({ path, display, waitsMs, threads, presence }: Em
       ])
     },
   }
+}
+
+/** A file of rows as a table of SQL. */
+function rowsIn(file: string, columns: Block['columns']): string {
+  const structure = columns.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`).join(', ')
+  return `file(${literal(file, 'clickhouse')}, Native, ${literal(structure, 'clickhouse')})`
 }
 
 /** Whether a path means itself: `file` of ClickHouse takes one with a pattern for all files that fit, and none for no rows. */

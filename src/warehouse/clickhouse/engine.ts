@@ -42,6 +42,11 @@ export interface Engine {
   write(text: string, options?: WriteOptions): Promise<void>
   /** Adds rows to their table. Sent again, as they are, while the outcome is not known; they are there once. */
   load(block: Block): Promise<void>
+  /**
+   * Lays rows where SQL of ours can read them any number of times, by the name that it resolves to; other content has another name. Those that
+   * were laid there before under this number are gone. Undefined where rows can only be a part of the SQL.
+   */
+  readonly lay?: (number: number, block: Omit<Block, 'table'>) => Promise<string>
   close(): Promise<void>
 }
 

@@ -4,7 +4,9 @@ import {
   differences,
   jsonText,
   KeyConflictError,
+  type List,
   type Output,
+  pieces,
   quoteIdentifier,
   type Row,
   show,
@@ -22,28 +24,30 @@ import { type Computed, computedColumns, type TypeOf, widens } from './compute.j
 import { DELETED, VERSION } from './ddl.js'
 import type { Block } from './engine.js'
 import { instantText } from './instant-text.js'
-import { constantColumn, nativeBlock, nativeColumn, nativeType, versionColumn } from './native.js'
+import { constantColumn, nativeBlock, nativeColumn, nativeType, orderColumn, versionColumn } from './native.js'
 import { rowName } from '../row-name.js'
 import { escape, table } from './tsv.js'
 import { held } from './values.js'
 
 /** Rows with the version that they get. */
 export interface Versioned {
-  readonly rows: readonly Row[]
+  readonly rows: List<Row>
   readonly version: bigint
 }
 
 /** Rows of one commit, their values made exact and checked. */
 export interface Encoded {
   readonly loader: TableLoader
-  readonly rows: readonly Row[]
+  readonly rows: List<Row>
   readonly versions: readonly (readonly [version: bigint, rows: number])[]
   /** The values of each column that rows bring, by row. */
   readonly values: readonly (readonly Value[])[]
   /** The rows as they are sent, however often. Undefined where columns are computed. */
   readonly block: Block | undefined
-  /** Rows of which a text was changed so that every warehouse stores it, one entry a text. */
-  readonly replaced: readonly Row[]
+  /** The rows as a table of SQL, where they were laid. Left out: they are a part of it. */
+  readonly laid?: string | undefined
+  /** Of each text that was changed so that every warehouse stores it, the place of its row. */
+  readonly replaced: readonly number[]
 }
 
 /**
@@ -94,11 +98,15 @@ export class TableLoader {
 
   /** @throws {ValueError} for a value that does not fit, a required one that is missing, a column that is not known, a key that comes twice. */
   encode(parts: readonly Versioned[]): Encoded {
-    const rows = parts.length === 1 && parts[0] ? parts[0].rows : parts.flatMap((part) => part.rows)
+    const rows = parts.length === 1 && parts[0] ? parts[0].rows : parts.flatMap((part) => [...part.rows])
     const versions = parts.map((part): [bigint, number] => [part.version, part.rows.length])
-    const replaced: Row[] = []
-    this.#checkNames(rows)
-    const values = this.#columns.map((column) => exactValues(column, rows, replaced, this.#name))
+    const replaced: number[] = []
+    const columns = this.#columns.map((column) => new ExactColumn(column, rows.length, replaced, this.#name))
+    for (const piece of pieces(rows, AT_ONCE)) {
+      this.#checkNames(piece)
+      for (const column of columns) column.add(piece)
+    }
+    const values = columns.map((column) => column.values)
     if (!this.#computesKey) this.#checkKeys(values, rows.length)
     const block = this.computed.length > 0 ? undefined : this.#block(values, versions, rows.length)
     return { loader: this, rows, versions, values, block, replaced }
@@ -153,7 +161,8 @@ export class TableLoader {
    *
    * @param query Runs a query and gives its rows.
    */
-  async diagnose({ rows }: Encoded, query: (text: string) => Promise<readonly Row[]>): Promise<ValueError | undefined> {
+  async diagnose({ rows: given }: Encoded, query: (text: string) => Promise<readonly Row[]>): Promise<ValueError | undefined> {
+    const rows = [...given]
     const keys = this.output.columns.filter((name) => this.table.key.includes(name))
     const name = rowName(this.table.name, keys)
     for (const { column, bad, text } of this.computed) {
@@ -180,13 +189,13 @@ export class TableLoader {
   }
 
   /** The row of a block that a check of the table refuses, by the number that the server gives it. */
-  refusedRow(rows: readonly Row[], error: unknown): ValueError | undefined {
+  refusedRow(rows: List<Row>, error: unknown): ValueError | undefined {
     if (!(error instanceof SqlError)) return undefined
     const [, check, number, expression = '', values = ''] =
       /Constraint (`(?:[^`\\]|\\.)*`|\S+) for table .* is violated at row (\d+)\. Expression: (.*?)\. Column values: (.*)/s.exec(
         error.message,
       ) ?? []
-    const row = rows[Number(number) - 1]
+    const row = rows.at(Number(number) - 1)
     const words = new Set(expression.match(/\w+/g))
     const column = this.output.columns.find((name) => words.has(name))
     // A server that counted otherwise shows other values.
@@ -240,8 +249,20 @@ export class TableLoader {
     return name in this.output.constants ? quoteIdentifier(name) : 'NULL'
   }
 
+  /** Rows that SQL computes more columns of, to be laid where it reads them. Undefined for few, which are a part of it. */
+  laying({ values, versions, rows, block }: Encoded): Omit<Block, 'table'> | undefined {
+    if (block || rows.length < MANY_ROWS) return undefined
+    const columns = [
+      ...this.#columns.map((column, i) => nativeColumn({ ...column, name: `c${i}` }, values[i] ?? [])),
+      ...Object.values(this.output.constants).map((value, i) => constantColumn(`k${i}`, value, rows.length)),
+      versionColumn('pipe_version', versions),
+      orderColumn('pipe_order', rows.length),
+    ]
+    return { columns, bytes: nativeBlock(columns, rows.length) }
+  }
+
   #from(encoded: Encoded): string {
-    return `SELECT ${this.#source} FROM ${table(this.#structure, this.#lines(encoded))}`
+    return `SELECT ${this.#source} FROM ${encoded.laid ?? table(this.#structure, this.#lines(encoded))}`
   }
 
   /** The rows as lines of tab-separated values. */
@@ -267,25 +288,41 @@ export class TableLoader {
 
 const NOT_AT_ALL = 'is computed as null or not at all, and is'
 
-/** The values of a column, exact. `replaced` gets the row of each text that was changed. @throws {ValueError} */
-function exactValues(column: Column, rows: readonly Row[], replaced: Row[], name: (row: Row) => string): readonly Value[] {
-  let current: Row = {}
-  const exact = held(column, () => replaced.push(current))
-  const values = new Array<Value>(rows.length)
-  let i = 0
-  try {
-    for (const row of rows) {
-      current = row
-      const given = row[column.name]
-      const value = exact(given)
-      if (value === null && !column.nullable)
-        throw new ValueError(column.name, `is ${given === null ? 'null' : 'missing'}, and the column is required`)
-      values[i++] = value
-    }
-  } catch (error) {
-    throw error instanceof ValueError ? new ValueError(`${name(current)}, column ${column.name}`, error.problem) : error
+/** So many rows are no part of SQL that is run several times: it would be parsed as often. */
+const MANY_ROWS = 10_000
+
+/** Rows whose values are made exact column by column. */
+const AT_ONCE = 1_024
+
+/** The values of a column, exact. `replaced` gets the place of the row of each text that was changed. */
+class ExactColumn {
+  readonly values: Value[]
+  readonly #column: Column
+  readonly #exact: (value: unknown) => Value
+  readonly #name: (row: Row) => string
+  #next = 0
+
+  constructor(column: Column, rows: number, replaced: number[], name: (row: Row) => string) {
+    this.values = new Array<Value>(rows)
+    this.#column = column
+    this.#exact = held(column, () => replaced.push(this.#next))
+    this.#name = name
   }
-  return values
+
+  /** @throws {ValueError} */
+  add(rows: readonly Row[]): void {
+    const { name, nullable } = this.#column
+    for (const row of rows) {
+      const given = row[name]
+      try {
+        const value = this.#exact(given)
+        if (value === null && !nullable) throw new ValueError(name, `is ${given === null ? 'null' : 'missing'}, and the column is required`)
+        this.values[this.#next++] = value
+      } catch (error) {
+        throw error instanceof ValueError ? new ValueError(`${this.#name(row)}, column ${name}`, error.problem) : error
+      }
+    }
+  }
 }
 
 /** Whether the key of each row is above that of the row before: then all of them differ. */

@@ -42,6 +42,11 @@ export function versionColumn(name: string, versions: readonly (readonly [versio
   return { name, type: 'UInt64', bytes }
 }
 
+/** A column that counts the rows from 0. */
+export function orderColumn(name: string, rows: number): NativeColumn {
+  return { name, type: 'UInt32', bytes: bytesOf(Uint32Array.from({ length: rows }, (_, i) => i)) }
+}
+
 const LARGEST_WORD = 2n ** 64n - 1n
 
 /** In place of a null, whose place is told before the values, is a zero or an empty text. */

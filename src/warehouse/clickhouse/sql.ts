@@ -92,6 +92,11 @@ export class Sql {
     return this.#engine.load(block)
   }
 
+  /** Lays rows where SQL can read them (`Engine.lay`). */
+  lay(number: number, block: Omit<Block, 'table'>): Promise<string | undefined> {
+    return this.#engine.lay?.(number, block) ?? Promise.resolve(undefined)
+  }
+
   close(): Promise<void> {
     return this.#engine.close()
   }

@@ -23,7 +23,7 @@ import { Loaders } from '../transaction.js'
 import { workerRow } from '../workers.js'
 import { changesOf, counts, declared, deletions, latest } from '../writes.js'
 import { doneBefore, refuseOwned, refuseStanding } from '../load.js'
-import { type Moved, note, replacedIn } from '../outcome.js'
+import { type Moved, note, noteReplaced } from '../outcome.js'
 import { type Place, VERSION } from './ddl.js'
 import { ServerUnreachableError } from './errors.js'
 import { type Encoded, TableLoader, type Versioned } from './loader.js'
@@ -235,16 +235,24 @@ export class Writer {
         there,
         tables,
         declaredTables,
-        encoded: encoded.parts,
+        encoded: await Promise.all(encoded.parts.map((part, number) => this.#laid(part, number))),
         changes: kept.length === writes.length ? changes : changesOf(kept),
       })
       if (worker) await this.#sql.insert(WORKERS, [[workerRow(worker), worker.heartbeatAt]])
-      const replaced = encoded.parts.flatMap((part) => part.replaced)
+      const replaced = new Map<UnitWrite, number>()
+      for (const { loader, replaced: places } of encoded.parts)
+        noteReplaced(
+          replaced,
+          kept.flatMap((write) =>
+            write.rows.flatMap(({ output, rows }) => (loaders.get(output) === loader ? [{ write, rows: rows.length }] : [])),
+          ),
+          places,
+        )
       return writes.map((write): WriteOutcome => {
         const rows = given.get(write)
         return rows === undefined
           ? { written: false, reason: changed.has(write) ? 'changed' : 'taken' }
-          : { written: true, rows, ...moved.get(write), ...replacedIn(write, replaced) }
+          : { written: true, rows, ...moved.get(write), replaced: replaced.get(write) }
       })
     })
   }
@@ -344,6 +352,11 @@ export class Writer {
   async #undo(kept: readonly UnitWrite[], sequence: bigint, tables: ReadonlyMap<string, Table>): Promise<void> {
     const written = new Set(kept.flatMap((write) => tablesOf(write, tables)))
     await this.#orphans.retract(this.#versionsOf(kept, sequence), [...written]).catch(() => undefined)
+  }
+
+  async #laid(part: Encoded, number: number): Promise<Encoded> {
+    const block = part.loader.laying(part)
+    return block ? { ...part, laid: await this.#sql.lay(number, block) } : part
   }
 
   /** Looks whom the rows of a part meet under their keys. @throws {KeyConflictError} when those may not be replaced. */

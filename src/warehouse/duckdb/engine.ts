@@ -165,7 +165,7 @@ export class DuckdbEngine implements TransactionalEngine<TableLoader> {
     await failure(async () => {
       found = await this.#loaders.diagnose(loader, rows)
     })
-    return found ?? (await this.#loaders.refusedRow(loader, rows, failure)) ?? statementError(this.display, cause)
+    return found ?? (await this.#loaders.refusedRow(loader, [...rows], failure)) ?? statementError(this.display, cause)
   }
 
   async close(): Promise<void> {

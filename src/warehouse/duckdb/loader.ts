@@ -1,6 +1,7 @@
 import {
   type ColumnType,
   isExactNumber,
+  type List,
   type Output,
   quoteIdentifier,
   type Row,
@@ -21,7 +22,7 @@ import { sqlType } from '../types.js'
 import { statementError } from './errors.js'
 import { Stage } from './stage.js'
 import { type LoadEngine, moveRows } from '../load.js'
-import { boundsOf, Touched } from '../touched.js'
+import { boundsOf, Touched, type Watched } from '../touched.js'
 import { type Loaded, Loaders, LoadError, type Placing } from '../transaction.js'
 import type { Transactions } from './transactions.js'
 
@@ -39,6 +40,9 @@ export interface TableLoader {
 /** Rows of the ledger's own tables replace what has their key. */
 const REPLACING: Placing = { place: undefined, once: false, judge: undefined }
 const NO_BOUNDS = () => Promise.resolve([])
+
+/** From so many rows on it matters what is given back of each. */
+const MANY_ROWS = 10_000
 
 /** How rows are written. Aborted before its end, `signal` stops it with its reason. */
 interface WriteOptions {
@@ -69,7 +73,7 @@ export class TableLoaders {
    */
   async write(
     loader: TableLoader,
-    rows: readonly Row[],
+    rows: List<Row>,
     { touched = new Touched(new Map(), NO_BOUNDS), placing = REPLACING, signal }: WriteOptions = {},
   ): Promise<Loaded> {
     const { table, stage } = loader
@@ -78,8 +82,7 @@ export class TableLoaders {
     const engine: LoadEngine = {
       kind: 'duckdb',
       change: (statement) => transactions.execute(statement, 'step', signal),
-      insertNew: async (insert, watched) =>
-        touched.seeRows(watched, await transactions.select(sql`${sqlText(`${insert} RETURNING `)}${boundsOf(watched, undefined)}`, signal)),
+      insertNew: (insert, watched) => this.#insertNew(loader, insert, watched, { rows: rows.length, touched, signal }),
       rows: (statement) => transactions.rows(statement),
     }
     const moved = await moveRows(loader, rows.length, engine, { touched, placing }).catch((error: unknown) => {
@@ -91,15 +94,35 @@ export class TableLoaders {
     return { replaced, ...moved }
   }
 
+  /**
+   * Adds the rows whose key is new and notes what they touch. Of few, DuckDB gives back which these are. Of many, all that were staged
+   * touch something unless none was new: to compute more again than needed is right, and giving back each row takes as long as its work.
+   */
+  async #insertNew(
+    { filled: staged }: TableLoader,
+    insert: string,
+    watched: Watched,
+    { rows, touched, signal }: { readonly rows: number; readonly touched: Touched; readonly signal: AbortSignal | undefined },
+  ): Promise<number> {
+    const transactions = this.#transactions
+    const bounds = boundsOf(watched, undefined)
+    if (rows < MANY_ROWS)
+      return touched.seeRows(watched, await transactions.select(sql`${sqlText(`${insert} RETURNING `)}${bounds}`, signal))
+    const added = await transactions.execute(sqlText(insert), 'step', signal)
+    if (added > 0)
+      touched.seeRows(watched, await transactions.select(sql`SELECT DISTINCT ${bounds} FROM (${sqlText(staged)}) AS pipe_rows`, signal))
+    return added
+  }
+
   /** Stages rows and adds those whose key is not there yet. */
-  async insert(loader: TableLoader, rows: readonly Row[]): Promise<void> {
+  async insert(loader: TableLoader, rows: List<Row>): Promise<void> {
     await loader.stage.append(rows, rowName(loader.table.name, loader.table.key))
     await this.#transactions.connection.run(insertSelected(loader.table, loader.filled, 'keep'))
     await this.#transactions.clear(loader.stage)
   }
 
   /** The row that SQL failed on, by name, or undefined when no single row is to blame. Changes nothing. */
-  async diagnose({ output, table, stage }: TableLoader, rows: readonly Row[]): Promise<ValueError | undefined> {
+  async diagnose({ output, table, stage }: TableLoader, rows: List<Row>): Promise<ValueError | undefined> {
     await stage.append(rows, rowName(table.name, table.key))
     const keys = output.columns.filter((name) => table.key.includes(name))
     for (const [name, expression] of Object.entries(output.compute)) {

@@ -17,6 +17,8 @@ import {
   type ColumnType,
   jsonText,
   quoteIdentifier,
+  type List,
+  pieces,
   type Row,
   turn,
   type Value,
@@ -89,9 +91,9 @@ export class Stage {
   readonly #name: string
   readonly #columns: readonly { readonly name: string; readonly coerce: (value: unknown) => Value; readonly staged: Staged }[]
   readonly #known: ReadonlySet<string>
-  /** The row that is being written, and those in which a text was replaced. */
-  #row: Row = {}
-  #replaced: Row[] = []
+  /** The place of the row that is being written, and those in which a text was replaced. */
+  #place = 0
+  #replaced: number[] = []
   readonly #chunk: DuckDBDataChunk
 
   private constructor(connection: DuckDBConnection, name: string, columns: readonly Column[], extra: readonly string[]) {
@@ -99,7 +101,7 @@ export class Stage {
     this.#name = name
     this.#columns = columns.map((column) => ({
       name: column.name,
-      coerce: coercer(column, undefined, () => this.#replaced.push(this.#row)),
+      coerce: coercer(column, undefined, () => this.#replaced.push(this.#place)),
       staged: staged(column.type),
     }))
     this.#known = new Set(columns.map((column) => column.name))
@@ -124,20 +126,22 @@ export class Stage {
   }
 
   /**
-   * Adds rows. `describe` names a row in errors. Resolves to the row of each text in which U+FFFD took a place.
+   * Adds rows. `describe` names a row in errors. Resolves to the place of the row of each text in which U+FFFD took one.
    *
    * @throws {ValueError} for a value that does not fit, a required one that is missing, a column that is not known. Some
    * rows may be staged then: roll back or truncate.
    * @throws the reason of `signal`.
    */
-  async append(rows: readonly Row[], describe: (row: Row) => string, signal?: AbortSignal): Promise<readonly Row[]> {
+  async append(rows: List<Row>, describe: (row: Row) => string, signal?: AbortSignal): Promise<readonly number[]> {
     this.#replaced = []
     const appender = await this.#connection.createAppender(this.#name, 'main', 'temp')
     try {
-      for (let from = 0; from < rows.length; from += CHUNK_ROWS) {
-        this.#write(rows, from, Math.min(CHUNK_ROWS, rows.length - from), describe)
+      let from = 0
+      for (const piece of pieces(rows, CHUNK_ROWS)) {
+        this.#write(piece, from, describe)
         appender.appendDataChunk(this.#chunk)
-        if ((from + CHUNK_ROWS) % AT_ONCE === 0) await turn()
+        from += CHUNK_ROWS
+        if (from % AT_ONCE === 0) await turn()
         signal?.throwIfAborted()
       }
       appender.flushSync()
@@ -147,12 +151,12 @@ export class Stage {
     }
   }
 
-  #write(rows: readonly Row[], from: number, count: number, describe: (row: Row) => string): void {
+  /** @param from The place of the first of these rows. */
+  #write(rows: readonly Row[], from: number, describe: (row: Row) => string): void {
     const chunk = this.#chunk
     chunk.reset()
-    chunk.rowCount = count
-    for (let i = from; i < from + count; i++) {
-      const row = rows[i] as Row
+    chunk.rowCount = rows.length
+    for (const row of rows) {
       for (const name in row) {
         if (!this.#known.has(name))
           throw new ValueError(`${describe(row)}, column ${name}`, `no such column; rows bring ${[...this.#known].join(', ')}`)
@@ -160,8 +164,9 @@ export class Stage {
     }
     this.#columns.forEach(({ name, coerce, staged: { value } }, index) => {
       const vector = chunk.getColumnVector(index)
-      for (let i = 0; i < count; i++) {
-        const row = (this.#row = rows[from + i] as Row)
+      for (let i = 0; i < rows.length; i++) {
+        const row = rows[i] as Row
+        this.#place = from + i
         let exact: Value
         try {
           exact = coerce(row[name])

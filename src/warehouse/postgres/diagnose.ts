@@ -13,8 +13,9 @@ import { ORDER, Stage } from './stage.js'
  * The row that SQL failed on, by name, or undefined when no single row is to blame. Inside a transaction that is rolled
  * back afterwards.
  */
-export async function diagnose(session: PostgresSession, { loader, rows }: LoadError<TableLoader>): Promise<Error | undefined> {
+export async function diagnose(session: PostgresSession, { loader, rows: given }: LoadError<TableLoader>): Promise<Error | undefined> {
   const { output, table } = loader
+  const rows = [...given]
   const stage = new Stage('_pipe_stage_diagnosis', broughtColumns(output, table), { extra: constantColumns(output), ordered: true })
   await session.query('DROP TABLE IF EXISTS pg_temp._pipe_stage_diagnosis')
   await stage.create(session)

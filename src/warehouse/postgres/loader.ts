@@ -1,5 +1,5 @@
 import type { PostgresSession } from '../../postgres/session.js'
-import { type Column, isExactNumber, type Output, quoteIdentifier, type Row, sql, sqlText, type Table } from '../../sdk/index.js'
+import { type Column, isExactNumber, type List, type Output, quoteIdentifier, type Row, sql, sqlText, type Table } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
 import { SqlError } from '../errors.js'
 import { broughtColumns, checkFilling, constantColumns, filled, insertSelected } from '../fill.js'
@@ -32,7 +32,7 @@ export interface TableLoader {
 export async function load(
   session: PostgresSession,
   loader: TableLoader,
-  rows: readonly Row[],
+  rows: List<Row>,
   { touched, placing }: { readonly touched: Touched; readonly placing: Placing },
 ): Promise<Loaded> {
   const { table, stage } = loader

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { finished } from 'node:stream/promises'
 import copyStreams from 'pg-copy-streams'
 import type { PostgresSession } from '../../postgres/session.js'
-import { coercer, type Column, quoteIdentifier, type Row, type Value, ValueError } from '../../sdk/index.js'
+import { coercer, type Column, type List, quoteIdentifier, type Row, type Value, ValueError } from '../../sdk/index.js'
 import { identifiers } from '../ddl.js'
 import { sqlType } from '../types.js'
 import { writer } from './values.js'
@@ -31,8 +31,8 @@ export class Stage {
   }[]
   readonly #known: ReadonlySet<string>
   readonly #ordered: boolean
-  #row: Row = {}
-  #replaced: Row[] = []
+  #place = 0
+  #replaced: number[] = []
 
   /**
    * @param extra Further columns of `source`, as SQL.
@@ -47,7 +47,7 @@ export class Stage {
     this.#known = new Set(columns.map((column) => column.name))
     this.#columns = columns.map((column) => ({
       name: column.name,
-      coerce: coercer(column, undefined, () => this.#replaced.push(this.#row)),
+      coerce: coercer(column, undefined, () => this.#replaced.push(this.#place)),
       text: copied(column),
     }))
     this.table = `pg_temp.${quoteIdentifier(name)}`
@@ -72,12 +72,12 @@ export class Stage {
   }
 
   /**
-   * Adds rows. `describe` names a row in errors. Resolves to the row of each text in which U+FFFD took a place.
+   * Adds rows. `describe` names a row in errors. Resolves to the place of the row of each text in which U+FFFD took one.
    *
    * @throws {ValueError} for a value that does not fit, a required one that is missing, a column that is not known. The
    * transaction must be rolled back then.
    */
-  async append(session: PostgresSession, rows: readonly Row[], describe: (row: Row) => string): Promise<readonly Row[]> {
+  async append(session: PostgresSession, rows: List<Row>, describe: (row: Row) => string): Promise<readonly number[]> {
     this.#replaced = []
     const stream = session.client.query(copyStreams.from(this.#copy))
     // Awaited below; until then it must not count as unheard.
@@ -85,8 +85,9 @@ export class Stage {
     end.catch(() => undefined)
     try {
       const piece = new Piece()
-      for (let i = 0; i < rows.length; i++) {
-        this.#line(rows[i] as Row, i, describe, piece)
+      let place = 0
+      for (const row of rows) {
+        this.#line(row, place++, describe, piece)
         if (!piece.full) continue
         // Where it was destroyed meanwhile, `end` says why.
         if (!stream.write(piece.take())) await Promise.race([once(stream, 'drain'), end])
@@ -106,7 +107,7 @@ export class Stage {
       if (!this.#known.has(name))
         throw new ValueError(`${describe(row)}, column ${name}`, `no such column; rows bring ${[...this.#known].join(', ')}`)
     }
-    this.#row = row
+    this.#place = number
     let first = true
     for (const { name, coerce, text } of this.#columns) {
       let exact: Value
