@@ -38,6 +38,7 @@ async function world(rpc = node.url): Promise<{ here: Surroundings; pipeline: Pi
     pid: process.pid,
     host: 'here',
     alive: () => true,
+    kill: () => false,
     clock: systemClock,
     random: Math.random,
     newId: () => randomUUID(),

@@ -90,6 +90,7 @@ async function session(host: string, pid: number, warehouse: string, rpc: string
     pid,
     host,
     alive: () => true,
+    kill: () => false,
     clock,
     random: Math.random,
     newId: () => randomUUID(),

@@ -44,7 +44,8 @@ export function processIo(grace = graceMs, lost: () => void = () => undefined): 
     pid: process.pid,
     execPath: process.execPath,
     host: hostname(),
-    alive,
+    alive: (pid) => reaches(pid, 0),
+    kill: (group, signal) => reaches(-group, signal),
     clock: systemClock,
     random: Math.random,
     newId: () => randomUUID(),
@@ -55,9 +56,9 @@ export function processIo(grace = graceMs, lost: () => void = () => undefined): 
   }
 }
 
-function alive(pid: number): boolean {
+function reaches(pid: number, signal: 'SIGTERM' | 'SIGKILL' | 0): boolean {
   try {
-    return process.kill(pid, 0)
+    return process.kill(pid, signal)
   } catch (error) {
     // It is there and belongs to another user.
     return error instanceof Error && 'code' in error && error.code === 'EPERM'

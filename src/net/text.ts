@@ -51,7 +51,7 @@ export function scrubber(url: URL, headers: Readonly<Record<string, string>>, pr
 }
 
 /** Rather too much than too little: a word of 16 letters, such as the name of a chain, may be one. */
-function mayBeKey(part: string): boolean {
+export function mayBeKey(part: string): boolean {
   return part.length >= (/\d/.test(part) ? 6 : 16)
 }
 

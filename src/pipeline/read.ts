@@ -3,6 +3,7 @@ import { loadRegistry } from '../registry.js'
 import { type SchemaChecker, schemaChecker } from './schema/check-schema.js'
 import { DEFAULT_RETRY, ofVariables, readChains, readRetry, readSources } from './connections.js'
 import { type Declared, declaredIn, withImported } from './yaml/declared.js'
+import { filesOf } from './files-of.js'
 import { withEndpointFiles } from './endpoint-files.js'
 import { readVariables, resolveEnvironment, type Variables } from './yaml/environment.js'
 import { type LoadedFile, loadFiles, locateFolder } from './yaml/files.js'
@@ -120,6 +121,7 @@ export async function readPipeline(file: string, options: ReadOptions): Promise<
     tables,
     chains,
     sources,
+    files: filesOf(cwd, options.env),
     broken: (index) => broken.has(index),
     problems,
   })

@@ -76,3 +76,6 @@ export class TooManyUnitsError extends PipeError {
 }
 
 export const MAX_UNITS = 1_000_000n
+
+/** Whether its one unit is done anew in every round. */
+export const isEveryRound = ({ wanted }: Pick<StepPlan, 'wanted'>): boolean => wanted.kind === 'task' && wanted.due === 'every-round'

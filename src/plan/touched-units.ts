@@ -110,6 +110,7 @@ export async function touchedUnits(options: Options<StretchesWanted>): Promise<T
  * page by page makes so many requests.
  */
 export async function taskUnits({ pipeline, step, wanted, ledger, warehouse, limit }: Options<TaskWanted>): Promise<TouchedCut> {
+  const everyRound = wanted.due === 'every-round'
   const touched = wanted.due !== 'once' && (await warehouse.touched(pipeline.name, step.id)).some(({ unit }) => unit === 'all')
   const named = wanted.named === 'inputs'
   const row = named ? newestUnit(ledger.rows) : ledger.rows.find(({ unit }) => unit === 'all')
@@ -117,10 +118,10 @@ export async function taskUnits({ pipeline, step, wanted, ledger, warehouse, lim
   const none = { units: [], done: 0, leftOut: 0, quarantined: [], expired: [] }
   const undone = row?.fingerprint === RESET_FINGERPRINT ? undefined : row?.coverage?.undone
   if (undone !== undefined) return { ...none, done: 1, note: rolledBack(undone) }
-  if (state.kind === 'quarantined')
+  if (state.kind === 'quarantined' && !everyRound)
     return { ...none, quarantined: [{ key: row?.unit ?? 'all', error: row?.error ?? '', attempts: row?.attempts ?? 0 }] }
-  if (state.kind === 'done' && wanted.due !== 'always') return { ...none, done: 1 }
-  const rows = wanted.due === 'once' || named ? undefined : limit
+  if (state.kind === 'done' && wanted.due !== 'always' && !everyRound) return { ...none, done: 1 }
+  const rows = wanted.due === 'once' || named || wanted.whole === true ? undefined : limit
   const older = row && olderRows(row, ledger.fingerprint)
   const unit: PlannedUnit = {
     key: named ? await inputsKey(row, { pipeline, step, ledger, warehouse }) : 'all',
@@ -128,7 +129,7 @@ export async function taskUnits({ pipeline, step, wanted, ledger, warehouse, lim
     size: 1,
     // A task that is done once deletes what it wrote under another definition. A query replaces its rows by itself.
     redo: wanted.due === 'once' && older !== undefined,
-    reason: state.kind === 'done' ? USES_NOW : (older ?? state.reason),
+    reason: everyRound ? EVERY_ROUND : state.kind === 'due' ? (older ?? state.reason) : USES_NOW,
     recompute: state.kind === 'done',
     limit: rows,
   }
@@ -159,6 +160,7 @@ function olderRows(row: LedgerRow, now: string): string | undefined {
 const USES_NOW = 'uses $now'
 /** Why a unit is computed again that was done. */
 export const TOUCHED = 'inputs touched'
+const EVERY_ROUND = 'runs every time'
 
 type State =
   | { readonly kind: 'done' }

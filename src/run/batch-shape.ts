@@ -140,6 +140,7 @@ const fields: { readonly [name in keyof Required<Batch>]: readonly [fits: (value
     'lists of rows by output',
   ],
   sql: [(value) => isList(value, isRecord), 'a list of statements'],
+  readsInputs: [(value) => typeof value === 'boolean', 'true or false'],
   selects: [(value) => isList(value, isRecord), 'a list of { output, sql, replace }'],
   cursor: [isJson, 'JSON'],
   covers: stretches,

@@ -25,6 +25,7 @@ import { type NearBlocks, nearest, nearTop } from '../ledger/near.js'
 import { partsOf } from '../ledger/parts.js'
 import { endsOf } from '../ledger/seams.js'
 import { mayRepeat, plus, rowOf, sumOf, type UnitSum } from '../ledger/unit-sum.js'
+import { isEveryRound } from '../plan/plan.js'
 import { pieces } from '../plan/stretch-units.js'
 import type { Session } from './committer.js'
 import { Deletes } from './deletes.js'
@@ -85,7 +86,7 @@ export class Progress {
     this.#redo = redo ? unit.reason : undefined
     this.#deletes = new Deletes(task)
     // A row that is `done` describes an earlier round: the unit is read anew, without its coverage and cursor.
-    const kept = opened.fingerprint === plan.fingerprint && opened.state !== 'done' ? opened : undefined
+    const kept = opened.fingerprint === plan.fingerprint && opened.state !== 'done' && !isEveryRound(plan) ? opened : undefined
     // Of rows of a query a unit goes on where an earlier round ended: the table says what is done.
     const known = unit.piece.kind === 'rows' && opened.fingerprint === plan.fingerprint ? opened : kept
     this.#sum = sumOf(stretchOf(task), kept, { cursor: unit.resumeFrom, blocks: known?.coverage })
@@ -267,12 +268,13 @@ export class Progress {
 
   /**
    * Whether a write makes the unit untouched, as long as no input changes again. The first query of the unit does, since it reads
-   * the inputs inside of its commit. A later one does not: it would clear a touch that came after the first.
+   * the inputs inside of its commit, and so does a batch that says that they are read after it. A later one does not: it would clear a
+   * touch that came after the first.
    */
-  #clearsTouched({ sql = [] }: Batch, selects: readonly SelectWrite[]): boolean {
+  #clearsTouched({ sql = [], readsInputs = false }: Batch, selects: readonly SelectWrite[]): boolean {
     const { plan, unit } = this.#task
-    const inside = selects.length > 0 || sql.length > 0
-    return inside && plan.step.inputs.length > 0 && this.#sum.cursor === undefined && !this.#sum.touchedCleared && unit.limit === undefined
+    const reads = selects.length > 0 || sql.length > 0 || readsInputs
+    return reads && plan.step.inputs.length > 0 && this.#sum.cursor === undefined && !this.#sum.touchedCleared && unit.limit === undefined
   }
 
   /** Blocks, rows or days that a batch did. */

@@ -4,7 +4,7 @@ import { ownerRule } from '../ledger/owner.js'
 import { brokenSeams, seamInWords } from '../ledger/seams.js'
 import type { Step } from '../pipeline/pipeline.js'
 import { KEY_COLUMN, missingPage, recordRule } from '../plan/missing.js'
-import type { PlannedUnit, StepPlan } from '../plan/plan.js'
+import { isEveryRound, type PlannedUnit, type StepPlan } from '../plan/plan.js'
 import { amount, leftInWords, lostInWords } from '../plan/left.js'
 import { clockDue } from '../plan/clock-due.js'
 import { planAgain, planStep } from '../plan/plan-step.js'
@@ -89,10 +89,12 @@ function mostRequests({ wanted }: StepPlan, limit: number | undefined): number |
 async function ended(services: RunServices, { plan, computed, failed, budget, late }: Worked, signal: AbortSignal): Promise<StepEnd> {
   const { step } = plan
   const left = await leftOf(services, plan, signal)
-  const later = step.inputs.length > 0 ? dueLater(plan, left, computed) : 0
+  const again = step.inputs.length > 0 || isEveryRound(plan)
+  const later = again ? dueLater(plan, left, computed) : 0
   const missing = left.pieces - later
   const quarantined = left.quarantined.length
-  const rest = { missing, quarantined, dueAt: later > 0 ? 0n : undefined }
+  // One that is due in every round has no round of its own.
+  const rest = { missing, quarantined, dueAt: later > 0 && !isEveryRound(plan) ? 0n : undefined }
   if (signal.aborted) return { outcome: 'stopped', ...rest }
   const closed = services.closedBy(step.id)
   if (closed.length > 0) return { outcome: 'closed', ...rest, reason: closedBecause(closed) }
@@ -216,7 +218,7 @@ async function runUnits(
   const named = ledgerStep(services, plan)
   const outages = new OutageGuard()
   const ending = new Set<Promise<void>>()
-  const computes = step.inputs.length > 0
+  const computes = step.inputs.length > 0 || isEveryRound(plan)
   const done = new Set<string>()
   let failed = 0
   let forked = false

@@ -9,8 +9,10 @@ import type {
   LedgerStep,
   PipeError,
   PlanContext,
+  Program,
   Random,
   RpcPool,
+  RunningProgram,
   RunFact,
   StepOutcome,
   UnitWrite,
@@ -47,9 +49,11 @@ export interface RunOptions {
   http(step: Step): HttpClient
   /** Takes secrets out of a text. */
   redact(text: string): string
-  /** `final`: the result decided something. */
   /** Writes a file whole; a relative path begins at the working folder. Left out, no step may. @throws {FileNotWrittenError} */
   readonly write?: (path: string, text: string) => Promise<void>
+  /** Starts a program, which is ended with the signal. Left out, no step may. */
+  readonly program?: (program: Program, signal: AbortSignal) => RunningProgram
+  /** `final`: the result decided something. */
   readonly onCheck: (step: string, result: CheckResult, final: boolean) => void
   /** Rows of blocks that a reorg replaced are deleted, however deep it is. */
   readonly force?: boolean | undefined

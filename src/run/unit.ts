@@ -3,6 +3,7 @@ import { runContext } from '../sdk/run-context.js'
 import { intervalRule } from '../ledger/owner.js'
 import { standing } from '../ledger/standing.js'
 import { fittingCursor } from '../plan/config.js'
+import { isEveryRound } from '../plan/plan.js'
 import { asBatch, asBatches } from './batch-shape.js'
 import type { BudgetShare } from './budget.js'
 import { CheckFailedError, failedChecks, failedInWords } from './checks.js'
@@ -13,6 +14,7 @@ import { selectWrites } from './select-writes.js'
 import type { UnitTask } from './services.js'
 import { leftInShadows, making, swapping } from './shadows.js'
 import { timedOut } from './step-timeout.js'
+import { UnitPrograms } from './unit-programs.js'
 import { UnitWrites, writeOnce } from './unit-writes.js'
 import { untilAborted } from './until-aborted.js'
 
@@ -24,6 +26,7 @@ export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
   const { services, plan, unit, opened, signal } = task
   const { step } = plan
   const progress = new Progress(task)
+  const everyRound = isEveryRound(plan)
   for (let attempt = 1; ; attempt++) {
     try {
       if (!(await attemptUnit(task, progress))) return 'stopped'
@@ -48,13 +51,13 @@ export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
       }
       const failure = failureOf(timedOut(signal) ? signal.reason : error)
       const left = progress.resumes ? undefined : leftInShadows(task)
-      const attempts = opened.attempts + (failure.own ? attempt : 0)
+      const attempts = (everyRound ? 0 : opened.attempts) + (failure.own ? attempt : 0)
       if (failure.own && failure.retryable && attempts < step.retry.attempts) {
         progress.rewind()
         await waitToRetry(services, step, unit.key, failure, attempt, signal)
         continue
       }
-      const state = failure.own && attempts >= step.retry.attempts ? 'quarantined' : 'failed'
+      const state = failure.own && attempts >= step.retry.attempts && !everyRound ? 'quarantined' : 'failed'
       await record(task, progress, progress.fail({ state, attempts, error: services.redact(failure.text) }))
       const hint = [failure.hint, left].filter((text) => text !== undefined).join('; ') || undefined
       services.emit(unitFailed(services, step.id, unit.key, { ...failure, hint }, state))
@@ -68,6 +71,7 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
   const { services, plan, unit, signal } = task
   const { step } = plan
   const writes = new UnitWrites(task, progress)
+  const programs = new UnitPrograms(task)
   const budget = task.budget.share()
   const outputOf = (id: string) => progress.output(id)
   // One that is computed in every run finds rows of an earlier moment in any interval.
@@ -76,7 +80,10 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
   const isKept = plan.wanted.kind === 'stretches' && plan.wanted.due === 'touched'
   const owner = isKept ? intervalRule(plan.axis, services.pipeline.tables) : undefined
   try {
-    const batches = asBatches(step.id, step.definition.run(contextOf(task, await fittingCursor(step, progress.cursor), budget)))
+    const batches = asBatches(
+      step.id,
+      step.definition.run(contextOf(task, await fittingCursor(step, progress.cursor), { budget, programs })),
+    )
     for await (const given of untilAborted(batches, signal)) {
       const batch = await asBatch(step.id, given, signal)
       signal.throwIfAborted()
@@ -92,7 +99,7 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
       tellFailedKeys(task, batch)
       writes.push(write, batch)
       // How many rows a query gave is known when it is committed, and belongs into the unit's last checkpoint.
-      if (selects.length > 0 || batch.swap) await writes.committed()
+      if (selects.length > 0 || batch.swap || batch.readsInputs === true) await writes.committed()
     }
     // A step may answer an abort by returning early. Its unit is not done then.
     signal.throwIfAborted()
@@ -101,11 +108,15 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
     await writes.committed()
     return !budget.refused
   } finally {
-    await writes.close()
+    await Promise.all([writes.close(), programs.close()])
   }
 }
 
-function contextOf(task: UnitTask, cursor: Json | undefined, budget: BudgetShare): RunContext<never, never> {
+function contextOf(
+  task: UnitTask,
+  cursor: Json | undefined,
+  { budget, programs }: { readonly budget: BudgetShare; readonly programs: UnitPrograms },
+): RunContext<never, never> {
   const { services, plan, unit, rpc, signal, context } = task
   const { step } = plan
   return runContext({
@@ -126,6 +137,7 @@ function contextOf(task: UnitTask, cursor: Json | undefined, budget: BudgetShare
       head: () => services.head(step),
       budget,
       write: services.write,
+      program: services.program && ((program) => programs.start(program)),
       covered: () => (plan.axis ? standing(plan.axis, plan.ledger).done : []),
     },
     signal,

@@ -9,8 +9,10 @@ import {
   type Output,
   type Param,
   type Piece,
+  type Program,
   type Row,
   type RpcPool,
+  type RunningProgram,
   type StepDefinition,
   type Table,
   type Wanted,
@@ -33,6 +35,8 @@ export interface StepWorld<Config, Cursor> {
   readonly scope?: Readonly<Record<string, Param>>
   /** Answers queries of the warehouse, also for the input of a step that wants rows. What `describe` is asked has no columns. */
   readonly query?: (text: string) => readonly Row[]
+  /** Plays a program that the step runs. */
+  readonly program?: (program: Program) => RunningProgram
   /** What the step does: all of what it wants, when left out. */
   readonly piece?: Piece
   /** Where it goes on, as after a crash. */
@@ -102,6 +106,7 @@ export async function runStep<C extends TSchema, K extends TSchema>(
           files[path] = text
           return Promise.resolve()
         },
+        program: world.program,
         budget: { take: () => budget.left-- > 0 },
       },
       signal,

@@ -33,6 +33,7 @@ export { type Check, checkProblems, checksSchema, describeChecks, evaluateCheck,
 export type { HttpClient, HttpOptions, HttpReply, HttpRequest, UnfitReply } from './http.js'
 export { type BlockPart, provedBy } from './block-fields.js'
 export { isList, type List, only, PackedList } from './packed-list.js'
+export type { Files, Program, ProgramEnd, ProgramNews, RunningProgram } from './programs.js'
 export { mayBeApart, receiptCalls } from './receipts.js'
 export { sayingOf, type Saying } from './wordings.js'
 export type {

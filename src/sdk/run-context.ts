@@ -26,6 +26,7 @@ export interface Ports {
   /** Left out, nothing is known to be covered. */
   readonly covered?: RunContext<never, never>['covered']
   readonly write?: RunContext<never, never>['write']
+  readonly program?: RunContext<never, never>['program']
 }
 
 export interface RunContextOptions {
@@ -69,6 +70,7 @@ class Context implements RunContext<never, never> {
   readonly budget
   readonly covered
   readonly write
+  readonly program
   readonly signal
   readonly #ports: Ports
   readonly #user: string
@@ -93,6 +95,7 @@ class Context implements RunContext<never, never> {
     this.budget = ports.budget ?? endless
     this.covered = ports.covered ?? nothing
     this.write = ports.write ?? (() => this.#missing('write'))
+    this.program = ports.program ?? (() => this.#missing('program'))
     this.signal = signal
   }
 

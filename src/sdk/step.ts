@@ -3,6 +3,7 @@ import type { Axis, Interval } from './axis.js'
 import type { PipeError } from './errors.js'
 import type { HttpClient } from './http.js'
 import type { List } from './packed-list.js'
+import type { Files, Program, RunningProgram } from './programs.js'
 import type { RpcPool } from './rpc.js'
 import type { Scope } from './scope.js'
 import type { Column, Json, Row, Statement, Table } from './values.js'
@@ -18,6 +19,8 @@ export interface Unit {
   readonly piece: Piece
   /** How many blocks, rows or days it holds. For progress. */
   readonly size: number
+  /** `--limit`: at most so many rows. The unit is not done then. */
+  readonly limit?: number
 }
 
 export type Piece =
@@ -87,11 +90,14 @@ export type Wanted =
   /**
    * One unit. `once`: done once under a fingerprint; under another one again, and the rows that it wrote before are deleted
    * with the first new ones, or at its end (a batch with `sql` or `selects` replaces them by itself). `touched`: again when a
-   * commit touches an input. `always`: in every run; of a step that `closes`, its checks.
+   * commit touches an input. `always`: in every run; of a step that `closes`, its checks. `every-round`: whatever was done before,
+   * in every round that has anything to do; it is tried anew then and never quarantined.
    */
   | {
       readonly kind: 'task'
-      readonly due: 'once' | 'touched' | 'always'
+      readonly due: 'once' | 'touched' | 'always' | 'every-round'
+      /** `--limit` does not bound it: it is done as a whole. */
+      readonly whole?: boolean
       /** `inputs`: the unit is named by the number of the last commit to its inputs, and is not cut by `--limit`. Left out: `all`. */
       readonly named?: 'inputs'
       readonly maxRequests?: number
@@ -163,6 +169,11 @@ export interface Batch<Cursor = Json> {
     readonly replace: boolean
     readonly timeoutMs?: number
   }[]
+  /**
+   * For a step that reads its inputs outside of a commit: it reads them from here on. `run` goes on when this batch is committed, and
+   * what touches an input later makes the unit due again.
+   */
+  readonly readsInputs?: boolean
   /** Passed back to `run` after a crash. Left out, the one before stands. */
   readonly cursor?: Cursor
   /**
@@ -352,6 +363,8 @@ export interface RunContext<Config, Cursor> extends PlanContext<Config> {
   covered(): readonly Interval[]
   /** Writes a file whole: a reader finds the one before or this one. A relative path begins at the working folder. @throws {FileNotWrittenError} */
   write(path: string, text: string): Promise<void>
+  /** Runs a program. Its group is gone before the unit ends, however it ends. */
+  program(program: Program): RunningProgram
   /** The head of the step's chain in this round: the same number however often it is asked. */
   head(): Promise<bigint>
   /** Aborted on Ctrl-C, on a lost claim, at the step's timeout. */
@@ -370,7 +383,7 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
    * work is done, never which rows it gives, so it is no part of the fingerprint. In a text marked `references: 'url'`
    * a `$name` may stand inside other text; its value is URL-encoded. A text marked `references: 'sql'` is SQL, for `bindSql`:
    * a `$name` in quotes or a comment is none. In what is marked `references: 'kept'` it stays, and the step looks it up in
-   * `scope`.
+   * `scope`. What the environment put into a field marked `secret: true` is shown nowhere.
    */
   readonly config: C
   /** JSON Schema of the cursor. A stored one that no longer fits is dropped and the unit starts over. */
@@ -401,8 +414,8 @@ export interface StepDefinition<C extends TSchema = TSchema, K extends TSchema =
   readonly parallel?: 'units' | 'requests'
   /** Names of its own: of its units, of what it read before. The core checks every `$name` of `with` against them. */
   names?(ctx: CheckContext<Static<C>>): Iterable<KnownNames>
-  /** What is wrong with `with` beyond its schema and its `$name`s. */
-  check?(ctx: CheckContext<Static<C>>): Iterable<ConfigProblem>
+  /** What is wrong with `with` beyond its schema and its `$name`s. `files`: those of the machine, where the file names some. */
+  check?(ctx: CheckContext<Static<C>>, files: Files): Iterable<ConfigProblem>
   /** Tables that its rows are computed from inside the warehouse: commits to them say which of its units are due. */
   inputs?(ctx: CheckContext<Static<C>>): readonly StepInput[]
   /**

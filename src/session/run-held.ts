@@ -6,6 +6,7 @@ import { actingSteps } from '../plan/select.js'
 import { lagsOf } from '../report/lag.js'
 import type { RunView } from '../report/view.js'
 import { waitsFor } from '../report/words.js'
+import { runProgram } from '../programs/run-program.js'
 import type { Bus } from '../run/bus.js'
 import { Heartbeat } from '../run/heartbeat.js'
 import { Retention } from '../run/retention.js'
@@ -231,6 +232,7 @@ async function runConnected(
           again: follow !== undefined && rounds > 0,
           rest: follow?.rest(of),
           retention,
+          program: (program, of) => runProgram(program, { ...surroundings, secrets: pipeline.secrets, signal: of }),
           write: (path, text) => writeWhole(resolve(surroundings.cwd, path), text),
           onCheck: (step, check, final) => {
             const at = Math.round(clock.now())

@@ -11,6 +11,8 @@ export interface Surroundings {
   readonly host: string
   /** Whether a process of this machine lives. */
   alive(pid: number): boolean
+  /** Sends a signal to a process group of this machine, or finds out with 0 whether it is there; false when it is not. */
+  kill(group: number, signal: 'SIGTERM' | 'SIGKILL' | 0): boolean
   readonly clock: Clock
   readonly random: Random
   /** A name that nothing else has, for a run. */

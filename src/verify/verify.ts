@@ -150,6 +150,10 @@ async function verifyStep(
       return NOTHING
     }
     await checkLedger(look, findings)
+    if (plan.wanted.kind === 'task' && step.outputs.length === 0) {
+      findings.notes.add('it fills no table that is known: only a gate behind it says what it left')
+      return { ...NOTHING, units: look.done.length }
+    }
     await checkRows(look, (other) => warehouse.units(pipeline.name, other), findings)
     const unkeyed = new Set(warehouse.kind === 'clickhouse' ? step.outputs.map(({ table }) => table) : about.tables)
     await checkTables(look, unkeyed, findings)
@@ -188,7 +192,7 @@ async function replacedOutputs(look: StepLook, context: PlanContext<never>, sign
   const renewed = look.step.outputs.filter(({ shadow }) => shadow)
   if (renewed.length > 0) return new Set(renewed.map(({ id }) => id))
   const [row] = look.done
-  if (!isComputed(look.plan.wanted) || !row) return new Set()
+  if (!isComputed(look.plan.wanted) || look.step.outputs.length === 0 || !row) return new Set()
   const selects = await selectsOf(look, context, row, signal)
   const kept = new Set(selects.filter(({ replace }) => !replace).map(({ output }) => output))
   return new Set(selects.map(({ output }) => output).filter((output) => !kept.has(output)))

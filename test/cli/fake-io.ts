@@ -20,6 +20,7 @@ export function fakeIo(given: Partial<Io> = {}): Io & { readonly out: () => stri
     host: 'here',
     execPath: process.execPath,
     alive: () => true,
+    kill: killGroup,
     clock: systemClock,
     random: () => 0.5,
     newId: () => randomUUID(),
@@ -27,6 +28,15 @@ export function fakeIo(given: Partial<Io> = {}): Io & { readonly out: () => stri
     ...given,
     out: () => out.join(''),
     err: () => err.join(''),
+  }
+}
+
+/** As the command does it. */
+export function killGroup(group: number, signal: 'SIGTERM' | 'SIGKILL' | 0): boolean {
+  try {
+    return process.kill(-group, signal)
+  } catch {
+    return false
   }
 }
 

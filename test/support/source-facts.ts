@@ -10,6 +10,7 @@ const rule: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(['net', 'postgres', 'proof', 'sandbox', 'plugins'].map((room) => [room, ['sdk']])),
   rpc: ['net', 'proof', 'sdk'],
   http: ['net', 'sdk'],
+  programs: ['net', 'sdk'],
   ...Object.fromEntries(['warehouse', 'state'].map((room) => [room, ['postgres', 'sdk']])),
   registry: ['plugins', 'sdk'],
   pipeline: ['registry', 'sdk'],
@@ -21,11 +22,11 @@ const rule: Readonly<Record<string, readonly string[]>> = {
   // Renders what was planned, verified and kept, as well as what runs.
   report: [...below, 'state', 'verify'],
   // What a command, a server and a worker do with a pipeline: all that does work, and nothing of a terminal.
-  session: [...below, 'http', 'net', 'proof', 'report', 'rpc', 'run', 'state', 'verify', 'warehouse'],
+  session: [...below, 'http', 'net', 'programs', 'proof', 'report', 'rpc', 'run', 'state', 'verify', 'warehouse'],
 }
 
 const sentence =
-  'cli -> everything; session -> run, report, state, verify, warehouse, rpc, http, net, proof; run -> plan -> ledger -> pipeline -> registry; report -> verify, state, plan; verify -> plan, proof; rpc -> proof, net; http -> net; warehouse, state -> postgres; net, postgres, proof, sandbox, plugins -> sdk only; sdk -> nothing of ours'
+  'cli -> everything; session -> run, report, state, verify, warehouse, rpc, http, programs, net, proof; run -> plan -> ledger -> pipeline -> registry; report -> verify, state, plan; verify -> plan, proof; rpc -> proof, net; http, programs -> net; warehouse, state -> postgres; net, postgres, proof, sandbox, plugins -> sdk only; sdk -> nothing of ours'
 
 /** Imports that go up, or sideways: `file:line imports what, but <the rule>`. */
 export function importProblems(sources: readonly SourceText[]): readonly string[] {

@@ -2,6 +2,7 @@ import {
   type ChainInfo,
   type CheckContext,
   defaultOutputs,
+  type Files,
   type Json,
   type Output,
   type StepDefinition,
@@ -25,6 +26,7 @@ export interface StepContext {
   readonly params: ReadonlyMap<string, ParamDefinition>
   readonly matrix: Readonly<Record<string, string>>
   readonly chain: ChainInfo | undefined
+  readonly files: Files
 }
 
 /** Whether a `with` that fits its schema also makes sense: every `$name` stands for something, and its step type finds nothing wrong. */
@@ -37,7 +39,7 @@ export function checkWith(definition: StepDefinition, context: StepContext, prob
   const given = checkContext(context, namesOf(context))
   try {
     for (const { path, message, hint } of undefinedNames(definition, given)) say(path, message, hint)
-    for (const { path, message, hint } of definition.check?.(given) ?? []) say(path, message, hint)
+    for (const { path, message, hint } of definition.check?.(given, context.files) ?? []) say(path, message, hint)
   } catch (error) {
     say(
       [],

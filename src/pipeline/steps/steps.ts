@@ -1,6 +1,7 @@
 import {
   type ChainInfo,
   defaultOutputs,
+  type Files,
   type Json,
   type Output,
   referenceName,
@@ -36,6 +37,7 @@ export interface StepsInput {
   readonly tables: ReadonlyMap<string, Table>
   readonly chains: ReadonlyMap<string, Chain>
   readonly sources: ReadonlyMap<string, Source>
+  readonly files: Files
   /** Whether the schema has something against the `with` of a step. */
   readonly broken: (index: number) => boolean
   readonly problems: Problems
@@ -168,6 +170,7 @@ function readInstance(
     params: input.params,
     matrix: instance.matrix,
     chain: chainInfo,
+    files: input.files,
   }
   let outputs: readonly Output[] = defaultOutputs(context.into)
   let inputs: readonly StepInput[] = []
