@@ -25,7 +25,7 @@ import {
 import { readParamDefinitions } from './params/param-definitions.js'
 import type { Pipeline, Problem } from './pipeline.js'
 import { collectProblems, type Problems } from './yaml/problems.js'
-import { secretsOf, secretValues } from './secrets.js'
+import { secretParts, secretsOf, secretValues } from './secrets.js'
 import { readSteps } from './steps/steps.js'
 import { readTables } from './tables.js'
 import { pathFault, referenceName, type Scope, type UrlFault, urlFault } from '../sdk/index.js'
@@ -130,10 +130,11 @@ export async function readPipeline(file: string, options: ReadOptions): Promise<
   if (!fieldOf(root, 'steps').node) return result()
 
   const endpoints = [...chains.values()].flatMap(({ endpoints: asked, sockets }) => [...asked, ...sockets])
-  const connections = [
+  const secretive = [
     ...usedFields(declared.chains, used.chains),
     ...usedFields(declared.sources, used.sources),
     fieldOf(root, 'warehouse'),
+    ...secretParts(fieldOf(root, 'steps'), registry),
   ]
   return result({
     name: textOf(fieldOf(root, 'name')) ?? '',
@@ -148,7 +149,7 @@ export async function readPipeline(file: string, options: ReadOptions): Promise<
     tables,
     migrations,
     steps,
-    secrets: secretsOf(endpoints, [...sources.values()], warehouse, secretValues(connections, environment.variables)),
+    secrets: secretsOf(endpoints, [...sources.values()], warehouse, secretValues(secretive, environment.variables)),
   })
 }
 

@@ -1,5 +1,7 @@
 import type { Variables } from './yaml/environment.js'
-import type { Field, Node } from './yaml/node.js'
+import type { Registry } from '../registry.js'
+import { secretPaths } from './schema/tuning.js'
+import { type Field, fieldOf, itemsOf, locate, type Node, textOf, toJson } from './yaml/node.js'
 import type { Socket, Source } from './pipeline.js'
 
 /** Shorter ones would blot out ordinary words. */
@@ -22,7 +24,10 @@ export function secretsOf(
     addHeaders(found, headers)
   }
   addUrl(found, warehouse)
-  for (const value of values) if (value.length >= MIN_LENGTH && !value.includes('://')) found.add(value)
+  for (const value of values) {
+    if (value.includes('://')) addUrl(found, value)
+    else if (value.length >= MIN_LENGTH) found.add(value)
+  }
   return [...found].sort((a, b) => b.length - a.length || (a < b ? -1 : 1))
 }
 
@@ -59,6 +64,16 @@ function addHeaders(found: Set<string>, headers: Readonly<Record<string, string>
     // `Authorization: Bearer abc`: the token alone as well.
     for (const part of value.split(/\s+/)) if (part.length >= 12) found.add(part)
   }
+}
+
+/** The parts of the steps' `with` that their types mark `secret: true`. */
+export function secretParts(steps: Field, registry: Registry): readonly Field[] {
+  return itemsOf(steps).flatMap((step) => {
+    const { node, path, place } = fieldOf(step, 'with')
+    const schema = registry.get(textOf(fieldOf(step, 'type')) ?? '')?.config
+    if (!node || !schema) return []
+    return secretPaths(schema, toJson(node)).map((part): Field => ({ path: [...path, ...part], place, node: locate(node, part).node }))
+  })
 }
 
 /** The variables that went into texts of these fields, where a variable is only a part of what it went into (a key in a URL). */

@@ -27,7 +27,12 @@ export function sqlPaths(schema: unknown, value: Json): readonly Path[] {
   return marked(schema, 'sql', value)
 }
 
-type Reading = 'url' | 'kept' | 'sql'
+/** The fields of a value that its JSON Schema marks `secret: true`: what the environment puts there is not to be shown. */
+export function secretPaths(schema: unknown, value: Json): readonly Path[] {
+  return marked(schema, 'secret', value)
+}
+
+type Reading = 'url' | 'kept' | 'sql' | 'secret'
 
 function marked(schema: unknown, reading: Reading, value: Json): readonly Path[] {
   return readingsIn(schema).has(reading) ? new Marked(schema, reading).paths(schema, value, []) : []
@@ -36,7 +41,7 @@ function marked(schema: unknown, reading: Reading, value: Json): readonly Path[]
 const readings = new WeakMap<object, ReadonlySet<unknown>>()
 
 /**
- * The values of `references` in a schema, and `$ref` where one leads out of it: most parts of most schemas have none, and what
+ * The values of `references` in a schema, `secret` where a field is marked so, and `$ref` where one leads out of it: most parts of most schemas have none, and what
  * they describe need not be walked.
  */
 function readingsIn(schema: unknown): ReadonlySet<unknown> {
@@ -46,7 +51,7 @@ function readingsIn(schema: unknown): ReadonlySet<unknown> {
   const found = new Set<unknown>()
   const visit = (part: unknown, key: string): void => {
     if (key === 'references') found.add(part)
-    if (key === '$ref') found.add(key)
+    if (key === '$ref' || (key === 'secret' && part === true)) found.add(key)
     if (part !== null && typeof part === 'object') for (const [inner, value] of Object.entries(part)) visit(value, inner)
   }
   visit(schema, '')
@@ -63,9 +68,14 @@ class Marked {
     this.#wanted = wanted
   }
 
+  #isMarked(schema: JsonSchema): boolean {
+    const isFlag = this.#wanted === 'tuning' || this.#wanted === 'secret'
+    return isFlag ? schema[this.#wanted] === true : schema['references'] === this.#wanted
+  }
+
   paths(schema: unknown, value: Json, seen: readonly JsonSchema[]): readonly Path[] {
     if (!isSchema(schema) || seen.includes(schema)) return []
-    if (this.#wanted === 'tuning' ? schema['tuning'] === true : schema['references'] === this.#wanted) return [[]]
+    if (this.#isMarked(schema)) return [[]]
     if (this.#wanted !== 'tuning' && !readingsIn(schema).has(this.#wanted) && !readingsIn(schema).has('$ref')) return []
     const inner = [...seen, schema]
     const found: Path[] = []
