@@ -1,4 +1,5 @@
 import type { StepDefinition } from '../src/sdk/index.js'
+import { exec } from './exec/exec.js'
 import { gate } from './gate/gate.js'
 import { paginateCursor } from './paginate-cursor/paginate-cursor.js'
 import { rebuild } from './rebuild/rebuild.js'
@@ -7,4 +8,4 @@ import { shardDays } from './shard-days/shard-days.js'
 import { sqlUpsert } from './sql-upsert/sql-upsert.js'
 
 /** The step types that come with pipe. A new one is a folder here and a line in this list. */
-export const builtIn = [rpcBatch, shardDays, paginateCursor, sqlUpsert, gate, rebuild] as unknown as readonly StepDefinition[]
+export const builtIn = [rpcBatch, shardDays, paginateCursor, sqlUpsert, gate, rebuild, exec] as unknown as readonly StepDefinition[]
