@@ -7,7 +7,7 @@ import { seal } from './seal.js'
 import type { ChainHasher, Seal } from './seal.js'
 import { draw, drawHex, kinds } from './random.js'
 import { matchesFilter, receiptOf } from './source.js'
-import type { ChainSource, ContractCall, Hex, LogFilter } from './source.js'
+import type { ChainSource, ContractAnswer, ContractCall, Hex, LogFilter } from './source.js'
 
 /** A log that a block is to contain. Topics and address are `0x` text. */
 export interface FakeLog {
@@ -58,6 +58,8 @@ export interface FakeBlock {
   readonly reward: bigint
 }
 
+export type FakeContract = (data: Hex, block: bigint, from: Hex | undefined) => ContractAnswer
+
 /** A chain that exists in memory only and answers like a node. */
 export interface FakeChain extends ChainSource {
   /** Grows the chain. */
@@ -72,8 +74,8 @@ export interface FakeChain extends ChainSource {
   block(number: bigint | number): FakeBlock
   /** The truth about a balance after a block, in wei; 0 for an address that nothing is known about. @throws {RangeError} */
   balance(address: Hex, number: bigint | number): bigint
-  /** Puts a contract on the chain. `answer` gets the call's data and the block it is asked at, and returns `0x` data. */
-  contract(address: Hex, answer: (data: Hex, block: bigint) => Hex): void
+  /** Puts a contract on the chain. `answer` gets the call's data, the block it is asked at and who seems to ask. */
+  contract(address: Hex, answer: FakeContract): void
   /** Opens a node for this chain on 127.0.0.1. There may be many, each with its own head and faults. */
   serve(options?: ServeOptions): Promise<FakeEndpoint>
 }
@@ -104,7 +106,7 @@ class Chain implements FakeChain {
   readonly #options: FakeChainOptions
   readonly #seed: number
   readonly #accounts = new Accounts()
-  readonly #contracts = new Map<Hex, (data: Hex, block: bigint) => Hex>()
+  readonly #contracts = new Map<Hex, FakeContract>()
   readonly #payouts = new Map<number, { readonly to: Hex; readonly amount: bigint }>()
   /** Where each fork begins: the last one that begins at or below a block made it. */
   #forks: readonly { readonly from: number; readonly id: number }[] = [{ from: 0, id: 0 }]
@@ -193,7 +195,7 @@ class Chain implements FakeChain {
     return this.#accounts.at(address.toLowerCase(), this.#existing(number))
   }
 
-  contract(address: Hex, answer: (data: Hex, block: bigint) => Hex): void {
+  contract(address: Hex, answer: FakeContract): void {
     this.#contracts.set(address.toLowerCase(), answer)
   }
 
@@ -201,8 +203,8 @@ class Chain implements FakeChain {
     return openEndpoint(this, options)
   }
 
-  call(call: ContractCall, number: bigint): Hex | undefined {
-    return this.#contracts.get(call.to.toLowerCase())?.(call.data, number)
+  call(call: ContractCall, number: bigint): ContractAnswer | undefined {
+    return this.#contracts.get(call.to.toLowerCase())?.(call.data, number, call.from)
   }
 
   blockJson(number: bigint, full: boolean): string | undefined {

@@ -17,7 +17,10 @@ describe('the truth', () => {
   test('every method answers as a node does', async () => {
     const node = await serve()
     const contract = '0x' + 'c0'.repeat(20)
-    chain.contract(contract, (data, block) => `${data}${block.toString(16).padStart(64, '0')}`)
+    const owner = '0x' + '0e'.repeat(20)
+    chain.contract(contract, (data, block, from) =>
+      from === owner ? { revert: 'Not approved' } : `${data}${block.toString(16).padStart(64, '0')}`,
+    )
     const [miner] = chain.miners
     const block = JSON.parse(chain.blockJson(7n, false)!) as unknown
     const replies = await node.ask([
@@ -34,6 +37,7 @@ describe('the truth', () => {
       ['eth_getBalance', [miner, 7]],
       ['eth_call', [{ to: contract, data: '0x01' }, '0x7']],
       ['eth_call', [{ to: miner, data: '0x01' }, '0x7']],
+      ['eth_call', [{ to: contract, data: '0x01', from: owner }, '0x7']],
       ['eth_getLogs', [{ fromBlock: '0x0', toBlock: 'latest' }]],
       ['eth_getBlockReceipts', ['0x0']],
       ['net_version', []],
@@ -53,6 +57,12 @@ describe('the truth', () => {
       { code: -32602, message: 'invalid argument 0: a block is needed, not 7' },
       '0x01' + '7'.padStart(64, '0'),
       '0x',
+      {
+        code: 3,
+        message: 'execution reverted: Not approved',
+        // Error(string): where the text begins, how long it is, the text.
+        data: `0x08c379a0${'20'.padStart(64, '0')}${'c'.padStart(64, '0')}${'4e6f7420617070726f766564'.padEnd(64, '0')}`,
+      },
       [],
       [],
       '1',

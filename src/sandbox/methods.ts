@@ -106,7 +106,16 @@ function callContract(view: NodeView, call: unknown, number: bigint): string | R
   if (typeof call !== 'object' || call === null || !('to' in call) || !isHex(call.to, 40)) return invalid(0, 'a call with `to` is needed')
   const data = 'data' in call ? call.data : 'input' in call ? call.input : '0x'
   const from = 'from' in call && isHex(call.from, 40) ? call.from : undefined
-  return `"${view.source.call({ to: call.to, data: typeof data === 'string' ? data : '0x', from }, number) ?? '0x'}"`
+  const answer = view.source.call({ to: call.to, data: typeof data === 'string' ? data : '0x', from }, number) ?? '0x'
+  return typeof answer === 'string' ? `"${answer}"` : reverted(answer.revert)
+}
+
+/** As nodes tell of `require(false, reason)`: with the reason as text, and as ABI data of `Error(string)`. */
+function reverted(reason: string): RpcError {
+  const bytes = Buffer.from(reason)
+  const words = [32n, BigInt(bytes.length)].map((word) => word.toString(16).padStart(64, '0')).join('')
+  const text = bytes.toString('hex').padEnd(Math.ceil(bytes.length / 32) * 64, '0')
+  return { code: 3, message: `execution reverted: ${reason}`, data: `0x08c379a0${words}${text}` }
 }
 
 function getLogs(view: NodeView, filter: unknown): string | RpcError {

@@ -15,6 +15,9 @@ export interface ContractCall {
   readonly from: Hex | undefined
 }
 
+/** What a contract returns as `0x` data, or why it refuses the call. */
+export type ContractAnswer = Hex | { readonly revert: string }
+
 /**
  * What endpoints serve: a chain as node answers. `fakeChain` invents one, `recordedChain` replays one. Answers are JSON
  * text, because a server that need not serialise objects is fast enough to measure clients with.
@@ -30,7 +33,7 @@ export interface ChainSource {
   /** The balance in wei after a block. */
   balance(address: Hex, number: bigint): bigint
   /** What a contract returns, or undefined where there is none (a node answers `0x`). */
-  call(call: ContractCall, number: bigint): Hex | undefined
+  call(call: ContractCall, number: bigint): ContractAnswer | undefined
   /** The receipts of a block, or undefined where the source has none. */
   receiptsJson(number: bigint): string | undefined
   /** The receipt of a transaction in a block up to `head`, or undefined where there is none. */
