@@ -78,11 +78,12 @@ interface ChainStandIn {
   close(): Promise<void>
 }
 
-/** The chain of transfers, where the pipeline is of that chain, else an Ethereum node. */
+/** The chain of transfers or that of positions, where the pipeline is of such a chain, else an Ethereum node. */
 async function startChain(pipeline: Pipeline, name: string | undefined, io: Io): Promise<ChainStandIn | undefined> {
   const chain = name === undefined ? undefined : pipeline.chains.get(name)
   if (!chain) return undefined
   if (chain.id === TRANSFERS_CHAIN) return await startTransfers(io)
+  if (chain.id === ENRICHMENT_CHAIN) return await startEnrichment(pipeline, io)
   const { startDemoNode } = await import('../demo/anvil.js')
   io.stderr.write('demo: starting a local Ethereum node and mining 300 blocks\n')
   const started = io.clock.monotonic()
@@ -111,6 +112,24 @@ async function startTransfers(io: Io): Promise<ChainStandIn> {
     now: TRANSFERS_NOW,
     close: async () => void (await Promise.all([strict.close(), leaky.close()])),
   }
+}
+
+/** Flare. */
+const ENRICHMENT_CHAIN = 14
+
+/** A node in this process, whose contracts know the positions of the sample data. */
+async function startEnrichment({ params, name }: Pipeline, io: Io): Promise<ChainStandIn> {
+  const [manager, factory] = ['manager', 'factory'].map((param) => params.get(param)?.default)
+  if (typeof manager !== 'string' || typeof factory !== 'string')
+    throw new NoDemoError(
+      name,
+      'its stand-in for Flare is a manager of positions and a factory of pools, and it has no params manager and factory',
+    )
+  const { enrichmentChain } = await import('../demo/enrichment.js')
+  const { ENRICHMENT_NOW, pools, positions } = await import('../demo/enrichment-world.js')
+  const node = await enrichmentChain({ manager, factory, pools, positions }).serve({ log: false })
+  io.stderr.write(`demo: a chain with ${positions.length} positions in pools listens on ${node.url} and ends with this command\n`)
+  return { urls: [node.url], now: ENRICHMENT_NOW, close: () => node.close() }
 }
 
 /** A chain beside an API: both are of the present, since one is read by the times of the other. */

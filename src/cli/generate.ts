@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { builtIn } from '../../plugins/index.js'
+import { sampleSql } from '../demo/enrichment-sample.js'
 import { editorSchema } from '../pipeline/schema/schema.js'
 import { documentedErrors, errorsPage, type SourceText } from './generate/error-docs.js'
 import { pluginsReadme } from '../report/step-types.js'
@@ -25,6 +26,7 @@ export async function generatedFiles(root: string): Promise<ReadonlyMap<string, 
   const schemas = typeSchemas(root, Object.values(outputs))
   Object.keys(outputs).forEach((path, i) => files.set(path, json(schemas[i])))
   files.set('plugins/README.md', pluginsReadme(builtIn))
+  files.set('migrations/enrichment/duckdb/0002-sample.sql', sampleSql())
   files.set('docs/errors.md', errorsPage(documentedErrors(sourceFiles(root))))
   return files
 }

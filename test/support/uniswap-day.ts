@@ -116,7 +116,7 @@ function logOf(row: CsvRow): Log {
 }
 
 /** Rows by column name. A field in quotes holds commas and no quote. */
-function csv(text: string): CsvRow[] {
+export function csv(text: string): CsvRow[] {
   const [names = [], ...rows] = text
     .trimEnd()
     .split(/\r?\n/)
