@@ -196,5 +196,5 @@ it.skipIf(!dataFolder)(
     )
     expect(inside.length).toBe(15)
   },
-  60_000,
+  300_000,
 )

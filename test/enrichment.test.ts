@@ -1,10 +1,12 @@
 import { DuckDBInstance } from '@duckdb/node-api'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { encodeFunctionData, parseAbi } from 'viem'
 import { describe, expect, it } from 'vitest'
 import { systemClock } from '../src/cli/system-clock.js'
 import { type DemoNode, startDemoNode } from '../src/demo/anvil.js'
 import { enrichmentChain, type PoolWorld } from '../src/demo/enrichment.js'
+import { readPipeline } from '../src/pipeline/read.js'
 import { pipe } from './support/cli.js'
 import { type Answered, codeOf } from './support/evm-answers.js'
 import { projectFolder, temporaryFolder } from './support/folder.js'
@@ -58,6 +60,10 @@ const WORLD: PoolWorld = {
 }
 
 const TABLES = ['pools', 'positions', 'position_events', 'swaps', 'prices', 'incentives', 'grants']
+/** Somebody's own position, so that no sample data is added. */
+const own = (uint256: string) => `
+  CREATE TABLE positions (token_id bigint PRIMARY KEY, owner text NOT NULL, tick_lower int NOT NULL, tick_upper int NOT NULL, liquidity ${uint256} NOT NULL);
+  INSERT INTO positions VALUES (1, '${ANN}', 0, 60, '1')`
 const ROWS = `
   INSERT INTO pools VALUES ('${A}', '${X}', '${U}', 6, 6, 3000, 13863, '${2n * Q96}', 365000), ('${B}', '${U}', '${Z}', 6, 18, 500, 0, '${Q96}', 0);
   INSERT INTO positions VALUES ${WORLD.positions.map(({ id, owner, lower, upper, liquidity }) => `(${id}, '${owner}', ${lower}, ${upper}, '${liquidity}')`).join(', ')};
@@ -243,7 +249,9 @@ const engines = [
     name: 'DuckDB, from anvil',
     node: anvil,
     url: () => Promise.resolve('duckdb:data/e.duckdb'),
+    uint256: 'bignum',
     sql: async (cwd: string, _: string, text: string) => {
+      mkdirSync(join(cwd, 'data'), { recursive: true })
       const instance = await DuckDBInstance.create(join(cwd, 'data/e.duckdb'))
       const connection = await instance.connect()
       await connection.run(text)
@@ -256,12 +264,13 @@ const engines = [
     name: 'Postgres, from the sandbox',
     node: () => enrichmentChain(WORLD).serve(),
     url: () => postgresDatabase(),
+    uint256: 'numeric(78,0)',
     sql: async (_: string, url: string, text: string) => void (await ask(url, text)),
     read: (_: string, url: string) => readPostgres(url, RESULTS),
   },
 ]
 
-describe.each(engines)('pipelines/enrichment.yaml on $name', ({ node: open, url, sql, read }) => {
+describe.each(engines)('pipelines/enrichment.yaml on $name', ({ node: open, url, uint256, sql, read }) => {
   it('gives the ten results that were worked by hand; the next day a step that fails keeps back only what needs it', async () => {
     const [cwd, warehouse] = [temporaryFolder(), await url()]
     const node = await open()
@@ -271,8 +280,9 @@ describe.each(engines)('pipelines/enrichment.yaml on $name', ({ node: open, url,
         env: { DATABASE_URL: warehouse, FLARE_RPC_URL: node.url },
         clock: { ...systemClock, now: () => NOW + day * DAY },
       })
+    await sql(cwd, warehouse, own(uint256))
     expect((await cli(0, 'migrate')).code).toBe(0)
-    await sql(cwd, warehouse, TABLES.map((name) => `DELETE FROM ${name};`).join('') + ROWS)
+    await sql(cwd, warehouse, `DELETE FROM positions; ${ROWS}`)
     const first = await cli(0, 'run')
     expect([first.code, first.code === 0 ? '' : first.out + first.err]).toEqual([0, ''])
     const worked = await read(cwd, warehouse)
@@ -302,7 +312,24 @@ describe.each(engines)('pipelines/enrichment.yaml on $name', ({ node: open, url,
     ])
     expect(after.position_snapshots).toEqual(worked.position_snapshots)
     await node.close()
-  }, 60_000)
+  }, 300_000)
+})
+
+it('takes DATABASE_URL after WAREHOUSE_URL, and ANKR_HTTP_URL before FLARE_RPC_URL, both by 5,000 blocks', async () => {
+  const of = async (env: Readonly<Record<string, string>>) => {
+    const { pipeline, problems } = await readPipeline(file, { cwd: projectFolder, env, environment: 'require' })
+    expect(problems).toEqual([])
+    const endpoints = pipeline?.chains.get('flare')?.endpoints.map(({ url, priority, maxBlockRange }) => [url, priority, maxBlockRange])
+    return [pipeline?.warehouse, endpoints]
+  }
+  expect(await of({})).toEqual(['duckdb:data/enrichment.duckdb', [['https://flare-api.flare.network/ext/C/rpc', 2, 5000]]])
+  const [ANKR_HTTP_URL, FLARE_RPC_URL, DATABASE_URL] = ['http://ankr/', 'http://flare/', 'postgres://h/positions']
+  const endpoints = [
+    [ANKR_HTTP_URL, 1, 5000],
+    [FLARE_RPC_URL, 2, 5000],
+  ]
+  expect(await of({ ANKR_HTTP_URL, FLARE_RPC_URL, DATABASE_URL })).toEqual([DATABASE_URL, endpoints])
+  expect((await of({ DATABASE_URL, WAREHOUSE_URL: 'duckdb:mine' }))[0]).toBe('duckdb:mine')
 })
 
 it('its demo, tried with --limit 10 and then run to the end, holds exactly what the contracts would pay out; again it changes nothing', async () => {
@@ -350,4 +377,4 @@ it('its demo, tried with --limit 10 and then run to the end, holds exactly what 
 
   expect((await cli('run')).out).toMatch(/pool_attribution +no missing rows, 60 done before/)
   expect(hashes(await read())).toEqual(hashes(tables))
-}, 60_000)
+}, 300_000)
