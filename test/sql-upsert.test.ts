@@ -410,6 +410,23 @@ describe('sql-upsert of a whole table', () => {
     await world.run('totals', '--limit', '1')
     expect(await world.rows('totals')).toEqual(expectedTotals())
   })
+
+  it('by rows it counts and writes those that the table lacks or has otherwise, whoever changed them, and deletes none', async () => {
+    const world = new World().write(pipelineOf(totals(ALL, 'mode: rows'), { tables: TOTALS }))
+    await world.run('totals', '--select', 'headers')
+    const all = expectedTotals()
+    const limited = await world.run('totals', '--select', 'totals', '--limit', '2')
+    expect([limited.code, limited.out]).toEqual([1, expect.stringContaining(`--limit left ${all.length - 2} rows out`)])
+    expect(await world.plan('totals')).toMatchObject({ pieces: all.length - 2, done: 2 })
+    expect(await world.run('totals')).toMatchObject({ code: 0 })
+    expect(await world.rows('totals')).toEqual(all)
+
+    await world.sql(`UPDATE totals SET blocks = 7 WHERE miner = '${all[0]?.miner ?? ''}'; INSERT INTO totals VALUES ('0xnobody', 1)`)
+    expect(await world.plan('totals')).toMatchObject({ pieces: 1, done: all.length - 1, reasons: { missing: 1 } })
+    expect(await world.run('totals')).toMatchObject({ code: 0 })
+    expect(await world.rows('totals')).toEqual([...all, { miner: '0xnobody', blocks: '1' }])
+    expect(await world.plan('totals')).toMatchObject({ pieces: 0, done: all.length })
+  })
 })
 
 describe('several chains in one table', () => {

@@ -49,6 +49,8 @@ export function* checkConfig(context: CheckContext<Config>): Iterable<ConfigProb
  * the step's own constants, rows of others are none of its business.
  */
 export function inputsOf({ config, into, tables }: Pick<CheckContext<Config>, 'config' | 'into' | 'tables'>): readonly StepInput[] {
+  // The table decides what is missing.
+  if (config.mode === 'rows') return []
   const named = [...new Set(sqlTexts(config.sql).flatMap((text) => tablesIn(text, tables.keys())))].filter((table) => table !== into?.name)
   const constantsOf = ownTexts({ config, tables })
   const { interval } = config
@@ -103,6 +105,7 @@ function* checkText(text: string, path: Path, { config }: CheckContext<Config>):
 function* checkInterval({ config, into, tables }: CheckContext<Config>): Iterable<ConfigProblem> {
   const { interval } = config
   if (!interval) return
+  if (config.mode === 'rows') yield { path: ['interval'], message: 'has no use with `mode: rows`', hint: 'leave one of them out' }
   const byMs = parseDuration(interval.by)
   const at = (...rest: Path): Path => ['interval', ...rest]
   if (byMs === undefined || byMs <= 0) {

@@ -34,9 +34,10 @@ export const config = Type.Object(
       ),
     ),
     mode: Type.Optional(
-      Type.Union([Type.Literal('replace'), Type.Literal('upsert')], {
+      Type.Union([Type.Literal('replace'), Type.Literal('upsert'), Type.Literal('rows')], {
         default: 'replace',
-        description: '`replace` deletes what the SELECT no longer gives: in the interval, or in the whole table. `upsert` deletes nothing.',
+        description:
+          '`replace` deletes what the SELECT no longer gives: in the interval, or in the whole table. `upsert` deletes nothing. `rows` does not either, and writes only those rows that the table lacks or has otherwise: in every run they are counted, also where nobody says that an input changed, and written some at a time, with progress by rows. The SELECT must give the same each time: order what it adds up in floats, `sum(usd ORDER BY id)`.',
       }),
     ),
     constants: Type.Optional(

@@ -126,6 +126,11 @@ describe('validate', () => {
       'with.interval: the rows of daily are told apart by day, a date, which has no hours (give it a timestamp column, let `by` be whole days, or use mode: upsert)',
     ],
     [
+      'an interval of rows',
+      byDay + sql(GOOD) + '      mode: rows\n',
+      'with.interval: has no use with `mode: rows` (leave one of them out)',
+    ],
+    [
       'a constant of no column',
       byDay + sql(GOOD) + '      constants: { chian: x }\n',
       'with.constants.chian: table daily has no column chian (did you mean "chain"?)',

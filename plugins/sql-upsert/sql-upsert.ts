@@ -8,6 +8,7 @@ import {
   parseDuration,
   type PlanContext,
   queryColumnProblems,
+  type Row,
   SelectColumnsError,
   type Scope,
   sqlFor,
@@ -17,6 +18,8 @@ import {
 } from '../../src/sdk/authors.js'
 import { checkConfig, inputsOf, spanOf, namesOf } from './check.js'
 import { config, type Config } from './config.js'
+
+const ROWS_A_UNIT = 10_000
 
 export const sqlUpsert = defineStep({
   type: 'sql-upsert',
@@ -63,6 +66,13 @@ steps:
     const columns = await ctx.warehouse.describe(statement(ctx, { start: 0n, end: 0n }))
     const problems = ctx.into ? queryColumnProblems(columns, ctx.into, Object.keys(ctx.config.constants ?? {})) : []
     if (problems.length > 0) throw new SelectColumnsError(problems)
+    if (ctx.config.mode === 'rows') {
+      yield rowsWanted(
+        ctx,
+        columns.map(({ name }) => name),
+      )
+      return
+    }
     const due = sqlReferences(text).some(({ name }) => name === 'now') ? 'always' : 'touched'
     yield interval
       ? { kind: 'stretches', axis: intervalAxis(spanOf(interval).everyUs), domain: 'inputs', due, order: 'newest-first' }
@@ -73,6 +83,10 @@ steps:
     const { piece } = ctx.unit
     const [output] = ctx.outputs
     if (!output) throw new Error('a sql-upsert has one output')
+    if (piece.kind === 'rows') {
+      for await (const { rows } of ctx.input()) yield { rows: { [output.id]: rows.map((row) => pick(row, output.columns)) } }
+      return
+    }
     const timeoutMs = parseDuration(ctx.config.timeout ?? '1h')
     yield {
       selects: [
@@ -92,6 +106,28 @@ function outputsOf({ config: { constants = {} }, into }: CheckContext<Config>): 
   if (!into) return []
   const columns = into.columns.map(({ name }) => name).filter((name) => !Object.hasOwn(constants, name))
   return [{ id: into.name, table: into.name, columns, compute: {}, constants }]
+}
+
+/** Every row of the SELECT that the table has not, or has with another value. */
+function rowsWanted(ctx: PlanContext<Config>, columns: readonly string[]): Wanted {
+  const [output] = ctx.outputs
+  if (!output || !ctx.into) throw new Error('a sql-upsert has one output')
+  const own = columns.filter((name) => output.columns.includes(name))
+  return {
+    kind: 'rows',
+    sql: statement(ctx, undefined),
+    key: ctx.into.key.filter((name) => own.includes(name)),
+    output: output.id,
+    copied: Object.fromEntries(own.map((name) => [name, name])),
+    constants: output.constants,
+    chunk: ROWS_A_UNIT,
+    order: 'oldest-first',
+  }
+}
+
+/** What the SELECT gave, without the text of its key. */
+function pick(row: Row, columns: readonly string[]): Row {
+  return Object.fromEntries(columns.flatMap((name) => (name in row ? [[name, row[name] ?? null]] : [])))
 }
 
 type Context = Pick<PlanContext<Config>, 'config' | 'scope' | 'warehouse'>
