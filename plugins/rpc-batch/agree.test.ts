@@ -83,8 +83,8 @@ describe('answers that agree', () => {
         told('its', 'eth_getTransactionReceipt', [hash(1, 'a')], receipt(1)),
       ],
     ],
-  ])('%s', (_, answers) => {
-    expect(contradiction(answers)).toBeUndefined()
+  ])('%s', async (_, answers) => {
+    expect(await contradiction(answers)).toBeUndefined()
   })
 })
 
@@ -159,8 +159,8 @@ describe('answers that contradict each other, or what was asked, are told', () =
       [told('its', 'eth_getTransactionReceipt', [hash(1, 'a')], receipt(0))],
     ],
     ['one: asked for index 0x1 and got 0', [told('one', 'eth_getTransactionByBlockNumberAndIndex', ['0x5', '0x1'], transaction(0))]],
-  ])('%s', (words, answers) => {
-    expect(contradiction(answers)).toBe(words)
+  ])('%s', async (words, answers) => {
+    expect(await contradiction(answers)).toBe(words)
   })
 })
 

@@ -1,4 +1,4 @@
-import { counted, isList, type List, only, type RpcCall } from '../../src/sdk/authors.js'
+import { counted, isList, type List, only, type RpcCall, turn } from '../../src/sdk/authors.js'
 
 /** A call of an item with what was answered to it. */
 export interface Told {
@@ -50,6 +50,9 @@ export const RECEIPTS = 'eth_getBlockReceipts'
 /** Methods whose list is empty of a block without transactions, for which some nodes say `null`. */
 export const isListOfBlock = (method: string): boolean => method === RECEIPTS || method === 'eth_getLogs'
 
+/** Receipts that are looked at in one go, which takes some milliseconds. Then signals and timers have their turn. */
+const AT_ONCE = 5_000
+
 /** Of a trie that holds nothing. */
 const EMPTY_ROOT = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421'
 
@@ -61,13 +64,13 @@ class Contradiction extends Error {}
  * transactions, receipts and logs of one block must have its number and hash, each index from 0 once, and the same
  * transactions. What an answer does not say is not compared.
  */
-export function contradiction(told: readonly Told[]): string | undefined {
+export async function contradiction(told: readonly Told[]): Promise<string | undefined> {
   try {
     const headers = told.flatMap(({ name, call, value, listed }) =>
       isHeader(call.method) && isFields(value) ? [headerOf(name, call, value, listed)] : [],
     )
     const receipts = told.filter(({ call }) => call.method === RECEIPTS)
-    for (const each of receipts) checkReceipts(each, headerFor(placeOf(each.call), headers))
+    for (const each of receipts) await checkReceipts(each, headerFor(placeOf(each.call), headers))
     for (const each of told) {
       const { call } = each
       if (call.method === 'eth_getLogs') checkLogs(each, headers, receipts)
@@ -144,7 +147,7 @@ export function withholds({ transactionsRoot, gasUsed }: Fields): boolean {
   )
 }
 
-function checkReceipts({ name, call, value }: Told, header: Header | undefined): void {
+async function checkReceipts({ name, call, value }: Told, header: Header | undefined): Promise<void> {
   if (value === null || value === undefined) return
   const list = isList(value) ? value : fail(`${name} is no list`)
   if (header?.withheld === true && list.length === 0)
@@ -159,6 +162,7 @@ function checkReceipts({ name, call, value }: Told, header: Header | undefined):
   for (const receipt of list) {
     const what = `${name}: receipt ${i}`
     if (!isFields(receipt)) return fail(`${what} is ${receipt === null ? 'null' : typeof receipt}`)
+    if (i % AT_ONCE === AT_ONCE - 1) await turn()
     const hash = header?.unlisted ? undefined : header?.transactions?.at(i)
     // The block has each of its hashes once, so that nothing comes twice where all are its own.
     if (hash === undefined) once.see(receipt.transactionHash)

@@ -103,10 +103,10 @@ class Apart {
       const receipts = values.slice(first, next)
       const problem =
         header &&
-        contradiction([
+        (await contradiction([
           { name: 'the block', call: header, value: block },
           { name: 'receipts', call, value: receipts },
-        ])
+        ]))
       if (problem === undefined) {
         this.#values[i] = receipts
         this.#errors.delete(i)

@@ -224,7 +224,7 @@ async function refuseContradictions(step: Compiled, reading: Reading): Promise<v
       since = 0
       await turn()
     }
-    const problem = contradiction(told)
+    const problem = await contradiction(told)
     if (problem !== undefined) refused.set(i, new BlockInconsistentError(nameOf(step, group, i), problem))
   }
 }

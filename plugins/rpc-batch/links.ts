@@ -164,7 +164,7 @@ async function look(at: (i: bigint) => bigint, many: bigint, { header, ask }: Li
       if (errors?.has(n)) return undefined
       if (value === null || value === undefined) continue
       const call = calls[n] as RpcCall
-      return contradiction([{ name: 'block', call, value }]) === undefined ? linkOf(number, value as Block) : undefined
+      return (await contradiction([{ name: 'block', call, value }])) === undefined ? linkOf(number, value as Block) : undefined
     }
     i += BigInt(numbers.length)
   }

@@ -24,7 +24,7 @@ const PIECE = 65_536
 /** For what is kept of some bytes, again and again: to take memory and give it back takes longer than the work. */
 const ROOM = Buffer.allocUnsafeSlow(524_288)
 /** Elements that are told at once. */
-const PAGE = 512
+const PAGE = 128
 
 /** Bodies are sieved, split and parsed in a thread of its own, any number side by side. Bytes are handed over in both directions. */
 const bodies = new Map<number, { readonly sieve: FieldSieve; readonly split: JsonSplit }>()

@@ -83,7 +83,7 @@ export function compileRow(
   const columns = new Map(table.columns.map((column) => [column.name, column]))
   const fields = Object.entries(row).map(([name, field]) => {
     const column = columns.get(name) as Column
-    const exact = recordCoercer(column, output.table, table.key.includes(name))
+    const exact = remembering(recordCoercer(column, output.table, table.key.includes(name)))
     const make = column.type.kind === 'timestamp' ? timeMaker(column, field, `${output.table}.${name}`, exact, times) : exact
     return { name, get: compileField(field, scope), make }
   })
@@ -91,6 +91,18 @@ export function compileRow(
     const result: Record<string, Value> = {}
     for (const { name, get, make } of fields) result[name] = make(get(records), records)
     return result
+  }
+}
+
+/** Rows that follow each other have much in common: the number and time of their block, above all. */
+function remembering(make: (value: unknown) => Value): (value: unknown) => Value {
+  let last: unknown
+  let made: Value
+  return (value) => {
+    if (value === last && typeof value === 'string') return made
+    made = make(value)
+    last = value
+    return made
   }
 }
 

@@ -24,7 +24,7 @@ import { type Computed, computedColumns, type TypeOf, widens } from './compute.j
 import { DELETED, VERSION } from './ddl.js'
 import type { Block } from './engine.js'
 import { instantText } from './instant-text.js'
-import { constantColumn, nativeBlock, nativeColumn, nativeType, orderColumn, versionColumn } from './native.js'
+import { constantColumn, type NativeColumn, nativeBlock, nativeColumn, nativeType, orderColumn, versionColumn } from './native.js'
 import { rowName } from '../row-name.js'
 import { escape, table } from './tsv.js'
 import { held } from './values.js'
@@ -252,13 +252,22 @@ export class TableLoader {
   /** Rows that SQL computes more columns of, to be laid where it reads them. Undefined for few, which are a part of it. */
   laying({ values, versions, rows, block }: Encoded): Omit<Block, 'table'> | undefined {
     if (block || rows.length < MANY_ROWS) return undefined
-    const columns = [
-      ...this.#columns.map((column, i) => nativeColumn({ ...column, name: `c${i}` }, values[i] ?? [])),
-      ...Object.values(this.output.constants).map((value, i) => constantColumn(`k${i}`, value, rows.length)),
-      versionColumn('pipe_version', versions),
-      orderColumn('pipe_order', rows.length),
-    ]
-    return { columns, bytes: nativeBlock(columns, rows.length) }
+    const constants = Object.values(this.output.constants)
+    const all = versionColumn('pipe_version', versions)
+    const blocks: Buffer[] = []
+    let columns: NativeColumn[] = []
+    // What SQL computes of a block is in memory at once.
+    for (let from = 0; from < rows.length; from += BLOCK_ROWS) {
+      const to = Math.min(from + BLOCK_ROWS, rows.length)
+      columns = [
+        ...this.#columns.map((column, i) => nativeColumn({ ...column, name: `c${i}` }, values[i]?.slice(from, to) ?? [])),
+        ...constants.map((value, i) => constantColumn(`k${i}`, value, to - from)),
+        { ...all, bytes: all.bytes.subarray(8 * from, 8 * to) },
+        orderColumn('pipe_order', from, to),
+      ]
+      blocks.push(nativeBlock(columns, to - from))
+    }
+    return { columns, bytes: Buffer.concat(blocks) }
   }
 
   #from(encoded: Encoded): string {
@@ -290,6 +299,7 @@ const NOT_AT_ALL = 'is computed as null or not at all, and is'
 
 /** So many rows are no part of SQL that is run several times: it would be parsed as often. */
 const MANY_ROWS = 10_000
+const BLOCK_ROWS = 8_192
 
 /** Rows whose values are made exact column by column. */
 const AT_ONCE = 1_024

@@ -42,9 +42,9 @@ export function versionColumn(name: string, versions: readonly (readonly [versio
   return { name, type: 'UInt64', bytes }
 }
 
-/** A column that counts the rows from 0. */
-export function orderColumn(name: string, rows: number): NativeColumn {
-  return { name, type: 'UInt32', bytes: bytesOf(Uint32Array.from({ length: rows }, (_, i) => i)) }
+/** A column that counts the rows, up to, and without, an end. */
+export function orderColumn(name: string, from: number, to: number): NativeColumn {
+  return { name, type: 'UInt32', bytes: bytesOf(Uint32Array.from({ length: to - from }, (_, i) => from + i)) }
 }
 
 const LARGEST_WORD = 2n ** 64n - 1n

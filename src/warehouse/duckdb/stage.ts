@@ -57,7 +57,14 @@ function staged(type: ColumnType): Staged {
     case 'decimal': {
       const { precision, scale } = type
       // DuckDB takes ten times as long to parse their text. Exact ones have all of their fraction digits.
-      const value = (text: Value) => new DuckDBDecimalValue(BigInt(String(text).replace('.', '')), precision, scale)
+      let last: Value = null
+      let made: DuckDBDecimalValue
+      const value = (text: Value) => {
+        // Many rows in a row have the same.
+        if (text === last) return made
+        last = text
+        return (made = new DuckDBDecimalValue(BigInt(String(text).replace('.', '')), precision, scale))
+      }
       return { type: DECIMAL(precision, scale), value, read: plain }
     }
     case 'date':
