@@ -153,7 +153,7 @@ export class Doubles {
 
   #orderOf(output: Output): KeyOrder {
     let order = this.#orders.get(output)
-    if (!order) this.#orders.set(output, (order = orderOf(output, this.#tables.get(output.table)?.key ?? [])))
+    if (!order) this.#orders.set(output, (order = orderOf(output, this.#tables.get(output.table))))
     return order
   }
 
@@ -211,13 +211,18 @@ interface KeyOrder {
   readonly constants: string
 }
 
-function orderOf({ constants }: Output, key: readonly string[]): KeyOrder {
+/** Kinds of which two integers that differ are two values: as floats, large ones may be one. */
+const INTEGERS = new Set(['int', 'bigint', 'uint256', 'int256', 'timestamp'])
+
+function orderOf({ constants }: Output, table: Table | undefined): KeyOrder {
+  const key = table?.key ?? []
   const brought = key.filter((name) => constants[name] === undefined)
+  const ordered = new Set(table?.columns.flatMap(({ name, type }) => (INTEGERS.has(type.kind) ? [name] : [])))
   const compare: Compare<Row> = (a, b) => {
     let known = false
     for (const name of brought) {
       const [one, other] = [a[name], b[name]]
-      if (typeof one === 'bigint' && typeof other === 'bigint') {
+      if (ordered.has(name) && typeof one === 'bigint' && typeof other === 'bigint') {
         if (one !== other) return one > other ? 1 : -1
         known = true
         // A text may stand for the same as another one.

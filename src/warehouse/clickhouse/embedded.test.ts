@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { chdbMissing } from '../../../test/support/clickhouse-server.js'
@@ -34,6 +35,22 @@ describe.skipIf(missing !== undefined)('ClickHouse inside of the process', () =>
     } finally {
       await warehouse.close()
     }
+  })
+
+  test.each(['ch', 'a{b,c}'])('leaves no file of rows behind that its statements read: %s', async (name) => {
+    const doubled = table('doubled', { n: 'bigint', twice: 'bigint' }, ['n'])
+    const path = join(temporaryFolder(), name)
+    const warehouse = await openClickhouse({ url: `chdb:${path}`, mode: 'write' })
+    try {
+      await warehouse.prepare([doubled])
+      await warehouse.open(step, ['u'], 1n)
+      const rows = Array.from({ length: 10_000 }, (_, i) => ({ n: BigInt(i) }))
+      await warehouse.commit([write([{ output: output(doubled, { compute: { twice: 'n * 2' } }), rows }])])
+      expect(await all(warehouse, 'SELECT count(*) AS n, sum(twice) AS sum FROM doubled')).toEqual([{ n: 10_000n, sum: 99_990_000n }])
+    } finally {
+      await warehouse.close()
+    }
+    expect(readdirSync(path).filter((file) => file.startsWith('pipe_rows'))).toEqual([])
   })
 })
 

@@ -135,6 +135,7 @@ export function embeddedEngine({ path, display, waitsMs, threads, presence }: Em
   const writers = new Pool(() => open(WRITE_SETTINGS, folder), 1)
   // Rows go by a file: chdb takes statements as text, and bytes in no format but text.
   const file = rowsFile(folder)
+  const laid = new Set<string>()
 
   async function run(text: string, given: WriteOptions, rows?: Uint8Array): Promise<void> {
     const { params = {}, timeoutMs, once, signal } = given
@@ -164,10 +165,11 @@ export function embeddedEngine({ path, display, waitsMs, threads, presence }: Em
 
   async function lay(number: number, { columns, bytes }: Omit<Block, 'table'>): Promise<string> {
     await presence?.check()
-    const laid = `${file}_${number}`
-    await writeFile(laid, bytes, { mode: 0o600 })
+    const path = `${file}_${number}`
+    laid.add(path)
+    await writeFile(path, bytes, { mode: 0o600 })
     // An insert is told from another one by its text.
-    return `${rowsIn(laid, columns)} /* ${createHash('sha256').update(bytes).digest('hex')} */`
+    return `${rowsIn(path, columns)} /* ${createHash('sha256').update(bytes).digest('hex')} */`
   }
 
   return {
@@ -177,7 +179,7 @@ export function embeddedEngine({ path, display, waitsMs, threads, presence }: Em
     lay,
     close: async () => {
       await writers.close()
-      await rm(plain(folder) ? file : dirname(file), { recursive: true, force: true })
+      for (const path of plain(folder) ? [file, ...laid] : [dirname(file)]) await rm(path, { recursive: true, force: true })
       for (const pool of pools.values()) await pool.close()
       holder.close()
       // What is still inside of chdb holds the folder.
