@@ -2,6 +2,16 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
+import { keepSmall } from './memory.js'
+
+it('has both engines give back what they free at once, unless somebody said otherwise', () => {
+  const [plain, own] = [{}, { JE_MALLOC_CONF: 'narenas:1', DUCKDB_JE_MALLOC_CONF: 'narenas:2' }]
+  keepSmall(plain)
+  keepSmall(own)
+  const atOnce = 'dirty_decay_ms:0,muzzy_decay_ms:0'
+  expect(plain).toEqual({ JE_MALLOC_CONF: atOnce, DUCKDB_JE_MALLOC_CONF: atOnce })
+  expect(own).toEqual({ JE_MALLOC_CONF: 'narenas:1', DUCKDB_JE_MALLOC_CONF: 'narenas:2' })
+})
 
 it('keeps the space of new objects as small as it was, also when a thread is started, and then much survives', async () => {
   const script = `

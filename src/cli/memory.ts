@@ -9,12 +9,17 @@ const HEAP_GROWS = 20
 /** Bytes for new objects, both halves together. V8 would take 32 MB of each process that works hard; this costs it little time. */
 const NEW_OBJECTS = 8 * 2 ** 20
 
-/** Keeps this process small. It must be called before DuckDB is loaded, which reads its part of `env` only then. */
+/** For the allocator that both engines bring with them. */
+const GIVES_BACK = 'dirty_decay_ms:0,muzzy_decay_ms:0'
+
+/** Keeps this process small. It must be called before DuckDB or chdb is loaded, which read their part of `env` only then. */
 export function keepSmall(env: Record<string, string | undefined>): void {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWS}`)
   boundNewObjects()
   // What DuckDB frees goes back to the system at once, so that the process takes no more than DuckDB's `memory_limit` says.
-  env.DUCKDB_JE_MALLOC_CONF ??= 'dirty_decay_ms:0,muzzy_decay_ms:0'
+  env.DUCKDB_JE_MALLOC_CONF ??= GIVES_BACK
+  // The same for chdb: blocks of 50,000 transactions take 50 MB less, and statements over as many rows 75.
+  env.JE_MALLOC_CONF ??= GIVES_BACK
 }
 
 /** The space of new objects has its bound from the command line of node alone; here it is grown as far as wanted, and kept from growing on. */

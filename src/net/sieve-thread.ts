@@ -8,7 +8,7 @@ import type { FromWorker, ToWorker } from './sieve-worker.js'
 /** Bytes that are handed over at once: few enough to be worked on in some milliseconds. */
 const PIECE = 262_144
 /** Pieces of a body that wait for the thread before no more is taken in. */
-const MOST_WAITING = 16
+const MOST_WAITING = 6
 
 /** Who waits for what is kept of a body. After its rest, or a failure, no more comes. */
 export interface Sieved extends Pick<JsonParts, 'rest'> {

@@ -12,6 +12,7 @@ import { literal } from '../fill.js'
 import {
   type Block,
   type Engine,
+  type Laying,
   READ_SETTINGS,
   type ReadOptions,
   RESULT_FORMAT,
@@ -159,17 +160,25 @@ export function embeddedEngine({ path, display, waitsMs, threads, presence }: Em
 
   function load({ table, columns, bytes }: Block): Promise<void> {
     const names = identifiers(columns.map(({ name }) => name))
-    const text = `INSERT INTO ${quoteIdentifier(table)} (${names}) SELECT ${names} FROM ${rowsIn(file, columns)}`
+    const structure = columns.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`).join(', ')
+    const text = `INSERT INTO ${quoteIdentifier(table)} (${names}) SELECT ${names} FROM ${rowsIn(file, structure)}`
     return run(text, { insert: true }, bytes)
   }
 
-  async function lay(number: number, { columns, bytes }: Omit<Block, 'table'>): Promise<string> {
+  async function lay(number: number, { structure, blocks }: Laying): Promise<string> {
     await presence?.check()
     const path = `${file}_${number}`
     laid.add(path)
-    await writeFile(path, bytes, { mode: 0o600 })
+    const hash = createHash('sha256')
+    const hashed = function* (): Iterable<Uint8Array> {
+      for (const block of blocks) {
+        hash.update(block)
+        yield block
+      }
+    }
+    await writeFile(path, hashed(), { mode: 0o600 })
     // An insert is told from another one by its text.
-    return `${rowsIn(path, columns)} /* ${createHash('sha256').update(bytes).digest('hex')} */`
+    return `${rowsIn(path, structure)} /* ${hash.digest('hex')} */`
   }
 
   return {
@@ -192,8 +201,7 @@ export function embeddedEngine({ path, display, waitsMs, threads, presence }: Em
 }
 
 /** A file of rows as a table of SQL. */
-function rowsIn(file: string, columns: Block['columns']): string {
-  const structure = columns.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`).join(', ')
+function rowsIn(file: string, structure: string): string {
   return `file(${literal(file, 'clickhouse')}, Native, ${literal(structure, 'clickhouse')})`
 }
 

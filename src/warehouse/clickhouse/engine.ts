@@ -31,6 +31,13 @@ export interface Block {
   readonly bytes: Uint8Array
 }
 
+/** Rows in the Native format for SQL to read, block by block: each is made when it is asked for. */
+export interface Laying {
+  /** Names and types of the columns, as SQL has them. */
+  readonly structure: string
+  readonly blocks: Iterable<Uint8Array>
+}
+
 /** ClickHouse, on a server or in this process. Errors are those of `statementError`. */
 export interface Engine {
   /**
@@ -46,7 +53,7 @@ export interface Engine {
    * Lays rows where SQL of ours can read them any number of times, by the name that it resolves to; other content has another name. Those that
    * were laid there before under this number are gone. Undefined where rows can only be a part of the SQL.
    */
-  readonly lay?: (number: number, block: Omit<Block, 'table'>) => Promise<string>
+  readonly lay?: (number: number, rows: Laying) => Promise<string>
   close(): Promise<void>
 }
 

@@ -22,9 +22,9 @@ import { keyOf } from '../load.js'
 import { sqlType } from '../types.js'
 import { type Computed, computedColumns, type TypeOf, widens } from './compute.js'
 import { DELETED, VERSION } from './ddl.js'
-import type { Block } from './engine.js'
+import type { Block, Laying } from './engine.js'
 import { instantText } from './instant-text.js'
-import { constantColumn, type NativeColumn, nativeBlock, nativeColumn, nativeType, orderColumn, versionColumn } from './native.js'
+import { constantColumn, nativeBlock, nativeColumn, nativeType, orderColumn, versionColumn } from './native.js'
 import { rowName } from '../row-name.js'
 import { escape, table } from './tsv.js'
 import { held } from './values.js'
@@ -250,24 +250,25 @@ export class TableLoader {
   }
 
   /** Rows that SQL computes more columns of, to be laid where it reads them. Undefined for few, which are a part of it. */
-  laying({ values, versions, rows, block }: Encoded): Omit<Block, 'table'> | undefined {
-    if (block || rows.length < MANY_ROWS) return undefined
+  laying(encoded: Encoded): Laying | undefined {
+    const many = !encoded.block && encoded.rows.length >= MANY_ROWS
+    return many ? { structure: this.#structure, blocks: this.#blocks(encoded) } : undefined
+  }
+
+  /** What SQL computes of a block is in memory at once. */
+  *#blocks({ values, versions, rows }: Encoded): Iterable<Uint8Array> {
     const constants = Object.values(this.output.constants)
     const all = versionColumn('pipe_version', versions)
-    const blocks: Buffer[] = []
-    let columns: NativeColumn[] = []
-    // What SQL computes of a block is in memory at once.
     for (let from = 0; from < rows.length; from += BLOCK_ROWS) {
       const to = Math.min(from + BLOCK_ROWS, rows.length)
-      columns = [
+      const columns = [
         ...this.#columns.map((column, i) => nativeColumn({ ...column, name: `c${i}` }, values[i]?.slice(from, to) ?? [])),
         ...constants.map((value, i) => constantColumn(`k${i}`, value, to - from)),
         { ...all, bytes: all.bytes.subarray(8 * from, 8 * to) },
         orderColumn('pipe_order', from, to),
       ]
-      blocks.push(nativeBlock(columns, to - from))
+      yield nativeBlock(columns, to - from)
     }
-    return { columns, bytes: Buffer.concat(blocks) }
   }
 
   #from(encoded: Encoded): string {

@@ -1,6 +1,6 @@
 import type { Json, ResultColumn, Row, Statement, Table } from '../../sdk/index.js'
 import { SqlError } from '../errors.js'
-import type { Block, Engine, ReadOptions, WriteOptions } from './engine.js'
+import type { Block, Engine, Laying, ReadOptions, WriteOptions } from './engine.js'
 import { ledgerInsert } from './ledger-rows.js'
 import { retrying } from './retrying.js'
 import { bound, portableType, reader } from './values.js'
@@ -93,8 +93,8 @@ export class Sql {
   }
 
   /** Lays rows where SQL can read them (`Engine.lay`). */
-  lay(number: number, block: Omit<Block, 'table'>): Promise<string | undefined> {
-    return this.#engine.lay?.(number, block) ?? Promise.resolve(undefined)
+  lay(number: number, rows: Laying): Promise<string | undefined> {
+    return this.#engine.lay?.(number, rows) ?? Promise.resolve(undefined)
   }
 
   close(): Promise<void> {

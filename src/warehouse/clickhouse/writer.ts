@@ -355,8 +355,8 @@ export class Writer {
   }
 
   async #laid(part: Encoded, number: number): Promise<Encoded> {
-    const block = part.loader.laying(part)
-    return block ? { ...part, laid: await this.#sql.lay(number, block) } : part
+    const rows = part.loader.laying(part)
+    return rows ? { ...part, laid: await this.#sql.lay(number, rows) } : part
   }
 
   /** Looks whom the rows of a part meet under their keys. @throws {KeyConflictError} when those may not be replaced. */
