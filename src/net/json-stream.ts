@@ -85,27 +85,32 @@ export class JsonStream {
   }
 }
 
-/** Makes one value of the parts of long JSON. @throws {SyntaxError} @throws {UnreadableError} */
-export class JsonValue implements JsonParts {
-  readonly #lists = new Map<number, unknown[]>()
-  readonly #texts = new Map<string, string>()
+/** One value, made of long lists and of what is left without them. `L`: how a list is held while it comes. */
+abstract class PartedValue<L extends Iterable<unknown>> {
+  readonly #lists = new Map<number, L>()
   #value: unknown
   #problem: Error | undefined
 
-  elements(list: number, bytes: Buffer): void {
-    if (this.#problem) return
-    let elements = this.#lists.get(list)
-    if (!elements) this.#lists.set(list, (elements = []))
-    for (const element of parsed(bytes) as unknown[]) {
-      shareTexts(element, this.#texts)
-      elements.push(element)
-    }
+  protected abstract empty(): L
+  /** What stands for a list in the value. */
+  protected abstract asValue(list: L, taken: TakenList): unknown[] | PackedList
+
+  /** A list that gets more elements; undefined when nobody waits for the value any more. */
+  protected list(number: number): L | undefined {
+    if (this.#problem) return undefined
+    let list = this.#lists.get(number)
+    if (!list) this.#lists.set(number, (list = this.empty()))
+    return list
   }
 
+  /** @throws {SyntaxError} @throws {UnreadableError} */
   rest(bytes: Buffer, lists: readonly TakenList[]): void {
     if (this.#problem) return
     this.#value = parsed(bytes)
-    for (const taken of lists) this.#value = withTaken(this.#value, taken, this.#lists.get(taken.list) ?? [])
+    for (const taken of lists) {
+      const list = this.#lists.get(taken.list) ?? this.empty()
+      this.#value = withTaken(this.#value, taken, this.asValue(list, taken))
+    }
   }
 
   /** The value, once. @throws what `drop` was given */
@@ -121,6 +126,29 @@ export class JsonValue implements JsonParts {
     this.#problem = problem
     this.#lists.clear()
     this.#value = undefined
+  }
+}
+
+/** Makes one value of the parts of long JSON. */
+export class JsonValue extends PartedValue<unknown[]> implements JsonParts {
+  readonly #texts = new Map<string, string>()
+
+  /** @throws {SyntaxError} @throws {UnreadableError} */
+  elements(list: number, bytes: Buffer): void {
+    const elements = this.list(list)
+    if (!elements) return
+    for (const element of parsed(bytes) as unknown[]) {
+      shareTexts(element, this.#texts)
+      elements.push(element)
+    }
+  }
+
+  protected empty(): unknown[] {
+    return []
+  }
+
+  protected asValue(list: unknown[]): unknown[] {
+    return list
   }
 }
 
@@ -152,43 +180,23 @@ export interface PackedPage {
   readonly isRounded: boolean
 }
 
-/** Makes one value of parts whose lists come packed: those of a `result` stay so. @throws as `JsonValue` */
-export class PackedValue {
-  readonly #lists = new Map<number, PackedList>()
-  #value: unknown
-  #problem: Error | undefined
-
+/** Makes one value of parts whose lists come packed: those of a `result` stay so. */
+export class PackedValue extends PartedValue<PackedList> {
   /** The next elements of a list. */
   page(list: number, { bytes, count, isRounded }: PackedPage): void {
-    let elements = this.#lists.get(list)
-    if (!elements) this.#lists.set(list, (elements = new PackedList()))
+    const elements = this.list(list)
+    if (!elements) return
     elements.addPage(bytes, count)
     elements.isRounded ||= isRounded
   }
 
-  rest(bytes: Buffer, lists: readonly TakenList[]): void {
-    if (this.#problem) return
-    this.#value = parsed(bytes)
-    for (const taken of lists) {
-      const elements = this.#lists.get(taken.list) ?? new PackedList()
-      // The answers themselves, where one request has many, are looked at as they always are.
-      this.#value = withTaken(this.#value, taken, taken.path.includes('result') ? elements : [...elements])
-    }
+  protected empty(): PackedList {
+    return new PackedList()
   }
 
-  /** The value, once. @throws what `drop` was given */
-  end(): unknown {
-    if (this.#problem) throw this.#problem
-    const value = this.#value
-    this.drop()
-    return value
-  }
-
-  /** Lets go of all that came. `end` throws the error from now on. */
-  drop(problem = new Error('the value was given up')): void {
-    this.#problem = problem
-    this.#lists.clear()
-    this.#value = undefined
+  protected asValue(list: PackedList, { path }: TakenList): unknown[] | PackedList {
+    // The answers themselves, where one request has many, are looked at as they always are.
+    return path.includes('result') ? list : [...list]
   }
 }
 

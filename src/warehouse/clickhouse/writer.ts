@@ -5,9 +5,7 @@ import {
   type Output,
   type OwnRows,
   type Row,
-  type SelectWrite,
   sql,
-  type Statement,
   type Stretch,
   type Swap,
   type Table,
@@ -16,21 +14,20 @@ import {
   type WriteOutcome,
 } from '../../sdk/index.js'
 import { epochOf, type LedgerChanges, unitKey } from '../ledger-changes.js'
-import { COUNTS, UNITS, WORKERS } from '../ledger.js'
+import { UNITS, WORKERS } from '../ledger.js'
 import { changedSwaps, withShadows } from '../swap.js'
-import { countsIn, ofCounted, presentRows, recounted, Tally } from '../tally.js'
 import { Loaders } from '../transaction.js'
 import { workerRow } from '../workers.js'
 import { changesOf, counts, declared, deletions, latest } from '../writes.js'
-import { doneBefore, refuseOwned, refuseStanding } from '../load.js'
 import { type Moved, note, noteReplaced } from '../outcome.js'
-import { type Place, VERSION } from './ddl.js'
+import { Counts } from './counts.js'
+import type { Place } from './ddl.js'
 import { ServerUnreachableError } from './errors.js'
 import { type Encoded, TableLoader, type Versioned } from './loader.js'
 import { keyOf, ledgerInsert } from './ledger-rows.js'
-import { meet } from './meetings.js'
+import { type Judging, judgeRows, judgeSelect } from './judge.js'
 import { Orphans } from './orphans.js'
-import { type SelectOptions, writeSelect } from './selects.js'
+import { writeSelect } from './selects.js'
 import type { Sql } from './sql.js'
 import { prepared } from './statements.js'
 import { areOwn, tombstones } from './stretch.js'
@@ -64,12 +61,10 @@ export class Writer {
   readonly #place: Place
   readonly #mine: () => Promise<void>
   readonly #orphans: Orphans
+  readonly #counts: Counts
   readonly #opened = new Map<string, Opened>()
   readonly #loaders: Loaders<TableLoader>
   #consumers: readonly Consumer[] = []
-  #counted: readonly Counted[] = []
-  /** The highest version of a row of `_pipe_counts`; undefined until it is asked for. */
-  #counts: bigint | undefined
   #generation = 0n
   #sequence = 0n
   #tail: Promise<unknown> = Promise.resolve()
@@ -85,6 +80,7 @@ export class Writer {
     this.units = new Units(sqls)
     this.swaps = new Swaps(sqls, place, tell)
     this.#orphans = new Orphans(sqls, place)
+    this.#counts = new Counts(sqls)
     this.#loaders = new Loaders((output, table) => TableLoader.make(output, table, (select) => sqls.typeOf(select)))
   }
 
@@ -93,12 +89,12 @@ export class Writer {
   }
 
   count(counted: readonly Counted[]): void {
-    this.#counted = counted
+    this.#counts.watch(counted)
   }
 
   /** Writes rows of `_pipe_counts` over those that have their keys. */
   putCounts(rows: readonly Row[]): Promise<void> {
-    return this.#alone(() => this.#putCounts(rows))
+    return this.#alone(() => this.#counts.put(rows))
   }
 
   /** No generation that is given from now on is below it. */
@@ -136,7 +132,7 @@ export class Writer {
         Array.from(there.values(), ({ version: at }) => at),
         tables,
       )
-      await this.#recount(swept, tables)
+      await this.#counts.recount(swept, tables)
       await this.units.put(given.map(([row, generation]) => [row, opening(generation)]))
       for (const [row, generation] of given) {
         const key = keyOf(row)
@@ -174,7 +170,7 @@ export class Writer {
   /** Deletes rows beside any unit's commit: whoever is computed from them is touched before, and counts follow. */
   async #deleteRows(deletes: readonly (OwnRows | Stretch)[], tables: ReadonlyMap<string, Table>, at: bigint, time: bigint): Promise<void> {
     const touches = new Touches(this.#sql, this.#consumers)
-    const tally = new Tally(this.#counted, tables, 'clickhouse', (statement) => this.#sql.select(statement))
+    const tally = this.#counts.tally(tables)
     for (const own of deletes) {
       await tally.deletes(own)
       await seeDeleted(touches, own, declared(own.table, tables))
@@ -184,7 +180,7 @@ export class Writer {
       const table = declared(own.table, tables)
       await this.#sql.execute(tombstones(table, areOwn(own, table), at))
     }
-    await this.#putCounts(await tally.puts())
+    await this.#counts.put(await tally.puts())
   }
 
   /** Exchanges tables, and writes rows of the ledger with it. What it touches is marked before. */
@@ -279,7 +275,7 @@ export class Writer {
     await this.#clear(kept, there, sequence)
     for (const write of kept) if (write.makes) await this.swaps.make(write.makes, this.#versionOf(write, sequence))
     const touches = new Touches(this.#sql, this.#consumers)
-    const tally = new Tally(this.#counted, tables, 'clickhouse', (statement) => this.#sql.select(statement))
+    const tally = this.#counts.tally(tables)
     const deleted = deletions(kept, tables)
     for (const { own } of deleted) await tally.deletes(own)
     for (const { own, table } of deleted) await seeDeleted(touches, own, table)
@@ -291,7 +287,7 @@ export class Writer {
         await this.#sql.execute(tombstones(table, areOwn(own, table), this.#versionOf(write, sequence) - 1n))
       await tally.rows(kept)
       for (const part of encoded) {
-        await this.#judge(part, { kept, loaders, moved })
+        await judgeRows(this.#sql, this.units, part, { kept, loaders, moved })
         await this.#insert(part)
       }
       for (const write of kept) {
@@ -307,7 +303,7 @@ export class Writer {
             version: at,
             touches,
             mark,
-            judge: this.#judgeSelect(select, write, kept),
+            judge: judgeSelect(this.units, select, { write, kept }),
             signal: write.signal,
           })
           rows[table.name] = (rows[table.name] ?? 0) + count
@@ -333,7 +329,7 @@ export class Writer {
       if (!(error instanceof ServerUnreachableError)) await this.#undo(kept, sequence, tables)
       throw error
     }
-    await this.#putCounts(await tally.puts())
+    await this.#counts.put(await tally.puts())
     await this.#sweepEnded(kept, declaredTables)
     // Both run at once: a checkpoint of a writer that lost its unit has a lower version than its owner's, and does not replace it.
     const [after, owned] = await Promise.all([this.#checkpoint(changes, kept, there, sequence), this.units.epochs(kept.map(unitRow))])
@@ -359,37 +355,6 @@ export class Writer {
     return rows ? { ...part, laid: await this.#sql.lay(number, rows) } : part
   }
 
-  /** Looks whom the rows of a part meet under their keys. @throws {KeyConflictError} when those may not be replaced. */
-  async #judge(encoded: Encoded, { kept, loaders, moved }: Pick<Work, 'kept' | 'loaders' | 'moved'>): Promise<void> {
-    const { loader } = encoded
-    const isOwn = (part: UnitWrite['rows'][number]) => part.rows.length > 0 && loaders.get(part.output) === loader
-    const from = kept.filter(({ rows }) => rows.some(isOwn))
-    const output = from[0]?.rows.find(isOwn)?.output
-    if (!output) return
-    const strict =
-      loader.table.onConflict === 'last' ? undefined : from.find(({ owner, records }) => owner !== undefined || records !== undefined)
-    if (strict && strict.rereads !== true) await loader.refuseDoubles(encoded, (query) => this.#sql.all(query))
-    const { meetings, ...met } = await meet(this.#sql, { encoded, output, from })
-    if (strict?.records) await refuseStanding(meetings, strict.records, (query) => this.#sql.select(query))
-    if (strict?.owner && meetings.length > 0) {
-      const { owner } = strict
-      const ledger = await this.units.ofStep(strict.step)
-      refuseOwned(meetings, (meeting) => owner(meeting.output, meeting.places, ledger), from)
-    }
-    note(moved, from, loader.table.name, met)
-  }
-
-  /** Looks whose rows of other intervals a query's rows meet; undefined where they may replace them. */
-  #judgeSelect({ owner, output }: SelectWrite, write: UnitWrite, kept: readonly UnitWrite[]): SelectOptions['judge'] {
-    if (owner === undefined) return undefined
-    return async (meetings) => {
-      if (meetings.length === 0) return
-      const done = doneBefore(write, kept.slice(0, kept.indexOf(write)))
-      const ledger = [...(await this.units.ofStep(write.step, 'untouched')), ...done]
-      refuseOwned(meetings, ({ places }) => owner(output, places, ledger), [write])
-    }
-  }
-
   async #insert(encoded: Encoded): Promise<void> {
     const { loader, rows, block } = encoded
     if (rows.length === 0) return
@@ -401,29 +366,6 @@ export class Writer {
       await this.#sql.write(loader.insertSelect(encoded), { insert: true })
     } catch (error) {
       throw (await loader.diagnose(encoded, (query) => this.#sql.all(query))) ?? error
-    }
-  }
-
-  async #putCounts(rows: readonly Row[]): Promise<void> {
-    if (rows.length === 0) return
-    this.#counts ??= BigInt(
-      ((await this.#sql.all(`SELECT max(${VERSION}) AS v FROM _pipe_counts`, { versions: true }))[0]?.v ?? 0n) as bigint,
-    )
-    const at = ++this.#counts
-    await this.#sql.insert(
-      COUNTS,
-      rows.map((row): [Row, bigint] => [row, at]),
-    )
-  }
-
-  /** Rows that a kill left without a checkpoint are gone: nobody knows whether they were counted, so what is left is. */
-  async #recount(swept: ReadonlySet<string>, tables: readonly Table[]): Promise<void> {
-    const select = (statement: Statement) => this.#sql.select(statement)
-    for (const counted of this.#counted) {
-      const table = swept.has(counted.table) ? tables.find(({ name }) => name === counted.table) : undefined
-      if (!table) continue
-      const known = countsIn(await select(sql`SELECT "day", "rows" FROM _pipe_counts WHERE ${ofCounted(counted)}`))
-      if (known) await this.#putCounts(recounted(counted, await presentRows({ counted, table }, 'clickhouse', select), known))
     }
   }
 
@@ -572,11 +514,7 @@ interface EncodedWrites {
   readonly error: Error | undefined
 }
 
-interface Work {
-  readonly loaders: ReadonlyMap<Output, TableLoader>
-  /** Gets what rows met under their keys. */
-  readonly moved: Map<UnitWrite, Moved>
-  readonly kept: readonly UnitWrite[]
+interface Work extends Judging {
   readonly sequence: bigint
   readonly there: ReadonlyMap<string, UnitRow>
   /** With those that writes fill beside the declared ones. */
