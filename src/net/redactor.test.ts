@@ -53,12 +53,13 @@ describe('a secret is taken out of a text', () => {
 
   it('also of megabytes of what looks like its beginning, at once', () => {
     const redact = redactor(['\\\\secret-with-slashes', 'aaaaaaaab'])
-    const start = performance.now()
+    const start = process.cpuUsage()
     redact('\\'.repeat(500_000))
     redact('a'.repeat(500_000))
     redact('%25'.repeat(300_000))
     redact('&amp;'.repeat(200_000))
     redact('\\u0041'.repeat(200_000))
-    expect(performance.now() - start).toBeLessThan(5_000)
+    // Of this process: other ones that work do not count.
+    expect(process.cpuUsage(start).user / 1000).toBeLessThan(5_000)
   })
 })
