@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { fakeChain } from '../src/sandbox/index.js'
 import type { RunFact } from '../src/sdk/index.js'
 import { runInMemory } from './support/memory-run.js'
@@ -10,6 +10,7 @@ import { MemoryWarehouse } from './support/memory-warehouse.js'
 const ROUNDS = Number(process.env.PIPE_TEST_ROUNDS ?? 150)
 /** So many blocks are there at once, half-way. */
 const JUMP = 10_000
+vi.setConfig({ testTimeout: 120_000 + 40 * ROUNDS })
 
 /** What is held after everything was let go that can be. */
 function heapUsed(): number {
@@ -67,4 +68,4 @@ test('a day of following leaves few ledger rows, each look at the head is one re
   expect(node.count('eth_blockNumber')).toBeLessThanOrEqual(1.05 * waits + 4)
   expect(facts.get('round:started')).toBeLessThanOrEqual(ROUNDS + 1)
   expect(JSON.stringify(view).length).toBeLessThan(10_000)
-}, 600_000)
+})
