@@ -246,6 +246,7 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
     case 'limits':
     case 'hedge':
     case 'lag':
+    case 'head':
       return
     default:
       return event satisfies never

@@ -182,6 +182,10 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       if (view.state === 'starting') view.state = 'running'
       if (event.reason !== undefined) warn(view, null, `run ${event.round} was ended by an outage: ${event.reason}`, event.at)
       return view
+    case 'head':
+      view.heads[event.chain] = event.head
+      seeHeads(view, event.at)
+      return view
     case 'lag':
     case 'rows:expired':
       return view

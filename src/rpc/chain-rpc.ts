@@ -8,7 +8,7 @@ import type { LearnedEndpoint } from './learned.js'
 import type { StepQueueOptions } from './step-queue.js'
 
 export interface ChainRpcOptions {
-  readonly chain: { readonly name: string; readonly id: number }
+  readonly chain: { readonly name: string; readonly id: number; readonly blockTimeMs?: number | undefined }
   readonly endpoints: readonly EndpointConfig[]
   readonly clock: Clock
   readonly random: Random

@@ -59,6 +59,8 @@ export class Endpoint implements Member {
   reason = 'not asked yet'
   head: bigint | undefined
   headAt = -Infinity
+  /** Since when it has not answered what its head is, monotonic. */
+  silentSince: number | undefined
   /** Nothing is sent before. */
   waitUntil = 0
   lastSuccess = -Infinity
@@ -222,12 +224,15 @@ export class Endpoint implements Member {
   /** Asks for the head again unless that was done just now. Never throws. */
   refreshHead(maxAgeMs: number): Promise<void> {
     if (this.#around.clock.monotonic() - this.headAt < maxAgeMs) return Promise.resolve()
-    this.#refreshing ??= askHead(this.#ask)
+    if (this.#refreshing) return this.#refreshing
+    this.silentSince = this.#around.clock.monotonic()
+    this.#refreshing = askHead(this.#ask)
       .then((head) => this.#setHead(head))
       .catch((error: unknown) => this.#checkFailed(error))
       .catch((error: unknown) => this.#around.broken(error))
       .finally(() => {
         this.#refreshing = undefined
+        this.silentSince = undefined
         this.headAt = this.#around.clock.monotonic()
         this.#around.changed()
       })

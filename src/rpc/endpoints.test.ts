@@ -229,17 +229,79 @@ describe('before its first answer counts', () => {
     await rpc.head(signal)
     other.head = 30n
     const found: bigint[] = []
-    for (let i = 0; i < 11; i++) found.push(await rpc.poll(signal))
-    expect(found).toEqual([...new Array<bigint>(10).fill(10n), 30n])
-    await stuck.close()
+    for (let i = 0; i < 4; i++) found.push(await rpc.poll(signal))
+    expect(found).toEqual([10n, 10n, 10n, 30n])
+    // It loses its turn, and gets it back once it has caught up.
     other.head = 31n
+    expect(await rpc.poll(signal)).toBe(31n)
+    other.head = 30n
+    stuck.head = 32n
+    for (let i = 0; i < 10; i++) found.push(await rpc.poll(signal))
+    expect(found.at(-1)).toBe(32n)
+    stuck.head = 33n
+    expect(await rpc.poll(signal)).toBe(33n)
+    await stuck.close()
+    other.head = 34n
     for (let i = 0; i < 12; i++) found.push(await rpc.poll(signal))
-    expect(found.at(-1)).toBe(31n)
+    expect(found.at(-1)).toBe(34n)
     await other.close()
     const failed = (async () => {
       for (let i = 0; i < 12; i++) await rpc.poll(signal)
     })()
     expect(await message(failed)).toMatchObject({ code: 'RPC_UNREACHABLE', blame: 'outage' })
+  })
+})
+
+describe('an endpoint that takes requests and answers none', () => {
+  const silent = (node: FakeNode) => {
+    node.interceptChecks = true
+    node.intercept = () => true
+  }
+
+  test('does not keep the head of another one from being found, by a poll or by a look at all', async () => {
+    const { clock, all } = await nodes(2, 20)
+    const [hung, other] = all
+    if (!hung || !other) throw new Error('two nodes')
+    for (const node of all) node.head = 10n
+    const { rpc } = pool([endpoint(hung), endpoint(other, { priority: 1 })], clock)
+    await rpc.head(signal)
+    silent(hung)
+    other.head = 11n
+    const started = clock.monotonic()
+    expect(await rpc.poll(signal)).toBe(11n)
+    expect(clock.monotonic() - started).toBeLessThan(9_000)
+    other.head = 12n
+    const next = clock.monotonic()
+    expect(await rpc.poll(signal)).toBe(12n)
+    expect(clock.monotonic() - next).toBeLessThan(2_000)
+    other.head = 13n
+    expect(await rpc.head(signal)).toBe(13n)
+  })
+
+  test('is an outage where there is no other, after ten seconds and at once from then on, until it answers', async () => {
+    const { clock, all } = await nodes(1, 50)
+    const [hung] = all
+    if (!hung) throw new Error('a node')
+    hung.head = 10n
+    const { rpc } = pool([endpoint(hung)], clock, { timeoutMs: 30_000 })
+    await rpc.head(signal)
+    silent(hung)
+    const outage = {
+      code: 'RPC_UNREACHABLE',
+      blame: 'outage',
+      message: `chain ethereum: no endpoint answers: ${hung.host} (takes requests and answers none)`,
+    }
+    const started = clock.monotonic()
+    expect(await message(rpc.poll(signal))).toMatchObject(outage)
+    const first = clock.monotonic()
+    expect(first - started).toBeLessThan(20_000)
+    expect(await message(rpc.poll(signal))).toMatchObject(outage)
+    expect(await message(rpc.head(signal))).toMatchObject(outage)
+    expect(clock.monotonic() - first).toBeLessThan(1_000)
+    hung.intercept = () => false
+    hung.head = 11n
+    await clock.sleep(30_000)
+    expect(await rpc.poll(signal)).toBe(11n)
   })
 })
 

@@ -88,13 +88,18 @@ export class Reorgs {
 
   async #look(options: RunOptions, names: ReadonlySet<string>, met: ReadonlyMap<Step, ReadonlySet<bigint>>): Promise<boolean> {
     const settle = async (chain: Chain): Promise<boolean> => {
+      const { unsettled = new Set() } = options
       try {
-        return await settleChain(options, chain, met)
+        const changed = await settleChain(options, chain, met)
+        unsettled.delete(chain.name)
+        return changed
       } catch (error) {
         if (options.signal.aborted) return false
         if (!isPipeError(error)) throw error
         if (error.blame === 'outage') {
-          options.emit({ type: 'warning', message: `whether ${chain.name} was reorganized is not known: ${options.redact(error.message)}` })
+          const message = `whether ${chain.name} was reorganized is not known: ${options.redact(error.message)}`
+          if (!unsettled.has(chain.name)) options.emit({ type: 'warning', message })
+          unsettled.add(chain.name)
           return false
         }
         this.#refused.set(chain.name, error)
@@ -120,9 +125,11 @@ async function settleChain(options: RunOptions, chain: Chain, met: ReadonlyMap<S
   const remembered = suspects(known, met)
   const [first] = steps
   if (!first || remembered.length === 0) return false
-  // A chain whose head nobody gives is told of by the steps that read it.
-  const head = await options.moment.head(chain.name).catch(() => undefined)
-  if (!isDoubted(head, chain, remembered)) return false
+  // A chain whose head nobody gives is told of by the steps that read it; only where it is doubted is more needed.
+  const head = await options.moment.head(chain.name).catch((error: unknown) => {
+    if (isDoubted(undefined, chain, remembered)) throw error
+  })
+  if (head === undefined || !isDoubted(head, chain, remembered)) return false
   // Headers alone: nothing of the step's own settings matters.
   const pool = options.rpc({ ...first, definition: { ...first.definition, rpc: undefined } }, {})
   const common = await commonBlocks(remembered, pool, head, signal)

@@ -59,6 +59,8 @@ export interface RunOptions {
   readonly force?: boolean | undefined
   /** What deletes old rows at the end of each round, and remembers from round to round what it has looked through. */
   readonly retention?: Retention
+  /** Chains of which it was told that nobody knows whether they were reorganized: kept over rounds, since it is said once. */
+  readonly unsettled?: Set<string>
   /** Who runs it, shown beside the ledger with commits. */
   readonly heartbeat?: Heartbeat
   /** The round before was one of the same run and looked at the file and the counts of rows, which nobody changed since. */

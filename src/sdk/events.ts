@@ -186,9 +186,11 @@ export type RunFact =
    * early, or kept it from beginning; when following, only where it is another one than before.
    */
   | { readonly type: 'round:ended'; readonly round: number; readonly waitMs: number; readonly reason?: string }
+  /** When following: the head of a chain, seen while a round reads up to one that was seen before. */
+  | { readonly type: 'head'; readonly chain: string; readonly head: string }
   /**
    * When following: how many blocks lie above those that all steps of the chain have read, and for how many milliseconds the oldest of them
-   * is known to be there; null where it was there before the run began. Told when the head moved, and as a round ends.
+   * is known to be there; null where it was there before the run began. Told when the head moved, and as a round ends; of a long round in between.
    */
   | { readonly type: 'lag'; readonly chain: string; readonly head: string; readonly behind: number; readonly ms: number | null }
   /** Rows that the `retention` of their table let go were deleted. */
@@ -230,6 +232,7 @@ export const facts: { readonly [type in RunFact['type']]: FactKind } = {
   hedge: { quiet: true, moves: false },
   'round:started': { quiet: false, moves: true },
   'round:ended': { quiet: false, moves: false },
+  head: { quiet: true, moves: false },
   lag: { quiet: true, moves: false },
   'rows:expired': { quiet: false, moves: true },
   'run:waiting': { quiet: false, moves: false },

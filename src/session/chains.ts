@@ -90,7 +90,7 @@ export function openChains({ pipeline, warehouse, state, surroundings, signal, e
     }
     const { openChainRpc } = await import('../rpc/pool.js')
     const rpc = openChainRpc({
-      chain: { name, id: chain.id },
+      chain: { name, id: chain.id, blockTimeMs: chain.blockTimeMs },
       endpoints: standIn === undefined ? chain.endpoints : standIn.map(endpointAt),
       clock,
       random,

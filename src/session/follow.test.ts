@@ -25,7 +25,7 @@ function world(heads: Record<string, bigint | Error>, { lists = [] as string[], 
   const news = new Set<string>()
   const ask = (chain: string): Promise<bigint> => {
     const head = heads[chain] ?? 0n
-    return typeof head === 'bigint' ? Promise.resolve(head) : Promise.reject(head)
+    return head instanceof Error ? Promise.reject(head) : Promise.resolve(head)
   }
   const follow = new Follow({
     poll: (chain) => {
@@ -33,12 +33,18 @@ function world(heads: Record<string, bigint | Error>, { lists = [] as string[], 
       return ask(chain)
     },
     now: () => ms,
-    begin: (known) => Promise.resolve(createMoment(ms, async (chain) => known.get(chain) ?? ask(chain))),
+    begin: (known, away) =>
+      Promise.resolve(
+        createMoment(ms, async (chain) => {
+          if (away.has(chain)) throw away.get(chain) as Error
+          return known.get(chain) ?? ask(chain)
+        }),
+      ),
     blockTimeMs: () => 2_000,
     hasNews: (chain) => news.has(chain),
     pollMs: (chain) => (chain === 'slow' ? 12_000 : 0),
     lists: new Set(lists),
-    clock: { now: () => ms, monotonic: () => ms, sleep: () => Promise.resolve() },
+    clock: { now: () => ms, monotonic: () => ms, sleep: () => new Promise((resolve) => setImmediate(resolve)) },
     emit: (fact) => facts.push(fact),
   })
   /** What the next round reads up to, or undefined when there is none. */
@@ -63,6 +69,26 @@ test('there is a round when a head has moved, and not for one that lies lower th
   heads.a = 3n
   expect(await round()).toBeUndefined()
   expect(polls.length).toBe(4)
+})
+
+test('a chain that does not answer keeps no other one waiting, and is read up to what it says once it does', async () => {
+  const { heads, follow, round } = world({ a: 10n, b: 20n })
+  await round()
+  let say = (_: bigint): void => undefined
+  Object.defineProperty(heads, 'b', { configurable: true, get: () => new Promise<bigint>((resolve) => (say = resolve)) })
+  const next = async (): Promise<string> => {
+    const moment = await follow.next()
+    return `${await moment?.head('a')} and ${await moment?.head('b').catch(() => 'nothing')}`
+  }
+  heads.a = 11n
+  expect(await next()).toBe('11 and nothing')
+  expect([...(await follow.heads())]).toEqual([['a', 11n]])
+  follow.ended(result({ s: complete }))
+  heads.a = 12n
+  expect(await next()).toBe('12 and nothing')
+  follow.ended(result({ s: complete }))
+  say(25n)
+  expect(await next()).toBe('12 and 25')
 })
 
 test('there is one when something failed that may go well now, when the last did not come to its end, and when the clock makes something due', async () => {

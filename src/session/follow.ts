@@ -3,7 +3,7 @@ import type { Moment } from '../plan/scope.js'
 import { mayHelp } from '../run/rounds.js'
 import type { RunResult } from '../run/run.js'
 import type { StepEnd } from '../run/services.js'
-import { type Clock, formatDuration, type RunFact } from '../sdk/index.js'
+import { type Clock, formatDuration, PipeError, type RunFact } from '../sdk/index.js'
 import type { SessionMoment } from './moment.js'
 
 export interface FollowOptions {
@@ -11,8 +11,8 @@ export interface FollowOptions {
   poll(chain: string): Promise<bigint>
   /** The time that a round begins at, milliseconds UTC. */
   now(): number
-  /** Begins a round. `heads`: those that are known; others are asked for when they are needed. */
-  begin(heads: ReadonlyMap<string, bigint>): Promise<SessionMoment>
+  /** Begins a round. `heads`: those that are known; `away`: why there is none; others are asked for when they are needed. */
+  begin(heads: ReadonlyMap<string, bigint>, away: ReadonlyMap<string, unknown>): Promise<SessionMoment>
   blockTimeMs(chain: string): number
   /** A block was told of that no look has found yet. */
   hasNews(chain: string): boolean
@@ -27,6 +27,20 @@ export interface FollowOptions {
 /** A list that ended so was asked. */
 const ASKED: ReadonlySet<StepEnd['outcome']> = new Set(['complete', 'incomplete', 'failed'])
 
+/** So long a chain may keep another one waiting, of which the head is known. */
+const PATIENCE_MS = 3_000
+
+/** A chain was asked for its head and has not answered yet. */
+export class ChainSilentError extends PipeError {
+  readonly code = 'RPC_UNREACHABLE'
+  override readonly retryable = true
+  override readonly blame = 'outage'
+  override readonly hint = 'check the endpoints of the chain; the others go on, and this one does when it answers'
+  constructor(chain: string) {
+    super(`chain ${chain}: no endpoint has said the head yet`)
+  }
+}
+
 /** A chain without a new block for so many block times, and for so long at least, is said to stand still. */
 const HALT_BLOCKS = 20
 const HALT_MS = 60_000
@@ -40,8 +54,11 @@ export class Follow {
   readonly #options: FollowOptions
   readonly #heads = new Map<string, bigint>()
   readonly #polledAt = new Map<string, number>()
-  /** Chains that could not be reached when they were last asked. */
-  readonly #away = new Set<string>()
+  /** Chains that could not be reached when they were last asked, and why. */
+  readonly #away = new Map<string, unknown>()
+  /** Looks that last longer than others waited for them, and what came of them since. */
+  readonly #pending = new Map<string, Promise<void>>()
+  readonly #answers = new Map<string, PromiseSettledResult<bigint>>()
   readonly #moved = new Map<string, { at: number; told: boolean }>()
   #moment: SessionMoment | undefined
   /** Of the last round that came to its end. */
@@ -57,27 +74,59 @@ export class Follow {
 
   /** The moment of the round that begins now; undefined when it would find nothing. @throws {PipeError} when a chain can't be reached. */
   async next(): Promise<SessionMoment | undefined> {
-    const { poll, pollMs, hasNews, begin, clock } = this.#options
+    const { pollMs, hasNews, begin, clock } = this.#options
     const at = clock.monotonic()
     // Of several chains the slow ones are looked at less often. A timer may be a little early.
     const isDue = (chain: string) => hasNews(chain) || at - (this.#polledAt.get(chain) ?? -Infinity) >= 0.9 * pollMs(chain)
     const due = [...this.#heads.keys()].filter(isDue)
-    const asked = await Promise.allSettled(due.map((chain) => poll(chain)))
+    await this.#look(due)
     let moved = false
-    asked.forEach((result, i) => {
-      const chain = due[i] ?? ''
+    for (const chain of due) {
       this.#polledAt.set(chain, at)
-      if (result.status === 'rejected') return void this.#away.add(chain)
+      const answer = this.#answers.get(chain)
+      this.#answers.delete(chain)
+      if (answer?.status !== 'fulfilled') {
+        this.#away.set(chain, answer ? answer.reason : new ChainSilentError(chain))
+        continue
+      }
       this.#away.delete(chain)
-      if (this.#see(chain, result.value)) moved = true
-    })
+      if (this.#see(chain, answer.value)) moved = true
+    }
     // One chain that is away does not keep the others from going on: its steps say so.
-    const failure = asked.find((result) => result.status === 'rejected')
-    if (failure && this.#away.size === this.#heads.size) throw failure.reason
+    const [first] = this.#heads.keys()
+    if (first !== undefined && this.#away.size === this.#heads.size) throw this.#away.get(first) as Error
     if (!moved && this.#last && !this.#broken && !this.#mayHelp(this.#last) && !this.#isDue(this.#last)) return undefined
     this.#broken = true
-    this.#moment = await begin(new Map([...this.#heads].filter(([chain]) => !this.#away.has(chain))))
+    this.#moment = await begin(new Map([...this.#heads].filter(([chain]) => !this.#away.has(chain))), this.#away)
     return this.#moment
+  }
+
+  /** The heads of chains that are not away, while a round is under way. It begins none: the next look does. */
+  async heads(): Promise<ReadonlyMap<string, bigint>> {
+    const chains = Object.keys(this.#moment?.heads() ?? {}).filter((chain) => !this.#away.has(chain) && !this.#pending.has(chain))
+    const asked = await Promise.allSettled(chains.map((chain) => this.#options.poll(chain)))
+    return new Map(asked.flatMap((answer, i) => (answer.status === 'fulfilled' ? [[chains[i] ?? '', answer.value] as const] : [])))
+  }
+
+  /** Asks for heads. Those that keep others waiting are asked on, and `#answers` has them once they have answered. */
+  async #look(due: readonly string[]): Promise<void> {
+    const { poll, clock } = this.#options
+    const asked = due
+      .filter((chain) => !this.#pending.has(chain) && !this.#answers.has(chain))
+      .map((chain) => {
+        const look = Promise.allSettled([poll(chain)]).then(([answer]) => {
+          this.#answers.set(chain, answer)
+          this.#pending.delete(chain)
+        })
+        this.#pending.set(chain, look)
+        return look
+      })
+    const all = Promise.all(asked)
+    if (due.length === 1) return void (await (this.#pending.get(due[0] ?? '') ?? all))
+    const over = new AbortController()
+    const late = () => clock.sleep(PATIENCE_MS, over.signal).catch(() => undefined)
+    await Promise.race([all, ...(asked.length > 0 ? [Promise.race(asked).then(late)] : [])])
+    over.abort()
   }
 
   /** The round that began last came to its end. */

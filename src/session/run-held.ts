@@ -73,6 +73,8 @@ const WAIT_MS = 60_000
 const STALL_MS = 300_000
 /** No chain is asked for its head more often than that. */
 const LEAST_POLL_MS = 200
+/** A look at the heads while a round is under way comes after so many waits between rounds. */
+const LOOK_WAITS = 2
 
 /** Runs a pipeline that is held, from its first event to the entry of its end in the state store. */
 export async function runHeld(running: Running, request: RunRequest): Promise<RunEnd> {
@@ -161,13 +163,21 @@ async function runConnected(
       for (const { chain, head, behind, ms } of lagsOf(view, clock.now())) emit({ type: 'lag', chain, head: String(head), behind, ms })
     }
     const now = () => world.now ?? clock.now()
-    const begin = async (known: ReadonlyMap<string, bigint> = new Map()) => {
+    const begin = async (known: ReadonlyMap<string, bigint> = new Map(), away: ReadonlyMap<string, unknown> = new Map()) => {
       const asked = async (heads: Record<string, string>) => {
         emit({ type: 'run:resolved', heads, params: request.params })
         tellLag()
         await resolved(moment, heads)
       }
-      const moment = createMoment(now(), (chain) => chains.head(chain), asked, known)
+      const moment = createMoment(
+        now(),
+        async (chain) => {
+          if (away.has(chain)) throw away.get(chain) as Error
+          return chains.head(chain)
+        },
+        asked,
+        known,
+      )
       // Also where no head is asked for: `pipe verify` looks at what this run was asked for.
       await (known.size > 0 ? asked(moment.heads()) : resolved(moment, {}))
       return moment
@@ -190,6 +200,20 @@ async function runConnected(
           emit,
         })
       : undefined
+    /** Says how heads move while a round is under way: one that reads much may last for hours. */
+    const lookOn = async (of: Follow, ends: AbortSignal) => {
+      const goesOn = () =>
+        clock.sleep(LOOK_WAITS * quickest(steps, pollMs), AbortSignal.any([signal, ends])).then(
+          () => true,
+          () => false,
+        )
+      while (await goesOn()) {
+        const heads = await of.heads()
+        if (ends.aborted || signal.aborted) return
+        for (const [chain, head] of heads) emit({ type: 'head', chain, head: String(head) })
+        tellLag()
+      }
+    }
     const first = follow ? undefined : await begin()
     if (request.fresh) await forgetDone(pipeline, request, warehouse, clock)
     const heartbeat = new Heartbeat(
@@ -205,6 +229,7 @@ async function runConnected(
       if (!isDemo(world)) await state.rememberRates(measuredRates(pipeline.name, view.steps, clock.now()))
     }
     const retention = new Retention()
+    const unsettled = new Set<string>()
     const end = await runRounds({
       // Complete is what was missing when the run began, so every round until then reads up to what the first one did.
       moment: () => {
@@ -213,6 +238,8 @@ async function runConnected(
         return follow ? follow.next() : first
       },
       round: async (of) => {
+        const looks = new AbortController()
+        if (follow) void lookOn(follow, looks.signal)
         const result = await run({
           pipeline,
           warehouse: watchdog.watching(warehouse),
@@ -232,6 +259,7 @@ async function runConnected(
           again: follow !== undefined && rounds > 0,
           rest: follow?.rest(of),
           retention,
+          unsettled,
           program: (program, of) => runProgram(program, { ...surroundings, secrets: pipeline.secrets, signal: of }),
           write: (path, text) => writeWhole(resolve(surroundings.cwd, path), text),
           onCheck: (step, check, final) => {
@@ -242,7 +270,7 @@ async function runConnected(
                 emit({ type: 'warning', step, message: `the result of a check was not kept: ${redact(String(error))}` }),
               )
           },
-        })
+        }).finally(() => looks.abort())
         rounds++
         // Later ones are as quick as the head.
         if (follow && rounds === 1) await remember()

@@ -70,6 +70,7 @@ interface Following {
   readonly events: () => RunEvent[]
   readonly out: () => string
   readonly end: Promise<number>
+  readonly stop: () => void
   readonly cwd: string
 }
 
@@ -84,11 +85,12 @@ function follow(
   }: { cwd?: string; args?: readonly string[]; text?: string; output?: string } = {},
 ): Following {
   writeFileSync(join(cwd, 'heads.yaml'), text)
-  const stop = new AbortController()
+  const stopping = new AbortController()
+  const stop = () => stopping.abort(new StopSignal('SIGINT'))
   const clock = jumping(async (wait) => {
-    if ((await between(wait)) === true) stop.abort(new StopSignal('SIGINT'))
+    if ((await between(wait)) === true) stop()
   })
-  const io = fakeIo({ cwd, env: { RPC: node.url }, clock, signal: stop.signal })
+  const io = fakeIo({ cwd, env: { RPC: node.url }, clock, signal: stopping.signal })
   const end = runCli(['run', 'heads.yaml', '--follow', '--wait', '77s', '--output', output, ...args], io)
   const events = () =>
     io
@@ -96,7 +98,7 @@ function follow(
       .split('\n')
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as RunEvent)
-  return { events, out: io.out, end, cwd }
+  return { events, out: io.out, end, stop, cwd }
 }
 
 const tables = (cwd: string) => readDuckdb(join(cwd, 'heads.duckdb'))
@@ -155,6 +157,25 @@ test('a chain that halts for an hour is said once, costs one request a look and 
     'devnet goes on: block 41, … without one',
     'devnet has had no new block …; its head is still 41',
   ])
+})
+
+test('while a long round is under way the head is looked at, and how far it is away is told', async () => {
+  const slow = node.fault({ kind: 'rate', perSecond: 12, count: 'calls', as: 'http' })
+  const heads = () => run.events().flatMap((event) => (event.type === 'head' ? [event.head] : []))
+  const run = follow(() => undefined, { args: ['--wait', '300ms', '--param', 'from=1', '--param', 'to=safe'] })
+  await vi.waitFor(() => expect(run.events().some(({ type }) => type === 'unit:started')).toBe(true), 20_000)
+  chain.add(5)
+  await vi.waitFor(() => expect(heads()).toContain('45'), 20_000)
+  slow.remove()
+  await vi.waitFor(() => expect(run.events().some(({ type }) => type === 'round:ended')).toBe(true), 20_000)
+  run.stop()
+  expect(await run.end).toBe(0)
+  const events = run.events()
+  expect(events.flatMap((event) => schemaErrors('run-event', event))).toEqual([])
+  const ends = events.findIndex((event) => event.type === 'step:ended')
+  const lag = events.findIndex((event) => event.type === 'lag' && event.head === '45')
+  expect(lag).toBeGreaterThan(0)
+  expect(lag).toBeLessThan(ends)
 })
 
 test('started again it goes on after the last covered block', async () => {
