@@ -59,8 +59,6 @@ export class Endpoint implements Member {
   reason = 'not asked yet'
   head: bigint | undefined
   headAt = -Infinity
-  /** Since when it has not answered what its head is, monotonic. */
-  silentSince: number | undefined
   /** Nothing is sent before. */
   waitUntil = 0
   lastSuccess = -Infinity
@@ -80,6 +78,8 @@ export class Endpoint implements Member {
   /** When it was first tried, as long as nothing is known of it. */
   #triedAt: number | undefined
   #refreshing: Promise<void> | undefined
+  /** When a question of our own went that has no answer yet. */
+  #askedAt: number | undefined
   #failures = 0
   #failedAt = -Infinity
   #probes = 0
@@ -121,6 +121,16 @@ export class Endpoint implements Member {
 
   get checking(): boolean {
     return this.#checking !== undefined
+  }
+
+  /** Whether it is asked for its head, and has not answered or was not sent the question yet. */
+  get refreshing(): boolean {
+    return this.#refreshing !== undefined
+  }
+
+  /** Since when it has not answered what its head is, monotonic. */
+  get silentSince(): number | undefined {
+    return this.#refreshing && this.#askedAt
   }
 
   /** Requests with calls of steps that are under way; questions of our own do not count. */
@@ -224,15 +234,12 @@ export class Endpoint implements Member {
   /** Asks for the head again unless that was done just now. Never throws. */
   refreshHead(maxAgeMs: number): Promise<void> {
     if (this.#around.clock.monotonic() - this.headAt < maxAgeMs) return Promise.resolve()
-    if (this.#refreshing) return this.#refreshing
-    this.silentSince = this.#around.clock.monotonic()
-    this.#refreshing = askHead(this.#ask)
+    this.#refreshing ??= askHead(this.#ask)
       .then((head) => this.#setHead(head))
       .catch((error: unknown) => this.#checkFailed(error))
       .catch((error: unknown) => this.#around.broken(error))
       .finally(() => {
         this.#refreshing = undefined
-        this.silentSince = undefined
         this.headAt = this.#around.clock.monotonic()
         this.#around.changed()
       })
@@ -390,10 +397,12 @@ export class Endpoint implements Member {
     if (wait > 0) await clock.sleep(wait, closed)
     const credits = (await this.budget?.afford(method, clock, closed)) ?? 0
     const sentAt = clock.monotonic()
+    this.#askedAt = sentAt
     const outcome = await new Promise<Outcome>((resolve) => {
       const question = new Question(maxBytes, flight, resolve, this.#around.ended)
       this.#send(question, `{"jsonrpc":"2.0","id":1,"method":"${method}","params":${JSON.stringify(params)}}`, credits)
     })
+    this.#askedAt = undefined
     emit({
       type: 'request',
       from: { chain: chain.name },

@@ -42,11 +42,16 @@ export class Heads {
   }
 
   /** See `ChainRpc.head`. */
-  async head(signal: AbortSignal): Promise<bigint> {
+  head(signal: AbortSignal): Promise<bigint> {
+    return this.#ofAll(signal, false)
+  }
+
+  /** Asks all endpoints. A poll is an outage where those that answered before are silent for too long; else they have the time of any call. */
+  async #ofAll(signal: AbortSignal, isPoll: boolean): Promise<bigint> {
     const { chain, endpoints, clock, closed, mayGoOn, unlessStopped } = this.#options
     for (;;) {
       mayGoOn(signal)
-      this.#refuseSilence()
+      if (isPoll) this.#refuseSilence()
       const now = clock.monotonic()
       // One that is waiting for its next try is left alone; one that is down is tried when there is no other.
       const others = endpoints.some((endpoint) => endpoint.health === 'up')
@@ -55,12 +60,12 @@ export class Heads {
         endpoint.tend(now, !others)
         return endpoint.checking ? endpoint.check() : []
       })
-      await unlessStopped(this.#enough(asked), signal)
+      await unlessStopped(this.#enough(asked, isPoll), signal)
       mayGoOn(signal)
-      this.#refuseSilence()
+      if (isPoll) this.#refuseSilence()
       const head = this.newest()
       if (head !== undefined) {
-        this.#place(endpoints.filter((endpoint) => endpoint.silentSince === undefined))
+        this.#place(endpoints.filter(({ refreshing }) => !refreshing))
         return head
       }
       if (endpoints.every((endpoint) => endpoint.health === 'down' || endpoint.health === 'out')) throw outageOf(chain.name, endpoints)
@@ -80,9 +85,9 @@ export class Heads {
       await unlessStopped(this.#soon(asked.refreshHead(0)), signal)
       mayGoOn(signal)
     }
-    const answered = asked?.health === 'up' && asked.silentSince === undefined
+    const answered = asked?.health === 'up' && !asked.refreshing
     if (answered) this.#place([asked])
-    const head = (answered ? this.newest() : undefined) ?? (await this.head(signal))
+    const head = (answered ? this.newest() : undefined) ?? (await this.#ofAll(signal, true))
     this.#still = before !== undefined && head <= before ? this.#still + 1 : 0
     return head
   }
@@ -96,7 +101,7 @@ export class Heads {
   /** Whose turn it is to say the head; undefined: that of all. */
   #turn(): Endpoint | undefined {
     const up = this.#options.endpoints.filter(({ health }) => health === 'up')
-    const fit = up.filter((endpoint) => endpoint.silentSince === undefined && !this.#behind.has(endpoint))
+    const fit = up.filter((endpoint) => !endpoint.refreshing && !this.#behind.has(endpoint))
     const poll = this.#polls++
     // Those that lost their turn are looked at as well from time to time.
     const comeBack = fit.length < up.length && poll % STILL_AGAIN === STILL_AGAIN - 1
@@ -115,10 +120,11 @@ export class Heads {
     }
   }
 
-  /** Resolves when all have answered; some time after the first one, or when those that answered before are silent for too long. */
-  #enough(asked: readonly Promise<unknown>[]): Promise<unknown> {
+  /** Resolves when all have answered, some time after the first one, or, of a poll, when those that answered before are silent for too long. */
+  #enough(asked: readonly Promise<unknown>[], isPoll: boolean): Promise<unknown> {
     return this.#timed((after) => {
-      const silence = this.#options.endpoints.some(({ checking }) => checking) ? [] : [after(SILENT_MS)]
+      const isUp = !this.#options.endpoints.some(({ checking }) => checking)
+      const silence = isPoll && isUp ? [after(SILENT_MS)] : []
       const some = asked.length > 0 ? [Promise.race(asked).then(() => after(PATIENCE_MS))] : []
       return [Promise.all(asked), ...some, ...silence]
     })

@@ -32,7 +32,7 @@ const PATIENCE_MS = 3_000
 
 /** A chain was asked for its head and has not answered yet. */
 export class ChainSilentError extends PipeError {
-  readonly code = 'RPC_UNREACHABLE'
+  readonly code = 'RPC_SILENT'
   override readonly retryable = true
   override readonly blame = 'outage'
   override readonly hint = 'check the endpoints of the chain; the others go on, and this one does when it answers'
