@@ -29,6 +29,8 @@ export interface MeasuredChain {
   readonly chain: FakeChain
   readonly from: number
   readonly to: number
+  /** A block among them that is not there. */
+  readonly without?: number | undefined
   readonly prices: readonly (readonly [ms: number, usd: number])[]
 }
 
@@ -52,10 +54,11 @@ export function chainMetrics(chains: readonly MeasuredChain[]): Readonly<Record<
       rollups.set(id, found)
     }
   }
-  for (const { name: origin_key, chain, from, to, prices } of chains) {
+  for (const { name: origin_key, chain, from, to, without, prices } of chains) {
     const token = 'ethereum'
     for (const [ms, usd] of prices) into('prices', { origin_key, token, time: timeOf(ms / 1000), usd })
     for (let number = from; number <= to; number++) {
+      if (number === without) continue
       const block = JSON.parse(chain.blockJson(BigInt(number), false) ?? '') as Header
       const receipts = JSON.parse(chain.receiptsJson(BigInt(number)) ?? '') as readonly Receipt[]
       const at = Number(block.timestamp)
