@@ -194,7 +194,7 @@ describe.each(engines)('pipelines/chain-metrics.yaml on $name', ({ url, read, sk
   afterAll(() => world.close())
 
   it.skipIf(skip === true)(
-    'has in every table what the chains have, whatever failed and was read again, and prices that turn up late',
+    'has in every table and view what the chains have, whatever failed and was read again, and prices that turn up late',
     async () => {
       const { cwd, chains, nodes, quoted } = world
       const warehouse = await url()

@@ -1,7 +1,7 @@
 import type { FakeChain, FakeChainOptions } from '../../src/sandbox/index.js'
 import type { TableContent } from './read-duckdb.js'
 
-/** Every table of `pipelines/chain-metrics.yaml` that is made of blocks and prices. */
+/** Every table of `pipelines/chain-metrics.yaml`, and every view of its migrations. */
 export const CHAIN_METRICS_TABLES = [
   'blocks',
   'transactions',
@@ -9,7 +9,7 @@ export const CHAIN_METRICS_TABLES = [
   'chain_metrics_block',
   'contract_metrics_block',
   'active_addresses',
-  ...['1m', '1h', '1d'].flatMap((each) => [`chain_metrics_${each}`, `contract_metrics_${each}`]),
+  ...['1m', '1h', '1d', '1m_v', '1h_v', '1d_v'].flatMap((each) => [`chain_metrics_${each}`, `contract_metrics_${each}`]),
 ]
 
 /** Transactions of every kind that counts: calls and creations, dear and free, with a share of L1 (of a rollup) and without. */
@@ -120,7 +120,10 @@ export function chainMetrics(chains: readonly MeasuredChain[]): Readonly<Record<
         into('active_addresses', { origin_key, block_number: number, timestamp, address, txcount: count })
     }
   }
-  for (const { table, key, sums } of rollups.values()) into(table, { ...key, ...sums })
+  for (const { table, key, sums } of rollups.values()) {
+    into(table, { ...key, ...sums })
+    into(`${table}_v`, { ...key, ...sums, fees_native: Number(sums.fees) / 1e18 })
+  }
   return comparable(tables)
 }
 

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import type { TableContent } from './read-duckdb.js'
 
 /**
- * All tables of a folder of embedded ClickHouse by name, or the named ones, as people read them: with FINAL, without
+ * All tables of a folder of embedded ClickHouse by name, or the named tables and views, as people read them: with FINAL, without
  * columns of our own. Values and hash are those of `readDuckdb` for equal content. No one else may have the folder open.
  */
 export async function readChdb(
@@ -25,14 +25,16 @@ export async function readChdb(
     const tables = ask("SELECT name, sorting_key FROM system.tables WHERE database = 'default' AND engine LIKE '%MergeTree' ORDER BY name")
     const content: Record<string, TableContent> = {}
     for (const name of options.tables ?? tables.map(([table]) => table ?? '')) {
-      const key = tables.find(([table]) => table === name)?.[1]
       const columns = ask(
         `SELECT name, type FROM system.columns WHERE database = 'default' AND table = '${name}' AND default_kind = '' ORDER BY position`,
       ).filter(([column]) => !options.without?.includes(column ?? ''))
-      if (key === undefined || columns.length === 0) throw new Error(`${folder} has no table ${name}`)
+      if (columns.length === 0) throw new Error(`${folder} has no table ${name}`)
       const own = columns.map(([column]) => `"${column}"`)
-      const values = ask(`SELECT ${own.map((column) => `toString(${column})`).join(', ')} FROM "${name}" FINAL ORDER BY ${key}`).map(
-        (row) => row.map((value, i) => (value === null ? null : asDuckdb(value, columns[i]?.[1] ?? ''))),
+      const key = tables.find(([table]) => table === name)?.[1]
+      // A view has no key, and says FINAL itself.
+      const from = key === undefined ? `"${name}" ORDER BY ${own.join(', ')}` : `"${name}" FINAL ORDER BY ${key}`
+      const values = ask(`SELECT ${own.map((column) => `toString(${column})`).join(', ')} FROM ${from}`).map((row) =>
+        row.map((value, i) => (value === null ? null : asDuckdb(value, columns[i]?.[1] ?? ''))),
       )
       const rows = values.map((row) => Object.fromEntries(row.map((value, i) => [columns[i]?.[0] ?? '', value])))
       const text = [own, ...values].map((line) => JSON.stringify(line)).join('\n')

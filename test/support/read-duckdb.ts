@@ -9,7 +9,7 @@ export interface TableContent {
 }
 
 /**
- * All tables of a closed DuckDB file by name, or the named ones. `without` leaves out columns that may differ between
+ * All tables of a closed DuckDB file by name, or the named tables and views. `without` leaves out columns that may differ between
  * equal runs (`updated_at`).
  */
 export async function readDuckdb(

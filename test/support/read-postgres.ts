@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { ask } from './postgres.js'
 import type { TableContent } from './read-duckdb.js'
 
-/** Tables of a schema as `readDuckdb` reads those of a file: equal content has an equal hash on both. */
+/** Tables and views of a schema as `readDuckdb` reads those of a file: equal content has an equal hash on both. */
 export async function readPostgres(url: string, tables: readonly string[]): Promise<Readonly<Record<string, TableContent>>> {
   const schema = new URL(url).searchParams.get('schema') ?? 'public'
   const content: Record<string, TableContent> = {}
@@ -17,7 +17,7 @@ export async function readPostgres(url: string, tables: readonly string[]): Prom
       `SELECT a.attname AS name FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey) WHERE i.indrelid = '${table}'::regclass AND i.indisprimary`,
     )
     const own = columns.map((column) => quote(column.name ?? ''))
-    const order = key.map((column) => `x.${quote(column.name ?? '')}`)
+    const order = (key.length > 0 ? key : columns).map((column) => `x.${quote(column.name ?? '')}`)
     const rows = await ask(
       url,
       `SET timezone = 'UTC'; SELECT ${own.map((column) => `CAST(x.${column} AS text) AS ${column}`).join(', ')} FROM ${table} AS x ORDER BY ${order.join(', ')}`,
