@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
@@ -185,6 +185,26 @@ interface Stated {
   readonly currency: { readonly symbol: string; readonly decimals: number }
   readonly about: { readonly coingecko: string }
 }
+
+it('its migrations for ClickHouse let rows go by the column and after the time that `retention` says, table by table', async () => {
+  const { pipeline } = await readPipeline(file, { cwd: projectFolder, env: {}, environment: 'warn' })
+  const folder = join(projectFolder, 'migrations/chain-metrics/clickhouse')
+  const sql = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'))
+  const made = sql
+    .flatMap((text) => text.split(';'))
+    .flatMap((text) => {
+      const [, table] = /CREATE TABLE IF NOT EXISTS (\w+)/.exec(text) ?? []
+      const [, ttl] = /^TTL (.*)$/m.exec(text) ?? []
+      return table === undefined ? [] : [[table, ttl]]
+    })
+  const hours = (ms: number) => (ms > 24 * HOUR ? `${ms / (24 * HOUR)} DAY` : `${ms / HOUR} HOUR`)
+  const said = [...(pipeline?.tables.values() ?? [])].map(({ name, retention }) => [
+    name,
+    retention && `greatest(toDateTime(${retention.column}), _pipe_written) + INTERVAL ${hours(retention.ms)}`,
+  ])
+  expect(made.toSorted()).toEqual(said.toSorted())
+  expect(said.filter(([, ttl]) => ttl !== undefined).length).toBe(9)
+})
 
 describe.each(engines)('pipelines/chain-metrics.yaml on $name', ({ url, read, skip, name, lying }) => {
   let world: World
