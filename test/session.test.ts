@@ -17,7 +17,7 @@ import type { RunRequest } from '../src/session/run-held.js'
 import { openSession } from '../src/session/session.js'
 import type { Surroundings } from '../src/session/surroundings.js'
 import { minersFile } from './support/cli.js'
-import { temporaryFolder } from './support/folder.js'
+import { projectFolder, temporaryFolder } from './support/folder.js'
 
 let node: FakeEndpoint
 
@@ -103,6 +103,27 @@ describe('a session', () => {
     expect(end.elapsedMs).toBeGreaterThan(2_000)
     expect(summary(end)).toMatch(/\n {2}credits +\S+ [\d,]+, \d+ % of its budget of 1,500\/s\n/)
     await session.close()
+  })
+
+  it('plans no credits of a chain for a list elsewhere that only takes its name', async () => {
+    const { here } = await world()
+    const params = { from: '1', to: '100' }
+    const read = { cwd: here.cwd, env: { ETHEREUM_RPC_URLS: node.url }, environment: 'require', params } as const
+    const { pipeline } = await readPipeline(join(projectFolder, 'pipelines/chain-metrics.yaml'), read)
+    const [ethereum] = pipeline?.chains.values() ?? []
+    if (!pipeline || !ethereum) throw new Error('no pipeline')
+    const budget = { creditsPerSecond: 330, costs: {}, default: 20 }
+    const chains = new Map([['ethereum', { ...ethereum, endpoints: ethereum.endpoints.map((endpoint) => ({ ...endpoint, budget })) }]])
+    const look = await openLook({ ...pipeline, chains, migrations: undefined }, here, { state })
+    const { steps, budgets } = await look.plan({ ...part, params, select: ['blocks', 'prices'] })
+    expect([steps.map(({ id, calls, budget }) => [id, calls, budget && budget.credits]), budgets]).toEqual([
+      [
+        ['blocks[ethereum]', 200, 4_000],
+        ['prices[ethereum]', expect.any(Number), null],
+      ],
+      [],
+    ])
+    await look.close()
   })
 
   it('that is to begin fresh does again what was done, and only for the steps that are chosen', async () => {

@@ -1,6 +1,7 @@
 import { nextVersion } from '../ledger/versions.js'
 import { formatDuration, isPipeError, type LedgerReader, shadowName, type Table, type VersionRow } from '../sdk/index.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
+import { isList } from '../pipeline/steps/lists.js'
 import { type CreditsForecast, creditsOf, type KeyForecast, sharedBudgets } from './credits.js'
 import { type PieceReport, pieceReport } from './piece-report.js'
 import type { PlannedUnit, StepPlan } from './plan.js'
@@ -209,7 +210,7 @@ function forecastOf(
   // Calls of a chain go in batches, pages of a source one by one.
   const requests = calls === null || step.source !== undefined ? calls : Math.ceil(calls / batch)
   const price = plan.wanted.kind === 'task' ? undefined : plan.wanted.price
-  const endpoints = budgets && step.chain !== undefined ? pipeline.chains.get(step.chain)?.endpoints : undefined
+  const endpoints = budgets && step.chain !== undefined && !isList(step) ? pipeline.chains.get(step.chain)?.endpoints : undefined
   const budget = creditsOf(plan.requests, price?.methods, endpoints ?? [])
   const seconds = check ? null : secondsOf(plan, rate)
   return {
