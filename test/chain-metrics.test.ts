@@ -256,7 +256,15 @@ describe.each(engines)('pipelines/chain-metrics.yaml on $name', ({ url, read, sk
         // The others are rolled up without it, and its minute, hour and day again when it is there.
         await expectTruth(['base'], 7)
         fault.remove()
-        await cli('retry', file)
+        // A step is that of the chain of the last run, whichever the file has by itself.
+        const step = ['--step', 'blocks[base]']
+        const elsewhere = await cli('retry', file, ...step, '--param', 'chain=ethereum')
+        expect([elsewhere.code, elsewhere.err]).toEqual([2, expect.stringContaining('no such step')])
+        expect((await cli('reset', file, ...step, '--range', '8')).out).toMatch(/^blocks\[base\] 8-8: will be done again\n/)
+        // What is let out is named, also where that run has no such step.
+        expect((await cli('retry', file, '--param', 'chain=ethereum')).out).toMatch(
+          /^blocks\[base\] 7-7: quarantined after 5 attempts \(.*boom.*\)\n1 will be tried again in .*\nthat run has no blocks\[base\]: /,
+        )
         well(await run('base'))
       } else well(first)
       await expectTruth(['base'])

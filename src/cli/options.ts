@@ -60,24 +60,26 @@ export interface StatusOptions extends CommonOptions {
   readonly watch: boolean
 }
 
-export interface RetryOptions extends CommonOptions {
+/** What `retry`, `reset` and `rollback` share: which pipeline is marked. */
+export interface AmendOptions extends CommonOptions {
   /** The warehouse of `run --demo`. */
   readonly demo: boolean
+  /** By name, as text; those of the last run where they are left out. */
+  readonly params: Readonly<Record<string, string>>
+}
+
+export interface RetryOptions extends AmendOptions {
   /** One step; undefined means all. */
   readonly step: string | undefined
 }
 
-export interface ResetOptions extends CommonOptions {
-  /** The warehouse of `run --demo`. */
-  readonly demo: boolean
+export interface ResetOptions extends AmendOptions {
   readonly step: string
   /** `A..B`, both ends included; undefined means everything of the step. */
   readonly range: string | undefined
 }
 
-export interface RollbackOptions extends CommonOptions {
-  /** The warehouse of `run --demo`. */
-  readonly demo: boolean
+export interface RollbackOptions extends AmendOptions {
   readonly step: string
   readonly json: boolean
 }

@@ -45,7 +45,7 @@ export interface ProgramSettings {
 }
 
 /** Options as commander gives them: the attribute is named after the flag. */
-type Written<T extends PlanOptions> = Omit<T, 'params' | 'state'> & { readonly param: T['params'] }
+type Written<T extends Pick<PlanOptions, 'params'>> = Omit<T, 'params' | 'state'> & { readonly param: T['params'] }
 
 /** The whole command line: names, flags and help of every command. Knows no command's code, so it loads fast. */
 export function program(commands: Commands, settings: ProgramSettings): Command {
@@ -177,11 +177,15 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
   command(pipe, 'retry', 'release quarantined and failed units; the next run does them again', [
     'pipe retry pipelines/miners.yaml',
     'pipe retry pipelines/miners.yaml --step balances',
+    "pipe retry pipelines/chain-metrics.yaml --param chain=base --step 'blocks[base]'",
   ])
     .argument('<FILE>', 'pipeline file')
     .option('--step <ID>', 'only this step')
+    .addOption(paramOfLastRun())
     .option('--demo', 'in the database of `run --demo`; starts no chain', false)
-    .action((file: string, options: RetryOptions) => ends(commands.retry(file, { ...options, ...common() })))
+    .action((file: string, { param: params, ...options }: Written<RetryOptions>) =>
+      ends(commands.retry(file, { ...options, params, ...common() })),
+    )
 
   command(pipe, 'reset', 'mark units as not done; the next run replaces what they wrote', [
     'pipe reset pipelines/miners.yaml --step blocks --range 18000000..18000999',
@@ -193,8 +197,11 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
       '--range <A..B>',
       'blocks, keys, days or times, both ends included, or a unit as pipe prints it (default: everything of the step)',
     )
+    .addOption(paramOfLastRun())
     .option('--demo', 'in the database of `run --demo`; starts no chain', false)
-    .action((file: string, options: ResetOptions) => ends(commands.reset(file, { ...options, ...common() })))
+    .action((file: string, { param: params, ...options }: Written<ResetOptions>) =>
+      ends(commands.reset(file, { ...options, params, ...common() })),
+    )
 
   command(pipe, 'rollback', 'put the version before into its place again: all tables of a step that swaps them', [
     'pipe rollback pipelines/transfers.yaml --step publish',
@@ -202,9 +209,12 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
   ])
     .argument('<FILE>', 'pipeline file')
     .requiredOption('--step <ID>', 'the step; again: one version further back')
+    .addOption(paramOfLastRun())
     .option('--demo', 'in the database of `run --demo`; starts no chain', false)
     .option('--json', 'print JSON (schemas/rollback.schema.json)', false)
-    .action((file: string, options: RollbackOptions) => ends(commands.rollback(file, { ...options, ...common() })))
+    .action((file: string, { param: params, ...options }: Written<RollbackOptions>) =>
+      ends(commands.rollback(file, { ...options, params, ...common() })),
+    )
 
   command(pipe, 'verify', 'look for what is not as the ledger says: lost, extra or changed rows; changes nothing', [
     'pipe verify pipelines/miners.yaml',
@@ -213,11 +223,7 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
     'pipe verify pipelines/miners.yaml --json',
   ])
     .argument('<FILE>', 'pipeline file')
-    .addOption(
-      new Option('--param <NAME=VALUE>', 'a param of the pipeline; may be repeated')
-        .argParser(param)
-        .default({}, 'those of the last run, else of the file'),
-    )
+    .addOption(paramOfLastRun())
     .option('--step <ID>', 'only this step')
     .addOption(
       new Option(
@@ -236,7 +242,7 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
     .addOption(new Option('--seed <S>', 'prove the blocks that a run of --proof with this seed chose').argParser(seed))
     .option('--demo', 'in the database of `run --demo`; starts its chain or API where --sample or --proof asks it', false)
     .option('--json', 'print JSON (schemas/verify.schema.json)', false)
-    .action((file: string, { param: params, ...options }: Omit<VerifyOptions, 'params' | 'state'> & { param: VerifyOptions['params'] }) =>
+    .action((file: string, { param: params, ...options }: Written<VerifyOptions>) =>
       ends(commands.verify(file, { ...options, params, ...common() })),
     )
 
@@ -274,6 +280,12 @@ function command(pipe: Command, name: string, description: string, examples: rea
     .allowExcessArguments(false)
     .showHelpAfterError(`(pipe help ${name} shows its flags)`)
     .addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}`)
+}
+
+/** `--param` of a command about what runs did. */
+function paramOfLastRun(): Option {
+  const option = new Option('--param <NAME=VALUE>', 'a param of the pipeline; may be repeated')
+  return option.argParser(param).default({}, 'those of the last run, else of the file')
 }
 
 function selecting(command: Command): Command {

@@ -10,8 +10,8 @@ import type { ResetOptions } from './options.js'
 import { stepNamed } from './step-named.js'
 
 /** Marks units as not done, split where the range begins and ends. Deletes nothing: the next run replaces what they wrote. */
-export async function resetCommand(file: string, { step, range, state, demo }: ResetOptions, io: Io): Promise<number> {
-  return withLedger(file, { state, demo, verb: 'reset' }, io, async (pipeline, warehouse, about) => {
+export async function resetCommand(file: string, { step, range, ...options }: ResetOptions, io: Io): Promise<number> {
+  return withLedger(file, { ...options, verb: 'reset' }, io, async (pipeline, warehouse, about) => {
     const found = stepNamed(pipeline, step)
     const rows = await warehouse.units(pipeline.name, step)
     const counts = found.outputs.some(({ table, range: column }) => {

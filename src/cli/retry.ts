@@ -5,8 +5,8 @@ import type { RetryOptions } from './options.js'
 import { UsageError } from './usage-error.js'
 
 /** Lets units and keys out of quarantine. Only marks: the next run does them. */
-export async function retryCommand(file: string, { step, state, demo }: RetryOptions, io: Io): Promise<number> {
-  return withLedger(file, { state, demo, verb: 'retry' }, io, async (pipeline, warehouse, about) => {
+export async function retryCommand(file: string, { step, ...options }: RetryOptions, io: Io): Promise<number> {
+  return withLedger(file, { ...options, verb: 'retry' }, io, async (pipeline, warehouse, about) => {
     const ids = pipeline.steps.map(({ id }) => id)
     if (step !== undefined && !ids.includes(step))
       throw new UsageError(`--step ${step}: no such step`, didYouMean(step, ids) ?? `it has ${ids.join(', ')}`)
@@ -26,7 +26,9 @@ export async function retryCommand(file: string, { step, state, demo }: RetryOpt
       },
       micros(io.clock),
     )
-    for (const id of ids) {
+    // Another run may have had steps that this one has not: the ledger has them all.
+    const others = [...new Set([...units, ...keys].map((row) => row.step))].filter((id) => !ids.includes(id))
+    for (const id of [...ids, ...others]) {
       const [u, k] = [units.filter((row) => row.step === id), keys.filter((row) => row.step === id)]
       for (const row of u)
         io.stdout.write(
@@ -41,6 +43,7 @@ export async function retryCommand(file: string, { step, state, demo }: RetryOpt
         ? `nothing is in quarantine in ${warehouse.display}\n`
         : `${all} will be tried again in ${warehouse.display} by: ${command('run', about)}\n`,
     )
+    if (others.length > 0) io.stdout.write(`that run has no ${others.join(', ')}: give the --param with which the file has it\n`)
   })
 }
 

@@ -25,8 +25,8 @@ export interface RollbackReport {
  * Puts the version before the one that is there into its place again, all tables of the step at once. The unit that published
  * them is marked: no run publishes anew before `pipe reset`.
  */
-export async function rollbackCommand(file: string, { step, state, demo, json }: RollbackOptions, io: Io): Promise<number> {
-  return withLedger(file, { state, demo, verb: 'roll back' }, io, async (pipeline, warehouse, about) => {
+export async function rollbackCommand(file: string, { step, json, ...options }: RollbackOptions, io: Io): Promise<number> {
+  return withLedger(file, { ...options, verb: 'roll back' }, io, async (pipeline, warehouse, about) => {
     const found = stepNamed(pipeline, step)
     const tables = shadowsOf(found.outputs, pipeline.tables).map(({ table }) => table)
     if (tables.length === 0) {
@@ -45,7 +45,7 @@ export async function rollbackCommand(file: string, { step, state, demo, json }:
     // One that is gone is kept as an empty one.
     await warehouse.prepare(tables)
     await warehouse.amend(pipeline.name, { put, swap }, at)
-    await tellState({ pipeline: pipeline.name, warehouse: warehouse.display, step }, rolledBack(to), state, io)
+    await tellState({ pipeline: pipeline.name, warehouse: warehouse.display, step }, rolledBack(to), options.state, io)
     const report: RollbackReport = {
       pipeline: pipeline.name,
       step,

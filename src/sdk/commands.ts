@@ -24,9 +24,9 @@ export const takes = {
   run: ['demo', 'follow', 'params', 'select'],
   plan: ['demo', 'params', 'select'],
   status: ['demo'],
-  retry: ['demo'],
-  reset: ['demo'],
-  rollback: ['demo'],
+  retry: ['demo', 'params'],
+  reset: ['demo', 'params'],
+  rollback: ['demo', 'params'],
   verify: ['demo', 'params'],
   migrate: [],
 } as const satisfies Readonly<Record<string, readonly (keyof About)[]>>

@@ -63,7 +63,7 @@ describe('what a command is given', () => {
     expect(await asked(['status', 'p.yaml', '--json', '--state', 'postgres://db/pipe'], 'sqlite:env.db')).toEqual(expected)
   })
 
-  test('validate takes many files, reset a step and a range, retry a step', async () => {
+  test('validate takes many files, reset a step and a range, retry a step of a chain', async () => {
     expect(await asked(['validate', 'a.yaml', 'b.yaml', '--format', 'github', '--env'])).toEqual([
       'validate',
       ['a.yaml', 'b.yaml'],
@@ -72,12 +72,12 @@ describe('what a command is given', () => {
     expect(await asked(['reset', 'p.yaml', '--step', 'blocks', '--range', '5..9'])).toEqual([
       'reset',
       'p.yaml',
-      { step: 'blocks', range: '5..9', demo: false, state: 'sqlite:.pipe/state.db' },
+      { params: {}, step: 'blocks', range: '5..9', demo: false, state: 'sqlite:.pipe/state.db' },
     ])
-    expect(await asked(['retry', 'p.yaml', '--step', 'balances[base]', '--demo'])).toEqual([
+    expect(await asked(['retry', 'p.yaml', '--step', 'balances[base]', '--param', 'chain=base', '--demo'])).toEqual([
       'retry',
       'p.yaml',
-      { step: 'balances[base]', demo: true, state: 'sqlite:.pipe/state.db' },
+      { params: { chain: 'base' }, step: 'balances[base]', demo: true, state: 'sqlite:.pipe/state.db' },
     ])
   })
 

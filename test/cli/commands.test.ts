@@ -15,7 +15,7 @@ it.each([
   ['run', `pipe run 'my file.yaml' --demo --follow --param 'to=it'\\''s' --param from=5 --select a,b --state sqlite:s.db`],
   ['plan', `pipe plan 'my file.yaml' --demo --param 'to=it'\\''s' --param from=5 --select a,b --state sqlite:s.db`],
   ['verify', `pipe verify 'my file.yaml' --demo --param 'to=it'\\''s' --param from=5 --state sqlite:s.db`],
-  ['reset', `pipe reset 'my file.yaml' --demo --state sqlite:s.db`],
+  ['reset', `pipe reset 'my file.yaml' --demo --param 'to=it'\\''s' --param from=5 --state sqlite:s.db`],
   ['status', `pipe status 'my file.yaml' --demo --state sqlite:s.db`],
 ] as const)('%s is advised with all that it takes of what the user asked for', (verb, text) => {
   expect(command(verb, about)).toBe(text)
