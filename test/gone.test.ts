@@ -16,7 +16,7 @@ function world(steps: string, warehouse = 'duckdb:w.duckdb') {
   const write = (of: string, tables = '') =>
     writeFileSync(
       join(cwd, 'p.yaml'),
-      `name: p\nwarehouse: ${warehouse}\ntables:\n  n: { columns: { k: bigint, who: text }, key: [k] }\n${tables}steps:\n${of}`,
+      `name: p\nparams: { who: { type: text, default: a } }\nwarehouse: ${warehouse}\ntables:\n  n: { columns: { k: bigint, who: text }, key: [k] }\n${tables}steps:\n${of}`,
     )
   write(steps)
   return {
@@ -44,9 +44,9 @@ describe('a table that is gone', () => {
     expect((await cli('run')).code).toBe(0)
     await sql('DROP TABLE n')
     for (const command of ['run', 'plan']) {
-      const { code, out, err } = await cli(command)
+      const { code, out, err } = await cli(command, '--param', 'who=a')
       expect([code, out + err]).toEqual([2, expect.stringContaining(GONE) as unknown])
-      expect(out + err).toContain('pipe reset p.yaml --step fill')
+      expect(out + err).toContain('pipe reset p.yaml --param who=a --step fill')
     }
     expect((await cli('verify')).code).toBe(1)
     expect(await sql("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'n'")).toEqual([['0']])

@@ -1,7 +1,7 @@
 import { RESET_FINGERPRINT } from '../ledger/fingerprints.js'
 import { restored } from '../ledger/standing.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { type About, command, counted, type LedgerReader, type LedgerRow, PipeError, type Warehouse } from '../sdk/index.js'
+import { counted, type LedgerReader, type LedgerRow, PipeError, shellWord, type Warehouse } from '../sdk/index.js'
 
 /** A table that is not there, and the steps that filled it. */
 export interface Gone {
@@ -14,10 +14,10 @@ export interface Gone {
 export class TableGoneError extends PipeError {
   readonly code = 'TABLE_GONE'
   override readonly hint: string
-  constructor(gone: readonly Gone[], about: About) {
+  constructor(gone: readonly Gone[]) {
     super(gone.map(wordsOf).join('\n  '))
     const steps = [...new Set(gone.flatMap((each) => each.steps.map(({ id }) => id)))]
-    const commands = steps.map((id) => command('reset', about, '--step', id))
+    const commands = steps.map((id) => `pipe reset FILE --step ${shellWord(id)}`)
     this.hint = `restore ${gone.length === 1 ? 'it' : 'them'}, or have everything of the ${steps.length === 1 ? 'step' : 'steps'} done again: ${commands.join(' && ')}`
   }
 }
@@ -46,9 +46,9 @@ export async function goneTables(warehouse: LedgerReader, pipeline: Pipeline): P
 }
 
 /** @throws {TableGoneError} */
-export async function refuseGone(warehouse: LedgerReader, pipeline: Pipeline, about: Pick<About, 'demo' | 'state'> = {}): Promise<void> {
+export async function refuseGone(warehouse: LedgerReader, pipeline: Pipeline): Promise<void> {
   const gone = await goneTables(warehouse, pipeline)
-  if (gone.length > 0) throw new TableGoneError(gone, { ...about, file: pipeline.file })
+  if (gone.length > 0) throw new TableGoneError(gone)
 }
 
 /** Makes what is missing of the declared tables, but for those that are gone. Resolves to the names of both. */

@@ -69,7 +69,7 @@ async function open(pipeline: Pipeline, surroundings: Surroundings, options: Loo
         await warehouse.assume([])
         if (!world) await refusePending(warehouse, pipeline)
         await refuseDrift(warehouse, pipeline)
-        await refuseGone(warehouse, pipeline, { demo: world !== undefined })
+        await refuseGone(warehouse, pipeline)
         await warehouse.assume([...pipeline.tables.values()])
         const moment = createMoment(world?.now ?? clock.now(), headFor(chains, request))
         const of = { pipeline, warehouse, state, moment, demo: isDemo(world ?? {}) }

@@ -87,7 +87,7 @@ async function open(pipeline: Pipeline, surroundings: Surroundings, options: Ses
   }
 }
 
-async function makeReady(warehouse: Warehouse, pipeline: Pipeline, { migrate, fresh, about }: SessionOptions): Promise<void> {
+async function makeReady(warehouse: Warehouse, pipeline: Pipeline, { migrate, fresh }: SessionOptions): Promise<void> {
   if (pipeline.migrations !== undefined) {
     await warehouse.prepare([])
     await (migrate ? migrate(warehouse) : refusePending(warehouse, pipeline))
@@ -97,7 +97,7 @@ async function makeReady(warehouse: Warehouse, pipeline: Pipeline, { migrate, fr
     await makeUnfilled(warehouse, pipeline)
     return
   }
-  await refuseGone(warehouse, pipeline, about)
+  await refuseGone(warehouse, pipeline)
   await warehouse.prepare([...pipeline.tables.values()])
 }
 
