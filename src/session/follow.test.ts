@@ -2,11 +2,12 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { projectFolder } from '../../test/support/folder.js'
 import { readPipeline } from '../pipeline/read.js'
+import { listsOf } from '../pipeline/steps/lists.js'
 import { clockDue } from '../plan/clock-due.js'
 import type { RunResult } from '../run/run.js'
 import type { StepEnd } from '../run/services.js'
 import { PipeError, type RunFact } from '../sdk/index.js'
-import { Follow, listsOf } from './follow.js'
+import { Follow } from './follow.js'
 import { createMoment, type SessionMoment } from './moment.js'
 
 class DownError extends PipeError {

@@ -1,4 +1,3 @@
-import type { Step } from '../pipeline/pipeline.js'
 import type { Moment } from '../plan/scope.js'
 import { mayHelp } from '../run/rounds.js'
 import type { RunResult } from '../run/run.js'
@@ -206,9 +205,3 @@ export class Follow {
 }
 
 const inSeconds = (ms: number) => formatDuration(Math.round(ms / 1_000) * 1_000)
-
-/** Steps that ask a list outside. One of them may have a chain only to name what it asks for (`$chain.about.coingecko`). */
-export const listsOf = (steps: readonly Step[]): ReadonlySet<string> =>
-  new Set(
-    steps.flatMap(({ id, source, definition }) => (source !== undefined && definition.requires?.includes('chain') !== true ? [id] : [])),
-  )
