@@ -1,7 +1,7 @@
 import { keccak256, toHex } from 'viem'
 import { expect, test } from 'vitest'
 import { fakeChain } from './chain.js'
-import type { FakeChain, FakeLog } from './chain.js'
+import type { FakeChain, FakeChainOptions, FakeLog } from './chain.js'
 
 test('the same seed gives the same chain, another seed another', () => {
   const blocks = (chain: FakeChain): unknown[] =>
@@ -66,6 +66,31 @@ test('a fork replaces the blocks above it and nothing below', () => {
   expect(chain.block(31).hash).not.toBe(second)
   expect(chain.block(28).hash).not.toBe(old.block(28).hash)
   expect(replay(chain)).toEqual(Array.from({ length: 34 }, (_, n) => balancesAt(chain, n)))
+})
+
+test('a fork that is undone gives way to the very blocks that it replaced; each fork has times and transactions of its own', () => {
+  const options: FakeChainOptions = {
+    seed: 5,
+    blocks: 30,
+    timeOf: (block, fork) => block * 12 + fork,
+    transactions: (block, fork) => (block + fork) % 3,
+    costs: (_, index, fork) => ({ gas: 21_000 + index, price: BigInt(fork) }),
+  }
+  const [chain, old] = [fakeChain(options), fakeChain(options)]
+  const all = (of: FakeChain) =>
+    Array.from({ length: Number(of.head) + 1 }, (_, n) => [of.blockJson(BigInt(n), true), of.receiptsJson(BigInt(n)), balancesAt(of, n)])
+  chain.fork(4, 6)
+  const forked = all(chain)
+  expect(chain.block(27).timestamp).toBe(27n * 12n + 1n)
+  // One of them is the miner's payout.
+  expect(JSON.parse(chain.receiptsJson(27n) ?? '')).toMatchObject([{ effectiveGasPrice: '0x1' }, { effectiveGasPrice: '0x1' }])
+  chain.fork(9, 2)
+  chain.add(3)
+  chain.unfork()
+  expect(all(chain)).toEqual(forked)
+  chain.unfork()
+  expect(all(chain)).toEqual(all(old))
+  expect(() => chain.unfork()).toThrow('there was no fork')
 })
 
 test('logs carry their place in the block, receipts hold the same logs, and the bloom filter has their bits', () => {

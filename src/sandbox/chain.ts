@@ -29,17 +29,20 @@ export interface FakeChainOptions {
   readonly genesisTime?: number
   /** Seconds from block to block. Default 12. */
   readonly blockTime?: number
-  /** Time of each block in unix seconds, in place of both. Asked again whenever a block is served, so it must depend on the number alone. */
-  readonly timeOf?: (block: number) => number
-  /** Transactions in every block besides payouts of miners. Default 0. */
-  readonly transactions?: number
+  /**
+   * Time of each block in unix seconds, in place of both. Asked again whenever a block is served, so it must depend on the number and the
+   * fork that the block is of alone: 0, and one more with each `fork`.
+   */
+  readonly timeOf?: (block: number, fork: number) => number
+  /** Transactions in every block besides payouts of miners, or in each one by its number and fork, as for `timeOf`. Default 0. */
+  readonly transactions?: number | ((block: number, fork: number) => number)
   /** Balances before block 1, in wei. Miners that are not named start at amounts of every magnitude from 0 to 2^250. */
   readonly balances?: Readonly<Record<Hex, bigint>>
   /**
-   * What the transactions of a block cost, by their index, and which of them create a contract. Default: 21,000 gas at 2 gwei each. Asked
-   * again whenever a block is served, so it must depend on these numbers alone.
+   * What the transactions of a block cost, by their index and its fork, and which of them create a contract. Default: 21,000 gas at 2 gwei
+   * each. Asked again whenever a block is served, so it must depend on these numbers alone.
    */
-  readonly costs?: (block: bigint, index: number) => FakeCost & { readonly creates?: boolean }
+  readonly costs?: (block: bigint, index: number, fork: number) => FakeCost & { readonly creates?: boolean }
   /** Makes hashes and roots real, so that they prove what they stand for; else they are drawn. A block then takes about a millisecond. */
   readonly hasher?: ChainHasher
   /** Logs of each block after the genesis block. Asked again whenever a block is served, so it must depend on the number alone. */
@@ -69,6 +72,8 @@ export interface FakeChain extends ChainSource {
    * balances differ. Everything below stays.
    */
   fork(depth: number, newBlocks?: number): void
+  /** Undoes the last `fork`: the very blocks that it replaced are there again, and none above them. @throws {RangeError} when there was none. */
+  unfork(): void
   readonly miners: readonly Hex[]
   /** The truth about a block. @throws {RangeError} when there is none. */
   block(number: bigint | number): FakeBlock
@@ -100,6 +105,8 @@ const emptyRoot = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e36
 const payoutEvery = 8
 const plain: ReturnType<NonNullable<FakeChainOptions['costs']>> = { gas: 21_000, price: 2_000_000_000n }
 
+type Forks = readonly { readonly from: number; readonly id: number }[]
+
 class Chain implements FakeChain {
   readonly chainId: number
   readonly miners: readonly Hex[]
@@ -109,8 +116,10 @@ class Chain implements FakeChain {
   readonly #contracts = new Map<Hex, FakeContract>()
   readonly #payouts = new Map<number, { readonly to: Hex; readonly amount: bigint }>()
   /** Where each fork begins: the last one that begins at or below a block made it. */
-  #forks: readonly { readonly from: number; readonly id: number }[] = [{ from: 0, id: 0 }]
+  #forks: Forks = [{ from: 0, id: 0 }]
   #forkCount = 0
+  /** What each fork left. */
+  readonly #left: { readonly forks: Forks; readonly head: number; readonly kept: number }[] = []
   #head = 0
   #numbers = new Map<Hex, number>()
   readonly #hashes = new Map<number, Hex>()
@@ -162,16 +171,28 @@ class Chain implements FakeChain {
       throw new RangeError(`a fork of depth ${depth} does not fit on a chain whose head is ${this.#head}`)
     }
     const kept = this.#head - depth
+    this.#left.push({ forks: this.#forks, head: this.#head, kept })
+    this.#replace(kept, [...this.#forks.filter((fork) => fork.from <= kept), { from: kept + 1, id: ++this.#forkCount }], newBlocks)
+  }
+
+  unfork(): void {
+    const left = this.#left.pop()
+    if (!left) throw new RangeError('there was no fork')
+    this.#replace(left.kept, left.forks, left.head - left.kept)
+  }
+
+  /** Puts blocks of other forks above one. */
+  #replace(kept: number, forks: Forks, blocks: number): void {
     this.#accounts.rewind(kept)
     for (let number = kept + 1; number <= this.#head; number++) this.#payouts.delete(number)
-    this.#forks = [...this.#forks.filter((fork) => fork.from <= kept), { from: kept + 1, id: ++this.#forkCount }]
+    this.#forks = forks
     this.#numbers = new Map()
     this.#hashes.clear()
     this.#seals.length = Math.min(this.#seals.length, kept + 1)
     this.#blockOf.clear()
     this.#searched = 0
     this.#head = kept
-    this.add(newBlocks)
+    this.add(blocks)
   }
 
   block(number: bigint | number): FakeBlock {
@@ -276,13 +297,15 @@ class Chain implements FakeChain {
     if (n === 0) return []
     const logs = this.#options.logs?.(BigInt(n)) ?? []
     const payout = this.#payouts.get(n)
-    const strangers = Math.max(this.#options.transactions ?? 0, logs.length > 0 && !payout ? 1 : 0)
+    const fork = this.#forkOf(n)
+    const { transactions = 0 } = this.#options
+    const wanted = typeof transactions === 'number' ? transactions : transactions(n, fork)
+    const strangers = Math.max(wanted, logs.length > 0 && !payout ? 1 : 0)
     const count = strangers + (payout ? 1 : 0)
     if (count === 0) return []
-    const fork = this.#forkOf(n)
     return Array.from({ length: count }, (_, i) => {
       const pays = payout !== undefined && i === strangers
-      const { creates = false, ...cost } = this.#options.costs?.(BigInt(n), i) ?? plain
+      const { creates = false, ...cost } = this.#options.costs?.(BigInt(n), i, fork) ?? plain
       const to = pays ? payout.to : this.#address(1000 + ((n + 2 * i + 1) % 97))
       return {
         hash: '0x' + drawHex(this.#seed ^ i, kinds.transactionHash, fork, n),
@@ -329,7 +352,7 @@ class Chain implements FakeChain {
 
   #timeOf(n: number): number {
     const { timeOf, genesisTime = 1_600_000_000, blockTime = 12 } = this.#options
-    return timeOf ? timeOf(n) : genesisTime + n * blockTime
+    return timeOf ? timeOf(n, this.#forkOf(n)) : genesisTime + n * blockTime
   }
 
   /** Up to about 0.14 ether. */
