@@ -1,5 +1,10 @@
+import { join } from 'node:path'
 import type { FakeChain, FakeChainOptions } from '../../src/sandbox/index.js'
-import type { TableContent } from './read-duckdb.js'
+import { chdbMissing } from './clickhouse-server.js'
+import { postgresDatabase } from './postgres.js'
+import { readChdb } from './read-clickhouse.js'
+import { readDuckdb, type TableContent } from './read-duckdb.js'
+import { readPostgres } from './read-postgres.js'
 
 /** Every table of `pipelines/chain-metrics.yaml`, and every view of its migrations. */
 export const CHAIN_METRICS_TABLES = [
@@ -12,14 +17,39 @@ export const CHAIN_METRICS_TABLES = [
   ...['1m', '1h', '1d', '1m_v', '1h_v', '1d_v'].flatMap((each) => [`chain_metrics_${each}`, `contract_metrics_${each}`]),
 ]
 
-/** Transactions of every kind that counts: calls and creations, dear and free, with a share of L1 (of a rollup) and without. */
+const missing = chdbMissing()
+if (missing !== undefined) process.stderr.write(`SKIPPED: chain metrics in embedded ClickHouse, for chdb does not load here: ${missing}\n`)
+
+/** Where they are kept. `url` is of an empty one in the folder that is read. */
+export const metricsWarehouses = [
+  {
+    name: 'DuckDB',
+    url: () => Promise.resolve('duckdb:data/m.duckdb'),
+    read: (cwd: string) => readDuckdb(join(cwd, 'data/m.duckdb'), { tables: CHAIN_METRICS_TABLES }),
+    skip: false,
+  },
+  {
+    name: 'Postgres',
+    url: () => postgresDatabase(),
+    read: (_: string, url: string) => readPostgres(url, CHAIN_METRICS_TABLES),
+    skip: false,
+  },
+  {
+    name: 'ClickHouse',
+    url: () => Promise.resolve('chdb:data/ch'),
+    read: (cwd: string) => readChdb(join(cwd, 'data/ch'), { tables: CHAIN_METRICS_TABLES }),
+    skip: missing !== undefined,
+  },
+] as const
+
+/** Transactions of every kind that counts: calls and creations, dear and free, with a share of L1 (of a rollup) and without; each fork has its own. */
 export function variedCosts(rollup: boolean): NonNullable<FakeChainOptions['costs']> {
-  return (block, index) => ({
-    gas: 21_000 + ((Number(block) * 7 + index * 13) % 90) * 1_003,
+  return (block, index, fork) => ({
+    gas: 21_000 + ((Number(block) * 7 + index * 13 + fork * 29) % 90) * 1_003,
     // One is free, as those of the system are.
-    price: index === 3 ? 0n : 1_000_000_000n + block * 1_000_003n + BigInt(index),
+    price: index === 3 ? 0n : 1_000_000_000n + block * 1_000_003n + BigInt(index + fork * 101),
     ...(rollup ? { l1Fee: index === 3 ? 0n : 10n ** 12n * (block % 17n) + BigInt(index) } : {}),
-    creates: (Number(block) + index) % 11 === 0,
+    creates: (Number(block) + index + fork) % 11 === 0,
   })
 }
 
