@@ -120,9 +120,11 @@ describe.each(metricsWarehouses)('pipelines/chain-metrics.yaml into $name', ({ n
         for (let kill = 0; kill < kills; kill++) {
           if (kill > 0) fork(1 + upTo(12))
           world.grow()
-          // The new fork may be shorter at first.
+          // The new fork may be shorter at first, and a block that is to be read is not there for a while.
           const depth = 1 + upTo(12)
+          const later = node.count() + 2 * CALLS
           strike(depth, depth - 1 + upTo(3))
+          strikeOnce(node, { when: () => node.count() >= later }, () => void world.grow())
           const run = follow()
           const lines = 1 + Math.floor(((kill + random()) / kills) * LINES)
           await Promise.race([run.saw(new RegExp(`^(?:.*\\n){${lines}}`)), run.saw('"type":"round:ended"')])
