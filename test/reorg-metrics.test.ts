@@ -154,6 +154,6 @@ describe.each(metricsWarehouses)('pipelines/chain-metrics.yaml into $name', ({ n
         await node.close()
       }
     },
-    120_000 * SEEDS,
+    240_000 * SEEDS,
   )
 })
