@@ -1,6 +1,7 @@
 import { facts } from '../sdk/events.js'
 import type { RunEvent, Served } from '../sdk/index.js'
 import { seeHeads } from './lag.js'
+import { setAside } from './quarantine.js'
 import { sample } from './rates.js'
 import { reorgInWords } from './reorg-words.js'
 import { type EndpointView, type FailureView, newEndpoint, newStep, type RunView, type StepView } from './view.js'
@@ -105,7 +106,11 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       const unit = closeUnit(step, event.unit)
       step.units[event.state]++
       step.failed += Math.max(1, (unit?.size ?? 1) - (unit?.done ?? 0))
-      if (event.state === 'quarantined') step.quarantined++
+      if (event.state === 'quarantined') {
+        step.quarantined++
+        const { unit: name, error, code, hint = null } = event
+        setAside(view, { step: step.id, what: 'units', name, error, code, hint })
+      }
       addFailure(step, event, event.state, event.at)
       return view
     }
@@ -121,7 +126,9 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       step.quarantined++
       view.quarantined.count++
       const { unit, key, error, code, hint = null } = event
-      if (view.quarantined.first.length < kept.quarantined) view.quarantined.first.push({ step: step.id, unit, key, error, code, hint })
+      const failure = { step: step.id, unit, key, error, code, hint }
+      setAside(view, { ...failure, what: 'keys', name: key })
+      if (view.quarantined.first.length < kept.quarantined) view.quarantined.first.push(failure)
       return view
     }
     case 'check:evaluated': {

@@ -2,6 +2,7 @@ import { type CheckResult, command, typable } from '../sdk/index.js'
 import { tidy } from '../plan/tidy.js'
 import { escapeText } from './escape.js'
 import { type Lag, lagsOf } from './lag.js'
+import { causesOf, namesOf } from './quarantine.js'
 import { elapsedOf, etaOf, rateOf, sum } from './rates.js'
 import { type EndpointView, initialView, newEndpoint, newStep, type QuarantinedView, type RunView, type StepView } from './view.js'
 import { checkLine, checksOf, count, counted, duration, endpointLine, lagLine, sampleLines, stepLine, took } from './words.js'
@@ -270,13 +271,12 @@ function stepLines(view: RunView, now: number): string[] {
 }
 
 function quarantineLines(view: RunView): string[] {
-  const { count: keys, first } = view.quarantined
+  const keys = causesOf(view.quarantined).filter(({ what }) => what === 'keys')
+  const shown = keys.slice(0, 5)
   const bySteps = view.steps.filter((step) => step.quarantined > 0).map((step) => `  ${escapeText(step.id)}: ${count(step.quarantined)}`)
-  const lines = [
-    ...bySteps,
-    ...first.slice(0, 5).map(({ step, key, error }) => `    ${escapeText(step)} ${escapeText(key)}: ${escapeText(error)}`),
-  ]
-  if (keys > 5) lines.push(`    and ${count(keys - 5)} more`)
+  const lines = [...bySteps, ...shown.map((cause) => `    ${escapeText(cause.step)} ${namesOf(cause)}: ${escapeText(cause.error)}`)]
+  const more = view.quarantined.count - shown.reduce((all, cause) => all + cause.count, 0)
+  if (more > 0) lines.push(`    and ${count(more)} more`)
   return lines
 }
 

@@ -1,5 +1,6 @@
 import { type About, typable } from '../sdk/index.js'
 import { escapeText } from './escape.js'
+import { causesOf, namesOf } from './quarantine.js'
 import { type MissingReport, report, type RunReport, type StepReport } from './report.js'
 import type { RunView } from './view.js'
 import { bytes, checkLine, count, counted, nothingMissing, rate, sampleLines, took } from './words.js'
@@ -162,16 +163,22 @@ function checks(of: RunReport): string[] {
 function missing(of: RunReport): string[] {
   if (of.outcome === 'done') return []
   const lines = of.missing.flatMap((step) => [...missingLines(step), ...keyLines(step, of)])
-  const more = of.quarantined.count - of.quarantined.first.length
+  const more = of.quarantined.count - keyCauses(of).reduce((all, cause) => all + cause.count, 0)
   if (more > 0) lines.push(`  and ${counted(more, 'keys')} more in quarantine`)
   return lines.length === 0 ? [] : ['What is missing:', ...lines]
 }
 
+const keyCauses = (of: RunReport) => causesOf(of.quarantined).filter(({ what }) => what === 'keys')
+
+/** A line a cause: thousands of keys that failed alike are one. */
 function keyLines({ step }: MissingReport, of: RunReport): string[] {
-  const own = of.quarantined.first.filter((key) => key.step === step)
+  const own = keyCauses(of).filter((cause) => cause.step === step)
   const hints = new Set(own.flatMap(({ hint }) => (hint === null ? [] : [hint])))
   return [
-    ...own.map(({ key, error, code }) => `    key ${escapeText(key)} in quarantine: ${escapeText(error)} (${escapeText(code)})`),
+    ...own.map((cause) => {
+      const why = `in quarantine: ${escapeText(cause.error)} (${escapeText(cause.code)})`
+      return cause.count === 1 ? `    key ${namesOf(cause)} ${why}` : `    ${counted(cause.count, 'keys')} ${why}: ${namesOf(cause)}`
+    }),
     ...[...hints].map((hint) => `      ${escapeText(hint)}`),
   ]
 }
