@@ -13,7 +13,7 @@ export interface Io extends Surroundings {
   readonly isTTY: boolean
   /** Whether stdout takes colours (`NO_COLOR`, `FORCE_COLOR`, `TERM=dumb`). */
   readonly color: boolean
-  /** Width of the terminal in characters, 80 when it is none. */
+  /** Width of the terminal in characters as it is now, 80 when it is none. */
   readonly columns: number
   /** The Node.js that runs us. */
   readonly execPath: string

@@ -40,7 +40,9 @@ export function processIo(grace = graceMs, lost: () => void = () => undefined): 
     signal: stopOnSignals(grace, cleanUp),
     isTTY,
     color: hasColor(env, isTTY),
-    columns: stdout.columns || 80,
+    get columns() {
+      return stdout.columns || 80
+    },
     pid: process.pid,
     execPath: process.execPath,
     host: hostname(),

@@ -15,14 +15,16 @@ export interface ReportersOptions {
 /** What people and machines see of a run: live on a terminal, else lines, or one JSON line an event; and the status file. */
 export async function openReporters({ session, io, output, statusFile, about }: ReportersOptions): Promise<{ close(): Promise<void> }> {
   const { view } = session
-  const { clock, columns, color } = io
+  const { clock } = io
   const reporters: Reporter[] = []
   if (output === 'json') {
     const { jsonReporter } = await import('../report/json.js')
     reporters.push(jsonReporter({ out: io.stdout }))
   } else if (output === 'auto' && io.isTTY) {
     const { terminalReporter } = await import('../report/terminal.js')
-    reporters.push(terminalReporter({ out: io.stdout, view, clock, columns, color }))
+    reporters.push(
+      terminalReporter({ out: io.stdout, err: io.stderr, view, clock, columns: io.columns, color: io.color, atExit: io.atExit }),
+    )
   } else {
     const { lineReporter } = await import('../report/lines.js')
     reporters.push(lineReporter({ out: io.stdout, view, clock }))
@@ -39,7 +41,7 @@ export async function openReporters({ session, io, output, statusFile, about }: 
       await following.close()
       if (output === 'json' || view.at === null) return
       const { renderSummary } = await import('../report/summary.js')
-      await shown(io, () => void io.stdout.write(renderSummary(view, { about, columns })))
+      await shown(io, () => void io.stdout.write(renderSummary(view, { about, columns: io.columns })))
     },
   }
 }

@@ -11,9 +11,26 @@ export function rateOf(step: StepView, now: number): number | null {
   return now > from ? ((step.done - done) * 1_000) / (now - from) : step.perSecond
 }
 
-/** How long a running step still takes at its present rate; null when nobody can tell. Milliseconds. */
-export function etaOf(step: StepView, now: number): number | null {
-  const rate = rateOf(step, now)
+/** A silence is one when it is longer than this, and than two of the pauses between batches. */
+const silenceMs = 1_000
+const halfLifeMs = 2_000
+
+/**
+ * Pieces a second of a running step as a live view shows it: that of its last batch while the next one is not late, then halved
+ * again and again until nothing is left of it. A step whose batches are far apart is not shown at rest between them.
+ */
+export function shownRate(step: StepView, now: number): number | null {
+  const [first, last] = [step.samples[0], step.samples.at(-1)]
+  if (step.state !== 'running' || step.perSecond === null || !first || !last) return step.perSecond
+  if (first === last) return null
+  const pause = (last[0] - first[0]) / (step.samples.length - 1)
+  const late = now - last[0] - Math.max(silenceMs, 2 * pause)
+  const share = 0.5 ** (Math.max(0, late) / (halfLifeMs + pause))
+  return share < 0.01 ? 0 : step.perSecond * share
+}
+
+/** How long a running step still takes at its present rate, or at one that is given; null when nobody can tell. Milliseconds. */
+export function etaOf(step: StepView, now: number, rate = rateOf(step, now)): number | null {
   if (step.state !== 'running' || step.total === null || rate === null || rate <= 0) return null
   return (Math.max(0, step.total - step.done) * 1_000) / rate
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { RunFact } from '../sdk/index.js'
-import { etaOf, openPieces, rateOf } from './rates.js'
+import { etaOf, openPieces, rateOf, shownRate } from './rates.js'
 import { reduce } from './reduce.js'
 import { initialView, type RunView, type StepView } from './view.js'
 
@@ -180,6 +180,25 @@ test('the rate is that of the last ten seconds, falls when nothing comes, and gi
   expect(rateOf(step, 60_000)).toBe(0)
   expect(etaOf(step, 60_000)).toBe(null)
   expect(step.samples.length).toBeLessThan(50)
+})
+
+test('the rate that is shown stays between batches that are far apart, and decays to nothing when none comes', () => {
+  const facts: [number, RunFact][] = [
+    [0, started],
+    [0, planned(10_000, 0, 1)],
+    [0, { type: 'step:started', step: 'blocks' }],
+  ]
+  expect(shownRate(blocksOf(fold(...facts)), 5_000)).toBe(null)
+  for (const second of [15, 30, 45]) facts.push([second * 1_000, committed('u', 300)])
+  const step = blocksOf(fold(...facts))
+  // One is due each 15 s: at 75 s a second one is missed. It halves each 17 s from there.
+  expect([45, 60, 75].map((second) => shownRate(step, second * 1_000))).toEqual([20, 20, 20])
+  expect([92, 109, 126].map((second) => shownRate(step, second * 1_000))).toEqual([10, 5, 2.5])
+  const shown = Array.from({ length: 200 }, (_, second) => shownRate(step, (45 + second) * 1_000) ?? -1)
+  expect(shown.every((rate, i) => rate >= 0 && rate <= (shown[i - 1] ?? 20))).toBe(true)
+  expect(shown.at(-1)).toBe(0)
+  expect([etaOf(step, 92_000, 10), etaOf(step, 300_000, 0)]).toEqual([910_000, null])
+  expect(shownRate(step, 1_000)).toBe(20)
 })
 
 test('a clock that is set back gives no negative rate', () => {

@@ -74,7 +74,7 @@ test('a line fits 80 columns with numbers of a real backfill', () => {
   for (let i = 1; i <= 1_234; i++) facts.push([100_000, retry])
   const text = stepLine(balances(...facts), [], 100_000, 10)
   expect(text).toBe('balances    4.50M/21.0M rows  21 %  45,000/s  1:40  ETA 6:06  retries 1,234')
-  // An icon, a space and listr2's own margin come on top.
+  // An indent, or an icon and a space, come on top.
   expect(text.length).toBeLessThanOrEqual(80 - 4)
 })
 

@@ -76,7 +76,8 @@ export function stepLine(step: StepView, checks: readonly CheckView[], now: numb
   return [escapeText(step.id).padEnd(width), ...stepFacts(step, checks, now)].filter((part) => part !== '').join('  ')
 }
 
-function stepFacts(step: StepView, checks: readonly CheckView[], now: number): string[] {
+/** What is said of a step behind its id. */
+export function stepFacts(step: StepView, checks: readonly CheckView[], now: number): string[] {
   const elapsed = elapsedOf(step, now)
   const perSecond = rateOf(step, now)
   const retries = sum(step.retries)
@@ -90,11 +91,10 @@ function stepFacts(step: StepView, checks: readonly CheckView[], now: number): s
       return [todo(step)]
     case 'running': {
       if (step.word === 'checks' || step.total === null) return ['checking', ...time]
-      const percent = step.total > 0 ? `${Math.min(100, Math.floor((step.done * 100) / step.total))} %` : ''
       const eta = etaOf(step, now)
       return [
         `${short(step.done)}/${short(step.total)} ${noun(step.total, step.word ?? 'units')}`,
-        percent,
+        percent(step.done, step.total),
         perSecond === null ? '' : rate(perSecond),
         ...time,
         eta === null ? '' : `ETA ${duration(eta)}`,
@@ -130,6 +130,11 @@ function stepFacts(step: StepView, checks: readonly CheckView[], now: number): s
     default:
       return [step.state satisfies never]
   }
+}
+
+/** `49 %`: rounded down, so that it is 100 only when all is done. */
+export function percent(done: number, total: number): string {
+  return total > 0 ? `${Math.min(100, Math.floor((done * 100) / total))} %` : ''
 }
 
 /** `2 missing`, `1 quarantined`, as the step said when it ended. */

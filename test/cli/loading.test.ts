@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const HEAVY =
-  /^(viem|abitype|hash-wasm|knex|libsql|pg|pg-.*|undici|chdb|listr2|tsx|typescript)$|^@(duckdb|libsql|clickhouse|foundry-rs|ethereumjs)\//
+  /^(viem|abitype|hash-wasm|knex|libsql|pg|pg-.*|undici|chdb|string-width|tsx|typescript)$|^@(duckdb|libsql|clickhouse|foundry-rs|ethereumjs)\//
 let folder: string
 
 beforeAll(async () => {
