@@ -11,5 +11,7 @@ export const emptyStore: StateStore = {
   rememberLimits: () => Promise.resolve(),
   rates: () => Promise.resolve([]),
   rememberRates: () => Promise.resolve(),
+  told: () => Promise.resolve([]),
+  rememberTold: () => Promise.resolve(),
   close: () => Promise.resolve(),
 }

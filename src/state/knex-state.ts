@@ -3,7 +3,7 @@ import type { Knex } from 'knex'
 import type { CheckResult, Json } from '../sdk/index.js'
 import { lockIsFree } from './lock.js'
 import type { StateOptions } from './open.js'
-import type { CheckRecord, LearnedLimits, RunRecord, RunsOf, StateStore, StepRate } from './store.js'
+import type { CheckRecord, LearnedLimits, RunRecord, RunsOf, StateStore, StepRate, Told } from './store.js'
 
 /** Puts an error of a database into words. */
 export type Explain = (error: unknown) => unknown
@@ -146,6 +146,22 @@ export class KnexState implements StateStore {
     })
   }
 
+  told(pipeline: string, warehouse: string): Promise<readonly Told[]> {
+    return this.#do(async () => {
+      const rows = await this.#db<ToldRow>('told').where({ pipeline, warehouse }).orderBy(['kind', 'about'])
+      return rows.map(({ kind, about, at }) => ({ kind, about, at: Number(at) }))
+    })
+  }
+
+  rememberTold(pipeline: string, warehouse: string, told: readonly Told[]): Promise<void> {
+    return this.#do(() =>
+      this.#db.transaction(async (transaction) => {
+        await transaction('told').where({ pipeline, warehouse }).delete()
+        for (const { kind, about, at } of told) await transaction('told').insert({ pipeline, warehouse, kind, about, at })
+      }),
+    )
+  }
+
   async close(): Promise<void> {
     await this.#db.destroy()
   }
@@ -228,6 +244,14 @@ interface LimitsRow {
   readonly max_batch: number | null
   readonly parallel: number | null
   readonly max_block_range: Whole | null
+  readonly at: Whole
+}
+
+interface ToldRow {
+  readonly pipeline: string
+  readonly warehouse: string
+  readonly kind: Told['kind']
+  readonly about: string
   readonly at: Whole
 }
 

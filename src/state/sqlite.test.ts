@@ -95,6 +95,17 @@ test('limits and rates are replaced by newer ones', async () => {
   expect(await store.rates('miners')).toEqual([{ ...rate, piecesPerSecond: 900, at: 2 }])
 })
 
+test('what people were told is replaced as a whole, for one pipeline into one warehouse', async () => {
+  const store = await open()
+  const failure = { kind: 'failure', about: 'blocks', at: 5 } as const
+  await store.rememberTold('miners', 'duckdb:m', [failure, { kind: 'stall', about: '', at: 6 }])
+  await store.rememberTold('miners', 'duckdb:n', [failure])
+  await store.rememberTold('miners', 'duckdb:m', [{ ...failure, at: 7 }])
+  expect(await store.told('miners', 'duckdb:m')).toEqual([{ ...failure, at: 7 }])
+  expect(await store.told('miners', 'duckdb:n')).toEqual([failure])
+  expect(await store.told('other', 'duckdb:m')).toEqual([])
+})
+
 test('a run whose process is dead is crashed, for readers at once and for good when the next run starts', async () => {
   const store = await open()
   await store.startRun({ ...first, pid: 4_000_000 })

@@ -62,6 +62,15 @@ export interface StepRate {
   readonly at: number
 }
 
+/** Something that is not well, and of which people were told (`notify`). */
+export interface Told {
+  readonly kind: 'failure' | 'gate_closed' | 'stall'
+  /** A step, or one of its checks; empty: the run itself. */
+  readonly about: string
+  /** When, milliseconds UTC. */
+  readonly at: number
+}
+
 /**
  * Who works on what and what happened. Advisory: what is done is in the warehouse's ledger only, so a lost state store
  * costs history, not data. It exists so that others can look while a run holds the warehouse.
@@ -84,5 +93,9 @@ export interface StateStore {
   rememberLimits(limits: readonly LearnedLimits[]): Promise<void>
   rates(pipeline: string): Promise<readonly StepRate[]>
   rememberRates(rates: readonly StepRate[]): Promise<void>
+  /** What people were told of a pipeline and is not over. `warehouse`: as `rememberTold` had it. */
+  told(pipeline: string, warehouse: string): Promise<readonly Told[]>
+  /** Takes the place of what was remembered of this pipeline and warehouse. */
+  rememberTold(pipeline: string, warehouse: string, told: readonly Told[]): Promise<void>
   close(): Promise<void>
 }
