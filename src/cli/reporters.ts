@@ -2,6 +2,7 @@ import type { Pipeline } from '../pipeline/pipeline.js'
 import { follow, type Reporter } from '../report/reporter.js'
 import type { About } from '../sdk/index.js'
 import type { Session } from '../session/session.js'
+import type { World } from '../session/surroundings.js'
 import { exitCodeOf, type Io } from './io.js'
 
 export interface ReportersOptions {
@@ -53,6 +54,17 @@ export async function tellFailedStart(path: string, pipeline: Pipeline, error: u
   const at = Math.round(io.clock.now())
   const view = { ...initialView(), pipeline: pipeline.name, state: 'ended' as const, outcome: 'error' as const, exitCode, at }
   await statusFileReporter({ path, view, clock: io.clock, warn: warnOn(io), pid: io.pid }).close()
+}
+
+/** Tells those whom `notify` names of a run that could not begin. */
+export async function noticeFailedStart(
+  pipeline: Pipeline,
+  { state, world, error }: { readonly state: string; readonly world: World | undefined; readonly error: unknown },
+  io: Io,
+): Promise<void> {
+  if (pipeline.notify.length === 0) return
+  const { tellFailedStart: tell } = await import('../session/notices.js')
+  await tell({ pipeline, surroundings: io, world: world ?? {}, state, error, warn: (message) => warnOn(io)(`warning: ${message}`) })
 }
 
 /** Shows something of a run that is over: whatever goes wrong there changes nothing of how it ended. */

@@ -8,7 +8,7 @@ import { Exit, type Io } from './io.js'
 import { migrateTelling } from './migrate.js'
 import { openPipeline } from './open-pipeline.js'
 import type { RunCommandOptions } from './options.js'
-import { openReporters, tellFailedStart } from './reporters.js'
+import { noticeFailedStart, openReporters, tellFailedStart } from './reporters.js'
 
 /** Fetches what is missing. Resolves to the exit code. @throws {PipeError} what kept it from starting. */
 export async function runCommand(file: string, options: RunCommandOptions, io: Io): Promise<number> {
@@ -63,8 +63,10 @@ async function runPipeline(pipeline: Pipeline, options: RunCommandOptions, io: I
   } catch (error) {
     // While another run holds the pipeline, the file is that one's.
     const held = isPipeError(error) && error.code === 'PIPELINE_HELD'
-    // A run that did not begin has no events, and the file would go on telling of the one before.
-    if (statusFile !== undefined && !held && (session?.view.at ?? null) === null) await tellFailedStart(statusFile, pipeline, error, io)
+    // A run that did not begin has no events: the file would go on telling of the one before, and nobody would be told.
+    const failedStart = !held && (session?.view.at ?? null) === null
+    if (failedStart && statusFile !== undefined) await tellFailedStart(statusFile, pipeline, error, io)
+    if (failedStart && !io.signal.aborted) await noticeFailedStart(pipeline, { state, world, error }, io)
     throw error
   } finally {
     await session?.close()

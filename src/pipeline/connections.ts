@@ -146,7 +146,7 @@ export function ofVariables({ node }: Field): string {
 }
 
 /** An empty header is not sent. */
-function readHeaders(field: Field, problems: Problems): Readonly<Record<string, string>> {
+export function readHeaders(field: Field, problems: Problems): Readonly<Record<string, string>> {
   const headers: Record<string, string> = {}
   for (const { key, field: value } of entriesOf(field)) {
     const text = textOf(value) ?? numberOf(value)?.toString()

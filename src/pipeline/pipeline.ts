@@ -1,5 +1,7 @@
 import type { Json, Output, StepDefinition, StepInput, Table } from '../sdk/index.js'
+import type { Schedule } from '../schedule/times.js'
 import type { Place } from '../sdk/problem.js'
+import type { Receiver } from './receivers.js'
 
 export type { Place, Problem } from '../sdk/problem.js'
 
@@ -123,6 +125,10 @@ export interface Pipeline {
   readonly maxBytesInFlight: number | undefined
   readonly tables: ReadonlyMap<string, Table>
   readonly migrations: string | undefined
+  /** When it is to run by itself. */
+  readonly schedule: Schedule | undefined
+  /** Who is told how it goes. */
+  readonly notify: readonly Receiver[]
   /** In dependency order: a step comes after everything it needs. */
   readonly steps: readonly Step[]
   /** Values that came from the environment and must never be shown. */

@@ -81,6 +81,8 @@ warehouse: duckdb:data/p.duckdb
 chains:
   ethereum: { rpc: "http://one/, https://two" }
 defaults: { retry: { attempts: 3 }, timeout: 1h30m }
+schedule: { cron: "0 */6 * * *", timezone: Europe/Zurich }
+notify: [{ type: webhook, url: "http://hooks/in", on: [failure] }]
 tables:
   blocks:
     columns: { number: bigint, at: timestamp, fee: "decimal(38,6)?" }
@@ -190,7 +192,7 @@ steps:
         onError: 'fail',
         when: {},
         matrix: {},
-        place: { file: 'p.yaml', line: 23, column: 5 },
+        place: { file: 'p.yaml', line: 25, column: 5 },
       },
       {
         id: 'second',
@@ -209,9 +211,11 @@ steps:
         onError: 'continue',
         when: {},
         matrix: {},
-        place: { file: 'p.yaml', line: 17, column: 5 },
+        place: { file: 'p.yaml', line: 19, column: 5 },
       },
     ],
+    schedule: { cron: '0 */6 * * *', timezone: 'Europe/Zurich', missed: 'run' },
+    notify: [{ type: 'webhook', url: 'http://hooks/in', headers: {}, on: ['failure'] }],
     secrets: [],
   })
 })

@@ -26,6 +26,8 @@ import { readParamDefinitions } from './params/param-definitions.js'
 import type { Pipeline, Problem } from './pipeline.js'
 import { collectProblems, type Problems } from './yaml/problems.js'
 import { secretParts, secretsOf, secretValues } from './secrets.js'
+import { readReceivers } from './receivers.js'
+import { readSchedule } from './read-schedule.js'
 import { readSteps } from './steps/steps.js'
 import { readTables } from './tables.js'
 import { pathFault, referenceName, type Scope, type UrlFault, urlFault } from '../sdk/index.js'
@@ -127,13 +129,17 @@ export async function readPipeline(file: string, options: ReadOptions): Promise<
   })
   const warehouse = readWarehouse(fieldOf(root, 'warehouse'), problems)
   const migrations = migrationFolder(fieldOf(root, 'migrations'), dirname(resolve(cwd, main.source.folder, '_')), cwd, problems)
+  const notify = readReceivers(fieldOf(root, 'notify'), problems)
+  const schedule = await readSchedule(fieldOf(root, 'schedule'), problems)
   if (!fieldOf(root, 'steps').node) return result()
 
   const endpoints = [...chains.values()].flatMap(({ endpoints: asked, sockets }) => [...asked, ...sockets])
+  const receivers = notify.map((receiver) => ({ url: receiver.url, headers: receiver.type === 'smtp' ? {} : receiver.headers }))
   const secretive = [
     ...usedFields(declared.chains, used.chains),
     ...usedFields(declared.sources, used.sources),
     fieldOf(root, 'warehouse'),
+    fieldOf(root, 'notify'),
     ...secretParts(fieldOf(root, 'steps'), registry),
   ]
   return result({
@@ -148,8 +154,10 @@ export async function readPipeline(file: string, options: ReadOptions): Promise<
     maxBytesInFlight: numberOf(fieldOf(root, 'max_bytes_in_flight')),
     tables,
     migrations,
+    schedule,
+    notify,
     steps,
-    secrets: secretsOf(endpoints, [...sources.values()], warehouse, secretValues(secretive, environment.variables)),
+    secrets: secretsOf([...endpoints, ...receivers], [...sources.values()], warehouse, secretValues(secretive, environment.variables)),
   })
 }
 

@@ -22,6 +22,7 @@ import type { Held } from './hold.js'
 import { asJson, keepState } from './keep-state.js'
 import { measuredRates } from './measured-rates.js'
 import { createMoment } from './moment.js'
+import { openNotices } from './notices.js'
 import type { PartRequest } from './plan.js'
 import { redactDeep } from './redact.js'
 import { openSources } from './sources.js'
@@ -89,6 +90,9 @@ export async function runHeld(running: Running, request: RunRequest): Promise<Ru
   const keeper = keepState({ state, run: id, view, clock }, (error) =>
     telling.emit({ type: 'warning', message: `the state store can't be written: ${telling.redact(wordsOf(error))}` }),
   )
+  const warn = (message: string) => telling.emit({ type: 'warning', message })
+  const notices = await openNotices({ pipeline, surroundings, world: running.world, run: id, state, warn })
+  if (notices) running.bus.subscribe((event) => notices.see(event))
   const onStop = () => telling.emit({ type: 'run:stopping', signal: stopOf(signal).signal })
   signal.addEventListener('abort', onStop, { once: true })
   let exitCode = EXIT.error
@@ -110,6 +114,7 @@ export async function runHeld(running: Running, request: RunRequest): Promise<Ru
     throw error
   } finally {
     signal.removeEventListener('abort', onStop)
+    await notices?.close()
     await keeper.close()
     const at = Math.round(clock.now())
     await state.updateRun(id, { endedAt: at, outcome: view.outcome ?? 'error', exitCode, view: asJson(view) }, at).catch((error: unknown) =>

@@ -83,6 +83,8 @@ function pipelineOf(definition: StepDefinition, config: Json, into: Table | unde
     maxBytesInFlight: undefined,
     tables,
     migrations: undefined,
+    schedule: undefined,
+    notify: [],
     steps: [step],
     secrets: [],
   }

@@ -13,7 +13,8 @@ const rule: Readonly<Record<string, readonly string[]>> = {
   programs: ['net', 'sdk'],
   ...Object.fromEntries(['warehouse', 'state'].map((room) => [room, ['postgres', 'sdk']])),
   registry: ['plugins', 'sdk'],
-  pipeline: ['registry', 'sdk'],
+  schedule: ['sdk'],
+  pipeline: ['registry', 'schedule', 'sdk'],
   ledger: ['pipeline', 'sdk'],
   plan: below.slice(1),
   run: below,
@@ -21,12 +22,14 @@ const rule: Readonly<Record<string, readonly string[]>> = {
   verify: [...below, 'proof'],
   // Renders what was planned, verified and kept, as well as what runs.
   report: [...below, 'state', 'verify'],
+  // Tells people of the events of a run; what they know of lies in the state store.
+  notify: ['net', 'pipeline', 'sdk', 'state'],
   // What a command, a server and a worker do with a pipeline: all that does work, and nothing of a terminal.
-  session: [...below, 'http', 'net', 'programs', 'proof', 'report', 'rpc', 'run', 'state', 'verify', 'warehouse'],
+  session: [...below, 'http', 'net', 'notify', 'programs', 'proof', 'report', 'rpc', 'run', 'state', 'verify', 'warehouse'],
 }
 
 const sentence =
-  'cli -> everything; session -> run, report, state, verify, warehouse, rpc, http, programs, net, proof; run -> plan -> ledger -> pipeline -> registry; report -> verify, state, plan; verify -> plan, proof; rpc -> proof, net; http, programs -> net; warehouse, state -> postgres; net, postgres, proof, sandbox, plugins -> sdk only; sdk -> nothing of ours'
+  'cli -> everything; session -> run, report, notify, state, verify, warehouse, rpc, http, programs, net, proof; run -> plan -> ledger -> pipeline -> registry, schedule; notify -> pipeline, state, net; report -> verify, state, plan; verify -> plan, proof; rpc -> proof, net; http, programs -> net; warehouse, state -> postgres; schedule, net, postgres, proof, sandbox, plugins -> sdk only; sdk -> nothing of ours'
 
 /** Imports that go up, or sideways: `file:line imports what, but <the rule>`. */
 export function importProblems(sources: readonly SourceText[]): readonly string[] {

@@ -1,5 +1,6 @@
 import type { StepDefinition } from '../../sdk/index.js'
 import { COLUMN_TYPES } from '../../sdk/index.js'
+import { NOTICE_KINDS } from '../receivers.js'
 import type { JsonSchema } from './schema-walk.js'
 import { referencePattern, tolerant } from './tolerant.js'
 
@@ -54,6 +55,8 @@ function fileSchema(definitions: readonly StepDefinition[], ofChain: readonly st
         ...map({ retry: retry(), timeout: duration('Time a unit may take.'), parallel: parallel() }),
         description: 'What all steps get that do not say otherwise.',
       },
+      schedule: schedule(),
+      notify: list(receiver(), 'Who is told how its runs go. A notice that can not be sent is said, and ends no run.'),
       steps: { type: 'array', minItems: 1, items: step(definitions), description: 'The work, as a graph by `needs`.' },
     }),
     if: { required: ['steps'] },
@@ -249,6 +252,58 @@ function source(): JsonSchema {
       retry: retry(),
     },
     ['url'],
+  )
+}
+
+function schedule(): JsonSchema {
+  const cron = text('Five fields, as crontab has them: minute, hour, day of month, month, day of week.', { minLength: 1 })
+  return {
+    if: { type: 'object' },
+    then: map(
+      {
+        cron,
+        timezone: text('Whose clock it goes by, such as Europe/Zurich. Default UTC.', { minLength: 1 }),
+        missed: {
+          type: 'string',
+          enum: ['run', 'skip'],
+          default: 'run',
+          description:
+            'Times at which nobody was there or a run was at it. run: one run makes up for all of them as soon as it can. skip: the next time is waited for.',
+        },
+      },
+      ['cron'],
+    ),
+    else: { ...cron, errorMessage: 'must be a cron expression in quotes, such as "0 */6 * * *", or { cron, timezone, missed }' },
+    description: 'When `pipe serve` runs it: `"0 */6 * * *"` is every six hours, by UTC. Never twice at once.',
+  }
+}
+
+function receiver(): JsonSchema {
+  const mailbox = text('A mail address.', { minLength: 1 })
+  return map(
+    {
+      type: {
+        type: 'string',
+        enum: ['webhook', 'slack', 'smtp'],
+        description: 'webhook: JSON by POST. slack: the form of an incoming webhook, which others take, too. smtp: a mail.',
+      },
+      url: text('Where it is sent to: https://…, or smtp://user:password@host:587. Empty: nowhere.'),
+      headers: headers(),
+      from: text('Sender of mails.', { minLength: 1 }),
+      to: {
+        if: { type: 'array' },
+        then: { ...list(mailbox, 'Mail addresses.'), minItems: 1 },
+        else: { ...mailbox, errorMessage: 'must be a mail address or a list of them' },
+        description: 'Who gets the mails.',
+      },
+      on: {
+        type: 'array',
+        minItems: 1,
+        items: { type: 'string', enum: [...NOTICE_KINDS] },
+        description: 'What is told. Default: all but completion.',
+      },
+    },
+    ['type', 'url'],
   )
 }
 
