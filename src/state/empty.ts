@@ -5,6 +5,7 @@ export const emptyStore: StateStore = {
   startRun: () => Promise.reject(new Error('a store that was opened for reading was written to')),
   updateRun: () => Promise.reject(new Error('a store that was opened for reading was written to')),
   runs: () => Promise.resolve([]),
+  run: () => Promise.resolve(undefined),
   recordCheck: () => Promise.reject(new Error('a store that was opened for reading was written to')),
   checks: () => Promise.resolve([]),
   limits: () => Promise.resolve([]),

@@ -62,9 +62,14 @@ export class KnexState implements StateStore {
       const query = this.#runsOf(pipeline, options).orderBy('seq', 'desc')
       if (options.limit !== undefined) void query.limit(options.limit)
       const rows = await query.select('*')
-      return Promise.all(
-        rows.map(async (row) => ((await this.#gone(row)) ? { ...runRecord(row), outcome: 'crashed' as const } : runRecord(row))),
-      )
+      return Promise.all(rows.map((row) => this.#recordOf(row)))
+    })
+  }
+
+  run(id: string): Promise<RunRecord | undefined> {
+    return this.#do(async () => {
+      const row = await this.#db<RunRow>('runs').where({ id }).first()
+      return row && this.#recordOf(row)
     })
   }
 
@@ -197,6 +202,10 @@ export class KnexState implements StateStore {
     const old = this.#db<RunRow>('runs').where({ pipeline }).andWhere('seq', '<=', oldest.seq)
     await this.#db('checks').whereIn('run', old.clone().select('id')).delete()
     await old.delete()
+  }
+
+  async #recordOf(row: RunRow): Promise<RunRecord> {
+    return (await this.#gone(row)) ? { ...runRecord(row), outcome: 'crashed' } : runRecord(row)
   }
 
   async #gone(run: RunRow): Promise<boolean> {

@@ -77,6 +77,7 @@ test('runs come newest first, by warehouse and limit, whatever the clock said', 
   await store.startRun({ ...first, id: 'r3', startedAt: 800 })
   expect((await store.runs('miners')).map((run) => run.id)).toEqual(['r3', 'r2', 'r1'])
   expect((await store.runs('miners', { limit: 2 })).map((run) => run.id)).toEqual(['r3', 'r2'])
+  expect([(await store.run('r2'))?.warehouse, await store.run('r9')]).toEqual(['duckdb:n.duckdb', undefined])
   expect((await store.runs('miners', { warehouse: 'duckdb:m.duckdb' })).map((run) => run.id)).toEqual(['r3', 'r1'])
 })
 
@@ -137,6 +138,7 @@ test('a run whose lock is free is crashed although another process has its pid n
   expect((await store.runs('miners'))[0]?.outcome).toBe('running')
   await lock.release()
   expect((await store.runs('miners'))[0]?.outcome).toBe('crashed')
+  expect((await store.run('r1'))?.outcome).toBe('crashed')
 })
 
 test('only the newest 200 runs of a pipeline are kept, with their checks', async () => {

@@ -85,6 +85,8 @@ export interface StateStore {
   ): Promise<void>
   /** Newest first. A run whose process is gone is `crashed`. */
   runs(pipeline: string, options?: RunsOf & { readonly limit?: number }): Promise<readonly RunRecord[]>
+  /** One of them; undefined when nobody knows it. */
+  run(id: string): Promise<RunRecord | undefined>
   /** Keeps the newest 200 results of a step in a run. */
   recordCheck(run: string, step: string, result: CheckResult, about: { readonly final: boolean; readonly at: number }): Promise<void>
   /** Of the runs of a pipeline that are kept, the newest first: at most `limit`. */
