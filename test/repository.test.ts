@@ -202,7 +202,21 @@ function pipeCommands(line: string): readonly string[][] {
 
 async function isKnown(words: readonly string[]): Promise<boolean> {
   const accept = (): Promise<number> => Promise.resolve(0)
-  const names = ['validate', 'plan', 'run', 'status', 'retry', 'reset', 'rollback', 'verify', 'migrate', 'graph', 'steps', 'init'] as const
+  const names = [
+    'validate',
+    'plan',
+    'run',
+    'status',
+    'retry',
+    'reset',
+    'rollback',
+    'verify',
+    'migrate',
+    'serve',
+    'graph',
+    'steps',
+    'init',
+  ] as const
   const commands: Commands = Object.fromEntries(names.map((name) => [name, accept])) as unknown as Commands
   const silent = (): void => undefined
   const pipe = program(commands, {

@@ -76,6 +76,7 @@ function commandsOf(io: Io): Commands {
     rollback: async (file, options) => (await import('./rollback.js')).rollbackCommand(file, options, io),
     verify: async (file, options) => (await import('./verify.js')).verifyCommand(file, options, io),
     migrate: async (file, options) => (await import('./migrate.js')).migrateCommand(file, options, io),
+    serve: async (files, options) => (await import('./serve.js')).serveCommand(files, options, io),
     graph: async (file, options) => (await import('./graph.js')).graphCommand(file, options, io),
     steps: async (type) => (await import('./steps.js')).stepsCommand(type, io),
     init: async (folder) => (await import('./init.js')).initCommand(folder, io),

@@ -107,3 +107,13 @@ export interface VerifyOptions extends CommonOptions {
   readonly seed: number | undefined
   readonly json: boolean
 }
+
+export interface ServeCommandOptions extends CommonOptions {
+  /** The address that it listens on. */
+  readonly bind: string
+  readonly port: number
+  /** Names besides those of loopback by which it may be asked. */
+  readonly allowHost: readonly string[]
+  /** Every run is one of `run --demo`. */
+  readonly demo: boolean
+}

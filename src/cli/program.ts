@@ -9,11 +9,12 @@ import {
   type RollbackOptions,
   type RetryOptions,
   type RunCommandOptions,
+  type ServeCommandOptions,
   type StatusOptions,
   type ValidateOptions,
   type VerifyOptions,
 } from './options.js'
-import { howMany, ids, param, positive, seed, time } from './values.js'
+import { howMany, ids, param, port, positive, seed, time } from './values.js'
 
 /** What the command line can ask for. Each resolves to the exit code. */
 export interface Commands {
@@ -26,6 +27,7 @@ export interface Commands {
   rollback(file: string, options: RollbackOptions): Promise<number>
   verify(file: string, options: VerifyOptions): Promise<number>
   migrate(file: string, options: MigrateOptions): Promise<number>
+  serve(files: readonly string[], options: ServeCommandOptions): Promise<number>
   graph(file: string, options: GraphOptions): Promise<number>
   steps(type: string | undefined): Promise<number>
   init(folder: string): Promise<number>
@@ -254,6 +256,23 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
     .option('--json', 'print what was applied as JSON (schemas/migrate.schema.json)', false)
     .action((file: string, options: MigrateOptions) => ends(commands.migrate(file, { ...options, ...common() })))
 
+  command(pipe, 'serve', 'answer over HTTP: what runs, what is there and what is missing; start and stop', [
+    'pipe serve pipelines/*.yaml                   # http://127.0.0.1:8080, for this machine only',
+    'pipe serve pipelines/*.yaml --demo --port 0   # runs need no endpoint; a free port',
+    'PIPE_TOKEN=$(openssl rand -base64 32) pipe serve --bind 0.0.0.0 --allow-host pipe.example.com',
+    'curl localhost:8080/api/openapi.json          # everything that can be asked',
+  ])
+    .argument('[FILES...]', 'pipeline files (default: pipelines/*.yaml)')
+    .option('--bind <ADDRESS>', 'listen on this address; one that others reach wants PIPE_TOKEN', '127.0.0.1')
+    .addOption(new Option('--port <N>', 'listen on this port; 0 takes a free one').argParser(port).default(8080))
+    .addOption(
+      new Option('--allow-host <NAME>', 'a name besides localhost by which it may be asked; may be repeated')
+        .argParser((name: string, before: readonly string[]) => [...before, name])
+        .default([], 'none'),
+    )
+    .option('--demo', 'every run is one of `run --demo`', false)
+    .action((files: string[], options: Omit<ServeCommandOptions, 'state'>) => ends(commands.serve(files, { ...options, ...common() })))
+
   command(pipe, 'graph', 'print the steps and what they need', [
     'pipe graph pipelines/miners.yaml',
     'pipe graph pipelines/miners.yaml --format svg > miners.svg',
@@ -320,6 +339,7 @@ Exit codes:
 
 Environment:
   PIPE_STATE  where runs and history are kept, unless --state says so
+  PIPE_TOKEN  what requests to \`pipe serve\` must know; wanted where others reach it
   PIPE_DEBUG  1 shows the stack of every error
   NO_COLOR    no colours
   A pipeline names what it needs itself (\${ETH_RPC_URL}, …); a .env file beside it is read.

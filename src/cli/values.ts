@@ -47,3 +47,10 @@ export function time(text: string): number {
   if (ms === undefined) throw new InvalidArgumentError('Write it as 90s, 5m, 6h or 1h30m.')
   return ms
 }
+
+/** A port of TCP; 0: a free one. */
+export function port(text: string): number {
+  const value = /^\d{1,5}$/.test(text) ? Number(text) : -1
+  if (value < 0 || value > 65_535) throw new InvalidArgumentError('It must be a whole number from 0 to 65535.')
+  return value
+}

@@ -186,7 +186,8 @@ function checkLines(check: StatusCheck): string[] {
 /** A run that is silent for longer may be on another machine that is gone; nobody here can tell. */
 const silentMs = 60_000
 
-function viewOf(run: RunRecord): RunView {
+/** The view of a run as it was last written. Of one whose process is gone, no step runs. */
+export function viewOf(run: RunRecord): RunView {
   // What the run wrote: a RunView, or that of an older version with fewer fields.
   const found = { ...initialView(), ...(run.view as Partial<RunView> | undefined) }
   const view = {

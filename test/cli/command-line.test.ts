@@ -134,6 +134,7 @@ describe('help', () => {
       'rollback',
       'verify',
       'migrate',
+      'serve',
       'graph',
       'steps',
       'init',

@@ -1,0 +1,147 @@
+import type { Pipeline, Step } from '../pipeline/pipeline.js'
+import type { Lag } from '../report/lag.js'
+import { type StatusCheck, statusReport, type StatusStep, viewOf } from '../report/status.js'
+import type { RunView } from '../report/view.js'
+import type { Json } from '../sdk/index.js'
+import type { CheckRecord, RunRecord } from '../state/store.js'
+
+/** How a pipeline stands. `interrupted`: the process of its run is gone without a word; the next run goes on where it ended. */
+export type PipelineState = 'never' | 'starting' | 'running' | 'stopping' | 'done' | 'incomplete' | 'stopped' | 'error' | 'interrupted'
+
+/** A run in a list. Times are ISO 8601 in UTC. */
+export interface RunAnswer {
+  readonly id: string
+  readonly pipeline: string
+  readonly state: PipelineState
+  readonly exitCode: number | null
+  readonly error: string | null
+  readonly warehouse: string
+  readonly host: string
+  readonly pid: number
+  readonly startedAt: string
+  readonly endedAt: string | null
+  /** When it was last heard of. */
+  readonly updatedAt: string
+  readonly elapsedMs: number
+  readonly rows: Readonly<Record<string, number>>
+}
+
+/** A pipeline in a list. */
+export interface PipelineAnswer {
+  readonly name: string
+  readonly description: string | null
+  readonly file: string
+  readonly state: PipelineState
+  /** The run that runs, else the last one. */
+  readonly run: RunAnswer | null
+  /** Of that run: how many of its steps are in each state. */
+  readonly steps: Readonly<Record<string, number>>
+  /** Pieces of that run: blocks, rows and days together. */
+  readonly progress: { readonly done: number; readonly total: number | null; readonly quarantined: number }
+}
+
+export interface StepAnswer {
+  readonly id: string
+  readonly title: string
+  readonly type: string
+  readonly needs: readonly string[]
+  readonly chain: string | null
+  readonly source: string | null
+  /** Tables that it fills. */
+  readonly tables: readonly string[]
+}
+
+export interface ParamAnswer {
+  readonly name: string
+  readonly type: string
+  readonly default: Json
+  readonly description: string | null
+}
+
+/** One pipeline: what the file says, and how it stands. */
+export interface PipelineDetail extends PipelineAnswer {
+  readonly params: readonly ParamAnswer[]
+  readonly graph: readonly StepAnswer[]
+}
+
+/** One run, with everything that is known of it. */
+export interface RunDetail extends RunAnswer {
+  readonly params: Readonly<Record<string, string>>
+  readonly heads: Readonly<Record<string, string>>
+  readonly steps: readonly StatusStep[]
+  readonly checks: readonly StatusCheck[]
+  readonly lag: readonly Lag[]
+  readonly view: RunView
+}
+
+/** The view of a run, as it is true now: the last one of a run that is over says so. */
+export function currentView(run: RunRecord): RunView {
+  const view = viewOf(run)
+  return run.outcome === 'running' ? view : { ...view, state: 'ended' }
+}
+
+export function stateOf(run: RunRecord | undefined): PipelineState {
+  if (!run) return 'never'
+  if (run.outcome === 'crashed') return 'interrupted'
+  if (run.outcome !== 'running') return run.outcome
+  const { state } = viewOf(run)
+  return state === 'ended' ? 'stopping' : state
+}
+
+export function runAnswer(run: RunRecord, now: number): RunAnswer {
+  const { run: status } = statusReport({ pipeline: run.pipeline, file: run.file, runs: [run], checks: [], now })
+  if (!status) throw new Error('a report of a run says nothing of it')
+  const { id, exitCode, error, warehouse, host, pid, startedAt, endedAt, updatedAt, elapsedMs, rows } = status
+  const { pipeline } = run
+  return { id, pipeline, state: stateOf(run), exitCode, error, warehouse, host, pid, startedAt, endedAt, updatedAt, elapsedMs, rows }
+}
+
+export function pipelineAnswer({ name, description, file }: Pipeline, run: RunRecord | undefined, now: number): PipelineAnswer {
+  const steps: Record<string, number> = {}
+  const view = run && viewOf(run)
+  for (const { state } of view?.steps ?? []) steps[state] = (steps[state] ?? 0) + 1
+  const of = (pick: (step: RunView['steps'][number]) => number) => (view?.steps ?? []).reduce((sum, step) => sum + pick(step), 0)
+  const isPlanned = view?.steps.some(({ total }) => total !== null) === true
+  return {
+    name,
+    description: description ?? null,
+    file,
+    state: stateOf(run),
+    run: run ? runAnswer(run, now) : null,
+    steps,
+    progress: {
+      done: of(({ done }) => done),
+      total: isPlanned ? of(({ total }) => total ?? 0) : null,
+      quarantined: of((step) => step.quarantined),
+    },
+  }
+}
+
+export function pipelineDetail(pipeline: Pipeline, run: RunRecord | undefined, now: number): PipelineDetail {
+  const params = [...pipeline.params.values()].map(({ name, type, default: value, description }): ParamAnswer => ({
+    name,
+    type,
+    default: value ?? null,
+    description: description ?? null,
+  }))
+  return { ...pipelineAnswer(pipeline, run, now), params, graph: pipeline.steps.map(stepAnswer) }
+}
+
+function stepAnswer({ id, title, definition, needs, chain, source, outputs }: Step): StepAnswer {
+  return {
+    id,
+    title,
+    type: definition.type,
+    needs,
+    chain: chain ?? null,
+    source: source ?? null,
+    tables: [...new Set(outputs.map(({ table }) => table))],
+  }
+}
+
+export function runDetail(run: RunRecord, checks: readonly CheckRecord[], now: number): RunDetail {
+  const { steps, checks: results, lag } = statusReport({ pipeline: run.pipeline, file: run.file, runs: [run], checks, now })
+  const view = currentView(run)
+  const { params, heads } = view
+  return { ...runAnswer(run, now), params, heads, steps, checks: results, lag, view }
+}

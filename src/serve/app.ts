@@ -1,0 +1,261 @@
+import type { Context } from 'hono'
+import { Hono } from 'hono'
+import { setCookie } from 'hono/cookie'
+import { streamSSE } from 'hono/streaming'
+import type { Pipeline } from '../pipeline/pipeline.js'
+import { lagsOf } from '../report/lag.js'
+import { statusReport } from '../report/status.js'
+import type { Clock } from '../sdk/index.js'
+import { currentView, pipelineAnswer, pipelineDetail, runAnswer, runDetail } from './answers.js'
+import { backfill, backfillAction, BACKFILLED } from './backfill.js'
+import { emptyBody, planBody, resetBody, retryBody, sessionBody, startBody } from './bodies.js'
+import { bodyOf } from './body.js'
+import type { Commands } from './commands.js'
+import { buckets, inWindow, type Window } from './coverage.js'
+import type { Feed } from './feed.js'
+import { COOKIE, cookieOf, guard, type GuardOptions, same } from './guard.js'
+import type { History } from './history.js'
+import type { Ledgers } from './ledger.js'
+import { metrics, METRICS_TYPE, type Usage } from './metrics.js'
+import { openapi } from './openapi.js'
+import { Refusal, refusalOf } from './refusal.js'
+import type { Runs, StartRequest } from './runs.js'
+import type { Shown } from './shown.js'
+import { tell } from './stream.js'
+
+export interface AppParts extends GuardOptions {
+  readonly clock: Clock
+  /** By name. */
+  readonly pipelines: ReadonlyMap<string, Pipeline>
+  readonly runs: Runs
+  readonly history: History
+  readonly ledgers: Ledgers
+  readonly commands: Commands
+  readonly feed: (pipeline: string) => Feed
+  readonly usage: () => Usage
+  readonly shown: Shown
+  /** Aborted when the server ends. */
+  readonly signal: AbortSignal
+  /** Hears what nobody expected. */
+  readonly report: (error: unknown) => void
+}
+
+/** The whole HTTP API: JSON in, JSON out. What it may do is what the command line does with the files that were named at the start. */
+export function createApp(parts: AppParts): Hono {
+  const { clock, pipelines, runs, history, ledgers, commands, feed, shown, signal } = parts
+  const app = new Hono()
+  const now = () => Math.round(clock.now())
+  const json = (c: Context, value: unknown, status: 200 | 201 | 202 = 200) => c.body(shown(JSON.stringify(value)), status, JSON_TYPE)
+
+  app.onError((error, c) => {
+    const refusal = refusalOf(error)
+    if (refusal.status === 500) parts.report(error)
+    return refuse(c, refusal)
+  })
+  app.notFound((c) =>
+    refuse(c, new Refusal(404, 'NOT_FOUND', 'there is nothing at this address', 'GET /api/openapi.json lists what there is')),
+  )
+  app.use(guard(parts))
+
+  app.get('/healthz', (c) => json(c, { ok: true }))
+  app.get('/readyz', async (c) => {
+    // The state store is what every answer comes from.
+    for (const name of pipelines.keys()) await history.last(name)
+    return json(c, { ok: true })
+  })
+  app.get('/metrics', async (c) => c.body(metrics(await lastRuns(), parts.usage()), 200, { 'Content-Type': METRICS_TYPE }))
+  app.get('/api/openapi.json', (c) => json(c, openapi()))
+  app.post('/api/session', async (c) => {
+    const { token } = await bodyOf(c, sessionBody)
+    if (parts.token === undefined || !same(token, parts.token))
+      throw new Refusal(401, 'TOKEN_WRONG', 'this is not the token of this server')
+    setCookie(c, COOKIE, cookieOf(parts.token), { httpOnly: true, sameSite: 'Strict', path: '/' })
+    return json(c, { ok: true })
+  })
+
+  app.get('/api/pipelines', async (c) => {
+    const last = await lastRuns()
+    return json(c, { pipelines: [...pipelines.values()].map((pipeline) => pipelineAnswer(pipeline, last.get(pipeline.name), now())) })
+  })
+  app.get('/api/pipelines/:name', async (c) => {
+    const pipeline = named(c)
+    return json(c, pipelineDetail(pipeline, await history.last(pipeline.name), now()))
+  })
+  app.get('/api/pipelines/:name/steps', async (c) => {
+    const pipeline = named(c)
+    const last = await history.last(pipeline.name)
+    const { graph } = pipelineDetail(pipeline, last, now())
+    const status = new Map(
+      statusReport({ ...about(pipeline), runs: last ? [last] : [], checks: [], now: now() }).steps.map((step) => [step.id, step]),
+    )
+    return json(c, { steps: graph.map((step) => ({ ...step, status: status.get(step.id) ?? null })) })
+  })
+  app.get('/api/pipelines/:name/events', (c) => {
+    const { name } = named(c)
+    const lastId = c.req.header('last-event-id')
+    const refresh = () => history.refresh(name).catch(parts.report)
+    return streamSSE(c, (stream) => tell(stream, feed(name), { clock, signal, shown, lastId, refresh }))
+  })
+  app.post('/api/pipelines/:name/plan', async (c) => {
+    const pipeline = named(c)
+    return json(c, await commands.plan(pipeline, checked(pipeline, await bodyOf(c, planBody))))
+  })
+  app.post('/api/pipelines/:name/start', async (c) => {
+    const pipeline = named(c)
+    return json(c, { run: await runs.start(pipeline, checked(pipeline, await bodyOf(c, startBody))) }, 201)
+  })
+  app.post('/api/pipelines/:name/stop', async (c) => {
+    const pipeline = named(c)
+    await bodyOf(c, emptyBody)
+    return json(c, { run: await runs.stop(pipeline) }, 202)
+  })
+  app.post('/api/pipelines/:name/retry', async (c) => {
+    const pipeline = named(c)
+    return json(c, { lines: await commands.retry(pipeline, checked(pipeline, await bodyOf(c, retryBody))) })
+  })
+  app.post('/api/pipelines/:name/reset', async (c) => {
+    const pipeline = named(c)
+    return json(c, { lines: await commands.reset(pipeline, checked(pipeline, await bodyOf(c, resetBody))) })
+  })
+  app.get('/api/pipelines/:name/coverage', async (c) => {
+    const pipeline = named(c)
+    const { asOf, current, steps } = await ledgers.read(pipeline)
+    const most = numberOf(c, 'buckets') ?? 1_000
+    if (most < 1 || most > 4_000) throw new Refusal(422, 'QUERY_WRONG', '`buckets` is from 1 to 4000')
+    const step = c.req.query('step')
+    if (step !== undefined) stepOf(pipeline, step)
+    const asked = pipeline.steps.filter(({ id }) => step === undefined || id === step)
+    return json(c, {
+      asOf,
+      current,
+      steps: asked.map(({ id }) => {
+        const { axis, stretches, units } = steps.get(id) ?? { axis: null, stretches: [], units: {} }
+        const all: Window = { from: stretches[0]?.from ?? 0, to: stretches.at(-1)?.to ?? -1 }
+        const window = { from: numberOf(c, 'from') ?? all.from, to: numberOf(c, 'to') ?? all.to }
+        const found = axis === null || window.to < window.from ? [] : inWindow(stretches, window)
+        const isFew = found.length <= most
+        return { step: id, axis, ...all, units, stretches: isFew ? found : null, buckets: isFew ? null : buckets(stretches, window, most) }
+      }),
+    })
+  })
+  app.get('/api/pipelines/:name/units', async (c) => {
+    const pipeline = named(c)
+    const { id } = stepOf(pipeline, c.req.query('step') ?? '')
+    const at = numberOf(c, 'at')
+    if (at === undefined) throw new Refusal(422, 'QUERY_WRONG', '`at` says the place: a block, or microseconds UTC')
+    const rows = await ledgers.rowsAt(pipeline, id, at)
+    const text = JSON.stringify({ units: rows }, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value))
+    return json(c, JSON.parse(text) as unknown)
+  })
+  app.get('/api/pipelines/:name/gates', async (c) => {
+    const pipeline = named(c)
+    const last = await history.last(pipeline.name)
+    const checks = await history.checks(pipeline.name)
+    return json(c, { gates: statusReport({ ...about(pipeline), runs: last ? [last] : [], checks, now: now() }).checks })
+  })
+  app.get('/api/pipelines/:name/quarantine', async (c) => {
+    const { asOf, current, broken } = await ledgers.read(named(c))
+    return json(c, { asOf, current, count: broken.length, first: broken.slice(0, 1_000) })
+  })
+  app.get('/api/pipelines/:name/endpoints', async (c) => {
+    const last = await history.last(named(c).name)
+    const view = last && currentView(last)
+    return json(c, { endpoints: view?.endpoints ?? [], heads: view?.heads ?? {}, lag: view?.follow ? lagsOf(view, now()) : [] })
+  })
+  app.get('/api/pipelines/:name/logs', (c) => {
+    const { name } = named(c)
+    return c.body(shown(`{"facts":[${feed(name).kept.join(',')}],"said":${JSON.stringify(runs.said(name))}}`), 200, JSON_TYPE)
+  })
+
+  app.get('/api/runs', async (c) => {
+    const limit = Math.min(200, numberOf(c, 'limit') ?? 50)
+    const of = c.req.query('pipeline')
+    if (of !== undefined && !pipelines.has(of)) throw unknownPipeline()
+    const found = await Promise.all(
+      [...pipelines.keys()].filter((name) => of === undefined || name === of).map((name) => history.runs(name, limit)),
+    )
+    const newest = found.flat().sort((a, b) => b.startedAt - a.startedAt)
+    return json(c, { runs: newest.slice(0, limit).map((run) => runAnswer(run, now())) })
+  })
+  app.get('/api/runs/:id', async (c) => {
+    const run = await history.run(c.req.param('id'))
+    if (!run) throw new Refusal(404, 'NO_SUCH_RUN', 'nothing is known of this run', 'GET /api/runs lists them')
+    return json(c, runDetail(run, await history.checks(run.pipeline), now()))
+  })
+
+  app.get('/api/admin/backfill', async (c) => json(c, await backfillNow()))
+  app.post('/api/admin/backfill', async (c) => {
+    const { action } = await bodyOf(c, backfillAction)
+    const pipeline = backfilled()
+    await (action === 'start' ? runs.start(pipeline, {}) : runs.stop(pipeline))
+    return json(c, await backfillNow())
+  })
+  return app
+
+  function refuse(c: Context, { status, code, message, hint, run }: Refusal): Response {
+    if (status === 401) c.header('WWW-Authenticate', 'Bearer')
+    if (status === 429) c.header('Retry-After', '60')
+    return c.body(shown(JSON.stringify({ error: { code, message, hint, run } })), status, JSON_TYPE)
+  }
+
+  function named(c: Context): Pipeline {
+    const found = pipelines.get(c.req.param('name') ?? '')
+    if (!found) throw unknownPipeline()
+    return found
+  }
+
+  async function lastRuns() {
+    return new Map(await Promise.all([...pipelines.keys()].map(async (name) => [name, await history.last(name)] as const)))
+  }
+
+  function backfilled(): Pipeline {
+    const found = pipelines.get(BACKFILLED)
+    if (!found)
+      throw new Refusal(404, 'NO_SUCH_PIPELINE', `no pipeline named ${BACKFILLED} is served`, 'name its file when you start the server')
+    return found
+  }
+
+  async function backfillNow() {
+    const { name, steps } = backfilled()
+    return backfill(await history.last(name), steps.length)
+  }
+}
+
+const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' }
+
+const about = ({ name, file }: Pipeline) => ({ pipeline: name, file })
+
+const unknownPipeline = () => new Refusal(404, 'NO_SUCH_PIPELINE', 'no pipeline of this name is served', 'GET /api/pipelines lists them')
+
+function stepOf({ steps }: Pipeline, step: string) {
+  const found = steps.find(({ id }) => id === step)
+  if (!found) throw new Refusal(422, 'NO_SUCH_STEP', 'the pipeline has no such step', `it has ${steps.map(({ id }) => id).join(', ')}`)
+  return found
+}
+
+type Asked = Pick<StartRequest, 'params' | 'select'> & { readonly step?: string }
+
+/** What names params and steps names those of the pipeline. */
+function checked<T extends Asked>(pipeline: Pipeline, asked: T): T {
+  const { params = {}, select = [], step } = asked
+  const unknown = Object.keys(params).find((name) => !pipeline.params.has(name))
+  if (unknown !== undefined)
+    throw new Refusal(
+      422,
+      'NO_SUCH_PARAM',
+      `the pipeline has no param ${JSON.stringify(unknown)}`,
+      `it has ${[...pipeline.params.keys()].join(', ') || 'none'}`,
+    )
+  const ids = new Set(pipeline.steps.flatMap(({ id }) => [id, id.replace(/\[.*\]$/, '')]))
+  for (const id of select) if (!ids.has(id)) stepOf(pipeline, id)
+  if (step !== undefined) stepOf(pipeline, step)
+  return asked
+}
+
+function numberOf(c: Context, name: string): number | undefined {
+  const text = c.req.query(name)
+  if (text === undefined) return undefined
+  const value = /^-?\d{1,16}$/.test(text) ? Number(text) : NaN
+  if (!Number.isSafeInteger(value)) throw new Refusal(422, 'QUERY_WRONG', `\`${name}\` is a whole number`)
+  return value
+}

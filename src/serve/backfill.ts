@@ -1,0 +1,42 @@
+import { Type } from '@sinclair/typebox'
+import { viewOf } from '../report/status.js'
+import type { RunRecord } from '../state/store.js'
+import { stateOf } from './answers.js'
+
+/** The pipeline that the admin API of old operates. */
+export const BACKFILLED = 'enrichment'
+
+/** How the backfill stands, in the words of the admin API of old: a process is a step. */
+export interface Backfill {
+  readonly running: boolean
+  /** ISO 8601 in UTC; null where it has never run. */
+  readonly startedAt: string | null
+  readonly currentProcess: string | null
+  readonly completedProcesses: readonly string[]
+  readonly failedProcesses: readonly string[]
+  readonly progress: { readonly total: number; readonly completed: number; readonly failed: number }
+}
+
+export const backfillAction = Type.Object(
+  { action: Type.Union([Type.Literal('start'), Type.Literal('stop')]) },
+  { additionalProperties: false },
+)
+
+const COMPLETED: ReadonlySet<string> = new Set(['complete', 'skipped', 'limited'])
+const FAILED: ReadonlySet<string> = new Set(['failed', 'incomplete', 'closed', 'blocked'])
+
+/** `steps`: how many the pipeline has, for the time before a run has told of its own. */
+export function backfill(run: RunRecord | undefined, steps: number): Backfill {
+  const all = run ? viewOf(run).steps : []
+  const idsOf = (states: ReadonlySet<string>) => all.filter(({ state }) => states.has(state)).map(({ id }) => id)
+  const completedProcesses = idsOf(COMPLETED)
+  const failedProcesses = idsOf(FAILED)
+  return {
+    running: ['starting', 'running', 'stopping'].includes(stateOf(run)),
+    startedAt: run ? new Date(run.startedAt).toISOString() : null,
+    currentProcess: all.find(({ state }) => state === 'running')?.id ?? null,
+    completedProcesses,
+    failedProcesses,
+    progress: { total: all.length || steps, completed: completedProcesses.length, failed: failedProcesses.length },
+  }
+}

@@ -1,0 +1,130 @@
+import type { RunView } from '../report/view.js'
+import { facts, type RunEvent } from '../sdk/events.js'
+import type { Clock } from '../sdk/index.js'
+
+/** What a listener has not heard yet. */
+export interface News {
+  readonly at: Position
+  /** There was more than is kept: what the listener knows of facts has a hole. */
+  readonly lost: boolean
+  readonly facts: readonly { readonly id: string; readonly text: string }[]
+  /** The view as JSON, where it has changed. */
+  readonly view: string | undefined
+}
+
+/** How far a listener is. */
+export interface Position {
+  readonly fact: number
+  readonly version: number
+}
+
+/** What is kept for those who come back. */
+const MOST_FACTS = 500
+const MOST_CHARACTERS = 256 * 1024
+/** A view is written anew at most so often, for all listeners together. */
+const WRITE_MS = 200
+
+/**
+ * What happens in a pipeline, for any number of listeners. It keeps the newest facts and the view, and nothing a listener: one that is
+ * slow misses facts, is told so, and gets the view, which holds what they came to.
+ */
+export class Feed {
+  readonly #clock: Clock
+  readonly #start: string
+  readonly #facts: { readonly n: number; readonly text: string }[] = []
+  #characters = 0
+  #last = 0
+  #version = 1
+  #view: RunView | undefined
+  #written: { readonly version: number; readonly text: string; readonly at: number } | undefined
+  readonly #waiting = new Set<() => void>()
+
+  /** `start`: a name of this start of the server, so that a number of an earlier one says nothing here. */
+  constructor(clock: Clock, start: string) {
+    this.#clock = clock
+    this.#start = start
+  }
+
+  get view(): RunView | undefined {
+    return this.#view
+  }
+
+  /** The newest facts as JSON, the oldest first. */
+  get kept(): readonly string[] {
+    return this.#facts.map(({ text }) => text)
+  }
+
+  /** Takes an event whose view is `view`. Those that come often and say little by themselves are in the view only. */
+  push(event: RunEvent, view: RunView): void {
+    this.#view = view
+    if (!facts[event.type].quiet) this.#keep(JSON.stringify(event))
+    this.#changed()
+  }
+
+  /** Takes a view as another process wrote it. */
+  show(view: RunView | undefined): void {
+    this.#view = view
+    this.#changed()
+  }
+
+  /** Where somebody begins who says what he heard last; at the end of all facts where he says nothing. */
+  from(lastId: string | undefined): Position {
+    const [start, n] = lastId?.split('-') ?? []
+    if (lastId === undefined) return { fact: this.#last, version: 0 }
+    return { fact: start === this.#start && /^\d{1,15}$/.test(n ?? '') ? Math.min(Number(n), this.#last) : -1, version: 0 }
+  }
+
+  /** What came after a position. */
+  since({ fact, version }: Position): News {
+    const first = this.#facts[0]?.n ?? this.#last + 1
+    const lost = fact < first - 1
+    const view = version === this.#version ? undefined : this.#write()
+    return {
+      at: { fact: this.#last, version: view?.version ?? version },
+      lost,
+      facts: this.#facts.filter(({ n }) => n > fact).map(({ n, text }) => ({ id: this.id(n), text })),
+      view: view?.version === version ? undefined : view?.text,
+    }
+  }
+
+  id(fact: number): string {
+    return `${this.#start}-${fact}`
+  }
+
+  /** Resolves when there is something after a position, or `ms` have gone by. */
+  async moved({ fact, version }: Position, ms: number, signal: AbortSignal): Promise<void> {
+    if (fact !== this.#last || version !== this.#version) return
+    const over = new AbortController()
+    await new Promise<void>((resolve) => {
+      this.#waiting.add(resolve)
+      const done = () => {
+        this.#waiting.delete(resolve)
+        resolve()
+      }
+      this.#clock.sleep(ms, AbortSignal.any([signal, over.signal])).then(done, done)
+    })
+    over.abort()
+  }
+
+  #keep(text: string): void {
+    this.#facts.push({ n: ++this.#last, text })
+    this.#characters += text.length
+    while (this.#facts.length > MOST_FACTS || this.#characters > MOST_CHARACTERS) this.#characters -= this.#facts.shift()?.text.length ?? 0
+  }
+
+  #changed(): void {
+    this.#version++
+    if (this.#waiting.size === 0) return
+    for (const wake of this.#waiting) wake()
+    this.#waiting.clear()
+  }
+
+  #write(): { readonly version: number; readonly text: string } {
+    const now = this.#clock.monotonic()
+    const written = this.#written
+    if (written && (written.version === this.#version || now - written.at < WRITE_MS)) return written
+    const anew = { version: this.#version, text: JSON.stringify(this.#view ?? null), at: now }
+    this.#written = anew
+    return anew
+  }
+}

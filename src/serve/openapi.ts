@@ -1,0 +1,303 @@
+import { type TSchema, Type } from '@sinclair/typebox'
+import type { Json } from '../sdk/index.js'
+import { backfillAction } from './backfill.js'
+import { emptyBody, planBody, resetBody, retryBody, sessionBody, startBody } from './bodies.js'
+import { COVERAGE_STATES } from './coverage.js'
+
+/** One thing that can be asked of the server. */
+export interface Operation {
+  readonly method: 'get' | 'post'
+  /** With names of the address in braces. */
+  readonly path: string
+  readonly summary: string
+  /** What may follow the question mark. */
+  readonly query?: Readonly<Record<string, { readonly schema: TSchema; readonly description: string; readonly required?: true }>>
+  readonly body?: { readonly schema: TSchema; readonly example: Json }
+  readonly status: 200 | 201 | 202
+  /** Left out: text or a stream, as `type` says. */
+  readonly answer?: TSchema
+  readonly type?: string
+}
+
+const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+const instant = Type.String({ description: 'ISO 8601 in UTC' })
+const states = ['never', 'starting', 'running', 'stopping', 'done', 'incomplete', 'stopped', 'error', 'interrupted'] as const
+const state = Type.Union(states.map((name) => Type.Literal(name)))
+const counts = Type.Record(Type.String(), Type.Number())
+
+const run = Type.Object({
+  id: Type.String(),
+  pipeline: Type.String(),
+  state,
+  exitCode: nullable(Type.Integer()),
+  error: nullable(Type.String()),
+  warehouse: Type.String(),
+  host: Type.String(),
+  pid: Type.Integer(),
+  startedAt: instant,
+  endedAt: nullable(instant),
+  updatedAt: instant,
+  elapsedMs: Type.Number(),
+  rows: counts,
+})
+
+const pipeline = Type.Object({
+  name: Type.String(),
+  description: nullable(Type.String()),
+  file: Type.String(),
+  state,
+  run: nullable(run),
+  steps: counts,
+  progress: Type.Object({ done: Type.Number(), total: nullable(Type.Number()), quarantined: Type.Number() }),
+})
+
+const step = Type.Object({
+  id: Type.String(),
+  title: Type.String(),
+  type: Type.String(),
+  needs: Type.Array(Type.String()),
+  chain: nullable(Type.String()),
+  source: nullable(Type.String()),
+  tables: Type.Array(Type.String()),
+})
+
+const stretch = { from: Type.Number(), to: Type.Number() }
+const coverageState = Type.Union(COVERAGE_STATES.map((name) => Type.Literal(name)))
+const asOf = { asOf: Type.Union([instant, Type.Null()], { description: 'null: a run has the database' }), current: Type.Boolean() }
+
+const stepCoverage = Type.Object({
+  step: Type.String(),
+  axis: nullable(Type.Union([Type.Literal('numbers'), Type.Literal('time')])),
+  ...stretch,
+  units: counts,
+  stretches: nullable(Type.Array(Type.Object({ ...stretch, state: coverageState }))),
+  buckets: nullable(Type.Array(Type.Object({ ...stretch, places: counts }))),
+})
+
+const backfill = Type.Object({
+  running: Type.Boolean(),
+  startedAt: nullable(instant),
+  currentProcess: nullable(Type.String()),
+  completedProcesses: Type.Array(Type.String()),
+  failedProcesses: Type.Array(Type.String()),
+  progress: Type.Object({ total: Type.Integer(), completed: Type.Integer(), failed: Type.Integer() }),
+})
+
+const begun = Type.Object({ run: Type.String({ description: 'its id' }) })
+const lines = Type.Object({ lines: Type.Array(Type.String()) })
+const one = '/api/pipelines/{name}'
+const any = Type.Object({})
+
+/** Everything that can be asked, in the order of the document. */
+export const operations: readonly Operation[] = [
+  {
+    method: 'get',
+    path: '/api/pipelines',
+    summary: 'All pipelines, each at a glance',
+    status: 200,
+    answer: Type.Object({ pipelines: Type.Array(pipeline) }),
+  },
+  {
+    method: 'get',
+    path: one,
+    summary: 'One pipeline: its params, its graph and how it stands',
+    status: 200,
+    answer: Type.Intersect([pipeline, Type.Object({ params: Type.Array(any), graph: Type.Array(step) })]),
+  },
+  {
+    method: 'get',
+    path: `${one}/steps`,
+    summary: 'Its steps, with their state in the last run',
+    status: 200,
+    answer: Type.Object({ steps: Type.Array(Type.Intersect([step, Type.Object({ status: nullable(any) })])) }),
+  },
+  {
+    method: 'get',
+    path: `${one}/events`,
+    summary: 'What happens, as server-sent events: fact, view, resync. Last-Event-ID goes on where it ended',
+    status: 200,
+    type: 'text/event-stream',
+  },
+  {
+    method: 'post',
+    path: `${one}/plan`,
+    summary: 'What a run would do now, why, and what it would cost; changes nothing (schemas/plan.schema.json)',
+    body: { schema: planBody, example: { limit: 10 } },
+    status: 200,
+    answer: Type.Object({ pipeline: Type.String(), work: Type.Boolean(), steps: Type.Array(any) }),
+  },
+  {
+    method: 'post',
+    path: `${one}/start`,
+    summary: 'Starts a run; 409 names the one that runs',
+    body: { schema: startBody, example: { limit: 10 } },
+    status: 201,
+    answer: begun,
+  },
+  {
+    method: 'post',
+    path: `${one}/stop`,
+    summary: 'Asks the run to end after a clean checkpoint',
+    body: { schema: emptyBody, example: {} },
+    status: 202,
+    answer: begun,
+  },
+  {
+    method: 'post',
+    path: `${one}/retry`,
+    summary: 'Lets units out of quarantine; the next run does them',
+    body: { schema: retryBody, example: {} },
+    status: 200,
+    answer: lines,
+  },
+  {
+    method: 'post',
+    path: `${one}/reset`,
+    summary: 'Marks units of a step as not done; the next run does them',
+    body: { schema: resetBody, example: { step: 'lines', range: '1..10' } },
+    status: 200,
+    answer: lines,
+  },
+  {
+    method: 'get',
+    path: `${one}/coverage`,
+    summary: 'Which places are there, proved, empty, missing, in quarantine or under way: as stretches, or in buckets where they are many',
+    query: {
+      step: { schema: Type.String(), description: 'only this step' },
+      from: { schema: Type.Integer(), description: 'first place of the window: a block, or microseconds UTC' },
+      to: { schema: Type.Integer(), description: 'last place of the window' },
+      buckets: { schema: Type.Integer({ minimum: 1, maximum: 4_000, default: 1_000 }), description: 'at most so many parts a step' },
+    },
+    status: 200,
+    answer: Type.Object({ ...asOf, steps: Type.Array(stepCoverage) }),
+  },
+  {
+    method: 'get',
+    path: `${one}/units`,
+    summary: 'The rows of the ledger at one place',
+    query: {
+      step: { schema: Type.String(), description: 'its step', required: true },
+      at: { schema: Type.Integer(), description: 'a block, or microseconds UTC', required: true },
+    },
+    status: 200,
+    answer: Type.Object({ units: Type.Array(any) }),
+  },
+  {
+    method: 'get',
+    path: `${one}/gates`,
+    summary: 'Checks of the last run, each with what it gave before',
+    status: 200,
+    answer: Type.Object({ gates: Type.Array(any) }),
+  },
+  {
+    method: 'get',
+    path: `${one}/quarantine`,
+    summary: 'Units and keys that failed or whose attempts are used up: how many, and the first 1,000',
+    status: 200,
+    answer: Type.Object({ ...asOf, count: Type.Integer(), first: Type.Array(any) }),
+  },
+  {
+    method: 'get',
+    path: `${one}/endpoints`,
+    summary: 'Endpoints of the last run: requests, errors, limits that were found, and how far behind the head it is',
+    status: 200,
+    answer: Type.Object({ endpoints: Type.Array(any), heads: Type.Record(Type.String(), Type.String()), lag: Type.Array(any) }),
+  },
+  {
+    method: 'get',
+    path: `${one}/logs`,
+    summary: 'The newest facts of runs that this server started (schemas/run-event.schema.json), and what the run says to people',
+    status: 200,
+    answer: Type.Object({ facts: Type.Array(any), said: Type.String() }),
+  },
+  {
+    method: 'get',
+    path: '/api/runs',
+    summary: 'Runs, the newest first, whoever started them',
+    query: {
+      pipeline: { schema: Type.String(), description: 'only of this one' },
+      limit: { schema: Type.Integer({ minimum: 1, maximum: 200, default: 50 }), description: 'at most so many' },
+    },
+    status: 200,
+    answer: Type.Object({ runs: Type.Array(run) }),
+  },
+  {
+    method: 'get',
+    path: '/api/runs/{id}',
+    summary: 'One run with everything that is known of it',
+    status: 200,
+    answer: Type.Intersect([
+      run,
+      Type.Object({ params: any, heads: any, steps: Type.Array(any), checks: Type.Array(any), lag: Type.Array(any), view: any }),
+    ]),
+  },
+  { method: 'get', path: '/api/admin/backfill', summary: 'How the pipeline named enrichment stands', status: 200, answer: backfill },
+  {
+    method: 'post',
+    path: '/api/admin/backfill',
+    summary: 'Starts or stops it; 409 when it runs already',
+    body: { schema: backfillAction, example: { action: 'start' } },
+    status: 200,
+    answer: backfill,
+  },
+  {
+    method: 'post',
+    path: '/api/session',
+    summary: 'Gives a page its cookie for the token',
+    body: { schema: sessionBody, example: { token: 'the value of PIPE_TOKEN' } },
+    status: 200,
+    answer: Type.Object({ ok: Type.Boolean() }),
+  },
+  { method: 'get', path: '/metrics', summary: 'Figures for Prometheus', status: 200, type: 'text/plain' },
+  { method: 'get', path: '/healthz', summary: 'Whether the server lives', status: 200, answer: Type.Object({ ok: Type.Boolean() }) },
+  { method: 'get', path: '/readyz', summary: 'Whether the state store answers', status: 200, answer: Type.Object({ ok: Type.Boolean() }) },
+]
+
+const refusal = Type.Object({
+  error: Type.Object({
+    code: Type.String(),
+    message: Type.String(),
+    hint: Type.Optional(Type.String()),
+    run: Type.Optional(Type.String({ description: 'the run that is in the way' })),
+  }),
+})
+
+/** The OpenAPI document. */
+export function openapi(): Json {
+  const paths: Record<string, Record<string, unknown>> = {}
+  for (const operation of operations) (paths[operation.path] ??= {})[operation.method] = described(operation)
+  const document = {
+    openapi: '3.1.0',
+    info: {
+      title: 'pipe serve',
+      version: '1',
+      description: 'Runs, plans and views of pipelines. Nothing can be run but the files that the server was started with.',
+    },
+    components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+    security: [{}, { token: [] }],
+    paths,
+  }
+  // Plain data, but for what TypeBox marks its schemas with, which JSON leaves out.
+  return JSON.parse(JSON.stringify(document)) as Json
+}
+
+function described({ path, summary, query = {}, body, status, answer, type }: Operation) {
+  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({ name, in: 'path', required: true, schema: Type.String() }))
+  const inQuery = Object.entries(query).map(([name, { schema, description, required = false }]) => ({
+    name,
+    in: 'query',
+    description,
+    required,
+    schema,
+  }))
+  const media = answer ? { 'application/json': { schema: answer } } : { [type ?? 'text/plain']: { schema: Type.String() } }
+  return {
+    summary,
+    parameters: [...inPath, ...inQuery],
+    requestBody: body && { required: true, content: { 'application/json': body } },
+    responses: {
+      [status]: { description: 'done', content: media },
+      default: { description: 'refused: what is wrong and what to do', content: { 'application/json': { schema: refusal } } },
+    },
+  }
+}

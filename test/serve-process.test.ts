@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest'
+import { linesWorld } from './support/lines-world.js'
+import { type PipeProcess, spawnPipe } from './support/spawn-pipe.js'
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type Answer = Record<string, any>
+
+test('a server that is killed leaves its run alone: the next one shows it, stops it and resumes it', async () => {
+  const cwd = linesWorld()
+  const first = await serve(cwd)
+  const { run } = await first.ask('/api/pipelines/enrichment/start', { params: { count: 2_000, pause: 20 } })
+  await first.until('/api/runs', ({ runs }) => runs[0].state === 'running')
+  first.process.kill('SIGKILL')
+  await first.process.exit
+
+  const second = await serve(cwd)
+  const { runs } = await second.ask('/api/runs')
+  expect(runs.map(({ id, state }: Answer) => [id, state])).toEqual([[run, 'running']])
+  expect((await second.ask('/api/pipelines/enrichment/start', {})).error).toMatchObject({ code: 'RUNS_ALREADY', run })
+  expect(await second.ask('/api/pipelines/enrichment/stop', {})).toEqual({ run })
+  const stopped = await second.until(`/api/runs/${run}`, ({ state }) => state === 'stopped')
+  const { run: next } = await second.ask('/api/pipelines/enrichment/start', { params: { count: 2_000, pause: 20 } })
+  const pid = (await second.until(`/api/runs/${next}`, ({ state }) => state === 'running')).pid as number
+  process.kill(pid, 'SIGKILL')
+  await second.until('/api/pipelines/enrichment', ({ state }) => state === 'interrupted')
+  const { run: last } = await second.ask('/api/pipelines/enrichment/start', { params: { count: 2_000 } })
+  const done = await second.until(`/api/runs/${last}`, ({ state }) => state === 'done')
+  expect(stopped.rows.lines).toBeGreaterThan(0)
+  expect(done.rows.lines).toBeLessThan(2_000 - stopped.rows.lines + 1)
+  expect((await second.ask('/api/pipelines/enrichment/coverage?step=lines')).steps[0].stretches).toEqual([
+    { from: 1, to: 2_000, state: 'done' },
+  ])
+  second.process.kill('SIGTERM')
+  expect((await second.process.exit).stderr).toBe('')
+})
+
+async function serve(cwd: string): Promise<{
+  readonly process: PipeProcess
+  ask(path: string, body?: unknown): Promise<Answer>
+  until(path: string, is: (answer: Answer) => boolean): Promise<Answer>
+}> {
+  // What a plugin writes beside the events of its run is none of them.
+  const process = spawnPipe(['serve', 'p.yaml', '--port', '0'], { cwd, env: { NOISE: '1' } })
+  await process.saw(/http:\S+/)
+  const [url = ''] = /http:\S+/.exec(process.stdout) ?? []
+  const ask = async (path: string, body?: unknown) => {
+    const headers: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }
+    const init = { method: body === undefined ? 'GET' : 'POST', headers, body: body === undefined ? null : JSON.stringify(body) }
+    return (await (await fetch(url + path, init)).json()) as Answer
+  }
+  const until = async (path: string, is: (answer: Answer) => boolean) => {
+    for (;;) {
+      const answer = await ask(path)
+      if (is(answer)) return answer
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+  return { process, ask, until }
+}

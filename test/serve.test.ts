@@ -1,0 +1,285 @@
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { readPipeline } from '../src/pipeline/read.js'
+import { operations } from '../src/serve/openapi.js'
+import { createServing, startServer } from '../src/serve/serve.js'
+import { openState } from '../src/session/open-state.js'
+import { fakeIo } from './cli/fake-io.js'
+import { atEnd } from './support/cleanup.js'
+import { projectFolder } from './support/folder.js'
+import { launchHere } from './support/launch.js'
+import { linesWorld } from './support/lines-world.js'
+
+const SECRET = 'postgres://pipe:very-secret-word@localhost/x'
+
+/** A server over a folder, with its runs in this process. */
+async function serving(cwd = linesWorld()) {
+  const io = fakeIo({ cwd, pid: process.pid })
+  const state = `sqlite:${join(cwd, '.pipe/state.db')}`
+  const { pipeline } = await readPipeline('p.yaml', { cwd, env: {}, environment: 'warn' })
+  const launch = launchHere(cwd, { PIPE_STATE: state, DATABASE_URL: SECRET })
+  const reported: unknown[] = []
+  const options = {
+    pipelines: [pipeline!],
+    state,
+    bind: '127.0.0.1',
+    port: 0,
+    allowHosts: [],
+    token: undefined,
+    launch,
+    kill: () => undefined,
+    flags: [],
+    runsOf: () => ({}),
+    folders: [projectFolder],
+    usage: () => ({ cpuSeconds: 1, residentBytes: 2, startedAt: 3 }),
+    report: (error: unknown) => reported.push(error),
+  }
+  const store = await openState(state, io)
+  const ended = new AbortController()
+  const { app, runs } = createServing(options, io, store, ended.signal)
+  atEnd(async () => {
+    ended.abort()
+    await runs.close()
+    await store.close()
+  })
+  const ask = async (path: string, body?: unknown) => {
+    const method = body === undefined ? 'GET' : 'POST'
+    const headers = { host: 'localhost', 'content-type': 'application/json' }
+    const response = await app.request(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) })
+    const text = await response.text()
+    // Every answer of this file: no folder of this machine, no secret.
+    for (const part of [cwd, projectFolder, 'very-secret-word']) expect(text).not.toContain(part)
+    const json = response.headers.get('content-type')?.startsWith('application/json') ? (JSON.parse(text) as Answer) : undefined
+    return { status: response.status, text, json: json ?? {} }
+  }
+  const until = async (path: string, is: (answer: Answer) => boolean) => {
+    for (;;) {
+      const { json } = await ask(path)
+      if (is(json)) return json
+      await io.clock.sleep(20)
+    }
+  }
+  const over = (id: unknown) =>
+    until(`/api/runs/${String(id)}`, ({ state }) => !['starting', 'running', 'stopping'].includes(String(state)))
+  return { app, ask, until, over, launch, cwd, io, options, reported }
+}
+
+// Answers are looked at as a stranger gets them.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type Answer = Record<string, any>
+
+const one = '/api/pipelines/enrichment'
+
+describe('a pipeline that is served', () => {
+  test('is planned, started, watched, and found in the history as it was', async () => {
+    const { ask, app, over } = await serving()
+    const [before] = (await ask('/api/pipelines')).json.pipelines
+    expect([before.name, before.file, before.state, before.run, before.progress]).toEqual([
+      'enrichment',
+      'p.yaml',
+      'never',
+      null,
+      { done: 0, total: null, quarantined: 0 },
+    ])
+    const plan = await ask(`${one}/plan`, { params: { count: 30 } })
+    expect([plan.status, plan.json.work, plan.json.steps[0].pieces]).toEqual([200, true, 30])
+    const events = await app.request(`${one}/events`, { headers: { host: 'localhost' } })
+    const heard = readEvents(events)
+    const started = await ask(`${one}/start`, { params: { count: 30 } })
+    expect(started.status).toBe(201)
+    const run = await over(started.json.run)
+    expect([run.state, run.exitCode, run.rows, run.view.state]).toEqual(['done', 0, { lines: 30, sums: 30 }, 'ended'])
+    expect(run.steps.map((step: Answer) => [step.id, step.state, step.done])).toEqual([
+      ['lines', 'complete', 30],
+      ['sums', 'complete', expect.any(Number)],
+      ['complete', 'complete', expect.any(Number)],
+    ])
+    const told = await heard((event) => event.event === 'view' && JSON.parse(event.data)?.outcome === 'done')
+    const facts = told.filter(({ event }) => event === 'fact').map(({ data }) => JSON.parse(data) as Answer)
+    expect(facts.map(({ type }) => type)).toEqual(expect.arrayContaining(['run:started', 'step:planned', 'step:ended', 'run:ended']))
+    const back = await app.request(`${one}/events`, {
+      headers: { host: 'localhost', 'last-event-id': told.find(({ event }) => event === 'fact')!.id! },
+    })
+    const again = await readEvents(back)(({ event }) => event === 'view')
+    expect(again.filter(({ event }) => event === 'fact').map(({ data }) => JSON.parse(data) as Answer)).toEqual(facts.slice(1))
+    expect((await ask('/api/runs')).json.runs.map(({ id, state }: Answer) => [id, state])).toEqual([[started.json.run, 'done']])
+    expect((await ask(`${one}/gates`)).json.gates.map(({ name, passed }: Answer) => [name, passed])).toEqual([['all doubled', true]])
+    const { steps, current } = (await ask(`${one}/coverage`)).json
+    expect([current, steps[0].stretches]).toEqual([true, [{ from: 1, to: 30, state: 'done' }]])
+    expect((await ask(`${one}/coverage?step=lines&from=21&to=50&buckets=1`)).json.steps[0].buckets).toEqual([
+      { from: 21, to: 50, places: { done: 10, missing: 20 } },
+    ])
+    expect((await ask(`${one}/units?step=lines&at=25`)).json.units).toMatchObject([{ state: 'done', rows: { lines: expect.any(Number) } }])
+    expect((await ask(`${one}/reset`, { step: 'lines', range: '11..20' })).json.lines.at(-1)).toMatch(/will be replaced by: pipe run/)
+    const metrics = (await ask('/metrics')).text
+    for (const line of ['pipe_run_running{pipeline="enrichment"} 0', 'pipe_step_pieces_done_total{pipeline="enrichment",step="lines"} 30'])
+      expect(metrics).toContain(`${line}\n`)
+  })
+
+  test('runs once at a time: of many that start it one does, the others are told which; stop ends it, and the next run goes on', async () => {
+    const { ask, over, launch, until } = await serving()
+    const slow = { params: { count: 400, pause: 100 } }
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(`${one}/start`, slow)))
+    const [won] = answers.filter(({ status }) => status === 201)
+    expect(answers.filter(({ status }) => status === 409).map(({ json }) => json.error.run)).toEqual(Array(19).fill(won!.json.run))
+    expect(launch.lines).toHaveLength(1)
+    const { steps, current } = await until(`${one}/coverage`, (answer) =>
+      answer.steps[0].stretches?.some(({ state }: Answer) => state === 'done'),
+    )
+    expect([current, steps[0].stretches[0].state]).toEqual([false, 'done'])
+    expect((await ask(`${one}/plan`, {})).json.error).toMatchObject({ code: 'RUNS_ALREADY', run: won!.json.run })
+    expect(await ask(`${one}/stop`, {})).toMatchObject({ status: 202, json: { run: won!.json.run } })
+    expect((await over(won!.json.run)).state).toBe('stopped')
+    const read = (await until(`${one}/coverage`, (answer) => answer.current)).steps[0].stretches[0].to as number
+    const next = await ask(`${one}/start`, { params: { count: 400 } })
+    const done = await over(next.json.run)
+    expect([done.state, done.rows.lines]).toEqual(['done', 400 - read])
+    expect((await ask(`${one}/stop`, {})).json.error.code).toBe('NOT_RUNNING')
+  })
+
+  test('a step that fails says why, in words that are safe to show, and what was quarantined can be tried again', async () => {
+    const { ask, over, reported } = await serving()
+    const { run } = (await ask(`${one}/start`, { params: { fail: true } })).json
+    const ended = await over(run)
+    expect([ended.state, ended.exitCode]).toEqual(['incomplete', 1])
+    const { count, first } = (await ask(`${one}/quarantine`)).json
+    expect([count, first[0].unit, first[0].state]).toEqual([1, '10-19', 'quarantined'])
+    expect(first[0].error).toContain('line 13 of book.txt <img src=x> is torn')
+    expect((await ask(`${one}/coverage`)).json.steps[0].stretches.map(({ state }: Answer) => state)).toEqual([
+      'done',
+      'quarantined',
+      'done',
+    ])
+    expect((await ask('/api/admin/backfill')).json).toMatchObject({ running: false, failedProcesses: expect.arrayContaining(['lines']) })
+    expect((await ask(`${one}/retry`, {})).json.lines.at(-1)).toMatch(/^1 will be tried again/)
+    expect((await over((await ask(`${one}/start`, {})).json.run)).state).toBe('done')
+    expect(reported).toEqual([])
+  })
+
+  test('what a run can not begin with is refused with its reason, and nothing but the served files can be run', async () => {
+    const { ask, launch } = await serving()
+    const code = async (path: string, body?: unknown) => {
+      const { status, json } = await ask(path, body)
+      return `${status} ${json.error?.code}`
+    }
+    expect(await code(`${one}/start`, { params: { nope: 1 } })).toBe('422 NO_SUCH_PARAM')
+    expect(await code(`${one}/start`, { select: ['--demo'] })).toBe('422 NO_SUCH_STEP')
+    expect(await code(`${one}/reset`, { step: '--all' })).toBe('422 NO_SUCH_STEP')
+    expect(await code(`${one}/start`, { file: '/etc/passwd' })).toBe('422 BODY_WRONG')
+    for (const path of [
+      '/api/pipelines/..%2fp.yaml',
+      '/api/runs/..%2f..%2fstate.db',
+      `/api/runs/${'x'.repeat(5_000)}`,
+      '/../p.yaml',
+      '/p.yaml',
+    ])
+      expect([path, (await ask(path)).status]).toEqual([path, 404])
+    expect(launch.lines).toEqual([])
+    const { json, status } = await ask(`${one}/start`, { params: { count: 'many' } })
+    expect([status, json.error.code]).toEqual([422, 'NOT_STARTED'])
+    expect(json.error.message).toContain('count')
+  })
+})
+
+test('the admin API of old starts, shows and stops the pipeline named enrichment', async () => {
+  const { ask, until } = await serving()
+  const path = '/api/admin/backfill'
+  const never = { running: false, startedAt: null, currentProcess: null, completedProcesses: [], failedProcesses: [] }
+  expect((await ask(path)).json).toEqual({ ...never, progress: { total: 3, completed: 0, failed: 0 } })
+  const started = await ask(path, { action: 'start' })
+  expect([started.status, started.json.running, Object.keys(started.json)]).toEqual([
+    200,
+    expect.any(Boolean),
+    [...Object.keys(never), 'progress'],
+  ])
+  const ended = await until(path, ({ running }) => running === false)
+  expect(ended).toEqual({
+    running: false,
+    startedAt: expect.stringMatching(/^\d{4}-.*Z$/),
+    currentProcess: null,
+    completedProcesses: ['lines', 'sums', 'complete'],
+    failedProcesses: [],
+    progress: { total: 3, completed: 3, failed: 0 },
+  })
+  expect((await ask(path, { action: 'stop' })).status).toBe(409)
+  expect((await ask(path, { action: 'restart' })).status).toBe(422)
+})
+
+test('every operation of the OpenAPI document is there, takes its example, and answers as it says', async () => {
+  const { app, ask, over } = await serving()
+  await over((await ask(`${one}/start`, {})).json.run)
+  const { runs } = (await ask('/api/runs')).json
+  const ajv = new Ajv2020({ strict: false })
+  const wrong: unknown[] = []
+  for (const { method, path, body, status, answer, query = {}, type } of operations) {
+    if (type === 'text/event-stream' || path === '/api/session') continue
+    const wanted = { step: 'lines', at: '1' } as Record<string, string>
+    const given = Object.entries(query).filter(([, { required }]) => required)
+    const words = given.map(([name]) => `${name}=${wanted[name]}`).join('&')
+    const url = `${path.replace('{name}', 'enrichment').replace('{id}', runs[0].id as string)}${words === '' ? '' : `?${words}`}`
+    // What stops or starts meets what the operation before it left.
+    const accepted = path.endsWith('/stop') || path === '/api/admin/backfill' ? [status, 409] : [status]
+    const { json, ...got } = await ask(url, body?.example)
+    if (!accepted.includes(got.status as typeof status)) wrong.push({ method, url, status: got.status, text: got.text })
+    if (answer && got.status === status && !ajv.validate(answer, json)) wrong.push({ url, errors: ajv.errorsText(ajv.errors) })
+    if (path.endsWith('/start')) await over(json.run)
+  }
+  expect(wrong).toEqual([])
+  const served = app.routes
+    .filter(({ path, method }) => method !== 'ALL' && path !== '/api/openapi.json')
+    .map(({ method, path }) => `${method.toLowerCase()} ${path.replace(/:(\w+)/g, '{$1}')}`)
+  expect(operations.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(served.sort())
+  const document = (await ask('/api/openapi.json')).json
+  expect([document.openapi, Object.keys(document.paths)]).toEqual(['3.1.0', [...new Set(operations.map(({ path }) => path))]])
+})
+
+test('an address that others reach is listened on with a long token only', async () => {
+  const { options, io } = await serving()
+  const refused = (bind: string, token?: string) => startServer({ ...options, bind, token }, io)
+  await expect(refused('0.0.0.0')).rejects.toMatchObject({ code: 'OPEN_TO_ALL' })
+  await expect(refused('::', 'short')).rejects.toMatchObject({ code: 'OPEN_TO_ALL' })
+  const server = await startServer({ ...options, bind: '0.0.0.0', token: 'x'.repeat(43) }, io)
+  const port = Number(new URL(server.url).port)
+  expect((await fetch(`http://127.0.0.1:${port}/api/pipelines`)).status).toBe(401)
+  expect((await fetch(`http://127.0.0.1:${port}/api/pipelines`, { headers: { authorization: `Bearer ${'x'.repeat(43)}` } })).status).toBe(
+    200,
+  )
+  await expect(startServer({ ...options, port }, io)).rejects.toMatchObject({ code: 'LISTEN_FAILED' })
+  await server.close()
+})
+
+interface Told {
+  readonly event: string
+  readonly id: string | undefined
+  readonly data: string
+}
+
+/** Reads server-sent events until one is as wanted, and gives all until then. */
+function readEvents(response: Response) {
+  expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/)
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
+  const all: Told[] = []
+  let text = ''
+  return async (wanted: (told: Told) => boolean): Promise<readonly Told[]> => {
+    for (;;) {
+      if (all.some(wanted)) {
+        await reader.cancel()
+        return all
+      }
+      const { value, done } = await reader.read()
+      if (done) throw new Error(`the stream ended:\n${JSON.stringify(all)}`)
+      text += value
+      const parts = text.split('\n\n')
+      text = parts.pop() ?? ''
+      for (const part of parts) {
+        const field = (name: string) =>
+          part
+            .split('\n')
+            .find((line) => line.startsWith(`${name}: `))
+            ?.slice(name.length + 2)
+        all.push({ event: field('event') ?? '', id: field('id'), data: field('data') ?? '' })
+      }
+    }
+  }
+}
