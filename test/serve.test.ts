@@ -1,41 +1,19 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { readPipeline } from '../src/pipeline/read.js'
 import { operations } from '../src/serve/openapi.js'
 import { createServing, startServer } from '../src/serve/serve.js'
 import { openState } from '../src/session/open-state.js'
-import { fakeIo } from './cli/fake-io.js'
 import { atEnd } from './support/cleanup.js'
 import { projectFolder } from './support/folder.js'
-import { launchHere } from './support/launch.js'
 import { linesWorld } from './support/lines-world.js'
+import { serveOptions } from './support/serve-options.js'
 
 const SECRET = 'postgres://pipe:very-secret-word@localhost/x'
 
 /** A server over a folder, with its runs in this process. */
 async function serving(cwd = linesWorld()) {
-  const io = fakeIo({ cwd, pid: process.pid })
-  const state = `sqlite:${join(cwd, '.pipe/state.db')}`
-  const { pipeline } = await readPipeline('p.yaml', { cwd, env: {}, environment: 'warn' })
-  const launch = launchHere(cwd, { PIPE_STATE: state, DATABASE_URL: SECRET })
-  const reported: unknown[] = []
-  const options = {
-    pipelines: [pipeline!],
-    state,
-    bind: '127.0.0.1',
-    port: 0,
-    allowHosts: [],
-    token: undefined,
-    launch,
-    kill: () => undefined,
-    flags: [],
-    runsOf: () => ({}),
-    folders: [projectFolder],
-    usage: () => ({ cpuSeconds: 1, residentBytes: 2, startedAt: 3 }),
-    report: (error: unknown) => reported.push(error),
-  }
-  const store = await openState(state, io)
+  const { options, io, launch, reported } = await serveOptions(cwd, { DATABASE_URL: SECRET })
+  const store = await openState(options.state, io)
   const ended = new AbortController()
   const { app, runs } = createServing(options, io, store, ended.signal)
   atEnd(async () => {

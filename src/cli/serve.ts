@@ -34,6 +34,7 @@ export async function serveCommand(files: readonly string[], options: ServeComma
       runsOf: (pipeline) => (demo ? { warehouse: demoDisplay(pipeline, io) } : { notInto: demoDisplay(pipeline, io) }),
       folders: [homedir(), ownFolder()],
       usage,
+      say: (line) => io.stderr.write(`${escapeText(line)}\n`),
       report: (error) => io.stderr.write(`internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`),
     },
     io,

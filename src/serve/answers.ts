@@ -2,6 +2,7 @@ import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import type { Lag } from '../report/lag.js'
 import { type StatusCheck, statusReport, type StatusStep, viewOf } from '../report/status.js'
 import type { RunView } from '../report/view.js'
+import { nextTimes, type Schedule } from '../schedule/times.js'
 import type { Json } from '../sdk/index.js'
 import type { CheckRecord, RunRecord } from '../state/store.js'
 
@@ -38,6 +39,13 @@ export interface PipelineAnswer {
   readonly steps: Readonly<Record<string, number>>
   /** Pieces of that run: blocks, rows and days together. */
   readonly progress: { readonly done: number; readonly total: number | null; readonly quarantined: number }
+  /** When the server runs it by itself. */
+  readonly schedule: ScheduleAnswer | null
+}
+
+export interface ScheduleAnswer extends Schedule {
+  /** The next three times, ISO 8601 in UTC. */
+  readonly next: readonly string[]
 }
 
 export interface StepAnswer {
@@ -96,7 +104,7 @@ export function runAnswer(run: RunRecord, now: number): RunAnswer {
   return { id, pipeline, state: stateOf(run), exitCode, error, warehouse, host, pid, startedAt, endedAt, updatedAt, elapsedMs, rows }
 }
 
-export function pipelineAnswer({ name, description, file }: Pipeline, run: RunRecord | undefined, now: number): PipelineAnswer {
+export function pipelineAnswer({ name, description, file, schedule }: Pipeline, run: RunRecord | undefined, now: number): PipelineAnswer {
   const steps: Record<string, number> = {}
   const view = run && viewOf(run)
   for (const { state } of view?.steps ?? []) steps[state] = (steps[state] ?? 0) + 1
@@ -114,6 +122,7 @@ export function pipelineAnswer({ name, description, file }: Pipeline, run: RunRe
       total: isPlanned ? of(({ total }) => total ?? 0) : null,
       quarantined: of((step) => step.quarantined),
     },
+    schedule: schedule ? { ...schedule, next: nextTimes(schedule, now, 3).map((time) => new Date(time).toISOString()) } : null,
   }
 }
 

@@ -41,6 +41,13 @@ const run = Type.Object({
   rows: counts,
 })
 
+const schedule = Type.Object({
+  cron: Type.String(),
+  timezone: Type.String(),
+  missed: Type.Union([Type.Literal('run'), Type.Literal('skip')]),
+  next: Type.Array(instant, { description: 'the next three times' }),
+})
+
 const pipeline = Type.Object({
   name: Type.String(),
   description: nullable(Type.String()),
@@ -49,6 +56,7 @@ const pipeline = Type.Object({
   run: nullable(run),
   steps: counts,
   progress: Type.Object({ done: Type.Number(), total: nullable(Type.Number()), quarantined: Type.Number() }),
+  schedule: nullable(schedule),
 })
 
 const step = Type.Object({

@@ -74,6 +74,16 @@ export class Runs {
     return this.#own.get(pipeline)?.said() ?? ''
   }
 
+  /** Whether a run is under way, whoever started it. */
+  async isRunning(pipeline: string): Promise<boolean> {
+    return this.#own.has(pipeline) || (await this.#running(pipeline)) !== undefined
+  }
+
+  /** Resolves when the process of the run that this server started is gone. */
+  async ended(pipeline: string): Promise<void> {
+    await this.#own.get(pipeline)?.gone
+  }
+
   /** Resolves to the id of the run, when it has begun. @throws {Refusal} naming the run that is in the way, or why it can't begin. */
   async start(pipeline: Pipeline, request: StartRequest): Promise<string> {
     const { name } = pipeline

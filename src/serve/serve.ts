@@ -16,6 +16,7 @@ import { History } from './history.js'
 import { Ledgers } from './ledger.js'
 import type { Usage } from './metrics.js'
 import { Runs } from './runs.js'
+import { keepSchedules } from './schedules.js'
 import { createShown } from './shown.js'
 
 /** Whoever reaches the address could start runs. Nothing was opened. */
@@ -56,6 +57,8 @@ export interface ServeOptions {
   /** Folders of this machine that no answer names. */
   readonly folders: readonly string[]
   readonly usage: () => Usage
+  /** Tells who watches the server what it does by itself. */
+  readonly say: (line: string) => void
   readonly report: (error: unknown) => void
 }
 
@@ -72,7 +75,7 @@ export async function startServer(options: ServeOptions, surroundings: Surroundi
   refuseOpen(options)
   const state = await openState(options.state, surroundings)
   const ended = new AbortController()
-  const { app, runs } = createServing(options, surroundings, state, ended.signal)
+  const { app, runs, keep } = createServing(options, surroundings, state, ended.signal)
   // No options of http2 are given, so it is one of http.
   const server = createAdaptorServer({
     fetch: app.fetch,
@@ -81,6 +84,7 @@ export async function startServer(options: ServeOptions, surroundings: Surroundi
   }) as Server
   try {
     const port = await listen(server, options)
+    const kept = keep().catch(options.report)
     const host = options.bind.includes(':') ? `[${options.bind}]` : options.bind
     return {
       url: `http://${host}:${port}`,
@@ -88,6 +92,7 @@ export async function startServer(options: ServeOptions, surroundings: Surroundi
         ended.abort()
         const closed = new Promise<void>((resolve) => server.close(() => resolve()))
         await runs.close()
+        await kept
         server.closeAllConnections()
         await closed
         await state.close()
@@ -102,7 +107,7 @@ export async function startServer(options: ServeOptions, surroundings: Surroundi
 /** Everything behind the address. */
 export function createServing(options: ServeOptions, surroundings: Surroundings, state: StateStore, signal: AbortSignal) {
   const { clock, cwd, host, newId } = surroundings
-  const { launch, flags, kill, token, usage, report } = options
+  const { launch, flags, kill, token, usage, say, report } = options
   const pipelines = new Map(options.pipelines.map((pipeline) => [pipeline.name, pipeline]))
   const shown = createShown(options.pipelines, cwd, options.folders)
   const start = newId().replaceAll('-', '').slice(0, 12)
@@ -137,7 +142,8 @@ export function createServing(options: ServeOptions, surroundings: Surroundings,
   const commands = new Commands({ launch, flags, alone, history, shown, clock, settled })
   const hosts = new Set([...LOOPBACK, ...options.allowHosts.map((name) => name.toLowerCase())])
   const app = createApp({ hosts, token, clock, pipelines, runs, history, ledgers, commands, feed, usage, shown, signal, report })
-  return { app, runs }
+  const keep = () => keepSchedules({ pipelines: options.pipelines, runs, history, clock, say }, signal)
+  return { app, runs, keep }
 }
 
 function refuseOpen({ bind, token }: ServeOptions): void {

@@ -27,8 +27,8 @@ export default {
 }
 `
 
-/** A folder with a pipeline named enrichment: numbers into a table, a table computed from it, a gate. */
-export function linesWorld(): string {
+/** A folder with a pipeline named enrichment: numbers into a table, a table computed from it, a gate. `more`: further lines of its file. */
+export function linesWorld(more = ''): string {
   const cwd = temporaryFolder()
   writeFileSync(join(cwd, 'package.json'), '{}')
   writeFileSync(join(cwd, 'counted.mjs'), STEP.replaceAll('FOLDER', cwd))
@@ -52,7 +52,7 @@ steps:
     type: gate
     needs: [sums]
     with: { checks: [{ name: all doubled, sql: SELECT count(*) FROM lines l LEFT JOIN sums s ON s.n = l.n WHERE s.n IS NULL, expect: 0 }] }
-`,
+${more}`,
   )
   return cwd
 }

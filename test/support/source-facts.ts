@@ -27,11 +27,11 @@ const rule: Readonly<Record<string, readonly string[]>> = {
   // What a command, a server and a worker do with a pipeline: all that does work, and nothing of a terminal.
   session: [...below, 'http', 'net', 'notify', 'programs', 'proof', 'report', 'rpc', 'run', 'state', 'verify', 'warehouse'],
   // Answers over HTTP with what sessions, reports and the state store say; what it does, it does by commands.
-  serve: [...below, 'net', 'report', 'session', 'state'],
+  serve: [...below, 'net', 'report', 'schedule', 'session', 'state'],
 }
 
 const sentence =
-  'cli -> everything; serve -> session, report, state, net; session -> run, report, notify, state, verify, warehouse, rpc, http, programs, net, proof; run -> plan -> ledger -> pipeline -> registry, schedule; notify -> pipeline, state, net; report -> verify, state, plan; verify -> plan, proof; rpc -> proof, net; http, programs -> net; warehouse, state -> postgres; schedule, net, postgres, proof, sandbox, plugins -> sdk only; sdk -> nothing of ours'
+  'cli -> everything; serve -> session, report, schedule, state, net; session -> run, report, notify, state, verify, warehouse, rpc, http, programs, net, proof; run -> plan -> ledger -> pipeline -> registry, schedule; notify -> pipeline, state, net; report -> verify, state, plan; verify -> plan, proof; rpc -> proof, net; http, programs -> net; warehouse, state -> postgres; schedule, net, postgres, proof, sandbox, plugins -> sdk only; sdk -> nothing of ours'
 
 /** Imports that go up, or sideways: `file:line imports what, but <the rule>`. */
 export function importProblems(sources: readonly SourceText[]): readonly string[] {

@@ -1,0 +1,100 @@
+import { expect, test } from 'vitest'
+import { systemClock } from '../src/cli/system-clock.js'
+import type { Clock } from '../src/sdk/index.js'
+import { startServer } from '../src/serve/serve.js'
+import { atEnd } from './support/cleanup.js'
+import { hook } from './support/hook.js'
+import { linesWorld } from './support/lines-world.js'
+import { serveOptions } from './support/serve-options.js'
+
+// Answers are looked at as a stranger gets them.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type Answer = Record<string, any>
+
+const HOUR = 3_600_000
+const one = '/api/pipelines/enrichment'
+
+test('a pipeline runs at its times as if somebody had started it, never beside another run, once for all that was missed, and people are told', async () => {
+  const to = await hook()
+  const cwd = linesWorld(`schedule: "0 */6 * * *"
+notify: [{ type: webhook, url: "\${HOOK_URL}", on: [completion] }]
+`)
+  const clock = movable(Date.UTC(2026, 10, 29, 11, 30))
+  const first = await serving(cwd, to.url, clock)
+  const { schedule } = await first.ask(one)
+  expect(schedule).toEqual({
+    cron: '0 */6 * * *',
+    timezone: 'UTC',
+    missed: 'run',
+    next: ['2026-11-29T12:00:00.000Z', '2026-11-29T18:00:00.000Z', '2026-11-30T00:00:00.000Z'],
+  })
+  expect(first.launched()).toEqual([])
+
+  clock.pass(HOUR)
+  const { run } = await first.until(one, ({ state }) => state === 'done')
+  expect(first.launched()).toEqual([['run', 'p.yaml', '--output', 'json']])
+  expect(first.said).toEqual([`schedule of enrichment: run ${run.id} for 2026-11-29T12:00:00.000Z`])
+  const told = to.posts.map(({ body }) => JSON.parse(body) as Answer)
+  expect(told.map((notice) => [notice.kind, notice.run])).toEqual([['completion', run.id]])
+
+  // A run that somebody started, over two times: one run makes up for both when it has been stopped.
+  const { run: slow } = await first.ask(`${one}/start`, { params: { count: 9_000, pause: 50 } })
+  clock.pass(12 * HOUR)
+  await systemClock.sleep(200)
+  expect(first.launched()).toHaveLength(2)
+  expect(await first.ask(`${one}/stop`, {})).toEqual({ run: slow })
+  await first.until(`/api/runs/${slow}`, ({ state }) => state === 'stopped')
+  clock.pass(60_000)
+  const third = (await first.until('/api/runs', ({ runs }) => runs.length === 3 && runs[0].state === 'done')).runs[0]
+  expect(first.launched()).toHaveLength(3)
+  expect(first.said.slice(1)).toEqual([
+    `schedule of enrichment: run ${third.id} for 2026-11-30T00:00:00.000Z, which makes up for 1 missed time`,
+  ])
+  await first.close()
+
+  // Nobody was there for two days.
+  const second = await serving(cwd, to.url, movable(third.startedAt as string, 48 * HOUR))
+  await second.until('/api/runs', ({ runs }) => runs.length === 4 && runs[0].state === 'done')
+  expect(second.launched()).toHaveLength(1)
+  expect(second.said).toEqual([expect.stringMatching(/^schedule of enrichment: run \S+ for \S+, which makes up for 7 missed times$/)])
+  await second.close()
+  expect(second.reported).toEqual([])
+})
+
+async function serving(cwd: string, hookUrl: string, clock: Clock) {
+  const { options, io, launch, said, reported } = await serveOptions(cwd, { HOOK_URL: hookUrl }, clock)
+  const server = await startServer(options, io)
+  let open = true
+  const close = async () => {
+    if (open) await server.close()
+    open = false
+  }
+  atEnd(close)
+  const ask = async (path: string, body?: unknown) => {
+    const init = body === undefined ? {} : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+    return (await (await fetch(server.url + path, init)).json()) as Answer
+  }
+  const until = async (path: string, is: (answer: Answer) => boolean) => {
+    for (;;) {
+      const answer = await ask(path)
+      if (is(answer)) return answer
+      await systemClock.sleep(20)
+    }
+  }
+  return { ask, until, close, said, reported, launched: () => launch.lines }
+}
+
+/** A clock that goes on from a moment, and over which time can pass at once. */
+function movable(from: number | string, by = 0): Clock & { pass(ms: number): void } {
+  let ahead = new Date(from).getTime() + by - systemClock.now()
+  const now = () => systemClock.now() + ahead
+  return {
+    now,
+    monotonic: () => systemClock.monotonic(),
+    pass: (ms) => void (ahead += ms),
+    sleep: async (ms, signal) => {
+      const until = now() + ms
+      while (now() < until) await systemClock.sleep(Math.min(10, until - now()), signal)
+    },
+  }
+}
