@@ -1,5 +1,5 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { operations } from '../src/serve/openapi.js'
 import { createServing, startServer } from '../src/serve/serve.js'
 import { openState } from '../src/session/open-state.js'
@@ -40,7 +40,7 @@ async function serving(cwd = linesWorld()) {
   }
   const over = (id: unknown) =>
     until(`/api/runs/${String(id)}`, ({ state }) => !['starting', 'running', 'stopping'].includes(String(state)))
-  return { app, ask, until, over, launch, cwd, io, options, reported }
+  return { app, ask, until, over, launch, cwd, io, options, reported, runs }
 }
 
 // Answers are looked at as a stranger gets them.
@@ -136,7 +136,7 @@ describe('a pipeline that is served', () => {
   })
 
   test('what a run can not begin with is refused with its reason, and nothing but the served files can be run', async () => {
-    const { ask, launch } = await serving()
+    const { ask, launch, runs } = await serving()
     const code = async (path: string, body?: unknown) => {
       const { status, json } = await ask(path, body)
       return `${status} ${json.error?.code}`
@@ -157,6 +157,13 @@ describe('a pipeline that is served', () => {
     const { json, status } = await ask(`${one}/start`, { params: { count: 'many' } })
     expect([status, json.error.code]).toEqual([422, 'NOT_STARTED'])
     expect(json.error.message).toContain('count')
+    // It waits for its turn when the server is told to end.
+    const plan = ask(`${one}/plan`, {})
+    const late = code(`${one}/start`, {})
+    await vi.waitFor(() => expect(launch.lines.at(-1)?.[0]).toBe('plan'))
+    await runs.close()
+    expect([(await plan).status, await late, await code(`${one}/start`, {})]).toEqual([200, '503 SERVER_ENDS', '503 SERVER_ENDS'])
+    expect(launch.lines.map(([command]) => command)).toEqual(['run', 'plan'])
   })
 })
 

@@ -59,6 +59,7 @@ interface OwnRun {
 export class Runs {
   readonly #parts: RunsParts
   readonly #own = new Map<string, OwnRun>()
+  #isClosed = false
 
   constructor(parts: RunsParts) {
     this.#parts = parts
@@ -88,6 +89,7 @@ export class Runs {
   async start(pipeline: Pipeline, request: StartRequest): Promise<string> {
     const { name } = pipeline
     await this.settled(name)
+    this.#refuseLate()
     const before = this.#own.get(name)
     if (before) throw await inTheWay(name, before)
     const own = this.#begin(pipeline, request)
@@ -128,11 +130,16 @@ export class Runs {
     return id
   }
 
-  /** Stops what this server started, and waits until all of it is gone. */
+  /** Stops what this server started, and waits until all of it is gone. Nothing is started from then on. */
   async close(): Promise<void> {
+    this.#isClosed = true
     const own = [...this.#own.values()]
     for (const { child } of own) child?.kill('SIGTERM')
     await Promise.all(own.map(({ gone }) => gone))
+  }
+
+  #refuseLate(): void {
+    if (this.#isClosed) throw new Refusal(503, 'SERVER_ENDS', 'the server is being stopped', 'start it again, then ask again')
   }
 
   #begin(pipeline: Pipeline, request: StartRequest): OwnRun {
@@ -149,6 +156,7 @@ export class Runs {
         .do(pipeline.name, async () => {
           const other = await this.#running(pipeline.name)
           if (other) throw runsAlready(pipeline.name, other.id)
+          this.#refuseLate()
           const started = launch([...argsOf(pipeline, request), ...flags])
           child = started
           said = errorsOf(started)
