@@ -25,6 +25,7 @@ test('a server that is killed leaves its run alone: the next one shows it, stops
   await second.until('/api/pipelines/enrichment', ({ state }) => state === 'interrupted')
   const { run: last } = await second.ask('/api/pipelines/enrichment/start', { params: { count: 2_000 } })
   const done = await second.until(`/api/runs/${last}`, ({ state }) => state === 'done')
+  expect(stopped.exitCode).toBe(140)
   expect(stopped.rows.lines).toBeGreaterThan(0)
   expect(done.rows.lines).toBeLessThan(2_000 - stopped.rows.lines + 1)
   expect((await second.ask('/api/pipelines/enrichment/coverage?step=lines')).steps[0].stretches).toEqual([

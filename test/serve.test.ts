@@ -1,4 +1,6 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
+import { existsSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { operations } from '../src/serve/openapi.js'
 import { createServing, startServer } from '../src/serve/serve.js'
@@ -114,6 +116,36 @@ describe('a pipeline that is served', () => {
     const done = await over(next.json.run)
     expect([done.state, done.rows.lines]).toEqual(['done', 400 - read])
     expect((await ask(`${one}/stop`, {})).json.error.code).toBe('NOT_RUNNING')
+  })
+
+  test('is stopped when the units under way are done, or at once where that is asked for; what was begun is not begun again', async () => {
+    const { ask, over, until, cwd } = await serving()
+    const held = join(cwd, 'held')
+    const startAndHold = async (hold: number) => {
+      const { run } = (await ask(`${one}/start`, { params: { hold } })).json
+      await until(one, () => existsSync(held))
+      return run as string
+    }
+    const first = await startAndHold(15)
+    expect(await ask(`${one}/stop`, {})).toMatchObject({ status: 202, json: { run: first } })
+    await until(one, ({ state }) => state === 'stopping')
+    rmSync(held)
+    const drained = await over(first)
+    expect([drained.state, drained.exitCode, drained.rows]).toEqual(['stopped', 140, { lines: 19 }])
+    expect(drained.steps.map((step: Answer) => [step.id, step.state])).toEqual([
+      ['lines', 'stopped'],
+      ['sums', 'blocked'],
+      ['complete', 'stopped'],
+    ])
+    const second = await startAndHold(35)
+    expect(await ask(`${one}/stop`, { now: true })).toMatchObject({ status: 202, json: { run: second } })
+    const cut = await over(second)
+    expect([cut.state, cut.exitCode]).toEqual(['stopped', 143])
+    const read = cut.rows.lines as number
+    expect([10, 15]).toContain(read)
+    rmSync(held)
+    const last = await over((await ask(`${one}/start`, {})).json.run)
+    expect([last.state, last.rows]).toEqual(['done', { lines: 21 - read, sums: 40 }])
   })
 
   test('a step that fails says why, in words that are safe to show, and what was quarantined can be tried again', async () => {

@@ -24,7 +24,7 @@ export interface Io extends Surroundings {
   atExit(cleanup: () => void): () => void
 }
 
-/** The exit codes of every command. 130 and 143 come from `StopSignal`. */
+/** The exit codes of every command. Those above 128 come from `StopSignal`. */
 export const Exit = { done: 0, incomplete: 1, notStarted: 2, held: 3, workToDo: 4 } as const
 
 /** An error may carry the exit code that it stands for (3: held by another run). */

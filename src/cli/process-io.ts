@@ -6,8 +6,11 @@ import { StopSignal, type StopName } from '../session/surroundings.js'
 import type { Io } from './io.js'
 import { systemClock } from './system-clock.js'
 
+/** What cuts off what is under way. */
+type CutName = Exclude<StopName, 'SIGUSR2'>
+
 /** How long a process that was asked to stop may take for its last commits, in milliseconds. */
-const graceMs: Readonly<Record<StopName, number>> = { SIGINT: 30_000, SIGTERM: 10_000, SIGHUP: 10_000 }
+const graceMs: Readonly<Record<CutName, number>> = { SIGINT: 30_000, SIGTERM: 10_000, SIGHUP: 10_000 }
 
 /**
  * The outside world of this process. Takes over its signals, so it is made once. `lost` is told once when what is printed
@@ -38,6 +41,7 @@ export function processIo(grace = graceMs, lost: () => void = () => undefined): 
     env,
     cwd: process.cwd(),
     signal: stopOnSignals(grace, cleanUp),
+    drain: drainOnSignal(),
     isTTY,
     color: hasColor(env, isTTY),
     get columns() {
@@ -82,7 +86,7 @@ function hasColor(env: Io['env'], isTTY: boolean): boolean {
 }
 
 /** The first signal asks, the second ends the process at once, as does the end of the grace time. */
-function stopOnSignals(grace: Readonly<Record<StopName, number>>, cleanUp: () => void): AbortSignal {
+function stopOnSignals(grace: Readonly<Record<CutName, number>>, cleanUp: () => void): AbortSignal {
   const controller = new AbortController()
   // One for every wait of the command.
   setMaxListeners(0, controller.signal)
@@ -95,6 +99,14 @@ function stopOnSignals(grace: Readonly<Record<StopName, number>>, cleanUp: () =>
       setTimeout(leave, grace[name]).unref()
     })
   }
+  return controller.signal
+}
+
+/** Takes as long as what is under way does. A signal that cuts it off may follow. */
+function drainOnSignal(): AbortSignal {
+  const controller = new AbortController()
+  setMaxListeners(0, controller.signal)
+  process.on('SIGUSR2', () => controller.abort(new StopSignal('SIGUSR2')))
   return controller.signal
 }
 

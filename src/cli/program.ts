@@ -335,6 +335,7 @@ Exit codes:
   3    another run holds this pipeline
   4    plan --detailed-exitcode: there is work to do
   130  stopped by Ctrl-C (SIGINT) after a clean checkpoint (0 where --follow had nothing left to do); a second one stops at once
+  140  stopped by SIGUSR2 when the units under way were done (0 where nothing was left)
   143  stopped by SIGTERM after a clean checkpoint
 
 Environment:

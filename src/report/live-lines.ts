@@ -5,7 +5,7 @@ import { lagsOf } from './lag.js'
 import { causeLine, causesOf } from './quarantine.js'
 import { elapsedOf, etaOf, shownRate, sum } from './rates.js'
 import type { EndpointView, RunView, StepView } from './view.js'
-import { checksOf, count, counted, duration, endpointLine, lagLine, percent, rate, short, stepFacts } from './words.js'
+import { checksOf, count, counted, duration, endpointLine, lagLine, percent, rate, short, stepFacts, stoppingLine } from './words.js'
 
 export interface FrameOptions {
   readonly now: number
@@ -173,8 +173,7 @@ function restLines(view: RunView, options: FrameOptions): Part[][] {
   if (view.follow) for (const lag of lagsOf(view, now)) say('waiting', lagLine(lag))
   else if (next !== null && view.state === 'running')
     say('waiting', `run ${count((view.round?.number ?? 0) + 1)} begins in ${duration(next - now)}: something is still missing`)
-  if (view.state === 'stopping')
-    say('note', `stopping (${escapeText(view.stopping ?? '')}): committing what is in flight; once more stops at once`)
+  if (view.state === 'stopping') say('note', stoppingLine(view.stopping))
   if (view.waiting) say('note', `nothing moved for ${duration(view.waiting.ms)}; waiting for: ${escapeText(view.waiting.for)}`)
   const newest = view.warnings.reduce<(typeof view.warnings)[number] | undefined>(
     (last, warning) => (last && last.at > warning.at ? last : warning),

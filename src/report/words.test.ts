@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { RunFact } from '../sdk/index.js'
 import { reduce } from './reduce.js'
 import { initialView, type StepView } from './view.js'
-import { bytes, cause, count, counted, duration, endpointLine, rate, retriesInWords, short, stepLine, took } from './words.js'
+import { bytes, cause, count, counted, duration, endpointLine, rate, retriesInWords, short, stepLine, stoppingLine, took } from './words.js'
 
 /** The step `balances` after these facts, each at its time. */
 function balances(...facts: readonly (readonly [number, RunFact])[]): StepView {
@@ -76,6 +76,13 @@ test('a line fits 80 columns with numbers of a real backfill', () => {
   expect(text).toBe('balances    4.50M/21.0M rows  21 %  45,000/s  1:40  ETA 6:06  retries 1,234')
   // An indent, or an icon and a space, come on top.
   expect(text.length).toBeLessThanOrEqual(80 - 4)
+})
+
+test('a run that was asked to stop says what becomes of what is under way', () => {
+  expect(['SIGTERM', 'SIGUSR2'].map(stoppingLine)).toEqual([
+    'stopping (SIGTERM): committing what is in flight; once more stops at once',
+    'stopping (SIGUSR2): finishing the units under way; Ctrl-C ends them at their last commit',
+  ])
 })
 
 test('an endpoint is one line', () => {

@@ -206,6 +206,15 @@ export function waitsFor(view: RunView): string {
   return [[...steps, ...why].join(', ') || 'its first plan', ...endpoints].join('; ')
 }
 
+/** How a run that was asked to stop ends, by the signal that asked. */
+export function stoppingLine(signal: string | null): string {
+  const words =
+    signal === 'SIGUSR2'
+      ? 'finishing the units under way; Ctrl-C ends them at their last commit'
+      : 'committing what is in flight; once more stops at once'
+  return `stopping (${escapeText(signal ?? '')}): ${words}`
+}
+
 /** `every block has a balance: 3, expected 0`. */
 export function checkLine(check: CheckView): string {
   const found = check.value === null ? 'no value' : escapeText(check.value)

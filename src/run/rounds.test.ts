@@ -88,6 +88,9 @@ describe('rounds until nothing is missing', () => {
     })
     expect(await world.end).toEqual({ outcome: 'stopped' })
     expect(world.clock.monotonic()).toBe(0)
+    const begun = ({ type }: RunFact) => type === 'round:started' && stop.abort()
+    // What was under way was let finish, and was all.
+    expect(await start([done()], { signal: stop.signal, onFact: begun }).end).toEqual({ outcome: 'done' })
   })
 })
 

@@ -52,7 +52,7 @@ export interface RoundsOptions {
   readonly emit: (fact: RunFact) => void
   /** Waits between two rounds, until then or until something is known to be new. Never fails. */
   wait(ms: number, signal: AbortSignal): Promise<void>
-  /** Somebody wants it to stop. */
+  /** Somebody wants it to stop: no further round is begun. What one does when it is stopped is its own matter. */
   readonly signal: AbortSignal
   /** Aborted when time is used up or nothing moves. Whatever works for the run must heed it as well as `signal`. */
   readonly limit: AbortController
@@ -113,9 +113,9 @@ export async function runRounds(options: RoundsOptions): Promise<RoundsEnd> {
     over.abort()
   }
 
-  /** Following ends by a stop. Where it comes between two rounds, and the last one left nothing, nothing was cut off. */
+  /** Where the last round left nothing, nothing was cut off: following ends by a stop, and what was under way may have been all. */
   function stopped(): RoundsEnd {
-    return { outcome: follow && complete && told === undefined ? 'done' : 'stopped' }
+    return { outcome: complete && (!follow || told === undefined) ? 'done' : 'stopped' }
   }
 
   function endReason(result: RunResult | undefined): string | undefined {

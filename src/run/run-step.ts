@@ -108,6 +108,7 @@ async function ended(services: RunServices, { plan, computed, failed, budget, la
   if (complete && gaps !== undefined) return { outcome: 'complete', ...rest, reason: gaps, gaps }
   const told = plan.note ?? plan.later
   if (complete) return told === undefined ? { outcome: 'complete', ...rest } : { outcome: 'complete', ...rest, reason: told }
+  if (services.drain?.aborted) return { outcome: 'stopped', ...rest }
   if (budget.refused && quarantined === 0) {
     const given = budget.most === services.limit ? '--limit' : 'max_pages'
     const outcome = budget.most === services.limit ? 'limited' : 'incomplete'
@@ -228,6 +229,7 @@ async function runUnits(
   )
   const reads = new Slots(READS_AT_ONCE)
   let failure: { readonly error: unknown } | undefined
+  const over = services.drain ? AbortSignal.any([signal, services.drain]) : signal
   /** Resolves when the unit has yielded its last batch. `ending` waits for its commit, so the next unit can begin before that. */
   const begin = async ({ unit, opened }: TakenUnit) => {
     services.emit({ type: 'unit:started', step: step.id, unit: unit.key, resumed: opened.cursor !== undefined, size: unit.size })
@@ -273,11 +275,11 @@ async function runUnits(
   const worker = async () => {
     const producer = committer.join()
     try {
-      while (!signal.aborted && !outages.tripped && !failure && !forked && !budget.refused) {
+      while (!over.aborted && !outages.tripped && !failure && !forked && !budget.refused) {
         // The slot comes before the unit: a unit that was taken and waited for a slot would be open and idle.
         const begun = await producer.wait(
           slots.use(async () => {
-            const taken = await source.next(signal)
+            const taken = await source.next(over)
             if (taken) await begin(taken)
             return taken !== undefined
           }),

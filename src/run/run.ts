@@ -53,8 +53,8 @@ export async function run(options: RunOptions): Promise<RunResult> {
     const result = await runPass(options, reorgs)
     const [met] = reorgs.met
     // What was read may be of blocks that were replaced since: a run that ends well says what the chain says then.
-    const again = met !== undefined || (!options.signal.aborted && (await reorgs.settleAfter(options)))
-    if (!again || options.signal.aborted) return result
+    const again = met !== undefined || (!isStopped(options) && (await reorgs.settleAfter(options)))
+    if (!again || isStopped(options)) return result
     if (pass === PASSES) {
       const message = met
         ? `${options.redact(met.message)} (${met.hint})`
@@ -105,7 +105,7 @@ async function runPass(options: RunOptions, reorgs: Reorgs): Promise<RunResult> 
     for (const id of start) {
       const step = pipeline.steps.find((candidate) => candidate.id === id)
       if (!step) continue
-      if (signal.aborted) {
+      if (isStopped(options)) {
         end(id, { outcome: 'stopped', missing: 0, quarantined: 0 })
         continue
       }
@@ -133,8 +133,12 @@ async function runPass(options: RunOptions, reorgs: Reorgs): Promise<RunResult> 
   if (signal.aborted) return { outcome: 'stopped', steps }
   // Who let gaps pass says so, and so does the exit code: what is missing may lie in a step that was not selected.
   const well = ({ outcome, gaps }: StepEnd) => (outcome === 'complete' && gaps === undefined) || outcome === 'skipped'
-  return { outcome: [...steps.values()].every(well) ? 'done' : 'incomplete', steps }
+  if ([...steps.values()].every(well)) return { outcome: 'done', steps }
+  return { outcome: isStopped(options) ? 'stopped' : 'incomplete', steps }
 }
+
+/** Whether nothing further is begun. */
+const isStopped = ({ signal, drain }: Pick<RunOptions, 'signal' | 'drain'>) => signal.aborted || drain?.aborted === true
 
 /** Gates that want it (`everyMs`) are evaluated also while what they need still runs. That closes nothing: it is for people to see. */
 function earlyGates(

@@ -39,6 +39,8 @@ export interface RunOptions {
   readonly random: Random
   readonly emit: (fact: RunFact) => void
   readonly signal: AbortSignal
+  /** Aborted when no further step or unit is to be begun; those that are under way come to their end. Left out: never. */
+  readonly drain?: AbortSignal | undefined
   /** `--param`. */
   readonly given: Readonly<Record<string, string>>
   readonly select: readonly string[] | undefined

@@ -8,7 +8,7 @@ import { statusReport } from '../report/status.js'
 import type { Clock } from '../sdk/index.js'
 import { currentView, pipelineAnswer, pipelineDetail, runAnswer, runDetail } from './answers.js'
 import { backfill, backfillAction, BACKFILLED } from './backfill.js'
-import { emptyBody, planBody, resetBody, retryBody, sessionBody, startBody } from './bodies.js'
+import { planBody, resetBody, retryBody, sessionBody, startBody, stopBody } from './bodies.js'
 import { bodyOf } from './body.js'
 import type { Commands } from './commands.js'
 import { buckets, inWindow, type Window } from './coverage.js'
@@ -106,8 +106,7 @@ export function createApp(parts: AppParts): Hono {
   })
   app.post('/api/pipelines/:name/stop', async (c) => {
     const pipeline = named(c)
-    await bodyOf(c, emptyBody)
-    return json(c, { run: await runs.stop(pipeline) }, 202)
+    return json(c, { run: await runs.stop(pipeline, await bodyOf(c, stopBody)) }, 202)
   })
   app.post('/api/pipelines/:name/retry', async (c) => {
     const pipeline = named(c)

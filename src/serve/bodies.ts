@@ -25,7 +25,10 @@ export const planBody = Type.Object(
   strict,
 )
 
-export const emptyBody = Type.Object({}, strict)
+export const stopBody = Type.Object(
+  { now: Type.Optional(Type.Boolean({ description: 'Ends units that are under way with what is committed of them.' })) },
+  strict,
+)
 
 export const retryBody = Type.Object({ step: Type.Optional(name) }, strict)
 

@@ -5,10 +5,13 @@ import type { Clock } from '../sdk/index.js'
 export interface Child {
   readonly stdout: Readable
   readonly stderr: Readable
-  kill(signal: 'SIGTERM' | 'SIGKILL'): unknown
+  kill(signal: Stop | 'SIGKILL'): unknown
   once(event: 'error', listener: (error: Error) => void): unknown
   once(event: 'close', listener: (code: number | null) => void): unknown
 }
+
+/** SIGUSR2: units that are under way are finished; SIGTERM: they are cut off behind their last commit. */
+export type Stop = 'SIGUSR2' | 'SIGTERM'
 
 /** Starts `pipe` with these arguments as a process of its own, with its output in pipes and the server's state store. */
 export type Launch = (args: readonly string[]) => Child

@@ -1,7 +1,7 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import type { Json } from '../sdk/index.js'
 import { backfillAction } from './backfill.js'
-import { emptyBody, planBody, resetBody, retryBody, sessionBody, startBody } from './bodies.js'
+import { planBody, resetBody, retryBody, sessionBody, startBody, stopBody } from './bodies.js'
 import { COVERAGE_STATES } from './coverage.js'
 
 /** One thing that can be asked of the server. */
@@ -145,8 +145,8 @@ export const operations: readonly Operation[] = [
   {
     method: 'post',
     path: `${one}/stop`,
-    summary: 'Asks the run to end after a clean checkpoint',
-    body: { schema: emptyBody, example: {} },
+    summary: 'Asks the run to end when the units under way are done; the next run does the rest',
+    body: { schema: stopBody, example: {} },
     status: 202,
     answer: begun,
   },

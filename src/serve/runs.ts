@@ -5,7 +5,7 @@ import { initialView, type RunView } from '../report/view.js'
 import { facts, type RunEvent } from '../sdk/events.js'
 import type { RunRecord } from '../state/store.js'
 import type { Alone } from './alone.js'
-import { type Child, closed, errorsOf, type Launch } from './child.js'
+import { type Child, closed, errorsOf, type Launch, type Stop } from './child.js'
 import type { Feed } from './feed.js'
 import type { History } from './history.js'
 import { Refusal } from './refusal.js'
@@ -26,7 +26,7 @@ export interface StartRequest {
 export interface RunsParts {
   readonly launch: Launch
   /** Sends a signal to a process of this machine. */
-  readonly kill: (pid: number, signal: 'SIGTERM') => void
+  readonly kill: (pid: number, signal: Stop) => void
   readonly host: string
   /** What every command gets: `--demo`. */
   readonly flags: readonly string[]
@@ -109,16 +109,18 @@ export class Runs {
   }
 
   /**
-   * Asks the run to end: what is under way is committed, the rest is left to the next run. Resolves to its id.
+   * Asks the run to end: units that are under way are finished, the rest is left to the next run. With `now` they end with what is
+   * committed of them. Resolves to its id.
    *
    * @throws {Refusal} when nothing runs, or where it runs is another machine.
    */
-  async stop({ name }: Pipeline): Promise<string> {
+  async stop({ name }: Pipeline, { now = false } = {}): Promise<string> {
+    const signal = now ? 'SIGTERM' : 'SIGUSR2'
     await this.settled(name)
     const own = this.#own.get(name)
     if (own) {
       const id = await own.begun
-      own.child?.kill('SIGTERM')
+      own.child?.kill(signal)
       return id
     }
     const running = await this.#running(name)
@@ -126,7 +128,7 @@ export class Runs {
     const { id, pid, host } = running
     if (host !== this.#parts.host)
       throw new Refusal(409, 'RUNS_ELSEWHERE', `${name} runs on another machine, ${host}`, `stop pid ${pid} there`, id)
-    this.#parts.kill(pid, 'SIGTERM')
+    this.#parts.kill(pid, signal)
     return id
   }
 

@@ -8,7 +8,7 @@ import type { Surroundings } from '../session/surroundings.js'
 import type { RunsOf, StateStore } from '../state/store.js'
 import { Alone } from './alone.js'
 import { createApp } from './app.js'
-import type { Launch } from './child.js'
+import type { Launch, Stop } from './child.js'
 import { Commands } from './commands.js'
 import { Feed } from './feed.js'
 import { LOOPBACK } from './guard.js'
@@ -49,7 +49,7 @@ export interface ServeOptions {
   readonly allowHosts: readonly string[]
   readonly token: string | undefined
   readonly launch: Launch
-  readonly kill: (pid: number, signal: 'SIGTERM') => void
+  readonly kill: (pid: number, signal: Stop) => void
   /** What every command of it gets: `--demo`. */
   readonly flags: readonly string[]
   /** Which runs of a pipeline count. */

@@ -52,7 +52,7 @@ export interface RunRequest extends PartRequest {
 }
 
 export interface RunEnd extends RoundsEnd {
-  /** As `run:ended` says it: 0 done, 1 incomplete, 2 ended by an error, 3 when another run took the pipeline, 128 and more cut off by a signal. */
+  /** As `run:ended` says it: 0 done, 1 incomplete, 2 ended by an error, 3 when another run took the pipeline, 128 and more stopped by a signal. */
   readonly exitCode: number
 }
 
@@ -93,11 +93,14 @@ export async function runHeld(running: Running, request: RunRequest): Promise<Ru
   const warn = (message: string) => telling.emit({ type: 'warning', message })
   const notices = await openNotices({ pipeline, surroundings, world: running.world, run: id, state, warn })
   if (notices) running.bus.subscribe((event) => notices.see(event))
-  const onStop = () => telling.emit({ type: 'run:stopping', signal: stopOf(signal).signal })
-  signal.addEventListener('abort', onStop, { once: true })
+  const over = new AbortController()
+  for (const asked of [signal, surroundings.drain]) {
+    const tell = () => telling.emit({ type: 'run:stopping', signal: stopOf(asked).signal })
+    asked?.addEventListener('abort', tell, { once: true, signal: over.signal })
+  }
   let exitCode = EXIT.error
   const end = (outcome: RunEnd['outcome'] | 'error', error?: string, code?: number) => {
-    exitCode = code ?? (outcome === 'stopped' ? stopOf(signal).exitCode : EXIT[outcome])
+    exitCode = code ?? (outcome === 'stopped' ? stopOf(signal.aborted ? signal : surroundings.drain).exitCode : EXIT[outcome])
     telling.emit({ type: 'run:ended', outcome, exitCode, error })
   }
   try {
@@ -113,7 +116,7 @@ export async function runHeld(running: Running, request: RunRequest): Promise<Ru
     end('error', wordsOf(error), error instanceof PipelineTakenError ? error.exitCode : undefined)
     throw error
   } finally {
-    signal.removeEventListener('abort', onStop)
+    over.abort()
     await notices?.close()
     await keeper.close()
     const at = Math.round(clock.now())
@@ -254,6 +257,7 @@ async function runConnected(
           random,
           emit,
           signal,
+          drain: surroundings.drain,
           given: request.params,
           select: request.select,
           limit: request.limit,
@@ -296,7 +300,7 @@ async function runConnected(
       wait: (ms, of) => (wakes ? wakes.wait(ms, of) : clock.sleep(ms, of).catch(() => undefined)),
       clock,
       emit,
-      signal: stop,
+      signal: surroundings.drain ? AbortSignal.any([stop, surroundings.drain]) : stop,
       limit,
     })
     await kept
@@ -345,6 +349,6 @@ function waitsForOthers(view: RunView, pipeline: Pipeline): boolean {
 
 const EXIT: Readonly<Record<'done' | 'incomplete' | 'error', number>> = { done: 0, incomplete: 1, error: 2 }
 
-const stopOf = (signal: AbortSignal) => (signal.reason instanceof StopSignal ? signal.reason : new StopSignal('SIGINT'))
+const stopOf = (signal: AbortSignal | undefined) => (signal?.reason instanceof StopSignal ? signal.reason : new StopSignal('SIGINT'))
 
 const wordsOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

@@ -7,6 +7,8 @@ export interface Surroundings {
   readonly cwd: string
   /** Aborted when the work is to end, with a `StopSignal` as its reason where a signal asked for it. */
   readonly signal: AbortSignal
+  /** Aborted, with a `StopSignal` as its reason, when the work is to end once what is under way is done. Left out: never. */
+  readonly drain?: AbortSignal | undefined
   readonly pid: number
   readonly host: string
   /** Whether a process of this machine lives. */
@@ -32,9 +34,10 @@ export interface World {
 /** Whether something stands in for what a pipeline reads. */
 export const isDemo = ({ chain, source }: World): boolean => chain !== undefined || source !== undefined
 
-export type StopName = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
+/** SIGUSR2 asks for units that are under way to be finished; the others cut them off behind their last commit. */
+export type StopName = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGUSR2'
 
-/** Why `Surroundings.signal` is aborted: somebody asked the process to stop. */
+/** Why `Surroundings.signal` or `drain` is aborted: somebody asked the process to stop. */
 export class StopSignal extends Error {
   override readonly name = 'StopSignal'
   constructor(readonly signal: StopName) {
@@ -42,6 +45,6 @@ export class StopSignal extends Error {
   }
   /** What the shell expects of a process that was stopped so. */
   get exitCode(): number {
-    return { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }[this.signal]
+    return { SIGHUP: 129, SIGINT: 130, SIGUSR2: 140, SIGTERM: 143 }[this.signal]
   }
 }

@@ -5,7 +5,7 @@ import type { Launch } from '../../src/serve/child.js'
 import { StopSignal } from '../../src/session/surroundings.js'
 import { fakeIo } from '../cli/fake-io.js'
 
-/** Runs commands in this process, which costs less than one of their own. `kill` is the first signal that a process gets. */
+/** Runs commands in this process, which costs less than one of their own. `kill` is the signal that a process gets first. */
 export function launchHere(
   cwd: string,
   env: Readonly<Record<string, string>>,
@@ -13,16 +13,17 @@ export function launchHere(
   const lines: (readonly string[])[] = []
   const launch: Launch = (args) => {
     lines.push(args)
-    const [stdout, stderr, stop] = [new PassThrough(), new PassThrough(), new AbortController()]
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+    const [stop, drain] = [new AbortController(), new AbortController()]
     const child = Object.assign(new EventEmitter(), {
       stdout,
       stderr,
-      kill: () => {
-        stop.abort(new StopSignal('SIGTERM'))
-        return true
+      kill: (signal: 'SIGUSR2' | 'SIGTERM' | 'SIGKILL') => {
+        if (signal === 'SIGUSR2') drain.abort(new StopSignal(signal))
+        else stop.abort(new StopSignal('SIGTERM'))
       },
     })
-    void runCli(args, fakeIo({ cwd, env, stdout, stderr, signal: stop.signal, pid: process.pid })).then((code) => {
+    void runCli(args, fakeIo({ cwd, env, stdout, stderr, signal: stop.signal, drain: drain.signal, pid: process.pid })).then((code) => {
       stdout.end()
       stderr.end()
       child.emit('close', code)

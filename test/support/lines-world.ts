@@ -2,14 +2,18 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { temporaryFolder } from './folder.js'
 
-/** Units of 10 lines: each reads one number a line from 1 to `count`, and waits `pause` milliseconds. Line 13 can be made to fail. */
+/**
+ * Units of 10 lines: each reads one number a line from 1 to `count`, and waits `pause` milliseconds. Line 13 can be made to fail. The
+ * unit with line `hold` gives its first half, makes the file `held`, and waits until that is gone.
+ */
 const STEP = `
+import { existsSync, writeFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 export default {
   type: 'counted', summary: 'One row a number.', example: 'see the test', requires: ['into'], units: 1,
   config: {
     type: 'object',
-    properties: { count: { type: 'integer' }, pause: { type: 'integer', tuning: true }, fail: { type: 'boolean', tuning: true } },
+    properties: { count: { type: 'integer' }, pause: { type: 'integer', tuning: true }, fail: { type: 'boolean', tuning: true }, hold: { type: 'integer', tuning: true } },
   },
   async *plan({ config }) {
     const axis = { of: 'numbers', cut: 10n, word: 'lines', each: 1n }
@@ -20,9 +24,15 @@ export default {
     if (process.env.NOISE) process.stdout.write('{"type":"nothing of ours"}\\n')
     if (config.pause) await setTimeout(config.pause, undefined, { signal })
     if (config.fail && from <= 13n && to >= 13n) throw new Error('line 13 of FOLDER/book.txt <img src=x> is torn')
-    const rows = []
-    for (let n = from; n <= to; n++) rows.push({ n })
-    yield { rows: { [into.name]: rows }, covers: [[from, to]] }
+    const half = from + (to - from) / 2n
+    for (const [first, last] of half < to ? [[from, half], [half + 1n, to]] : [[from, to]]) {
+      const rows = []
+      for (let n = first; n <= last; n++) rows.push({ n })
+      yield { rows: { [into.name]: rows }, covers: [[first, last]] }
+      if (first !== from || config.hold < from || config.hold > to) continue
+      writeFileSync('FOLDER/held', '')
+      while (existsSync('FOLDER/held')) await setTimeout(10, undefined, { signal })
+    }
   },
 }
 `
@@ -41,12 +51,13 @@ params:
   count: { type: int, default: 40, description: How many lines }
   pause: { type: int, default: 0 }
   fail: { type: bool, default: false }
+  hold: { type: int, default: 0 }
 defaults: { retry: { attempts: 1 } }
 tables:
   lines: { columns: { n: bigint }, key: [n], range: n }
   sums: { columns: { n: bigint, double: bigint }, key: [n] }
 steps:
-  - { id: lines, type: counted, into: lines, with: { count: $count, pause: $pause, fail: $fail } }
+  - { id: lines, type: counted, into: lines, with: { count: $count, pause: $pause, fail: $fail, hold: $hold } }
   - { id: sums, type: sql-upsert, needs: [lines], into: sums, with: { sql: 'SELECT n, n * 2 AS double FROM lines' } }
   - id: complete
     type: gate
