@@ -119,7 +119,7 @@ describe('a pipeline that is served', () => {
   })
 
   test('is stopped when the units under way are done, or at once where that is asked for; what was begun is not begun again', async () => {
-    const { ask, over, until, cwd } = await serving()
+    const { ask, over, until, cwd, launch } = await serving()
     const held = join(cwd, 'held')
     const startAndHold = async (hold: number) => {
       const { run } = (await ask(`${one}/start`, { params: { hold } })).json
@@ -146,6 +146,14 @@ describe('a pipeline that is served', () => {
     rmSync(held)
     const last = await over((await ask(`${one}/start`, {})).json.run)
     expect([last.state, last.rows]).toEqual(['done', { lines: 21 - read, sums: 40 }])
+
+    // The run of another user is seen, and not reached.
+    const other = launch(['run', 'p.yaml', '--param', 'count=60', '--param', 'hold=55'])
+    await until(one, ({ state }) => state === 'running' && existsSync(held))
+    const { id } = (await ask(one)).json.run
+    expect(await ask(`${one}/stop`, {})).toMatchObject({ status: 409, json: { error: { code: 'NOT_REACHED', run: id } } })
+    other.kill('SIGTERM')
+    expect((await over(id)).state).toBe('stopped')
   })
 
   test('a step that fails says why, in words that are safe to show, and what was quarantined can be tried again', async () => {

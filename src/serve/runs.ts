@@ -112,7 +112,7 @@ export class Runs {
    * Asks the run to end: units that are under way are finished, the rest is left to the next run. With `now` they end with what is
    * committed of them. Resolves to its id.
    *
-   * @throws {Refusal} when nothing runs, or where it runs is another machine.
+   * @throws {Refusal} when nothing runs, where it runs is another machine, or it is another user's.
    */
   async stop({ name }: Pipeline, { now = false } = {}): Promise<string> {
     const signal = now ? 'SIGTERM' : 'SIGUSR2'
@@ -128,7 +128,12 @@ export class Runs {
     const { id, pid, host } = running
     if (host !== this.#parts.host)
       throw new Refusal(409, 'RUNS_ELSEWHERE', `${name} runs on another machine, ${host}`, `stop pid ${pid} there`, id)
-    this.#parts.kill(pid, signal)
+    try {
+      this.#parts.kill(pid, signal)
+    } catch (error) {
+      const problem = `run ${id} can't be asked to stop: ${error instanceof Error ? error.message : String(error)}`
+      throw new Refusal(409, 'NOT_REACHED', problem, `stop pid ${pid} as the user who started it`, id)
+    }
     return id
   }
 

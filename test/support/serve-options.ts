@@ -24,7 +24,10 @@ export async function serveOptions(cwd: string, env: Readonly<Record<string, str
     allowHosts: [],
     token: undefined,
     launch,
-    kill: () => undefined,
+    // As one of another user's process.
+    kill: () => {
+      throw Object.assign(new Error('kill EPERM'), { code: 'EPERM' })
+    },
     flags: [],
     runsOf: () => ({}),
     folders: [projectFolder],
