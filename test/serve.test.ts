@@ -98,23 +98,27 @@ describe('a pipeline that is served', () => {
   })
 
   test('runs once at a time: of many that start it one does, the others are told which; stop ends it, and the next run goes on', async () => {
-    const { ask, over, launch, until } = await serving()
-    const slow = { params: { count: 400, pause: 100 } }
+    const { ask, over, launch, until, cwd } = await serving()
+    const slow = { params: { count: 400, hold: 45 } }
     const answers = await Promise.all(Array.from({ length: 20 }, () => ask(`${one}/start`, slow)))
     const [won] = answers.filter(({ status }) => status === 201)
     expect(answers.filter(({ status }) => status === 409).map(({ json }) => json.error.run)).toEqual(Array(19).fill(won!.json.run))
     expect(launch.lines).toHaveLength(1)
-    const { steps, current } = await until(`${one}/coverage`, (answer) =>
-      answer.steps[0].stretches?.some(({ state }: Answer) => state === 'done'),
+    const { steps, current } = await until(
+      `${one}/coverage`,
+      (answer) => existsSync(join(cwd, 'held')) && answer.steps[0].stretches?.some(({ state }: Answer) => state === 'done'),
     )
     expect([current, steps[0].stretches[0].state]).toEqual([false, 'done'])
     expect((await ask(`${one}/plan`, {})).json.error).toMatchObject({ code: 'RUNS_ALREADY', run: won!.json.run })
     expect(await ask(`${one}/stop`, {})).toMatchObject({ status: 202, json: { run: won!.json.run } })
+    await until(one, ({ state }) => state === 'stopping')
+    rmSync(join(cwd, 'held'))
     expect((await over(won!.json.run)).state).toBe('stopped')
-    const read = (await until(`${one}/coverage`, (answer) => answer.current)).steps[0].stretches[0].to as number
+    const read = (await until(`${one}/coverage`, (answer) => answer.current)).steps[0].stretches
+    expect(read).toEqual([{ from: 1, to: 49, state: 'done' }])
     const next = await ask(`${one}/start`, { params: { count: 400 } })
     const done = await over(next.json.run)
-    expect([done.state, done.rows.lines]).toEqual(['done', 400 - read])
+    expect([done.state, done.rows.lines]).toEqual(['done', 351])
     expect((await ask(`${one}/stop`, {})).json.error.code).toBe('NOT_RUNNING')
   })
 
