@@ -263,17 +263,33 @@ test('every operation of the OpenAPI document is there, takes its example, and a
   expect([document.openapi, Object.keys(document.paths)]).toEqual(['3.1.0', [...new Set(operations.map(({ path }) => path))]])
 })
 
-test('an address that others reach is listened on with a long token only', async () => {
+test('an address that others reach wants a long token, by header or by the cookie that it is given for, and is not guessed at', async () => {
   const { options, io } = await serving()
-  const refused = (bind: string, token?: string) => startServer({ ...options, bind, token }, io)
+  const refused = (bind: string, given?: string) => startServer({ ...options, bind, token: given }, io)
   await expect(refused('0.0.0.0')).rejects.toMatchObject({ code: 'OPEN_TO_ALL' })
-  await expect(refused('::', 'short')).rejects.toMatchObject({ code: 'OPEN_TO_ALL' })
-  const server = await startServer({ ...options, bind: '0.0.0.0', token: 'x'.repeat(43) }, io)
+  await expect(refused('::', 'x'.repeat(31))).rejects.toMatchObject({ code: 'OPEN_TO_ALL' })
+  const token = 'x'.repeat(43)
+  const server = await startServer({ ...options, bind: '0.0.0.0', token }, io)
   const port = Number(new URL(server.url).port)
-  expect((await fetch(`http://127.0.0.1:${port}/api/pipelines`)).status).toBe(401)
-  expect((await fetch(`http://127.0.0.1:${port}/api/pipelines`, { headers: { authorization: `Bearer ${'x'.repeat(43)}` } })).status).toBe(
-    200,
-  )
+  const ask = async (path: string, headers: Record<string, string> = {}, body?: unknown) => {
+    const init = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }
+    const given = { 'content-type': 'application/json', connection: 'close', ...headers }
+    return fetch(`http://127.0.0.1:${port}${path}`, { ...init, headers: given })
+  }
+  expect((await ask('/api/pipelines')).status).toBe(401)
+  expect((await ask('/api/pipelines', { authorization: `Bearer ${token}` })).status).toBe(200)
+  const session = await ask('/api/session', {}, { token })
+  const [cookie = '', ...flags] = (session.headers.get('set-cookie') ?? '').split('; ')
+  expect([cookie.includes(token), flags.sort()]).toEqual([false, ['HttpOnly', 'Path=/', 'SameSite=Strict']])
+  expect((await ask('/api/pipelines', { cookie })).status).toBe(200)
+  const events = await ask(`${one}/events`, { cookie })
+  await readEvents(events)(({ event }) => event === 'view')
+  const statuses: number[] = []
+  for (let i = 0; i < 20; i++) statuses.push((await ask('/api/session', {}, { token: `${i}` })).status)
+  expect(statuses).toEqual([...Array<number>(19).fill(401), 429])
+  expect((await ask('/api/pipelines')).headers.get('retry-after')).toBe('60')
+  // Who has it already is let in.
+  expect((await ask('/api/pipelines', { cookie })).status).toBe(200)
   await expect(startServer({ ...options, port }, io)).rejects.toMatchObject({ code: 'LISTEN_FAILED' })
   await server.close()
 })

@@ -67,8 +67,7 @@ export function createApp(parts: AppParts): Hono {
   app.get('/api/openapi.json', (c) => json(c, openapi()))
   app.post('/api/session', async (c) => {
     const { token } = await bodyOf(c, sessionBody)
-    if (parts.token === undefined || !same(token, parts.token))
-      throw new Refusal(401, 'TOKEN_WRONG', 'this is not the token of this server')
+    if (parts.token === undefined || !same(token, parts.token)) throw parts.tries.wrong('this is not the token of this server')
     setCookie(c, COOKIE, cookieOf(parts.token), { httpOnly: true, sameSite: 'Strict', path: '/' })
     return json(c, { ok: true })
   })

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { Hono } from 'hono'
 import { expect, test } from 'vitest'
 import { bodyOf, MOST_BYTES } from './body.js'
-import { cookieOf, guard, LOOPBACK } from './guard.js'
+import { cookieOf, guard, LOOPBACK, Tries } from './guard.js'
 import { refusalOf } from './refusal.js'
 
 const TOKEN = 'a-token-of-thirty-two-characters'
@@ -11,7 +11,7 @@ function served(token?: string) {
   const app = new Hono()
   const clock = { now: () => 0, monotonic: () => 0, sleep: () => Promise.resolve() }
   app.onError((error, c) => c.text(refusalOf(error).code, refusalOf(error).status))
-  app.use(guard({ hosts: new Set([...LOOPBACK, 'pipe.example']), token, clock }))
+  app.use(guard({ hosts: new Set([...LOOPBACK, 'pipe.example']), token, tries: new Tries(clock) }))
   app.get('/api/x', (c) => c.text('read'))
   app.get('/page', (c) => c.text('page'))
   app.get('/healthz', (c) => c.text('lives'))

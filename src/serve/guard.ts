@@ -9,7 +9,7 @@ export interface GuardOptions {
   readonly hosts: ReadonlySet<string>
   /** What a request must know; undefined: nothing, which only loopback may have. */
   readonly token: string | undefined
-  readonly clock: Clock
+  readonly tries: Tries
 }
 
 /** The names of this machine for itself. A web page that reaches us under another one was led here by a false DNS answer. */
@@ -39,26 +39,31 @@ const OPEN: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/api/session'
  * Lets through only what a person or a program of theirs asks: under a name of ours, from no page of others, and with the token
  * where there is one. Every answer says that no page may frame, sniff or keep it.
  */
-export function guard({ hosts, token, clock }: GuardOptions): MiddlewareHandler {
-  const wrong = { count: 0, since: -Infinity }
+export function guard({ hosts, token, tries }: GuardOptions): MiddlewareHandler {
   return async (c, next) => {
     for (const [name, value] of Object.entries(HEADERS)) c.header(name, value)
     refuseForeign(c, hosts)
-    if (token !== undefined && !OPEN.has(c.req.path) && !hasToken(c, token)) throw refused()
+    if (token !== undefined && !OPEN.has(c.req.path) && !hasToken(c, token)) throw tries.wrong('this server wants its token')
     await next()
   }
+}
+/** Counts what came with a wrong token, so that guessing is told off. */
+export class Tries {
+  readonly #clock: Clock
+  #count = 0
+  #since = -Infinity
 
-  function refused(): Refusal {
-    const now = clock.monotonic()
-    if (now - wrong.since > MINUTE_MS) Object.assign(wrong, { count: 0, since: now })
-    if (++wrong.count > WRONG_A_MINUTE)
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** The answer to one more. */
+  wrong(problem: string): Refusal {
+    const now = this.#clock.monotonic()
+    if (now - this.#since > MINUTE_MS) [this.#count, this.#since] = [0, now]
+    if (++this.#count > WRONG_A_MINUTE)
       return new Refusal(429, 'TOO_MANY_TRIES', 'too many requests without the right token', 'wait a minute')
-    return new Refusal(
-      401,
-      'TOKEN_WRONG',
-      'this server wants its token',
-      'send it as: Authorization: Bearer TOKEN (the value of PIPE_TOKEN)',
-    )
+    return new Refusal(401, 'TOKEN_WRONG', problem, 'send it as: Authorization: Bearer TOKEN (the value of PIPE_TOKEN)')
   }
 }
 

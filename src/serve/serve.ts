@@ -11,7 +11,7 @@ import { createApp } from './app.js'
 import type { Launch, Stop } from './child.js'
 import { Commands } from './commands.js'
 import { Feed } from './feed.js'
-import { LOOPBACK } from './guard.js'
+import { LOOPBACK, Tries } from './guard.js'
 import { History } from './history.js'
 import { Ledgers } from './ledger.js'
 import type { Usage } from './metrics.js'
@@ -68,7 +68,7 @@ export interface Serving {
   close(): Promise<void>
 }
 
-const LEAST_TOKEN = 16
+const LEAST_TOKEN = 32
 
 /** Opens the state store and answers until it is closed. @throws {OpenToAllError} @throws {ListenError} */
 export async function startServer(options: ServeOptions, surroundings: Surroundings): Promise<Serving> {
@@ -141,7 +141,22 @@ export function createServing(options: ServeOptions, surroundings: Surroundings,
   })
   const commands = new Commands({ launch, flags, alone, history, shown, clock, settled })
   const hosts = new Set([...LOOPBACK, ...options.allowHosts.map((name) => name.toLowerCase())])
-  const app = createApp({ hosts, token, clock, pipelines, runs, history, ledgers, commands, feed, usage, shown, signal, report })
+  const app = createApp({
+    hosts,
+    token,
+    tries: new Tries(clock),
+    clock,
+    pipelines,
+    runs,
+    history,
+    ledgers,
+    commands,
+    feed,
+    usage,
+    shown,
+    signal,
+    report,
+  })
   const keep = () => keepSchedules({ pipelines: options.pipelines, runs, history, clock, say }, signal)
   return { app, runs, keep }
 }
