@@ -1,5 +1,6 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { RunView } from '../report/view.js'
+import type { Clock } from '../sdk/index.js'
 import { asJson } from '../session/keep-state.js'
 import { currentView } from './answers.js'
 import type { CheckRecord, RunRecord, RunsOf, StateStore } from '../state/store.js'
@@ -13,15 +14,19 @@ export interface HistoryParts {
   readonly feed: (pipeline: string) => Feed
   /** The view of a run of this server, which is newer than what the state store has. */
   readonly live: (pipeline: string) => RunView | undefined
+  readonly clock: Clock
 }
 
 /** Results of checks that are looked through. */
 const CHECKS = 1_000
+/** The state store is looked at for listeners at most so often, for all of a pipeline together. */
+const LOOK_MS = 500
 
 /** What the state store knows of all runs, whoever started them, with what this server knows better. */
 export class History {
   readonly #parts: HistoryParts
   readonly #seen = new Map<string, string>()
+  readonly #looks = new Map<string, { readonly at: number; readonly done: Promise<void> }>()
 
   constructor(parts: HistoryParts) {
     this.#parts = parts
@@ -54,7 +59,17 @@ export class History {
 
   /** Shows listeners of a pipeline what another process does, where this server runs nothing itself. */
   async refresh(name: string): Promise<void> {
-    if (this.#parts.live(name)?.state !== 'ended' && this.#parts.live(name) !== undefined) return
+    const { live, clock } = this.#parts
+    if (live(name)?.state !== 'ended' && live(name) !== undefined) return
+    const now = clock.monotonic()
+    const before = this.#looks.get(name)
+    if (before && now - before.at < LOOK_MS) return before.done
+    const done = this.#look(name)
+    this.#looks.set(name, { at: now, done })
+    return done
+  }
+
+  async #look(name: string): Promise<void> {
     const last = await this.last(name)
     const seen = last === undefined ? '' : `${last.id} ${last.updatedAt} ${last.outcome}`
     if (this.#seen.get(name) === seen) return

@@ -118,7 +118,7 @@ export function createServing(options: ServeOptions, surroundings: Surroundings,
     return found
   }
   const alone = new Alone()
-  const history: History = new History({ state, pipelines, feed, of: options.runsOf, live: (name) => runs.live(name) })
+  const history: History = new History({ state, pipelines, feed, of: options.runsOf, live: (name) => runs.live(name), clock })
   const settled = (name: string) => runs.settled(name)
   const ledgers: Ledgers = new Ledgers({
     settled,
