@@ -100,9 +100,9 @@ describe('a pipeline that is served', () => {
   test('runs once at a time: of many that start it one does, the others are told which; stop ends it, and the next run goes on', async () => {
     const { ask, over, launch, until, cwd } = await serving()
     const slow = { params: { count: 400, hold: 45 } }
-    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(`${one}/start`, slow)))
+    const answers = await Promise.all(Array.from({ length: 50 }, () => ask(`${one}/start`, slow)))
     const [won] = answers.filter(({ status }) => status === 201)
-    expect(answers.filter(({ status }) => status === 409).map(({ json }) => json.error.run)).toEqual(Array(19).fill(won!.json.run))
+    expect(answers.filter(({ status }) => status === 409).map(({ json }) => json.error.run)).toEqual(Array(49).fill(won!.json.run))
     expect(launch.lines).toHaveLength(1)
     const { steps, current } = await until(
       `${one}/coverage`,
@@ -111,6 +111,7 @@ describe('a pipeline that is served', () => {
     expect([current, steps[0].stretches[0].state]).toEqual([false, 'done'])
     expect((await ask(`${one}/plan`, {})).json.error).toMatchObject({ code: 'RUNS_ALREADY', run: won!.json.run })
     expect(await ask(`${one}/stop`, {})).toMatchObject({ status: 202, json: { run: won!.json.run } })
+    expect((await ask(`${one}/start`, {})).json.error).toMatchObject({ code: 'RUNS_ALREADY', run: won!.json.run })
     await until(one, ({ state }) => state === 'stopping')
     rmSync(join(cwd, 'held'))
     expect((await over(won!.json.run)).state).toBe('stopped')
