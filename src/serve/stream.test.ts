@@ -78,7 +78,9 @@ test('for a listener that does not read nothing is kept; when it does, it is tol
   await until(() => told === 0)
 })
 
-test('of a thousand listeners that came and went nothing is left', async () => {
+test('of a thousand listeners that came and went nothing is left, and nobody is warned of so many', async () => {
+  const warned: Error[] = []
+  process.on('warning', (warning) => warned.push(warning))
   for (let i = 0; i < 10; i++) {
     const some = Array.from({ length: 100 }, () => listen())
     await until(() => told === 100)
@@ -86,4 +88,5 @@ test('of a thousand listeners that came and went nothing is left', async () => {
     await until(() => told === 0)
   }
   await until(() => sockets.size === 0)
+  expect(warned).toEqual([])
 })

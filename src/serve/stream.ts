@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { SSEStreamingApi } from 'hono/streaming'
 import type { Clock } from '../sdk/index.js'
 import type { Feed } from './feed.js'
@@ -23,6 +24,8 @@ const ALIVE_MS = 15_000
  * missing). It waits for a listener that is slow, and keeps nothing for it meanwhile.
  */
 export async function tell(stream: SSEStreamingApi, feed: Feed, { clock, signal, refresh, shown, lastId }: StreamOptions): Promise<void> {
+  // All who listen wait with the same one, and Node warns at more than ten.
+  setMaxListeners(0, signal)
   let at = feed.from(lastId)
   let said = -Infinity
   while (!stream.aborted && !stream.closed && !signal.aborted) {
