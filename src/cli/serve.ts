@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,6 +9,7 @@ import { formatProblem } from '../pipeline/yaml/format.js'
 import { escapeText } from '../report/escape.js'
 import { counted } from '../sdk/index.js'
 import { startServer } from '../serve/serve.js'
+import { defaultFiles } from './default-files.js'
 import { demoDisplay, inDemo } from './demo-warehouse.js'
 import { Exit, type Io } from './io.js'
 import type { ServeCommandOptions } from './options.js'
@@ -17,7 +17,7 @@ import { UsageError } from './usage-error.js'
 
 /** Serves the API of these pipelines until it is stopped. Each run is a process of its own. */
 export async function serveCommand(files: readonly string[], options: ServeCommandOptions, io: Io): Promise<number> {
-  const pipelines = await readAll(files.length > 0 ? files : await defaultFiles(io.cwd), options.demo, io)
+  const pipelines = await readAll(files.length > 0 ? files : await defaultFiles(io.cwd, 'serve'), options.demo, io)
   if (!pipelines) return Exit.notStarted
   const { state, bind, port, demo } = options
   const serving = await startServer(
@@ -66,16 +66,6 @@ async function readAll(files: readonly string[], demo: boolean, io: Io): Promise
   }
   if (found.length === 0) throw new UsageError('none of the files is a pipeline', 'name files that have `steps`')
   return found
-}
-
-async function defaultFiles(cwd: string): Promise<readonly string[]> {
-  const found = await readdir(join(cwd, 'pipelines')).catch(() => [])
-  const files = found.filter((name) => /\.ya?ml$/.test(name)).map((name) => `pipelines/${name}`)
-  if (files.length > 0) return files.sort()
-  throw new UsageError(
-    'no file is given and there is no pipelines/*.yaml here',
-    'name the files: pipe serve FILES…, or start with `pipe init`',
-  )
 }
 
 /** The state store goes by the environment: its address may hold a password, and others see arguments. */

@@ -1,13 +1,11 @@
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { formatAnnotation, formatProblem } from '../pipeline/yaml/format.js'
 import { counted } from '../sdk/index.js'
 import { escapeText } from '../report/escape.js'
 import type { Problem } from '../pipeline/pipeline.js'
 import { readPipeline } from '../pipeline/read.js'
+import { defaultFiles } from './default-files.js'
 import { Exit, type Io } from './io.js'
 import type { ValidateOptions } from './options.js'
-import { UsageError } from './usage-error.js'
 
 /** One file of `pipe validate --format json`. */
 export interface ValidatedFile {
@@ -28,7 +26,7 @@ export interface ValidateReport {
 
 /** Checks files one by one and prints all their problems. Exit code 0, or 2 when one has an error. */
 export async function validateCommand(files: readonly string[], options: ValidateOptions, io: Io): Promise<number> {
-  const report = await validateFiles(files.length > 0 ? files : await defaultFiles(io.cwd), options, io)
+  const report = await validateFiles(files.length > 0 ? files : await defaultFiles(io.cwd, 'validate'), options, io)
   io.stdout.write(printers[options.format](report))
   return report.ok ? Exit.done : Exit.notStarted
 }
@@ -42,16 +40,6 @@ async function validateFiles(files: readonly string[], options: ValidateOptions,
     validated.push({ file, ok, pipeline: pipeline?.name ?? null, steps: pipeline?.steps.length ?? 0, problems })
   }
   return { ok: validated.every((file) => file.ok), files: validated }
-}
-
-async function defaultFiles(cwd: string): Promise<readonly string[]> {
-  const found = await readdir(join(cwd, 'pipelines')).catch(() => [])
-  const files = found.filter((name) => /\.ya?ml$/.test(name)).map((name) => `pipelines/${name}`)
-  if (files.length > 0) return files.sort()
-  throw new UsageError(
-    'no file is given and there is no pipelines/*.yaml here',
-    'name the files: pipe validate FILES…, or start with `pipe init`',
-  )
 }
 
 const printers: Readonly<Record<ValidateOptions['format'], (report: ValidateReport) => string>> = {
