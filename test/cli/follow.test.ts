@@ -20,6 +20,17 @@ beforeEach(async () => {
 })
 afterEach(() => node.close())
 
+const stepOfHeads = (name: string) => `  - id: ${name}
+    type: rpc-batch
+    chain: ${name}
+    into: ${name}s
+    retry: { attempts: 2, wait: 1ms, max_wait: 5ms }
+    with:
+      over: { blocks: { from: $from, to: $to } }
+      calls: { block: { method: eth_getBlockByNumber, params: [$number, false] } }
+      row: { number: block.number, hash: block.hash, timestamp: block.timestamp }
+`
+
 const yaml = (more = '') => `name: heads
 params:
   from: { type: block, default: covered }
@@ -243,6 +254,27 @@ test('an outage and a closed gate are told once, and the rounds after go on', as
   ])
   expect(told(/^wait .*reason=/)).toBe(1)
   expect(told(/^step .*step=heads state=complete/)).toBeLessThanOrEqual(2)
+})
+
+test('of several chains one that is away keeps the others from nothing; that nobody knows whether it was reorganized is told once', async () => {
+  const other = await fakeChain({ seed: 24, blocks: 40, chainId: 2 }).serve()
+  const text = yaml()
+    .replace('chains: {', `chains: { other: { id: 2, rpc: "${other.url}", confirmations: 0, block_time: 2s },`)
+    .replace('  - id: minutes', `${stepOfHeads('other')}  - id: minutes`)
+    .replace('tables:', 'tables:\n  others: { columns: { number: bigint, hash: hash, timestamp: timestamp }, key: [number] }')
+  const run = follow(
+    (wait) => {
+      if (wait === 1) other.fault({ kind: 'http', status: 503 })
+      chain.add(1)
+      return wait === 12
+    },
+    { text },
+  )
+  expect(await run.end).toBe(130)
+  await other.close()
+  expect((await numbers(run.cwd))?.length).toBeGreaterThan(8)
+  const told = run.events().flatMap((event) => (event.type === 'warning' && event.message.includes('reorganized') ? [event.message] : []))
+  expect(told).toEqual([expect.stringMatching(/^whether other was reorganized is not known: chain other: no endpoint answers/)])
 })
 
 test('miners.yaml is followed as it is: its range moves with the head, newest first', async () => {
