@@ -3,13 +3,13 @@ import tseslint from 'typescript-eslint'
 const network = 'the network is passed in (ARCHITECTURE, decision 11): take RpcPool or HttpClient'
 const clock = 'time is passed in (ARCHITECTURE, decision 11): take a Clock'
 
-/** Where clock and timers of the machine enter, besides src/cli. test/repository.test.ts says what each may use. */
+/** Where clock and timers of the machine enter, besides src/cli and the page, which is a program of the browser. test/repository.test.ts says what each may use. */
 const adapters = ['src/warehouse/machine.ts', 'src/sandbox/clock.ts', 'src/sandbox/main.ts', 'src/postgres/pause.ts', 'src/sdk/turn.ts']
 
 export default tseslint.config(
   { ignores: ['dist/', 'dist-bench/', 'coverage/', 'node_modules/', 'data/', '.pipe/'] },
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     extends: [tseslint.configs.recommended],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     linterOptions: { reportUnusedDisableDirectives: 'error' },
@@ -34,7 +34,7 @@ export default tseslint.config(
   {
     // Everything that decides is given its clock, its randomness and its network: so a test can replace them.
     files: ['src/**/*.ts', 'plugins/**/*.ts'],
-    ignores: ['src/cli/**', '**/*.test.ts', '**/fixtures/**', ...adapters],
+    ignores: ['src/cli/**', 'src/page/**', '**/*.test.ts', '**/fixtures/**', ...adapters],
     rules: {
       'no-restricted-globals': [
         'error',

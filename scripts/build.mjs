@@ -1,5 +1,5 @@
-// Builds dist/: the types by tsc, the program by esbuild. A program of few files starts in half the processor time of one
-// of hundreds. What the command line, `pipe/sdk` and `pipe/sdk/testing` share lies in shared chunks, so a plugin meets the
+// Builds dist/: the types by tsc, the program by esbuild, the page of `pipe serve` by vite. A program of few files starts in
+// half the processor time of one of hundreds. What the command line, `pipe/sdk` and `pipe/sdk/testing` share lies in shared chunks, so a plugin meets the
 // classes of the core. Nothing is minified: a stack reads as the sources do. The chunks lie as deep below the root as the
 // sources (`dist/src/chunks`, `src/cli`), so the same relative URL finds a file from both.
 import { execFileSync } from 'node:child_process'
@@ -7,6 +7,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { buildPage } from './build-page.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
@@ -37,8 +38,9 @@ const { outputFiles, metafile } = await build({
   logLevel: 'warning',
 })
 
+const page = await buildPage(root)
 copyFileSync(join(root, 'src/pipeline/known-chains.json'), made('dist/src/pipeline/known-chains.json'))
-writeFileSync(made('dist/LICENSES.txt'), licenses(Object.keys(metafile.inputs)))
+writeFileSync(made('dist/LICENSES.txt'), licenses([...Object.keys(metafile.inputs), ...page.inputs]))
 // `prepare` takes dist/src/cli/main.js for a sign that all of dist/ is there, so the entries come after what they import.
 for (const { path, text } of outputFiles.sort((a, b) => (Number(a.path.includes('chunks')) < Number(b.path.includes('chunks')) ? 1 : -1)))
   writeFileSync(made(path), withRequire(text))

@@ -14,8 +14,14 @@ function newest(path) {
 }
 
 const built = statSync(join(root, 'dist/src/cli/main.js'), { throwIfNoEntry: false })?.mtimeMs ?? 0
-const sources = ['src', 'plugins', 'scripts/build.mjs', 'tsconfig.json', 'tsconfig.build.json', 'package.json'].map((name) =>
-  newest(join(root, name)),
-)
+const sources = [
+  'src',
+  'plugins',
+  'scripts/build.mjs',
+  'scripts/build-page.mjs',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'package.json',
+].map((name) => newest(join(root, name)))
 if (Math.max(...sources) > built)
   execFileSync('npm', ['run', 'build'], { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' })

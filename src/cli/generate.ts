@@ -38,7 +38,7 @@ export function sourceFiles(root: string): readonly SourceText[] {
   )
   return paths
     .map((path) => path.replaceAll('\\', '/'))
-    .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts') && !path.endsWith('.d.ts') && !path.includes('/fixtures/'))
+    .filter((path) => /\.tsx?$/.test(path) && !path.endsWith('.test.ts') && !path.endsWith('.d.ts') && !path.includes('/fixtures/'))
     .sort()
     .map((file) => ({ file, text: readFileSync(join(root, file), 'utf8') }))
 }

@@ -32,6 +32,7 @@ export async function serveCommand(files: readonly string[], options: ServeComma
       kill: (pid, signal) => void process.kill(pid, signal),
       flags: demo ? ['--demo'] : [],
       runsOf: (pipeline) => (demo ? { warehouse: demoDisplay(pipeline, io) } : { notInto: demoDisplay(pipeline, io) }),
+      page: join(ownFolder(), 'dist/page'),
       folders: [homedir(), ownFolder()],
       usage,
       say: (line) => io.stderr.write(`${escapeText(line)}\n`),

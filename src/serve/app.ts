@@ -18,6 +18,7 @@ import type { History } from './history.js'
 import type { Ledgers } from './ledger.js'
 import { metrics, METRICS_TYPE, type Usage } from './metrics.js'
 import { openapi } from './openapi.js'
+import { page } from './page.js'
 import { Refusal, refusalOf } from './refusal.js'
 import type { Runs, StartRequest } from './runs.js'
 import type { Shown } from './shown.js'
@@ -34,6 +35,8 @@ export interface AppParts extends GuardOptions {
   readonly feed: (pipeline: string) => Feed
   readonly usage: () => Usage
   readonly shown: Shown
+  /** Where the built page lies. */
+  readonly page: string
   /** Aborted when the server ends. */
   readonly signal: AbortSignal
   /** Hears what nobody expected. */
@@ -56,6 +59,7 @@ export function createApp(parts: AppParts): Hono {
     refuse(c, new Refusal(404, 'NOT_FOUND', 'there is nothing at this address', 'GET /api/openapi.json lists what there is')),
   )
   app.use(guard(parts))
+  app.use(page(parts.page))
 
   app.get('/healthz', (c) => json(c, { ok: true }))
   app.get('/readyz', async (c) => {

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Context, MiddlewareHandler } from 'hono'
 import { getCookie } from 'hono/cookie'
 import type { Clock } from '../sdk/index.js'
+import { isOfPage } from './page.js'
 import { Refusal } from './refusal.js'
 
 export interface GuardOptions {
@@ -32,7 +33,7 @@ const HEADERS: Readonly<Record<string, string>> = {
 const WRONG_A_MINUTE = 20
 const MINUTE_MS = 60_000
 
-/** Asked without a token: whether the process lives, and the way to get in. */
+/** Asked without a token, besides the page itself: whether the process lives, and the way to get in. */
 const OPEN: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/api/session'])
 
 /**
@@ -43,7 +44,8 @@ export function guard({ hosts, token, tries }: GuardOptions): MiddlewareHandler 
   return async (c, next) => {
     for (const [name, value] of Object.entries(HEADERS)) c.header(name, value)
     refuseForeign(c, hosts)
-    if (token !== undefined && !OPEN.has(c.req.path) && !hasToken(c, token)) throw tries.wrong('this server wants its token')
+    if (token !== undefined && !OPEN.has(c.req.path) && !isOfPage(c.req.path) && !hasToken(c, token))
+      throw tries.wrong('this server wants its token')
     await next()
   }
 }

@@ -54,6 +54,8 @@ export interface ServeOptions {
   readonly flags: readonly string[]
   /** Which runs of a pipeline count. */
   readonly runsOf: (pipeline: Pipeline) => RunsOf
+  /** Where the built page lies. */
+  readonly page: string
   /** Folders of this machine that no answer names. */
   readonly folders: readonly string[]
   readonly usage: () => Usage
@@ -141,6 +143,7 @@ export function createServing(options: ServeOptions, surroundings: Surroundings,
   })
   const commands = new Commands({ launch, flags, alone, history, shown, clock, settled })
   const hosts = new Set([...LOOPBACK, ...options.allowHosts.map((name) => name.toLowerCase())])
+  const { page } = options
   const app = createApp({
     hosts,
     token,
@@ -154,6 +157,7 @@ export function createServing(options: ServeOptions, surroundings: Surroundings,
     feed,
     usage,
     shown,
+    page,
     signal,
     report,
   })

@@ -30,6 +30,7 @@ export async function serveOptions(cwd: string, env: Readonly<Record<string, str
     },
     flags: [],
     runsOf: () => ({}),
+    page: join(projectFolder, 'dist/page'),
     folders: [projectFolder],
     usage: () => ({ cpuSeconds: 1, residentBytes: 2, startedAt: 3 }),
     say: (line) => said.push(line),

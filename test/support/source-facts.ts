@@ -28,10 +28,12 @@ const rule: Readonly<Record<string, readonly string[]>> = {
   session: [...below, 'http', 'net', 'notify', 'programs', 'proof', 'report', 'rpc', 'run', 'state', 'verify', 'warehouse'],
   // Answers over HTTP with what sessions, reports and the state store say; what it does, it does by commands.
   serve: [...below, 'net', 'report', 'schedule', 'session', 'state'],
+  // A program of the browser: it knows the answers of the server, and counts as reports do.
+  page: [...below, 'report', 'serve'],
 }
 
 const sentence =
-  'cli -> everything; serve -> session, report, schedule, state, net; session -> run, report, notify, state, verify, warehouse, rpc, http, programs, net, proof; run -> plan -> ledger -> pipeline -> registry, schedule; notify -> pipeline, state, net; report -> verify, state, plan; verify -> plan, proof; rpc -> proof, net; http, programs -> net; warehouse, state -> postgres; schedule, net, postgres, proof, sandbox, plugins -> sdk only; sdk -> nothing of ours'
+  'cli -> everything; page -> serve, report; serve -> session, report, schedule, state, net; session -> run, report, notify, state, verify, warehouse, rpc, http, programs, net, proof; run -> plan -> ledger -> pipeline -> registry, schedule; notify -> pipeline, state, net; report -> verify, state, plan; verify -> plan, proof; rpc -> proof, net; http, programs -> net; warehouse, state -> postgres; schedule, net, postgres, proof, sandbox, plugins -> sdk only; sdk -> nothing of ours'
 
 /** Imports that go up, or sideways: `file:line imports what, but <the rule>`. */
 export function importProblems(sources: readonly SourceText[]): readonly string[] {
@@ -69,10 +71,10 @@ function roomOf(path: string): string {
   return top === 'src' ? second.replace(/\.(ts|js)$/, '') : (top ?? '')
 }
 
-/** Uses of the clock, randomness, network or process outside `src/cli` that `adapters` does not allow to their file. */
+/** Uses of the clock, randomness, network or process outside `src/cli` and `src/page` that `adapters` does not allow to their file. */
 export function outsideProblems(sources: readonly SourceText[], adapters: Readonly<Record<string, readonly string[]>>): readonly string[] {
   return sources
-    .filter(({ file }) => !file.startsWith('src/cli/'))
+    .filter(({ file }) => !/^src\/(cli|page)\//.test(file))
     .flatMap((source) =>
       outsideUses(source)
         .filter(({ name }) => !adapters[source.file]?.includes(name))

@@ -1,0 +1,95 @@
+import { useEffect, useState } from 'preact/hooks'
+import type { ComponentChildren } from 'preact'
+import { type ApiError, type PipelineAnswer } from './api.js'
+import { useAnswer } from './answer.js'
+import { Login } from './login.js'
+import { Mark } from './mark.js'
+import { PipelinePage } from './pipeline.js'
+import { PipelineList } from './pipelines.js'
+import { go, pathOf, type Route, useRoute } from './route.js'
+
+/** How often the list of pipelines is asked for. */
+const LOOK_MS = 2_000
+
+export function App() {
+  const route = useRoute()
+  const [tick, setTick] = useState(0)
+  const list = useAnswer<{ pipelines: PipelineAnswer[] }>('/api/pipelines', tick)
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (!document.hidden) setTick((ticks) => ticks + 1)
+    }, LOOK_MS)
+    return () => clearInterval(timer)
+  }, [])
+  useEffect(() => {
+    document.title = route === null ? 'pipe' : `${route} · pipe`
+  }, [route])
+  if (list.error?.status === 401) return <Login onIn={list.again} />
+  const pipelines = list.value?.pipelines
+  return (
+    <div class="shell">
+      <a class="skip" href="#main">
+        To the content
+      </a>
+      <header class="top">
+        <Link to={null}>
+          <span class="brand">pipe</span>
+        </Link>
+        {route === null ? null : (
+          <nav aria-label="You are here">
+            <Link to={null}>Pipelines</Link> <span aria-hidden="true">/</span> <span aria-current="page">{route}</span>
+          </nav>
+        )}
+        <span class="grow" />
+        <a href="/api/openapi.json">API</a>
+      </header>
+      <div class="columns">
+        {route !== null && pipelines && pipelines.length > 1 ? <Side pipelines={pipelines} route={route} /> : null}
+        <main id="main" tabIndex={-1}>
+          {list.error ? <Trouble error={list.error} /> : null}
+          {route === null ? <PipelineList pipelines={pipelines} /> : <PipelinePage key={route} name={route} />}
+        </main>
+      </div>
+    </div>
+  )
+}
+
+function Side({ pipelines, route }: { pipelines: readonly PipelineAnswer[]; route: Route }) {
+  return (
+    <nav class="side" aria-label="Pipelines">
+      <ul>
+        {pipelines.map(({ name, state }) => (
+          <li key={name}>
+            <Link to={name} isCurrent={name === route}>
+              <Mark state={state} isQuiet /> {name}
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </nav>
+  )
+}
+
+/** A link to a page of this one, which it opens without asking the server. */
+export function Link({ to, isCurrent = false, children }: { to: Route; isCurrent?: boolean; children: ComponentChildren }) {
+  const follow = (event: MouseEvent) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return
+    event.preventDefault()
+    go(to)
+  }
+  return (
+    <a href={pathOf(to)} onClick={follow} aria-current={isCurrent ? 'page' : undefined}>
+      {children}
+    </a>
+  )
+}
+
+/** What went wrong, and what to do. */
+export function Trouble({ error }: { error: ApiError }) {
+  return (
+    <p class="trouble" role="alert">
+      <strong>{error.message}</strong>
+      {error.hint === undefined ? null : <span> {error.hint}</span>}
+    </p>
+  )
+}

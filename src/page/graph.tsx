@@ -1,0 +1,77 @@
+import { useEffect, useMemo, useState } from 'preact/hooks'
+import type { StepAnswer, StepView } from './api.js'
+import { Bar } from './bar.js'
+import { BOX, drawn } from './layout.js'
+import { Mark, toneOf } from './mark.js'
+import { count } from './words.js'
+
+interface GraphProps {
+  readonly steps: readonly StepAnswer[]
+  readonly views: ReadonlyMap<string, StepView>
+}
+
+/** The steps and what each needs, with how they stand. */
+export function Graph({ steps, views }: GraphProps) {
+  const isNarrow = useNarrow()
+  // Where they stand changes with the file only.
+  const shape = JSON.stringify(steps.map(({ id, needs }) => ({ id, needs })))
+  const drawing = useMemo(() => drawn(JSON.parse(shape) as StepAnswer[], isNarrow), [shape, isNarrow])
+  const of = new Map(steps.map((step) => [step.id, step]))
+  return (
+    <div class="scroll graph" tabIndex={0} role="group" aria-label="Graph of the steps">
+      <div class="canvas" style={{ width: `${drawing.width}px`, height: `${drawing.height}px` }}>
+        <svg width={drawing.width} height={drawing.height} aria-hidden="true">
+          {drawing.edges.map(({ from, to, path }) => (
+            <path key={`${from} ${to}`} d={path} class={views.get(to)?.state === 'running' ? 'flows' : undefined} />
+          ))}
+        </svg>
+        <ul>
+          {drawing.boxes.map(({ id, x, y }) => {
+            const step = of.get(id)
+            const place = { transform: `translate(${x}px, ${y}px)`, width: `${BOX.width}px`, height: `${BOX.height}px` }
+            return step ? (
+              <li key={id} style={place}>
+                <Node step={step} view={views.get(id)} />
+              </li>
+            ) : null
+          })}
+        </ul>
+      </div>
+    </div>
+  )
+}
+
+function Node({ step, view }: { step: StepAnswer; view: StepView | undefined }) {
+  const state = view?.state ?? 'waiting'
+  const jump = (event: MouseEvent) => {
+    event.preventDefault()
+    const row = document.getElementById(rowId(step.id))
+    row?.scrollIntoView({ block: 'center', behavior: 'smooth' })
+    row?.focus({ preventScroll: true })
+  }
+  return (
+    <a class={`node edge ${toneOf(state)}`} href={`#${rowId(step.id)}`} onClick={jump} title={`${step.title} (${step.type})`}>
+      <span class="row">
+        <Mark state={state} isQuiet />
+        <strong class="cut">{step.id}</strong>
+      </span>
+      <Bar done={view?.done ?? 0} total={view?.total ?? null} tone={toneOf(state)} label={`Progress of ${step.id}`} />
+      <span class="small dim cut">{view?.total == null ? step.type : `${count(view.done)}/${count(view.total)} ${view.word ?? ''}`}</span>
+    </a>
+  )
+}
+
+/** The id of the row that tells more of a step. */
+export const rowId = (step: string): string => `step-${step.replace(/[^\w-]/g, '_')}`
+
+function useNarrow(): boolean {
+  const query = '(max-width: 640px)'
+  const [isNarrow, setNarrow] = useState(() => matchMedia(query).matches)
+  useEffect(() => {
+    const list = matchMedia(query)
+    const changed = () => setNarrow(list.matches)
+    list.addEventListener('change', changed)
+    return () => list.removeEventListener('change', changed)
+  }, [])
+  return isNarrow
+}

@@ -1,0 +1,56 @@
+import { graphlib, layout } from '@dagrejs/dagre'
+
+export interface Box {
+  readonly id: string
+  readonly x: number
+  readonly y: number
+}
+
+export interface Edge {
+  readonly from: string
+  readonly to: string
+  /** As SVG wants it. */
+  readonly path: string
+}
+
+export interface Drawing {
+  readonly width: number
+  readonly height: number
+  readonly boxes: readonly Box[]
+  readonly edges: readonly Edge[]
+}
+
+export const BOX = { width: 188, height: 62 }
+
+/** Where the steps of a graph stand: left to right, or down a narrow screen. */
+export function drawn(steps: readonly { readonly id: string; readonly needs: readonly string[] }[], isNarrow: boolean): Drawing {
+  const graph = new graphlib.Graph()
+  graph.setGraph({ rankdir: isNarrow ? 'TB' : 'LR', nodesep: 14, ranksep: isNarrow ? 26 : 44, marginx: 4, marginy: 4 })
+  graph.setDefaultEdgeLabel(() => ({}))
+  for (const { id } of steps) graph.setNode(id, { ...BOX })
+  const known = new Set(steps.map(({ id }) => id))
+  for (const { id, needs } of steps) for (const need of needs) if (known.has(need)) graph.setEdge(need, id)
+  layout(graph)
+  const { width = 0, height = 0 } = graph.graph()
+  return {
+    width,
+    height,
+    boxes: graph.nodes().map((id) => {
+      const { x = 0, y = 0 } = graph.node(id)
+      return { id, x: x - BOX.width / 2, y: y - BOX.height / 2 }
+    }),
+    edges: graph.edges().map((edge) => ({ from: edge.v, to: edge.w, path: curve(graph.edge(edge).points ?? []) })),
+  }
+}
+
+/** A line through points, bent at those between its ends. */
+function curve(points: readonly { readonly x: number; readonly y: number }[]): string {
+  const [first, ...rest] = points
+  if (!first) return ''
+  const parts = rest.map((point, i) => {
+    const next = rest[i + 1]
+    if (!next) return `L${point.x},${point.y}`
+    return `Q${point.x},${point.y} ${(point.x + next.x) / 2},${(point.y + next.y) / 2}`
+  })
+  return `M${first.x},${first.y}${parts.join('')}`
+}

@@ -1,0 +1,113 @@
+import { useMemo } from 'preact/hooks'
+import { elapsedOf, etaOf, sum } from '../report/rates.js'
+import { type PipelineDetail, pipelinePath, type RunView, type StepView } from './api.js'
+import { useAnswer, useNow } from './answer.js'
+import { Trouble } from './app.js'
+import { Bar } from './bar.js'
+import { Graph } from './graph.js'
+import { type Live, useLive } from './live.js'
+import { Mark, toneOf } from './mark.js'
+import { count, duration, percent } from './words.js'
+import { Steps } from './steps.js'
+
+/** One pipeline: how it stands, what it does, what is there, and what can be done with it. */
+export function PipelinePage({ name }: { name: string }) {
+  const live = useLive(name)
+  const { view, link, epoch, ahead } = live
+  // What only a change of these can have changed is read again then.
+  const turn = `${view?.run} ${view?.state} ${view?.outcome} ${epoch} ${link}`
+  const { value: detail, error } = useAnswer<PipelineDetail>(pipelinePath(name), turn)
+  const isRunning = view != null && view.state !== 'ended'
+  const now = useNow(isRunning, ahead)
+  const views = useMemo(() => new Map((view?.steps ?? []).map((step) => [step.id, step])), [view])
+  if (!detail) return error ? <Trouble error={error} /> : <p class="dim">Reading…</p>
+  return (
+    <>
+      <Head detail={detail} live={live} now={now} />
+      <section class="card" aria-labelledby="steps">
+        <h2 id="steps">Steps</h2>
+        <Graph steps={detail.graph} views={views} />
+        <Steps steps={detail.graph} views={views} now={now} />
+      </section>
+    </>
+  )
+}
+
+function Head({ detail, live: { view, link }, now }: { detail: PipelineDetail; live: Live; now: number }) {
+  const state = stateNow(detail, view)
+  return (
+    <section class={`card edge ${toneOf(state)} head`} aria-labelledby="name">
+      <div class="row wrap">
+        <h1 id="name">{detail.name}</h1>
+        <span role="status">
+          <Mark state={state} />
+        </span>
+        <Connection link={link} />
+      </div>
+      {detail.description === null ? null : <p class="dim">{detail.description}</p>}
+      {view ? <Summary view={view} state={state} now={now} /> : <p>It has not run yet.</p>}
+      {detail.run?.error == null || view?.state !== 'ended' ? null : <p class="bad">{detail.run.error}</p>}
+    </section>
+  )
+}
+
+/** The stream knows first; what a view can't say (that a process is gone without a word) the answer does. */
+function stateNow(detail: PipelineDetail, view: RunView | null | undefined): string {
+  if (!view || view.run !== detail.run?.id) return view ? view.state : detail.state
+  if (view.state !== 'ended') return view.state
+  return view.outcome ?? detail.state
+}
+
+function Summary({ view, state, now }: { view: RunView; state: string; now: number }) {
+  const of = (pick: (step: StepView) => number) => view.steps.reduce((all, step) => all + pick(step), 0)
+  const done = of((step) => step.done)
+  const isPlanned = view.steps.some(({ total }) => total !== null)
+  const total = isPlanned ? of((step) => step.total ?? 0) : null
+  const etas = view.steps.flatMap((step) => etaOf(step, now) ?? [])
+  const elapsed = elapsedOf(view, now)
+  const figures: [string, string][] = [
+    ['Done', total === null ? 'not planned yet' : `${count(done)} of ${count(total)}`],
+    ['Rows', count(of((step) => sum(step.rows)))],
+    ['Elapsed', elapsed === null ? '' : duration(elapsed)],
+    ['ETA', etas.length === 0 ? '–' : duration(Math.max(...etas))],
+    ['Retries', count(of((step) => sum(step.retries)))],
+    ['Quarantine', count(of((step) => step.quarantined))],
+  ]
+  return (
+    <>
+      <div class="row">
+        <Bar done={done} total={total} tone={toneOf(state)} label="Progress of the run" />
+        <strong class="number">{total === null ? '' : `${percent(done, total)} %`}</strong>
+      </div>
+      <dl class="figures">
+        {figures.map(([term, value]) => (
+          <div key={term}>
+            <dt>{term}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {view.waiting === null || view.state === 'ended' ? null : (
+        <p class="warn">
+          Nothing has moved for {duration(view.waiting.ms)}: it waits for {view.waiting.for}
+        </p>
+      )}
+    </>
+  )
+}
+
+const LINKS: Readonly<Record<Live['link'], string>> = {
+  connecting: 'connecting…',
+  live: 'live',
+  lost: 'connection lost, trying again…',
+  token: 'the server wants its token',
+}
+
+/** Whether what is shown is of now. */
+function Connection({ link }: { link: Live['link'] }) {
+  return (
+    <span class={`link ${link}`} role="status">
+      {LINKS[link]}
+    </span>
+  )
+}

@@ -1,0 +1,93 @@
+import { elapsedOf, etaOf, rateOf, sum } from '../report/rates.js'
+import type { StepAnswer, StepView } from './api.js'
+import { Bar } from './bar.js'
+import { rowId } from './graph.js'
+import { Mark, toneOf } from './mark.js'
+import { count, duration, percent, rate } from './words.js'
+
+interface StepsProps {
+  readonly steps: readonly StepAnswer[]
+  readonly views: ReadonlyMap<string, StepView>
+  readonly now: number
+}
+
+/** How far each step is, how fast, and how long it will take. */
+export function Steps({ steps, views, now }: StepsProps) {
+  return (
+    <div class="scroll" tabIndex={0} role="group" aria-label="Table of the steps">
+      <table class="steps">
+        <thead>
+          <tr>
+            <th scope="col">Step</th>
+            <th scope="col">State</th>
+            <th scope="col" class="wide">
+              Progress
+            </th>
+            <th scope="col" class="number">
+              Rate
+            </th>
+            <th scope="col" class="number">
+              ETA
+            </th>
+            <th scope="col" class="number">
+              Took
+            </th>
+            <th scope="col" class="number">
+              Rows
+            </th>
+            <th scope="col" class="number">
+              Retries
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {steps.map((step) => (
+            <Row key={step.id} step={step} view={views.get(step.id)} now={now} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+function Row({ step, view, now }: { step: StepAnswer; view: StepView | undefined; now: number }) {
+  const state = view?.state ?? 'waiting'
+  const speed = view && rateOf(view, now)
+  const eta = view && etaOf(view, now)
+  const elapsed = view && elapsedOf(view, now)
+  const retries = view ? sum(view.retries) : 0
+  const broken = (view?.failed ?? 0) > 0 ? `, ${count(view?.failed ?? 0)} failed` : ''
+  return (
+    <tr id={rowId(step.id)} tabIndex={-1}>
+      <th scope="row">
+        {step.id}
+        <span class="small dim block">{about(step)}</span>
+      </th>
+      <td>
+        <Mark state={state} />
+        {view?.reason == null ? null : <span class="small dim block reason">{view.reason}</span>}
+      </td>
+      <td class="wide">
+        <Bar done={view?.done ?? 0} total={view?.total ?? null} tone={toneOf(state)} label={`Progress of ${step.id}`} />
+        <span class="small dim block">{view?.total == null ? 'not planned' : `${progress(view, view.total)}${broken}`}</span>
+      </td>
+      <td class="number">{speed == null || view?.done === 0 ? '' : rate(speed)}</td>
+      <td class="number">{eta == null ? '' : duration(eta)}</td>
+      <td class="number">{elapsed == null ? '' : duration(elapsed)}</td>
+      <td class="number">{view ? count(sum(view.rows)) : ''}</td>
+      <td class="number">{retries === 0 ? '' : count(retries)}</td>
+    </tr>
+  )
+}
+
+function about({ type, chain, source, tables }: StepAnswer): string {
+  const from = chain ?? source
+  return [type, ...(from === null ? [] : [`of ${from}`]), ...(tables.length === 0 ? [] : [`into ${tables.join(', ')}`])].join(' ')
+}
+
+function progress({ done, before, word, quarantined }: StepView, total: number): string {
+  const parts = [`${count(done)} of ${count(total)} ${word ?? ''}, ${percent(done, total)} %`]
+  if (before > 0) parts.push(`${count(before)} before`)
+  if (quarantined > 0) parts.push(`${count(quarantined)} in quarantine`)
+  return parts.join(', ')
+}
