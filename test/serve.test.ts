@@ -180,6 +180,22 @@ describe('a pipeline that is served', () => {
     expect(reported).toEqual([])
   })
 
+  test('what a run wanted and did not come to is missing, and several steps are asked for at once', async () => {
+    const { ask, over } = await serving()
+    await over((await ask(`${one}/start`, { params: { count: 30 }, limit: 10 })).json.run)
+    const { steps } = (await ask(`${one}/coverage?step=lines&step=complete`)).json
+    expect(steps).toEqual([
+      {
+        ...{ step: 'lines', axis: 'numbers', from: 1, to: 30, units: {}, buckets: null },
+        stretches: [
+          { from: 1, to: 10, state: 'done' },
+          { from: 11, to: 30, state: 'missing' },
+        ],
+      },
+      { step: 'complete', axis: null, from: 0, to: -1, units: expect.any(Object), stretches: [], buckets: null },
+    ])
+  })
+
   test('what a run can not begin with is refused with its reason, and nothing but the served files can be run', async () => {
     const { ask, launch, runs } = await serving()
     const code = async (path: string, body?: unknown) => {

@@ -107,6 +107,7 @@ test('a whole run folds into one plain value', () => {
         counts: {},
         time: null,
         blocks: null,
+        span: null,
         startedAt: 1_200,
         endedAt: 2_600,
         perSecond: 6,

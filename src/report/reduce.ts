@@ -240,6 +240,7 @@ function planned(step: StepView, event: Extract<RunEvent, { type: 'step:planned'
   step.before = Math.max(0, event.done - step.done)
   step.time = event.time ?? null
   step.blocks = event.blocks ? { chain: event.blocks.chain, last: Number(event.blocks.last) } : null
+  step.span = event.span ? { of: event.span.of, from: Number(event.span.from), to: Number(event.span.to) } : null
   // An earlier round's end is no longer how it stands.
   if (step.state !== 'running') Object.assign(step, { state: 'planned', reason: null, gaps: null, missing: 0, endedAt: null })
 }

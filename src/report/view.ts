@@ -75,6 +75,8 @@ export interface StepView {
   time: TimeCoverage | null
   /** Of a step that follows a head: the chain, and the last block that it wants. */
   blocks: { chain: string; last: number } | null
+  /** Of a step that wants a stretch of an axis: both ends, blocks or microseconds UTC. */
+  span: { of: 'numbers' | 'time'; from: number; to: number } | null
   startedAt: number | null
   endedAt: number | null
   /** Pieces a second when its last batch was committed, over the last ten seconds. Null until it is known. */
@@ -223,6 +225,7 @@ export function newStep(id: string): StepView {
     counts: {},
     time: null,
     blocks: null,
+    span: null,
     startedAt: null,
     endedAt: null,
     perSecond: null,

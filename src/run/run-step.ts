@@ -189,7 +189,15 @@ function announce(services: RunServices, plan: StepPlan): void {
     word: plan.word,
     time: plan.time,
     blocks: followed(services, plan),
+    span: spanOf(plan),
   })
+}
+
+/** What a step wants of its axis, done or not. */
+function spanOf({ wanted }: StepPlan) {
+  if (wanted.kind !== 'stretches' || wanted.domain === 'inputs') return undefined
+  const [from, to] = wanted.domain
+  return to < from ? undefined : { of: wanted.axis.of, from: String(from), to: String(to) }
 }
 
 /** Up to where a step reads its chain, where that moves with the head. */

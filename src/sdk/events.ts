@@ -57,6 +57,8 @@ export type RunFact =
       readonly time?: TimeCoverage
       /** Of a step that reads the blocks of a chain up to one that moves with the head: that one. */
       readonly blocks?: { readonly chain: string; readonly last: string }
+      /** Of a step that wants a stretch of an axis: both ends, blocks or microseconds UTC as decimal text. */
+      readonly span?: { readonly of: 'numbers' | 'time'; readonly from: string; readonly to: string }
     }
   | { readonly type: 'step:started'; readonly step: string }
   | { readonly type: 'unit:started'; readonly step: string; readonly unit: string; readonly resumed: boolean; readonly size?: number }

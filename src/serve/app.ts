@@ -11,7 +11,7 @@ import { backfill, backfillAction, BACKFILLED } from './backfill.js'
 import { planBody, resetBody, retryBody, sessionBody, startBody, stopBody } from './bodies.js'
 import { bodyOf } from './body.js'
 import type { Commands } from './commands.js'
-import { buckets, inWindow, type Window } from './coverage.js'
+import { coverageAnswer } from './coverage-answer.js'
 import type { Feed } from './feed.js'
 import { COOKIE, cookieOf, guard, type GuardOptions, same } from './guard.js'
 import type { History } from './history.js'
@@ -122,23 +122,13 @@ export function createApp(parts: AppParts): Hono {
   app.get('/api/pipelines/:name/coverage', async (c) => {
     const pipeline = named(c)
     const { asOf, current, steps } = await ledgers.read(pipeline)
-    const most = numberOf(c, 'buckets') ?? 1_000
-    if (most < 1 || most > 4_000) throw new Refusal(422, 'QUERY_WRONG', '`buckets` is from 1 to 4000')
-    const step = c.req.query('step')
-    if (step !== undefined) stepOf(pipeline, step)
-    const asked = pipeline.steps.filter(({ id }) => step === undefined || id === step)
-    return json(c, {
-      asOf,
-      current,
-      steps: asked.map(({ id }) => {
-        const { axis, stretches, units } = steps.get(id) ?? { axis: null, stretches: [], units: {} }
-        const all: Window = { from: stretches[0]?.from ?? 0, to: stretches.at(-1)?.to ?? -1 }
-        const window = { from: numberOf(c, 'from') ?? all.from, to: numberOf(c, 'to') ?? all.to }
-        const found = axis === null || window.to < window.from ? [] : inWindow(stretches, window)
-        const isFew = found.length <= most
-        return { step: id, axis, ...all, units, stretches: isFew ? found : null, buckets: isFew ? null : buckets(stretches, window, most) }
-      }),
-    })
+    const window = { from: numberOf(c, 'from'), to: numberOf(c, 'to'), most: numberOf(c, 'buckets') ?? 1_000 }
+    if (window.most < 1 || window.most > 4_000) throw new Refusal(422, 'QUERY_WRONG', '`buckets` is from 1 to 4000')
+    const only = c.req.queries('step')?.map((step) => stepOf(pipeline, step).id)
+    const asked = pipeline.steps.filter(({ id }) => only === undefined || only.includes(id))
+    const last = await history.last(pipeline.name)
+    const spans = new Map((last ? currentView(last).steps : []).map(({ id, span }) => [id, span]))
+    return json(c, { asOf, current, steps: asked.map(({ id }) => coverageAnswer(id, steps.get(id), spans.get(id), window)) })
   })
   app.get('/api/pipelines/:name/units', async (c) => {
     const pipeline = named(c)

@@ -76,7 +76,8 @@ const asOf = { asOf: Type.Union([instant, Type.Null()], { description: 'null: a 
 const stepCoverage = Type.Object({
   step: Type.String(),
   axis: nullable(Type.Union([Type.Literal('numbers'), Type.Literal('time')])),
-  ...stretch,
+  from: Type.Number({ description: 'the first place that the ledger speaks of or the last run wanted' }),
+  to: Type.Number({ description: 'the last one; before the first: there is none' }),
   units: counts,
   stretches: nullable(Type.Array(Type.Object({ ...stretch, state: coverageState }))),
   buckets: nullable(Type.Array(Type.Object({ ...stretch, places: counts }))),
@@ -171,7 +172,7 @@ export const operations: readonly Operation[] = [
     path: `${one}/coverage`,
     summary: 'Which places are there, proved, empty, missing, in quarantine or under way: as stretches, or in buckets where they are many',
     query: {
-      step: { schema: Type.String(), description: 'only this step' },
+      step: { schema: Type.String(), description: 'only this step; may be given several times' },
       from: { schema: Type.Integer(), description: 'first place of the window: a block, or microseconds UTC' },
       to: { schema: Type.Integer(), description: 'last place of the window' },
       buckets: { schema: Type.Integer({ minimum: 1, maximum: 4_000, default: 1_000 }), description: 'at most so many parts a step' },

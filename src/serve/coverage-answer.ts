@@ -1,0 +1,45 @@
+import type { StepView } from '../report/view.js'
+import { type Bucket, buckets, inWindow, type Stretch, type Window } from './coverage.js'
+import type { StepCoverage } from './ledger.js'
+
+/** What is known of the places of a step in a window, as stretches or, where they are many, in buckets. */
+export interface CoverageAnswer {
+  readonly step: string
+  readonly axis: 'numbers' | 'time' | null
+  /** All that the ledger speaks of, and what the last run wanted besides. */
+  readonly from: number
+  readonly to: number
+  readonly units: Readonly<Record<string, number>>
+  readonly stretches: readonly Stretch[] | null
+  readonly buckets: readonly Bucket[] | null
+}
+
+interface Asked {
+  readonly from: number | undefined
+  readonly to: number | undefined
+  /** At most so many parts. */
+  readonly most: number
+}
+
+const UNKNOWN: StepCoverage = { axis: null, stretches: [], units: {} }
+
+export function coverageAnswer(
+  step: string,
+  known: StepCoverage | undefined,
+  span: StepView['span'] | undefined,
+  asked: Asked,
+): CoverageAnswer {
+  const { axis: lain, stretches, units } = known ?? UNKNOWN
+  const axis = lain ?? span?.of ?? null
+  // A span of another axis is of a pipeline that was changed since.
+  const wanted = span?.of === axis ? span : undefined
+  const all: Window = {
+    from: Math.min(stretches[0]?.from ?? Infinity, wanted?.from ?? Infinity),
+    to: Math.max(stretches.at(-1)?.to ?? -Infinity, wanted?.to ?? -Infinity),
+  }
+  if (axis === null || !(all.from <= all.to)) return { step, axis: null, from: 0, to: -1, units, stretches: [], buckets: null }
+  const window = { from: asked.from ?? all.from, to: asked.to ?? all.to }
+  const found = window.to < window.from ? [] : inWindow(stretches, window)
+  const isFew = found.length <= asked.most
+  return { step, axis, ...all, units, stretches: isFew ? found : null, buckets: isFew ? null : buckets(stretches, window, asked.most) }
+}
