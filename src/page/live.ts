@@ -19,6 +19,8 @@ export interface Live {
 
 const START: Live = { link: 'connecting', view: undefined, facts: [], epoch: 0, ahead: 0 }
 const MOST_FACTS = 200
+/** No server gave this: it tells all that it keeps. */
+const FROM_ALL = 'none'
 const LEAST_WAIT_MS = 400
 const MOST_WAIT_MS = 5_000
 
@@ -76,8 +78,7 @@ interface Following {
 async function follow(name: string, { signal, heard, changed, lastId }: Following): Promise<void> {
   for (let wait = LEAST_WAIT_MS; !signal.aborted; wait = Math.min(MOST_WAIT_MS, wait * 2)) {
     try {
-      const id = lastId()
-      const headers: Record<string, string> = id === undefined ? {} : { 'last-event-id': id }
+      const headers = { 'last-event-id': lastId() ?? FROM_ALL }
       const response = await fetch(pipelinePath(name, '/events'), { headers, signal })
       if (response.status === 401) return changed({ link: 'token' })
       if (!response.ok || !response.body) throw new Error(`status ${response.status}`)

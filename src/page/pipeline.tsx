@@ -1,40 +1,69 @@
-import { useMemo } from 'preact/hooks'
+import { useMemo, useRef, useState } from 'preact/hooks'
 import { elapsedOf, etaOf, sum } from '../report/rates.js'
-import { type PipelineDetail, pipelinePath, type RunView, type StepView } from './api.js'
+import { type CheckView, type PipelineDetail, pipelinePath, type RunView, type StepView } from './api.js'
 import { useAnswer, useNow } from './answer.js'
 import { Trouble } from './app.js'
 import { Bar } from './bar.js'
+import { Actions } from './actions.js'
+import { Endpoints } from './endpoints.js'
+import { Errors } from './errors.js'
+import { Gates } from './gates.js'
 import { Graph } from './graph.js'
 import { type Live, useLive } from './live.js'
+import { Log } from './log.js'
+import { CoverageMap } from './map/map.js'
 import { Mark, toneOf } from './mark.js'
-import { count, duration, percent } from './words.js'
+import { Runs } from './runs.js'
+import { type Course, goneOn, requestSpeeds } from './speed.js'
 import { Steps } from './steps.js'
+import { Throughput } from './throughput.js'
+import { count, duration, percent } from './words.js'
 
 /** One pipeline: how it stands, what it does, what is there, and what can be done with it. */
 export function PipelinePage({ name }: { name: string }) {
   const live = useLive(name)
   const { view, link, epoch, ahead } = live
   // What only a change of these can have changed is read again then.
-  const turn = `${view?.run} ${view?.state} ${view?.outcome} ${epoch} ${link}`
+  const [asked, setAsked] = useState(0)
+  const turn = `${view?.run} ${view?.state} ${view?.outcome} ${epoch} ${link} ${asked}`
   const { value: detail, error } = useAnswer<PipelineDetail>(pipelinePath(name), turn)
   const isRunning = view != null && view.state !== 'ended'
   const now = useNow(isRunning, ahead)
-  const views = useMemo(() => new Map((view?.steps ?? []).map((step) => [step.id, step])), [view])
+  const views = useMemo(() => new Map((view?.steps ?? []).map((step) => [step.id, withChecks(step, view?.checks ?? [])])), [view])
+  const course = useRef<Course>({ run: '', samples: [] })
+  if (view) course.current = goneOn(course.current, view)
   if (!detail) return error ? <Trouble error={error} /> : <p class="dim">Reading…</p>
   return (
     <>
-      <Head detail={detail} live={live} now={now} />
+      <Head detail={detail} live={live} now={now} onDone={() => setAsked((times) => times + 1)} />
+      <Errors pipeline={name} view={view} turn={turn} now={now} />
       <section class="card" aria-labelledby="steps">
         <h2 id="steps">Steps</h2>
         <Graph steps={detail.graph} views={views} />
         <Steps steps={detail.graph} views={views} now={now} />
       </section>
+      <CoverageMap pipeline={name} steps={detail.graph} isRunning={isRunning} turn={turn} />
+      <div class="two">
+        <Throughput course={course.current} />
+        {view ? <Endpoints view={view} speeds={requestSpeeds(course.current)} now={now} /> : null}
+        <Gates pipeline={name} view={view} turn={turn} />
+        <Runs pipeline={name} turn={turn} />
+      </div>
+      <Log facts={live.facts} />
     </>
   )
 }
 
-function Head({ detail, live: { view, link }, now }: { detail: PipelineDetail; live: Live; now: number }) {
+interface HeadProps {
+  readonly detail: PipelineDetail
+  readonly live: Live
+  readonly now: number
+  readonly onDone: () => void
+}
+
+function Head({ detail, live: { view, link }, now, onDone }: HeadProps) {
   const state = stateNow(detail, view)
+  const quarantined = (view?.steps ?? []).reduce((all, step) => all + step.quarantined, 0)
   return (
     <section class={`card edge ${toneOf(state)} head`} aria-labelledby="name">
       <div class="row wrap">
@@ -47,8 +76,15 @@ function Head({ detail, live: { view, link }, now }: { detail: PipelineDetail; l
       {detail.description === null ? null : <p class="dim">{detail.description}</p>}
       {view ? <Summary view={view} state={state} now={now} /> : <p>It has not run yet.</p>}
       {detail.run?.error == null || view?.state !== 'ended' ? null : <p class="bad">{detail.run.error}</p>}
+      <Actions detail={detail} state={state} quarantined={quarantined} onDone={onDone} />
     </section>
   )
+}
+
+/** A gate is as far as its checks are evaluated. */
+function withChecks(step: StepView, checks: readonly CheckView[]): StepView {
+  if (step.word !== 'checks') return step
+  return { ...step, done: checks.filter((check) => check.step === step.id && check.final).length }
 }
 
 /** The stream knows first; what a view can't say (that a process is gone without a word) the answer does. */
@@ -59,9 +95,10 @@ function stateNow(detail: PipelineDetail, view: RunView | null | undefined): str
 }
 
 function Summary({ view, state, now }: { view: RunView; state: string; now: number }) {
-  const of = (pick: (step: StepView) => number) => view.steps.reduce((all, step) => all + pick(step), 0)
+  const counted = view.steps.filter(({ word }) => word !== 'checks')
+  const of = (pick: (step: StepView) => number) => counted.reduce((all, step) => all + pick(step), 0)
   const done = of((step) => step.done)
-  const isPlanned = view.steps.some(({ total }) => total !== null)
+  const isPlanned = counted.some(({ total }) => total !== null)
   const total = isPlanned ? of((step) => step.total ?? 0) : null
   const etas = view.steps.flatMap((step) => etaOf(step, now) ?? [])
   const elapsed = elapsedOf(view, now)

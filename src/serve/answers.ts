@@ -37,7 +37,7 @@ export interface PipelineAnswer {
   readonly run: RunAnswer | null
   /** Of that run: how many of its steps are in each state. */
   readonly steps: Readonly<Record<string, number>>
-  /** Pieces of that run: blocks, rows and days together. */
+  /** Pieces of that run: blocks, rows and days together; checks of gates are none. */
   readonly progress: { readonly done: number; readonly total: number | null; readonly quarantined: number }
   /** When the server runs it by itself. */
   readonly schedule: ScheduleAnswer | null
@@ -108,8 +108,9 @@ export function pipelineAnswer({ name, description, file, schedule }: Pipeline, 
   const steps: Record<string, number> = {}
   const view = run && viewOf(run)
   for (const { state } of view?.steps ?? []) steps[state] = (steps[state] ?? 0) + 1
-  const of = (pick: (step: RunView['steps'][number]) => number) => (view?.steps ?? []).reduce((sum, step) => sum + pick(step), 0)
-  const isPlanned = view?.steps.some(({ total }) => total !== null) === true
+  const counted = (view?.steps ?? []).filter(({ word }) => word !== 'checks')
+  const of = (pick: (step: RunView['steps'][number]) => number) => counted.reduce((sum, step) => sum + pick(step), 0)
+  const isPlanned = counted.some(({ total }) => total !== null)
   return {
     name,
     description: description ?? null,

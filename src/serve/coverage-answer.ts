@@ -38,7 +38,8 @@ export function coverageAnswer(
     to: Math.max(stretches.at(-1)?.to ?? -Infinity, wanted?.to ?? -Infinity),
   }
   if (axis === null || !(all.from <= all.to)) return { step, axis: null, from: 0, to: -1, units, stretches: [], buckets: null }
-  const window = { from: asked.from ?? all.from, to: asked.to ?? all.to }
+  // Beyond that nobody wants anything, so nothing is missing there.
+  const window = { from: Math.max(all.from, asked.from ?? all.from), to: Math.min(all.to, asked.to ?? all.to) }
   const found = window.to < window.from ? [] : inWindow(stretches, window)
   const isFew = found.length <= asked.most
   return { step, axis, ...all, units, stretches: isFew ? found : null, buckets: isFew ? null : buckets(stretches, window, asked.most) }

@@ -1,0 +1,67 @@
+import { type CheckView, pipelinePath, type RunView, type StatusCheck } from './api.js'
+import { useAnswer } from './answer.js'
+import { Mark } from './mark.js'
+import { moment } from './words.js'
+
+interface GatesProps {
+  readonly pipeline: string
+  readonly view: RunView | null | undefined
+  readonly turn: string
+}
+
+/** The checks of gates with what they gave, now and before; nothing where there is no gate. */
+export function Gates({ pipeline, view, turn }: GatesProps) {
+  const checks = view?.checks ?? []
+  const newest = Math.max(0, ...checks.map(({ at }) => at))
+  const { value } = useAnswer<{ gates: StatusCheck[] }>(pipelinePath(pipeline, '/gates'), `${turn} ${newest}`)
+  const past = new Map((value?.gates ?? []).map((gate) => [`${gate.step} ${gate.name}`, gate.history]))
+  if (checks.length === 0) return null
+  return (
+    <section class="card" aria-labelledby="gates">
+      <h2 id="gates">Gates</h2>
+      <ul class="causes">
+        {checks.map((check) => (
+          <Check key={`${check.step} ${check.name}`} check={check} past={past.get(`${check.step} ${check.name}`) ?? []} />
+        ))}
+      </ul>
+    </section>
+  )
+}
+
+function Check({ check, past }: { check: CheckView; past: StatusCheck['history'] }) {
+  const { step, name, passed, severity, value, expect, problem, final } = check
+  const broken = severity === 'warn' ? 'warning' : 'closed'
+  return (
+    <li>
+      <div class="row wrap">
+        <Mark state={passed ? 'passed' : broken} word={passed ? 'passed' : stateWord(severity)} />
+        <strong>{name}</strong> <span class="dim">of {step}</span>
+        <span class="grow" />
+        <History past={past} />
+      </div>
+      <p class="small">
+        gave <strong>{value ?? 'no value'}</strong>, wanted {expect}
+        {final ? '' : ', evaluated while its needs run'}
+        {problem === undefined || problem === null ? null : <span class="bad"> {problem}</span>}
+      </p>
+    </li>
+  )
+}
+
+const stateWord = (severity: CheckView['severity']) => (severity === 'warn' ? 'warning' : 'not passed')
+
+/** Its results, the newest at the right. */
+function History({ past }: { past: StatusCheck['history'] }) {
+  const passed = past.filter((each) => each.passed).length
+  return (
+    <span class="past" role="img" aria-label={`passed ${passed} of the last ${past.length} times`}>
+      {[...past].reverse().map((each) => (
+        <span
+          key={`${each.run} ${each.at}`}
+          class={each.passed ? 'passed' : 'not'}
+          title={`${moment(each.at)}: ${each.value ?? 'no value'}${each.passed ? '' : ', not passed'}`}
+        />
+      ))}
+    </span>
+  )
+}
