@@ -412,6 +412,23 @@ export interface Migration {
   readonly statements: readonly { readonly text: string; readonly line: number }[]
 }
 
+/** Some units of a step. */
+export interface WhichUnits {
+  /** Only those whose stretch has this place, and what was joined with them. */
+  readonly at?: bigint
+  /** Without those that `donePlaces` gives. */
+  readonly besidesDonePlaces?: boolean
+}
+
+/** Where a unit lies that is done. */
+export interface DonePlace {
+  readonly first: bigint
+  readonly last: bigint
+  readonly axis: 'numbers' | 'time'
+  /** It has no row, and evidence of that. */
+  readonly isEmpty: boolean
+}
+
 /** What a planner may ask of a warehouse and its ledger. Nothing of it changes the database. */
 export interface LedgerReader extends WarehouseReader {
   /** Gives what the warehouse does by itself to a listener, each a sentence for people: also what it did before. */
@@ -429,7 +446,9 @@ export interface LedgerReader extends WarehouseReader {
   /** Units of a consumer that were touched since they were computed. */
   touched(pipeline: string, step: string): Promise<readonly TouchedRow[]>
   /** Those that were joined are given apart again. */
-  units(pipeline: string, step?: string): Promise<readonly LedgerRow[]>
+  units(pipeline: string, step?: string, which?: WhichUnits): Promise<readonly LedgerRow[]>
+  /** Where units of a step lie that are done, all of them and nothing else of them: sorted, in pages. Such units may be millions. */
+  donePlaces(pipeline: string, step: string): AsyncIterable<readonly DonePlace[]>
   /** Of the units of a step that know hashes of blocks, those that were near the head last, then the highest, at most so many. */
   linked(pipeline: string, step: string, most: number): Promise<readonly LedgerRow[]>
   quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]>

@@ -1,6 +1,7 @@
 import type { StepView } from '../report/view.js'
 import { type Bucket, buckets, inWindow, type Stretch, type Window } from './coverage.js'
 import type { StepCoverage } from './ledger.js'
+import { Line } from './line.js'
 
 /** What is known of the places of a step in a window, as stretches or, where they are many, in buckets. */
 export interface CoverageAnswer {
@@ -21,7 +22,7 @@ interface Asked {
   readonly most: number
 }
 
-const UNKNOWN: StepCoverage = { axis: null, stretches: [], units: {} }
+const UNKNOWN: StepCoverage = { axis: null, line: new Line(), units: {} }
 
 export function coverageAnswer(
   step: string,
@@ -29,18 +30,17 @@ export function coverageAnswer(
   span: StepView['span'] | undefined,
   asked: Asked,
 ): CoverageAnswer {
-  const { axis: lain, stretches, units } = known ?? UNKNOWN
+  const { axis: lain, line, units } = known ?? UNKNOWN
   const axis = lain ?? span?.of ?? null
   // A span of another axis is of a pipeline that was changed since.
   const wanted = span?.of === axis ? span : undefined
   const all: Window = {
-    from: Math.min(stretches[0]?.from ?? Infinity, wanted?.from ?? Infinity),
-    to: Math.max(stretches.at(-1)?.to ?? -Infinity, wanted?.to ?? -Infinity),
+    from: Math.min(line.at(0)?.from ?? Infinity, wanted?.from ?? Infinity),
+    to: Math.max(line.at(line.length - 1)?.to ?? -Infinity, wanted?.to ?? -Infinity),
   }
   if (axis === null || !(all.from <= all.to)) return { step, axis: null, from: 0, to: -1, units, stretches: [], buckets: null }
   // Beyond that nobody wants anything, so nothing is missing there.
   const window = { from: Math.max(all.from, asked.from ?? all.from), to: Math.min(all.to, asked.to ?? all.to) }
-  const found = window.to < window.from ? [] : inWindow(stretches, window)
-  const isFew = found.length <= asked.most
-  return { step, axis, ...all, units, stretches: isFew ? found : null, buckets: isFew ? null : buckets(stretches, window, asked.most) }
+  const stretches = window.to < window.from ? [] : inWindow(line, window, asked.most)
+  return { step, axis, ...all, units, stretches: stretches ?? null, buckets: stretches ? null : buckets(line, window, asked.most) }
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { LedgerRow } from '../sdk/index.js'
-import { buckets, COVERAGE_STATES, inWindow, placeOf, type Stretch, stretchesOf, tidied } from './coverage.js'
+import { buckets, COVERAGE_STATES, inWindow, overlaid, placeOf, type Stretch, stretchesOf, tidied } from './coverage.js'
 import { ledgerRow } from '../../test/support/ledger-row.js'
 
 const row = (first: number, last: number, given: Partial<LedgerRow> = {}) =>
@@ -17,8 +17,8 @@ test('each place is what the ledger says: read, empty with evidence, in quaranti
     row(61, 70, { state: 'running', coverage: { covered: [['61', '65']] } }),
     row(71, 80, { state: 'failed' }),
   ]
-  const lines = (stretches: readonly Stretch[]) => stretches.map(({ from, to, state }) => `${from}-${to} ${state}`)
-  const known = stretchesOf(rows, false)
+  const lines = (stretches: Iterable<Stretch> | undefined) => [...(stretches ?? [])].map(({ from, to, state }) => `${from}-${to} ${state}`)
+  const known = tidied(stretchesOf(rows, false))
   expect(lines(known)).toEqual([
     '1-20 done',
     '21-30 empty',
@@ -35,6 +35,7 @@ test('each place is what the ledger says: read, empty with evidence, in quaranti
     '41-50 missing',
     '51-55 quarantined',
   ])
+  expect(inWindow(known, { from: 15, to: 55 }, 4)).toBeUndefined()
   expect(lines(stretchesOf(rows.slice(0, 1), true))).toEqual(['1-10 proved'])
   expect(buckets(known, { from: 1, to: 80 }, 4)).toEqual([
     { from: 1, to: 20, places: { done: 20 } },
@@ -55,7 +56,9 @@ test('stretches and buckets count every place of a window exactly once, however 
       fc.integer({ min: 1, max: 40 }),
       (given, from, most) => {
         const [known, window] = [tidied(given), { from, to: from + 120 }]
-        const parts = inWindow(known, window)
+        const parts = inWindow(known, window) ?? []
+        // Laid on one after the other they come to the same.
+        expect([...overlaid(tidied(given.slice(0, 6)), given.slice(6))]).toEqual([...known])
         expect(parts.reduce((next, part) => (part.from === next ? part.to + 1 : NaN), from)).toBe(window.to + 1)
         const inBuckets = buckets(known, window, most)
         expect(inBuckets.length).toBeLessThanOrEqual(most)

@@ -1,6 +1,7 @@
 import { type LedgerRow, parseDay, parseInstant } from '../sdk/index.js'
 import { coveredBy } from '../ledger/standing.js'
 import { RESET_FINGERPRINT } from '../ledger/fingerprints.js'
+import { Line } from './line.js'
 
 /** What is known of a place: nothing (`missing`), that it is read, how sure that is, or what keeps it from being read. */
 export const COVERAGE_STATES = ['missing', 'done', 'proved', 'empty', 'quarantined', 'running'] as const
@@ -20,10 +21,9 @@ export interface Bucket {
   readonly places: Readonly<Partial<Record<CoverageState, number>>>
 }
 
-/** The stretches of a step as the ledger has them, sorted, apart from each other, those of one state joined. */
+/** The stretches of units of a step as the ledger has them. */
 export function stretchesOf(rows: readonly LedgerRow[], isProved: boolean): Stretch[] {
-  const found = rows.flatMap((row) => partsOf(row, isProved))
-  return tidied(found)
+  return rows.flatMap((row) => partsOf(row, isProved))
 }
 
 function partsOf(row: LedgerRow, isProved: boolean): Stretch[] {
@@ -46,26 +46,45 @@ function isEmpty({ rows, evidence }: LedgerRow): boolean {
 /** What says more of a place wins where stretches overlap. */
 const WEIGHT: Readonly<Record<CoverageState, number>> = { missing: 0, running: 1, quarantined: 2, done: 3, empty: 4, proved: 5 }
 
-/** Sorted, without overlaps, with neighbours of one state joined. */
-export function tidied(stretches: readonly Stretch[]): Stretch[] {
-  const sorted = [...stretches].sort((a, b) => a.from - b.from || WEIGHT[b.state] - WEIGHT[a.state])
-  const result: Stretch[] = []
-  const put = (stretch: Stretch) => {
-    const last = result.at(-1)
-    if (last && last.state === stretch.state && last.to + 1 >= stretch.from)
-      result[result.length - 1] = { ...last, to: Math.max(last.to, stretch.to) }
-    else result.push(stretch)
+/** Without overlaps, with neighbours of one state joined. */
+export function tidied(stretches: readonly Stretch[]): Line {
+  return laid([...stretches].sort(byPlace))
+}
+
+/** A line with other stretches laid over it. */
+export function overlaid(line: Line, stretches: readonly Stretch[]): Line {
+  return stretches.length === 0 ? line : laid(merged(line, [...stretches].sort(byPlace)))
+}
+
+const byPlace = (a: Stretch, b: Stretch) => a.from - b.from || WEIGHT[b.state] - WEIGHT[a.state]
+
+function* merged(line: Line, sorted: readonly Stretch[]): Generator<Stretch> {
+  let next = 0
+  for (const stretch of line) {
+    for (let other = sorted[next]; other && byPlace(other, stretch) < 0; other = sorted[++next]) yield other
+    yield stretch
   }
-  for (let i = 0; i < sorted.length;) {
-    // Stretches that hang together: nearly always one, since units do not overlap.
-    let end = i + 1
-    let to = sorted[i]?.to ?? 0
-    for (; end < sorted.length && (sorted[end]?.from ?? Infinity) <= to; end++) to = Math.max(to, sorted[end]?.to ?? to)
-    if (end === i + 1) put(sorted[i] as Stretch)
-    else for (const part of layered(sorted.slice(i, end))) put(part)
-    i = end
+  yield* sorted.slice(next)
+}
+
+/** What comes sorted by where it begins. */
+function laid(sorted: Iterable<Stretch>): Line {
+  const line = new Line()
+  // Stretches that hang together: nearly always one, since units do not overlap.
+  let group: Stretch[] = []
+  let to = -Infinity
+  const put = () => {
+    const [only] = group
+    for (const part of group.length === 1 && only ? [only] : layered(group)) line.add(part)
+    group = []
   }
-  return result
+  for (const stretch of sorted) {
+    if (stretch.from > to) put()
+    group.push(stretch)
+    to = Math.max(to, stretch.to)
+  }
+  put()
+  return line
 }
 
 function layered(group: readonly Stretch[]): Stretch[] {
@@ -86,40 +105,30 @@ export interface Window {
   readonly to: number
 }
 
-/** The stretches in a window, with those between them that nothing is known of as missing. */
-export function inWindow(stretches: readonly Stretch[], { from, to }: Window): Stretch[] {
+/** The stretches in a window, with those between them that nothing is known of as missing; undefined where they are more than `most`. */
+export function inWindow(line: Line, { from, to }: Window, most = Infinity): Stretch[] | undefined {
   const result: Stretch[] = []
   let next = from
-  for (let i = firstFrom(stretches, from); i < stretches.length; i++) {
-    const stretch = stretches[i] as Stretch
-    if (stretch.from > to) break
+  for (let i = line.firstAt(from); ; i++) {
+    const stretch = line.at(i)
+    if (!stretch || stretch.from > to) break
+    if (result.length > most) return undefined
     if (stretch.from > next) result.push({ from: next, to: stretch.from - 1, state: 'missing' })
     result.push({ ...stretch, from: Math.max(stretch.from, from), to: Math.min(stretch.to, to) })
     next = stretch.to + 1
   }
   if (next <= to) result.push({ from: next, to, state: 'missing' })
-  return result
-}
-
-/** The first stretch that ends at or after a place, by halving. */
-function firstFrom(stretches: readonly Stretch[], place: number): number {
-  let [low, high] = [0, stretches.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((stretches[middle]?.to ?? 0) < place) low = middle + 1
-    else high = middle
-  }
-  return low
+  return result.length > most ? undefined : result
 }
 
 /** The window in at most `most` parts of one length. */
-export function buckets(stretches: readonly Stretch[], { from, to }: Window, most: number): Bucket[] {
+export function buckets(line: Line, { from, to }: Window, most: number): Bucket[] {
   const length = Math.max(1, Math.ceil((to - from + 1) / most))
   const result: { from: number; to: number; places: Partial<Record<CoverageState, number>> }[] = []
   for (let start = from; start <= to; start += length) result.push({ from: start, to: Math.min(to, start + length - 1), places: {} })
-  for (let n = firstFrom(stretches, from); n < stretches.length; n++) {
-    const stretch = stretches[n] as Stretch
-    if (stretch.from > to) break
+  for (let n = line.firstAt(from); ; n++) {
+    const stretch = line.at(n)
+    if (!stretch || stretch.from > to) break
     for (let i = Math.floor((Math.max(stretch.from, from) - from) / length); i < result.length; i++) {
       const bucket = result[i]
       if (!bucket || bucket.from > stretch.to) break

@@ -1,9 +1,10 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { type Clock, type LedgerRow, localPlace, type QuarantineRow, type RunEvent } from '../sdk/index.js'
+import { type Clock, type DonePlace, type LedgerRow, localPlace, type QuarantineRow, type RunEvent } from '../sdk/index.js'
 import type { Look } from '../session/look.js'
 import type { Alone } from './alone.js'
-import { isNumbers, placeOf, type Stretch, stretchesOf, tidied } from './coverage.js'
+import { isNumbers, overlaid, placeOf, type Stretch, stretchesOf, tidied } from './coverage.js'
 import type { History } from './history.js'
+import { Line } from './line.js'
 
 /** A unit or a key that is left out because its attempts are used up, or that failed. */
 export interface Broken {
@@ -22,7 +23,7 @@ export interface Broken {
 export interface StepCoverage {
   /** What its units lie on; null where they are known by name only. */
   readonly axis: 'numbers' | 'time' | null
-  readonly stretches: readonly Stretch[]
+  readonly line: Line
   /** Of units that lie on no axis: how many are in each state. */
   readonly units: Readonly<Record<string, number>>
 }
@@ -119,8 +120,9 @@ export class Ledgers {
       const look = await this.#parts.open(pipeline)
       try {
         await look.warehouse.assume([])
-        const rows = await look.warehouse.units(pipeline.name, step)
-        return rows.filter(({ first, last }) => first !== undefined && last !== undefined && first <= place && last >= place)
+        const [at, rows] = [BigInt(place), await look.warehouse.units(pipeline.name, step, { at: BigInt(place) })]
+        // Of what was joined, the units beside it come, too.
+        return rows.filter(({ first, last }) => first !== undefined && last !== undefined && first <= at && last >= at)
       } finally {
         await look.close()
       }
@@ -134,9 +136,15 @@ export class Ledgers {
       const steps = new Map<string, StepCoverage>()
       const broken: Broken[] = []
       for (const { id, with: config } of pipeline.steps) {
-        const rows = await look.warehouse.units(pipeline.name, id)
         const isProved = typeof config === 'object' && config !== null && 'verify' in config && config.verify === 'proof'
-        steps.set(id, stepCoverage(rows, isProved))
+        const done = new Line()
+        let axis: DonePlace['axis'] | undefined
+        for await (const page of look.warehouse.donePlaces(pipeline.name, id)) {
+          addTo(done, page, isProved)
+          axis ??= page[0]?.axis
+        }
+        const rows = await look.warehouse.units(pipeline.name, id, { besidesDonePlaces: true })
+        steps.set(id, stepCoverage(done, rows, axis, isProved))
         broken.push(...rows.flatMap(brokenUnit))
       }
       broken.push(...(await look.warehouse.quarantined(pipeline.name)).map(brokenKey))
@@ -154,10 +162,10 @@ export class Ledgers {
     for (const step of new Set([...since.done.keys(), ...since.running.keys()])) {
       const heard = [...(since.done.get(step) ?? []), ...(since.running.get(step)?.values() ?? [])]
       const names = [...(since.running.get(step)?.keys() ?? [])]
-      const known = steps.get(step) ?? { axis: null, stretches: [], units: {} }
+      const known = steps.get(step) ?? { axis: null, line: new Line(), units: {} }
       if (heard.length === 0) continue
       const axis = known.axis ?? (names[0] === undefined || isNumbers(names[0]) ? 'numbers' : 'time')
-      steps.set(step, { ...known, axis, stretches: tidied([...known.stretches, ...heard]) })
+      steps.set(step, { ...known, axis, line: overlaid(known.line, heard) })
     }
     return { ...copy, steps, current: false }
   }
@@ -166,7 +174,7 @@ export class Ledgers {
     const done = since.done.get(step) ?? []
     done.push(stretch)
     // Neighbours are joined now and then: a run may do a million units.
-    since.done.set(step, done.length % 4_096 === 0 ? tidied(done) : done)
+    since.done.set(step, done.length % 4_096 === 0 ? [...tidied(done)] : done)
   }
 }
 
@@ -176,13 +184,22 @@ function mapOf<V>(maps: Map<string, Map<string, V>>, key: string): Map<string, V
   return found
 }
 
-function stepCoverage(rows: readonly LedgerRow[], isProved: boolean): StepCoverage {
-  const stretches = stretchesOf(rows, isProved)
+/** Places that come sorted. Overlapping ones, which no unit of ours makes, would be joined where they are of one state. */
+function addTo(line: Line, places: readonly DonePlace[], isProved: boolean): void {
+  const read = isProved ? 'proved' : 'done'
+  for (const { first, last, isEmpty } of places) {
+    const [from, to] = [Number(first), Number(last)]
+    if (Number.isSafeInteger(from) && Number.isSafeInteger(to)) line.add({ from, to, state: isEmpty ? 'empty' : read })
+  }
+}
+
+function stepCoverage(done: Line, rows: readonly LedgerRow[], axisOfDone: DonePlace['axis'] | undefined, isProved: boolean): StepCoverage {
   const [first] = rows.filter((row) => row.first !== undefined)
-  if (first) return { axis: isNumbers(first.unit) ? 'numbers' : 'time', stretches, units: {} }
+  const axis = axisOfDone ?? (first && (isNumbers(first.unit) ? 'numbers' : 'time'))
+  if (axis) return { axis, line: overlaid(done, stretchesOf(rows, isProved)), units: {} }
   const units: Record<string, number> = {}
   for (const { state } of rows) units[state] = (units[state] ?? 0) + 1
-  return { axis: null, stretches: [], units }
+  return { axis: null, line: done, units }
 }
 
 function brokenUnit({ step, unit, state, attempts, error, updatedAt }: LedgerRow): Broken[] {

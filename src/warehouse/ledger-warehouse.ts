@@ -2,6 +2,7 @@ import {
   type Claim,
   type Consumer,
   type Counted,
+  type DonePlace,
   type Drift,
   type Holder,
   type LedgerRow,
@@ -19,6 +20,7 @@ import {
   type UnitWrite,
   type VersionRow,
   type Warehouse,
+  type WhichUnits,
   type WorkerRow,
   type WriteOutcome,
   unitsApart,
@@ -41,7 +43,7 @@ import {
   VERSIONS,
 } from './ledger.js'
 import { LedgerChanges } from './ledger-changes.js'
-import { newestLinked, ofStep } from './ledger-where.js'
+import { DONE_PLACE, donePlace, newestLinked, ofStep, placesOfDone, someUnits } from './ledger-where.js'
 import { Notices } from './notices.js'
 import { countsIn, ofCounted, presentRows, recounted } from './tally.js'
 import type { QueryOptions } from './transactional-engine.js'
@@ -148,12 +150,17 @@ export abstract class LedgerWarehouse implements Warehouse {
     return read(this.ledger(TOUCHED, 'unit, min("at") AS "at"', where), ({ unit, at }) => ({ unit: String(unit), at: at as bigint }))
   }
 
-  async units(pipeline: string, step?: string): Promise<readonly LedgerRow[]> {
+  async units(pipeline: string, step?: string, which: WhichUnits = {}): Promise<readonly LedgerRow[]> {
     const make = ledgerRows()
-    const rows = await read(this.ledger(UNITS, unitColumnsOf(this.#version), ofStep(pipeline, step)), (row) =>
-      make(upgradeRow(row, this.#version)),
-    )
+    // An older ledger does not say where its units lie: of it all are read.
+    const where = this.#version < LEDGER_VERSION ? ofStep(pipeline, step) : someUnits(pipeline, step, which)
+    const rows = await read(this.ledger(UNITS, unitColumnsOf(this.#version), where), (row) => make(upgradeRow(row, this.#version)))
     return unitsApart(rows)
+  }
+
+  async *donePlaces(pipeline: string, step: string): AsyncGenerator<readonly DonePlace[]> {
+    if (this.#version < LEDGER_VERSION) return
+    for await (const page of this.ledger(UNITS, DONE_PLACE, placesOfDone(pipeline, step))) yield page.map(donePlace)
   }
 
   async linked(pipeline: string, step: string, most: number): Promise<readonly LedgerRow[]> {

@@ -1,10 +1,50 @@
-import { joinSql, type LedgerStep, type Param, sql, sqlText, type Statement } from '../sdk/index.js'
+import {
+  type DonePlace,
+  joinSql,
+  type LedgerStep,
+  type Param,
+  type Row,
+  sql,
+  sqlText,
+  type Statement,
+  type WhichUnits,
+} from '../sdk/index.js'
 import { UNIT_COLUMNS } from './ledger.js'
 
 /** Which rows of a ledger table are a pipeline's, or one step's. */
 export function ofStep(pipeline: string, step: string | undefined): Statement {
   const all = sql`pipeline = ${text(pipeline)}`
   return step === undefined ? all : sql`${all} AND step = ${text(step)}`
+}
+
+const COVERAGE = 'CAST(coverage AS VARCHAR)'
+/** Units that are done, whole and as one: all that is to be known of them is where they lie. */
+const PLAIN = sqlText(`state = 'done' AND fingerprint <> 'reset' AND "first" IS NOT NULL AND "last" IS NOT NULL
+    AND (coverage IS NULL OR (${COVERAGE} NOT LIKE '%"tentative"%' AND ${COVERAGE} NOT LIKE '%"units"%'))`)
+
+const ROWS = `REPLACE(CAST("rows" AS VARCHAR), ' ', '')`
+const NO_ROW = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((digit) => `${ROWS} NOT LIKE '%:${digit}%'`).join(' AND ')
+/** The name of a day or an hour has its dashes where no stretch of numbers has. */
+const IS_TIME = `unit LIKE '____-__-__%'`
+
+/** The columns that `donePlace` wants. */
+export const DONE_PLACE = `"first", "last", CASE WHEN ${IS_TIME} THEN 1 ELSE 0 END AS is_time,
+    CASE WHEN evidence IS NOT NULL AND CAST(evidence AS VARCHAR) <> 'null' AND ${ROWS} <> '{}' AND ${NO_ROW} THEN 1 ELSE 0 END AS is_empty`
+
+export const placesOfDone = (pipeline: string, step: string): Statement => sql`${ofStep(pipeline, step)} AND ${PLAIN} ORDER BY "first"`
+
+export const donePlace = ({ first, last, is_time: isTime, is_empty: isEmpty }: Row): DonePlace => ({
+  // The columns are of these types, and the condition leaves out what is null.
+  first: first as bigint,
+  last: last as bigint,
+  axis: Number(isTime) === 1 ? 'time' : 'numbers',
+  isEmpty: Number(isEmpty) === 1,
+})
+
+export function someUnits(pipeline: string, step: string | undefined, { at, besidesDonePlaces = false }: WhichUnits): Statement {
+  const place = sqlText(String(at ?? 0))
+  const near = at === undefined ? ofStep(pipeline, step) : sql`${ofStep(pipeline, step)} AND "first" <= ${place} AND "last" >= ${place}`
+  return besidesDonePlaces ? sql`${near} AND NOT (${PLAIN})` : near
 }
 
 /** Rows of units that know hashes of blocks: first those that kept some near the head, the newest of them, then the highest. */

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import {
   type Claim,
+  type DonePlace,
   type Json,
   JsonNumber,
   type LedgerRow,
@@ -14,6 +15,7 @@ import {
   type UnitWrite,
   type Value,
   type Warehouse,
+  type WhichUnits,
 } from '../../src/sdk/index.js'
 import { recordRule } from '../../src/plan/missing.js'
 import { applyMigration, pendingMigrations } from '../../src/warehouse/migrate.js'
@@ -177,6 +179,35 @@ export function warehouseSpec(engine: Engine): void {
           updatedAt: 1000n,
         },
       ])
+    })
+
+    test('says where whole units lie that are done, in their order, and gives all others whole; and those of one place', async () => {
+      const warehouse = await opened()
+      const done = (unit: string, first: bigint, given: Partial<UnitWrite['ledger']> = {}) =>
+        write([], { unit, ledger: { state: 'done', first, last: first + 9n, ...given } })
+      const units = ['20-29', '10-19', '0-9', '30-39', '40-49', '50-59', 'once']
+      await warehouse.open(step, units, 1n)
+      const opening = new Map((await warehouse.units('p')).map(({ unit, epoch }) => [unit, epoch]))
+      const writes = [
+        done('20-29', 20n, { rows: { blocks: 0, s10: 0 }, evidence: [{ bloom: 'none' }] }),
+        done('10-19', 10n, { rows: { blocks: 0, s10: 7 }, evidence: [{ bloom: 'none' }] }),
+        done('0-9', 0n, { rows: { blocks: 0 }, coverage: { covered: [['0', '9']] } }),
+        done('30-39', 30n, { coverage: { covered: [['30', '39']], tentative: 'no node is asked twice' } }),
+        done('40-49', 40n, { state: 'quarantined', error: 'torn' }),
+        write([], { unit: 'once', ledger: { state: 'done' } }),
+      ]
+      await warehouse.commit(writes.map((each) => ({ ...each, epoch: opening.get(each.unit) ?? 0n })))
+      const places: DonePlace[] = []
+      for await (const page of warehouse.donePlaces('p', 's')) places.push(...page)
+      expect(places).toEqual([
+        { first: 0n, last: 9n, axis: 'numbers', isEmpty: false },
+        { first: 10n, last: 19n, axis: 'numbers', isEmpty: false },
+        { first: 20n, last: 29n, axis: 'numbers', isEmpty: true },
+      ])
+      const names = async (which: WhichUnits) => (await warehouse.units('p', 's', which)).map(({ unit }) => unit).sort()
+      expect(await names({ besidesDonePlaces: true })).toEqual(['30-39', '40-49', '50-59', 'once', 'u'])
+      expect(await names({ at: 25n })).toEqual(['20-29'])
+      expect(await names({ at: 45n })).toEqual(['40-49'])
     })
 
     test('leaves out the write of a unit that was taken over, and only that', async () => {

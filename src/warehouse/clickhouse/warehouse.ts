@@ -16,6 +16,7 @@ import {
   type Table,
   type UnitWrite,
   type WorkerRow,
+  type WhichUnits,
   type WriteOutcome,
 } from '../../sdk/index.js'
 import { CHAINS, LEDGER_TABLES, LEDGER_VERSION, TOUCHED, UNITS } from '../ledger.js'
@@ -139,14 +140,14 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
   }
 
   /** Not while a swap of another process is under way, or was cut off. @throws {SwapUnfinishedError} */
-  override async units(pipeline: string, step?: string): Promise<readonly LedgerRow[]> {
+  override async units(pipeline: string, step?: string, which?: WhichUnits): Promise<readonly LedgerRow[]> {
     for (let left = this.#reads ? LOOKS : 0; left > 0; left--) {
       const begun = await this.#writer.swaps.begun(pipeline)
       if (begun.length === 0) break
       if (left === 1) throw new SwapUnfinishedError(this.display, [...new Set(begun.map((row) => String(row.step)))])
       await pause(LOOK_MS, undefined)
     }
-    return super.units(pipeline, step)
+    return super.units(pipeline, step, which)
   }
 
   protected holders(claim: Claim): Promise<readonly Row[]> {
