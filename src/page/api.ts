@@ -44,9 +44,23 @@ async function ask(path: string, init: RequestInit): Promise<Response> {
 }
 
 async function answerOf<T>(response: Response): Promise<T> {
+  const answer = await jsonOf(response)
   // What the server says of itself in its OpenAPI document.
-  const answer = (await response.json().catch(() => ({}))) as T & { error?: { code: string; message: string; hint?: string } }
-  if (response.ok) return answer
-  const { code = 'ANSWER_WRONG', message = `the answer has status ${response.status}`, hint } = answer.error ?? {}
+  if (response.ok) return answer as T
+  const { code = 'ANSWER_WRONG', message = `the answer has status ${response.status}`, hint } = (answer as Refused).error ?? {}
   throw new ApiError(response.status, code, message, hint)
+}
+
+interface Refused {
+  readonly error?: { readonly code: string; readonly message: string; readonly hint?: string }
+}
+
+/** @throws {ApiError} when the connection breaks in the middle of it, or it is none of ours. */
+async function jsonOf(response: Response): Promise<unknown> {
+  try {
+    return await response.json()
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error
+    throw new ApiError(response.status, 'ANSWER_WRONG', 'The answer of the server can not be read', 'load the page again')
+  }
 }

@@ -159,8 +159,9 @@ function dates({ from, to }: Span, most: number): readonly Tick[] {
   }
 }
 
-/** The next cell beyond a place with something that is not there. */
-export function nextTrouble(cells: readonly Cell[], place: number): Cell | undefined {
+/** The next cell beyond a place with something that is not there: in the window, else in all there is, else the first. */
+export function nextTrouble(layers: readonly (readonly Cell[])[], place: number): Cell | undefined {
   const isTrouble = ({ places }: Cell) => (places.missing ?? 0) + (places.quarantined ?? 0) > 0
-  return cells.find((cell) => cell.from > place && isTrouble(cell)) ?? cells.find(isTrouble)
+  const beyond = layers.map((cells) => cells.find((cell) => cell.from > place && isTrouble(cell)))
+  return beyond.findLast((cell) => cell !== undefined) ?? layers[0]?.find(isTrouble)
 }

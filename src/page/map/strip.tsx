@@ -124,7 +124,7 @@ function pressed(event: KeyboardEvent, props: StripProps): void {
     '=': () => onZoom(zoomed(window, 0.5, cursor, all, axis)),
     '-': () => onZoom(zoomed(window, 2, cursor, all, axis)),
     '0': () => onZoom(all),
-    n: () => to(nextTrouble(layers.at(-1) ?? [], cursor)?.from ?? cursor),
+    n: () => to(nextTrouble(layers, cursor)?.from ?? cursor),
     Enter: () => onOpen(cursor),
     ' ': () => onOpen(cursor),
     Escape: onEscape,
