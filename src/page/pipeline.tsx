@@ -1,5 +1,6 @@
 import { useMemo, useRef, useState } from 'preact/hooks'
 import { elapsedOf, etaOf, sum } from '../report/rates.js'
+import { type Course, goneOn, NO_COURSE } from '../serve/course.js'
 import { type CheckView, type PipelineDetail, pipelinePath, type RunView, type StepView } from './api.js'
 import { useAnswer, useNow } from './answer.js'
 import { Trouble } from './app.js'
@@ -14,7 +15,7 @@ import { Log } from './log.js'
 import { CoverageMap } from './map/map.js'
 import { Mark, toneOf } from './mark.js'
 import { Runs } from './runs.js'
-import { type Course, goneOn, requestSpeeds } from './speed.js'
+import { joined, requestSpeeds } from './speed.js'
 import { Steps } from './steps.js'
 import { Throughput } from './throughput.js'
 import { count, duration, percent } from './words.js'
@@ -30,8 +31,10 @@ export function PipelinePage({ name }: { name: string }) {
   const isRunning = view != null && view.state !== 'ended'
   const now = useNow(isRunning, ahead)
   const views = useMemo(() => new Map((view?.steps ?? []).map((step) => [step.id, withChecks(step, view?.checks ?? [])])), [view])
-  const course = useRef<Course>({ run: '', samples: [] })
-  if (view) course.current = goneOn(course.current, view)
+  const { value: before } = useAnswer<Course>(pipelinePath(name, '/throughput'), `${view?.run} ${link}`)
+  const since = useRef<Course>(NO_COURSE)
+  if (view) since.current = goneOn(since.current, view)
+  const course = joined(before, since.current)
   if (!detail) return error ? <Trouble error={error} /> : <p class="dim">Reading…</p>
   return (
     <>
@@ -44,8 +47,8 @@ export function PipelinePage({ name }: { name: string }) {
       </section>
       <CoverageMap pipeline={name} steps={detail.graph} isRunning={isRunning} turn={turn} />
       <div class="two">
-        <Throughput course={course.current} />
-        {view ? <Endpoints view={view} speeds={requestSpeeds(course.current)} now={now} /> : null}
+        <Throughput course={course} />
+        {view ? <Endpoints view={view} speeds={isRunning ? requestSpeeds(course) : new Map()} now={now} /> : null}
         <Gates pipeline={name} view={view} turn={turn} />
         <Runs pipeline={name} turn={turn} />
       </div>

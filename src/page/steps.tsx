@@ -69,7 +69,13 @@ function Row({ step, view, now }: { step: StepAnswer; view: StepView | undefined
       </td>
       <td class="wide">
         <Bar done={view?.done ?? 0} total={view?.total ?? null} tone={toneOf(state)} label={`Progress of ${step.id}`} />
-        <span class="small dim block">{view?.total == null ? 'not planned' : `${progress(view, view.total)}${broken}`}</span>
+        <span class="small dim block">
+          {view?.total == null ? 'not planned' : `${progress(view, view.total)}${broken}`}
+          <span class="narrow">
+            {speed == null || view?.done === 0 ? '' : `, ${rate(speed)}`}
+            {eta == null ? '' : `, ETA ${duration(eta)}`}
+          </span>
+        </span>
       </td>
       <td class="number">{speed == null || view?.done === 0 ? '' : rate(speed)}</td>
       <td class="number">{eta == null ? '' : duration(eta)}</td>

@@ -1,11 +1,13 @@
-import { type Course, type Point, speedOf } from './speed.js'
+import { sum } from '../report/rates.js'
+import type { Course } from '../serve/course.js'
+import { type Point, speedOf } from './speed.js'
 import { duration, rate } from './words.js'
 
-/** How fast a run was, since this page looks at it. */
+/** How fast a run was, since the server hears of it. */
 export function Throughput({ course }: { course: Course }) {
   const pieces = speedOf(course.samples, (sample) => sample.pieces)
   const rows = speedOf(course.samples, (sample) => sample.rows)
-  const requests = speedOf(course.samples, (sample) => [...sample.requests.values()].reduce((sum, number) => sum + number, 0))
+  const requests = speedOf(course.samples, (sample) => sum(sample.requests))
   if (pieces.length < 2) return null
   return (
     <section class="card" aria-labelledby="throughput">

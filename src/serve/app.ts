@@ -154,6 +154,7 @@ export function createApp(parts: AppParts): Hono {
     const view = last && currentView(last)
     return json(c, { endpoints: view?.endpoints ?? [], heads: view?.heads ?? {}, lag: view?.follow ? lagsOf(view, now()) : [] })
   })
+  app.get('/api/pipelines/:name/throughput', (c) => json(c, feed(named(c).name).course))
   app.get('/api/pipelines/:name/logs', (c) => {
     const { name } = named(c)
     return c.body(shown(`{"facts":[${feed(name).kept.join(',')}],"said":${JSON.stringify(runs.said(name))}}`), 200, JSON_TYPE)

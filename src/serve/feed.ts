@@ -1,6 +1,7 @@
 import type { RunView } from '../report/view.js'
 import { facts, type RunEvent } from '../sdk/events.js'
 import type { Clock } from '../sdk/index.js'
+import { type Course, goneOn, NO_COURSE } from './course.js'
 
 /** What a listener has not heard yet. */
 export interface News {
@@ -36,6 +37,7 @@ export class Feed {
   #last = 0
   #version = 1
   #view: RunView | undefined
+  #course = NO_COURSE
   #written: { readonly version: number; readonly text: string; readonly at: number } | undefined
   readonly #waiting = new Set<() => void>()
 
@@ -49,6 +51,11 @@ export class Feed {
     return this.#view
   }
 
+  /** How the run went on, as far as it was heard here. */
+  get course(): Course {
+    return this.#course
+  }
+
   /** The newest facts as JSON, the oldest first. */
   get kept(): readonly string[] {
     return this.#facts.map(({ text }) => text)
@@ -57,6 +64,7 @@ export class Feed {
   /** Takes an event whose view is `view`. Those that come often and say little by themselves are in the view only. */
   push(event: RunEvent, view: RunView): void {
     this.#view = view
+    this.#course = goneOn(this.#course, view)
     if (!facts[event.type].quiet) this.#keep(JSON.stringify(event))
     this.#changed()
   }
@@ -64,6 +72,7 @@ export class Feed {
   /** Takes a view as another process wrote it. */
   show(view: RunView | undefined): void {
     this.#view = view
+    if (view) this.#course = goneOn(this.#course, view)
     this.#changed()
   }
 

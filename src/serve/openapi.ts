@@ -214,6 +214,16 @@ export const operations: readonly Operation[] = [
   },
   {
     method: 'get',
+    path: `${one}/throughput`,
+    summary: 'How far the run was at moments since this server hears of it: pieces, rows, and requests by endpoint',
+    status: 200,
+    answer: Type.Object({
+      run: Type.String(),
+      samples: Type.Array(Type.Object({ at: Type.Number(), pieces: Type.Number(), rows: Type.Number(), requests: counts })),
+    }),
+  },
+  {
+    method: 'get',
     path: `${one}/logs`,
     summary: 'The newest facts of runs that this server started (schemas/run-event.schema.json), and what the run says to people',
     status: 200,

@@ -130,7 +130,7 @@ export function Group({ pipeline, axis, answers, all, version }: GroupProps) {
             {stop}, {spanInWords(under, axis)}: {cellInWords(under, axis)}
           </>
         ) : (
-          placeInWords(cursor, axis, sizeOf(window))
+          <>{placeInWords(cursor, axis, sizeOf(window))}: nothing is wanted there</>
         )}
       </p>
       {open ? <LedgerLine pipeline={pipeline} axis={axis} {...open} onClose={close} /> : null}
