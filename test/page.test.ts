@@ -1,6 +1,7 @@
 import type { Browser, Page } from 'playwright-core'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { chromiumPath, openBrowser, seriousProblems } from './support/browser.js'
+import { openBrowser, seriousProblems } from './support/browser.js'
+import { chromiumPath } from './support/chromium.js'
 import { atEnd } from './support/cleanup.js'
 import { pageWorld } from './support/page-world.js'
 import { type PipeProcess, spawnPipe } from './support/spawn-pipe.js'

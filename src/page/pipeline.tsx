@@ -110,7 +110,7 @@ function Summary({ view, state, now }: { view: RunView; state: string; now: numb
     ['Rows', count(of((step) => sum(step.rows)))],
     ['Elapsed', elapsed === null ? '' : duration(elapsed)],
     ['ETA', etas.length === 0 ? '–' : duration(Math.max(...etas))],
-    ['Retries', count(of((step) => sum(step.retries)))],
+    ['Retries', count(of((step) => sum(step.retries)) + view.endpoints.reduce((all, { retries }) => all + sum(retries), 0))],
     ['Quarantine', count(of((step) => step.quarantined))],
   ]
   return (

@@ -1,25 +1,14 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { type Browser, chromium, type Page } from 'playwright-core'
+import { CHROMIUM_ARGS, chromiumPath } from './chromium.js'
 import { atEnd } from './cleanup.js'
-
-/** A Chromium of this machine; undefined: there is none. `PIPE_TEST_CHROMIUM` names another one. */
-export const chromiumPath: string | undefined = [
-  process.env.PIPE_TEST_CHROMIUM ?? '',
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-].find((path) => path !== '' && existsSync(path))
-
-// It asks for nothing by itself: neither updates nor a sandbox, which root has none of.
-const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking']
 
 /** Starts the browser, which ends with the test file. */
 export async function openBrowser(): Promise<Browser> {
   const browser = await chromium.launch({
     executablePath: chromiumPath ?? '',
-    args: [...QUIET, '--disable-component-update', '--disable-sync'],
+    args: CHROMIUM_ARGS,
   })
   atEnd(() => browser.close())
   return browser
