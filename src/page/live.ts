@@ -24,7 +24,10 @@ const FROM_ALL = 'none'
 const LEAST_WAIT_MS = 400
 const MOST_WAIT_MS = 5_000
 
-/** Follows the events of a pipeline. What comes between two frames of the screen is folded into one change. */
+/** People see no more changes than these, and a phone is not kept busy by them. */
+const LEAST_APART_MS = 150
+
+/** Follows the events of a pipeline. What comes meanwhile is folded into one change, in a frame of the screen. */
 export function useLive(name: string): Live {
   const [live, setLive] = useState(START)
   const last = useRef<{ name: string; id: string | undefined }>({ name, id: undefined })
@@ -35,12 +38,15 @@ export function useLive(name: string): Live {
     }
     let following: AbortController | undefined
     let frame = 0
+    let pause: ReturnType<typeof setTimeout> | undefined
     let waiting: Told[] = []
     const flush = () => {
-      frame = 0
       const told = waiting
       waiting = []
       setLive((before) => folded(before, told))
+      pause = setTimeout(() => {
+        frame = waiting.length > 0 ? requestAnimationFrame(flush) : 0
+      }, LEAST_APART_MS)
     }
     const heard = (told: Told) => {
       if (told.id !== undefined) last.current.id = told.id
@@ -62,6 +68,7 @@ export function useLive(name: string): Live {
       document.removeEventListener('visibilitychange', seen)
       following?.abort()
       cancelAnimationFrame(frame)
+      clearTimeout(pause)
     }
   }, [name])
   return live
