@@ -26,12 +26,12 @@ export function PipelinePage({ name }: { name: string }) {
   const { view, link, epoch, ahead } = live
   // What only a change of these can have changed is read again then.
   const [asked, setAsked] = useState(0)
-  const turn = `${view?.run} ${view?.state} ${view?.outcome} ${epoch} ${link} ${asked}`
+  const turn = `${view?.run} ${view?.state} ${view?.outcome} ${epoch} ${link === 'lost'} ${asked}`
   const { value: detail, error } = useAnswer<PipelineDetail>(pipelinePath(name), turn)
   const isRunning = view != null && view.state !== 'ended'
   const now = useNow(isRunning, ahead)
   const views = useMemo(() => new Map((view?.steps ?? []).map((step) => [step.id, withChecks(step, view?.checks ?? [])])), [view])
-  const { value: before } = useAnswer<Course>(pipelinePath(name, '/throughput'), `${view?.run} ${link}`)
+  const { value: before } = useAnswer<Course>(pipelinePath(name, '/throughput'), `${view?.run} ${link === 'lost'}`)
   const since = useRef<Course>(NO_COURSE)
   if (view) since.current = goneOn(since.current, view)
   const course = joined(before, since.current)
