@@ -114,7 +114,10 @@ describe('a pipeline that is served', () => {
     rmSync(join(cwd, 'held'))
     expect((await over(won!.json.run)).state).toBe('stopped')
     const read = (await until(`${one}/coverage`, (answer) => answer.current)).steps[0].stretches
-    expect(read).toEqual([{ from: 1, to: 49, state: 'done' }])
+    expect(read).toEqual([
+      { from: 1, to: 49, state: 'done' },
+      { from: 50, to: 400, state: 'missing' },
+    ])
     const next = await ask(`${one}/start`, { params: { count: 400 } })
     const done = await over(next.json.run)
     expect([done.state, done.rows.lines]).toEqual(['done', 351])

@@ -4,14 +4,15 @@ import { gunzipSync } from 'node:zlib'
 import { Hono } from 'hono'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support/folder.js'
-import { guard, LOOPBACK } from './guard.js'
+import { guard, LOOPBACK, Tries } from './guard.js'
 import { page } from './page.js'
 import { refusalOf } from './refusal.js'
 
 function served(folder: string) {
   const app = new Hono()
   app.onError((error, c) => c.text(refusalOf(error).code, refusalOf(error).status))
-  app.use(guard({ hosts: new Set(LOOPBACK), token: 'x'.repeat(40), clock: { now: () => 0, monotonic: () => 0, sleep: async () => {} } }))
+  const tries = new Tries({ now: () => 0, monotonic: () => 0, sleep: async () => {} })
+  app.use(guard({ hosts: new Set(LOOPBACK), token: 'x'.repeat(40), tries }))
   app.use(page(folder))
   app.get('/api/x', (c) => c.text('read'))
   return (path: string, headers: Record<string, string> = {}) => app.request(path, { headers: { host: 'localhost', ...headers } })
