@@ -16,6 +16,7 @@ import { pages } from './pages.js'
 import { peers } from './peers.js'
 import { proving } from './proof.js'
 import { type Load, openRaw, rawLoop } from './raw.js'
+import { serving } from './serving.js'
 import { shippedPeakMb } from './shipped.js'
 import { measureStartup } from './startup.js'
 
@@ -54,6 +55,7 @@ export const GOALS: Readonly<Record<string, (options: GoalOptions) => AsyncItera
   G13: proofsAndLogs,
   FOLLOW: following,
   BIG: bigBlocks,
+  SERVE: serving,
   SHIPPED: shipped,
   PAGES: () => pages(),
 }
