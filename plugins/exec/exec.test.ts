@@ -180,6 +180,7 @@ describe('a step that runs a program', () => {
     expect([late.code, left(), outcomes(late.events)]).toEqual([1, [], { slow: 'incomplete' }])
     expect(ofType(late.events, 'unit:failed').map(({ code }) => code)).toEqual(['STEP_TIMEOUT'])
     expect(ofType(late.events, 'warning').map(({ message }) => message)).toEqual(['sh was stopped; it said last: working on 17'])
+    expect((await given.units()).slow).toMatchObject({ state: 'failed', evidence: [{ stopped: 'sh', said: ['working on 17'] }] })
 
     given.write(step('1h'))
     const stop = new AbortController()

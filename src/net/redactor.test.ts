@@ -43,6 +43,11 @@ describe('a secret is taken out of a text', () => {
     )
   })
 
+  it('line by line when it has several, but for lines that are too common', () => {
+    const shown = redactor(['-----BEGIN KEY-----\nMIIEvQIBADANBgkq\r\nhkiG9w0BAQ\n'])
+    expect(['-----BEGIN KEY-----', 'key: miieVQIBADANBgkq', 'hkiG9w0BAQ'].map(shown)).toEqual(['***', 'key: ***', 'hkiG9w0BAQ'])
+  })
+
   it('and nothing else is: a text without it stays as it is', () => {
     const redact = redactor(['k3y/with"quotes', 'pässwörd 😀'])
     const text = 'HTTP 502 from node.example: the "key/with" quotes \\ and 100 % &amp; \\u0041'

@@ -1,11 +1,12 @@
 /**
  * Replaces secrets in a text by `***`, however they are written: plain or in capitals, percent-encoded, escaped for JSON
- * or HTML, each in part, whole or several times over, in hex, and in base64 wherever they begin in a longer text. Takes
- * time in proportion to the text, whatever stands in it.
+ * or HTML, each in part, whole or several times over, in hex, and in base64 wherever they begin in a longer text. Of a
+ * secret of several lines (a key in PEM) each line is one, too, since much is read by lines. Takes time in proportion to the
+ * text, whatever stands in it.
  */
 export function redactor(secrets: Iterable<string>): (text: string) => string {
   const forms = new Set<string>()
-  for (const secret of secrets) {
+  for (const secret of [...secrets].flatMap((whole) => [whole, ...linesOf(whole)])) {
     for (const form of [secret, Buffer.from(secret).toString('hex'), ...base64Forms(secret)]) forms.add(read(form).plain)
   }
   forms.delete('')
@@ -26,6 +27,17 @@ export function redactor(secrets: Iterable<string>): (text: string) => string {
     }
     return shown + text.slice(end)
   }
+}
+
+/** Shorter lines of a secret that has several are too common to be secrets. */
+const LEAST_LINE = 12
+
+function linesOf(secret: string): readonly string[] {
+  if (!secret.includes('\n')) return []
+  return secret
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(({ length }) => length >= LEAST_LINE)
 }
 
 /** A text as UTF-8 bytes in small letters, with its escapes undone; and where in the text each byte begins and ends. */

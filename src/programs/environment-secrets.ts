@@ -3,20 +3,14 @@ import { mayBeKey } from '../net/text.js'
 /** A part of a name that says that its value is not to be shown. */
 const NAMED = /(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASS|PASSWD|PASSWORD|PASSPHRASE|CREDENTIALS?|MNEMONIC|AUTH|DSN|COOKIE)(_|$)/i
 
-/** Shorter lines of a value that has several are too common to be secrets. */
-const LEAST_LINE = 12
-
 /**
  * What a program may know and must not be shown of its environment: values of variables whose names say so, and what a URL holds beside
- * its host. Of a value of several lines (a key in PEM) each line is one, since output is read by lines.
+ * its host.
  */
 export function environmentSecrets(env: Readonly<Record<string, string | undefined>>): readonly string[] {
   const found = new Set<string>()
   for (const [name, value = ''] of Object.entries(env)) {
-    if (NAMED.test(name)) {
-      found.add(value)
-      if (value.includes('\n')) for (const line of value.split('\n')) if (line.trim().length >= LEAST_LINE) found.add(line.trim())
-    }
+    if (NAMED.test(name)) found.add(value)
     for (const part of urlSecrets(value)) found.add(part)
   }
   return [...found]

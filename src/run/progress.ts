@@ -20,6 +20,7 @@ import {
 } from '../sdk/index.js'
 import { nameOf } from '../ledger/axis.js'
 import { add, end, type End, type Reading } from '../ledger/coverage.js'
+import { appendEvidence } from '../ledger/evidence.js'
 import { count, subtract } from '../ledger/intervals.js'
 import { type NearBlocks, nearest, nearTop } from '../ledger/near.js'
 import { partsOf } from '../ledger/parts.js'
@@ -109,6 +110,11 @@ export class Progress {
     this.#again = mayRepeat(this.#sum)
     const { blocks, ends } = this.#committed
     this.#task.links.forget(this.#task.unit.key, [...blocks.map(([number, hash]) => ({ number, hash })), ...ends])
+  }
+
+  /** Keeps more evidence of the unit than its batches gave, with the next write that says how it ended. */
+  witness(evidence: readonly Json[]): void {
+    for (const one of evidence) this.#committed = { ...this.#committed, evidence: appendEvidence(this.#committed.evidence, one) }
   }
 
   /** Takes note of a commit. `rows`: how many rows of each table it wrote, which of a query only the warehouse knows. */

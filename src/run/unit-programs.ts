@@ -1,4 +1,4 @@
-import type { Program, RunningProgram } from '../sdk/index.js'
+import type { Json, Program, RunningProgram } from '../sdk/index.js'
 import type { UnitTask } from './services.js'
 
 /** Lines of a program that was ended from outside which are told. */
@@ -9,6 +9,8 @@ export class UnitPrograms {
   readonly #task: UnitTask
   readonly #over = new AbortController()
   readonly #gone: Promise<void>[] = []
+  /** What those said last that did not come to their end, as evidence of their unit. */
+  readonly stopped: Json[] = []
 
   constructor(task: UnitTask) {
     this.#task = task
@@ -27,12 +29,13 @@ export class UnitPrograms {
     await Promise.all(this.#gone)
   }
 
-  /** What a program said that did not come to its end is kept nowhere else. */
+  /** A step hears nothing more of a program that is ended from outside. */
   #tellStopped({ command }: Program, running: RunningProgram): void {
     const { services, plan, signal } = this.#task
     if (!signal.aborted) return
-    const said = running.said().slice(-TOLD_LINES)
-    const last = said.length === 0 ? 'it had said nothing' : `it said last: ${said.join(' | ')}`
+    const said = running.said()
+    this.stopped.push({ stopped: command, said })
+    const last = said.length === 0 ? 'it had said nothing' : `it said last: ${said.slice(-TOLD_LINES).join(' | ')}`
     services.emit({ type: 'warning', step: plan.step.id, message: `${command} was stopped; ${last}` })
   }
 }

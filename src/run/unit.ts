@@ -109,6 +109,7 @@ async function attemptUnit(task: UnitTask, progress: Progress): Promise<boolean>
     return !budget.refused
   } finally {
     await Promise.all([writes.close(), programs.close()])
+    progress.witness(programs.stopped)
   }
 }
 
