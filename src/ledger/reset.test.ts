@@ -23,3 +23,14 @@ it('the parts of a unit that stay done keep the hashes of their blocks', () => {
     { unit: '18-19', coverage: { blocks: blocks.slice(1) }, parentHash: '0x17', lastHash: '0x19' },
   ])
 })
+
+it('units of numbers that have not begun are in a range by their numbers, not by how they are written', () => {
+  const rows = ['0-99', '39200-39299', '50-149', '900-999'].map((unit) =>
+    ledgerRow(unit, { first: undefined, last: undefined, state: 'pending', coverage: undefined }),
+  )
+  const { put, open } = resetRows({ pipeline: 'p', step: 's', fingerprint: RESET_FINGERPRINT }, rows, '0..99', true)
+  expect([open, put.map(({ unit, state }) => `${unit} ${state}`)]).toEqual([
+    ['0-99', '50-149'],
+    ['0-99 pending', '50-149 pending'],
+  ])
+})

@@ -10,7 +10,7 @@ import {
   PipeError,
   timeAxis,
 } from '../sdk/index.js'
-import { nameOf, rowStretch } from './axis.js'
+import { nameOf, rowStretch, stretchOf } from './axis.js'
 import { asksRows, blocksOf, storedBlocks } from './hashes.js'
 import { intersect, mod, subtract, union } from './intervals.js'
 import { hashesAt } from './seams.js'
@@ -97,7 +97,7 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
       undone.push(...open.map((at) => nameOf(axis, at)))
       continue
     }
-    if (range !== undefined && (named ? row.unit !== range : !inRange(row, range))) continue
+    if (range !== undefined && (named ? row.unit !== range : !inRange(row, range, stretch))) continue
     if (redoes(row)) put.push({ step, unit: row.unit, state: 'done', attempts: 0, error: null })
     // One of several that were joined gets a row of its own by it.
     else if (row.state === 'done')
@@ -114,7 +114,7 @@ export function resetRows(step: LedgerStep, rows: readonly LedgerRow[], range: s
   // On an axis of time nothing else is marked: what the source holds there is not known before it is asked.
   if (stretch && !rows.some((row) => splitAxis(row)?.of === 'time')) {
     const axis = numberAxis(1)
-    const known = rows.flatMap((row) => (splitAxis(row) ? [rowStretch(axis, row)] : [])).filter((at) => at !== undefined)
+    const known = rows.map((row) => rowStretch(axis, row)).filter((at) => at !== undefined)
     for (const at of subtract([stretch], known)) {
       put.push(done(undefined, axis, at))
       unknown.push(nameOf(axis, at))
@@ -218,10 +218,12 @@ function timesOf(range: string): Interval | undefined {
 }
 
 /**
- * Units that can't be split: those of time by where they begin, others by their names as text, where what begins with the end is
- * before it.
+ * Units that can't be split: those of time by where they begin, numbers by what they hold, others by their names as text, where what
+ * begins with the end is before it.
  */
-function inRange({ unit, first }: LedgerRow, range: string): boolean {
+function inRange({ unit, first }: LedgerRow, range: string, stretch: Interval | undefined): boolean {
+  const numbers = stretchOf(numberAxis(1), unit)
+  if (stretch && numbers) return intersect([numbers], [stretch]).length > 0
   const times = first === undefined ? undefined : timesOf(range)
   if (times && first !== undefined) return times[0] <= first && first <= times[1]
   const [from = '', to = from] = range.split('..')
