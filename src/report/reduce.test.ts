@@ -10,6 +10,9 @@ const started: RunFact = {
   warehouse: 'duckdb:m.duckdb',
   pid: 7,
   host: 'here',
+  params: { from: '1' },
+  select: ['complete'],
+  limit: 5,
   steps: [
     { id: 'blocks', title: 'Blocks', type: 'rpc-batch', needs: [] },
     { id: 'complete', title: 'complete', type: 'gate', needs: ['blocks'] },
@@ -85,6 +88,8 @@ test('a whole run folds into one plain value', () => {
     heads: { ethereum: '20' },
     seen: {},
     params: { from: '1' },
+    select: ['complete'],
+    limit: 5,
     steps: [
       {
         id: 'blocks',

@@ -22,12 +22,14 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       view.host = event.host
       view.startedAt = event.at
       view.follow = event.follow ?? false
+      view.params = { ...event.params }
+      view.select = event.select ? [...event.select] : null
+      view.limit = event.limit ?? null
       for (const { id, title, type, needs } of event.steps) Object.assign(stepOf(view, id), { title, type, needs: [...needs] })
       return view
     case 'run:resolved':
       view.heads = { ...event.heads }
       if (view.follow) seeHeads(view, event.at)
-      view.params = { ...event.params }
       return view
     case 'step:planned':
       planned(stepOf(view, event.step), event)

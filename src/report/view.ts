@@ -28,7 +28,12 @@ export interface RunView {
   heads: Record<string, string>
   /** When heads were first seen that may not be read yet, by chain, as `[block, at]`: the oldest first. */
   seen: Record<string, [number, number][]>
+  /** Params that were given to it. */
   params: Record<string, string>
+  /** The steps that it was asked for; null: all. */
+  select: string[] | null
+  /** At most so many input rows, blocks, days or pages a step; null: all. */
+  limit: number | null
   steps: StepView[]
   endpoints: EndpointView[]
   commits: { count: number; units: number; rows: number; ms: number; maxMs: number }
@@ -192,6 +197,8 @@ export function initialView(): RunView {
     heads: {},
     seen: {},
     params: {},
+    select: null,
+    limit: null,
     steps: [],
     endpoints: [],
     commits: { count: 0, units: 0, rows: 0, ms: 0, maxMs: 0 },

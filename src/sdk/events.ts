@@ -41,6 +41,12 @@ export type RunFact =
       readonly steps: readonly { readonly id: string; readonly title: string; readonly type: string; readonly needs: readonly string[] }[]
       /** `--follow`: it goes on for what is new until it is stopped. */
       readonly follow?: boolean
+      /** Params that were given to it, as text. */
+      readonly params?: Readonly<Record<string, string>>
+      /** `--select`; left out: all steps. */
+      readonly select?: readonly string[]
+      /** `--limit`. */
+      readonly limit?: number
     }
   | { readonly type: 'run:resolved'; readonly heads: Readonly<Record<string, string>>; readonly params: Readonly<Record<string, string>> }
   | {

@@ -162,7 +162,7 @@ async function runConnected(
   try {
     const acting = actingSteps(pipeline, request.select)
     const steps = pipeline.steps.filter((step) => acting.has(step.id))
-    emit(startedFact(steps, { pipeline: pipeline.name, warehouse: warehouse.display, pid, host, follow: request.follow || undefined }))
+    emit(startedFact(steps, { ...partOf(request), pipeline: pipeline.name, warehouse: warehouse.display, pid, host }))
     const resolved = (moment: Moment, heads: Record<string, string>) => {
       const rests = Object.fromEntries([...(follow?.readUpTo(moment) ?? [])].map(([step, at]) => [step, String(at)]))
       return state.updateRun(id, { resolved: { heads, params: request.params, now: String(moment.now), rests } }, Math.round(clock.now()))
@@ -315,7 +315,10 @@ async function runConnected(
   }
 }
 
-type Begun = Pick<Extract<RunFact, { type: 'run:started' }>, 'pipeline' | 'warehouse' | 'pid' | 'host' | 'follow'>
+/** What it was asked for, as it is told. */
+const partOf = ({ params, select, limit, follow }: RunRequest) => ({ params, select, limit, follow: follow || undefined })
+
+type Begun = Omit<Extract<RunFact, { type: 'run:started' }>, 'type' | 'steps'>
 
 function startedFact(steps: readonly Step[], begun: Begun): RunFact {
   const acting = new Set(steps.map(({ id }) => id))
