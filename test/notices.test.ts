@@ -58,6 +58,16 @@ test('people are told once of what fails, over all runs, and when it is over; no
     `nobody was told of a recovery by webhook, in 1 attempt: ${host} answered 403: *** *** (look at \`url\` of this receiver in \`notify\`, and whether it can be reached from here); the run is not affected`,
   ])
 
+  // Each receiver is told for itself: what one could not be told is told to it by the next run, and to nobody else.
+  const other = await hook()
+  other.statuses.push(404, 404)
+  write(pipelineFile().replace('tables:', `  - { type: webhook, url: "${other.url}" }\ntables:`))
+  expect(told(await run('--param', 'sql=a'))).toEqual([1, 'failure counts', 'gate_closed check'])
+  expect(told(await run('--param', 'sql=a'))).toEqual([1])
+  expect(told(await run())).toEqual([0, 'recovery counts,check', 'completion '])
+  const kinds = other.posts.map(({ body }) => (JSON.parse(body) as { kind: string }).kind)
+  expect(kinds).toEqual(['failure', 'gate_closed', 'failure', 'gate_closed', 'recovery'])
+
   // A run that can't begin has no events, and is told all the same.
   write(pipelineFile('t: { columns: { n: bigint, m: text }, key: [n] }'))
   const drifted = await run()

@@ -49,7 +49,12 @@ function notifier(receivers: readonly Receiver[], redact = (text: string) => tex
   const warnings: string[] = []
   const from = { pipeline: 'miners', run: 'r1', warehouse: 'duckdb:m', host: 'here' }
   const send = sender({ from, clock, proxyOf: proxiesOf({}), redact })
-  const made = new Notifier({ receivers, told: [], clock, random: () => 0.5, send, warn: (message) => warnings.push(message) })
+  const warn = (message: string) => warnings.push(message)
+  const each = receivers.map((receiver) => new Notifier({ receiver, told: [], clock, random: () => 0.5, send, warn }))
+  const made = {
+    see: (event: RunEvent) => each.forEach((one) => one.see(event)),
+    close: async () => Promise.all(each.map((one) => one.close())),
+  }
   open.push(() => made.close())
   return { made, clock, warnings }
 }
@@ -69,7 +74,8 @@ describe('a notice', () => {
     made.see(failed('a'))
     made.see(failed('b'))
     made.see(failed('a'))
-    expect(await made.close()).toEqual(['a', 'b'].map((about) => ({ kind: 'failure', about, at: 0 })))
+    const known = ['a', 'b'].map((about) => ({ kind: 'failure', about, at: 0 }))
+    expect(await made.close()).toEqual([known, known, known, known])
     expect(json.posts.map(({ path, headers }) => [path, headers.authorization, headers['content-type']])).toEqual([
       ['/hook?key=k', 'Bearer t', 'application/json'],
     ])
@@ -95,7 +101,7 @@ describe('a notice', () => {
         'a failed: odd',
       ]),
     )
-    expect([warnings, clock.slept]).toEqual([[], [5_000]])
+    expect([warnings, clock.slept]).toEqual([[], [5_000, 5_000, 5_000, 5_000]])
   })
 
   test('is sent again after 1, 4 and 16 seconds while its receiver is in trouble', async () => {
@@ -104,7 +110,7 @@ describe('a notice', () => {
     const { made, clock, warnings } = notifier([web(to)])
     made.see(failed('a'))
     while (to.posts.length < 4) await new Promise((resolve) => setImmediate(resolve))
-    expect((await made.close()).length).toBe(1)
+    expect((await made.close()).flat().length).toBe(1)
     expect([to.posts.length, clock.slept, warnings]).toEqual([4, [5_000, 1_000, 4_000, 16_000], []])
   })
 
@@ -118,7 +124,7 @@ describe('a notice', () => {
       { type: 'smtp', url: `smtp://127.0.0.1:${mails.port}`, from: 'a@b.c', to: ['nobody@example.com'], on },
     ])
     made.see(failed('a'))
-    expect(await made.close()).toEqual([])
+    expect(await made.close()).toEqual([[], []])
     const host = to.url.replace('http://', '')
     const hint = '(look at `url` of this receiver in `notify`, and whether it can be reached from here); the run is not affected'
     expect([...warnings].sort()).toEqual([
@@ -130,7 +136,7 @@ describe('a notice', () => {
 
   test('that nobody takes is given up: the end of a run waits for it no longer than for its limit', async () => {
     const closed = new Notifier({
-      receivers: [web(await hook())],
+      receiver: web(await hook()),
       told: [],
       // The limit of closing is over at once; no other sleep is.
       clock: { ...simulated(), sleep: (ms, signal) => (ms === 20_000 ? Promise.resolve() : untilAborted(signal)) },

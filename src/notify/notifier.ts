@@ -1,18 +1,18 @@
 import type { NoticeKind, Receiver } from '../pipeline/receivers.js'
 import type { Clock, Random, RunEvent } from '../sdk/index.js'
-import type { Told } from '../state/store.js'
+import type { Problem } from '../state/store.js'
 import { NoticeFailedError } from './notice-failed.js'
 import { type Notice, Watch } from './watch.js'
 
 export interface NotifierOptions {
-  readonly receivers: readonly Receiver[]
-  /** Of which people were told in earlier runs, and what is not over. */
-  readonly told: readonly Told[]
+  readonly receiver: Receiver
+  /** Of what it was told in earlier runs, and what is not over. */
+  readonly told: readonly Problem[]
   readonly clock: Clock
   readonly random: Random
   /** @throws {NoticeFailedError} */
   send(receiver: Receiver, notice: Notice, signal: AbortSignal): Promise<void>
-  /** Says that somebody could not be told. */
+  /** Says that it could not be told. */
   warn(message: string): void
 }
 
@@ -23,7 +23,10 @@ const WAIT_MS = 1_000
 /** A run that has ended waits for its notices so long at most. */
 const CLOSE_MS = 20_000
 
-/** Tells people of a run while it goes on. A notice that can't be sent is tried again, then said, and changes nothing of the run. */
+/**
+ * Tells one receiver of a run while it goes on, so that none waits for another. A notice that can't be sent is tried again, then said,
+ * and changes nothing of the run.
+ */
 export class Notifier {
   readonly #options: NotifierOptions
   readonly #watch: Watch
@@ -46,8 +49,8 @@ export class Notifier {
     this.#sending ??= this.#sendAll()
   }
 
-  /** Sends what waits. Resolves to what people know of and is not over. */
-  async close(): Promise<readonly Told[]> {
+  /** Sends what waits. Resolves to what the receiver knows of and is not over. */
+  async close(): Promise<readonly Problem[]> {
     this.#closing.abort()
     const done = new AbortController()
     void this.#options.clock.sleep(CLOSE_MS, done.signal).then(
@@ -70,13 +73,11 @@ export class Notifier {
   }
 
   async #tell(notice: Notice): Promise<void> {
-    const wanting = this.#options.receivers.filter(({ on }) => on.includes(notice.kind))
-    const told = await Promise.all(wanting.map((receiver) => this.#deliver(receiver, notice)))
-    if (told.length > 0 && !told.includes(true)) this.#watch.untold(notice)
+    if (this.#options.receiver.on.includes(notice.kind) && !(await this.#deliver(notice))) this.#watch.untold(notice)
   }
 
-  async #deliver(receiver: Receiver, notice: Notice): Promise<boolean> {
-    const { send, warn, clock, random } = this.#options
+  async #deliver(notice: Notice): Promise<boolean> {
+    const { receiver, send, warn, clock, random } = this.#options
     const { signal } = this.#over
     for (let attempt = 1; ; attempt++) {
       try {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { CheckResult, RunEvent, RunFact, StepOutcome } from '../sdk/index.js'
-import type { Told } from '../state/store.js'
+import type { Problem } from '../state/store.js'
 import { type Notice, Watch } from './watch.js'
 import { linesOf, mailOf, slackBody, titleOf, webhookBody } from './words.js'
 
@@ -129,7 +129,7 @@ test('rounds until all is complete tell only of what is left when they end', () 
 })
 
 describe('from run to run', () => {
-  const before: readonly Told[] = [
+  const before: readonly Problem[] = [
     { kind: 'failure', about: 'blocks', at: 0 },
     { kind: 'failure', about: '', at: 0 },
     { kind: 'failure', about: 'other', at: 0 },

@@ -1,9 +1,9 @@
 import type { NoticeKind } from '../pipeline/receivers.js'
 import { facts } from '../sdk/events.js'
 import { count, formatDuration, type RunEvent } from '../sdk/index.js'
-import type { Told } from '../state/store.js'
+import type { Problem } from '../state/store.js'
 
-/** What people are told, once. */
+/** What a receiver is told, once. */
 export interface Notice {
   readonly kind: NoticeKind
   /** Steps that it is about; `''` is the run itself. */
@@ -14,7 +14,7 @@ export interface Notice {
   readonly at: number
 }
 
-type ProblemKind = Told['kind']
+type ProblemKind = Problem['kind']
 type Of<T extends RunEvent['type']> = Extract<RunEvent, { readonly type: T }>
 
 /** Nothing has moved, or no round could be done, for so long. Shorter is a rate limit, or a node that is started again. */
@@ -26,12 +26,12 @@ const REPEAT_MS = 86_400_000
 const STALL = keyOf({ kind: 'stall', about: '' })
 
 /**
- * Finds in the events of a run what people are to be told: each problem once, and when it is over. A step is told of when its end is
+ * Finds in the events of a run what a receiver is to be told: each problem once, and when it is over. A step is told of when its end is
  * the last word: at once in a run of one round or while following, and at the end of a run whose rounds go on until all is complete.
  * What is in quarantine stays there, so it is told at once.
  */
 export class Watch {
-  readonly #told: Map<string, Told>
+  readonly #told: Map<string, Problem>
   /** When each problem of this run was told last, also of those that are over. */
   readonly #lately = new Map<string, number>()
   #steps: readonly string[] = []
@@ -46,16 +46,16 @@ export class Watch {
   #outage: { readonly reason: string; readonly since: number } | undefined
 
   /** @param told What earlier runs left. */
-  constructor(told: readonly Told[]) {
+  constructor(told: readonly Problem[]) {
     this.#told = new Map(told.map((each) => [keyOf(each), each]))
   }
 
-  /** What people know of and is not over. */
-  get told(): readonly Told[] {
+  /** What the receiver knows of and is not over. */
+  get told(): readonly Problem[] {
     return [...this.#told.values()]
   }
 
-  /** Nobody could be told of it. It is tried again when it is met again. */
+  /** It could not be told. It is tried again when it is met again. */
   untold({ kind, about }: Notice): void {
     for (const each of about) this.#told.delete(keyOf({ kind, about: each }))
   }
@@ -189,7 +189,7 @@ function keyOf({ kind, about }: { readonly kind: NoticeKind; readonly about: str
 const withHint = ({ error, hint }: { readonly error: string; readonly hint?: string }) =>
   hint === undefined ? error : `${error} (${hint})`
 
-function recoveryOf({ kind, about, at }: Told): string {
+function recoveryOf({ kind, about, at }: Problem): string {
   const since = `told at ${new Date(at).toISOString().slice(0, 19)}Z`
   if (kind === 'stall') return `the run gets on again (${since})`
   if (about === '') return `the run is complete again (${since})`

@@ -1,6 +1,7 @@
 import { proxiesOf } from '../net/proxies.js'
 import type { Notifier } from '../notify/notifier.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
+import type { Receiver } from '../pipeline/receivers.js'
 import { localPlace, type RunEvent } from '../sdk/index.js'
 import type { StateStore } from '../state/store.js'
 import { openState } from './open-state.js'
@@ -41,14 +42,30 @@ export async function openNotices(options: NoticesOptions): Promise<Notices | un
   })
   const from = { pipeline: pipeline.name, run, warehouse, host }
   const send = sender({ from, clock, proxyOf: proxiesOf(env), redact })
-  const notifier: Notifier = new Opened({ receivers: pipeline.notify, told: told ?? [], clock, random, send, warn })
+  const notifiers = receiverNames(pipeline.notify).map(([name, receiver]): [string, Notifier] => {
+    const before = (told ?? []).filter((each) => each.receiver === name || each.receiver === '')
+    return [name, new Opened({ receiver, told: before, clock, random, send, warn })]
+  })
   return {
-    see: (event) => notifier.see(event),
+    see: (event) => {
+      for (const [, notifier] of notifiers) notifier.see(event)
+    },
     close: async () => {
-      const left = await notifier.close()
-      await state?.rememberTold(pipeline.name, warehouse, left).catch(known)
+      const left = notifiers.map(async ([receiver, notifier]) => (await notifier.close()).map((problem) => ({ ...problem, receiver })))
+      await state?.rememberTold(pipeline.name, warehouse, (await Promise.all(left)).flat()).catch(known)
     },
   }
+}
+
+/** Receivers by kind and host, which say nothing secret; with a number from the second on. */
+function receiverNames(receivers: readonly Receiver[]): readonly (readonly [name: string, Receiver])[] {
+  const seen = new Map<string, number>()
+  return receivers.map((receiver) => {
+    const name = `${receiver.type} ${new URL(receiver.url).host}`
+    const n = (seen.get(name) ?? 0) + 1
+    seen.set(name, n)
+    return [n === 1 ? name : `${name} ${n}`, receiver]
+  })
 }
 
 /** Tells the receivers of a run that could not begin. Never fails. */

@@ -153,16 +153,16 @@ export class KnexState implements StateStore {
 
   told(pipeline: string, warehouse: string): Promise<readonly Told[]> {
     return this.#do(async () => {
-      const rows = await this.#db<ToldRow>('told').where({ pipeline, warehouse }).orderBy(['kind', 'about'])
-      return rows.map(({ kind, about, at }) => ({ kind, about, at: Number(at) }))
+      const rows = await this.#db<ToldRow>('told_by').where({ pipeline, warehouse }).orderBy(['receiver', 'kind', 'about'])
+      return rows.map(({ receiver, kind, about, at }) => ({ receiver, kind, about, at: Number(at) }))
     })
   }
 
   rememberTold(pipeline: string, warehouse: string, told: readonly Told[]): Promise<void> {
     return this.#do(() =>
       this.#db.transaction(async (transaction) => {
-        await transaction('told').where({ pipeline, warehouse }).delete()
-        for (const { kind, about, at } of told) await transaction('told').insert({ pipeline, warehouse, kind, about, at })
+        await transaction('told_by').where({ pipeline, warehouse }).delete()
+        for (const each of told) await transaction('told_by').insert({ pipeline, warehouse, ...each })
       }),
     )
   }
@@ -259,6 +259,7 @@ interface LimitsRow {
 interface ToldRow {
   readonly pipeline: string
   readonly warehouse: string
+  readonly receiver: string
   readonly kind: Told['kind']
   readonly about: string
   readonly at: Whole

@@ -96,10 +96,11 @@ test('limits and rates are replaced by newer ones', async () => {
   expect(await store.rates('miners')).toEqual([{ ...rate, piecesPerSecond: 900, at: 2 }])
 })
 
-test('what people were told is replaced as a whole, for one pipeline into one warehouse', async () => {
+test('what receivers were told is replaced as a whole, for one pipeline into one warehouse', async () => {
   const store = await open()
-  const failure = { kind: 'failure', about: 'blocks', at: 5 } as const
-  await store.rememberTold('miners', 'duckdb:m', [failure, { kind: 'stall', about: '', at: 6 }])
+  const receiver = 'slack hooks.slack.com'
+  const failure = { receiver, kind: 'failure', about: 'blocks', at: 5 } as const
+  await store.rememberTold('miners', 'duckdb:m', [failure, { receiver: 'webhook b', kind: 'stall', about: '', at: 6 }])
   await store.rememberTold('miners', 'duckdb:n', [failure])
   await store.rememberTold('miners', 'duckdb:m', [{ ...failure, at: 7 }])
   expect(await store.told('miners', 'duckdb:m')).toEqual([{ ...failure, at: 7 }])

@@ -62,8 +62,14 @@ export interface StepRate {
   readonly at: number
 }
 
-/** Something that is not well, and of which people were told (`notify`). */
-export interface Told {
+/** Something that is not well, and of which somebody was told (`notify`). */
+export interface Told extends Problem {
+  /** Who: `slack hooks.slack.com`; empty: all, as an earlier version kept it. */
+  readonly receiver: string
+}
+
+/** Something that is not well. */
+export interface Problem {
   readonly kind: 'failure' | 'gate_closed' | 'stall'
   /** A step, or one of its checks; empty: the run itself. */
   readonly about: string
@@ -95,7 +101,7 @@ export interface StateStore {
   rememberLimits(limits: readonly LearnedLimits[]): Promise<void>
   rates(pipeline: string): Promise<readonly StepRate[]>
   rememberRates(rates: readonly StepRate[]): Promise<void>
-  /** What people were told of a pipeline and is not over. `warehouse`: as `rememberTold` had it. */
+  /** What receivers were told of a pipeline and is not over. `warehouse`: as `rememberTold` had it. */
   told(pipeline: string, warehouse: string): Promise<readonly Told[]>
   /** Takes the place of what was remembered of this pipeline and warehouse. */
   rememberTold(pipeline: string, warehouse: string, told: readonly Told[]): Promise<void>
