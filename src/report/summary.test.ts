@@ -241,7 +241,7 @@ test('a run that was stopped or broke says how to go on', () => {
   expect(broke).toContain('  pipe run miners.yaml\n    when the cause is mended; what is committed is kept\n')
 })
 
-test('thousands of keys that failed alike are one line, with the first of them and what mends it', () => {
+test('thousands of keys or units that failed alike are one line, with the first of them and what mends it', () => {
   const aside = (key: number, error: string): [number, RunFact] => [
     5,
     { type: 'key:quarantined', step: 'blocks', unit: 'u', key: String(key), error, code: 'STATE', hint: 'add an archive node' },
@@ -252,10 +252,15 @@ test('thousands of keys that failed alike are one line, with the first of them a
     [0, planned('blocks', 9_000, 'blocks')],
     ...Array.from({ length: 5_000 }, (_, i) => aside(i, `missing trie node 0x${i.toString(16)} at block ${i}`)),
     aside(7_000, 'reverted'),
+    ...Array.from({ length: 170 }, (_, i): [number, RunFact] => [
+      6,
+      { type: 'unit:failed', step: 'blocks', unit: `${i}00-${i}99`, error: `no block ${i}`, code: 'GONE', state: 'quarantined' },
+    ]),
     [9, ended('blocks', 'incomplete', 5_001, 5_001)],
     [9, { type: 'run:ended', outcome: 'incomplete', exitCode: 1 }],
   )
   expect(all.split('\n').filter((line) => line.startsWith('    ') || line.includes('more'))).toEqual([
+    '    170 units in quarantine: no block 0 (GONE): 000-099, 100-199, 200-299 and 167 more',
     '    5,000 keys in quarantine: missing trie node 0x0 at block 0 (STATE): 0, 1, 2 and 4,997 more',
     '    key 7000 in quarantine: reverted (STATE)',
     '      add an archive node',

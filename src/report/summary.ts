@@ -1,6 +1,6 @@
 import { type About, typable } from '../sdk/index.js'
 import { escapeText } from './escape.js'
-import { causesOf, namesOf } from './quarantine.js'
+import { type Cause, causesOf, namesOf } from './quarantine.js'
 import { type MissingReport, report, type RunReport, type StepReport } from './report.js'
 import type { RunView } from './view.js'
 import { bytes, checkLine, count, counted, nothingMissing, rate, sampleLines, took } from './words.js'
@@ -162,28 +162,34 @@ function checks(of: RunReport): string[] {
 
 function missing(of: RunReport): string[] {
   if (of.outcome === 'done') return []
-  const lines = of.missing.flatMap((step) => [...missingLines(step), ...keyLines(step, of)])
-  const more = of.quarantined.count - keyCauses(of).reduce((all, cause) => all + cause.count, 0)
+  const lines = of.missing.flatMap((step) => [
+    ...missingLines(step, causesOfStep(step, of, 'units')),
+    ...causeLines(causesOfStep(step, of, 'keys')),
+  ])
+  const named = causesOf(of.quarantined).reduce((all, cause) => (cause.what === 'keys' ? all + cause.count : all), 0)
+  const more = of.quarantined.count - named
   if (more > 0) lines.push(`  and ${counted(more, 'keys')} more in quarantine`)
   return lines.length === 0 ? [] : ['What is missing:', ...lines]
 }
 
-const keyCauses = (of: RunReport) => causesOf(of.quarantined).filter(({ what }) => what === 'keys')
+const causesOfStep = ({ step }: MissingReport, of: RunReport, what: Cause['what']) =>
+  causesOf(of.quarantined).filter((cause) => cause.step === step && cause.what === what)
 
 /** A line a cause: thousands of keys that failed alike are one. */
-function keyLines({ step }: MissingReport, of: RunReport): string[] {
-  const own = keyCauses(of).filter((cause) => cause.step === step)
-  const hints = new Set(own.flatMap(({ hint }) => (hint === null ? [] : [hint])))
+function causeLines(causes: readonly Cause[]): string[] {
+  const hints = new Set(causes.flatMap(({ hint }) => (hint === null ? [] : [hint])))
   return [
-    ...own.map((cause) => {
+    ...causes.map((cause) => {
       const why = `in quarantine: ${escapeText(cause.error)} (${escapeText(cause.code)})`
-      return cause.count === 1 ? `    key ${namesOf(cause)} ${why}` : `    ${counted(cause.count, 'keys')} ${why}: ${namesOf(cause)}`
+      const one = cause.what === 'keys' ? 'key' : 'unit'
+      return cause.count === 1 ? `    ${one} ${namesOf(cause)} ${why}` : `    ${counted(cause.count, cause.what)} ${why}: ${namesOf(cause)}`
     }),
     ...[...hints].map((hint) => `      ${escapeText(hint)}`),
   ]
 }
 
-function missingLines(step: MissingReport): string[] {
+/** `causes`: why units of it are in quarantine; none where that is not known of all of them. */
+function missingLines(step: MissingReport, causes: readonly Cause[]): string[] {
   // What did not begin is among the steps above, and has nothing to say.
   if (step.state === 'waiting') return []
   const word = step.word === null || step.word === 'checks' ? 'units' : step.word
@@ -196,12 +202,12 @@ function missingLines(step: MissingReport): string[] {
   const text = [parts.join(', '), reason].filter((part) => part !== '').join('; ')
   const lines = [`  ${escapeText(step.step)}: ${text === '' ? step.state : text}`]
   for (const failure of step.failures) {
-    if (failure.state === 'retrying') continue
+    if (failure.state === 'retrying' || (failure.state === 'quarantined' && failure.key === null && causes.length > 0)) continue
     const what = failure.key === null ? `unit ${escapeText(failure.unit)}` : `key ${escapeText(failure.key)}`
     lines.push(`    ${what} ${failure.state}: ${escapeText(failure.error)} (${escapeText(failure.code)})`)
     if (failure.hint !== null) lines.push(`      ${escapeText(failure.hint)}`)
   }
-  return lines
+  return [...lines, ...causeLines(causes)]
 }
 
 function warnings(of: RunReport): string[] {
