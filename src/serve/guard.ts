@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Context, MiddlewareHandler } from 'hono'
-import { getCookie } from 'hono/cookie'
+import { deleteCookie, getCookie } from 'hono/cookie'
 import type { Clock } from '../sdk/index.js'
 import { isOfPage } from './page.js'
 import { Refusal } from './refusal.js'
@@ -44,11 +44,20 @@ export function guard({ hosts, token, tries }: GuardOptions): MiddlewareHandler 
   return async (c, next) => {
     for (const [name, value] of Object.entries(HEADERS)) c.header(name, value)
     refuseForeign(c, hosts)
-    if (token !== undefined && !OPEN.has(c.req.path) && !isOfPage(c.req.path) && !hasToken(c, token))
-      throw tries.wrong('this server wants its token')
+    if (token !== undefined && !OPEN.has(c.req.path) && !isOfPage(c.req.path) && !hasToken(c, token)) {
+      // What brings none guesses nothing: a page that is opened anew must not keep its own people out.
+      if (c.req.header('authorization') === undefined && getCookie(c, COOKIE) === undefined)
+        throw withoutToken('this server wants its token')
+      deleteCookie(c, COOKIE, { path: '/' })
+      throw tries.wrong('this is not the token of this server')
+    }
     await next()
   }
 }
+
+const withoutToken = (problem: string) =>
+  new Refusal(401, 'TOKEN_WRONG', problem, 'send it as: Authorization: Bearer TOKEN (the value of PIPE_TOKEN)')
+
 /** Counts what came with a wrong token, so that guessing is told off. */
 export class Tries {
   readonly #clock: Clock
@@ -63,9 +72,8 @@ export class Tries {
   wrong(problem: string): Refusal {
     const now = this.#clock.monotonic()
     if (now - this.#since > MINUTE_MS) [this.#count, this.#since] = [0, now]
-    if (++this.#count > WRONG_A_MINUTE)
-      return new Refusal(429, 'TOO_MANY_TRIES', 'too many requests without the right token', 'wait a minute')
-    return new Refusal(401, 'TOKEN_WRONG', problem, 'send it as: Authorization: Bearer TOKEN (the value of PIPE_TOKEN)')
+    if (++this.#count > WRONG_A_MINUTE) return new Refusal(429, 'TOO_MANY_TRIES', 'too many requests with a wrong token', 'wait a minute')
+    return withoutToken(problem)
   }
 }
 
