@@ -1,5 +1,5 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { PipelineTakenError, type Warehouse } from '../sdk/index.js'
+import { isPipeError, PipelineTakenError, type Warehouse } from '../sdk/index.js'
 import { stateFolder, warehouseUrl } from './places.js'
 import type { Surroundings } from './surroundings.js'
 
@@ -18,6 +18,10 @@ export interface Held {
 
 /** How often a server is asked whether the pipeline is still held, in milliseconds. */
 const LOOK_MS = 2_000
+
+/** A database of one process is tried so often, with so long between: a server or a command that only looks has it for a moment. */
+const TRIES = 50
+const TRY_MS = 100
 
 /**
  * Takes the pipeline's lock, opens its warehouse and writes down there who holds it: from then on, whoever held it before writes
@@ -49,7 +53,7 @@ export async function holdPipeline(pipeline: Pipeline, state: string, surroundin
   })
   let warehouse: Warehouse | undefined
   try {
-    warehouse = await openWarehouse(url, { mode: 'write' })
+    warehouse = await whenFree(() => openWarehouse(url, { mode: 'write' }), surroundings)
     const claim = { pipeline: name, id: surroundings.newId(), self, alive, taken: (error: PipelineTakenError) => taken.abort(error) }
     const holder = await warehouse.hold(claim)
     if (holder) throw new PipelineHeldError(name, holder)
@@ -91,6 +95,19 @@ export async function holdPipeline(pipeline: Pipeline, state: string, surroundin
       await clock.sleep(LOOK_MS, signal).catch(() => undefined)
       // Where the server is away, the commits say so.
       if (!signal.aborted) await Promise.allSettled([lock.check(), held.renew()])
+    }
+  }
+}
+
+/** @throws {WarehouseHeldError} when another process still has it after five seconds. */
+async function whenFree(open: () => Promise<Warehouse>, { clock, signal }: Surroundings): Promise<Warehouse> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await open()
+    } catch (error) {
+      const isHeld = isPipeError(error) && error.code === 'WAREHOUSE_HELD'
+      if (!isHeld || tries >= TRIES || signal.aborted) throw error
+      await clock.sleep(TRY_MS, signal).catch(() => undefined)
     }
   }
 }
