@@ -4,6 +4,7 @@ import { PipeError, type ProgramEnd } from '../../src/sdk/authors.js'
 export class ProgramFailedError extends PipeError {
   readonly code = 'PROGRAM_FAILED'
   override readonly hint: string
+  override readonly detail: string | undefined
   constructor(
     command: string,
     { code, signal }: ProgramEnd,
@@ -12,12 +13,16 @@ export class ProgramFailedError extends PipeError {
   ) {
     const last = said.length === 0 ? ', and it said nothing' : `; it said last: ${reasonIn(said).join(' | ')}`
     super(`${command} ${signal === undefined ? `ended with exit code ${code}` : `was ended by ${signal}`}${last}`)
+    this.detail = said.length === 0 ? undefined : said.slice(-MOST_LINES).join('\n')
     this.hint =
       signal === 'SIGKILL'
         ? 'the system kills so what takes more memory than there is'
-        : 'more of its output is the `evidence` of its unit in _pipe_units; an exit code that means done belongs into `exit.ok`, one that may pass into `exit.retry`'
+        : 'an exit code that means done belongs into `exit.ok`, one that may pass into `exit.retry`'
   }
 }
+
+/** Lines of output that are told below the error. More of them are the evidence of the unit. */
+const MOST_LINES = 20
 
 /** Lines of output that stand in the error: two before the one that names it, and two behind. */
 const AROUND = 2

@@ -10,12 +10,14 @@ export interface Cause {
   /** Of the first of them; those of the others differ in their numbers at most. */
   readonly error: string
   readonly hint: string | null
+  /** Lines that belong below the error of the first. */
+  readonly detail: string | null
   count: number
   readonly first: string[]
 }
 
 /** One key or unit that failed for good. */
-type Failure = Pick<Cause, 'step' | 'what' | 'code' | 'error' | 'hint'> & { readonly name: string }
+type Failure = Pick<Cause, 'step' | 'what' | 'code' | 'error' | 'hint' | 'detail'> & { readonly name: string }
 
 /** More kinds of errors of a run are told together. */
 const MOST_CAUSES = 50
@@ -36,7 +38,7 @@ export function causesOf(quarantined: Readonly<RunView['quarantined']>): Cause[]
   let causes = folded.get(quarantined)
   if (!causes) {
     causes = new Map()
-    for (const failure of quarantined.first) add(causes, { ...failure, what: 'keys', name: failure.key })
+    for (const failure of quarantined.first) add(causes, { ...failure, what: 'keys', name: failure.key, detail: null })
   }
   return [...causes.values()].sort((a, b) => b.count - a.count)
 }
@@ -50,7 +52,8 @@ function add(causes: Map<string, Cause>, { name, ...failure }: Failure): void {
   if (known) {
     known.count++
     if (known.first.length < NAMED) known.first.push(name)
-  } else if (full) causes.set(others, { step, what, code: 'OTHER', error: 'other errors', hint: null, count: 1, first: [name] })
+  } else if (full)
+    causes.set(others, { step, what, code: 'OTHER', error: 'other errors', hint: null, detail: null, count: 1, first: [name] })
   else causes.set(kind, { ...failure, count: 1, first: [name] })
 }
 

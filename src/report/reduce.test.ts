@@ -61,7 +61,19 @@ test('a whole run folds into one plain value', () => {
     [2_200, { type: 'unit:done', step: 'blocks', unit: '1-6' }],
     [2_300, { type: 'unit:retrying', step: 'blocks', unit: '7-10', error: 'timeout', code: 'TIMEOUT', attempt: 1, waitMs: 5 }],
     [2_400, { type: 'key:quarantined', step: 'blocks', unit: '7-10', key: '8', error: 'gone', code: 'GONE' }],
-    [2_500, { type: 'unit:failed', step: 'blocks', unit: '7-10', error: 'no endpoint', code: 'DOWN', hint: 'look', state: 'failed' }],
+    [
+      2_500,
+      {
+        type: 'unit:failed',
+        step: 'blocks',
+        unit: '7-10',
+        error: 'no endpoint',
+        detail: 'at a',
+        code: 'DOWN',
+        hint: 'look',
+        state: 'failed',
+      },
+    ],
     [2_600, { type: 'step:ended', step: 'blocks', outcome: 'incomplete', missing: 4, quarantined: 1, reason: '4 blocks missing' }],
     [2_700, { type: 'check:evaluated', step: 'complete', result: { ...check, passed: false, value: '1' }, final: false }],
     [2_800, { type: 'check:evaluated', step: 'complete', result: check, final: true }],
@@ -121,7 +133,9 @@ test('a whole run folds into one plain value', () => {
           [2_200, 6],
         ],
         retries: { TIMEOUT: 1 },
-        failures: [{ unit: '7-10', key: null, error: 'no endpoint', code: 'DOWN', hint: 'look', state: 'failed', at: 2_500 }],
+        failures: [
+          { unit: '7-10', key: null, error: 'no endpoint', detail: 'at a', code: 'DOWN', hint: 'look', state: 'failed', at: 2_500 },
+        ],
         missing: 4,
         quarantined: 1,
       },
@@ -295,7 +309,7 @@ test('a key that failed is no failed unit, and stays a failure when its unit end
     [4, { type: 'unit:done', step: 'blocks', unit: 'u' }],
   )
   expect([blocksOf(view).units, blocksOf(view).failed]).toEqual([{ done: 1, failed: 0, quarantined: 0 }, 2])
-  const failure = { unit: 'u', error: 'gone', code: 'GONE', state: 'failed' } as const
+  const failure = { unit: 'u', error: 'gone', detail: null, code: 'GONE', state: 'failed' } as const
   expect(blocksOf(view).failures).toEqual([
     { ...failure, key: '7', hint: 'look', at: 2 },
     { ...failure, key: '8', hint: null, at: 3 },

@@ -110,8 +110,8 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       step.failed += Math.max(1, (unit?.size ?? 1) - (unit?.done ?? 0))
       if (event.state === 'quarantined') {
         step.quarantined++
-        const { unit: name, error, code, hint = null } = event
-        setAside(view, { step: step.id, what: 'units', name, error, code, hint })
+        const { unit: name, error, code, hint = null, detail = null } = event
+        setAside(view, { step: step.id, what: 'units', name, error, code, hint, detail })
       }
       addFailure(step, event, event.state, event.at)
       return view
@@ -129,7 +129,7 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       view.quarantined.count++
       const { unit, key, error, code, hint = null } = event
       const failure = { step: step.id, unit, key, error, code, hint }
-      setAside(view, { ...failure, what: 'keys', name: key })
+      setAside(view, { ...failure, what: 'keys', name: key, detail: null })
       if (view.quarantined.first.length < kept.quarantined) view.quarantined.first.push(failure)
       return view
     }
@@ -289,6 +289,7 @@ interface Failure {
   readonly error: string
   readonly code: string
   readonly hint?: string
+  readonly detail?: string
 }
 
 /** Takes note of how large a unit is, which only its step knew. */
@@ -300,9 +301,9 @@ function resize(step: StepView, unit: OpenUnit, size: number): void {
 /** The newest failure of a unit, or of a key, takes the place of the one before. */
 function addFailure(step: StepView, failure: Failure, state: FailureView['state'], at: number): void {
   const { unit, error, code } = failure
-  const [key, hint] = [failure.key ?? null, failure.hint ?? null]
+  const [key, hint, detail] = [failure.key ?? null, failure.hint ?? null, failure.detail ?? null]
   const others = step.failures.filter((other) => other.unit !== unit || other.key !== key)
-  step.failures = [...others, { unit, key, error, code, hint, state, at }].slice(-kept.failures)
+  step.failures = [...others, { unit, key, error, detail, code, hint, state, at }].slice(-kept.failures)
 }
 
 function warn(view: RunView, step: string | null, message: string, at: number): void {

@@ -173,6 +173,7 @@ test('an incomplete run says what is missing, why, and what to run next, and for
           error: 'a.example does not answer',
           code: 'ALL_DOWN',
           hint: 'check the network',
+          detail: '    at read (x.js:1)\n    at \u001b[2Jrun (y.js:2)',
           state: 'failed',
         },
       ],
@@ -203,6 +204,8 @@ What is missing:
   blocks: 2 blocks missing, 1 in quarantine (their attempts are used up)
     unit 8-9 failed: a.example does not answer (ALL_DOWN)
       check the network
+          at read (x.js:1)
+          at \\x1b[2Jrun (y.js:2)
     key 7 in quarantine: missing trie node\\n\\x1b[2Jdone
       (HISTORY_MISSING)
       add an archive node
@@ -254,13 +257,22 @@ test('thousands of keys or units that failed alike are one line, with the first 
     aside(7_000, 'reverted'),
     ...Array.from({ length: 170 }, (_, i): [number, RunFact] => [
       6,
-      { type: 'unit:failed', step: 'blocks', unit: `${i}00-${i}99`, error: `no block ${i}`, code: 'GONE', state: 'quarantined' },
+      {
+        type: 'unit:failed',
+        step: 'blocks',
+        unit: `${i}00-${i}99`,
+        error: `no block ${i}`,
+        detail: `at ${i}`,
+        code: 'GONE',
+        state: 'quarantined',
+      },
     ]),
     [9, ended('blocks', 'incomplete', 5_001, 5_001)],
     [9, { type: 'run:ended', outcome: 'incomplete', exitCode: 1 }],
   )
   expect(all.split('\n').filter((line) => line.startsWith('    ') || line.includes('more'))).toEqual([
     '    170 units in quarantine: no block 0 (GONE): 000-099, 100-199, 200-299 and 167 more',
+    '      at 0',
     '    5,000 keys in quarantine: missing trie node 0x0 at block 0 (STATE): 0, 1, 2 and 4,997 more',
     '    key 7000 in quarantine: reverted (STATE)',
     '      add an archive node',

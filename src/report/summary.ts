@@ -179,14 +179,18 @@ const causesOfStep = ({ step }: MissingReport, of: RunReport, what: Cause['what'
 function causeLines(causes: readonly Cause[]): string[] {
   const hints = new Set(causes.flatMap(({ hint }) => (hint === null ? [] : [hint])))
   return [
-    ...causes.map((cause) => {
+    ...causes.flatMap((cause) => {
       const why = `in quarantine: ${escapeText(cause.error)} (${escapeText(cause.code)})`
       const one = cause.what === 'keys' ? 'key' : 'unit'
-      return cause.count === 1 ? `    ${one} ${namesOf(cause)} ${why}` : `    ${counted(cause.count, cause.what)} ${why}: ${namesOf(cause)}`
+      const what = cause.count === 1 ? `${one} ${namesOf(cause)} ${why}` : `${counted(cause.count, cause.what)} ${why}: ${namesOf(cause)}`
+      return [`    ${what}`, ...detailLines(cause)]
     }),
     ...[...hints].map((hint) => `      ${escapeText(hint)}`),
   ]
 }
+
+const detailLines = ({ detail }: { readonly detail: string | null }) =>
+  (detail?.split('\n') ?? []).map((line) => `      ${escapeText(line)}`)
 
 /** `causes`: why units of it are in quarantine; none where that is not known of all of them. */
 function missingLines(step: MissingReport, causes: readonly Cause[]): string[] {
@@ -206,6 +210,7 @@ function missingLines(step: MissingReport, causes: readonly Cause[]): string[] {
     const what = failure.key === null ? `unit ${escapeText(failure.unit)}` : `key ${escapeText(failure.key)}`
     lines.push(`    ${what} ${failure.state}: ${escapeText(failure.error)} (${escapeText(failure.code)})`)
     if (failure.hint !== null) lines.push(`      ${escapeText(failure.hint)}`)
+    lines.push(...detailLines(failure))
   }
   return [...lines, ...causeLines(causes)]
 }

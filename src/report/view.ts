@@ -103,6 +103,8 @@ export interface FailureView {
   /** The one of its keys that failed; null where it was the unit. */
   key: string | null
   error: string
+  /** Lines that belong below it: a stack, or what a program said last. */
+  detail: string | null
   code: string
   hint: string | null
   state: 'failed' | 'quarantined' | 'retrying'

@@ -11,19 +11,27 @@ export interface Failure {
   /** The work itself is to blame, so that it uses an attempt up. */
   readonly own: boolean
   readonly retryable: boolean
-  /** With the stack of an error that nobody expected. */
+  /** Lines below the message: the stack of an error that nobody expected, or what says more of another. */
+  readonly detail: string | undefined
+  /** All of it. */
   readonly text: string
 }
 
 export function failureOf(error: unknown): Failure {
   if (isPipeError(error)) {
-    const { message, code, hint, blame, retryable } = error
-    return { message, code, hint, own: blame === 'own', retryable, text: message }
+    const { message, code, hint, detail, blame, retryable } = error
+    const text = detail === undefined ? message : `${message}\n${detail}`
+    return { message, code, hint, detail, own: blame === 'own', retryable, text }
   }
   const message = error instanceof Error ? error.message : String(error)
   const text = error instanceof Error ? (error.stack ?? message) : message
-  return { message, code: 'UNEXPECTED', hint: undefined, own: true, retryable: false, text }
+  const at = text.search(/^ +at /m)
+  const detail = at < 0 ? undefined : text.slice(at)
+  return { message, code: 'UNEXPECTED', hint: undefined, detail, own: true, retryable: false, text }
 }
+
+/** Lines of a failure that are told; all of them are kept with its unit. */
+const TOLD_LINES = 20
 
 /** Says that `unit` is tried again, and resolves when it is time to. An abort ends the wait early; the next attempt sees the aborted signal and stops. */
 export async function waitToRetry(
@@ -44,8 +52,9 @@ export function unitFailed(
   { redact }: Pick<RunServices, 'redact'>,
   step: string,
   unit: string,
-  { message, code, hint }: Failure,
+  { message, code, hint, detail }: Failure,
   state: 'failed' | 'quarantined',
 ): RunFact {
-  return { type: 'unit:failed', step, unit, error: redact(message), code, hint, state }
+  const lines = detail === undefined ? undefined : redact(detail).split('\n').slice(0, TOLD_LINES).join('\n')
+  return { type: 'unit:failed', step, unit, error: redact(message), detail: lines, code, hint, state }
 }

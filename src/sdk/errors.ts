@@ -14,6 +14,8 @@ export abstract class PipeError extends Error {
   readonly blame: 'outage' | 'own' = 'own'
   /** What to do next, one line. */
   readonly hint?: string
+  /** Lines that belong below the message, such as what a program said last. */
+  readonly detail?: string
 
   override get name(): string {
     return this.constructor.name

@@ -114,6 +114,8 @@ export type RunFact =
       readonly step: string
       readonly unit: string
       readonly error: string
+      /** Lines that belong below it: a stack, or what a program said last. */
+      readonly detail?: string
       readonly code: string
       readonly hint?: string
       readonly state: 'failed' | 'quarantined'
