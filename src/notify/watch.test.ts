@@ -55,16 +55,16 @@ describe('a run of one round', () => {
           1,
           { type: 'unit:failed', step: 'blocks', unit: '1-9', error: 'no such block', code: 'X', hint: 'ask later', state: 'quarantined' },
         ],
-        [2, { type: 'unit:failed', step: 'balances', unit: '1-9', error: 'node is down', code: 'X', state: 'failed' }],
+        [2, { type: 'unit:failed', step: 'balances', unit: '1-9', error: 'node is down', code: 'X', hint: 'start it', state: 'failed' }],
         [3, { type: 'key:quarantined', step: 'blocks', unit: '1-9', key: '4', error: 'odd', code: 'X' }],
         [4, ended('blocks', 'incomplete', '1 in quarantine')],
-        [5, ended('balances', 'failed', 'node is down')],
+        [5, ended('balances', 'incomplete', '9 blocks missing')],
         [6, ended('gate', 'closed', '9 of 9 blocks missing')],
         [7, over('incomplete')],
       ]),
     ).toEqual([
       'failure (blocks) blocks: unit 1-9 is in quarantine: no such block (ask later)',
-      'failure (balances) balances failed: node is down',
+      'failure (balances) balances is incomplete: 9 blocks missing: node is down (start it)',
       'gate_closed (gate) gate is closed: 9 of 9 blocks missing',
     ])
     expect(watch.told).toEqual([

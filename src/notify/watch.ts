@@ -41,6 +41,8 @@ export class Watch {
   #rows = 0
   /** Steps that did not end well in this round. */
   readonly #bad = new Map<string, { readonly kind: ProblemKind; readonly line: string }>()
+  /** Why a unit or key of each step failed last. */
+  readonly #why = new Map<string, { readonly error: string; readonly hint?: string }>()
   #stalled = false
   /** Why rounds can't be done, and since when. */
   #outage: { readonly reason: string; readonly since: number } | undefined
@@ -85,8 +87,12 @@ export class Watch {
         this.#rows += event.rows
         return []
       case 'unit:failed':
+        this.#why.set(event.step, event)
         if (event.state !== 'quarantined') return []
         return [this.#problem('failure', event.step, `${event.step}: unit ${event.unit} is in quarantine: ${withHint(event)}`, at)]
+      case 'key:failed':
+        this.#why.set(event.step, event)
+        return []
       case 'key:quarantined':
         return [this.#problem('failure', event.step, `${event.step}: ${event.key} is in quarantine: ${withHint(event)}`, at)]
       case 'check:evaluated':
@@ -134,12 +140,18 @@ export class Watch {
   }
 
   #stepEnded({ step, outcome, reason, at }: Of<'step:ended'>): readonly (Notice | undefined)[] {
-    if (outcome === 'complete' || outcome === 'skipped') this.#bad.delete(step)
+    if (outcome === 'complete' || outcome === 'skipped') {
+      this.#bad.delete(step)
+      this.#why.delete(step)
+    }
     if (outcome === 'complete')
       return this.#recovered([keyOf({ kind: 'failure', about: step }), keyOf({ kind: 'gate_closed', about: step })], at)
     if (outcome !== 'failed' && outcome !== 'incomplete' && outcome !== 'closed') return []
     const kind = outcome === 'closed' ? 'gate_closed' : 'failure'
-    const bad = { kind, line: `${step} ${WORDS[outcome]}${reason === undefined ? '' : `: ${reason}`}` } as const
+    const why = outcome === 'closed' ? undefined : this.#why.get(step)
+    const said = reason === undefined || why?.error === reason ? [] : [reason]
+    const parts = [`${step} ${WORDS[outcome]}`, ...said, ...(why ? [withHint(why)] : [])]
+    const bad = { kind, line: parts.join(': ') } as const
     this.#bad.set(step, bad)
     return this.#rounds ? [] : [this.#problem(kind, step, bad.line, at)]
   }
