@@ -4,6 +4,7 @@ import type { StateStore } from './store.js'
 export const emptyStore: StateStore = {
   startRun: () => Promise.reject(new Error('a store that was opened for reading was written to')),
   updateRun: () => Promise.reject(new Error('a store that was opened for reading was written to')),
+  wish: () => Promise.reject(new Error('a store that was opened for reading was written to')),
   runs: () => Promise.resolve([]),
   run: () => Promise.resolve(undefined),
   recordCheck: () => Promise.reject(new Error('a store that was opened for reading was written to')),

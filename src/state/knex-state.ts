@@ -3,7 +3,17 @@ import type { Knex } from 'knex'
 import type { CheckResult, Json } from '../sdk/index.js'
 import { lockIsFree } from './lock.js'
 import type { StateOptions } from './open.js'
-import type { CheckRecord, LearnedLimits, RunRecord, RunsOf, StateStore, StepRate, Told } from './store.js'
+import {
+  type CheckRecord,
+  type LearnedLimits,
+  NO_WISH,
+  type RunRecord,
+  type RunsOf,
+  type StateStore,
+  type StepRate,
+  type Told,
+  type Wish,
+} from './store.js'
 
 /** Puts an error of a database into words. */
 export type Explain = (error: unknown) => unknown
@@ -45,7 +55,7 @@ export class KnexState implements StateStore {
     })
   }
 
-  updateRun(id: string, change: Parameters<StateStore['updateRun']>[1], at: number): Promise<void> {
+  updateRun(id: string, change: Parameters<StateStore['updateRun']>[1], at: number): Promise<Wish> {
     const columns: Record<string, string | number | null> = { updated_at: at }
     if (change.resolved !== undefined) columns.resolved = JSON.stringify(change.resolved)
     if (change.view !== undefined) columns.view = JSON.stringify(change.view)
@@ -53,7 +63,21 @@ export class KnexState implements StateStore {
     if (change.outcome !== undefined) columns.outcome = change.outcome
     if (change.exitCode !== undefined) columns.exit_code = change.exitCode
     return this.#do(async () => {
-      await this.#db('runs').where({ id }).update(columns)
+      const [row] = await this.#db<RunRow>('runs').where({ id }).update(columns).returning('wish')
+      return wishOf(row)
+    })
+  }
+
+  wish(id: string, change: (before: Wish) => Wish): Promise<boolean> {
+    return this.#do(async () => {
+      for (;;) {
+        const row = await this.#db<RunRow>('runs').where({ id, outcome: 'running' }).first('wish')
+        if (!row) return false
+        const wish = JSON.stringify(change(wishOf(row)))
+        // Whoever changed it since it was read is not overwritten.
+        const changed = await this.#db<RunRow>('runs').where({ id, outcome: 'running', wish: row.wish }).update({ wish })
+        if (changed === 1) return true
+      }
     })
   }
 
@@ -235,6 +259,7 @@ interface RunRow {
   readonly exit_code: number | null
   readonly resolved: string | null
   readonly view: string | null
+  readonly wish: string | null
   readonly updated_at: Whole
 }
 
@@ -289,8 +314,14 @@ function runRecord(row: RunRow): RunRecord {
     exitCode: row.exit_code ?? undefined,
     resolved: jsonOf(row.resolved),
     view: jsonOf(row.view),
+    wish: wishOf(row),
     updatedAt: Number(row.updated_at),
   }
+}
+
+function wishOf(row: Pick<RunRow, 'wish'> | undefined): Wish {
+  // What `wish` wrote.
+  return row === undefined || row.wish === null ? NO_WISH : (JSON.parse(row.wish) as Wish)
 }
 
 function jsonOf(text: string | null): Json | undefined {

@@ -143,8 +143,14 @@ describe('the state store in Postgres', () => {
       exitCode: 1,
       resolved: { heads: { ethereum: '999' } },
       view: { steps: [1, 'ü\u0000\ud800x'] },
+      wish: { paused: false, parallel: {} },
       updatedAt: 3_000,
     })
+    const wishes = ['lines', 'sums'].map((step) =>
+      store.wish('r3', ({ parallel }) => ({ paused: true, parallel: { ...parallel, [step]: 8 } })),
+    )
+    expect([await Promise.all(wishes), await store.wish('r1', (before) => before)]).toEqual([[true, true], false])
+    expect(await store.updateRun('r3', { view: {} }, 4_000)).toEqual({ paused: true, parallel: { lines: 8, sums: 8 } })
     expect(await reader.checks('miners', 10)).toEqual([{ run: 'r1', step: 'complete', result: check, final: true, at: 2_500 }])
     expect(await reader.limits('ethereum')).toEqual([{ ...limits, at: 2 }])
     expect(await reader.rates('miners')).toEqual([rate])

@@ -63,11 +63,31 @@ test('a run is kept with everything that was said about it, also after the store
       exitCode: 1,
       resolved: { heads: { ethereum: '999' } },
       view: { steps: [1, 'ü\u0000x'] },
+      wish: { paused: false, parallel: {} },
       updatedAt: 3_000,
     },
   ])
   expect(await again.checks('miners', 10)).toEqual([{ run: 'r1', step: 'complete', result: check, final: true, at: 2_500 }])
   expect(await again.runs('other')).toEqual([])
+})
+
+test('what is wanted of a run reaches it with its next word, is changed by two at once without a loss, and dies with the run', async () => {
+  const [run, server] = [await open(), await open()]
+  await run.startRun(first)
+  expect(await run.updateRun('r1', { view: {} }, 2_000)).toEqual({ paused: false, parallel: {} })
+  const lines = server.wish('r1', (before) => ({ ...before, parallel: { ...before.parallel, lines: 8 } }))
+  const pause = run.wish('r1', (before) => ({ ...before, paused: true }))
+  expect([await lines, await pause]).toEqual([true, true])
+  expect(await run.updateRun('r1', { view: {} }, 3_000)).toEqual({ paused: true, parallel: { lines: 8 } })
+  expect((await server.run('r1'))?.wish).toEqual({ paused: true, parallel: { lines: 8 } })
+  const refused = server.wish('r1', () => {
+    throw new Error('it is paused already')
+  })
+  await expect(refused).rejects.toThrow('it is paused already')
+  await run.updateRun('r1', { endedAt: 4_000, outcome: 'stopped', exitCode: 140 }, 4_000)
+  expect(await server.wish('r1', () => ({ paused: false, parallel: {} }))).toBe(false)
+  await run.startRun({ ...first, id: 'r2' })
+  expect((await run.run('r2'))?.wish).toEqual({ paused: false, parallel: {} })
 })
 
 test('runs come newest first, by warehouse and limit, whatever the clock said', async () => {

@@ -20,8 +20,21 @@ export interface RunRecord {
   readonly resolved: Json | undefined
   /** The reduced view of the run (`RunView` of report/view.ts), written at most once a second. */
   readonly view: Json | undefined
+  /** What is wanted of it while it is under way. */
+  readonly wish: Wish
   readonly updatedAt: number
 }
+
+/** What people want of a run that is under way. The run takes it up when it writes its view the next time. */
+export interface Wish {
+  /** No further unit, step or round is to be begun. */
+  readonly paused: boolean
+  /** How much steps are to do at once, by step; left out: as the file says. */
+  readonly parallel: Readonly<Record<string, number>>
+}
+
+/** That of a run of which nobody wants anything. */
+export const NO_WISH: Wish = { paused: false, parallel: {} }
 
 /** Which runs, by their warehouse as `RunRecord` has it; left out: all. */
 export interface RunsOf {
@@ -83,12 +96,18 @@ export interface Problem {
  */
 export interface StateStore {
   /** Also marks earlier runs as crashed whose process is gone, and forgets the oldest beyond 200 runs a pipeline. */
-  startRun(run: Omit<RunRecord, 'endedAt' | 'outcome' | 'exitCode' | 'resolved' | 'view' | 'updatedAt'>): Promise<void>
+  startRun(run: Omit<RunRecord, 'endedAt' | 'outcome' | 'exitCode' | 'resolved' | 'view' | 'wish' | 'updatedAt'>): Promise<void>
+  /** Resolves to what is wanted of it by now. */
   updateRun(
     id: string,
     change: Partial<Pick<RunRecord, 'resolved' | 'view' | 'endedAt' | 'outcome' | 'exitCode'>>,
     at: number,
-  ): Promise<void>
+  ): Promise<Wish>
+  /**
+   * Changes what is wanted of a run that is under way; two who do so at once both have their way. Resolves to false when the run has
+   * ended. @throws what `change` throws
+   */
+  wish(id: string, change: (before: Wish) => Wish): Promise<boolean>
   /** Newest first. A run whose process is gone is `crashed`. */
   runs(pipeline: string, options?: RunsOf & { readonly limit?: number }): Promise<readonly RunRecord[]>
   /** One of them; undefined when nobody knows it. */
