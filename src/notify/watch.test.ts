@@ -180,6 +180,21 @@ describe('while following', () => {
     expect(kinds).toEqual(['failure', 'recovery', 'failure', 'recovery', 'failure', 'recovery'])
   })
 
+  test('an outage is not told for the time of a pause', () => {
+    const down: RunFact = { type: 'round:ended', round: 1, waitMs: 1, reason: 'the warehouse is down' }
+    const head: RunFact = { type: 'head', chain: 'base', head: '5' }
+    const facts = [
+      [0, started(true)],
+      [0, down],
+      [minute, { type: 'run:pausing' }],
+      [60 * minute, head],
+      [90 * minute, { type: 'run:resumed' }],
+      [92 * minute, down],
+      [93 * minute, down],
+    ] as const
+    expect(told(new Watch([]), facts)).toEqual(['stall () no round could be done for 3m: the warehouse is down'])
+  })
+
   test('an outage that lets no round be done is told after three minutes, and when rows come in again', () => {
     const down: RunFact = { type: 'round:ended', round: 1, waitMs: 1, reason: 'the warehouse is down' }
     const round: RunFact = { type: 'round:started', round: 2 }

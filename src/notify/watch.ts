@@ -118,6 +118,9 @@ export class Watch {
       this.#stalled = this.#told.has(STALL)
       return undefined
     }
+    // While it is paused no round is to be done.
+    if (event.type === 'run:pausing') this.#outage = { ...this.#outage, since: Infinity }
+    if (event.type === 'run:resumed') this.#outage = { ...this.#outage, since: event.at }
     const ms = event.at - this.#outage.since
     if (ms < STALL_MS) return undefined
     return this.#problem(

@@ -94,6 +94,25 @@ test('a running step gives a stats line every ten seconds, in blocks, rows or da
   ])
 })
 
+test('a pause is told as it begins, is there and ends, and so is how much a step is to do at once', async () => {
+  const run = play()
+  run.tell(started)
+  run.tell({ ...planned, parallel: { of: 'requests', most: null } })
+  run.tell({ type: 'step:started', step: 'balances' })
+  run.tell({ type: 'step:parallel', step: 'balances', most: 12 })
+  run.tell({ type: 'run:pausing' })
+  run.tell({ type: 'run:paused' })
+  await run.pass(4_500)
+  run.tell({ type: 'run:resumed' })
+  await run.reporter.close()
+  expect(run.printed.slice(3)).toEqual([
+    'parallel pipeline=miners step=balances most=12',
+    'pausing pipeline=miners',
+    'paused pipeline=miners',
+    'resumed pipeline=miners paused_seconds=4.5',
+  ])
+})
+
 test('what repeats is printed once in ten seconds with how often it came, and the last of it at the end', async () => {
   const run = play()
   run.tell(started)

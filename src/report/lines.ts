@@ -3,7 +3,7 @@ import type { Clock, RunEvent } from '../sdk/index.js'
 import { escapeText } from './escape.js'
 import { lagsOf } from './lag.js'
 import { quietWriter, type Reporter } from './reporter.js'
-import { openPieces, rateOf, sum } from './rates.js'
+import { elapsedOf, openPieces, rateOf, sum } from './rates.js'
 import { reorgInWords } from './reorg-words.js'
 import type { RunView, StepView } from './view.js'
 import { ownReason } from './words.js'
@@ -144,6 +144,8 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
     }
     case 'step:started':
       return line('step', { step: event.step, state: 'running' })
+    case 'step:parallel':
+      return line('parallel', { step: event.step, most: event.most })
     case 'step:ended': {
       const step = view.steps.find(({ id }) => id === event.step)
       return line('step', {
@@ -228,6 +230,12 @@ function report(event: RunEvent, view: RunView, line: Line, throttled: (word: st
       return line('round', { round: event.round })
     case 'round:ended':
       return line('wait', { round: event.round, seconds: seconds(event.waitMs), reason: event.reason })
+    case 'run:pausing':
+      return line('pausing', {})
+    case 'run:paused':
+      return line('paused', {})
+    case 'run:resumed':
+      return line('resumed', { paused_seconds: seconds(view.pausedMs) })
     case 'run:stopping':
       return line('stopping', { signal: event.signal })
     case 'run:ended':
@@ -272,10 +280,11 @@ function statsOf(step: StepView, view: RunView, now: number): Fields {
 
 function endOf(step: StepView, at: number): Fields {
   const rows = sum(step.rows)
+  const elapsed = elapsedOf(step, at)
   return {
     done: digits(step.done),
     rows: rows > 0 ? rows : undefined,
-    seconds: step.startedAt === null ? undefined : seconds((step.endedAt ?? at) - step.startedAt),
+    seconds: elapsed === null ? undefined : seconds(elapsed),
   }
 }
 

@@ -147,3 +147,16 @@ test('what is in quarantine is told by its cause, with how often and the first o
   ])
   expect(drawn(view, 79, 4_296)[1]).toBe('⠋ balances  ━━━━╸─────  12,500/25,432  49 %  2,910/s  ETA 0:04  failed 414')
 })
+
+test('a run that is paused says since when, and nothing of it turns or seems to get on', () => {
+  const paused = fold(...half, [4_300, { type: 'run:pausing' }], [4_400, { type: 'run:paused' }])
+  const lines = (turn: number) => frame(paused, { now: 64_400, columns: 100, turn, over: false }).map(text)
+  expect(lines(3)).toEqual([
+    '✔ blocks    5 rows done  0:00',
+    '⠋ balances  ━━━━━━━━━╸──────────  12,500/25,432  49 %  0:04',
+    '· complete  waiting for balances',
+    '⠋ 127.0.0.1:8545  up  1 request  204 ms',
+    '! paused for 1:00: nothing is begun until somebody resumes it (pipe serve)',
+  ])
+  expect(lines(4)).toEqual(lines(3))
+})

@@ -5,7 +5,20 @@ import { lagsOf } from './lag.js'
 import { causeLine, causesOf } from './quarantine.js'
 import { elapsedOf, etaOf, shownRate, sum } from './rates.js'
 import type { EndpointView, RunView, StepView } from './view.js'
-import { checksOf, count, counted, duration, endpointLine, lagLine, percent, rate, short, stepFacts, stoppingLine } from './words.js'
+import {
+  checksOf,
+  count,
+  counted,
+  duration,
+  endpointLine,
+  lagLine,
+  percent,
+  rate,
+  short,
+  pauseLine,
+  stepFacts,
+  stoppingLine,
+} from './words.js'
 
 export interface FrameOptions {
   readonly now: number
@@ -29,7 +42,9 @@ const iconColumns = 2
  * a line an endpoint, then what is in quarantine, the heads that are followed, what it waits for and the newest warning.
  * Where there is no room for a text there are the signs alone.
  */
-export function frame(view: RunView, options: FrameOptions): Part[][] {
+export function frame(view: RunView, given: FrameOptions): Part[][] {
+  // What turns would say that something is done.
+  const options = view.state === 'paused' ? { ...given, turn: 0 } : given
   return [...stepLines(view, options), ...endpointLines(view, options), ...restLines(view, options)].map((line) =>
     options.columns > iconColumns ? cutLine(line, options.columns) : line.slice(0, 1),
   )
@@ -173,6 +188,8 @@ function restLines(view: RunView, options: FrameOptions): Part[][] {
   if (view.follow) for (const lag of lagsOf(view, now)) say('waiting', lagLine(lag))
   else if (next !== null && view.state === 'running')
     say('waiting', `run ${count((view.round?.number ?? 0) + 1)} begins in ${duration(next - now)}: something is still missing`)
+  const pause = pauseLine(view, now)
+  if (pause !== undefined) say('note', pause)
   if (view.state === 'stopping') say('note', stoppingLine(view.stopping))
   if (view.waiting) say('note', `nothing moved for ${duration(view.waiting.ms)}; waiting for: ${escapeText(view.waiting.for)}`)
   const newest = view.warnings.reduce<(typeof view.warnings)[number] | undefined>(

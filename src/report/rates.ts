@@ -35,9 +35,12 @@ export function etaOf(step: StepView, now: number, rate = rateOf(step, now)): nu
   return (Math.max(0, step.total - step.done) * 1_000) / rate
 }
 
-/** How long a step has run, or ran. Null before it started. Milliseconds. */
-export function elapsedOf(step: Pick<StepView, 'startedAt' | 'endedAt'>, now: number): number | null {
-  return step.startedAt === null ? null : Math.max(0, (step.endedAt ?? now) - step.startedAt)
+/** When something began and ended, and for how long it was paused meanwhile. A step, or a run. */
+export type Times = Pick<StepView, 'startedAt' | 'endedAt' | 'pausedAt' | 'pausedMs'>
+
+/** How long a step or a run was at work, pauses left out. Null before it started. Milliseconds. */
+export function elapsedOf({ startedAt, endedAt, pausedAt, pausedMs }: Times, now: number): number | null {
+  return startedAt === null ? null : Math.max(0, Math.min(endedAt ?? now, pausedAt ?? Infinity) - startedAt - pausedMs)
 }
 
 /** Pieces in open units, and those that nobody has begun. */
@@ -50,6 +53,23 @@ export function openPieces(step: StepView): { processing: number; pending: numbe
 /** All counts of a record added up. */
 export function sum(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((total, count) => total + count, 0)
+}
+
+/** Stops the time. */
+export function pauseTime(of: Times, at: number): void {
+  of.pausedAt ??= at
+}
+
+/** Has the time go on. */
+export function resumeTime(of: Times, at: number): void {
+  if (of.pausedAt !== null) of.pausedMs += Math.max(0, at - of.pausedAt)
+  of.pausedAt = null
+}
+
+/** Forgets how quick the step was: a rate over a pause would say something false. */
+export function forgetRate(step: StepView, at: number): void {
+  step.samples = [[at, step.done]]
+  step.perSecond = null
 }
 
 /** Keeps how far the step was at this moment, for `rateOf`. */

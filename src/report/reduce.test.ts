@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { RunFact } from '../sdk/index.js'
-import { etaOf, openPieces, rateOf, shownRate } from './rates.js'
+import { elapsedOf, etaOf, openPieces, rateOf, shownRate } from './rates.js'
 import { reduce } from './reduce.js'
 import { initialView, type RunView, type StepView } from './view.js'
 
@@ -19,7 +19,7 @@ const started: RunFact = {
   ],
 }
 
-function planned(pieces: number, done = 0, units = 2): RunFact {
+function planned(pieces: number, done = 0, units = 2): Extract<RunFact, { type: 'step:planned' }> {
   return { type: 'step:planned', step: 'blocks', units, pieces, done, requests: pieces, reasons: { new: units }, word: 'blocks' }
 }
 
@@ -125,8 +125,11 @@ test('a whole run folds into one plain value', () => {
         time: null,
         blocks: null,
         span: null,
+        parallel: null,
         startedAt: 1_200,
         endedAt: 2_600,
+        pausedAt: null,
+        pausedMs: 0,
         perSecond: 6,
         samples: [
           [1_200, 0],
@@ -340,4 +343,35 @@ test('the three events of a unit take less than 50 us to fold, with a thousand s
   const { user, system } = process.cpuUsage(begun)
   expect(view.steps.reduce((total, step) => total + step.done, 0)).toBe(100_000)
   expect((user + system) / 100_000).toBeLessThan(50)
+})
+
+test('a pause stops the time: no rate and no time left is told of it, and what comes after it is measured from there', () => {
+  const at = (...facts: readonly (readonly [number, RunFact])[]) =>
+    fold([0, started], [0, planned(1_000)], [0, { type: 'step:started', step: 'blocks' }], [1_000, committed('1-100', 100)], ...facts)
+  const told = (view: RunView, now: number) => {
+    const step = blocksOf(view)
+    return [view.state, elapsedOf(view, now), elapsedOf(step, now), rateOf(step, now), shownRate(step, now), etaOf(step, now)]
+  }
+  const pausing = [1_500, { type: 'run:pausing' }] as const
+  const paused = [pausing, [2_000, committed('101-200', 100)], [2_000, { type: 'run:paused' }]] as const
+  const resumed = [...paused, [602_000, { type: 'run:resumed' }]] as const
+  expect(told(at(pausing), 1_500)[0]).toBe('pausing')
+  expect(told(at(...paused), 600_000)).toEqual(['paused', 2_000, 2_000, 0, null, null])
+  expect(told(at(...resumed), 602_000)).toEqual(['running', 2_000, 2_000, null, null, null])
+  expect(told(at(...resumed, [603_000, committed('201-300', 100)]), 603_000)).toEqual(['running', 3_000, 3_000, 100, 100, 7_000])
+  // Somebody stopped it, or it was killed: the pause ends with the run.
+  const ended = [
+    [602_000, { type: 'run:stopping', signal: 'SIGUSR2' }],
+    [602_100, { type: 'step:ended', step: 'blocks', outcome: 'stopped', missing: 800, quarantined: 0 }],
+    [602_200, { type: 'run:resumed' }],
+  ] as const
+  expect(told(at(...paused, ...ended), 602_200).slice(0, 3)).toEqual(['stopping', 2_200, 2_100])
+  expect(told(at(pausing, [1_600, { type: 'run:resumed' }]), 1_600)).toEqual(['running', 1_600, 1_600, 62.5, 100, 14_400])
+})
+
+test('how much a step does at once is as it was planned, then as somebody changed it', () => {
+  const width = { of: 'units', most: 4 } as const
+  const changed = { type: 'step:parallel', step: 'blocks', most: 9 } as const
+  expect(blocksOf(fold([0, { ...planned(10), parallel: width }])).parallel).toEqual(width)
+  expect(blocksOf(fold([0, { ...planned(10), parallel: width }], [1, changed])).parallel).toEqual({ of: 'units', most: 9 })
 })

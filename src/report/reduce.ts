@@ -2,7 +2,7 @@ import { facts } from '../sdk/events.js'
 import type { RunEvent, Served } from '../sdk/index.js'
 import { seeHeads } from './lag.js'
 import { setAside } from './quarantine.js'
-import { sample } from './rates.js'
+import { forgetRate, pauseTime, resumeTime, sample } from './rates.js'
 import { reorgInWords } from './reorg-words.js'
 import { type EndpointView, type FailureView, newEndpoint, newStep, type RunView, type StepView } from './view.js'
 
@@ -44,6 +44,11 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       step.endedAt = null
       if (!view.follow || step.samples.length === 0) step.samples = [[event.at, step.done]]
       if (view.state === 'starting') view.state = 'running'
+      return view
+    }
+    case 'step:parallel': {
+      const step = stepOf(view, event.step)
+      if (step.parallel) step.parallel = { ...step.parallel, most: event.most }
       return view
     }
     case 'unit:started': {
@@ -146,6 +151,7 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       step.reason = event.reason ?? null
       step.gaps = event.gaps ?? null
       step.endedAt = event.at
+      resumeTime(step, event.at)
       step.missing = event.missing
       step.quarantined = event.quarantined
       units.delete(step)
@@ -207,11 +213,31 @@ export function reduce(view: RunView, event: RunEvent): RunView {
     case 'warning':
       warn(view, event.step ?? null, event.message, event.at)
       return view
+    case 'run:pausing':
+      if (view.state === 'starting' || view.state === 'running') view.state = 'pausing'
+      return view
+    case 'run:paused':
+      if (view.state !== 'pausing') return view
+      view.state = 'paused'
+      view.waiting = null
+      pauseTime(view, event.at)
+      for (const step of atWork(view)) {
+        pauseTime(step, event.at)
+        forgetRate(step, event.at)
+      }
+      return view
+    case 'run:resumed':
+      if (view.state !== 'pausing' && view.state !== 'paused') return view
+      view.state = view.steps.some(({ planned: plan }) => plan !== null) ? 'running' : 'starting'
+      goOn(view, event.at)
+      return view
     case 'run:stopping':
+      goOn(view, event.at)
       view.state = 'stopping'
       view.stopping = event.signal
       return view
     case 'run:ended':
+      goOn(view, event.at)
       view.state = 'ended'
       view.outcome = event.outcome
       view.exitCode = event.exitCode
@@ -220,6 +246,18 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       return view
     default:
       return never(event)
+  }
+}
+
+const atWork = ({ steps }: RunView) => steps.filter(({ state }) => state === 'running')
+
+/** Ends a pause, where there is one. */
+function goOn(view: RunView, at: number): void {
+  resumeTime(view, at)
+  for (const step of atWork(view)) {
+    if (step.pausedAt === null) continue
+    resumeTime(step, at)
+    forgetRate(step, at)
   }
 }
 
@@ -242,6 +280,7 @@ function planned(step: StepView, event: Extract<RunEvent, { type: 'step:planned'
   step.before = Math.max(0, event.done - step.done)
   step.time = event.time ?? null
   step.blocks = event.blocks ? { chain: event.blocks.chain, last: Number(event.blocks.last) } : null
+  step.parallel = event.parallel ?? null
   step.span = event.span ? { of: event.span.of, from: Number(event.span.from), to: Number(event.span.to) } : null
   // An earlier round's end is no longer how it stands.
   if (step.state !== 'running') Object.assign(step, { state: 'planned', reason: null, gaps: null, missing: 0, endedAt: null })

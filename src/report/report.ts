@@ -11,7 +11,9 @@ export interface RunReport {
   readonly outcome: RunView['outcome']
   readonly exitCode: number | null
   readonly error: string | null
+  /** Without pauses. */
   readonly elapsedMs: number
+  readonly pausedMs: number
   /** `no missing blocks` and the like, when everything was done before; else null. */
   readonly nothingToDo: string | null
   readonly steps: readonly StepReport[]
@@ -89,7 +91,7 @@ export interface MissingReport {
 /** The end report of a view. `about`: what the run was asked for, for the commands to run next. */
 export function report(view: RunView, about: About): RunReport {
   const now = view.endedAt ?? view.at ?? 0
-  const elapsedMs = view.startedAt === null ? 0 : Math.max(0, now - view.startedAt)
+  const elapsedMs = elapsedOf(view, now) ?? 0
   const rows = totals(view.steps.map((step) => step.rows))
   const committed = sum(rows)
   const missing = view.steps.filter((step) => !ended(step)).map((step) => missingOf(step, view))
@@ -103,6 +105,7 @@ export function report(view: RunView, about: About): RunReport {
     exitCode: view.exitCode,
     error: view.error,
     elapsedMs,
+    pausedMs: view.pausedMs,
     nothingToDo: nothingToDo(view),
     steps: view.steps.map((step) => stepReport(step, view, now)),
     rows,

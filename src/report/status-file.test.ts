@@ -73,6 +73,7 @@ test('the file tells every stage, with null for what is not known', async () => 
     days_coverage: null,
     target_days: null,
     complete: false,
+    paused: false,
     timestamp: '2026-01-01T00:00:00.000Z',
     pipeline: 'miners',
     run: 'r1',

@@ -27,6 +27,8 @@ export interface StatusFile {
   readonly days_coverage: number | null
   readonly target_days: number | null
   readonly complete: boolean
+  /** Nothing is begun until somebody resumes it; the run lives. */
+  readonly paused: boolean
   /** When this was written. */
   readonly timestamp: string
   readonly pipeline: string
@@ -155,6 +157,7 @@ export function statusOf(view: RunView, now: number, figures?: TableFigures): St
     days_coverage: time ? rounded(Math.min(time.coveredDays, time.targetDays)) : null,
     target_days: time ? rounded(time.targetDays) : null,
     complete: view.outcome === 'done',
+    paused: view.state === 'pausing' || view.state === 'paused',
     timestamp: new Date(now).toISOString(),
     pipeline: view.pipeline,
     run: view.run,
@@ -211,6 +214,8 @@ function isStage({ type }: RunEvent): boolean {
     type === 'run:started' ||
     type === 'round:started' ||
     type === 'round:ended' ||
+    type === 'run:pausing' ||
+    type === 'run:resumed' ||
     type === 'run:stopping' ||
     type === 'run:ended' ||
     type === 'step:planned' ||

@@ -51,6 +51,7 @@ function record(change: Partial<RunRecord>): RunRecord {
     resolved: undefined,
     // What goes through the state store.
     view: JSON.parse(JSON.stringify(viewOf(...running))) as Json,
+    wish: { paused: false, parallel: {} },
     updatedAt: start + 2_000,
     ...change,
   }
@@ -96,6 +97,19 @@ Last runs:
 `)
 })
 
+test('a run that is paused says so, and one that somebody has just paused says that it is about to be', () => {
+  const headOf = (change: Partial<RunRecord>) => renderStatus({ ...input, runs: [record(change)], checks: [] }).split(' (pid')[0]
+  const paused = [{ type: 'run:pausing' }, { type: 'run:paused' }].map((fact) => [2_500, fact] as const) as typeof running
+  const view = JSON.parse(JSON.stringify(viewOf(...running, ...paused))) as Json
+  expect(headOf({ wish: { paused: true, parallel: {} } })).toBe('miners: pausing, running for 0:04')
+  expect(headOf({ view })).toBe('miners: paused, running for 0:04')
+  expect(renderStatus({ ...input, now: start + 60_000, runs: [record({ view })], checks: [] })).toContain(
+    '\n  blocks    400/1,000 blocks  40 %  0/s  0:02  failed 1\n',
+  )
+  const stateOf = (change: Partial<RunRecord>) => statusReport({ ...input, runs: [record(change)], checks: [] }).run?.state
+  expect([stateOf({ view }), stateOf({ view, outcome: 'crashed' })]).toEqual(['paused', 'ended'])
+})
+
 test('the JSON says the same in plain fields', () => {
   const run = {
     exitCode: null,
@@ -106,7 +120,15 @@ test('the JSON says the same in plain fields', () => {
     updatedAt: '2026-11-22T06:28:03.000Z',
     rows: { blocks: 400 },
   }
-  const now = { ...run, id: 'r2', outcome: 'running', startedAt: '2026-11-22T06:28:01.000Z', endedAt: null, elapsedMs: 4_000 }
+  const now = {
+    ...run,
+    id: 'r2',
+    outcome: 'running',
+    state: 'running',
+    startedAt: '2026-11-22T06:28:01.000Z',
+    endedAt: null,
+    elapsedMs: 4_000,
+  }
   const at = '2026-11-22T06:28:03.000Z'
   const step = {
     reason: null,
@@ -119,6 +141,7 @@ test('the JSON says the same in plain fields', () => {
     elapsedMs: null,
     etaMs: null,
     retries: 0,
+    parallel: null,
   }
   const report = statusReport({
     ...input,
@@ -178,6 +201,7 @@ test('the JSON says the same in plain fields', () => {
       {
         ...run,
         id: 'r1',
+        state: 'ended',
         outcome: 'incomplete',
         exitCode: 1,
         startedAt: '2026-11-21T06:28:01.000Z',

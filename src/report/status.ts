@@ -31,6 +31,8 @@ export interface StatusRun {
   readonly id: string
   /** `crashed`: its process is gone and it did not say how it ended. */
   readonly outcome: RunRecord['outcome']
+  /** How far it is; `ended` also where its process is gone. */
+  readonly state: RunView['state']
   readonly exitCode: number | null
   readonly error: string | null
   readonly warehouse: string
@@ -67,6 +69,8 @@ export interface StatusStep {
   readonly elapsedMs: number | null
   readonly etaMs: number | null
   readonly retries: number
+  /** How much it does at once. Null until it is planned, and where it does one thing. */
+  readonly parallel: StepView['parallel']
 }
 
 export interface StatusCheck extends CheckResult {
@@ -190,8 +194,9 @@ const silentMs = 60_000
 export function viewOf(run: RunRecord): RunView {
   // What the run wrote: a RunView, or that of an older version with fewer fields.
   const found = { ...initialView(), ...(run.view as Partial<RunView> | undefined) }
-  const view = {
+  const view: RunView = {
     ...found,
+    state: stateOf(run, found),
     steps: found.steps.map((step) => ({ ...newStep(step.id), ...step })),
     endpoints: found.endpoints.map((endpoint) => ({ ...newEndpoint(endpoint.chain, endpoint.endpoint), ...endpoint })),
   }
@@ -200,6 +205,12 @@ export function viewOf(run: RunRecord): RunView {
     step.state === 'running' ? { ...step, state: 'stopped' as const, reason: 'its process is gone', endedAt: run.updatedAt } : step,
   )
   return { ...view, steps }
+}
+
+/** As it was last written, or what it is about to be: a run that somebody paused says so a second later. */
+function stateOf({ outcome, wish }: RunRecord, { state }: RunView): RunView['state'] {
+  if (outcome !== 'running') return 'ended'
+  return wish.paused && (state === 'starting' || state === 'running') ? 'pausing' : state
 }
 
 function lastHeard(run: RunRecord, now: number): number {
@@ -213,6 +224,7 @@ function runOf(run: RunRecord, now: number): StatusRun {
   return {
     id: run.id,
     outcome: run.outcome,
+    state: view.state,
     exitCode: run.exitCode ?? null,
     error: view.error,
     warehouse: run.warehouse,
@@ -246,6 +258,7 @@ function stepOf(step: StepView, now: number): StatusStep {
     elapsedMs: elapsedOf(step, now),
     etaMs: etaOf(step, now),
     retries: sum(step.retries),
+    parallel: step.parallel,
   }
 }
 
@@ -255,7 +268,8 @@ function headline(run: StatusRun, record: RunRecord, now: number): string {
     case 'running': {
       const silent = now - record.updatedAt
       const heard = silent > silentMs ? `, not heard of for ${duration(silent)}` : ''
-      return `running for ${duration(run.elapsedMs)} (pid ${run.pid} on ${escapeText(run.host)}, ${started})${heard}`
+      const word = run.state === 'pausing' || run.state === 'paused' ? `${run.state}, ` : ''
+      return `${word}running for ${duration(run.elapsedMs)} (pid ${run.pid} on ${escapeText(run.host)}, ${started})${heard}`
     }
     case 'crashed':
       return `crashed: pid ${run.pid} on ${escapeText(run.host)} is gone (${started}, last heard of ${moment(run.updatedAt)}); the next run goes on where it ended`

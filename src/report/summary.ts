@@ -44,7 +44,7 @@ function broken(line: string, columns: number): string[] {
 
 function headline(of: RunReport): string[] {
   const name = escapeText(of.pipeline)
-  const time = took(of.elapsedMs)
+  const time = `${took(of.elapsedMs)}${of.pausedMs > 0 ? `, paused for ${took(of.pausedMs)}` : ''}`
   switch (of.outcome) {
     case 'done':
       return [

@@ -1,4 +1,4 @@
-import type { CheckResult, RunFact, StepOutcome, TimeCoverage } from '../sdk/index.js'
+import type { CheckResult, RunFact, StepOutcome, TimeCoverage, Width } from '../sdk/index.js'
 
 export type PieceWord = Extract<RunFact, { type: 'step:planned' }>['word']
 
@@ -9,7 +9,8 @@ export interface RunView {
   warehouse: string
   pid: number | null
   host: string
-  state: 'starting' | 'running' | 'stopping' | 'ended'
+  /** `pausing`: what is under way comes to its end; `paused`: nothing is under way. */
+  state: 'starting' | 'running' | 'pausing' | 'paused' | 'stopping' | 'ended'
   outcome: Extract<RunFact, { type: 'run:ended' }>['outcome'] | null
   exitCode: number | null
   error: string | null
@@ -23,6 +24,9 @@ export interface RunView {
   waiting: { ms: number; for: string } | null
   startedAt: number | null
   endedAt: number | null
+  /** Since when it is paused, and how long it was before. */
+  pausedAt: number | null
+  pausedMs: number
   /** Of the last event. */
   at: number | null
   heads: Record<string, string>
@@ -82,8 +86,13 @@ export interface StepView {
   blocks: { chain: string; last: number } | null
   /** Of a step that wants a stretch of an axis: both ends, blocks or microseconds UTC. */
   span: { of: 'numbers' | 'time'; from: number; to: number } | null
+  /** How much it does at once. Null until it is planned, and where it does one thing. */
+  parallel: Width | null
   startedAt: number | null
   endedAt: number | null
+  /** Since when the run is paused in the middle of it, and how long it was before. */
+  pausedAt: number | null
+  pausedMs: number
   /** Pieces a second when its last batch was committed, over the last ten seconds. Null until it is known. */
   perSecond: number | null
   /** `[at, done]` of the last ten seconds, for `rateOf`. */
@@ -195,6 +204,8 @@ export function initialView(): RunView {
     waiting: null,
     startedAt: null,
     endedAt: null,
+    pausedAt: null,
+    pausedMs: 0,
     at: null,
     heads: {},
     seen: {},
@@ -235,8 +246,11 @@ export function newStep(id: string): StepView {
     time: null,
     blocks: null,
     span: null,
+    parallel: null,
     startedAt: null,
     endedAt: null,
+    pausedAt: null,
+    pausedMs: 0,
     perSecond: null,
     samples: [],
     retries: {},

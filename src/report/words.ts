@@ -215,6 +215,13 @@ export function stoppingLine(signal: string | null): string {
   return `stopping (${escapeText(signal ?? '')}): ${words}`
 }
 
+/** What a run says that is paused, or is about to be; undefined for any other. */
+export function pauseLine(view: RunView, now: number): string | undefined {
+  if (view.state === 'pausing') return 'pausing: what is under way comes to its end, nothing further is begun'
+  if (view.state !== 'paused') return undefined
+  return `paused for ${duration(now - (view.pausedAt ?? now))}: nothing is begun until somebody resumes it (pipe serve)`
+}
+
 /** `every block has a balance: 3, expected 0`. */
 export function checkLine(check: CheckView): string {
   const found = check.value === null ? 'no value' : escapeText(check.value)

@@ -28,6 +28,14 @@ export interface TimeCoverage {
   readonly targetDays: number
 }
 
+/** How much a step does at once. */
+export interface Width {
+  /** What is counted: its units that are open, or its requests in flight. */
+  readonly of: 'units' | 'requests'
+  /** At most so many; null where none is written, and it is found. */
+  readonly most: number | null
+}
+
 /** Everything that happens in a run, in order. Facts with plain data, no text for people. `at` is milliseconds UTC. */
 export type RunEvent = { readonly run: string; readonly at: number } & RunFact
 
@@ -65,8 +73,12 @@ export type RunFact =
       readonly blocks?: { readonly chain: string; readonly last: string }
       /** Of a step that wants a stretch of an axis: both ends, blocks or microseconds UTC as decimal text. */
       readonly span?: { readonly of: 'numbers' | 'time'; readonly from: string; readonly to: string }
+      /** Of a step that can do several things at once. */
+      readonly parallel?: Width
     }
   | { readonly type: 'step:started'; readonly step: string }
+  /** Somebody changed how much a step does at once: `parallel` of what was planned. */
+  | { readonly type: 'step:parallel'; readonly step: string; readonly most: number }
   | { readonly type: 'unit:started'; readonly step: string; readonly unit: string; readonly resumed: boolean; readonly size?: number }
   | {
       readonly type: 'batch:committed'
@@ -208,6 +220,12 @@ export type RunFact =
   /** Nothing has moved for `ms` milliseconds. `for`: what the run waits for, in words. */
   | { readonly type: 'run:waiting'; readonly ms: number; readonly for: string }
   | { readonly type: 'warning'; readonly step?: string; readonly message: string }
+  /** Somebody wants it to pause: what is under way comes to its end, and nothing further is begun. */
+  | { readonly type: 'run:pausing' }
+  /** Nothing is under way any more. */
+  | { readonly type: 'run:paused' }
+  /** It goes on, or was to pause and does not. */
+  | { readonly type: 'run:resumed' }
   | { readonly type: 'run:stopping'; readonly signal: string }
   | {
       readonly type: 'run:ended'
@@ -223,6 +241,7 @@ export const facts: { readonly [type in RunFact['type']]: FactKind } = {
   'run:resolved': { quiet: false, moves: false },
   'step:planned': { quiet: false, moves: true },
   'step:started': { quiet: false, moves: true },
+  'step:parallel': { quiet: false, moves: false },
   'unit:started': { quiet: true, moves: false },
   'batch:committed': { quiet: true, moves: true },
   'commit:done': { quiet: true, moves: false },
@@ -247,6 +266,9 @@ export const facts: { readonly [type in RunFact['type']]: FactKind } = {
   'rows:expired': { quiet: false, moves: true },
   'run:waiting': { quiet: false, moves: false },
   warning: { quiet: false, moves: false },
+  'run:pausing': { quiet: false, moves: false },
+  'run:paused': { quiet: false, moves: false },
+  'run:resumed': { quiet: false, moves: false },
   'run:stopping': { quiet: false, moves: false },
   'run:ended': { quiet: false, moves: false },
 }

@@ -1,13 +1,15 @@
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
+import { widthOf } from '../pipeline/steps/width.js'
 import type { Lag } from '../report/lag.js'
 import { type StatusCheck, statusReport, type StatusStep, viewOf } from '../report/status.js'
 import type { RunView } from '../report/view.js'
 import { nextTimes, type Schedule } from '../schedule/times.js'
-import type { Json } from '../sdk/index.js'
+import type { Json, Width } from '../sdk/index.js'
 import type { CheckRecord, RunRecord } from '../state/store.js'
 
 /** How a pipeline stands. `interrupted`: the process of its run is gone without a word; the next run goes on where it ended. */
-export type PipelineState = 'never' | 'starting' | 'running' | 'stopping' | 'done' | 'incomplete' | 'stopped' | 'error' | 'interrupted'
+export type PipelineState =
+  'never' | 'starting' | 'running' | 'pausing' | 'paused' | 'stopping' | 'done' | 'incomplete' | 'stopped' | 'error' | 'interrupted'
 
 /** A run in a list. Times are ISO 8601 in UTC. */
 export interface RunAnswer {
@@ -57,6 +59,8 @@ export interface StepAnswer {
   readonly source: string | null
   /** Tables that it fills. */
   readonly tables: readonly string[]
+  /** How much it does at once, by the file; null: it does one thing. */
+  readonly parallel: Width | null
 }
 
 export interface ParamAnswer {
@@ -82,11 +86,8 @@ export interface RunDetail extends RunAnswer {
   readonly view: RunView
 }
 
-/** The view of a run, as it is true now: the last one of a run that is over says so. */
-export function currentView(run: RunRecord): RunView {
-  const view = viewOf(run)
-  return run.outcome === 'running' ? view : { ...view, state: 'ended' }
-}
+/** States of a pipeline of which a run is under way. */
+export const UNDER_WAY: ReadonlySet<PipelineState> = new Set<PipelineState>(['starting', 'running', 'pausing', 'paused', 'stopping'])
 
 export function stateOf(run: RunRecord | undefined): PipelineState {
   if (!run) return 'never'
@@ -137,7 +138,8 @@ export function pipelineDetail(pipeline: Pipeline, run: RunRecord | undefined, n
   return { ...pipelineAnswer(pipeline, run, now), params, graph: pipeline.steps.map(stepAnswer) }
 }
 
-function stepAnswer({ id, title, definition, needs, chain, source, outputs }: Step): StepAnswer {
+function stepAnswer(step: Step): StepAnswer {
+  const { id, title, definition, needs, chain, source, outputs } = step
   return {
     id,
     title,
@@ -146,12 +148,13 @@ function stepAnswer({ id, title, definition, needs, chain, source, outputs }: St
     chain: chain ?? null,
     source: source ?? null,
     tables: [...new Set(outputs.map(({ table }) => table))],
+    parallel: definition.closes === true ? null : widthOf(step),
   }
 }
 
 export function runDetail(run: RunRecord, checks: readonly CheckRecord[], now: number): RunDetail {
   const { steps, checks: results, lag } = statusReport({ pipeline: run.pipeline, file: run.file, runs: [run], checks, now })
-  const view = currentView(run)
+  const view = viewOf(run)
   const { params, heads } = view
   return { ...runAnswer(run, now), params, heads, steps, checks: results, lag, view }
 }

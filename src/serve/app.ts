@@ -4,9 +4,9 @@ import { setCookie } from 'hono/cookie'
 import { streamSSE } from 'hono/streaming'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { lagsOf } from '../report/lag.js'
-import { statusReport } from '../report/status.js'
+import { statusReport, viewOf } from '../report/status.js'
 import type { Clock } from '../sdk/index.js'
-import { currentView, pipelineAnswer, pipelineDetail, runAnswer, runDetail } from './answers.js'
+import { pipelineAnswer, pipelineDetail, runAnswer, runDetail } from './answers.js'
 import { backfill, backfillAction, BACKFILLED } from './backfill.js'
 import { planBody, resetBody, retryBody, sessionBody, startBody, stopBody } from './bodies.js'
 import { bodyOf } from './body.js'
@@ -127,7 +127,7 @@ export function createApp(parts: AppParts): Hono {
     const only = c.req.queries('step')?.map((step) => stepOf(pipeline, step).id)
     const asked = pipeline.steps.filter(({ id }) => only === undefined || only.includes(id))
     const last = await history.last(pipeline.name)
-    const spans = new Map((last ? currentView(last).steps : []).map(({ id, span }) => [id, span]))
+    const spans = new Map((last ? viewOf(last).steps : []).map(({ id, span }) => [id, span]))
     return json(c, { asOf, current, steps: asked.map(({ id }) => coverageAnswer(id, steps.get(id), spans.get(id), window)) })
   })
   app.get('/api/pipelines/:name/units', async (c) => {
@@ -151,7 +151,7 @@ export function createApp(parts: AppParts): Hono {
   })
   app.get('/api/pipelines/:name/endpoints', async (c) => {
     const last = await history.last(named(c).name)
-    const view = last && currentView(last)
+    const view = last && viewOf(last)
     return json(c, { endpoints: view?.endpoints ?? [], heads: view?.heads ?? {}, lag: view?.follow ? lagsOf(view, now()) : [] })
   })
   app.get('/api/pipelines/:name/throughput', (c) => json(c, feed(named(c).name).course))

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { viewOf } from '../report/status.js'
 import type { RunRecord } from '../state/store.js'
-import { stateOf } from './answers.js'
+import { stateOf, UNDER_WAY } from './answers.js'
 
 /** The pipeline that the admin API of old operates. */
 export const BACKFILLED = 'enrichment'
@@ -32,7 +32,7 @@ export function backfill(run: RunRecord | undefined, steps: number): Backfill {
   const completedProcesses = idsOf(COMPLETED)
   const failedProcesses = idsOf(FAILED)
   return {
-    running: ['starting', 'running', 'stopping'].includes(stateOf(run)),
+    running: UNDER_WAY.has(stateOf(run)),
     startedAt: run ? new Date(run.startedAt).toISOString() : null,
     currentProcess: all.find(({ state }) => state === 'running')?.id ?? null,
     completedProcesses,

@@ -1,8 +1,8 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
+import { viewOf } from '../report/status.js'
 import type { RunView } from '../report/view.js'
 import type { Clock } from '../sdk/index.js'
 import { asJson } from '../session/keep-state.js'
-import { currentView } from './answers.js'
 import type { CheckRecord, RunRecord, RunsOf, StateStore } from '../state/store.js'
 import type { Feed } from './feed.js'
 
@@ -74,7 +74,7 @@ export class History {
     const seen = last === undefined ? '' : `${last.id} ${last.updatedAt} ${last.outcome}`
     if (this.#seen.get(name) === seen) return
     this.#seen.set(name, seen)
-    this.#parts.feed(name).show(last && currentView(last))
+    this.#parts.feed(name).show(last && viewOf(last))
   }
 
   #of(name: string): RunsOf {

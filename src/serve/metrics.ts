@@ -1,6 +1,6 @@
 import type { RunRecord } from '../state/store.js'
 import { viewOf } from '../report/status.js'
-import { stateOf } from './answers.js'
+import { type PipelineState, stateOf, UNDER_WAY } from './answers.js'
 
 /** What the process of the server uses. */
 export interface Usage {
@@ -112,7 +112,7 @@ export function metrics(runs: ReadonlyMap<string, RunRecord | undefined>, usage:
   ])
 }
 
-const isOn = (state: string) => (['starting', 'running', 'stopping'].includes(state) ? 1 : 0)
+const isOn = (state: PipelineState) => (UNDER_WAY.has(state) ? 1 : 0)
 
 const gauge = (name: string, help: string, values: Metric['values']): Metric => ({ name, type: 'gauge', help, values })
 const counter = (name: string, help: string, values: Metric['values']): Metric => ({ name, type: 'counter', help, values })

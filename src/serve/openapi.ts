@@ -21,7 +21,10 @@ export interface Operation {
 
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 const instant = Type.String({ description: 'ISO 8601 in UTC' })
-const states = ['never', 'starting', 'running', 'stopping', 'done', 'incomplete', 'stopped', 'error', 'interrupted'] as const
+const states = [
+  ...['never', 'starting', 'running', 'pausing', 'paused', 'stopping'],
+  ...['done', 'incomplete', 'stopped', 'error', 'interrupted'],
+] as const
 const state = Type.Union(states.map((name) => Type.Literal(name)))
 const counts = Type.Record(Type.String(), Type.Number())
 
@@ -67,6 +70,7 @@ const step = Type.Object({
   chain: nullable(Type.String()),
   source: nullable(Type.String()),
   tables: Type.Array(Type.String()),
+  parallel: nullable(Type.Object({ of: Type.Union([Type.Literal('units'), Type.Literal('requests')]), most: nullable(Type.Integer()) })),
 })
 
 const stretch = { from: Type.Number(), to: Type.Number() }
