@@ -59,6 +59,8 @@ export interface ChainRpc {
   poll(signal: AbortSignal): Promise<bigint>
   /** The pool as one step sees it, with its ceilings. */
   forStep(step: StepQueueOptions): RpcPool
+  /** Has a step make at most so many requests at once, from now on. */
+  bound(step: string, parallel: number): void
   /** Of the endpoints that were asked in this run. */
   learned(): readonly LearnedEndpoint[]
   /** What is waited for now. */

@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Clock, RpcAnswers, RpcCall, RunFact } from '../sdk/index.js'
 import { endpoint, type FakeNode, fastClock, honest, openPool, respond, startNode } from './fixtures/fake-node.js'
 import type { ChainRpc, ChainRpcOptions, StepQueueOptions } from './pool.js'
@@ -488,6 +488,30 @@ describe('limits of a batch', () => {
     }
     await ask(rpc, 600, { batch: 7, parallel: 3 })
     expect([Math.max(...node.requests.map((request) => request.calls.length)), most]).toEqual([7, 3])
+  })
+
+  test('the ceiling of a step is changed while it asks: more goes out at once, and less as answers come', async () => {
+    const { node, rpc } = await world()
+    const waiting: (() => void)[] = []
+    node.intercept = (request, response) => {
+      const answers = request.calls.map((call) => ({ id: call.id, ...honest(call) }))
+      waiting.push(() => respond(response, answers))
+    }
+    const answers = ask(rpc, 40, { batch: 5, parallel: 1 })
+    await vi.waitFor(() => expect(waiting).toHaveLength(1))
+    rpc.bound('step', 3)
+    await vi.waitFor(() => expect(waiting).toHaveLength(3))
+    rpc.bound('step', 1)
+    rpc.bound('other', 9)
+    for (let left = 2; left >= 1; left--) {
+      const { length } = node.requests
+      waiting.shift()?.()
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      expect([waiting.length, node.requests.length]).toEqual([left, length])
+    }
+    node.intercept = () => false
+    waiting.shift()?.()
+    expect((await answers).values).toEqual(expected(calls(40)))
   })
 })
 

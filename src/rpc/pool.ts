@@ -179,6 +179,11 @@ class ChainPool implements ChainRpc {
     }
   }
 
+  bound(step: string, parallel: number): void {
+    for (const queue of this.#queues) if (queue.options.id === step) queue.parallel = parallel
+    this.#pumpSoon()
+  }
+
   tryLogins(): void {
     for (const endpoint of this.#endpoints) endpoint.tryLogin(this.#options.clock.monotonic())
   }

@@ -59,7 +59,8 @@ interface Delayed extends Taken {
  * move a call or a counter, so whoever takes calls must give back, answer or fail each of them.
  */
 export class StepQueue {
-  readonly parallel: number
+  /** Most requests under way. */
+  parallel: number
   readonly batch: number
   readonly weights = new Weights()
   /** What waits until there is room for further calls. */

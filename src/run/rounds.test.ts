@@ -253,6 +253,19 @@ describe('a run in which nothing moves', () => {
     expect(await world.end).toEqual({ outcome: 'done' })
   })
 
+  test('is none while it is paused, in a round and between two of them, however long that is', async () => {
+    const held = start(['hangs'], { stallMs: minute, timeoutMs: 60 * minute, isAtRest: () => true })
+    expect(await held.end).toMatchObject({ reason: 'its time of 1h is used up (--timeout)' })
+    const between = start([left(5), left(5), done()], {
+      stallMs: 5 * minute,
+      gained: () => 0,
+      pauses: [0, 60 * minute],
+      isAtRest: (now) => now < 60 * minute,
+    })
+    expect(await between.end).toEqual({ outcome: 'done' })
+    expect(between.began).toEqual([0, 1_000 + 60 * minute, 2_000 + 60 * minute])
+  })
+
   test('is none when the machine slept', async () => {
     const world = start(['hangs'], { stallMs: minute, timeoutMs: 700 * minute, jumpAt: 2_000, jumpMs: 600 * minute })
     expect(await world.end).toMatchObject({ reason: 'nothing moved for 1m; it waits for the moon' })
@@ -261,16 +274,20 @@ describe('a run in which nothing moves', () => {
 })
 
 type Round = RunResult | Error | 'hangs' | { readonly tookMs: number; readonly result: RunResult }
-type Given = Omit<Partial<RoundsOptions>, 'moved' | 'gained'> & {
+type Given = Omit<Partial<RoundsOptions>, 'moved' | 'gained' | 'mayBegin' | 'isAtRest'> & {
   readonly gained?: (now: number) => number
   readonly moved?: (now: number) => number | undefined
+  readonly isAtRest?: (now: number) => boolean
+  /** How long it is paused before each round. */
+  readonly pauses?: readonly number[]
   readonly onFact?: (fact: RunFact) => unknown
   /** The machine sleeps for `jumpMs` in a wait that ends after this time. */
   readonly jumpAt?: number
   readonly jumpMs?: number
 }
 
-function start(rounds: readonly Round[], { moved = () => 0, gained = (now) => now, onFact, jumpAt, jumpMs, ...given }: Given) {
+function start(rounds: readonly Round[], { moved = () => 0, gained = (now) => now, onFact, jumpAt, jumpMs, ...others }: Given) {
+  const { isAtRest = () => false, pauses = [], ...given } = others
   const clock = virtualClock(jumpAt, jumpMs)
   const facts: RunFact[] = []
   let next = 0
@@ -293,6 +310,8 @@ function start(rounds: readonly Round[], { moved = () => 0, gained = (now) => no
   }
   const end: Promise<RoundsEnd> = runRounds({
     moment: () => momentAt(clock.now()),
+    mayBegin: () => clock.sleep(pauses[began.length] ?? 0),
+    isAtRest: () => isAtRest(clock.monotonic()),
     round,
     untilComplete: true,
     follow: false,

@@ -28,6 +28,8 @@ export interface RoundsOptions {
    * since the one before, so there is none.
    */
   moment(): Moment | undefined | Promise<Moment | undefined>
+  /** Resolves when a round may begin: not while the run is paused. */
+  mayBegin(signal: AbortSignal): Promise<void>
   /** Carries out one round: plans and runs everything that is missing. */
   round(moment: Moment): Promise<RunResult>
   /** Goes on until nothing is missing. Without it, and without `follow`, there is one round. */
@@ -46,6 +48,8 @@ export interface RoundsOptions {
   moved(): number | undefined
   /** A number that changes when rows come in, or a part is done that was not: what is only tried again is none of both. */
   gained(): number
+  /** Whether nothing can move, since somebody paused the run. */
+  isAtRest(): boolean
   /** What the run waits for, in words. */
   waitsFor(): string
   readonly clock: Clock
@@ -87,6 +91,7 @@ export async function runRounds(options: RoundsOptions): Promise<RoundsEnd> {
   }
   try {
     for (;;) {
+      await options.mayBegin(signal)
       const beganAt = clock.monotonic()
       const before = round
       const { result, failure } = await runRound(options, signal, begin, (error) => limit.abort(error))
@@ -192,7 +197,7 @@ class Stall {
   async #watch(ms: number, over: AbortSignal): Promise<void> {
     while (!over.aborted) {
       await this.#options.clock.sleep(ms / PARTS, over).catch(() => undefined)
-      this.#still++
+      this.#still = this.#options.isAtRest() ? 0 : this.#still + 1
       this.#look()
     }
   }
@@ -208,7 +213,7 @@ async function watchStall(options: RoundsOptions, ms: number, signal: AbortSigna
     await options.clock.sleep(ms / PARTS, signal).catch(() => undefined)
     if (signal.aborted) return
     const now = options.moved()
-    still = now === undefined || now !== last ? 0 : still + 1
+    still = now === undefined || now !== last || options.isAtRest() ? 0 : still + 1
     last = now
     if (still >= PARTS) return giveUp(new RunStalledError(ms, options.waitsFor()))
   }

@@ -61,7 +61,7 @@ export async function runEarlyChecks(
   for (;;) {
     await services.clock.sleep(everyMs, signal).catch(() => undefined)
     if (signal.aborted || needs() === 'ended') return
-    if (needs() === 'waiting') continue
+    if (needs() === 'waiting' || services.control.paused) continue
     const turn = turns.use(async () => {
       if (!signal.aborted)
         await withTimeout(services.clock, signal, limit, (all) => runCheckUnit(services, plan, unit, { final: false }, all))

@@ -1,8 +1,9 @@
 import { setMaxListeners } from 'node:events'
-import { counted, formatInstant, noun, type InputPage, type Row } from '../sdk/index.js'
+import { counted, formatInstant, noun, type InputPage, type Row, type Width } from '../sdk/index.js'
 import { ownerRule } from '../ledger/owner.js'
 import { brokenSeams, seamInWords } from '../ledger/seams.js'
 import type { Step } from '../pipeline/pipeline.js'
+import { unitsAtOnce, widthOf } from '../pipeline/steps/width.js'
 import { KEY_COLUMN, missingPage, recordRule } from '../plan/missing.js'
 import { isEveryRound, type PlannedUnit, type StepPlan } from '../plan/plan.js'
 import { amount, leftInWords, lostInWords } from '../plan/left.js'
@@ -12,6 +13,7 @@ import { outputTable } from '../plan/rows-units.js'
 import { readsHead } from '../plan/scope.js'
 import { Budget } from './budget.js'
 import { closedBecause } from './checks.js'
+import { Crew } from './crew.js'
 import { Links } from './links.js'
 import { packed, unpacked } from './packed-rows.js'
 import { checkRedo } from './redo-shared.js'
@@ -19,12 +21,11 @@ import { runCheck } from './run-check.js'
 import type { RunServices, StepEnd } from './services.js'
 import { Slots } from './slots.js'
 import { compactLedger, joinRule, ledgerStep, reconcileLedger } from './step-ledger.js'
-import { StepTimeoutError, timedOut, withTimeout } from './step-timeout.js'
+import { type StepTime, StepTimeoutError, timedOut, withTimeout } from './step-timeout.js'
 import { stoppable } from './stoppable.js'
 import type { TakenUnit } from './unit-source.js'
 import { runUnit, type UnitOutcome } from './unit.js'
 
-const UNITS_AT_ONCE = 4
 /** Rows of a step that may wait for their commit, of all its open units together. */
 const ROWS_WAITING = 6_400
 /** How long a run that is stopped looks for what is left of a step. */
@@ -51,16 +52,16 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
     planStep({ ...services, warehouse: stoppable(services.warehouse, all), step, limit: services.limit, upstream: [] }),
   )
   announce(services, plan)
-  const worked = await withTimeout(services.clock, signal, limit, (all) => {
+  const worked = await withTimeout(services.clock, signal, limit, (all, time) => {
     // Every unit that is open or waits for its commit listens to it, and Node warns at more than ten listeners.
     setMaxListeners(0, all)
-    return workOn({ ...services, warehouse: stoppable(services.warehouse, all) }, plan, all)
+    return workOn({ ...services, warehouse: stoppable(services.warehouse, all) }, plan, all, time)
   })
   const end = 'outcome' in worked ? worked : await ended(services, worked, signal)
   return { ...end, dueAt: end.dueAt ?? clockDue(services, plan) }
 }
 
-async function workOn(services: RunServices, plan: StepPlan, signal: AbortSignal): Promise<StepEnd | Worked> {
+async function workOn(services: RunServices, plan: StepPlan, signal: AbortSignal, time: StepTime): Promise<StepEnd | Worked> {
   const { step } = plan
   if (step.definition.closes === true) return runCheck(services, plan, signal)
   await checkRedo(services, plan)
@@ -70,7 +71,7 @@ async function workOn(services: RunServices, plan: StepPlan, signal: AbortSignal
   services.emit({ type: 'step:started', step: step.id })
   services.reads(step)
   await services.warehouse.checkOutputs(plan.outputs, services.pipeline.tables)
-  const ends = await runUnits(services, plan, budget, signal)
+  const ends = await runUnits(services, plan, budget, { signal, time })
   return { plan, ...ends, budget, late: timedOut(signal) }
 }
 
@@ -190,7 +191,13 @@ function announce(services: RunServices, plan: StepPlan): void {
     time: plan.time,
     blocks: followed(services, plan),
     span: spanOf(plan),
+    parallel: parallelOf(services, plan),
   })
+}
+
+/** How much a step does at once, where it can do several things. */
+function parallelOf({ control }: RunServices, { step, wanted }: StepPlan): Width | undefined {
+  return wanted.kind === 'task' ? undefined : widthOf(step, control.parallel(step.id))
 }
 
 /** What a step wants of its axis, done or not. */
@@ -211,13 +218,12 @@ async function runUnits(
   services: RunServices,
   plan: StepPlan,
   budget: Budget,
-  signal: AbortSignal,
+  { signal, time }: { readonly signal: AbortSignal; readonly time: StepTime },
 ): Promise<Pick<Worked, 'computed' | 'failed'>> {
   const { step } = plan
   const { definition } = step
-  const { committer, slots } = services
-  const byRequests = definition.parallel === 'requests'
-  const width = byRequests || step.parallel === undefined ? (definition.units ?? UNITS_AT_ONCE) : step.parallel
+  const { committer, slots, control } = services
+  const width = () => Math.min(unitsAtOnce(step, control.parallel(step.id)), plan.units.length)
   const rpc = services.rpc(step, plan.config)
   const source = services.source(plan)
   const join = joinRule(services, plan)
@@ -238,6 +244,7 @@ async function runUnits(
   const reads = new Slots(READS_AT_ONCE)
   let failure: { readonly error: unknown } | undefined
   const over = services.drain ? AbortSignal.any([signal, services.drain]) : signal
+  const crew = new Crew({ control, width, over, time })
   /** Resolves when the unit has yielded its last batch. `ending` waits for its commit, so the next unit can begin before that. */
   const begin = async ({ unit, opened }: TakenUnit) => {
     services.emit({ type: 'unit:started', step: step.id, unit: unit.key, resumed: opened.cursor !== undefined, size: unit.size })
@@ -256,7 +263,7 @@ async function runUnits(
       owner,
       records,
       budget,
-      room: ROWS_WAITING / Math.min(width, plan.units.length),
+      room: ROWS_WAITING / width(),
       signal,
       input: () => input(services, plan, unit, reads),
       produced,
@@ -278,31 +285,38 @@ async function runUnits(
       },
     )
     ending.add(end)
+    void crew.during(() => end)
     await given
   }
-  const worker = async () => {
+  const worker = async (stays: () => boolean) => {
     const producer = committer.join()
     try {
-      while (!over.aborted && !outages.tripped && !failure && !forked && !budget.refused) {
+      while (stays() && !over.aborted && !outages.tripped && !failure && !forked && !budget.refused) {
         // The slot comes before the unit: a unit that was taken and waited for a slot would be open and idle.
         const begun = await producer.wait(
           slots.use(async () => {
-            const taken = await source.next(over)
-            if (taken) await begin(taken)
-            return taken !== undefined
+            await crew.mayBegin()
+            return crew.during(async () => {
+              const taken = await source.next(over)
+              if (taken) await begin(taken)
+              return taken !== undefined
+            })
           }),
         )
         if (!begun) return
         await producer.wait(committer.room())
       }
+    } catch (error) {
+      failure ??= { error }
     } finally {
       producer.leave()
     }
   }
-  const workers = await Promise.allSettled(Array.from({ length: Math.min(width, plan.units.length) }, worker))
-  await Promise.all(ending)
+  await control.whileWaiting(async () => {
+    await crew.work(worker)
+    await Promise.all(ending)
+  })
   await source.close()
-  for (const result of workers) if (result.status === 'rejected') throw result.reason
   if (failure) throw failure.error
   return { computed: done, failed }
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { isPipeError, PipeError } from '../sdk/index.js'
 import { consumersOf } from '../pipeline/steps/inputs.js'
 import { ancestors } from '../pipeline/steps/graph.js'
@@ -8,6 +9,7 @@ import { preflight } from '../plan/preflight.js'
 import { actingSteps, isGate } from '../plan/select.js'
 import { whenHolds } from '../plan/when.js'
 import { Committer } from './committer.js'
+import { Control } from './control.js'
 import { countRows } from './count-rows.js'
 import { gapsAbove } from './gaps.js'
 import { type NeedsState, runEarlyChecks } from './run-check.js'
@@ -67,10 +69,14 @@ export async function run(options: RunOptions): Promise<RunResult> {
 }
 
 async function runPass(options: RunOptions, reorgs: Reorgs): Promise<RunResult> {
-  const { pipeline, signal, emit } = options
+  const { pipeline, signal, drain, emit } = options
+  const over = AbortSignal.any(drain ? [signal, drain] : [signal])
+  // Each step that is held by a pause listens to it.
+  setMaxListeners(0, over)
   const states = new Map<string, StepState>()
   const ends = new Map<string, StepEnd>()
   const services = createServices(options, ends, reorgs)
+  const { control } = services
   const acting = actingSteps(pipeline, options.select)
   options.warehouse.watch(consumersOf(pipeline))
   await dropLeftovers(options)
@@ -106,7 +112,7 @@ async function runPass(options: RunOptions, reorgs: Reorgs): Promise<RunResult> 
       const step = pipeline.steps.find((candidate) => candidate.id === id)
       if (!step) continue
       if (isStopped(options)) {
-        end(id, { outcome: 'stopped', missing: 0, quarantined: 0 })
+        end(id, STOPPED)
         continue
       }
       states.set(id, 'running')
@@ -115,7 +121,8 @@ async function runPass(options: RunOptions, reorgs: Reorgs): Promise<RunResult> 
         // An early evaluation that is still at it must not be taken for the one that decides.
         early
           .stop(id)
-          .then(() => doStep(services, step))
+          .then(() => control.mayBegin(over))
+          .then(() => (isStopped(options) ? STOPPED : control.during(() => doStep(services, step))))
           .then((result) => {
             running.delete(id)
             end(id, result)
@@ -124,7 +131,7 @@ async function runPass(options: RunOptions, reorgs: Reorgs): Promise<RunResult> 
     }
     if (start.length > 0 && running.size === 0) continue
     if (running.size === 0 && block.length === 0) break
-    if (running.size > 0) await Promise.race(running.values())
+    if (running.size > 0) await control.whileWaiting(() => Promise.race(running.values()))
   }
   await Promise.all(scheduled.map(({ id }) => early.stop(id)))
   await services.committer.flush()
@@ -136,6 +143,8 @@ async function runPass(options: RunOptions, reorgs: Reorgs): Promise<RunResult> 
   if ([...steps.values()].every(well)) return { outcome: 'done', steps }
   return { outcome: isStopped(options) ? 'stopped' : 'incomplete', steps }
 }
+
+const STOPPED: StepEnd = { outcome: 'stopped', missing: 0, quarantined: 0 }
 
 /** Whether nothing further is begun. */
 const isStopped = ({ signal, drain }: Pick<RunOptions, 'signal' | 'drain'>) => signal.aborted || drain?.aborted === true
@@ -184,7 +193,7 @@ async function doStep(services: RunServices, step: Step): Promise<StepEnd> {
   try {
     return await runStep(services, step, services.signal)
   } catch (error) {
-    if (services.signal.aborted) return { outcome: 'stopped', missing: 0, quarantined: 0 }
+    if (services.signal.aborted) return STOPPED
     const message = services.redact(error instanceof Error ? error.message : String(error))
     const hint = isPipeError(error) && error.hint !== undefined ? ` (${error.hint})` : ''
     if (!isPipeError(error) && error instanceof Error)
@@ -228,6 +237,7 @@ function createServices(options: RunOptions, ends: ReadonlyMap<string, StepEnd>,
   const committer = new Committer({ warehouse, tables: withShadows(pipeline), clock, emit, heartbeat: options.heartbeat })
   return {
     ...options,
+    control: options.control ?? new Control({ clock, emit, over: options.signal }),
     committer,
     source: (plan) => planSource({ ...options, committer }, plan),
     slots: new Slots(UNITS_AT_ONCE),

@@ -23,6 +23,7 @@ import type { PlannedUnit, StepPlan } from '../plan/plan.js'
 import type { Moment } from '../plan/scope.js'
 import type { Budget } from './budget.js'
 import type { Committer } from './committer.js'
+import type { Control } from './control.js'
 import type { Gaps } from './gaps.js'
 import type { Heartbeat } from './heartbeat.js'
 import type { ForkSeenError, Links } from './links.js'
@@ -41,6 +42,8 @@ export interface RunOptions {
   readonly signal: AbortSignal
   /** Aborted when no further step or unit is to be begun; those that are under way come to their end. Left out: never. */
   readonly drain?: AbortSignal | undefined
+  /** What people change of the run while it is under way. Left out: nothing. */
+  readonly control?: Control | undefined
   /** `--param`. */
   readonly given: Readonly<Record<string, string>>
   readonly select: readonly string[] | undefined
@@ -73,6 +76,7 @@ export interface RunOptions {
 
 /** What steps and units share in one run. */
 export interface RunServices extends RunOptions {
+  readonly control: Control
   readonly committer: Committer
   readonly slots: Slots
   /** Where the workers of a step get its units from. */

@@ -17,6 +17,8 @@ export interface Chains {
   poll(chain: string): Promise<bigint>
   /** `config`: the step's `with` with every param put in. */
   lane(step: Step, config: Json): RpcPool
+  /** Has a step make at most so many requests at once, from now on. */
+  bound(step: string, parallel: number): void
   /** Has logins that were refused tried again. */
   tryLogins(): void
   /** What is waited for now, of every chain that was opened. */
@@ -49,6 +51,7 @@ export function openChains({ pipeline, warehouse, state, surroundings, signal, e
   const budgets = new Budgets()
   /** One for a step, however many rounds there are. */
   const lanes = new Map<string, RpcPool>()
+  const bounds = new Map<string, number>()
   const opening = new Map<string, Promise<ChainRpc>>()
   const open = (name: string): Promise<ChainRpc> => {
     let promise = opening.get(name)
@@ -113,8 +116,13 @@ export function openChains({ pipeline, warehouse, state, surroundings, signal, e
       const options = laneOptions(step, config)
       const key = JSON.stringify([step.chain, options])
       let lane = lanes.get(key)
-      if (!lane) lanes.set(key, (lane = lazyLane(step, options, open)))
+      const bounded = () => ({ ...options, parallel: bounds.get(step.id) ?? options.parallel })
+      if (!lane) lanes.set(key, (lane = lazyLane(step, bounded, open)))
       return lane
+    },
+    bound: (step, parallel) => {
+      bounds.set(step, parallel)
+      for (const rpc of opened.values()) rpc.bound(step, parallel)
     },
     tryLogins: () => {
       for (const rpc of opened.values()) rpc.tryLogins()

@@ -61,7 +61,14 @@ export class EachEndpoint {
 
   of(step: Step, config: Json): Fetcher[] {
     const pools = this.#chains.get(step.chain ?? '') ?? []
-    return pools.map(({ host, rpc }) => ({ host, rpc: lazyLane(step, laneOptions(step, config), () => Promise.resolve(rpc)) }))
+    return pools.map(({ host, rpc }) => ({
+      host,
+      rpc: lazyLane(
+        step,
+        () => laneOptions(step, config),
+        () => Promise.resolve(rpc),
+      ),
+    }))
   }
 
   async close(): Promise<void> {

@@ -1,16 +1,16 @@
 import type { RunView } from '../report/view.js'
 import type { Clock, Json } from '../sdk/index.js'
-import type { StateStore } from '../state/store.js'
+import type { StateStore, Wish } from '../state/store.js'
 
 const KEEP_MS = 1_000
 
 /**
- * Writes the view into the state store about once a second, for `pipe status` of other processes. `failed` is told of the
- * first time that it can't be written: others see less, and the run goes on.
+ * Writes the view into the state store about once a second, for `pipe status` of other processes, and takes up what people want of
+ * the run by then. `failed` is told of the first time that it can't be written: others see less, and the run goes on.
  */
 export function keepState(
   { state, run, view, clock }: { readonly state: StateStore; readonly run: string; readonly view: RunView; readonly clock: Clock },
-  failed: (error: unknown) => void,
+  { wished, failed }: { readonly wished: (wish: Wish) => void; readonly failed: (error: unknown) => void },
 ): { close(): Promise<void> } {
   const stop = new AbortController()
   let told = false
@@ -19,7 +19,7 @@ export function keepState(
       await clock.sleep(KEEP_MS, stop.signal).catch(() => undefined)
       if (stop.signal.aborted) return
       try {
-        await state.updateRun(run, { view: asJson(view) }, Math.round(clock.now()))
+        wished(await state.updateRun(run, { view: asJson(view) }, Math.round(clock.now())))
       } catch (error) {
         if (!told) failed(error)
         told = true

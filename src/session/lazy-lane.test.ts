@@ -19,7 +19,11 @@ async function laneOf(config: Json, definition: Partial<Step['definition']>): Pr
   const lanes: StepQueueOptions[] = []
   const rpc = { forStep: (options: StepQueueOptions) => (lanes.push(options), ready) } as Partial<ChainRpc> as ChainRpc
   const step = { id: 's', chain: 'c', parallel: 3, retry: { attempts: 2, waitMs: 5, maxWaitMs: 9 }, with: { batch: '$size' }, definition }
-  const lane = lazyLane(step, laneOptions(step as Partial<Step> as Step, config), () => Promise.resolve(rpc))
+  const lane = lazyLane(
+    step,
+    () => laneOptions(step as Partial<Step> as Step, config),
+    () => Promise.resolve(rpc),
+  )
   await lane.ready(new AbortController().signal)
   await lane.request('eth_chainId', [], { signal: new AbortController().signal })
   return lanes

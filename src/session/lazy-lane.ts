@@ -5,12 +5,16 @@ import { StepWithoutChainError } from '../run/run.js'
 import type { Json, RpcPool } from '../sdk/index.js'
 
 /** The endpoints of a step's chain as the step sees them, opened with its first call. */
-export function lazyLane(step: Pick<Step, 'id' | 'chain'>, options: StepQueueOptions, open: (chain: string) => Promise<ChainRpc>): RpcPool {
+export function lazyLane(
+  step: Pick<Step, 'id' | 'chain'>,
+  options: () => StepQueueOptions,
+  open: (chain: string) => Promise<ChainRpc>,
+): RpcPool {
   let lane: Promise<RpcPool> | undefined
   const get = (): Promise<RpcPool> => {
     if (step.chain === undefined) throw new StepWithoutChainError(step.id)
     if (lane) return lane
-    lane = open(step.chain).then((rpc) => rpc.forStep(options))
+    lane = open(step.chain).then((rpc) => rpc.forStep(options()))
     // What kept it from being opened may be over in the next round.
     lane.catch(() => (lane = undefined))
     return lane

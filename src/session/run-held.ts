@@ -9,6 +9,7 @@ import type { RunView } from '../report/view.js'
 import { waitsFor } from '../report/words.js'
 import { runProgram } from '../programs/run-program.js'
 import type { Bus } from '../run/bus.js'
+import { Control } from '../run/control.js'
 import { Heartbeat } from '../run/heartbeat.js'
 import { Retention } from '../run/retention.js'
 import { type RoundsEnd, runRounds } from '../run/rounds.js'
@@ -87,8 +88,13 @@ export async function runHeld(running: Running, request: RunRequest): Promise<Ru
   warehouse.hear((message) => telling.emit({ type: 'warning', message }))
   const { name, file, hash } = pipeline
   await state.startRun({ id, pipeline: name, warehouse: warehouse.display, file, hash, pid, host, startedAt: since, lockFile })
-  const keeper = keepState({ state, run: id, view, clock }, (error) =>
-    telling.emit({ type: 'warning', message: `the state store can't be written: ${telling.redact(wordsOf(error))}` }),
+  const control = new Control({ clock, emit: telling.emit, over: endingOf(running) })
+  const keeper = keepState(
+    { state, run: id, view, clock },
+    {
+      wished: (wish) => control.take(wish),
+      failed: (error) => telling.emit({ type: 'warning', message: `the state store can't be written: ${telling.redact(wordsOf(error))}` }),
+    },
   )
   const warn = (message: string) => telling.emit({ type: 'warning', message })
   const notices = await openNotices({ pipeline, surroundings, world: running.world, run: id, state, warn })
@@ -104,7 +110,9 @@ export async function runHeld(running: Running, request: RunRequest): Promise<Ru
     telling.emit({ type: 'run:ended', outcome, exitCode, error })
   }
   try {
-    const { outcome, reason } = await runConnected(running, telling, request, ({ outcome: how, reason: why }) => end(how, why))
+    const { outcome, reason } = await runConnected({ ...running, control }, telling, request, ({ outcome: how, reason: why }) =>
+      end(how, why),
+    )
     return { outcome, reason, exitCode }
   } catch (thrown) {
     // What a run that lost its pipeline met else comes of that.
@@ -131,7 +139,7 @@ export async function runHeld(running: Running, request: RunRequest): Promise<Ru
 
 /** Runs the rounds with connections to chains and sources, and keeps what was learned of them. `ended` is told first. */
 async function runConnected(
-  { id, pipeline, surroundings, signal: stop, world, held, state, view }: Running,
+  { id, pipeline, surroundings, signal: stop, world, held, state, view, control }: Running & { readonly control: Control },
   { emit, redact, moved, gained }: Telling,
   request: RunRequest,
   ended: (end: RoundsEnd) => void,
@@ -145,12 +153,18 @@ async function runConnected(
   const signal = AbortSignal.any([stop, limit.signal])
   const flight = new Flight(pipeline.maxBytesInFlight)
   const chains = openChains({ pipeline, warehouse, state, surroundings, signal, emit, standIn: world.chain, remember: warehouse, flight })
+  const unbound = control.onChange(() => {
+    for (const { id: step } of pipeline.steps) {
+      const most = control.parallel(step)
+      if (most !== undefined) chains.bound(step, most)
+    }
+  })
   const sources = openSources({ pipeline, surroundings, emit, standIn: world.source, flight })
   const watchdog = new Watchdog({
     clock,
     emit,
     moved,
-    working: () => view.state !== 'ended' && (view.round?.nextAt ?? null) === null,
+    working: () => !control.atRest && view.state !== 'ended' && (view.round?.nextAt ?? null) === null,
     waits: () => [...chains.waits(), ...sources.waits()],
     steps: () => waitsFor(view),
     warehouse: warehouse.display.replace(/:.*$/s, ''),
@@ -244,50 +258,59 @@ async function runConnected(
       moment: () => {
         chains.tryLogins()
         sources.tryLogins()
-        return follow ? follow.next() : first
+        return control.during(async () => (follow ? follow.next() : first))
       },
-      round: async (of) => {
+      mayBegin: async (of) => {
         const looks = new AbortController()
-        if (follow) void lookOn(follow, looks.signal)
-        const result = await run({
-          pipeline,
-          warehouse: watchdog.watching(warehouse),
-          moment: of,
-          clock,
-          random,
-          emit,
-          signal,
-          drain: surroundings.drain,
-          given: request.params,
-          select: request.select,
-          limit: request.limit,
-          force: request.force,
-          rpc: (step, config) => chains.lane(step, config),
-          http: (step) => sources.client(step),
-          redact,
-          heartbeat,
-          again: follow !== undefined && rounds > 0,
-          rest: follow?.rest(of),
-          retention,
-          unsettled,
-          program: (program, of) => runProgram(program, { ...surroundings, secrets: pipeline.secrets, signal: of }),
-          write: (path, text) => writeWhole(resolve(surroundings.cwd, path), text),
-          onCheck: (step, check, final) => {
-            const at = Math.round(clock.now())
-            kept = kept
-              .then(() => state.recordCheck(id, step, redactDeep(check, redact), { final, at }))
-              .catch((error: unknown) =>
-                emit({ type: 'warning', step, message: `the result of a check was not kept: ${redact(String(error))}` }),
-              )
-          },
-        }).finally(() => looks.abort())
-        rounds++
-        // Later ones are as quick as the head.
-        if (follow && rounds === 1) await remember()
-        follow?.ended(result)
-        tellLag()
-        return result
+        if (follow && control.paused) void lookOn(follow, looks.signal)
+        await control.mayBegin(of)
+        looks.abort()
       },
+      isAtRest: () => control.atRest,
+      round: (of) =>
+        control.during(async () => {
+          const looks = new AbortController()
+          if (follow) void lookOn(follow, looks.signal)
+          const result = await run({
+            pipeline,
+            warehouse: watchdog.watching(warehouse),
+            moment: of,
+            clock,
+            random,
+            emit,
+            signal,
+            drain: surroundings.drain,
+            given: request.params,
+            select: request.select,
+            limit: request.limit,
+            force: request.force,
+            rpc: (step, config) => chains.lane(step, config),
+            http: (step) => sources.client(step),
+            redact,
+            heartbeat,
+            control,
+            again: follow !== undefined && rounds > 0,
+            rest: follow?.rest(of),
+            retention,
+            unsettled,
+            program: (program, of) => runProgram(program, { ...surroundings, secrets: pipeline.secrets, signal: of }),
+            write: (path, text) => writeWhole(resolve(surroundings.cwd, path), text),
+            onCheck: (step, check, final) => {
+              const at = Math.round(clock.now())
+              kept = kept
+                .then(() => state.recordCheck(id, step, redactDeep(check, redact), { final, at }))
+                .catch((error: unknown) =>
+                  emit({ type: 'warning', step, message: `the result of a check was not kept: ${redact(String(error))}` }),
+                )
+            },
+          }).finally(() => looks.abort())
+          rounds++
+          // Later ones are as quick as the head.
+          if (follow && rounds === 1) await remember()
+          follow?.ended(result)
+          tellLag()
+          return result
+        }),
       untilComplete,
       follow: follow !== undefined,
       maxRuns: request.maxRuns,
@@ -300,7 +323,7 @@ async function runConnected(
       wait: (ms, of) => (wakes ? wakes.wait(ms, of) : clock.sleep(ms, of).catch(() => undefined)),
       clock,
       emit,
-      signal: surroundings.drain ? AbortSignal.any([stop, surroundings.drain]) : stop,
+      signal: endingOf({ signal: stop, surroundings }),
       limit,
     })
     await kept
@@ -311,6 +334,7 @@ async function runConnected(
     return end
   } finally {
     taken.removeEventListener('abort', onTaken)
+    unbound()
     await Promise.all([watchdog.close(), wakes?.close(), chains.close(), sources.close()])
   }
 }
@@ -349,6 +373,10 @@ function waitsForOthers(view: RunView, pipeline: Pipeline): boolean {
   const running = view.steps.filter(({ state }) => state === 'running')
   return running.every(({ id }) => pipeline.steps.some((step) => step.id === id && (step.chain !== undefined || step.source !== undefined)))
 }
+
+/** Aborted when the run is to end, at once or when what is under way is done. */
+const endingOf = ({ signal, surroundings: { drain } }: Pick<Running, 'signal' | 'surroundings'>) =>
+  drain ? AbortSignal.any([signal, drain]) : signal
 
 const EXIT: Readonly<Record<'done' | 'incomplete' | 'error', number>> = { done: 0, incomplete: 1, error: 2 }
 
