@@ -40,8 +40,7 @@ async function serving(cwd = linesWorld()) {
       await io.clock.sleep(20)
     }
   }
-  const over = (id: unknown) =>
-    until(`/api/runs/${String(id)}`, ({ state }) => !['starting', 'running', 'stopping'].includes(String(state)))
+  const over = (id: unknown) => until(`/api/runs/${String(id)}`, ({ endedAt }) => endedAt !== null)
   return { app, ask, until, over, launch, cwd, io, options, reported, runs }
 }
 
@@ -162,6 +161,82 @@ describe('a pipeline that is served', () => {
     expect((await over(id)).state).toBe('stopped')
   })
 
+  test('is paused once what is under way is done, and goes on when it is told to, or ends when it is stopped, whoever started it', async () => {
+    const { ask, over, until, cwd, launch } = await serving()
+    const held = join(cwd, 'held')
+    const code = async (path: string, body: unknown = {}) => (await ask(`${one}/${path}`, body)).json.error?.code
+    expect([await code('pause'), await code('resume')]).toEqual(['NOT_RUNNING', 'NOT_RUNNING'])
+    const { run } = (await ask(`${one}/start`, { params: { hold: 15 } })).json
+    await until(one, () => existsSync(held))
+    expect(await code('resume')).toBe('NOT_PAUSED')
+    const asked = Date.now()
+    expect(await ask(`${one}/pause`, {})).toMatchObject({ status: 202, json: { run, state: 'pausing' } })
+    expect([(await ask(one)).json.state, await code('pause')]).toEqual(['pausing', 'PAUSED_ALREADY'])
+    const fact = async (type: string) => {
+      const { facts } = await until(`${one}/logs`, (logs) => logs.facts.some((each: Answer) => each.type === type))
+      return facts.find((each: Answer) => each.type === type)
+    }
+    expect((await fact('run:pausing')).at - asked).toBeLessThan(1_500)
+    rmSync(held)
+    await until(one, ({ state }) => state === 'paused')
+    const { view } = (await ask(`/api/runs/${run}`)).json
+    expect([view.state, view.pausedAt, view.steps[0].rows, view.steps[0].open.units]).toEqual([
+      ...['paused', (await fact('run:paused')).at, { lines: 19 }, 0],
+    ])
+    // Nothing moves, and the run goes on to say that it lives.
+    const { updatedAt } = view.run ? (await ask(one)).json.run : {}
+    await until(one, (answer) => answer.run.updatedAt !== updatedAt)
+    expect((await ask(one)).json).toMatchObject({ state: 'paused', progress: { done: 19 } })
+    const resumed = Date.now()
+    expect(await ask(`${one}/resume`, {})).toMatchObject({ status: 202, json: { run, state: 'paused' } })
+    expect((await fact('run:resumed')).at - resumed).toBeLessThan(1_500)
+    const done = await over(run)
+    expect([done.state, done.rows, done.view.pausedAt]).toEqual(['done', { lines: 40, sums: 40 }, null])
+    expect(done.view.pausedMs).toBe((await fact('run:resumed')).at - (await fact('run:paused')).at)
+
+    // One that this server did not start, as cron does; it is paused before its first step has ended, and stopped then.
+    const other = launch(['run', 'p.yaml', '--param', 'count=70', '--param', 'hold=45'])
+    let said = ''
+    other.stdout.on('data', (text) => (said += String(text)))
+    const { run: foreign } = await until(one, ({ state }) => state === 'running' && existsSync(held))
+    expect(await ask(`${one}/pause`, {})).toMatchObject({ status: 202, json: { run: foreign.id, state: 'pausing' } })
+    await vi.waitFor(() => expect(said).toContain('\npausing pipeline=enrichment\n'), 1_500)
+    rmSync(held)
+    await until(one, ({ state }) => state === 'paused')
+    other.kill('SIGUSR2')
+    const stopped = await over(foreign.id)
+    expect([stopped.state, stopped.exitCode, stopped.rows]).toEqual(['stopped', 140, { lines: 49 }])
+    const next = await over((await ask(`${one}/start`, { params: { count: 70 } })).json.run)
+    expect([next.state, next.rows.lines, next.view.pausedMs]).toEqual(['done', 21, 0])
+  })
+
+  test('does more at once while it runs where that is asked for, and says of which steps it means nothing', async () => {
+    const { ask, over, until, cwd } = await serving()
+    const held = join(cwd, 'held')
+    const code = async (body: unknown) => (await ask(`${one}/parallel`, body)).json.error?.code
+    expect(await code({ parallel: 2 })).toBe('NOT_RUNNING')
+    const { graph } = (await ask(one)).json
+    expect(graph.map(({ parallel }: Answer) => parallel)).toEqual([{ of: 'units', most: 1 }, { of: 'units', most: 8 }, null])
+    const { run } = (await ask(`${one}/start`, { params: { hold: 5 }, select: ['lines', 'complete'] })).json
+    await until(one, () => existsSync(held))
+    const wrong = [
+      { parallel: 0 },
+      { parallel: 1.5 },
+      { step: 'nope', parallel: 2 },
+      { step: 'complete', parallel: 2 },
+      { step: 'sums', parallel: 2 },
+    ]
+    expect(await Promise.all(wrong.map(code))).toEqual(['BODY_WRONG', 'BODY_WRONG', 'NO_SUCH_STEP', 'NOT_PARALLEL', 'NOT_IN_RUN'])
+    // The only unit that may be open waits; with a second one all others are done beside it.
+    const before = await until(`/api/runs/${run}`, (answer) => answer.steps[0].done === 5)
+    expect(before.steps[0].parallel).toEqual({ of: 'units', most: 1 })
+    expect(await ask(`${one}/parallel`, { parallel: 2 })).toMatchObject({ status: 202, json: { run, parallel: { lines: 2 } } })
+    const { steps } = await until(`/api/runs/${run}`, (answer) => answer.steps[0].done === 36)
+    expect(steps[0].parallel).toEqual({ of: 'units', most: 2 })
+    rmSync(held)
+    expect((await over(run)).rows).toEqual({ lines: 40 })
+  })
+
   test('a step that fails says why, in words that are safe to show, and what was quarantined can be tried again', async () => {
     const { ask, over, reported } = await serving()
     const { run } = (await ask(`${one}/start`, { params: { fail: true } })).json
@@ -268,8 +343,8 @@ test('every operation of the OpenAPI document is there, takes its example, and a
     const given = Object.entries(query).filter(([, { required }]) => required)
     const words = given.map(([name]) => `${name}=${wanted[name]}`).join('&')
     const url = `${path.replace('{name}', 'enrichment').replace('{id}', runs[0].id as string)}${words === '' ? '' : `?${words}`}`
-    // What stops or starts meets what the operation before it left.
-    const accepted = path.endsWith('/stop') || path === '/api/admin/backfill' ? [status, 409] : [status]
+    // What stops, starts or changes a run meets what the operation before it left.
+    const accepted = /\/(stop|pause|resume|parallel|backfill)$/.test(path) ? [status, 409] : [status]
     const { json, ...got } = await ask(url, body?.example)
     if (!accepted.includes(got.status as typeof status)) wrong.push({ method, url, status: got.status, text: got.text })
     if (answer && got.status === status && !ajv.validate(answer, json)) wrong.push({ url, errors: ajv.errorsText(ajv.errors) })

@@ -8,7 +8,7 @@ import { statusReport, viewOf } from '../report/status.js'
 import type { Clock } from '../sdk/index.js'
 import { pipelineAnswer, pipelineDetail, runAnswer, runDetail } from './answers.js'
 import { backfill, backfillAction, BACKFILLED } from './backfill.js'
-import { planBody, resetBody, retryBody, sessionBody, startBody, stopBody } from './bodies.js'
+import { parallelBody, pauseBody, planBody, resetBody, retryBody, sessionBody, startBody, stopBody } from './bodies.js'
 import { bodyOf } from './body.js'
 import type { Commands } from './commands.js'
 import { coverageAnswer } from './coverage-answer.js'
@@ -23,12 +23,14 @@ import { Refusal, refusalOf } from './refusal.js'
 import type { Runs, StartRequest } from './runs.js'
 import type { Shown } from './shown.js'
 import { tell } from './stream.js'
+import type { Wishes } from './wishes.js'
 
 export interface AppParts extends GuardOptions {
   readonly clock: Clock
   /** By name. */
   readonly pipelines: ReadonlyMap<string, Pipeline>
   readonly runs: Runs
+  readonly wishes: Wishes
   readonly history: History
   readonly ledgers: Ledgers
   readonly commands: Commands
@@ -45,7 +47,7 @@ export interface AppParts extends GuardOptions {
 
 /** The whole HTTP API: JSON in, JSON out. What it may do is what the command line does with the files that were named at the start. */
 export function createApp(parts: AppParts): Hono {
-  const { clock, pipelines, runs, history, ledgers, commands, feed, shown, signal } = parts
+  const { clock, pipelines, runs, wishes, history, ledgers, commands, feed, shown, signal } = parts
   const app = new Hono()
   const now = () => Math.round(clock.now())
   const json = (c: Context, value: unknown, status: 200 | 201 | 202 = 200) => c.body(shown(JSON.stringify(value)), status, JSON_TYPE)
@@ -110,6 +112,18 @@ export function createApp(parts: AppParts): Hono {
   app.post('/api/pipelines/:name/stop', async (c) => {
     const pipeline = named(c)
     return json(c, { run: await runs.stop(pipeline, await bodyOf(c, stopBody)) }, 202)
+  })
+  app.post('/api/pipelines/:name/pause', async (c) => {
+    await bodyOf(c, pauseBody)
+    return json(c, await wishes.pause(named(c)), 202)
+  })
+  app.post('/api/pipelines/:name/resume', async (c) => {
+    await bodyOf(c, pauseBody)
+    return json(c, await wishes.resume(named(c)), 202)
+  })
+  app.post('/api/pipelines/:name/parallel', async (c) => {
+    const pipeline = named(c)
+    return json(c, await wishes.parallel(pipeline, checked(pipeline, await bodyOf(c, parallelBody))), 202)
   })
   app.post('/api/pipelines/:name/retry', async (c) => {
     const pipeline = named(c)

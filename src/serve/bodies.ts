@@ -30,6 +30,20 @@ export const stopBody = Type.Object(
   strict,
 )
 
+export const pauseBody = Type.Object({}, strict)
+
+export const parallelBody = Type.Object(
+  {
+    step: Type.Optional(name),
+    parallel: Type.Integer({
+      minimum: 1,
+      maximum: 1_000,
+      description: 'Units, or requests in flight, at once: what `parallel` says in the file.',
+    }),
+  },
+  strict,
+)
+
 export const retryBody = Type.Object({ step: Type.Optional(name) }, strict)
 
 export const resetBody = Type.Object(

@@ -1,7 +1,7 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import type { Json } from '../sdk/index.js'
 import { backfillAction } from './backfill.js'
-import { planBody, resetBody, retryBody, sessionBody, startBody, stopBody } from './bodies.js'
+import { parallelBody, pauseBody, planBody, resetBody, retryBody, sessionBody, startBody, stopBody } from './bodies.js'
 import { COVERAGE_STATES } from './coverage.js'
 
 /** One thing that can be asked of the server. */
@@ -97,6 +97,7 @@ const backfill = Type.Object({
 })
 
 const begun = Type.Object({ run: Type.String({ description: 'its id' }) })
+const asked = Type.Object({ run: Type.String({ description: 'its id' }), state })
 const lines = Type.Object({ lines: Type.Array(Type.String()) })
 const one = '/api/pipelines/{name}'
 const any = Type.Object({})
@@ -154,6 +155,31 @@ export const operations: readonly Operation[] = [
     body: { schema: stopBody, example: {} },
     status: 202,
     answer: begun,
+  },
+  {
+    method: 'post',
+    path: `${one}/pause`,
+    summary:
+      'Has the run begin nothing further: units under way are done, then it waits until it is resumed or stopped. Also one of cron or a shell',
+    body: { schema: pauseBody, example: {} },
+    status: 202,
+    answer: asked,
+  },
+  {
+    method: 'post',
+    path: `${one}/resume`,
+    summary: 'Has a run go on that is paused',
+    body: { schema: pauseBody, example: {} },
+    status: 202,
+    answer: asked,
+  },
+  {
+    method: 'post',
+    path: `${one}/parallel`,
+    summary: 'How much a step, or each of them, does at once in the run that is under way; the file stays as it is',
+    body: { schema: parallelBody, example: { step: 'lines', parallel: 4 } },
+    status: 202,
+    answer: Type.Object({ run: Type.String({ description: 'its id' }), parallel: counts }),
   },
   {
     method: 'post',

@@ -108,6 +108,15 @@ export class Runs {
     for (let own = this.#own.get(pipeline); own?.view.state === 'ended'; own = this.#own.get(pipeline)) await own.gone
   }
 
+  /** The run that is under way, whoever started it. @throws {Refusal} when none is. */
+  async underWay(name: string): Promise<RunRecord> {
+    await this.settled(name)
+    await this.#own.get(name)?.begun
+    const running = await this.#running(name)
+    if (!running) throw new Refusal(409, 'NOT_RUNNING', `${name} does not run`)
+    return running
+  }
+
   /**
    * Asks the run to end: units that are under way are finished, the rest is left to the next run. With `now` they end with what is
    * committed of them. Resolves to its id.
@@ -116,16 +125,12 @@ export class Runs {
    */
   async stop({ name }: Pipeline, { now = false } = {}): Promise<string> {
     const signal = now ? 'SIGTERM' : 'SIGUSR2'
-    await this.settled(name)
+    const { id, pid, host } = await this.underWay(name)
     const own = this.#own.get(name)
     if (own) {
-      const id = await own.begun
       own.child?.kill(signal)
       return id
     }
-    const running = await this.#running(name)
-    if (!running) throw new Refusal(409, 'NOT_RUNNING', `${name} does not run`)
-    const { id, pid, host } = running
     if (host !== this.#parts.host)
       throw new Refusal(409, 'RUNS_ELSEWHERE', `${name} runs on another machine, ${host}`, `stop pid ${pid} there`, id)
     try {

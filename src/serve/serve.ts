@@ -18,6 +18,7 @@ import type { Usage } from './metrics.js'
 import { Runs } from './runs.js'
 import { keepSchedules } from './schedules.js'
 import { createShown } from './shown.js'
+import { Wishes } from './wishes.js'
 
 /** Whoever reaches the address could start runs. Nothing was opened. */
 export class OpenToAllError extends PipeError {
@@ -141,6 +142,7 @@ export function createServing(options: ServeOptions, surroundings: Surroundings,
     report,
     hear: (name, event) => ledgers.hear(name, event),
   })
+  const wishes = new Wishes({ runs, state })
   const commands = new Commands({ launch, flags, alone, history, shown, clock, settled })
   const hosts = new Set([...LOOPBACK, ...options.allowHosts.map((name) => name.toLowerCase())])
   const { page } = options
@@ -151,6 +153,7 @@ export function createServing(options: ServeOptions, surroundings: Surroundings,
     clock,
     pipelines,
     runs,
+    wishes,
     history,
     ledgers,
     commands,
