@@ -7,7 +7,7 @@ import { type PipeProcess, spawnPipe } from './support/spawn-pipe.js'
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 type Answer = Record<string, any>
 
-test('a server that is killed leaves its run alone: the next one shows it, stops it and resumes it', async () => {
+test('a server that is killed leaves its run alone: the next one shows it, stops it and resumes it; a killed run leaves no pause behind', async () => {
   const cwd = linesWorld()
   const held = join(cwd, 'held')
   const first = await serve(cwd)
@@ -30,6 +30,8 @@ test('a server that is killed leaves its run alone: the next one shows it, stops
   const { pid } = await second.until(`/api/runs/${next}`, ({ state }) => state === 'running' && existsSync(held))
   const coverage = '/api/pipelines/enrichment/coverage?step=lines'
   await second.until(coverage, ({ steps }) => steps[0].stretches[0].state === 'done' && steps[0].stretches[0].to === 99)
+  await second.ask('/api/pipelines/enrichment/pause', {})
+  await second.until('/api/pipelines/enrichment/logs', ({ facts }) => facts.at(-1)?.type === 'run:pausing')
   process.kill(pid as number, 'SIGKILL')
   rmSync(held)
   await second.until('/api/pipelines/enrichment', ({ state }) => state === 'interrupted')

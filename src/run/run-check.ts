@@ -62,10 +62,11 @@ export async function runEarlyChecks(
     await services.clock.sleep(everyMs, signal).catch(() => undefined)
     if (signal.aborted || needs() === 'ended') return
     if (needs() === 'waiting' || services.control.paused) continue
-    const turn = turns.use(async () => {
+    const look = async () => {
       if (!signal.aborted)
         await withTimeout(services.clock, signal, limit, (all) => runCheckUnit(services, plan, unit, { final: false }, all))
-    })
+    }
+    const turn = services.control.during(() => turns.use(look))
     await untilSignal(turn, signal).catch((error: unknown) => {
       if (signal.aborted) return
       const { message } = failureOf(error)

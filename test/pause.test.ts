@@ -1,0 +1,121 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { readPipeline } from '../src/pipeline/read.js'
+import { fakeChain } from '../src/sandbox/index.js'
+import type { RunEvent } from '../src/sdk/index.js'
+import { openState } from '../src/session/open-state.js'
+import type { RunRequest } from '../src/session/run-held.js'
+import { openSession } from '../src/session/session.js'
+import { fakeIo } from './cli/fake-io.js'
+import { atEnd } from './support/cleanup.js'
+import { temporaryFolder } from './support/folder.js'
+import { linesWorld } from './support/lines-world.js'
+
+const state = 'sqlite:state.db'
+
+/** A run of `p.yaml` of a folder, and what somebody else does to it who knows only the state store. */
+async function running(cwd: string, request: Partial<RunRequest>, env: Readonly<Record<string, string>> = {}) {
+  const io = fakeIo({ cwd, env })
+  const { pipeline } = await readPipeline('p.yaml', { cwd, env, environment: 'require' })
+  if (!pipeline) throw new Error('the pipeline has mistakes')
+  const [session, store] = [await openSession(pipeline, io, { state }), await openState(state, io)]
+  atEnd(async () => {
+    await session.close()
+    await store.close()
+  })
+  const events: RunEvent[] = []
+  session.subscribe((event) => events.push(event))
+  const end = session.run({ params: {}, select: undefined, limit: undefined, ...request })
+  return {
+    session,
+    events,
+    end,
+    wish: async (paused: boolean) => store.wish(session.view.run, (before) => ({ ...before, paused })),
+    passes: (ms: number) => io.clock.sleep(ms),
+    /** The time of the first fact of this type. */
+    async told(type: RunEvent['type']) {
+      for (;;) {
+        const found = events.find((event) => event.type === type)
+        if (found) return found.at
+        await io.clock.sleep(5)
+      }
+    },
+  }
+}
+
+test('a pause that is longer than the timeout of a step and than the time in which something must move ends nothing, and nothing is looked at', async () => {
+  const node = await fakeChain({ blocks: 20 }).serve()
+  atEnd(() => node.close())
+  // What asks nobody outside has no such time.
+  const cwd = linesWorld('chains: { devnet: { id: 1, rpc: "${RPC}", block_time: 2s } }')
+  const file = join(cwd, 'p.yaml')
+  const changes = {
+    'type: counted,': 'type: counted, chain: devnet, timeout: 2s,',
+    'needs: [sums]': 'needs: [lines, sums]',
+    'with: { checks': 'with: { every: 100ms, checks',
+  }
+  writeFileSync(
+    file,
+    Object.entries(changes).reduce((text, [from, to]) => text.replace(from, to), readFileSync(file, 'utf8')),
+  )
+  const { session, events, end, wish, passes, told } = await running(cwd, { params: { pause: '250' }, stallMs: 1_000 }, { RPC: node.url })
+  await told('unit:done')
+  await wish(true)
+  const pausedAt = await told('run:paused')
+  const { done } = session.view.steps[0] ?? {}
+  await passes(2_200)
+  expect([session.view.state, session.view.steps[0]?.done]).toEqual(['paused', done])
+  expect(done).toBeLessThan(40)
+  await wish(false)
+  expect(await end).toEqual({ outcome: 'done', exitCode: 0 })
+  const resumedAt = await told('run:resumed')
+  const ms = resumedAt - pausedAt
+  const looks = events.filter(({ type }) => type === 'check:evaluated').map(({ at }) => at)
+  expect(looks.filter((at) => at < pausedAt).length).toBeGreaterThan(0)
+  expect(looks.filter((at) => at >= pausedAt && at < resumedAt)).toEqual([])
+  expect([session.view.pausedMs, session.view.steps[0]?.pausedMs]).toEqual([ms, ms])
+  expect(events.filter(({ type }) => type === 'run:waiting' || type === 'warning')).toEqual([])
+})
+
+test('a run that follows begins no round while it is paused, says how far it is behind, and reads it when it goes on', async () => {
+  const chain = fakeChain({ blocks: 20 })
+  const node = await chain.serve()
+  atEnd(() => node.close())
+  const cwd = temporaryFolder()
+  writeFileSync(join(cwd, 'p.yaml'), FOLLOWING)
+  const { session, events, end, wish, passes, told } = await running(cwd, { follow: true, waitMs: 200 }, { RPC: node.url })
+  await told('round:ended')
+  await wish(true)
+  await told('run:paused')
+  const rounds = () => events.filter(({ type }) => type === 'round:started').length
+  const before = rounds()
+  chain.add(3)
+  await passes(800)
+  const lag = () => events.findLast((event) => event.type === 'lag')
+  expect([session.view.state, rounds(), lag()]).toMatchObject(['paused', before, { head: '23', behind: 3 }])
+  await wish(false)
+  while (lag()?.behind !== 0) await passes(20)
+  await passes(100)
+  session.stop()
+  expect([await end, rounds()]).toEqual([{ outcome: 'done', exitCode: 0 }, before + 1])
+})
+
+const FOLLOWING = `name: live
+params:
+  from: { type: block, default: covered }
+  to: { type: block, default: head }
+warehouse: duckdb:live.duckdb
+chains: { devnet: { id: 1, rpc: "\${RPC}", confirmations: 0, block_time: 2s } }
+tables:
+  heads: { columns: { number: bigint }, key: [number] }
+steps:
+  - id: heads
+    type: rpc-batch
+    chain: devnet
+    into: heads
+    with:
+      over: { blocks: { from: $from, to: $to } }
+      calls: { block: { method: eth_getBlockByNumber, params: [$number, false] } }
+      row: { number: block.number }
+`
