@@ -7,6 +7,7 @@ import type { RunEvent } from '../src/sdk/index.js'
 import { openState } from '../src/session/open-state.js'
 import type { RunRequest } from '../src/session/run-held.js'
 import { openSession } from '../src/session/session.js'
+import type { Wish } from '../src/state/store.js'
 import { fakeIo } from './cli/fake-io.js'
 import { atEnd } from './support/cleanup.js'
 import { temporaryFolder } from './support/folder.js'
@@ -31,7 +32,7 @@ async function running(cwd: string, request: Partial<RunRequest>, env: Readonly<
     session,
     events,
     end,
-    wish: async (paused: boolean) => store.wish(session.view.run, (before) => ({ ...before, paused })),
+    wish: async (change: Partial<Wish>) => store.wish(session.view.run, (before) => ({ ...before, ...change })),
     passes: (ms: number) => io.clock.sleep(ms),
     /** The time of the first fact of this type. */
     async told(type: RunEvent['type']) {
@@ -61,13 +62,13 @@ test('a pause that is longer than the timeout of a step and than the time in whi
   )
   const { session, events, end, wish, passes, told } = await running(cwd, { params: { pause: '250' }, stallMs: 1_000 }, { RPC: node.url })
   await told('unit:done')
-  await wish(true)
+  await wish({ paused: true })
   const pausedAt = await told('run:paused')
   const { done } = session.view.steps[0] ?? {}
   await passes(2_200)
   expect([session.view.state, session.view.steps[0]?.done]).toEqual(['paused', done])
   expect(done).toBeLessThan(40)
-  await wish(false)
+  await wish({ paused: false })
   expect(await end).toEqual({ outcome: 'done', exitCode: 0 })
   const resumedAt = await told('run:resumed')
   const ms = resumedAt - pausedAt
@@ -78,7 +79,7 @@ test('a pause that is longer than the timeout of a step and than the time in whi
   expect(events.filter(({ type }) => type === 'run:waiting' || type === 'warning')).toEqual([])
 })
 
-test('a run that follows begins no round while it is paused, says how far it is behind, and reads it when it goes on', async () => {
+test('a run that follows begins no round while it is paused, says how far it is behind, and reads it when it goes on, as wide as it is told', async () => {
   const chain = fakeChain({ blocks: 20 })
   const node = await chain.serve()
   atEnd(() => node.close())
@@ -86,18 +87,25 @@ test('a run that follows begins no round while it is paused, says how far it is 
   writeFileSync(join(cwd, 'p.yaml'), FOLLOWING)
   const { session, events, end, wish, passes, told } = await running(cwd, { follow: true, waitMs: 200 }, { RPC: node.url })
   await told('round:ended')
-  await wish(true)
+  await wish({ paused: true })
   await told('run:paused')
   const rounds = () => events.filter(({ type }) => type === 'round:started').length
   const before = rounds()
-  chain.add(3)
+  chain.add(30)
   await passes(800)
   const lag = () => events.findLast((event) => event.type === 'lag')
-  expect([session.view.state, rounds(), lag()]).toMatchObject(['paused', before, { head: '23', behind: 3 }])
-  await wish(false)
+  expect([session.view.state, rounds(), lag()]).toMatchObject(['paused', before, { head: '50', behind: 30 }])
+  node.clearLog()
+  node.fault({ kind: 'latency', ms: 30 })
+  await wish({ paused: false, parallel: { heads: 1 } })
   while (lag()?.behind !== 0) await passes(20)
   await passes(100)
   session.stop()
+  // One request of the step, and the look at the head. By itself it makes five at once.
+  expect([session.view.steps[0]?.parallel, node.totals.peakInFlight]).toEqual([
+    { of: 'requests', most: 1 },
+    expect.toSatisfy((n) => n <= 2),
+  ])
   expect([await end, rounds()]).toEqual([{ outcome: 'done', exitCode: 0 }, before + 1])
 })
 
@@ -116,6 +124,7 @@ steps:
     into: heads
     with:
       over: { blocks: { from: $from, to: $to } }
+      batch: 1
       calls: { block: { method: eth_getBlockByNumber, params: [$number, false] } }
       row: { number: block.number }
 `
