@@ -1,15 +1,9 @@
 import { expect, test } from 'vitest'
 import { systemClock } from '../src/cli/system-clock.js'
 import type { Clock } from '../src/sdk/index.js'
-import { startServer } from '../src/serve/serve.js'
-import { atEnd } from './support/cleanup.js'
 import { hook } from './support/hook.js'
 import { linesWorld } from './support/lines-world.js'
-import { serveOptions } from './support/serve-options.js'
-
-// Answers are looked at as a stranger gets them.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-type Answer = Record<string, any>
+import { type Answer, realServer } from './support/real-server.js'
 
 const HOUR = 3_600_000
 const one = '/api/pipelines/enrichment'
@@ -19,8 +13,9 @@ test('a pipeline runs at its times as if somebody had started it, never beside a
   const cwd = linesWorld(`schedule: "0 */6 * * *"
 notify: [{ type: webhook, url: "\${HOOK_URL}", on: [completion] }]
 `)
+  const env = { HOOK_URL: to.url }
   const clock = movable(Date.UTC(2026, 10, 29, 11, 30))
-  const first = await serving(cwd, to.url, clock)
+  const first = await realServer(cwd, { env, clock })
   const { schedule } = await first.ask(one)
   expect(schedule).toEqual({
     cron: '0 */6 * * *',
@@ -53,36 +48,13 @@ notify: [{ type: webhook, url: "\${HOOK_URL}", on: [completion] }]
   await first.close()
 
   // Nobody was there for two days.
-  const second = await serving(cwd, to.url, movable(third.startedAt as string, 48 * HOUR))
+  const second = await realServer(cwd, { env, clock: movable(third.startedAt as string, 48 * HOUR) })
   await second.until('/api/runs', ({ runs }) => runs.length === 4 && runs[0].state === 'done')
   expect(second.launched()).toHaveLength(1)
   expect(second.said).toEqual([expect.stringMatching(/^schedule of enrichment: run \S+ for \S+, which makes up for 7 missed times$/)])
   await second.close()
   expect(second.reported).toEqual([])
 })
-
-async function serving(cwd: string, hookUrl: string, clock: Clock) {
-  const { options, io, launch, said, reported } = await serveOptions(cwd, { HOOK_URL: hookUrl }, clock)
-  const server = await startServer(options, io)
-  let open = true
-  const close = async () => {
-    if (open) await server.close()
-    open = false
-  }
-  atEnd(close)
-  const ask = async (path: string, body?: unknown) => {
-    const init = body === undefined ? {} : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
-    return (await (await fetch(server.url + path, init)).json()) as Answer
-  }
-  const until = async (path: string, is: (answer: Answer) => boolean) => {
-    for (;;) {
-      const answer = await ask(path)
-      if (is(answer)) return answer
-      await systemClock.sleep(20)
-    }
-  }
-  return { ask, until, close, said, reported, launched: () => launch.lines }
-}
 
 /** A clock that goes on from a moment, and over which time can pass at once. */
 function movable(from: number | string, by = 0): Clock & { pass(ms: number): void } {

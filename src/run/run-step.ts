@@ -58,7 +58,15 @@ export async function runStep(services: RunServices, step: Step, signal: AbortSi
     return workOn({ ...services, warehouse: stoppable(services.warehouse, all) }, plan, all, time)
   })
   const end = 'outcome' in worked ? worked : await ended(services, worked, signal)
+  // What an earlier run had published was ended here, and computes nothing of what came in since.
+  if (end.outcome === 'complete' && end.dueAt === 0n && wasPublished(plan)) return runStep(services, step, signal)
   return { ...end, dueAt: end.dueAt ?? clockDue(services, plan) }
+}
+
+/** Whether the unit of a step that is named by its inputs was computed by an earlier run, which was ended behind it. */
+function wasPublished({ wanted, units, ledger }: StepPlan): boolean {
+  const isNamed = wanted.kind === 'task' && wanted.named === 'inputs'
+  return isNamed && units.some(({ key }) => ledger.rows.some((row) => row.unit === key && row.cursor !== undefined && row.state !== 'done'))
 }
 
 async function workOn(services: RunServices, plan: StepPlan, signal: AbortSignal, time: StepTime): Promise<StepEnd | Worked> {

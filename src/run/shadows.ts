@@ -74,6 +74,13 @@ export function leftInShadows({ plan, services }: UnitTask): string | undefined 
   return `nothing was swapped: ${tables} ${shadows.length === 1 ? 'is as it was' : 'are as they were'}; the next run drops ${names} and builds ${shadows.length === 1 ? 'it' : 'all of them'} anew`
 }
 
+/** Whether a stop came before or after the shadows of a unit took their tables' places; undefined where it has none. */
+export function swapAtStop(task: UnitTask, isSwapped: boolean): string | undefined {
+  if (!isSwapped) return leftInShadows(task)
+  const tables = shadowsOf(task.plan.outputs, task.services.pipeline.tables).map(({ table }) => table.name)
+  return tables.length === 0 ? undefined : `the swap was done before the stop: ${tables.join(', ')}; the next run does what comes after it`
+}
+
 /** What a batch asks to exchange. @throws {NothingToSwapError} */
 export async function swapping(task: UnitTask, { swap }: Batch): Promise<Swap | undefined> {
   if (!swap) return undefined

@@ -12,7 +12,7 @@ import { failureOf, unitFailed, waitToRetry } from './failure.js'
 import { Progress } from './progress.js'
 import { selectWrites } from './select-writes.js'
 import type { UnitTask } from './services.js'
-import { leftInShadows, making, swapping } from './shadows.js'
+import { leftInShadows, making, swapAtStop, swapping } from './shadows.js'
 import { timedOut } from './step-timeout.js'
 import { UnitPrograms } from './unit-programs.js'
 import { UnitWrites, writeOnce } from './unit-writes.js'
@@ -42,6 +42,8 @@ export async function runUnit(task: UnitTask): Promise<UnitOutcome> {
       }
       if (signal.aborted && !timedOut(signal)) {
         await record(task, progress, progress.mark({ state: 'pending' }))
+        const message = swapAtStop(task, progress.resumes)
+        if (message !== undefined) services.emit({ type: 'warning', step: step.id, message })
         return 'stopped'
       }
       if (error instanceof ForkSeenError) {

@@ -31,10 +31,15 @@ export async function bodyOf<T extends TSchema>(c: Context, schema: T): Promise<
 async function bytesOf(c: Context): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
   let size = 0
-  for await (const part of c.req.raw.body ?? []) {
-    size += part.byteLength
-    if (size > MOST_BYTES) throw new Refusal(413, 'BODY_TOO_LARGE', `the body is larger than ${MOST_BYTES} bytes`)
-    parts.push(part)
+  try {
+    for await (const part of c.req.raw.body ?? []) {
+      size += part.byteLength
+      if (size > MOST_BYTES) throw new Refusal(413, 'BODY_TOO_LARGE', `the body is larger than ${MOST_BYTES} bytes`)
+      parts.push(part)
+    }
+  } catch (error) {
+    // Whoever asked is gone, or was too slow: no mistake of ours.
+    throw error instanceof Refusal ? error : new Refusal(400, 'BODY_UNREADABLE', 'the body ended before its end')
   }
   return Buffer.concat(parts)
 }

@@ -7,17 +7,23 @@ import { fakeIo } from '../cli/fake-io.js'
 import { projectFolder } from './folder.js'
 import { launchHere } from './launch.js'
 
-/** What a server over `p.yaml` of a folder is started with. Its runs are in this process, and see `env`. */
-export async function serveOptions(cwd: string, env: Readonly<Record<string, string>> = {}, clock: Clock = systemClock) {
+/** What a server over `p.yaml` of a folder, and `files` of it, is started with. Its runs are in this process, and see `env`. */
+export async function serveOptions(
+  cwd: string,
+  env: Readonly<Record<string, string>> = {},
+  clock: Clock = systemClock,
+  files: readonly string[] = [],
+) {
   const io = fakeIo({ cwd, pid: process.pid, env, clock })
   const state = `sqlite:${join(cwd, '.pipe/state.db')}`
-  const { pipeline } = await readPipeline('p.yaml', { cwd, env, environment: 'warn' })
-  if (!pipeline) throw new Error('p.yaml is no pipeline')
+  const read = await Promise.all(['p.yaml', ...files].map((file) => readPipeline(file, { cwd, env, environment: 'warn' })))
+  const pipelines = read.flatMap(({ pipeline }) => pipeline ?? [])
+  if (pipelines.length <= files.length) throw new Error('one of the files is no pipeline')
   const launch = launchHere(cwd, { ...env, PIPE_STATE: state })
   const reported: unknown[] = []
   const said: string[] = []
   const options: ServeOptions = {
-    pipelines: [pipeline],
+    pipelines,
     state,
     bind: '127.0.0.1',
     port: 0,

@@ -1,0 +1,141 @@
+import diagnostics from 'node:diagnostics_channel'
+import { writeFileSync } from 'node:fs'
+import type { Server } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, test, vi } from 'vitest'
+import { temporaryFolder } from './support/folder.js'
+import { linesWorld } from './support/lines-world.js'
+import { readDuckdb } from './support/read-duckdb.js'
+import { type Answer, realServer } from './support/real-server.js'
+
+const one = '/api/pipelines/enrichment'
+
+/** What a `rebuild` waits for when its tables are made, and around their swap. */
+const wait = vi.hoisted(() => ({ made: noWait, before: noWait, after: noWait }))
+
+vi.mock(import('../src/warehouse/swap.js'), async (original) => {
+  const real = await original()
+  const make: typeof real.make = async (...of) => {
+    await real.make(...of)
+    await wait.made()
+  }
+  const swap: typeof real.swap = async (...of) => {
+    await wait.before()
+    await real.swap(...of)
+    await wait.after()
+  }
+  return { ...real, make, swap }
+})
+
+async function noWait(): Promise<void> {}
+
+describe('a server that listens', () => {
+  test('waits 10 seconds for the head of a request and 30 for all of it, cuts off a body without end, and calls none of it its own mistake', async () => {
+    const { url, ask, reported } = await realServer(linesWorld())
+    const servers = new Set<Server>()
+    const see = (message: unknown) => void servers.add((message as { server: Server }).server)
+    diagnostics.subscribe('http.server.request.start', see)
+    await ask('/healthz')
+    diagnostics.unsubscribe('http.server.request.start', see)
+    const [server] = servers
+    expect([servers.size, server!.headersTimeout, server!.requestTimeout]).toEqual([1, 10_000, 30_000])
+    // It looks every five seconds, so that shorter ones show the same sooner.
+    Object.assign(server!, { headersTimeout: 1_000, requestTimeout: 2_000 })
+    const post = `POST ${one}/start HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`
+    const at = (text: string) => raw(url, text)
+    const [noEnd, noHead, noBody, slow] = [
+      at(`${post}Transfer-Encoding: chunked\r\n\r\n`),
+      at('GET / HTTP/1.1\r\nHost: loc'),
+      at(`${post}Content-Length: 20\r\n\r\n{"limit"`),
+      at(`${post}Transfer-Encoding: chunked\r\n\r\n`),
+    ]
+    const drip = setInterval(() => slow.socket.write('1\r\n \r\n'), 100)
+    // It takes a part of what is sent to it for ever, and reads no more.
+    const chunk = `10000\r\n${' '.repeat(65_536)}\r\n`
+    let sent = 0
+    while (!noEnd.socket.destroyed && sent < 400) {
+      sent++
+      await Promise.race([new Promise((resolve) => noEnd.socket.write(chunk, resolve)), noEnd.closed])
+    }
+    await Promise.all([noEnd.closed, noHead.closed, noBody.closed, slow.closed])
+    clearInterval(drip)
+    expect(sent).toBeLessThan(400)
+    expect([noEnd, noHead, noBody, slow].map(({ heard }) => /^HTTP\/1.1 (\d+)/.exec(heard())?.[1])).toEqual(['413', '408', '408', '408'])
+    expect(reported).toEqual([])
+    expect((await ask('/healthz')).ok).toBe(true)
+  })
+})
+
+test('a stop in the middle of a swap lets it end or leaves all tables as they were, and the run says which', async () => {
+  const cwd = temporaryFolder()
+  writeFileSync(join(cwd, 'p.yaml'), REBUILD)
+  const { ask, over } = await realServer(cwd)
+  const startWith = (most: number) => ask(`${one}/start`, { params: { most } })
+  const rows = async () => {
+    const { flows, figures } = await readDuckdb(join(cwd, 'p.duckdb'))
+    return [flows?.rows, figures?.rows].map((some) => String(Object.values(some?.[0] ?? {})[0]))
+  }
+  await over((await startWith(1)).run)
+  expect(await rows()).toEqual(['1', '1'])
+  const found: string[] = []
+  let [most, there] = [1, 1]
+  for (const moment of ['made', 'before', 'after'] as const)
+    for (const how of [{}, { now: true }]) {
+      let go = () => {}
+      const reached = new Promise<void>((begun) => {
+        wait[moment] = () => new Promise<void>((resolve) => ((go = resolve), begun()))
+      })
+      const { run } = await startWith(++most)
+      await reached
+      expect(await ask(`${one}/stop`, how)).toEqual({ run })
+      wait[moment] = noWait
+      go()
+      const { state, view } = await over(run)
+      const publish = (view.steps as Answer[]).find(({ id }) => id === 'publish')!.state as string
+      const warnings = (view.warnings as Answer[]).map(({ message }) => String(message).split(':')[0])
+      if (publish === 'complete' || warnings.includes('the swap was done before the stop')) there = most
+      // Both of one version, and that one of which the run speaks.
+      expect(await rows()).toEqual([String(there), String(there)])
+      found.push(`${moment}${how.now ? ' now' : ''}: ${[state, publish, ...warnings].join(', ')}`)
+    }
+  expect(found).toEqual([
+    'made: done, complete',
+    'made now: stopped, stopped, nothing was swapped',
+    'before: done, complete',
+    'before now: stopped, stopped, the swap was done before the stop',
+    'after: done, complete',
+    'after now: stopped, stopped, the swap was done before the stop',
+  ])
+  await over((await startWith(99)).run)
+  expect(await rows()).toEqual(['99', '99'])
+})
+
+const REBUILD = `name: enrichment
+warehouse: duckdb:p.duckdb
+params: { most: { type: int, default: 1 } }
+tables:
+  moves: { columns: { k: bigint, amount: bigint }, key: [k] }
+  flows: { columns: { amount: bigint }, key: [amount] }
+  figures: { columns: { value: bigint }, key: [value] }
+steps:
+  - { id: moves, type: sql-upsert, into: moves, with: { sql: 'SELECT 1 AS k, $most AS amount' } }
+  - id: publish
+    type: rebuild
+    needs: [moves]
+    with:
+      parts:
+        - { id: flows, into: flows, sql: SELECT max(amount) AS amount FROM moves }
+        - { id: figures, into: figures, sql: SELECT max(amount) AS value FROM flows__next }
+`
+
+/** A connection on which a text was sent. */
+function raw(url: string, text: string): { readonly socket: Socket; readonly closed: Promise<void>; heard(): string } {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  let heard = ''
+  socket.setEncoding('utf8').on('data', (part: string) => (heard += part))
+  socket.on('error', () => undefined)
+  socket.write(text)
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+  return { socket, closed, heard: () => heard }
+}
