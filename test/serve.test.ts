@@ -2,6 +2,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
+import { escapeText } from '../src/report/escape.js'
 import { operations } from '../src/serve/openapi.js'
 import { createServing, startServer } from '../src/serve/serve.js'
 import { openState } from '../src/session/open-state.js'
@@ -28,8 +29,9 @@ async function serving(cwd = linesWorld()) {
     const headers = { host: 'localhost', 'content-type': 'application/json' }
     const response = await app.request(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) })
     const text = await response.text()
-    // Every answer of this file: no folder of this machine, no secret.
+    // Every answer of this file: no folder of this machine, no secret, nothing that a terminal or a log takes for a line of its own.
     for (const part of [cwd, projectFolder, 'very-secret-word']) expect(text).not.toContain(part)
+    if (path !== '/metrics') expect(escapeText(text)).toBe(text)
     const json = response.headers.get('content-type')?.startsWith('application/json') ? (JSON.parse(text) as Answer) : undefined
     return { status: response.status, text, json: json ?? {} }
   }
@@ -244,7 +246,13 @@ describe('a pipeline that is served', () => {
     expect([ended.state, ended.exitCode]).toEqual(['incomplete', 1])
     const { count, first } = (await ask(`${one}/quarantine`)).json
     expect([count, first[0].unit, first[0].state]).toEqual([1, '10-19', 'quarantined'])
-    expect(first[0].error).toContain('line 13 of book.txt <img src=x> is torn')
+    // What it is, for programs; as it is written, no line of it can be taken for another one.
+    const words = 'line 13 of book.txt <img src=x> is torn\nrun: done \x1b[2J\u202eforged\u2028'
+    expect(first[0].error).toContain(words)
+    expect((await ask(`/api/runs/${run}`)).json.view.steps[0].failures[0].error).toContain(words)
+    const logs = await ask(`${one}/logs`)
+    expect(logs.json.facts.find(({ type }: Answer) => type === 'unit:failed').error).toContain(words)
+    expect(logs.text.split('\\u001b[2J\\u202eforged\\u2028')).toHaveLength(2)
     expect((await ask(`${one}/coverage`)).json.steps[0].stretches.map(({ state }: Answer) => state)).toEqual([
       'done',
       'quarantined',

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { readPipeline } from '../pipeline/read.js'
 import { formatProblem } from '../pipeline/yaml/format.js'
-import { escapeText } from '../report/escape.js'
+import { errorLines, escapeText } from '../report/escape.js'
 import { counted } from '../sdk/index.js'
 import { startServer } from '../serve/serve.js'
 import { defaultFiles } from './default-files.js'
@@ -36,7 +36,7 @@ export async function serveCommand(files: readonly string[], options: ServeComma
       folders: [homedir(), ownFolder()],
       usage,
       say: (line) => io.stderr.write(`${escapeText(line)}\n`),
-      report: (error) => io.stderr.write(`internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`),
+      report: (error) => io.stderr.write(`internal error: ${errorLines(error)}\n`),
     },
     io,
   )

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { escapeText, jsonLine } from './escape.js'
+import { errorLines, escapeText, jsonLine } from './escape.js'
 
 test('what would forge a line, a colour or a direction is shown instead', () => {
   expect(escapeText('ok ü 漢 😀')).toBe('ok ü 漢 😀')
@@ -22,4 +22,12 @@ test('a JSON line means what it was made of and can not be told from its neighbo
     }),
     { numRuns: 50 },
   )
+})
+
+test('the words of an error are one line, with its stack below, and can not pass for a line of somebody else', () => {
+  const [words, ...places] = errorLines(new TypeError('torn\nschedule of miners: run 1 \x1b[2J\u202e')).split('\n')
+  expect(words).toBe('TypeError: torn\\nschedule of miners: run 1 \\x1b[2J\\u202e')
+  expect(places[0]).toMatch(/^ {4}at .*escape\.test\.ts/)
+  expect(places.every((line) => line.startsWith('    at '))).toBe(true)
+  expect(errorLines('a\nb')).toBe('a\\nb')
 })

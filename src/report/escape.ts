@@ -8,8 +8,19 @@ export function escapeText(text: string): string {
 
 /** One line of JSON that means the same and holds none of those characters. Bigints become text. */
 export function jsonLine(value: unknown): string {
-  const text = JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? item.toString() : item))
+  return escapeJson(JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? item.toString() : item)))
+}
+
+/** JSON that means the same and holds none of those characters. */
+export function escapeJson(text: string): string {
   return text.replace(unsafe, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/** What was thrown, for who looks for the mistake: its words on one line, whatever they hold, and the places of its stack below. */
+export function errorLines(error: unknown): string {
+  if (!(error instanceof Error)) return escapeText(String(error))
+  const places = (error.stack ?? '').split('\n').filter((line) => /^ {4}at /.test(line))
+  return [`${error.name}: ${error.message}`, ...places].map(escapeText).join('\n')
 }
 
 /**

@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import { setCookie } from 'hono/cookie'
 import { streamSSE } from 'hono/streaming'
 import type { Pipeline } from '../pipeline/pipeline.js'
+import { escapeJson } from '../report/escape.js'
 import { lagsOf } from '../report/lag.js'
 import { statusReport, viewOf } from '../report/status.js'
 import type { Clock } from '../sdk/index.js'
@@ -50,7 +51,8 @@ export function createApp(parts: AppParts): Hono {
   const { clock, pipelines, runs, wishes, history, ledgers, commands, feed, shown, signal } = parts
   const app = new Hono()
   const now = () => Math.round(clock.now())
-  const json = (c: Context, value: unknown, status: 200 | 201 | 202 = 200) => c.body(shown(JSON.stringify(value)), status, JSON_TYPE)
+  const written = (value: unknown) => shown(escapeJson(JSON.stringify(value)))
+  const json = (c: Context, value: unknown, status: 200 | 201 | 202 = 200) => c.body(written(value), status, JSON_TYPE)
 
   app.onError((error, c) => {
     const refusal = refusalOf(error)
@@ -171,7 +173,7 @@ export function createApp(parts: AppParts): Hono {
   app.get('/api/pipelines/:name/throughput', (c) => json(c, feed(named(c).name).course))
   app.get('/api/pipelines/:name/logs', (c) => {
     const { name } = named(c)
-    return c.body(shown(`{"facts":[${feed(name).kept.join(',')}],"said":${JSON.stringify(runs.said(name))}}`), 200, JSON_TYPE)
+    return c.body(shown(`{"facts":[${feed(name).kept.join(',')}],"said":${written(runs.said(name))}}`), 200, JSON_TYPE)
   })
 
   app.get('/api/runs', async (c) => {
@@ -202,7 +204,7 @@ export function createApp(parts: AppParts): Hono {
   function refuse(c: Context, { status, code, message, hint, run }: Refusal): Response {
     if (status === 401) c.header('WWW-Authenticate', 'Bearer')
     if (status === 429) c.header('Retry-After', '60')
-    return c.body(shown(JSON.stringify({ error: { code, message, hint, run } })), status, JSON_TYPE)
+    return c.body(written({ error: { code, message, hint, run } }), status, JSON_TYPE)
   }
 
   function named(c: Context): Pipeline {

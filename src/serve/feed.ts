@@ -1,3 +1,4 @@
+import { escapeJson, jsonLine } from '../report/escape.js'
 import type { RunView } from '../report/view.js'
 import { facts, type RunEvent } from '../sdk/events.js'
 import type { Clock } from '../sdk/index.js'
@@ -65,7 +66,7 @@ export class Feed {
   push(event: RunEvent, view: RunView): void {
     this.#view = view
     this.#course = goneOn(this.#course, view)
-    if (!facts[event.type].quiet) this.#keep(JSON.stringify(event))
+    if (!facts[event.type].quiet) this.#keep(jsonLine(event))
     this.#changed()
   }
 
@@ -132,7 +133,7 @@ export class Feed {
     const now = this.#clock.monotonic()
     const written = this.#written
     if (written && (written.version === this.#version || now - written.at < WRITE_MS)) return written
-    const anew = { version: this.#version, text: JSON.stringify(this.#view ?? null), at: now }
+    const anew = { version: this.#version, text: escapeJson(JSON.stringify(this.#view ?? null)), at: now }
     this.#written = anew
     return anew
   }

@@ -23,7 +23,7 @@ export default {
     const { from, to } = unit.piece
     if (process.env.NOISE) process.stdout.write('{"type":"nothing of ours"}\\n')
     if (config.pause) await setTimeout(config.pause, undefined, { signal })
-    if (config.fail && from <= 13n && to >= 13n) throw new Error('line 13 of FOLDER/book.txt <img src=x> is torn')
+    if (config.fail && from <= 13n && to >= 13n) throw new Error('line 13 of FOLDER/book.txt <img src=x> is torn\\nrun: done \\x1b[2J\\u202eforged\\u2028')
     const half = from + (to - from) / 2n
     for (const [first, last] of half < to ? [[from, half], [half + 1n, to]] : [[from, to]]) {
       const rows = []
