@@ -104,15 +104,20 @@ export class Feed {
   /** Resolves when there is something after a position, or `ms` have gone by. */
   async moved({ fact, version }: Position, ms: number, signal: AbortSignal): Promise<void> {
     if (fact !== this.#last || version !== this.#version) return
+    // No AbortSignal.any: a signal that lives as long as the server would keep a trace of each for ever.
     const over = new AbortController()
+    const end = () => over.abort()
+    signal.addEventListener('abort', end, { once: true })
     await new Promise<void>((resolve) => {
       this.#waiting.add(resolve)
       const done = () => {
         this.#waiting.delete(resolve)
         resolve()
       }
-      this.#clock.sleep(ms, AbortSignal.any([signal, over.signal])).then(done, done)
+      if (signal.aborted) done()
+      else this.#clock.sleep(ms, over.signal).then(done, done)
     })
+    signal.removeEventListener('abort', end)
     over.abort()
   }
 

@@ -1,5 +1,7 @@
 import type { Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { createAdaptorServer } from '@hono/node-server'
 import { Hono } from 'hono'
 import { streamSSE } from 'hono/streaming'
@@ -78,15 +80,46 @@ test('for a listener that does not read nothing is kept; when it does, it is tol
   await until(() => told === 0)
 })
 
-test('of a thousand listeners that came and went nothing is left, and nobody is warned of so many', async () => {
+test('of a thousand listeners that came and went nothing is left, neither handles nor memory, and nobody is warned of so many', async () => {
   const warned: Error[] = []
   process.on('warning', (warning) => warned.push(warning))
-  for (let i = 0; i < 10; i++) {
-    const some = Array.from({ length: 100 }, () => listen())
-    await until(() => told === 100)
-    for (const socket of some) socket.destroy()
-    await until(() => told === 0)
+  const comeAndGo = async (times: number) => {
+    for (let i = 0; i < times; i++) {
+      const some = Array.from({ length: 100 }, () => listen())
+      await until(() => told === 100)
+      for (const socket of some) socket.destroy()
+      await until(() => told === 0)
+    }
+    await until(() => sockets.size === 0)
+    return { heap: await heapUsed(), handles: process.getActiveResourcesInfo().length }
   }
-  await until(() => sockets.size === 0)
+  // What code and pools take is there after the first ones.
+  const before = await comeAndGo(3)
+  const after = await comeAndGo(10)
+  expect(after.handles).toBeLessThanOrEqual(before.handles)
+  expect(after.heap / before.heap).toBeLessThan(1.05)
   expect(warned).toEqual([])
 })
+
+test('of the waits of a listener, one a second for as long as the server lives, nothing is left', async () => {
+  const still = new Feed({ ...systemClock, sleep: () => Promise.resolve() }, 'start')
+  const { at } = still.since(still.from(undefined))
+  const wait = async (times: number) => {
+    for (let i = 0; i < times; i++) await still.moved(at, 1_000, ended.signal)
+    return heapUsed()
+  }
+  const before = await wait(1_000)
+  expect((await wait(20_000)) / before).toBeLessThan(1.05)
+})
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+/** Bytes that are held. Twice, since what is finalized frees more, and what waits a moment longer than its listener is over then. */
+async function heapUsed(): Promise<number> {
+  for (let i = 0; i < 2; i++) {
+    await systemClock.sleep(100)
+    collect()
+  }
+  return process.memoryUsage().heapUsed
+}
