@@ -1,15 +1,19 @@
 import diagnostics from 'node:diagnostics_channel'
-import { writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
-import { temporaryFolder } from './support/folder.js'
+import { systemClock } from '../src/cli/system-clock.js'
+import { History } from '../src/serve/history.js'
+import { projectFolder, temporaryFolder } from './support/folder.js'
 import { linesWorld } from './support/lines-world.js'
 import { readDuckdb } from './support/read-duckdb.js'
 import { type Answer, realServer } from './support/real-server.js'
 
 const one = '/api/pipelines/enrichment'
+const curl = spawnSync('curl', ['--version']).status === 0
 
 /** What a `rebuild` waits for when its tables are made, and around their swap. */
 const wait = vi.hoisted(() => ({ made: noWait, before: noWait, after: noWait }))
@@ -66,6 +70,92 @@ describe('a server that listens', () => {
     expect((await ask('/healthz')).ok).toBe(true)
   })
 })
+
+test('what no page, no stranger and no mistake may get is refused on the wire, too, and says nothing of the inside', async () => {
+  const { url, ask, reported } = await realServer(linesWorld())
+  const answer = async (head: string) => {
+    const { socket, closed, heard } = raw(url, `${head}\r\nConnection: close\r\n\r\n`)
+    await Promise.race([closed, systemClock.sleep(2_000)])
+    socket.destroy()
+    return heard()
+  }
+  expect(await answer(`GET ${one}/events HTTP/1.1\r\nHost: evil.com`)).toMatch(/^HTTP\/1.1 403 .*HOST_REFUSED/s)
+  const preflight = await answer(
+    `OPTIONS ${one}/start HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.com\r\nAccess-Control-Request-Method: POST`,
+  )
+  expect(preflight).toMatch(/^HTTP\/1.1 403 /)
+  expect(preflight.toLowerCase()).not.toContain('access-control-')
+  expect(await answer(`GET /api/runs/${'x'.repeat(10_000_000)} HTTP/1.1\r\nHost: localhost`)).toMatch(/^(HTTP\/1.1 431 .*)?$/s)
+
+  const mistake = new Error("SELECT 'very-secret-word' FROM runs: no such column in /home/pipe/state.db")
+  vi.spyOn(History.prototype, 'last').mockRejectedValueOnce(mistake)
+  expect(await ask(one)).toEqual({
+    error: { code: 'INTERNAL', message: 'a mistake in pipe or in a plugin', hint: 'the log of the server shows it' },
+  })
+  expect(reported).toEqual([mistake])
+})
+
+describe.each([undefined, 'a-token-of-43-characters-that-nobody-guesses'])('with the token %s', (token) => {
+  test.skipIf(!curl)('the curl lines of README do what they say, as they are printed (skipped where there is no curl)', async () => {
+    const cwd = linesWorld()
+    const text = readFileSync(join(cwd, 'p.yaml'), 'utf8')
+    writeFileSync(join(cwd, 'miners.yaml'), text.replace('name: enrichment', 'name: miners').replace('p.duckdb', 'm.duckdb'))
+    writeFileSync(join(cwd, 'p.yaml'), text.replace('hold: { type: int, default: 0 }', 'hold: { type: int, default: 15 }'))
+    const { url } = await realServer(cwd, { token, files: ['miners.yaml'] })
+    const type = async (line: string) => {
+      const { out, seen } = shell(line.replace('localhost:8080', `localhost:${new URL(url).port}`))
+      await seen(line.includes('/events') ? 'event: view' : undefined)
+      return line.includes('/events') ? out() : (JSON.parse(out()) as Answer)
+    }
+    const printed = [...readFileSync(join(projectFolder, 'README.md'), 'utf8').matchAll(/^curl .*$/gm)].map(([line]) => line)
+    expect(printed.map((line) => /8080(\S+)/.exec(line)?.[1])).toEqual([
+      '/api/pipelines',
+      ...['start', 'events', 'coverage'].map((what) => `/api/pipelines/miners/${what}`),
+      ...Array<string>(3).fill('/api/admin/backfill'),
+    ])
+    if (token !== undefined)
+      for (const line of printed.filter((each) => !each.includes('/events')))
+        expect([line, await type(line)]).toMatchObject([line, { error: { code: 'TOKEN_WRONG' } }])
+    const lines = token === undefined ? printed : printed.map((line) => `${line} -H 'Authorization: Bearer ${token}'`)
+    const [pipelines, start, events, coverage, backfill, startBackfill, stopBackfill] = lines as [string, ...string[]] & { length: 7 }
+
+    expect(((await type(pipelines)) as Answer).pipelines.map(({ name }: Answer) => name)).toEqual(['enrichment', 'miners'])
+    expect(await type(start!)).toEqual({ run: expect.any(String) })
+    expect(await type(events!)).toContain('event: view\ndata: {"run":')
+    expect(await type(coverage!)).toMatchObject({ steps: [{ step: 'lines' }, { step: 'sums' }, { step: 'complete' }] })
+    const stands = (running: boolean, ended: Answer = {}) => ({
+      ...{ running, startedAt: running ? expect.any(String) : null, currentProcess: null, completedProcesses: [], failedProcesses: [] },
+      ...{ progress: { total: 3, completed: 0, failed: 0 }, ...ended },
+    })
+    expect(await type(backfill!)).toEqual(stands(false))
+    expect(await type(startBackfill!)).toMatchObject({ running: true })
+    await vi.waitFor(async () => expect(await type(backfill!)).toEqual(stands(true, { currentProcess: 'lines' })), 5_000)
+    expect(await type(startBackfill!)).toMatchObject({ error: { code: 'RUNS_ALREADY' } })
+    await vi.waitFor(() => expect(existsSync(join(cwd, 'held'))).toBe(true))
+    expect(await type(stopBackfill!)).toMatchObject({ running: true, currentProcess: 'lines' })
+    rmSync(join(cwd, 'held'))
+    await vi.waitFor(async () => expect(await type(backfill!)).toEqual(stands(false, { startedAt: expect.any(String) })), 5_000)
+    expect(await type(stopBackfill!)).toMatchObject({ error: { code: 'NOT_RUNNING' } })
+  })
+})
+
+/** What a person types, until it has ended or has said a word. */
+function shell(line: string) {
+  const child = spawn('sh', ['-c', `exec ${line}`], {
+    env: { PATH: process.env.PATH, NO_PROXY: '*' },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  let said = ''
+  const seen = (word: string | undefined) =>
+    new Promise<void>((resolve) => {
+      child.stdout.setEncoding('utf8').on('data', (part: string) => {
+        said += part
+        if (word !== undefined && said.includes(word)) child.kill()
+      })
+      child.once('close', () => resolve())
+    })
+  return { seen, out: () => said }
+}
 
 test('a stop in the middle of a swap lets it end or leaves all tables as they were, and the run says which', async () => {
   const cwd = temporaryFolder()

@@ -23,7 +23,8 @@ export const backfillAction = Type.Object(
 )
 
 const COMPLETED: ReadonlySet<string> = new Set(['complete', 'skipped', 'limited'])
-const FAILED: ReadonlySet<string> = new Set(['failed', 'incomplete', 'closed', 'blocked'])
+/** One that waits for a step that failed or was stopped has not failed itself. */
+const FAILED: ReadonlySet<string> = new Set(['failed', 'incomplete', 'closed'])
 
 /** `steps`: how many the pipeline has, for the time before a run has told of its own. */
 export function backfill(run: RunRecord | undefined, steps: number): Backfill {
