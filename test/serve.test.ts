@@ -90,6 +90,11 @@ describe('a pipeline that is served', () => {
     expect([current, steps[0].stretches]).toEqual([true, [{ from: 1, to: 30, state: 'done' }]])
     expect((await ask(`${one}/coverage?step=lines&from=21&to=50`)).json.steps[0].stretches).toEqual([{ from: 21, to: 30, state: 'done' }])
     expect((await ask(`${one}/units?step=lines&at=25`)).json.units).toMatchObject([{ state: 'done', rows: { lines: expect.any(Number) } }])
+    const some = await ask(`${one}/units?step=lines&state=done,failed&limit=1`)
+    expect([some.status, some.json]).toMatchObject([
+      200,
+      { current: true, units: [{ unit: '1-30', state: 'done', first: '1' }], next: null },
+    ])
     expect((await ask(`${one}/reset`, { step: 'lines', range: '11..20' })).json.lines.at(-1)).toMatch(/will be replaced by: pipe run/)
     const metrics = (await ask('/metrics')).text
     for (const line of ['pipe_run_running{pipeline="enrichment"} 0', 'pipe_step_pieces_done_total{pipeline="enrichment",step="lines"} 30'])
@@ -109,6 +114,10 @@ describe('a pipeline that is served', () => {
     )
     expect([current, steps[0].stretches[0].state]).toEqual([false, 'done'])
     expect((await ask(`${one}/plan`, {})).json.error).toMatchObject({ code: 'RUNS_ALREADY', run: won!.json.run })
+    expect((await ask(`${one}/units?step=lines`)).json.error).toMatchObject({ code: 'WAREHOUSE_HELD', run: won!.json.run })
+    const at = { step: 'lines', units: 1, first: [{ unit: '40-49', since: expect.stringMatching(/Z$/) }] }
+    const { workers } = await until(`${one}/workers`, (answer) => answer.workers[0].steps[0].units === 1)
+    expect(workers).toMatchObject([{ run: won!.json.run, host: 'here', pid: process.pid, own: true, state: 'running', steps: [at] }])
     expect(await ask(`${one}/stop`, {})).toMatchObject({ status: 202, json: { run: won!.json.run } })
     expect((await ask(`${one}/start`, {})).json.error).toMatchObject({ code: 'RUNS_ALREADY', run: won!.json.run })
     await until(one, ({ state }) => state === 'stopping')
@@ -158,9 +167,12 @@ describe('a pipeline that is served', () => {
     const other = launch(['run', 'p.yaml', '--param', 'count=60', '--param', 'hold=55'])
     await until(one, ({ state }) => state === 'running' && existsSync(held))
     const { id } = (await ask(one)).json.run
+    const { workers } = await until(`${one}/workers`, (answer) => answer.workers[0].steps[0]?.units === 1)
+    expect(workers).toMatchObject([{ run: id, own: false, steps: [{ step: 'lines', first: [{ unit: '50-59' }] }] }])
     expect(await ask(`${one}/stop`, {})).toMatchObject({ status: 409, json: { error: { code: 'NOT_REACHED', run: id } } })
     other.kill('SIGTERM')
     expect((await over(id)).state).toBe('stopped')
+    expect((await ask(`${one}/workers`)).json).toEqual({ workers: [] })
   })
 
   test('is paused once what is under way is done, and goes on when it is told to, or ends when it is stopped, whoever started it', async () => {

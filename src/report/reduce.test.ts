@@ -117,7 +117,7 @@ test('a whole run folds into one plain value', () => {
         before: 5,
         planned: { units: 2, pieces: 10, calls: 10, reasons: { new: 2 } },
         units: { done: 1, failed: 1, quarantined: 0 },
-        open: { units: 0, pieces: 0 },
+        open: { units: 0, pieces: 0, first: [] },
         failed: 5,
         rows: { blocks: 6 },
         doubles: 0,
@@ -296,10 +296,25 @@ test('a unit that was left is open no more', () => {
   for (const reason of ['taken', 'stopped'] as const) {
     const view = fold([0, started], ...begun, [3, { ...left, reason }])
     expect([blocksOf(view).open, blocksOf(view).units]).toEqual([
-      { units: 1, pieces: 9 },
+      { units: 1, pieces: 9, first: [{ unit: 'v', since: 2 }] },
       { done: 0, failed: 0, quarantined: 0 },
     ])
   }
+})
+
+test('of units that are under way some of those that were begun first are shown with since when, however many there are', () => {
+  const begun = Array.from({ length: 100 }, (_, i): [number, RunFact] => [
+    i,
+    { type: 'unit:started', step: 'blocks', unit: `u${i}`, resumed: false, size: 1 },
+  ])
+  const done = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, i): [number, RunFact] => [200, { type: 'unit:done', step: 'blocks', unit: `u${from + i}` }])
+  const shown = (...facts: [number, RunFact][]) => blocksOf(fold([0, started], ...begun, ...facts)).open.first
+  const units = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => ({ unit: `u${from + i}`, since: from + i }))
+  expect(shown()).toEqual(units(0, 31))
+  expect(shown(...done(0, 23))).toEqual(units(24, 31))
+  expect(shown(...done(0, 24))).toEqual(units(25, 56))
+  expect(shown(...done(0, 97))).toEqual(units(98, 99))
 })
 
 test('a key that failed is no failed unit, and stays a failure when its unit ends', () => {

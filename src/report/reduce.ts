@@ -4,7 +4,7 @@ import { seeHeads } from './lag.js'
 import { setAside } from './quarantine.js'
 import { forgetRate, pauseTime, resumeTime, sample } from './rates.js'
 import { reorgInWords } from './reorg-words.js'
-import { type EndpointView, type FailureView, newEndpoint, newStep, type RunView, type StepView } from './view.js'
+import { type EndpointView, type FailureView, newEndpoint, newStep, type OpenUnit, type RunView, type StepView } from './view.js'
 
 /**
  * The one place where events become what people see. Changes the view in place and gives it back: whoever keeps one must
@@ -54,8 +54,9 @@ export function reduce(view: RunView, event: RunEvent): RunView {
     case 'unit:started': {
       const step = stepOf(view, event.step)
       closeUnit(step, event.unit)
-      const unit = { size: event.size, done: 0 }
+      const unit = { size: event.size, done: 0, since: event.at }
       openUnits(step).set(event.unit, unit)
+      if (step.open.first.length < MOST_FIRST) step.open.first.push({ unit: event.unit, since: event.at })
       step.open.units++
       step.open.pieces += piecesLeft(step, unit)
       return view
@@ -155,7 +156,7 @@ export function reduce(view: RunView, event: RunEvent): RunView {
       step.missing = event.missing
       step.quarantined = event.quarantined
       units.delete(step)
-      step.open = { units: 0, pieces: 0 }
+      step.open = { units: 0, pieces: 0, first: [] }
       return view
     }
     case 'request': {
@@ -286,16 +287,21 @@ function planned(step: StepView, event: Extract<RunEvent, { type: 'step:planned'
   if (step.state !== 'running') Object.assign(step, { state: 'planned', reason: null, gaps: null, missing: 0, endedAt: null })
 }
 
-interface OpenUnit {
+interface Begun {
+  readonly since: number
   /** Pieces in it; undefined when nobody knows. */
   size: number | undefined
   done: number
 }
 
 /** What `open` of a step counts, by name. Not in the view: where units are small, thousands of them wait for their commit. */
-const units = new WeakMap<StepView, Map<string, OpenUnit>>()
+const units = new WeakMap<StepView, Map<string, Begun>>()
 
-function openUnits(step: StepView): Map<string, OpenUnit> {
+/** Of those that are open so many are shown, the first ones; when most of them have ended, the next ones come. */
+const MOST_FIRST = 32
+const LEAST_FIRST = 8
+
+function openUnits(step: StepView): Map<string, Begun> {
   let open = units.get(step)
   if (!open) units.set(step, (open = new Map()))
   return open
@@ -307,19 +313,27 @@ export function oldestOpen(step: StepView): string | undefined {
 }
 
 /** Units of no known size are taken to be as large as the planned ones are on average. */
-function piecesLeft({ planned }: StepView, { size, done }: OpenUnit): number {
+function piecesLeft({ planned }: StepView, { size, done }: Begun): number {
   const each = planned && planned.units > 0 ? planned.pieces / planned.units : 1
   return Math.max(0, Math.round(size ?? each) - done)
 }
 
-function closeUnit(step: StepView, name: string): OpenUnit | undefined {
+function closeUnit(step: StepView, name: string): Begun | undefined {
   const open = openUnits(step)
   const unit = open.get(name)
   if (!unit) return undefined
   open.delete(name)
   step.open.units--
   step.open.pieces -= piecesLeft(step, unit)
+  step.open.first = step.open.first.filter((shown) => shown.unit !== name)
+  if (step.open.first.length < LEAST_FIRST && open.size > step.open.first.length) step.open.first = firstOf(open)
   return unit
+}
+
+function firstOf(open: ReadonlyMap<string, Begun>): OpenUnit[] {
+  const first: OpenUnit[] = []
+  for (const [unit, { since }] of open) if (first.push({ unit, since }) === MOST_FIRST) break
+  return first
 }
 
 interface Failure {
@@ -332,7 +346,7 @@ interface Failure {
 }
 
 /** Takes note of how large a unit is, which only its step knew. */
-function resize(step: StepView, unit: OpenUnit, size: number): void {
+function resize(step: StepView, unit: Begun, size: number): void {
   if (step.total !== null) step.total += size - (unit.size ?? 0)
   unit.size = size
 }

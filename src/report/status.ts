@@ -197,7 +197,7 @@ export function viewOf(run: RunRecord): RunView {
   const view: RunView = {
     ...found,
     state: stateOf(run, found),
-    steps: found.steps.map((step) => ({ ...newStep(step.id), ...step })),
+    steps: found.steps.map((step) => ({ ...newStep(step.id), ...step, open: { ...newStep(step.id).open, ...step.open } })),
     endpoints: found.endpoints.map((endpoint) => ({ ...newEndpoint(endpoint.chain, endpoint.endpoint), ...endpoint })),
   }
   if (run.outcome !== 'crashed') return view

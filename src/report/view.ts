@@ -70,8 +70,8 @@ export interface StepView {
   /** What the plan said: units, pieces and calls of this run, and units by reason. */
   planned: { units: number; pieces: number; calls: number; reasons: Record<string, number> } | null
   units: { done: number; failed: number; quarantined: number }
-  /** Units that were begun and are not committed yet, and the pieces of them that are left. */
-  open: { units: number; pieces: number }
+  /** Units that were begun and are not committed yet, the pieces of them that are left, and some of those that were begun first. */
+  open: { units: number; pieces: number; first: OpenUnit[] }
   /** Pieces of units and keys that failed in this run. */
   failed: number
   /** Rows committed, by table. */
@@ -105,6 +105,12 @@ export interface StepView {
   missing: number
   /** Quarantined keys and units, as the step said when it ended; before that, those of this run. */
   quarantined: number
+}
+
+/** A unit that is under way. */
+export interface OpenUnit {
+  unit: string
+  since: number
 }
 
 export interface FailureView {
@@ -238,7 +244,7 @@ export function newStep(id: string): StepView {
     before: 0,
     planned: null,
     units: { done: 0, failed: 0, quarantined: 0 },
-    open: { units: 0, pieces: 0 },
+    open: { units: 0, pieces: 0, first: [] },
     failed: 0,
     rows: {},
     doubles: 0,

@@ -420,6 +420,16 @@ export interface WhichUnits {
   readonly besidesDonePlaces?: boolean
 }
 
+/** Some rows of a step in the ledger, by where they lie; those that lie nowhere come last, by name. */
+export interface UnitPage {
+  /** Left out: in any. */
+  readonly states?: readonly UnitState[] | undefined
+  /** The row that is before the first one. */
+  readonly after?: Pick<LedgerRow, 'unit' | 'first'> | undefined
+  /** At most so many. */
+  readonly limit: number
+}
+
 /** Where a unit lies that is done. */
 export interface DonePlace {
   readonly first: bigint
@@ -447,6 +457,8 @@ export interface LedgerReader extends WarehouseReader {
   touched(pipeline: string, step: string): Promise<readonly TouchedRow[]>
   /** Those that were joined are given apart again. */
   units(pipeline: string, step?: string, which?: WhichUnits): Promise<readonly LedgerRow[]>
+  /** Rows as they are: what was joined is one. */
+  unitPage(pipeline: string, step: string, page: UnitPage): Promise<readonly LedgerRow[]>
   /** Where units of a step lie that are done, all of them and nothing else of them: sorted, in pages. Such units may be millions. */
   donePlaces(pipeline: string, step: string): AsyncIterable<readonly DonePlace[]>
   /** Of the units of a step that know hashes of blocks, those that were near the head last, then the highest, at most so many. */

@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { setCookie } from 'hono/cookie'
 import { streamSSE } from 'hono/streaming'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { escapeJson } from '../report/escape.js'
+import { escapeJson, jsonLine } from '../report/escape.js'
 import { lagsOf } from '../report/lag.js'
 import { statusReport, viewOf } from '../report/status.js'
 import type { Clock } from '../sdk/index.js'
@@ -24,6 +24,8 @@ import { Refusal, refusalOf } from './refusal.js'
 import type { Runs, StartRequest } from './runs.js'
 import type { Shown } from './shown.js'
 import { tell } from './stream.js'
+import { afterOf, listUnits, statesOf, type UnitsParts } from './units.js'
+import { workersOf } from './workers.js'
 import type { Wishes } from './wishes.js'
 
 export interface AppParts extends GuardOptions {
@@ -34,6 +36,7 @@ export interface AppParts extends GuardOptions {
   readonly wishes: Wishes
   readonly history: History
   readonly ledgers: Ledgers
+  readonly units: UnitsParts
   readonly commands: Commands
   readonly feed: (pipeline: string) => Feed
   readonly usage: () => Usage
@@ -48,7 +51,7 @@ export interface AppParts extends GuardOptions {
 
 /** The whole HTTP API: JSON in, JSON out. What it may do is what the command line does with the files that were named at the start. */
 export function createApp(parts: AppParts): Hono {
-  const { clock, pipelines, runs, wishes, history, ledgers, commands, feed, shown, signal } = parts
+  const { clock, pipelines, runs, wishes, history, ledgers, units, commands, feed, shown, signal } = parts
   const app = new Hono()
   const now = () => Math.round(clock.now())
   const written = (value: unknown) => shown(escapeJson(JSON.stringify(value)))
@@ -150,10 +153,15 @@ export function createApp(parts: AppParts): Hono {
     const pipeline = named(c)
     const { id } = stepOf(pipeline, c.req.query('step') ?? '')
     const at = numberOf(c, 'at')
-    if (at === undefined) throw new Refusal(422, 'QUERY_WRONG', '`at` says the place: a block, or microseconds UTC')
-    const rows = await ledgers.rowsAt(pipeline, id, at)
-    const text = JSON.stringify({ units: rows }, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value))
-    return json(c, JSON.parse(text) as unknown)
+    if (at !== undefined) return c.body(shown(jsonLine({ units: await ledgers.rowsAt(pipeline, id, at) })), 200, JSON_TYPE)
+    const limit = numberOf(c, 'limit') ?? 100
+    if (limit < 1 || limit > 1_000) throw new Refusal(422, 'QUERY_WRONG', '`limit` is from 1 to 1000')
+    const asked = { states: statesOf(c.req.query('state')), after: afterOf(c.req.query('after')), limit }
+    return c.body(shown(jsonLine(await listUnits(units, pipeline, id, asked))), 200, JSON_TYPE)
+  })
+  app.get('/api/pipelines/:name/workers', async (c) => {
+    const { name } = named(c)
+    return json(c, { workers: workersOf(await history.last(name), runs.live(name) !== undefined) })
   })
   app.get('/api/pipelines/:name/gates', async (c) => {
     const pipeline = named(c)

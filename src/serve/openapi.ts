@@ -3,6 +3,7 @@ import type { Json } from '../sdk/index.js'
 import { backfillAction } from './backfill.js'
 import { parallelBody, pauseBody, planBody, resetBody, retryBody, sessionBody, startBody, stopBody } from './bodies.js'
 import { COVERAGE_STATES } from './coverage.js'
+import { UNIT_STATES } from './units.js'
 
 /** One thing that can be asked of the server. */
 export interface Operation {
@@ -85,6 +86,41 @@ const stepCoverage = Type.Object({
   units: counts,
   stretches: nullable(Type.Array(Type.Object({ ...stretch, state: coverageState }))),
   buckets: nullable(Type.Array(Type.Object({ ...stretch, places: counts }))),
+})
+
+const place = Type.String({ description: 'a block, or microseconds UTC' })
+
+const unit = Type.Object({
+  step: Type.String(),
+  unit: Type.String(),
+  state: Type.Union(UNIT_STATES.map((name) => Type.Literal(name))),
+  fingerprint: Type.String({ description: 'the definition that it was done under' }),
+  epoch: Type.String(),
+  first: Type.Optional(place),
+  last: Type.Optional(place),
+  rows: counts,
+  attempts: Type.Integer(),
+  endpoint: Type.Optional(Type.String()),
+  error: Type.Optional(Type.String()),
+  startedAt: Type.String({ description: 'microseconds UTC' }),
+  updatedAt: Type.String({ description: 'microseconds UTC' }),
+})
+
+const worker = Type.Object({
+  run: Type.String(),
+  host: Type.String(),
+  pid: Type.Integer(),
+  own: Type.Boolean({ description: 'started by this server' }),
+  state,
+  since: instant,
+  lastSeen: instant,
+  steps: Type.Array(
+    Type.Object({
+      step: Type.String(),
+      units: Type.Integer({ description: 'how many are under way' }),
+      first: Type.Array(Type.Object({ unit: Type.String(), since: instant }), { description: 'those that were begun first, at most 32' }),
+    }),
+  ),
 })
 
 const backfill = Type.Object({
@@ -213,13 +249,28 @@ export const operations: readonly Operation[] = [
   {
     method: 'get',
     path: `${one}/units`,
-    summary: 'The rows of the ledger at one place',
+    summary: 'Rows of the ledger, by where they lie: those at one place, or a page of all; 409 while a run has a database of one process',
     query: {
       step: { schema: Type.String(), description: 'its step', required: true },
-      at: { schema: Type.Integer(), description: 'a block, or microseconds UTC', required: true },
+      at: { schema: Type.Integer(), description: 'only those at this place, which the rest says nothing to: a block, or microseconds UTC' },
+      state: { schema: Type.String(), description: `only in these states, with commas: ${UNIT_STATES.join(', ')}` },
+      after: { schema: Type.String(), description: '`next` of the page before' },
+      limit: { schema: Type.Integer({ minimum: 1, maximum: 1_000, default: 100 }), description: 'at most so many' },
     },
     status: 200,
-    answer: Type.Object({ units: Type.Array(any) }),
+    answer: Type.Object({
+      asOf: Type.Optional(instant),
+      current: Type.Optional(Type.Boolean({ description: 'no run is under way' })),
+      units: Type.Array(unit),
+      next: Type.Optional(nullable(Type.String({ description: '`after` of the next page' }))),
+    }),
+  },
+  {
+    method: 'get',
+    path: `${one}/workers`,
+    summary: 'Which processes are at work on it, whoever started them, and what they are at',
+    status: 200,
+    answer: Type.Object({ workers: Type.Array(worker) }),
   },
   {
     method: 'get',

@@ -123,12 +123,13 @@ export function createServing(options: ServeOptions, surroundings: Surroundings,
   const alone = new Alone()
   const history: History = new History({ state, pipelines, feed, of: options.runsOf, live: (name) => runs.live(name), clock })
   const settled = (name: string) => runs.settled(name)
+  const open = (pipeline: Pipeline) => openLook(pipeline, surroundings, { state: options.state })
   const ledgers: Ledgers = new Ledgers({
     settled,
     history,
     alone,
     clock,
-    open: (pipeline) => openLook(pipeline, surroundings, { state: options.state }),
+    open,
   })
   const runs: Runs = new Runs({
     launch,
@@ -156,6 +157,7 @@ export function createServing(options: ServeOptions, surroundings: Surroundings,
     wishes,
     history,
     ledgers,
+    units: { open, history, alone, clock, settled },
     commands,
     feed,
     usage,

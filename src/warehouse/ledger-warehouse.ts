@@ -17,6 +17,7 @@ import {
   type Statement,
   type Table,
   type TouchedRow,
+  type UnitPage,
   type UnitWrite,
   type VersionRow,
   type Warehouse,
@@ -38,12 +39,13 @@ import {
   QUARANTINE,
   quarantineRow,
   TOUCHED,
+  UNIT_COLUMNS,
   UNITS,
   versionRow,
   VERSIONS,
 } from './ledger.js'
 import { LedgerChanges } from './ledger-changes.js'
-import { DONE_PLACE, donePlace, newestLinked, ofStep, placesOfDone, someUnits } from './ledger-where.js'
+import { DONE_PLACE, donePlace, newestLinked, ofStep, pageIn, pageOfUnits, placesOfDone, someUnits } from './ledger-where.js'
 import { Notices } from './notices.js'
 import { countsIn, ofCounted, presentRows, recounted } from './tally.js'
 import type { QueryOptions } from './transactional-engine.js'
@@ -156,6 +158,12 @@ export abstract class LedgerWarehouse implements Warehouse {
     const where = this.#version < LEDGER_VERSION ? ofStep(pipeline, step) : someUnits(pipeline, step, which)
     const rows = await read(this.ledger(UNITS, unitColumnsOf(this.#version), where), (row) => make(upgradeRow(row, this.#version)))
     return unitsApart(rows)
+  }
+
+  async unitPage(pipeline: string, step: string, page: UnitPage): Promise<readonly LedgerRow[]> {
+    if (this.#version < LEDGER_VERSION) return pageIn(await this.units(pipeline, step), page)
+    const make = ledgerRows()
+    return read(this.ledger(UNITS, UNIT_COLUMNS, pageOfUnits(pipeline, step, page)), make)
   }
 
   async *donePlaces(pipeline: string, step: string): AsyncGenerator<readonly DonePlace[]> {

@@ -1,12 +1,14 @@
 import {
   type DonePlace,
   joinSql,
+  type LedgerRow,
   type LedgerStep,
   type Param,
   type Row,
   sql,
   sqlText,
   type Statement,
+  type UnitPage,
   type WhichUnits,
 } from '../sdk/index.js'
 import { UNIT_COLUMNS } from './ledger.js'
@@ -45,6 +47,39 @@ export function someUnits(pipeline: string, step: string | undefined, { at, besi
   const place = sqlText(String(at ?? 0))
   const near = at === undefined ? ofStep(pipeline, step) : sql`${ofStep(pipeline, step)} AND "first" <= ${place} AND "last" >= ${place}`
   return besidesDonePlaces ? sql`${near} AND NOT (${PLAIN})` : near
+}
+
+/** A page of the rows of a step. */
+export function pageOfUnits(pipeline: string, step: string, { states, after, limit }: UnitPage): Statement {
+  const all = ofStep(pipeline, step)
+  const list = joinSql(
+    (states ?? []).map((state) => sql`${text(state)}`),
+    ', ',
+  )
+  const some = states ? sql`${all} AND state IN (${list})` : all
+  return sql`${some} AND ${behind(after)} ORDER BY CASE WHEN "first" IS NULL THEN 1 ELSE 0 END, "first", unit LIMIT ${sqlText(String(limit))}`
+}
+
+function behind(after: UnitPage['after']): Statement {
+  if (!after) return sqlText('1 = 1')
+  const unit = sql`unit > ${text(after.unit)}`
+  if (after.first === undefined) return sql`"first" IS NULL AND ${unit}`
+  const first = sqlText(String(after.first))
+  return sql`("first" IS NULL OR "first" > ${first} OR ("first" = ${first} AND ${unit}))`
+}
+
+/** The same of rows that were read: an older ledger does not say where they lie. */
+export function pageIn(rows: readonly LedgerRow[], { states, after, limit }: UnitPage): readonly LedgerRow[] {
+  const some = states ? rows.filter(({ state }) => states.includes(state)) : rows
+  const sorted = [...some].sort(byPlace)
+  return sorted.filter((row) => after === undefined || byPlace(after, row) < 0).slice(0, limit)
+}
+
+type Placed = Pick<LedgerRow, 'unit' | 'first'>
+
+function byPlace(a: Placed, b: Placed): number {
+  if (a.first !== b.first) return a.first === undefined || (b.first !== undefined && a.first > b.first) ? 1 : -1
+  return a.unit < b.unit ? -1 : Number(a.unit > b.unit)
 }
 
 /** Rows of units that know hashes of blocks: first those that kept some near the head, the newest of them, then the highest. */

@@ -38,6 +38,7 @@ export function discard(): Warehouse & { readonly rows: number } {
     versions: () => Promise.resolve([]),
     quarantined: none,
     linked: none,
+    unitPage: none,
     donePlaces: async function* () {},
     watch: () => undefined,
     count: () => undefined,

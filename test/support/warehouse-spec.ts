@@ -15,10 +15,12 @@ import {
   type UnitWrite,
   type Value,
   type Warehouse,
+  type UnitPage,
   type WhichUnits,
 } from '../../src/sdk/index.js'
 import { recordRule } from '../../src/plan/missing.js'
 import { applyMigration, pendingMigrations } from '../../src/warehouse/migrate.js'
+import { pageIn } from '../../src/warehouse/ledger-where.js'
 import { sqlType } from '../../src/warehouse/types.js'
 import { restoreVersion1, type Version1 } from './version-1.js'
 import { all, output, step, table, write } from './warehouse.js'
@@ -208,6 +210,24 @@ export function warehouseSpec(engine: Engine): void {
       expect(await names({ besidesDonePlaces: true })).toEqual(['30-39', '40-49', '50-59', 'once', 'u'])
       expect(await names({ at: 25n })).toEqual(['20-29'])
       expect(await names({ at: 45n })).toEqual(['40-49'])
+      const page = async (of: UnitPage) => (await warehouse.unitPage('p', 's', of)).map(({ unit, first }) => ({ unit, first }))
+      const placed = (unit: string, first?: bigint) => ({ unit, first })
+      const first = await page({ limit: 3 })
+      expect(first).toEqual([placed('0-9', 0n), placed('10-19', 10n), placed('20-29', 20n)])
+      const second = await page({ limit: 3, after: first[2] })
+      expect(second).toEqual([placed('30-39', 30n), placed('40-49', 40n), placed('50-59')])
+      const third = [placed('once'), placed('u')]
+      expect(await page({ limit: 3, after: second[2] })).toEqual(third)
+      expect(await page({ limit: 3, after: placed('45', 45n) })).toEqual([placed('50-59'), ...third])
+      expect(await page({ limit: 9, states: ['quarantined', 'running'] })).toEqual([placed('40-49', 40n), placed('50-59'), placed('u')])
+      expect([...(await warehouse.units('p', 's'))].length).toBe(8)
+      for (const of of [
+        { limit: 3 },
+        { limit: 3, after: first[2] },
+        { limit: 3, after: second[2] },
+        { limit: 9, states: ['done'] as const },
+      ])
+        expect(pageIn(await warehouse.units('p', 's'), of).map(({ unit, first: at }) => placed(unit, at))).toEqual(await page(of))
     })
 
     test('leaves out the write of a unit that was taken over, and only that', async () => {
