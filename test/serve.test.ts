@@ -169,10 +169,14 @@ describe('a pipeline that is served', () => {
     const { id } = (await ask(one)).json.run
     const { workers } = await until(`${one}/workers`, (answer) => answer.workers[0].steps[0]?.units === 1)
     expect(workers).toMatchObject([{ run: id, own: false, steps: [{ step: 'lines', first: [{ unit: '50-59' }] }] }])
+    const types = (answer: Answer) => answer.facts.map(({ type }: Answer) => type) as string[]
+    const begun = await until(`/api/runs/${id}/logs`, (answer) => answer.kept)
+    expect([begun.run, begun.said, types(begun)[0]]).toEqual([id, null, 'run:started'])
     expect(await ask(`${one}/stop`, {})).toMatchObject({ status: 409, json: { error: { code: 'NOT_REACHED', run: id } } })
     other.kill('SIGTERM')
     expect((await over(id)).state).toBe('stopped')
     expect((await ask(`${one}/workers`)).json).toEqual({ workers: [] })
+    expect(types((await ask(`${one}/logs`)).json).slice(-2)).toEqual(['step:ended', 'run:ended'])
   })
 
   test('is paused once what is under way is done, and goes on when it is told to, or ends when it is stopped, whoever started it', async () => {
@@ -263,6 +267,8 @@ describe('a pipeline that is served', () => {
     expect(first[0].error).toContain(words)
     expect((await ask(`/api/runs/${run}`)).json.view.steps[0].failures[0].error).toContain(words)
     const logs = await ask(`${one}/logs`)
+    expect([logs.json.run, logs.json.kept, logs.json.dropped]).toEqual([run, true, 0])
+    expect(logs.json.facts.at(-1)).toMatchObject({ type: 'run:ended', outcome: 'incomplete' })
     expect(logs.json.facts.find(({ type }: Answer) => type === 'unit:failed').error).toContain(words)
     expect(logs.text.split('\\u001b[2J\\u202eforged\\u2028')).toHaveLength(2)
     expect((await ask(`${one}/coverage`)).json.steps[0].stretches.map(({ state }: Answer) => state)).toEqual([

@@ -7,6 +7,7 @@ import { escapeJson, jsonLine } from '../report/escape.js'
 import { lagsOf } from '../report/lag.js'
 import { statusReport, viewOf } from '../report/status.js'
 import type { Clock } from '../sdk/index.js'
+import type { RunRecord } from '../state/store.js'
 import { pipelineAnswer, pipelineDetail, runAnswer, runDetail } from './answers.js'
 import { backfill, backfillAction, BACKFILLED } from './backfill.js'
 import { parallelBody, pauseBody, planBody, resetBody, retryBody, sessionBody, startBody, stopBody } from './bodies.js'
@@ -179,10 +180,7 @@ export function createApp(parts: AppParts): Hono {
     return json(c, { endpoints: view?.endpoints ?? [], heads: view?.heads ?? {}, lag: view?.follow ? lagsOf(view, now()) : [] })
   })
   app.get('/api/pipelines/:name/throughput', (c) => json(c, feed(named(c).name).course))
-  app.get('/api/pipelines/:name/logs', (c) => {
-    const { name } = named(c)
-    return c.body(shown(`{"facts":[${feed(name).kept.join(',')}],"said":${written(runs.said(name))}}`), 200, JSON_TYPE)
-  })
+  app.get('/api/pipelines/:name/logs', async (c) => logs(c, await history.last(named(c).name)))
 
   app.get('/api/runs', async (c) => {
     const limit = Math.min(200, numberOf(c, 'limit') ?? 50)
@@ -195,10 +193,10 @@ export function createApp(parts: AppParts): Hono {
     return json(c, { runs: newest.slice(0, limit).map((run) => runAnswer(run, now())) })
   })
   app.get('/api/runs/:id', async (c) => {
-    const run = await history.run(c.req.param('id'))
-    if (!run) throw new Refusal(404, 'NO_SUCH_RUN', 'nothing is known of this run', 'GET /api/runs lists them')
+    const run = await runOf(c)
     return json(c, runDetail(run, await history.checks(run.pipeline), now()))
   })
+  app.get('/api/runs/:id/logs', async (c) => logs(c, await runOf(c)))
 
   app.get('/api/admin/backfill', async (c) => json(c, await backfillNow()))
   app.post('/api/admin/backfill', async (c) => {
@@ -213,6 +211,20 @@ export function createApp(parts: AppParts): Hono {
     if (status === 401) c.header('WWW-Authenticate', 'Bearer')
     if (status === 429) c.header('Retry-After', '60')
     return c.body(written({ error: { code, message, hint, run } }), status, JSON_TYPE)
+  }
+
+  /** What a run told, as it kept it, and what it says to people where this server hears that. */
+  async function logs(c: Context, run: RunRecord | undefined): Promise<Response> {
+    const kept = run && (await history.facts(run.id))
+    const said = run && runs.live(run.pipeline)?.run === run.id ? runs.said(run.pipeline) : null
+    const about = written({ run: run?.id ?? null, kept: kept !== undefined, dropped: kept?.dropped ?? 0, said })
+    return c.body(`${about.slice(0, -1)},"facts":[${shown(kept?.lines.join(',') ?? '')}]}`, 200, JSON_TYPE)
+  }
+
+  async function runOf(c: Context): Promise<RunRecord> {
+    const run = await history.run(c.req.param('id') ?? '')
+    if (!run) throw new Refusal(404, 'NO_SUCH_RUN', 'nothing is known of this run', 'GET /api/runs lists them')
+    return run
   }
 
   function named(c: Context): Pipeline {

@@ -1,6 +1,7 @@
-import { escapeJson, jsonLine } from '../report/escape.js'
+import { escapeJson } from '../report/escape.js'
+import { KeptFacts } from '../report/kept-facts.js'
 import type { RunView } from '../report/view.js'
-import { facts, type RunEvent } from '../sdk/events.js'
+import type { RunEvent } from '../sdk/events.js'
 import type { Clock } from '../sdk/index.js'
 import { type Course, goneOn, NO_COURSE } from './course.js'
 
@@ -20,9 +21,6 @@ export interface Position {
   readonly version: number
 }
 
-/** What is kept for those who come back. */
-const MOST_FACTS = 500
-const MOST_CHARACTERS = 256 * 1024
 /** A view is written anew at most so often, for all listeners together. */
 const WRITE_MS = 200
 
@@ -33,9 +31,7 @@ const WRITE_MS = 200
 export class Feed {
   readonly #clock: Clock
   readonly #start: string
-  readonly #facts: { readonly n: number; readonly text: string }[] = []
-  #characters = 0
-  #last = 0
+  readonly #kept = new KeptFacts()
   #version = 1
   #view: RunView | undefined
   #course = NO_COURSE
@@ -57,16 +53,11 @@ export class Feed {
     return this.#course
   }
 
-  /** The newest facts as JSON, the oldest first. */
-  get kept(): readonly string[] {
-    return this.#facts.map(({ text }) => text)
-  }
-
   /** Takes an event whose view is `view`. Those that come often and say little by themselves are in the view only. */
   push(event: RunEvent, view: RunView): void {
     this.#view = view
     this.#course = goneOn(this.#course, view)
-    if (!facts[event.type].quiet) this.#keep(jsonLine(event))
+    this.#kept.push(event)
     this.#changed()
   }
 
@@ -80,19 +71,19 @@ export class Feed {
   /** Where somebody begins who says what he heard last; at the end of all facts where he says nothing. */
   from(lastId: string | undefined): Position {
     const [start, n] = lastId?.split('-') ?? []
-    if (lastId === undefined) return { fact: this.#last, version: 0 }
-    return { fact: start === this.#start && /^\d{1,15}$/.test(n ?? '') ? Math.min(Number(n), this.#last) : -1, version: 0 }
+    if (lastId === undefined) return { fact: this.#kept.count, version: 0 }
+    return { fact: start === this.#start && /^\d{1,15}$/.test(n ?? '') ? Math.min(Number(n), this.#kept.count) : -1, version: 0 }
   }
 
   /** What came after a position. */
   since({ fact, version }: Position): News {
-    const first = this.#facts[0]?.n ?? this.#last + 1
-    const lost = fact < first - 1
+    const { lines, dropped, count } = this.#kept
+    const next = Math.max(fact, dropped)
     const view = version === this.#version ? undefined : this.#write()
     return {
-      at: { fact: this.#last, version: view?.version ?? version },
-      lost,
-      facts: this.#facts.filter(({ n }) => n > fact).map(({ n, text }) => ({ id: this.id(n), text })),
+      at: { fact: count, version: view?.version ?? version },
+      lost: fact < dropped,
+      facts: lines.slice(next - dropped).map((text, i) => ({ id: this.id(next + i + 1), text })),
       view: view?.version === version ? undefined : view?.text,
     }
   }
@@ -103,7 +94,7 @@ export class Feed {
 
   /** Resolves when there is something after a position, or `ms` have gone by. */
   async moved({ fact, version }: Position, ms: number, signal: AbortSignal): Promise<void> {
-    if (fact !== this.#last || version !== this.#version) return
+    if (fact !== this.#kept.count || version !== this.#version) return
     // No AbortSignal.any: a signal that lives as long as the server would keep a trace of each for ever.
     const over = new AbortController()
     const end = () => over.abort()
@@ -119,12 +110,6 @@ export class Feed {
     })
     signal.removeEventListener('abort', end)
     over.abort()
-  }
-
-  #keep(text: string): void {
-    this.#facts.push({ n: ++this.#last, text })
-    this.#characters += text.length
-    while (this.#facts.length > MOST_FACTS || this.#characters > MOST_CHARACTERS) this.#characters -= this.#facts.shift()?.text.length ?? 0
   }
 
   #changed(): void {

@@ -3,7 +3,7 @@ import { viewOf } from '../report/status.js'
 import type { RunView } from '../report/view.js'
 import type { Clock } from '../sdk/index.js'
 import { asJson } from '../session/keep-state.js'
-import type { CheckRecord, RunRecord, RunsOf, StateStore } from '../state/store.js'
+import type { CheckRecord, FactsRecord, RunRecord, RunsOf, StateStore } from '../state/store.js'
 import type { Feed } from './feed.js'
 
 export interface HistoryParts {
@@ -51,6 +51,10 @@ export class History {
     const known = found && this.#parts.pipelines.has(found.pipeline) ? found : undefined
     const view = known && this.#parts.live(known.pipeline)
     return known && view?.run === id ? { ...known, view: asJson(view) } : known
+  }
+
+  facts(run: string): Promise<FactsRecord | undefined> {
+    return this.#parts.state.facts(run)
   }
 
   checks(name: string): Promise<readonly CheckRecord[]> {

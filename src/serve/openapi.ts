@@ -20,6 +20,7 @@ export interface Operation {
   readonly type?: string
 }
 
+const any = Type.Object({})
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 const instant = Type.String({ description: 'ISO 8601 in UTC' })
 const states = [
@@ -132,11 +133,18 @@ const backfill = Type.Object({
   progress: Type.Object({ total: Type.Integer(), completed: Type.Integer(), failed: Type.Integer() }),
 })
 
+const logs = Type.Object({
+  run: nullable(Type.String()),
+  kept: Type.Boolean({ description: 'false: nothing is kept of it, which holds for all but the newest 20 runs' }),
+  dropped: Type.Integer({ description: 'how many older facts are gone: at most 500 are kept, and 256 kB' }),
+  said: nullable(Type.String({ description: 'null where this server does not hear it' })),
+  facts: Type.Array(any),
+})
+
 const begun = Type.Object({ run: Type.String({ description: 'its id' }) })
 const asked = Type.Object({ run: Type.String({ description: 'its id' }), state })
 const lines = Type.Object({ lines: Type.Array(Type.String()) })
 const one = '/api/pipelines/{name}'
-const any = Type.Object({})
 
 /** Everything that can be asked, in the order of the document. */
 export const operations: readonly Operation[] = [
@@ -306,9 +314,9 @@ export const operations: readonly Operation[] = [
   {
     method: 'get',
     path: `${one}/logs`,
-    summary: 'The newest facts of runs that this server started (schemas/run-event.schema.json), and what the run says to people',
+    summary: 'What its last run told, as that of a run is given',
     status: 200,
-    answer: Type.Object({ facts: Type.Array(any), said: Type.String() }),
+    answer: logs,
   },
   {
     method: 'get',
@@ -330,6 +338,14 @@ export const operations: readonly Operation[] = [
       run,
       Type.Object({ params: any, heads: any, steps: Type.Array(any), checks: Type.Array(any), lag: Type.Array(any), view: any }),
     ]),
+  },
+  {
+    method: 'get',
+    path: '/api/runs/{id}/logs',
+    summary:
+      'The newest facts of a run, whoever started it, at most a second old (schemas/run-event.schema.json), and what it says to people',
+    status: 200,
+    answer: logs,
   },
   { method: 'get', path: '/api/admin/backfill', summary: 'How the pipeline named enrichment stands', status: 200, answer: backfill },
   {

@@ -20,6 +20,7 @@ import { openChains } from './chains.js'
 import { Follow } from './follow.js'
 import { forgetDone } from './fresh.js'
 import type { Held } from './hold.js'
+import { keepFacts } from './keep-facts.js'
 import { asJson, keepState } from './keep-state.js'
 import { measuredRates } from './measured-rates.js'
 import { createMoment } from './moment.js'
@@ -96,6 +97,7 @@ export async function runHeld(running: Running, request: RunRequest): Promise<Ru
       failed: (error) => telling.emit({ type: 'warning', message: `the state store can't be written: ${telling.redact(wordsOf(error))}` }),
     },
   )
+  const facts = keepFacts({ state, run: id, bus: running.bus, clock })
   const warn = (message: string) => telling.emit({ type: 'warning', message })
   const notices = await openNotices({ pipeline, surroundings, world: running.world, run: id, state, warn })
   if (notices) running.bus.subscribe((event) => notices.see(event))
@@ -126,7 +128,7 @@ export async function runHeld(running: Running, request: RunRequest): Promise<Ru
   } finally {
     over.abort()
     await notices?.close()
-    await keeper.close()
+    await Promise.all([keeper.close(), facts.close()])
     const at = Math.round(clock.now())
     await state.updateRun(id, { endedAt: at, outcome: view.outcome ?? 'error', exitCode, view: asJson(view) }, at).catch((error: unknown) =>
       telling.emit({

@@ -5,6 +5,7 @@ import { lockIsFree } from './lock.js'
 import type { StateOptions } from './open.js'
 import {
   type CheckRecord,
+  type FactsRecord,
   type LearnedLimits,
   NO_WISH,
   type RunRecord,
@@ -20,6 +21,8 @@ export type Explain = (error: unknown) => unknown
 
 /** Runs of a pipeline beyond this many are forgotten, the oldest first. */
 const keptRuns = 200
+/** Facts of runs of a pipeline beyond this many are forgotten: those of one may take 256 kB. */
+const keptFacts = 20
 /** Results of a step in one run beyond this many are forgotten, the oldest first: a gate may be evaluated every few seconds. */
 const keptChecks = 200
 
@@ -175,6 +178,21 @@ export class KnexState implements StateStore {
     })
   }
 
+  rememberFacts(run: string, { lines, dropped }: FactsRecord): Promise<void> {
+    // A line of JSON has no line end.
+    const row = { run, facts: lines.join('\n'), dropped }
+    return this.#do(async () => {
+      await this.#db('facts').insert(row).onConflict('run').merge()
+    })
+  }
+
+  facts(run: string): Promise<FactsRecord | undefined> {
+    return this.#do(async () => {
+      const row = await this.#db<FactsRow>('facts').where({ run }).first()
+      return row && { lines: row.facts === '' ? [] : row.facts.split('\n'), dropped: row.dropped }
+    })
+  }
+
   told(pipeline: string, warehouse: string): Promise<readonly Told[]> {
     return this.#do(async () => {
       const rows = await this.#db<ToldRow>('told_by').where({ pipeline, warehouse }).orderBy(['receiver', 'kind', 'about'])
@@ -221,9 +239,16 @@ export class KnexState implements StateStore {
   }
 
   async #forgetOldest(pipeline: string): Promise<void> {
-    const oldest = await this.#db<RunRow>('runs').where({ pipeline }).orderBy('seq', 'desc').offset(keptRuns).first('seq')
+    const runs = () => this.#db<RunRow>('runs').where({ pipeline })
+    const newest = (kept: number) => runs().orderBy('seq', 'desc').offset(kept).first('seq')
+    const factless = await newest(keptFacts)
+    if (!factless) return
+    await this.#db('facts')
+      .whereIn('run', runs().andWhere('seq', '<=', factless.seq).select('id'))
+      .delete()
+    const oldest = await newest(keptRuns)
     if (!oldest) return
-    const old = this.#db<RunRow>('runs').where({ pipeline }).andWhere('seq', '<=', oldest.seq)
+    const old = runs().andWhere('seq', '<=', oldest.seq)
     await this.#db('checks').whereIn('run', old.clone().select('id')).delete()
     await old.delete()
   }
@@ -288,6 +313,12 @@ interface ToldRow {
   readonly kind: Told['kind']
   readonly about: string
   readonly at: Whole
+}
+
+interface FactsRow {
+  readonly run: string
+  readonly facts: string
+  readonly dropped: number
 }
 
 interface RateRow {

@@ -129,6 +129,8 @@ describe('the state store in Postgres', () => {
     await store.rememberLimits([{ ...limits, at: 2 }])
     const rate = { pipeline: 'miners', step: 'blocks', piecesPerSecond: 812.5, bytesPerPiece: 640, at: 1 }
     await store.rememberRates([rate])
+    const facts = { lines: ['{"type":"a"}', '{"type":"b"}'], dropped: 2 }
+    for (const dropped of [1, 2]) await store.rememberFacts('r3', { ...facts, dropped })
     const reader = await open(url, { readOnly: true })
     const runs = await reader.runs('miners')
     expect(runs.map(({ id, outcome }) => [id, outcome])).toEqual([
@@ -154,6 +156,7 @@ describe('the state store in Postgres', () => {
     expect(await reader.checks('miners', 10)).toEqual([{ run: 'r1', step: 'complete', result: check, final: true, at: 2_500 }])
     expect(await reader.limits('ethereum')).toEqual([{ ...limits, at: 2 }])
     expect(await reader.rates('miners')).toEqual([rate])
+    expect(await reader.facts('r3')).toEqual(facts)
     expect(
       await ask(url, "SELECT DISTINCT schemaname FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"),
     ).toEqual([{ schemaname: 'pipe_state' }])

@@ -173,6 +173,23 @@ test('only the newest 200 runs of a pipeline are kept, with their checks', async
   expect(await store.checks('miners', 10)).toEqual([])
 })
 
+test('the newest facts of a run are kept as it wrote them last, of the newest 20 runs of a pipeline', async () => {
+  const store = await open()
+  await store.startRun({ ...first, id: 'r1' })
+  expect(await store.facts('r1')).toBeUndefined()
+  for (const kept of [
+    { lines: [], dropped: 0 },
+    { lines: ['{"type":"a"}', '{"type":"b\\n"}'], dropped: 3 },
+  ]) {
+    await store.rememberFacts('r1', kept)
+    expect(await store.facts('r1')).toEqual(kept)
+  }
+  for (let i = 2; i <= 20; i++) await store.startRun({ ...first, id: `r${i}` })
+  expect((await store.facts('r1'))?.dropped).toBe(3)
+  await store.startRun({ ...first, id: 'r21' })
+  expect(await store.facts('r1')).toBeUndefined()
+})
+
 test('looking at a state file that does not exist finds nothing and creates nothing', async () => {
   const store = await open({ readOnly: true })
   expect(await store.runs('miners')).toEqual([])

@@ -75,6 +75,14 @@ export interface StepRate {
   readonly at: number
 }
 
+/** What is kept of what happened in a run: the newest facts, the oldest first. */
+export interface FactsRecord {
+  /** Each as JSON. */
+  readonly lines: readonly string[]
+  /** How many older ones are gone. */
+  readonly dropped: number
+}
+
 /** Something that is not well, and of which somebody was told (`notify`). */
 export interface Told extends Problem {
   /** Who: `slack hooks.slack.com`; empty: all, as an earlier version kept it. */
@@ -120,6 +128,10 @@ export interface StateStore {
   rememberLimits(limits: readonly LearnedLimits[]): Promise<void>
   rates(pipeline: string): Promise<readonly StepRate[]>
   rememberRates(rates: readonly StepRate[]): Promise<void>
+  /** Takes the place of what was remembered of this run. */
+  rememberFacts(run: string, facts: FactsRecord): Promise<void>
+  /** Undefined for a run that kept none, and for all but the newest 20 of a pipeline. */
+  facts(run: string): Promise<FactsRecord | undefined>
   /** What receivers were told of a pipeline and is not over. `warehouse`: as `rememberTold` had it. */
   told(pipeline: string, warehouse: string): Promise<readonly Told[]>
   /** Takes the place of what was remembered of this pipeline and warehouse. */
