@@ -11,16 +11,19 @@ const one = '/api/pipelines/enrichment'
 test('a pipeline runs at its times as if somebody had started it, never beside another run, once for all that was missed, and people are told', async () => {
   const to = await hook()
   const cwd = linesWorld(`schedule: "0 */6 * * *"
-notify: [{ type: webhook, url: "\${HOOK_URL}", on: [completion] }]
+notify: [{ type: webhook, url: "\${HOOK_URL}", on: [failure, completion] }]
 `)
-  const env = { HOOK_URL: to.url }
+  const env = { HOOK_URL: `${to.url}/only-receivers-know-this` }
   const clock = movable(Date.UTC(2026, 10, 29, 11, 30))
   const first = await realServer(cwd, { env, clock })
-  const { schedule } = await first.ask(one)
+  const { schedule, notices } = await first.ask(one)
+  const receivers = [{ type: 'webhook', host: new URL(to.url).host, on: ['failure', 'completion'] }]
+  expect(notices).toEqual({ enabled: true, receivers, told: [] })
   expect(schedule).toEqual({
     cron: '0 */6 * * *',
     timezone: 'UTC',
     missed: 'run',
+    enabled: true,
     next: ['2026-11-29T12:00:00.000Z', '2026-11-29T18:00:00.000Z', '2026-11-30T00:00:00.000Z'],
   })
   expect(first.launched()).toEqual([])
@@ -40,20 +43,26 @@ notify: [{ type: webhook, url: "\${HOOK_URL}", on: [completion] }]
   expect(await first.ask(`${one}/stop`, {})).toEqual({ run: slow })
   await first.until(`/api/runs/${slow}`, ({ state }) => state === 'stopped')
   clock.pass(60_000)
-  const third = (await first.until('/api/runs', ({ runs }) => runs.length === 3 && runs[0].state === 'done')).runs[0]
+  const late = (await first.until('/api/runs', ({ runs }) => runs.length === 3 && runs[0].state === 'done')).runs[0]
   expect(first.launched()).toHaveLength(3)
   expect(first.said.slice(1)).toEqual([
-    `schedule of enrichment: run ${third.id} for 2026-11-30T00:00:00.000Z, which makes up for 1 missed time`,
+    `schedule of enrichment: run ${late.id} for 2026-11-30T00:00:00.000Z, which makes up for 1 missed time`,
   ])
   await first.close()
 
   // Nobody was there for two days.
-  const second = await realServer(cwd, { env, clock: movable(third.startedAt as string, 48 * HOUR) })
+  const second = await realServer(cwd, { env, clock: movable(late.startedAt as string, 48 * HOUR) })
   await second.until('/api/runs', ({ runs }) => runs.length === 4 && runs[0].state === 'done')
   expect(second.launched()).toHaveLength(1)
   expect(second.said).toEqual([expect.stringMatching(/^schedule of enrichment: run \S+ for \S+, which makes up for 7 missed times$/)])
   await second.close()
   expect(second.reported).toEqual([])
+
+  // One to look with: it says that it begins nothing, and what people were told.
+  const third = await realServer(cwd, { env, schedules: false })
+  expect((await third.ask(one)).schedule).toMatchObject({ cron: '0 */6 * * *', enabled: false, next: [] })
+  await third.over((await third.ask(`${one}/start`, { params: { count: 20, fail: true }, fresh: true })).run)
+  expect((await third.ask(one)).notices.told).toEqual([{ kind: 'failure', about: 'lines', at: expect.stringMatching(/Z$/) }])
 })
 
 /** A clock that goes on from a moment, and over which time can pass at once. */

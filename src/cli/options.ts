@@ -114,6 +114,8 @@ export interface ServeCommandOptions extends CommonOptions {
   readonly port: number
   /** Names besides those of loopback by which it may be asked. */
   readonly allowHost: readonly string[]
+  /** Pipelines are run at the times that their files name. */
+  readonly schedules: boolean
   /** Every run is one of `run --demo`. */
   readonly demo: boolean
 }

@@ -270,6 +270,7 @@ export function program(commands: Commands, settings: ProgramSettings): Command 
         .argParser((name: string, before: readonly string[]) => [...before, name])
         .default([], 'none'),
     )
+    .option('--no-schedules', 'begin no run at the times that files name: for a second server, or one to look with')
     .option('--demo', 'every run is one of `run --demo`', false)
     .action((files: string[], options: Omit<ServeCommandOptions, 'state'>) => ends(commands.serve(files, { ...options, ...common() })))
 

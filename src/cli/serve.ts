@@ -19,7 +19,7 @@ import { UsageError } from './usage-error.js'
 export async function serveCommand(files: readonly string[], options: ServeCommandOptions, io: Io): Promise<number> {
   const pipelines = await readAll(files.length > 0 ? files : await defaultFiles(io.cwd, 'serve'), options.demo, io)
   if (!pipelines) return Exit.notStarted
-  const { state, bind, port, demo } = options
+  const { state, bind, port, demo, schedules } = options
   const serving = await startServer(
     {
       pipelines,
@@ -30,6 +30,7 @@ export async function serveCommand(files: readonly string[], options: ServeComma
       token: io.env.PIPE_TOKEN || undefined,
       launch: (args) => launch(args, state, io),
       kill: (pid, signal) => void process.kill(pid, signal),
+      schedules,
       flags: demo ? ['--demo'] : [],
       runsOf: (pipeline) => (demo ? { warehouse: demoDisplay(pipeline, io) } : { notInto: demoDisplay(pipeline, io) }),
       page: join(ownFolder(), 'dist/page'),

@@ -46,6 +46,8 @@ export interface PipelineAnswer {
 }
 
 export interface ScheduleAnswer extends Schedule {
+  /** False where this server was started with --no-schedules: then it begins no run by itself. */
+  readonly enabled: boolean
   /** The next three times, ISO 8601 in UTC. */
   readonly next: readonly string[]
 }
@@ -105,7 +107,17 @@ export function runAnswer(run: RunRecord, now: number): RunAnswer {
   return { id, pipeline, state: stateOf(run), exitCode, error, warehouse, host, pid, startedAt, endedAt, updatedAt, elapsedMs, rows }
 }
 
-export function pipelineAnswer({ name, description, file, schedule }: Pipeline, run: RunRecord | undefined, now: number): PipelineAnswer {
+/** A moment, and whether schedules are kept. */
+export interface Now {
+  readonly now: number
+  readonly schedules: boolean
+}
+
+export function pipelineAnswer(
+  { name, description, file, schedule }: Pipeline,
+  run: RunRecord | undefined,
+  { now, schedules }: Now,
+): PipelineAnswer {
   const steps: Record<string, number> = {}
   const view = run && viewOf(run)
   for (const { state } of view?.steps ?? []) steps[state] = (steps[state] ?? 0) + 1
@@ -124,11 +136,16 @@ export function pipelineAnswer({ name, description, file, schedule }: Pipeline, 
       total: isPlanned ? of(({ total }) => total ?? 0) : null,
       quarantined: of((step) => step.quarantined),
     },
-    schedule: schedule ? { ...schedule, next: nextTimes(schedule, now, 3).map((time) => new Date(time).toISOString()) } : null,
+    schedule: schedule ? scheduleAnswer(schedule, { now, schedules }) : null,
   }
 }
 
-export function pipelineDetail(pipeline: Pipeline, run: RunRecord | undefined, now: number): PipelineDetail {
+function scheduleAnswer(schedule: Schedule, { now, schedules: enabled }: Now): ScheduleAnswer {
+  const next = enabled ? nextTimes(schedule, now, 3).map((time) => new Date(time).toISOString()) : []
+  return { ...schedule, enabled, next }
+}
+
+export function pipelineDetail(pipeline: Pipeline, run: RunRecord | undefined, now: Now): PipelineDetail {
   const params = [...pipeline.params.values()].map(({ name, type, default: value, description }): ParamAnswer => ({
     name,
     type,

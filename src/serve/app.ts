@@ -19,6 +19,7 @@ import { COOKIE, cookieOf, guard, type GuardOptions, same } from './guard.js'
 import type { History } from './history.js'
 import type { Ledgers } from './ledger.js'
 import { metrics, METRICS_TYPE, type Usage } from './metrics.js'
+import type { NoticesAnswer } from './notices.js'
 import { openapi } from './openapi.js'
 import { page } from './page.js'
 import { Refusal, refusalOf } from './refusal.js'
@@ -40,6 +41,9 @@ export interface AppParts extends GuardOptions {
   readonly units: UnitsParts
   readonly commands: Commands
   readonly feed: (pipeline: string) => Feed
+  /** Whether pipelines with a schedule are run at their times. */
+  readonly schedules: boolean
+  readonly notices: (pipeline: Pipeline) => Promise<NoticesAnswer>
   readonly usage: () => Usage
   readonly shown: Shown
   /** Where the built page lies. */
@@ -55,6 +59,7 @@ export function createApp(parts: AppParts): Hono {
   const { clock, pipelines, runs, wishes, history, ledgers, units, commands, feed, shown, signal } = parts
   const app = new Hono()
   const now = () => Math.round(clock.now())
+  const at = () => ({ now: now(), schedules: parts.schedules })
   const written = (value: unknown) => shown(escapeJson(JSON.stringify(value)))
   const json = (c: Context, value: unknown, status: 200 | 201 | 202 = 200) => c.body(written(value), status, JSON_TYPE)
 
@@ -86,16 +91,17 @@ export function createApp(parts: AppParts): Hono {
 
   app.get('/api/pipelines', async (c) => {
     const last = await lastRuns()
-    return json(c, { pipelines: [...pipelines.values()].map((pipeline) => pipelineAnswer(pipeline, last.get(pipeline.name), now())) })
+    return json(c, { pipelines: [...pipelines.values()].map((pipeline) => pipelineAnswer(pipeline, last.get(pipeline.name), at())) })
   })
   app.get('/api/pipelines/:name', async (c) => {
     const pipeline = named(c)
-    return json(c, pipelineDetail(pipeline, await history.last(pipeline.name), now()))
+    const detail = pipelineDetail(pipeline, await history.last(pipeline.name), at())
+    return json(c, { ...detail, notices: await parts.notices(pipeline) })
   })
   app.get('/api/pipelines/:name/steps', async (c) => {
     const pipeline = named(c)
     const last = await history.last(pipeline.name)
-    const { graph } = pipelineDetail(pipeline, last, now())
+    const { graph } = pipelineDetail(pipeline, last, at())
     const status = new Map(
       statusReport({ ...about(pipeline), runs: last ? [last] : [], checks: [], now: now() }).steps.map((step) => [step.id, step]),
     )

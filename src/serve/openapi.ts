@@ -1,4 +1,5 @@
 import { type TSchema, Type } from '@sinclair/typebox'
+import { NOTICE_KINDS } from '../pipeline/receivers.js'
 import type { Json } from '../sdk/index.js'
 import { backfillAction } from './backfill.js'
 import { parallelBody, pauseBody, planBody, resetBody, retryBody, sessionBody, startBody, stopBody } from './bodies.js'
@@ -50,6 +51,7 @@ const schedule = Type.Object({
   cron: Type.String(),
   timezone: Type.String(),
   missed: Type.Union([Type.Literal('run'), Type.Literal('skip')]),
+  enabled: Type.Boolean({ description: 'false: this server begins no run by itself (--no-schedules)' }),
   next: Type.Array(instant, { description: 'the next three times' }),
 })
 
@@ -73,6 +75,22 @@ const step = Type.Object({
   source: nullable(Type.String()),
   tables: Type.Array(Type.String()),
   parallel: nullable(Type.Object({ of: Type.Union([Type.Literal('units'), Type.Literal('requests')]), most: nullable(Type.Integer()) })),
+})
+
+const kinds = Type.Union(NOTICE_KINDS.map((name) => Type.Literal(name)))
+
+const notices = Type.Object({
+  enabled: Type.Boolean({ description: 'a demo tells nobody' }),
+  receivers: Type.Array(
+    Type.Object({
+      type: Type.Union((['webhook', 'slack', 'smtp'] as const).map((name) => Type.Literal(name))),
+      host: Type.String(),
+      on: Type.Array(kinds),
+    }),
+  ),
+  told: Type.Array(Type.Object({ kind: kinds, about: Type.String({ description: 'empty: the run itself' }), at: instant }), {
+    description: 'what people know of that is not over, the newest first',
+  }),
 })
 
 const stretch = { from: Type.Number(), to: Type.Number() }
@@ -160,7 +178,7 @@ export const operations: readonly Operation[] = [
     path: one,
     summary: 'One pipeline: its params, its graph and how it stands',
     status: 200,
-    answer: Type.Intersect([pipeline, Type.Object({ params: Type.Array(any), graph: Type.Array(step) })]),
+    answer: Type.Intersect([pipeline, Type.Object({ params: Type.Array(any), graph: Type.Array(step), notices })]),
   },
   {
     method: 'get',

@@ -15,6 +15,7 @@ import { LOOPBACK, Tries } from './guard.js'
 import { History } from './history.js'
 import { Ledgers } from './ledger.js'
 import type { Usage } from './metrics.js'
+import { noticesOf } from './notices.js'
 import { Runs } from './runs.js'
 import { keepSchedules } from './schedules.js'
 import { createShown } from './shown.js'
@@ -51,6 +52,8 @@ export interface ServeOptions {
   readonly token: string | undefined
   readonly launch: Launch
   readonly kill: (pid: number, signal: Stop) => void
+  /** Whether it runs pipelines at the times that their files name. */
+  readonly schedules: boolean
   /** What every command of it gets: `--demo`. */
   readonly flags: readonly string[]
   /** Which runs of a pipeline count. */
@@ -110,7 +113,7 @@ export async function startServer(options: ServeOptions, surroundings: Surroundi
 /** Everything behind the address. */
 export function createServing(options: ServeOptions, surroundings: Surroundings, state: StateStore, signal: AbortSignal) {
   const { clock, cwd, host, newId } = surroundings
-  const { launch, flags, kill, token, usage, say, report } = options
+  const { launch, flags, kill, token, usage, say, report, schedules } = options
   const pipelines = new Map(options.pipelines.map((pipeline) => [pipeline.name, pipeline]))
   const shown = createShown(options.pipelines, cwd, options.folders)
   const start = newId().replaceAll('-', '').slice(0, 12)
@@ -160,13 +163,16 @@ export function createServing(options: ServeOptions, surroundings: Surroundings,
     units: { open, history, alone, clock, settled },
     commands,
     feed,
+    schedules,
+    notices: (pipeline) => noticesOf(pipeline, state, !flags.includes('--demo')),
     usage,
     shown,
     page,
     signal,
     report,
   })
-  const keep = () => keepSchedules({ pipelines: options.pipelines, runs, history, clock, say }, signal)
+  const scheduled = schedules ? options.pipelines : []
+  const keep = () => keepSchedules({ pipelines: scheduled, runs, history, clock, say }, signal)
   return { app, runs, keep }
 }
 

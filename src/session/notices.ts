@@ -31,7 +31,7 @@ export async function openNotices(options: NoticesOptions): Promise<Notices | un
   const { pipeline, surroundings, world, run, state } = options
   if (pipeline.notify.length === 0 || isDemo(world)) return undefined
   const { clock, random, host, env } = surroundings
-  const warehouse = placeOf(pipeline.warehouse)
+  const warehouse = toldPlace(pipeline.warehouse)
   const redact = createRedactor(pipeline.secrets)
   const warn = (message: string) => options.warn(redact(message))
   const known = (error: unknown) => warn(`what people were told of is not known: ${wordsOf(error)}; they may be told again`)
@@ -92,8 +92,8 @@ export async function tellFailedStart(
   }
 }
 
-/** The warehouse as people see it, which is known before it is opened: without user and password. */
-function placeOf(url: string): string {
+/** The warehouse as what people were told is kept by, which is known before it is opened: without user and password. */
+export function toldPlace(url: string): string {
   const local = localPlace(url)
   if (local) return `${local.scheme}:${local.path}`
   const { protocol, host, pathname } = new URL(url)

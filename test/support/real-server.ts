@@ -12,14 +12,15 @@ export interface RealServerOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly clock?: Clock
   readonly token?: string | undefined
+  readonly schedules?: boolean
   /** Beside `p.yaml`. */
   readonly files?: readonly string[]
 }
 
 /** A server that listens on a port of loopback, over a folder, with its runs in this process. */
-export async function realServer(cwd: string, { env = {}, clock, token, files = [] }: RealServerOptions = {}) {
+export async function realServer(cwd: string, { env = {}, clock, token, schedules = true, files = [] }: RealServerOptions = {}) {
   const { options, io, launch, said, reported } = await serveOptions(cwd, env, clock, files)
-  const server = await startServer({ ...options, token }, io)
+  const server = await startServer({ ...options, token, schedules }, io)
   let open = true
   const close = async () => {
     if (open) await server.close()

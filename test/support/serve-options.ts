@@ -34,6 +34,7 @@ export async function serveOptions(
     kill: () => {
       throw Object.assign(new Error('kill EPERM'), { code: 'EPERM' })
     },
+    schedules: true,
     flags: [],
     runsOf: () => ({}),
     page: join(projectFolder, 'dist/page'),
