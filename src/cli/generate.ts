@@ -13,6 +13,7 @@ const outputs: Readonly<Record<string, SchemaSource>> = {
   'schemas/plan.schema.json': { file: 'src/plan/forecast.ts', type: 'PlanReport', title: 'pipe plan --json' },
   'schemas/run-event.schema.json': { file: 'src/sdk/events.ts', type: 'RunEvent', title: 'One line of pipe run --output json' },
   'schemas/status.schema.json': { file: 'src/report/status.ts', type: 'StatusReport', title: 'pipe status --json' },
+  'schemas/run.schema.json': { file: 'src/serve/answers.ts', type: 'RunDetail', title: 'GET /api/runs/{id}' },
   'schemas/migrate.schema.json': { file: 'src/session/migrate.ts', type: 'MigrateReport', title: 'pipe migrate --json' },
   'schemas/validate.schema.json': { file: 'src/cli/validate.ts', type: 'ValidateReport', title: 'pipe validate --format json' },
   'schemas/rollback.schema.json': { file: 'src/cli/rollback.ts', type: 'RollbackReport', title: 'pipe rollback --json' },

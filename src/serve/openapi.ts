@@ -4,6 +4,7 @@ import type { Json } from '../sdk/index.js'
 import { backfillAction } from './backfill.js'
 import { parallelBody, pauseBody, planBody, resetBody, retryBody, sessionBody, startBody, stopBody } from './bodies.js'
 import { COVERAGE_STATES } from './coverage.js'
+import { shipped } from './shipped.js'
 import { UNIT_STATES } from './units.js'
 
 /** One thing that can be asked of the server. */
@@ -21,7 +22,8 @@ export interface Operation {
   readonly type?: string
 }
 
-const any = Type.Object({})
+/** A part of what is generated from the types. */
+const of = (path: string) => Type.Unsafe<Json>({ $ref: `#/components/schemas/${path}` })
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 const instant = Type.String({ description: 'ISO 8601 in UTC' })
 const states = [
@@ -64,6 +66,13 @@ const pipeline = Type.Object({
   steps: counts,
   progress: Type.Object({ done: Type.Number(), total: nullable(Type.Number()), quarantined: Type.Number() }),
   schedule: nullable(schedule),
+})
+
+const param = Type.Object({
+  name: Type.String(),
+  type: Type.String(),
+  default: Type.Unknown({ description: 'null: it has none' }),
+  description: nullable(Type.String()),
 })
 
 const step = Type.Object({
@@ -156,7 +165,17 @@ const logs = Type.Object({
   kept: Type.Boolean({ description: 'false: nothing is kept of it, which holds for all but the newest 20 runs' }),
   dropped: Type.Integer({ description: 'how many older facts are gone: at most 500 are kept, and 256 kB' }),
   said: nullable(Type.String({ description: 'null where this server does not hear it' })),
-  facts: Type.Array(any),
+  facts: Type.Array(of('event')),
+})
+
+const broken = Type.Object({
+  step: Type.String(),
+  unit: nullable(Type.String({ description: 'null where it is a key' })),
+  key: nullable(Type.String({ description: 'null where it is a unit' })),
+  state: Type.Union([Type.Literal('failed'), Type.Literal('quarantined')]),
+  attempts: Type.Integer(),
+  error: Type.String(),
+  at: instant,
 })
 
 const begun = Type.Object({ run: Type.String({ description: 'its id' }) })
@@ -178,14 +197,14 @@ export const operations: readonly Operation[] = [
     path: one,
     summary: 'One pipeline: its params, its graph and how it stands',
     status: 200,
-    answer: Type.Intersect([pipeline, Type.Object({ params: Type.Array(any), graph: Type.Array(step), notices })]),
+    answer: Type.Intersect([pipeline, Type.Object({ params: Type.Array(param), graph: Type.Array(step), notices })]),
   },
   {
     method: 'get',
     path: `${one}/steps`,
     summary: 'Its steps, with their state in the last run',
     status: 200,
-    answer: Type.Object({ steps: Type.Array(Type.Intersect([step, Type.Object({ status: nullable(any) })])) }),
+    answer: Type.Object({ steps: Type.Array(Type.Intersect([step, Type.Object({ status: nullable(of('run/properties/steps/items')) })])) }),
   },
   {
     method: 'get',
@@ -200,7 +219,7 @@ export const operations: readonly Operation[] = [
     summary: 'What a run would do now, why, and what it would cost; changes nothing (schemas/plan.schema.json)',
     body: { schema: planBody, example: { limit: 10 } },
     status: 200,
-    answer: Type.Object({ pipeline: Type.String(), work: Type.Boolean(), steps: Type.Array(any) }),
+    answer: of('plan'),
   },
   {
     method: 'post',
@@ -303,21 +322,25 @@ export const operations: readonly Operation[] = [
     path: `${one}/gates`,
     summary: 'Checks of the last run, each with what it gave before',
     status: 200,
-    answer: Type.Object({ gates: Type.Array(any) }),
+    answer: Type.Object({ gates: Type.Array(of('run/properties/checks/items')) }),
   },
   {
     method: 'get',
     path: `${one}/quarantine`,
     summary: 'Units and keys that failed or whose attempts are used up: how many, and the first 1,000',
     status: 200,
-    answer: Type.Object({ ...asOf, count: Type.Integer(), first: Type.Array(any) }),
+    answer: Type.Object({ ...asOf, count: Type.Integer(), first: Type.Array(broken) }),
   },
   {
     method: 'get',
     path: `${one}/endpoints`,
     summary: 'Endpoints of the last run: requests, errors, limits that were found, and how far behind the head it is',
     status: 200,
-    answer: Type.Object({ endpoints: Type.Array(any), heads: Type.Record(Type.String(), Type.String()), lag: Type.Array(any) }),
+    answer: Type.Object({
+      endpoints: Type.Array(of('run/properties/view/properties/endpoints/items')),
+      heads: Type.Record(Type.String(), Type.String()),
+      lag: Type.Array(of('run/properties/lag/items')),
+    }),
   },
   {
     method: 'get',
@@ -352,10 +375,7 @@ export const operations: readonly Operation[] = [
     path: '/api/runs/{id}',
     summary: 'One run with everything that is known of it',
     status: 200,
-    answer: Type.Intersect([
-      run,
-      Type.Object({ params: any, heads: any, steps: Type.Array(any), checks: Type.Array(any), lag: Type.Array(any), view: any }),
-    ]),
+    answer: of('run'),
   },
   {
     method: 'get',
@@ -399,7 +419,8 @@ const refusal = Type.Object({
 /** The OpenAPI document. */
 export function openapi(): Json {
   const paths: Record<string, Record<string, unknown>> = {}
-  for (const operation of operations) (paths[operation.path] ??= {})[operation.method] = described(operation)
+  const examples = answerExamples()
+  for (const operation of operations) (paths[operation.path] ??= {})[operation.method] = described(operation, examples)
   const document = {
     openapi: '3.1.0',
     info: {
@@ -407,7 +428,7 @@ export function openapi(): Json {
       version: '1',
       description: 'Runs, plans and views of pipelines. Nothing can be run but the files that the server was started with.',
     },
-    components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+    components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } }, schemas: shippedSchemas() },
     security: [{}, { token: [] }],
     paths,
   }
@@ -415,7 +436,16 @@ export function openapi(): Json {
   return JSON.parse(JSON.stringify(document)) as Json
 }
 
-function described({ path, summary, query = {}, body, status, answer, type }: Operation) {
+/** What `pipe plan --json`, `pipe run --output json` and a run are, as it is generated from their types. */
+function shippedSchemas() {
+  const files = { plan: 'plan.schema.json', event: 'run-event.schema.json', run: 'run.schema.json' }
+  return Object.fromEntries(Object.entries(files).map(([name, file]) => [name, shipped(file)]))
+}
+
+/** Answers of a small pipeline, by method and path. A test compares them with what is answered. */
+export const answerExamples = () => shipped('api-examples.json') as Readonly<Record<string, Json>>
+
+function described({ method, path, summary, query = {}, body, status, answer, type }: Operation, examples: Readonly<Record<string, Json>>) {
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({ name, in: 'path', required: true, schema: Type.String() }))
   const inQuery = Object.entries(query).map(([name, { schema, description, required = false }]) => ({
     name,
@@ -424,7 +454,9 @@ function described({ path, summary, query = {}, body, status, answer, type }: Op
     required,
     schema,
   }))
-  const media = answer ? { 'application/json': { schema: answer } } : { [type ?? 'text/plain']: { schema: Type.String() } }
+  const media = answer
+    ? { 'application/json': { schema: answer, example: examples[`${method} ${path}`] } }
+    : { [type ?? 'text/plain']: { schema: Type.String() } }
   return {
     summary,
     parameters: [...inPath, ...inQuery],
