@@ -110,22 +110,26 @@ describe.each([undefined, 'a-token-of-43-characters-that-nobody-guesses'])('with
     const printed = [...readFileSync(join(projectFolder, 'README.md'), 'utf8').matchAll(/^curl .*$/gm)].map(([line]) => line)
     expect(printed.map((line) => /8080(\S+)/.exec(line)?.[1])).toEqual([
       '/api/pipelines',
-      ...['start', 'events', 'coverage'].map((what) => `/api/pipelines/miners/${what}`),
+      ...['start', 'events', 'coverage', 'pause', 'parallel', 'resume'].map((what) => `/api/pipelines/miners/${what}`),
       ...Array<string>(3).fill('/api/admin/backfill'),
     ])
     if (token !== undefined)
       for (const line of printed.filter((each) => !each.includes('/events')))
         expect([line, await type(line)]).toMatchObject([line, { error: { code: 'TOKEN_WRONG' } }])
     const lines = token === undefined ? printed : printed.map((line) => `${line} -H 'Authorization: Bearer ${token}'`)
-    const [pipelines, start, events, coverage, backfill, startBackfill, stopBackfill] = lines as [string, ...string[]] & { length: 7 }
+    const [pipelines, start, events, coverage, pause, parallel, resume, ...old] = lines as [string, ...string[]] & { length: 10 }
+    const [backfill, startBackfill, stopBackfill] = old
 
     expect(((await type(pipelines)) as Answer).pipelines.map(({ name }: Answer) => name)).toEqual(['enrichment', 'miners'])
+    for (const line of [pause!, resume!]) expect(await type(line)).toMatchObject({ error: { code: 'NOT_RUNNING' } })
+    // README's step is one of miners.yaml.
+    expect(await type(parallel!)).toMatchObject({ error: { code: 'NO_SUCH_STEP' } })
     expect(await type(start!)).toEqual({ run: expect.any(String) })
     expect(await type(events!)).toContain('event: view\ndata: {"run":')
     expect(await type(coverage!)).toMatchObject({ steps: [{ step: 'lines' }, { step: 'sums' }, { step: 'complete' }] })
     const stands = (running: boolean, ended: Answer = {}) => ({
       ...{ running, startedAt: running ? expect.any(String) : null, currentProcess: null, completedProcesses: [], failedProcesses: [] },
-      ...{ progress: { total: 3, completed: 0, failed: 0 }, ...ended },
+      ...{ progress: { total: 2, completed: 0, failed: 0 }, ...ended },
     })
     expect(await type(backfill!)).toEqual(stands(false))
     expect(await type(startBackfill!)).toMatchObject({ running: true })

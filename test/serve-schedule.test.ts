@@ -17,8 +17,8 @@ notify: [{ type: webhook, url: "\${HOOK_URL}", on: [failure, completion] }]
   const clock = movable(Date.UTC(2026, 10, 29, 11, 30))
   const first = await realServer(cwd, { env, clock })
   const { schedule, notices } = await first.ask(one)
-  const receivers = [{ type: 'webhook', host: new URL(to.url).host, on: ['failure', 'completion'] }]
-  expect(notices).toEqual({ enabled: true, receivers, told: [] })
+  const receivers = [{ type: 'webhook', host: new URL(to.url).host, on: ['failure', 'completion'], told: [] }]
+  expect(notices).toEqual({ enabled: true, receivers })
   expect(schedule).toEqual({
     cron: '0 */6 * * *',
     timezone: 'UTC',
@@ -62,7 +62,7 @@ notify: [{ type: webhook, url: "\${HOOK_URL}", on: [failure, completion] }]
   const third = await realServer(cwd, { env, schedules: false })
   expect((await third.ask(one)).schedule).toMatchObject({ cron: '0 */6 * * *', enabled: false, next: [] })
   await third.over((await third.ask(`${one}/start`, { params: { count: 20, fail: true }, fresh: true })).run)
-  expect((await third.ask(one)).notices.told).toEqual([{ kind: 'failure', about: 'lines', at: expect.stringMatching(/Z$/) }])
+  expect((await third.ask(one)).notices.receivers[0].told).toEqual([{ kind: 'failure', about: 'lines', at: expect.stringMatching(/Z$/) }])
 })
 
 /** A clock that goes on from a moment, and over which time can pass at once. */

@@ -337,7 +337,7 @@ test('the admin API of old starts, shows and stops the pipeline named enrichment
   const { ask, until } = await serving()
   const path = '/api/admin/backfill'
   const never = { running: false, startedAt: null, currentProcess: null, completedProcesses: [], failedProcesses: [] }
-  expect((await ask(path)).json).toEqual({ ...never, progress: { total: 3, completed: 0, failed: 0 } })
+  expect((await ask(path)).json).toEqual({ ...never, progress: { total: 2, completed: 0, failed: 0 } })
   const started = await ask(path, { action: 'start' })
   expect([started.status, started.json.running, Object.keys(started.json)]).toEqual([
     200,
@@ -349,9 +349,9 @@ test('the admin API of old starts, shows and stops the pipeline named enrichment
     running: false,
     startedAt: expect.stringMatching(/^\d{4}-.*Z$/),
     currentProcess: null,
-    completedProcesses: ['lines', 'sums', 'complete'],
+    completedProcesses: ['lines', 'sums'],
     failedProcesses: [],
-    progress: { total: 3, completed: 3, failed: 0 },
+    progress: { total: 2, completed: 2, failed: 0 },
   })
   expect((await ask(path, { action: 'stop' })).status).toBe(409)
   expect((await ask(path, { action: 'restart' })).status).toBe(422)

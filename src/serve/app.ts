@@ -252,7 +252,7 @@ export function createApp(parts: AppParts): Hono {
 
   async function backfillNow() {
     const { name, steps } = backfilled()
-    return backfill(await history.last(name), steps.length)
+    return backfill(await history.last(name), steps)
   }
 }
 

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import type { Step } from '../pipeline/pipeline.js'
 import { viewOf } from '../report/status.js'
 import type { RunRecord } from '../state/store.js'
 import { stateOf, UNDER_WAY } from './answers.js'
@@ -26,9 +27,10 @@ const COMPLETED: ReadonlySet<string> = new Set(['complete', 'skipped', 'limited'
 /** One that waits for a step that failed or was stopped has not failed itself. */
 const FAILED: ReadonlySet<string> = new Set(['failed', 'incomplete', 'closed'])
 
-/** `steps`: how many the pipeline has, for the time before a run has told of its own. */
-export function backfill(run: RunRecord | undefined, steps: number): Backfill {
-  const all = run ? viewOf(run).steps : []
+/** `steps`: those of the file, which say how many there are before a run has told of its own, and which are gates: no processes. */
+export function backfill(run: RunRecord | undefined, steps: readonly Step[]): Backfill {
+  const gates = new Set(steps.filter(({ definition }) => definition.closes === true).map(({ id }) => id))
+  const all = (run ? viewOf(run).steps : []).filter(({ id }) => !gates.has(id))
   const idsOf = (states: ReadonlySet<string>) => all.filter(({ state }) => states.has(state)).map(({ id }) => id)
   const completedProcesses = idsOf(COMPLETED)
   const failedProcesses = idsOf(FAILED)
@@ -38,6 +40,6 @@ export function backfill(run: RunRecord | undefined, steps: number): Backfill {
     currentProcess: all.find(({ state }) => state === 'running')?.id ?? null,
     completedProcesses,
     failedProcesses,
-    progress: { total: all.length || steps, completed: completedProcesses.length, failed: failedProcesses.length },
+    progress: { total: all.length || steps.length - gates.size, completed: completedProcesses.length, failed: failedProcesses.length },
   }
 }

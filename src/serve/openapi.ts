@@ -95,11 +95,11 @@ const notices = Type.Object({
       type: Type.Union((['webhook', 'slack', 'smtp'] as const).map((name) => Type.Literal(name))),
       host: Type.String(),
       on: Type.Array(kinds),
+      told: Type.Array(Type.Object({ kind: kinds, about: Type.String({ description: 'empty: the run itself' }), at: instant }), {
+        description: 'what it knows of that is not over, the newest first',
+      }),
     }),
   ),
-  told: Type.Array(Type.Object({ kind: kinds, about: Type.String({ description: 'empty: the run itself' }), at: instant }), {
-    description: 'what people know of that is not over, the newest first',
-  }),
 })
 
 const stretch = { from: Type.Number(), to: Type.Number() }

@@ -1,6 +1,6 @@
+import { viewOf } from '../report/status.js'
 import type { RunRecord } from '../state/store.js'
-import { currentView, stateOf } from './answers.js'
-import type { PipelineState } from './answers.js'
+import { type PipelineState, stateOf } from './answers.js'
 
 /** A process that is at work on a pipeline. Times are ISO 8601 in UTC. */
 export interface WorkerAnswer {
@@ -23,7 +23,7 @@ export interface WorkerAnswer {
 /** Who is at work, whoever started it: the process of the run that runs. What it is at it says once a second, to this server at once. */
 export function workersOf(run: RunRecord | undefined, isOwn: boolean): readonly WorkerAnswer[] {
   if (run?.outcome !== 'running') return []
-  const view = currentView(run)
+  const view = viewOf(run)
   const { id, host, pid, startedAt, updatedAt } = run
   const steps = view.steps
     .filter(({ open }) => open.units > 0)

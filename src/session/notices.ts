@@ -3,7 +3,7 @@ import type { Notifier } from '../notify/notifier.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { Receiver } from '../pipeline/receivers.js'
 import { localPlace, type RunEvent } from '../sdk/index.js'
-import type { StateStore } from '../state/store.js'
+import type { StateStore, Told } from '../state/store.js'
 import { openState } from './open-state.js'
 import { createRedactor } from './redact.js'
 import { isDemo, type Surroundings, type World } from './surroundings.js'
@@ -43,8 +43,7 @@ export async function openNotices(options: NoticesOptions): Promise<Notices | un
   const from = { pipeline: pipeline.name, run, warehouse, host }
   const send = sender({ from, clock, proxyOf: proxiesOf(env), redact })
   const notifiers = receiverNames(pipeline.notify).map(([name, receiver]): [string, Notifier] => {
-    const before = (told ?? []).filter((each) => each.receiver === name || each.receiver === '')
-    return [name, new Opened({ receiver, told: before, clock, random, send, warn })]
+    return [name, new Opened({ receiver, told: toldTo(told ?? [], name), clock, random, send, warn })]
   })
   return {
     see: (event) => {
@@ -58,7 +57,7 @@ export async function openNotices(options: NoticesOptions): Promise<Notices | un
 }
 
 /** Receivers by kind and host, which say nothing secret; with a number from the second on. */
-function receiverNames(receivers: readonly Receiver[]): readonly (readonly [name: string, Receiver])[] {
+export function receiverNames(receivers: readonly Receiver[]): readonly (readonly [name: string, Receiver])[] {
   const seen = new Map<string, number>()
   return receivers.map((receiver) => {
     const name = `${receiver.type} ${new URL(receiver.url).host}`
@@ -67,6 +66,10 @@ function receiverNames(receivers: readonly Receiver[]): readonly (readonly [name
     return [n === 1 ? name : `${name} ${n}`, receiver]
   })
 }
+
+/** What a receiver was told, of what all were. */
+export const toldTo = (told: readonly Told[], name: string): readonly Told[] =>
+  told.filter(({ receiver }) => receiver === name || receiver === '')
 
 /** Tells the receivers of a run that could not begin. Never fails. */
 export async function tellFailedStart(
