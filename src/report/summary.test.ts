@@ -225,6 +225,26 @@ What to do next:
 `)
 })
 
+test('a run that was paused says for how long, and its speed is that of the time in which it was at work', () => {
+  const shown = text(
+    undefined,
+    [0, started],
+    [0, planned('blocks', 1_000, 'blocks')],
+    [0, { type: 'step:started', step: 'blocks' }],
+    [1_000, { type: 'run:pausing' }],
+    [1_000, { type: 'run:paused' }],
+    [601_000, { type: 'run:resumed' }],
+    [602_000, { type: 'batch:committed', step: 'blocks', unit: 'u', pieces: 1_000, rows: { blocks: 1_000 }, doubles: 0 }],
+    [602_000, ended('blocks', 'complete')],
+    [602_000, { type: 'run:ended', outcome: 'done', exitCode: 0 }],
+  )
+  expect(shown.split('\n').slice(0, 3)).toEqual([
+    'miners: done in 2.0 s, paused for 10:00',
+    '',
+    '  blocks    1,000 of 1,000 blocks, 1,000 rows into blocks, 2.0 s, 500/s',
+  ])
+})
+
 test('what to do after a demo is done in the warehouse of the demo', () => {
   const view = initialView()
   for (const fact of [started, planned('blocks', 10, 'blocks'), ended('blocks', 'incomplete', 0, 1)])

@@ -48,11 +48,11 @@ export class Control {
     return () => void this.#listeners.delete(listener)
   }
 
-  /** Takes up what people want now. */
-  take({ paused, parallel }: { readonly paused: boolean; readonly parallel: Readonly<Record<string, number>> }): void {
+  /** Takes up what people want now. Returns whether it is anything new. */
+  take({ paused, parallel }: { readonly paused: boolean; readonly parallel: Readonly<Record<string, number>> }): boolean {
     const { emit, over } = this.#options
     const wider = Object.entries(parallel).filter(([step, most]) => this.#parallel.get(step) !== most)
-    if (over.aborted || (wider.length === 0 && paused === this.#paused)) return
+    if (over.aborted || (wider.length === 0 && paused === this.#paused)) return false
     for (const [step, most] of wider) {
       this.#parallel.set(step, most)
       emit({ type: 'step:parallel', step, most })
@@ -64,6 +64,7 @@ export class Control {
     }
     for (const listener of [...this.#listeners]) listener()
     this.#settle()
+    return true
   }
 
   /** Resolves when something may be begun: at once, or when the run goes on or the signal is aborted. */
