@@ -1,13 +1,18 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { systemClock } from '../src/cli/system-clock.js'
 import { readPipeline } from '../src/pipeline/read.js'
+import { Control } from '../src/run/control.js'
+import { run } from '../src/run/run.js'
+import type { RunOptions } from '../src/run/services.js'
 import { fakeChain } from '../src/sandbox/index.js'
-import type { RunEvent } from '../src/sdk/index.js'
+import type { RunEvent, RunFact } from '../src/sdk/index.js'
 import { openState } from '../src/session/open-state.js'
 import type { RunRequest } from '../src/session/run-held.js'
 import { openSession } from '../src/session/session.js'
 import type { Wish } from '../src/state/store.js'
+import { openWarehouse } from '../src/warehouse/open.js'
 import { fakeIo } from './cli/fake-io.js'
 import { atEnd } from './support/cleanup.js'
 import { temporaryFolder } from './support/folder.js'
@@ -107,6 +112,44 @@ test('a run that follows begins no round while it is paused, says how far it is 
     expect.toSatisfy((n) => n <= 2),
   ])
   expect([await end, rounds()]).toEqual([{ outcome: 'done', exitCode: 0 }, before + 1])
+})
+
+test('no step begins while a run is paused; those that wait begin when it goes on, or are stopped with it', async () => {
+  const cwd = linesWorld()
+  const { pipeline } = await readPipeline('p.yaml', { cwd, env: {}, environment: 'require' })
+  if (!pipeline) throw new Error('the pipeline has mistakes')
+  const warehouse = await openWarehouse(`duckdb:${join(cwd, 'p.duckdb')}`, { mode: 'write' })
+  atEnd(() => warehouse.close())
+  await warehouse.prepare([...pipeline.tables.values()])
+  const nobody = () => Promise.reject(new Error('nobody is asked'))
+  /** Begins a run that is paused before its first step, and does something to it once it rests. */
+  const begun = async (then: (control: Control, drain: AbortController) => void) => {
+    const facts: RunFact['type'][] = []
+    const [stop, drain] = [new AbortController(), new AbortController()]
+    const emit = ({ type }: RunFact) => {
+      facts.push(type)
+      if (type === 'run:paused') then(control, drain)
+    }
+    const control: Control = new Control({ clock: systemClock, emit, over: drain.signal })
+    control.take({ paused: true, parallel: {} })
+    const options: RunOptions = {
+      ...{ pipeline, warehouse, moment: { now: 0n, head: nobody }, clock: systemClock, random: Math.random, emit, control },
+      ...{ signal: stop.signal, drain: drain.signal, given: {}, select: undefined, limit: undefined },
+      ...{ rpc: nobody as never, http: nobody as never, redact: (text: string) => text, onCheck: () => undefined },
+    }
+    const { outcome, steps } = await control.during(() => run(options))
+    return [outcome, [...steps.values()].map((end) => end.outcome), facts.slice(0, 3)]
+  }
+  expect(await begun((_, drain) => drain.abort())).toEqual([
+    'stopped',
+    ['stopped', 'blocked', 'stopped'],
+    ['run:pausing', 'run:paused', 'step:ended'],
+  ])
+  expect(await begun((control) => control.take({ paused: false, parallel: {} }))).toEqual([
+    'done',
+    ['complete', 'complete', 'complete'],
+    ['run:pausing', 'run:paused', 'run:resumed'],
+  ])
 })
 
 const FOLLOWING = `name: live
