@@ -248,7 +248,15 @@ describe('a pipeline that is served', () => {
     // The only unit that may be open waits; with a second one all others are done beside it.
     const before = await until(`/api/runs/${run}`, (answer) => answer.steps[0].done === 5)
     expect(before.steps[0].parallel).toEqual({ of: 'units', most: 1 })
-    expect(await ask(`${one}/parallel`, { parallel: 2 })).toMatchObject({ status: 202, json: { run, parallel: { lines: 2 } } })
+    const wider = await ask(`${one}/parallel`, { parallel: 2 })
+    expect(wider).toMatchObject({ status: 202, json: { run, parallel: { lines: 2 } } })
+    // What the document says of answers that only a run which is under way brings about.
+    const answers = { parallel: wider, pause: await ask(`${one}/pause`, {}), resume: await ask(`${one}/resume`, {}) }
+    const ajv = new Ajv2020({ strict: false })
+    for (const [name, { json }] of Object.entries(answers)) {
+      const { answer } = operations.find(({ path }) => path === `/api/pipelines/{name}/${name}`)!
+      expect([name, ajv.validate(answer!, json), ajv.errorsText()]).toEqual([name, true, 'No errors'])
+    }
     const { steps } = await until(`/api/runs/${run}`, (answer) => answer.steps[0].done === 36)
     expect(steps[0].parallel).toEqual({ of: 'units', most: 2 })
     rmSync(held)

@@ -44,7 +44,7 @@ export class Wishes {
   async resume(pipeline: Pipeline): Promise<Asked> {
     const running = await this.#underWay(pipeline)
     return this.#wish(pipeline, running, (before) => {
-      if (!before.paused) throw new Refusal(409, 'NOT_PAUSED', `${pipeline.name} is not paused`, undefined, running.id)
+      if (!before.paused) throw new Refusal(409, 'NOT_PAUSED', `${pipeline.name} is not paused`, 'it goes on by itself', running.id)
       return { ...before, paused: false }
     })
   }
@@ -87,9 +87,11 @@ function refusalOf(
   const step = steps.find((each) => each.id === id)
   const view = views.find((each) => each.id === id)
   if (step?.definition.closes === true || (view && view.planned !== null && view.parallel === null))
-    return new Refusal(422, 'NOT_PARALLEL', `step ${id} does one thing at a time`, undefined, running.id)
+    return new Refusal(422, 'NOT_PARALLEL', `step ${id} does one thing at a time`, 'name a step with several units', running.id)
   // A run that has just begun has not said yet what it does.
-  if (!view && views.length > 0) return new Refusal(409, 'NOT_IN_RUN', `this run does not do step ${id}`, undefined, running.id)
-  if (view && view.endedAt !== null && isLast) return new Refusal(409, 'STEP_ENDED', `step ${id} has ended`, undefined, running.id)
+  if (!view && views.length > 0)
+    return new Refusal(409, 'NOT_IN_RUN', `this run does not do step ${id}`, 'start one that selects it', running.id)
+  if (view && view.endedAt !== null && isLast)
+    return new Refusal(409, 'STEP_ENDED', `step ${id} has ended`, '`parallel` in the file holds for the next run', running.id)
   return undefined
 }
