@@ -269,7 +269,12 @@ async function runOnce(
       given: {},
       select: undefined,
       limit: undefined,
-      rpc: (step, config) => lazyLane(step, () => laneOptions(step, config), () => Promise.resolve(rpc)),
+      rpc: (step, config) =>
+        lazyLane(
+          step,
+          () => laneOptions(step, config),
+          () => Promise.resolve(rpc),
+        ),
       http: () => ({ request: () => Promise.reject(new Error('no source')) }) as never,
       redact: (text) => text,
       onCheck: () => undefined,
