@@ -4,35 +4,17 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
+import pg from 'pg'
 import { describe, expect, test, vi } from 'vitest'
 import { systemClock } from '../src/cli/system-clock.js'
 import { History } from '../src/serve/history.js'
 import { projectFolder, temporaryFolder } from './support/folder.js'
 import { linesWorld } from './support/lines-world.js'
-import { readDuckdb } from './support/read-duckdb.js'
+import { ask as query, postgresDatabase } from './support/postgres.js'
 import { type Answer, realServer } from './support/real-server.js'
 
 const one = '/api/pipelines/enrichment'
 const curl = spawnSync('curl', ['--version']).status === 0
-
-/** What a `rebuild` waits for when its tables are made, and around their swap. */
-const wait = vi.hoisted(() => ({ made: noWait, before: noWait, after: noWait }))
-
-vi.mock(import('../src/warehouse/swap.js'), async (original) => {
-  const real = await original()
-  const make: typeof real.make = async (...of) => {
-    await real.make(...of)
-    await wait.made()
-  }
-  const swap: typeof real.swap = async (...of) => {
-    await wait.before()
-    await real.swap(...of)
-    await wait.after()
-  }
-  return { ...real, make, swap }
-})
-
-async function noWait(): Promise<void> {}
 
 describe('a server that listens', () => {
   test('waits 10 seconds for the head of a request and 30 for all of it, cuts off a body without end, and calls none of it its own mistake', async () => {
@@ -164,49 +146,61 @@ function shell(line: string) {
 test('a stop in the middle of a swap lets it end or leaves all tables as they were, and the run says which', async () => {
   const cwd = temporaryFolder()
   writeFileSync(join(cwd, 'p.yaml'), REBUILD)
-  const { ask, over } = await realServer(cwd)
+  const database = await postgresDatabase()
+  const { ask, over } = await realServer(cwd, { env: { PG_URL: database } })
   const startWith = (most: number) => ask(`${one}/start`, { params: { most } })
-  const rows = async () => {
-    const { flows, figures } = await readDuckdb(join(cwd, 'p.duckdb'))
-    return [flows?.rows, figures?.rows].map((some) => String(Object.values(some?.[0] ?? {})[0]))
-  }
+  const rows = async () => (await query(database, 'SELECT amount, value FROM flows, figures')).flatMap((row) => Object.values(row))
   await over((await startWith(1)).run)
   expect(await rows()).toEqual(['1', '1'])
   const found: string[] = []
+  const other = new pg.Client({ connectionString: database })
+  await other.connect()
   let [most, there] = [1, 1]
-  for (const moment of ['made', 'before', 'after'] as const)
+  // The build waits for a lock of ours, the swap for whoever reads the table, and the end of the unit for a lock again.
+  await query(
+    database,
+    `CREATE FUNCTION waits() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NULL; END';
+     CREATE TRIGGER waits AFTER UPDATE ON _pipe_units FOR EACH ROW WHEN (NEW.step = 'publish' AND NEW.state = 'done') EXECUTE FUNCTION waits()`,
+  )
+  for (const [moment, lock] of Object.entries(LOCKS))
     for (const how of [{}, { now: true }]) {
-      let go = () => {}
-      const reached = new Promise<void>((begun) => {
-        wait[moment] = () => new Promise<void>((resolve) => ((go = resolve), begun()))
-      })
+      await other.query(`BEGIN; ${lock}`)
       const { run } = await startWith(++most)
-      await reached
+      await vi.waitFor(async () => expect(await query(database, 'SELECT 1 FROM pg_locks WHERE NOT granted')).toHaveLength(1), 10_000)
       expect(await ask(`${one}/stop`, how)).toEqual({ run })
-      wait[moment] = noWait
-      go()
+      // What is built is given up at once, what is committed comes to its end.
+      if (moment !== 'build' || !('now' in how)) await other.query('COMMIT')
       const { state, view } = await over(run)
-      const publish = (view.steps as Answer[]).find(({ id }) => id === 'publish')!.state as string
+      await other.query('COMMIT')
+      const publish = (view.steps as Answer[]).find(({ id }) => id === 'publish')!
       const warnings = (view.warnings as Answer[]).map(({ message }) => String(message).split(':')[0])
-      if (publish === 'complete' || warnings.includes('the swap was done before the stop')) there = most
-      // Both of one version, and that one of which the run speaks.
+      // Rows count when readers see them. Both tables are of one version, and that one of which the run speaks.
+      if (publish.rows.flows === 1) there = most
       expect(await rows()).toEqual([String(there), String(there)])
-      found.push(`${moment}${how.now ? ' now' : ''}: ${[state, publish, ...warnings].join(', ')}`)
+      found.push(`${moment}${'now' in how ? ' now' : ''}: ${[state, publish.state, ...warnings].join(', ')}`)
     }
+  await other.end()
   expect(found).toEqual([
-    'made: done, complete',
-    'made now: stopped, stopped, nothing was swapped',
-    'before: done, complete',
-    'before now: stopped, stopped, the swap was done before the stop',
-    'after: done, complete',
-    'after now: stopped, stopped, the swap was done before the stop',
+    'build: done, complete',
+    'build now: stopped, stopped, nothing was swapped',
+    'swap: done, complete',
+    'swap now: stopped, stopped, the swap was done before the stop',
+    // What came in since is not published any more: the run does only what the one before left behind its swap.
+    'end: stopped, stopped',
+    'end now: stopped, stopped',
   ])
   await over((await startWith(99)).run)
   expect(await rows()).toEqual(['99', '99'])
 })
 
+const LOCKS = {
+  build: 'SELECT pg_advisory_xact_lock(8)',
+  swap: 'LOCK TABLE flows IN ACCESS SHARE MODE',
+  end: 'SELECT pg_advisory_xact_lock(7)',
+}
+
 const REBUILD = `name: enrichment
-warehouse: duckdb:p.duckdb
+warehouse: \${PG_URL}
 params: { most: { type: int, default: 1 } }
 tables:
   moves: { columns: { k: bigint, amount: bigint }, key: [k] }
@@ -219,7 +213,7 @@ steps:
     needs: [moves]
     with:
       parts:
-        - { id: flows, into: flows, sql: SELECT max(amount) AS amount FROM moves }
+        - { id: flows, into: flows, sql: 'SELECT max(amount) AS amount FROM moves WHERE pg_advisory_xact_lock_shared(8) IS NOT NULL' }
         - { id: figures, into: figures, sql: SELECT max(amount) AS value FROM flows__next }
 `
 
