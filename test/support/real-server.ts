@@ -35,7 +35,7 @@ export async function realServer(cwd: string, { env = {}, clock, token, schedule
     for (;;) {
       const answer = await ask(path)
       if (is(answer)) return answer
-      await systemClock.sleep(20)
+      await systemClock.sleep(50)
     }
   }
   const over = (run: unknown) => until(`/api/runs/${String(run)}`, ({ endedAt }) => endedAt !== null)
