@@ -307,13 +307,13 @@ describe('a pipeline that is served', () => {
     const { steps } = (await ask(`${one}/coverage?step=lines&step=complete`)).json
     expect(steps).toEqual([
       {
-        ...{ step: 'lines', axis: 'numbers', from: 1, to: 30, units: {}, buckets: null },
+        ...{ step: 'lines', axis: 'numbers', from: 1, to: 30, units: {}, reasons: [], buckets: null },
         stretches: [
           { from: 1, to: 10, state: 'done' },
           { from: 11, to: 30, state: 'missing' },
         ],
       },
-      { step: 'complete', axis: null, from: 0, to: -1, units: expect.any(Object), stretches: [], buckets: null },
+      { step: 'complete', axis: null, from: 0, to: -1, units: expect.any(Object), reasons: [], stretches: [], buckets: null },
     ])
     expect((await ask(`${one}/coverage?step=lines&from=6&to=50&buckets=1`)).json.steps[0].buckets).toEqual([
       { from: 6, to: 30, places: { done: 5, missing: 20 } },

@@ -119,8 +119,20 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
   const { pipeline, step, moment, given, warehouse } = options
   const { definition } = step
   const rows = options.rows ?? (await warehouse.units(pipeline.name, step.id))
+  const ledger: Ledger = { rows, fingerprint: await stepFingerprint(options) }
+  const scope = await stepScope(pipeline, step, given, moment, ledger)
+  const config = await checkConfig(step, withKept(step, filled(step, scope)))
+  const wanted = await onlyWanted(step, () => definition.plan(planContext(options, config, scope))).catch((error: unknown) => {
+    throw isPipeError(error) ? error : new StepPlanError(step.id, definition.type, error)
+  })
+  checkWanted(step, wanted)
+  return { config, scope, wanted: youngRows(wanted, step, pipeline, moment.now), ledger }
+}
+
+/** Under which definition units of a step are done that count as done now, with these params. @throws {PipeError} where a param has no value. */
+export async function stepFingerprint({ pipeline, step, moment, given }: Pick<AskStepOptions, 'pipeline' | 'step' | 'moment' | 'given'>) {
   // The value of `covered` is looked up in the ledger by the fingerprint, so the fingerprint is made without fields that use it.
-  const base = await stepScope(pipeline, step, given, moment, undefined)
+  const scope = await stepScope(pipeline, step, given, moment, undefined)
   const chainId = step.chain === undefined ? undefined : pipeline.chains.get(step.chain)?.id
   const outputs = step.outputs.map((output) => {
     const table = pipeline.tables.get(output.table)
@@ -130,17 +142,7 @@ export async function askStep(options: AskStepOptions): Promise<AskedStep> {
       types: Object.fromEntries((table?.columns ?? []).map(({ name, type }) => [name, formatColumnType(type)])),
     }
   })
-  const ledger: Ledger = {
-    rows,
-    fingerprint: fingerprintOf({ definition, with: filled(step, base), chainId, outputs, scope: base }),
-  }
-  const scope = await stepScope(pipeline, step, given, moment, ledger)
-  const config = await checkConfig(step, withKept(step, filled(step, scope)))
-  const wanted = await onlyWanted(step, () => definition.plan(planContext(options, config, scope))).catch((error: unknown) => {
-    throw isPipeError(error) ? error : new StepPlanError(step.id, definition.type, error)
-  })
-  checkWanted(step, wanted)
-  return { config, scope, wanted: youngRows(wanted, step, pipeline, moment.now), ledger }
+  return fingerprintOf({ definition: step.definition, with: filled(step, scope), chainId, outputs, scope })
 }
 
 /** A step type of somebody else may give anything. @throws {WantedShapeError} */

@@ -430,13 +430,15 @@ export interface UnitPage {
   readonly limit: number
 }
 
-/** Where a unit lies that is done. */
+/** A stretch of units that are done, touch, and are alike. */
 export interface DonePlace {
   readonly first: bigint
   readonly last: bigint
   readonly axis: 'numbers' | 'time'
   /** It has no row, and evidence of that. */
   readonly isEmpty: boolean
+  /** Done under the definition that was asked for; otherwise it is to be done again. */
+  readonly isCurrent: boolean
 }
 
 /** What a planner may ask of a warehouse and its ledger. Nothing of it changes the database. */
@@ -459,8 +461,10 @@ export interface LedgerReader extends WarehouseReader {
   units(pipeline: string, step?: string, which?: WhichUnits): Promise<readonly LedgerRow[]>
   /** Rows as they are: what was joined is one. */
   unitPage(pipeline: string, step: string, page: UnitPage): Promise<readonly LedgerRow[]>
-  /** Where units of a step lie that are done, all of them and nothing else of them: sorted, in pages. Such units may be millions. */
-  donePlaces(pipeline: string, step: string): AsyncIterable<readonly DonePlace[]>
+  /** Where units of a step lie that are done, under its definition and under others: sorted, in pages. Such units may be millions. */
+  donePlaces(step: LedgerStep): AsyncIterable<readonly DonePlace[]>
+  /** The fingerprints that units of a step have. */
+  definitions(pipeline: string, step: string): Promise<readonly string[]>
   /** Of the units of a step that know hashes of blocks, those that were near the head last, then the highest, at most so many. */
   linked(pipeline: string, step: string, most: number): Promise<readonly LedgerRow[]>
   quarantined(pipeline: string, step?: string): Promise<readonly QuarantineRow[]>

@@ -147,14 +147,14 @@ export function createApp(parts: AppParts): Hono {
   })
   app.get('/api/pipelines/:name/coverage', async (c) => {
     const pipeline = named(c)
-    const { asOf, current, steps } = await ledgers.read(pipeline)
+    const { asOf, current, params, steps } = await ledgers.read(pipeline)
     const window = { from: numberOf(c, 'from'), to: numberOf(c, 'to'), most: numberOf(c, 'buckets') ?? 1_000 }
     if (window.most < 1 || window.most > 4_000) throw new Refusal(422, 'QUERY_WRONG', '`buckets` is from 1 to 4000')
     const only = c.req.queries('step')?.map((step) => stepOf(pipeline, step).id)
     const asked = pipeline.steps.filter(({ id }) => only === undefined || only.includes(id))
     const last = await history.last(pipeline.name)
     const spans = new Map((last ? viewOf(last).steps : []).map(({ id, span }) => [id, span]))
-    return json(c, { asOf, current, steps: asked.map(({ id }) => coverageAnswer(id, steps.get(id), spans.get(id), window)) })
+    return json(c, { asOf, current, params, steps: asked.map(({ id }) => coverageAnswer(id, steps.get(id), spans.get(id), window)) })
   })
   app.get('/api/pipelines/:name/units', async (c) => {
     const pipeline = named(c)

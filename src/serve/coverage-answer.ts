@@ -1,6 +1,6 @@
 import type { StepView } from '../report/view.js'
 import { type Bucket, buckets, inWindow, type Stretch, type Window } from './coverage.js'
-import type { StepCoverage } from './ledger.js'
+import type { StepCoverage } from './coverage-read.js'
 import { Line } from './line.js'
 
 /** What is known of the places of a step in a window, as stretches or, where they are many, in buckets. */
@@ -11,6 +11,8 @@ export interface CoverageAnswer {
   readonly from: number
   readonly to: number
   readonly units: Readonly<Record<string, number>>
+  /** Why what is stale is to be read again: `changed: calls`, `reset`, `inputs touched`. */
+  readonly reasons: readonly string[]
   readonly stretches: readonly Stretch[] | null
   readonly buckets: readonly Bucket[] | null
 }
@@ -22,7 +24,7 @@ interface Asked {
   readonly most: number
 }
 
-const UNKNOWN: StepCoverage = { axis: null, line: new Line(), units: {} }
+const UNKNOWN: StepCoverage = { axis: null, line: new Line(), units: {}, reasons: [] }
 
 export function coverageAnswer(
   step: string,
@@ -30,7 +32,7 @@ export function coverageAnswer(
   span: StepView['span'] | undefined,
   asked: Asked,
 ): CoverageAnswer {
-  const { axis: lain, line, units } = known ?? UNKNOWN
+  const { axis: lain, line, units, reasons } = known ?? UNKNOWN
   const axis = lain ?? span?.of ?? null
   // A span of another axis is of a pipeline that was changed since.
   const wanted = span?.of === axis ? span : undefined
@@ -38,9 +40,9 @@ export function coverageAnswer(
     from: Math.min(line.at(0)?.from ?? Infinity, wanted?.from ?? Infinity),
     to: Math.max(line.at(line.length - 1)?.to ?? -Infinity, wanted?.to ?? -Infinity),
   }
-  if (axis === null || !(all.from <= all.to)) return { step, axis: null, from: 0, to: -1, units, stretches: [], buckets: null }
+  if (axis === null || !(all.from <= all.to)) return { step, axis: null, from: 0, to: -1, units, reasons, stretches: [], buckets: null }
   // Beyond that nobody wants anything, so nothing is missing there.
   const window = { from: Math.max(all.from, asked.from ?? all.from), to: Math.min(all.to, asked.to ?? all.to) }
   const stretches = window.to < window.from ? [] : inWindow(line, window, asked.most)
-  return { step, axis, ...all, units, stretches: stretches ?? null, buckets: stretches ? null : buckets(line, window, asked.most) }
+  return { step, axis, ...all, units, reasons, stretches: stretches ?? null, buckets: stretches ? null : buckets(line, window, asked.most) }
 }

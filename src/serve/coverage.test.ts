@@ -1,13 +1,17 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { LedgerRow } from '../sdk/index.js'
-import { buckets, COVERAGE_STATES, inWindow, overlaid, placeOf, type Stretch, stretchesOf, tidied } from './coverage.js'
+import { buckets, COVERAGE_STATES, inWindow, overlaid, placeOf, type Stretch, tidied, without } from './coverage.js'
+import { stretchesOf } from './coverage-rows.js'
 import { ledgerRow } from '../../test/support/ledger-row.js'
 
 const row = (first: number, last: number, given: Partial<LedgerRow> = {}) =>
   ledgerRow(`${first}-${last}`, { first: BigInt(first), last: BigInt(last), ...given })
 
-test('each place is what the ledger says: read, empty with evidence, in quarantine, under way, or missing', () => {
+const lines = (stretches: Iterable<Stretch> | undefined) => [...(stretches ?? [])].map(({ from, to, state }) => `${from}-${to} ${state}`)
+const now = { fingerprint: 'now', isProved: false, isRunning: true }
+
+test('each place is what a plan takes it for: read, empty with evidence, in quarantine, under way, or missing', () => {
   const rows = [
     row(1, 10, { rows: { t: 5 } }),
     row(11, 20, { rows: { t: 3 } }),
@@ -17,8 +21,7 @@ test('each place is what the ledger says: read, empty with evidence, in quaranti
     row(61, 70, { state: 'running', coverage: { covered: [['61', '65']] } }),
     row(71, 80, { state: 'failed' }),
   ]
-  const lines = (stretches: Iterable<Stretch> | undefined) => [...(stretches ?? [])].map(({ from, to, state }) => `${from}-${to} ${state}`)
-  const known = tidied(stretchesOf(rows, false))
+  const known = tidied(stretchesOf(rows, now))
   expect(lines(known)).toEqual([
     '1-20 done',
     '21-30 empty',
@@ -36,12 +39,36 @@ test('each place is what the ledger says: read, empty with evidence, in quaranti
     '51-55 quarantined',
   ])
   expect(inWindow(known, { from: 15, to: 55 }, 4)).toBeUndefined()
-  expect(lines(stretchesOf(rows.slice(0, 1), true))).toEqual(['1-10 proved'])
+  expect(lines(tidied(stretchesOf(rows.slice(0, 1), { ...now, isProved: true })))).toEqual(['1-10 proved'])
+  expect(lines(tidied(stretchesOf(rows.slice(5), { ...now, isRunning: false })))).toEqual(['61-65 done', '66-80 missing'])
   expect(buckets(known, { from: 1, to: 80 }, 4)).toEqual([
     { from: 1, to: 20, places: { done: 20 } },
     { from: 21, to: 40, places: { empty: 10, done: 10 } },
     { from: 41, to: 60, places: { missing: 10, quarantined: 10 } },
     { from: 61, to: 80, places: { done: 5, running: 5, missing: 10 } },
+  ])
+})
+
+test('what was read under another definition is stale, also where it was proved empty, and hides no quarantine', () => {
+  const old = { fingerprint: 'older' }
+  const rows = [
+    row(1, 10),
+    row(11, 40, old),
+    row(21, 30, { state: 'quarantined' }),
+    row(41, 50, { ...old, rows: { t: 0 }, evidence: [{ bloom: 'no' }] }),
+    row(51, 60, { ...old, state: 'quarantined' }),
+    row(61, 70, { ...old, state: 'running', coverage: { covered: [['61', '65']] } }),
+    row(71, 80, { fingerprint: 'reset' }),
+  ]
+  expect(lines(tidied(stretchesOf(rows, now)))).toEqual([
+    '1-10 done',
+    '11-20 stale',
+    '21-30 quarantined',
+    '31-50 stale',
+    '51-60 missing',
+    '61-65 stale',
+    '66-70 missing',
+    '71-80 stale',
   ])
 })
 

@@ -1,10 +1,11 @@
-import { type LedgerRow, parseDay, parseInstant } from '../sdk/index.js'
-import { coveredBy } from '../ledger/standing.js'
-import { RESET_FINGERPRINT } from '../ledger/fingerprints.js'
+import { parseDay, parseInstant } from '../sdk/index.js'
 import { Line } from './line.js'
 
-/** What is known of a place: nothing (`missing`), that it is read, how sure that is, or what keeps it from being read. */
-export const COVERAGE_STATES = ['missing', 'done', 'proved', 'empty', 'quarantined', 'running'] as const
+/**
+ * What is known of a place: nothing (`missing`), that it is read, how sure that is, or what keeps it from being read. `stale`: it was
+ * read, and a run will read it again.
+ */
+export const COVERAGE_STATES = ['missing', 'done', 'proved', 'empty', 'quarantined', 'running', 'stale'] as const
 export type CoverageState = (typeof COVERAGE_STATES)[number]
 
 /** A stretch of blocks, lines or microseconds UTC, both ends included. */
@@ -21,30 +22,8 @@ export interface Bucket {
   readonly places: Readonly<Partial<Record<CoverageState, number>>>
 }
 
-/** The stretches of units of a step as the ledger has them. */
-export function stretchesOf(rows: readonly LedgerRow[], isProved: boolean): Stretch[] {
-  return rows.flatMap((row) => partsOf(row, isProved))
-}
-
-function partsOf(row: LedgerRow, isProved: boolean): Stretch[] {
-  if (row.first === undefined || row.last === undefined || row.fingerprint === RESET_FINGERPRINT) return []
-  const [from, to] = [Number(row.first), Number(row.last)]
-  if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to)) return []
-  const read = isProved ? 'proved' : 'done'
-  if (row.state === 'done') return row.coverage?.tentative === undefined ? [{ from, to, state: isEmpty(row) ? 'empty' : read }] : []
-  const covered = coveredBy(row, undefined).map(([first, last]): Stretch => ({ from: Number(first), to: Number(last), state: read }))
-  const rest = row.state === 'quarantined' || row.state === 'running' ? row.state : 'missing'
-  return [{ from, to, state: rest }, ...covered]
-}
-
-/** Nothing was there, and the source said so in a way that is kept. */
-function isEmpty({ rows, evidence }: LedgerRow): boolean {
-  const counts = Object.values(rows)
-  return evidence !== undefined && evidence !== null && counts.length > 0 && counts.every((count) => count === 0)
-}
-
-/** What says more of a place wins where stretches overlap. */
-const WEIGHT: Readonly<Record<CoverageState, number>> = { missing: 0, running: 1, quarantined: 2, done: 3, empty: 4, proved: 5 }
+/** What counts of a place wins where stretches overlap: what is stale hides nothing but what is missing. */
+const WEIGHT: Readonly<Record<CoverageState, number>> = { missing: 0, stale: 1, running: 2, quarantined: 3, done: 4, empty: 5, proved: 6 }
 
 /** Without overlaps, with neighbours of one state joined. */
 export function tidied(stretches: readonly Stretch[]): Line {
@@ -52,19 +31,37 @@ export function tidied(stretches: readonly Stretch[]): Line {
 }
 
 /** A line with other stretches laid over it. */
-export function overlaid(line: Line, stretches: readonly Stretch[]): Line {
-  return stretches.length === 0 ? line : laid(merged(line, [...stretches].sort(byPlace)))
+export function overlaid(line: Line, stretches: readonly Stretch[] | Line): Line {
+  if (stretches.length === 0) return line
+  return laid(merged(line, stretches instanceof Line ? stretches : [...stretches].sort(byPlace)))
+}
+
+/** A line without the places of another one. */
+export function without(line: Line, places: Line): Line {
+  const left = new Line()
+  for (const { from, to, state } of line) {
+    let next = from
+    for (let i = places.firstAt(from); ; i++) {
+      const cut = places.at(i)
+      if (!cut || cut.from > to) break
+      if (cut.from > next) left.add({ from: next, to: cut.from - 1, state })
+      next = cut.to + 1
+    }
+    if (next <= to) left.add({ from: next, to, state })
+  }
+  return left
 }
 
 const byPlace = (a: Stretch, b: Stretch) => a.from - b.from || WEIGHT[b.state] - WEIGHT[a.state]
 
-function* merged(line: Line, sorted: readonly Stretch[]): Generator<Stretch> {
-  let next = 0
+function* merged(line: Iterable<Stretch>, sorted: Iterable<Stretch>): Generator<Stretch> {
+  const others = sorted[Symbol.iterator]()
+  let other = others.next()
   for (const stretch of line) {
-    for (let other = sorted[next]; other && byPlace(other, stretch) < 0; other = sorted[++next]) yield other
+    for (; other.done !== true && byPlace(other.value, stretch) < 0; other = others.next()) yield other.value
     yield stretch
   }
-  yield* sorted.slice(next)
+  for (; other.done !== true; other = others.next()) yield other.value
 }
 
 /** What comes sorted by where it begins. */

@@ -1,8 +1,11 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { type Clock, type DonePlace, type LedgerRow, localPlace, type QuarantineRow, type RunEvent } from '../sdk/index.js'
+import { type Clock, isPipeError, type LedgerRow, localPlace, type QuarantineRow, type RunEvent } from '../sdk/index.js'
+import { lastOf, RUNS_LOOKED_AT } from '../session/last-run.js'
 import type { Look } from '../session/look.js'
 import type { Alone } from './alone.js'
-import { isNumbers, overlaid, placeOf, type Stretch, stretchesOf, tidied } from './coverage.js'
+import { isNumbers, overlaid, placeOf, type Stretch, tidied } from './coverage.js'
+import { outdated, readCoverage, type StepCoverage } from './coverage-read.js'
+import { type Definition, definitionsOf } from './definitions.js'
 import type { History } from './history.js'
 import { Line } from './line.js'
 
@@ -19,21 +22,14 @@ export interface Broken {
   readonly at: string
 }
 
-/** What the ledger says of a step. */
-export interface StepCoverage {
-  /** What its units lie on; null where they are known by name only. */
-  readonly axis: 'numbers' | 'time' | null
-  readonly line: Line
-  /** Of units that lie on no axis: how many are in each state. */
-  readonly units: Readonly<Record<string, number>>
-}
-
 /** The ledger of a pipeline, and of what moment it is. */
 export interface LedgerCopy {
   /** ISO 8601 in UTC; null: it could not be read yet, since a run has the database. */
   readonly asOf: string | null
   /** Nothing can have changed since. */
   readonly current: boolean
+  /** The params whose definitions count as done: those of the last run, where they are not the defaults. */
+  readonly params: Readonly<Record<string, string>>
   readonly steps: ReadonlyMap<string, StepCoverage>
   readonly broken: readonly Broken[]
 }
@@ -45,15 +41,27 @@ export interface LedgersParts {
   readonly clock: Clock
   /** Waits for a run that is ending. */
   readonly settled: (pipeline: string) => Promise<void>
+  /** Changes when the file of the warehouse does; undefined: it is no file. */
+  readonly stamp: (pipeline: Pipeline) => Promise<string | undefined>
 }
 
-/** A server is asked again only after that. */
+/** What does not say whether it has changed is asked again only after that. */
 const FRESH_MS = 2_000
 
+type Definitions = ReadonlyMap<string, Definition>
+
 interface Kept {
-  readonly run: string
+  readonly stamp: string | undefined
   readonly at: number
   readonly copy: LedgerCopy
+  readonly definitions: Definitions
+}
+
+/** How it is with a pipeline when its ledger is asked for. */
+interface Asked {
+  readonly isRunning: boolean
+  readonly params: Readonly<Record<string, string>>
+  readonly definitions: Definitions
 }
 
 /** What was begun and done since a copy was read. */
@@ -98,18 +106,25 @@ export class Ledgers {
     const { name } = pipeline
     await settled(name)
     return alone.do(`ledger ${name}`, async () => {
-      const last = await history.last(name)
-      const run = last === undefined ? '' : `${last.id} ${last.outcome} ${last.endedAt}`
+      const runs = await history.runs(name, RUNS_LOOKED_AT)
+      const last = lastOf(runs, pipeline)
+      const asked = { isRunning: runs[0]?.outcome === 'running', params: last.params, definitions: await definitionsOf(pipeline, last) }
       const isLocal = localPlace(pipeline.warehouse) !== undefined
       const kept = this.#kept.get(name)
-      const isRunning = last?.outcome === 'running'
-      if (kept && (isLocal ? isRunning || kept.run === run : clock.monotonic() - kept.at < FRESH_MS))
-        return this.#now(name, kept.copy, isRunning)
-      if (isLocal && isRunning) return this.#now(name, { asOf: null, current: false, steps: new Map(), broken: [] }, true)
-      const copy = await alone.do(name, () => this.#readAnew(pipeline))
-      this.#kept.set(name, { run, at: clock.monotonic(), copy })
-      this.#since.delete(name)
-      return { ...copy, current: !isRunning }
+      if (isLocal && asked.isRunning) return this.#now(name, kept, asked)
+      const stamp = await this.#parts.stamp(pipeline)
+      const isSame = stamp === undefined ? clock.monotonic() - (kept?.at ?? -Infinity) < FRESH_MS : stamp === kept?.stamp
+      if (kept && isSame && keyOf(kept.definitions) === keyOf(asked.definitions)) return this.#now(name, kept, asked)
+      try {
+        const copy = await alone.do(name, () => this.#readAnew(pipeline, asked))
+        this.#kept.set(name, { stamp, at: clock.monotonic(), copy, definitions: asked.definitions })
+        this.#since.delete(name)
+        return { ...copy, current: !asked.isRunning }
+      } catch (error) {
+        // Somebody else has the file: a reset, or a run that is not known here yet.
+        if (!kept || !isPipeError(error) || error.code !== 'WAREHOUSE_HELD') throw error
+        return { ...this.#now(name, kept, asked), current: false }
+      }
     })
   }
 
@@ -129,45 +144,45 @@ export class Ledgers {
     })
   }
 
-  async #readAnew(pipeline: Pipeline): Promise<LedgerCopy> {
+  async #readAnew(pipeline: Pipeline, { isRunning, params, definitions }: Asked): Promise<LedgerCopy> {
     const look = await this.#parts.open(pipeline)
     try {
       await look.warehouse.assume([])
       const steps = new Map<string, StepCoverage>()
       const broken: Broken[] = []
-      for (const { id, with: config } of pipeline.steps) {
-        const isProved = typeof config === 'object' && config !== null && 'verify' in config && config.verify === 'proof'
-        const done = new Line()
-        let axis: DonePlace['axis'] | undefined
-        for await (const page of look.warehouse.donePlaces(pipeline.name, id)) {
-          addTo(done, page, isProved)
-          axis ??= page[0]?.axis
-        }
-        const rows = await look.warehouse.units(pipeline.name, id, { besidesDonePlaces: true })
-        steps.set(id, stepCoverage(done, rows, axis, isProved))
+      for (const step of pipeline.steps) {
+        const definition = definitions.get(step.id)
+        if (!definition) throw new Error(`step ${step.id} has no definition`)
+        const { coverage, rows } = await readCoverage(look.warehouse, pipeline, step, definition, isRunning)
+        steps.set(step.id, coverage)
         broken.push(...rows.flatMap(brokenUnit))
       }
       broken.push(...(await look.warehouse.quarantined(pipeline.name)).map(brokenKey))
-      return { asOf: new Date(this.#parts.clock.now()).toISOString(), current: true, steps, broken }
+      return { asOf: new Date(this.#parts.clock.now()).toISOString(), current: true, params, steps, broken }
     } finally {
       await look.close()
     }
   }
 
-  /** A copy with what was heard since. */
-  #now(name: string, copy: LedgerCopy, isRunning: boolean): LedgerCopy {
+  /** What was read, as it is to be taken now, with what was heard since. */
+  #now(name: string, kept: Kept | undefined, { isRunning, params, definitions }: Asked): LedgerCopy {
+    const steps = new Map<string, StepCoverage>()
+    for (const [step, known] of kept?.copy.steps ?? []) {
+      const isSame = kept?.definitions.get(step)?.fingerprint === definitions.get(step)?.fingerprint
+      steps.set(step, isSame ? known : { ...known, line: outdated(known.line), reasons: ['changed'] })
+    }
     const since = this.#since.get(name)
-    if (!since) return { ...copy, current: copy.current && !isRunning }
-    const steps = new Map(copy.steps)
-    for (const step of new Set([...since.done.keys(), ...since.running.keys()])) {
-      const heard = [...(since.done.get(step) ?? []), ...(since.running.get(step)?.values() ?? [])]
-      const names = [...(since.running.get(step)?.keys() ?? [])]
-      const known = steps.get(step) ?? { axis: null, line: new Line(), units: {} }
+    for (const step of new Set([...(since?.done.keys() ?? []), ...(since?.running.keys() ?? [])])) {
+      const running = since?.running.get(step) ?? new Map<string, Stretch>()
+      const heard = [...(since?.done.get(step) ?? []), ...running.values()]
+      const [unit] = running.keys()
+      const known = steps.get(step) ?? { axis: null, line: new Line(), units: {}, reasons: [] }
       if (heard.length === 0) continue
-      const axis = known.axis ?? (names[0] === undefined || isNumbers(names[0]) ? 'numbers' : 'time')
+      const axis = known.axis ?? (unit === undefined || isNumbers(unit) ? 'numbers' : 'time')
       steps.set(step, { ...known, axis, line: overlaid(known.line, heard) })
     }
-    return { ...copy, steps, current: false }
+    const { asOf = null, broken = [] } = kept?.copy ?? {}
+    return { asOf, current: asOf !== null && !isRunning && !since, params, steps, broken }
   }
 
   #done(since: Since, step: string, stretch: Stretch): void {
@@ -184,23 +199,7 @@ function mapOf<V>(maps: Map<string, Map<string, V>>, key: string): Map<string, V
   return found
 }
 
-/** Places that come sorted. Overlapping ones, which no unit of ours makes, would be joined where they are of one state. */
-function addTo(line: Line, places: readonly DonePlace[], isProved: boolean): void {
-  const read = isProved ? 'proved' : 'done'
-  for (const { first, last, isEmpty } of places) {
-    const [from, to] = [Number(first), Number(last)]
-    if (Number.isSafeInteger(from) && Number.isSafeInteger(to)) line.add({ from, to, state: isEmpty ? 'empty' : read })
-  }
-}
-
-function stepCoverage(done: Line, rows: readonly LedgerRow[], axisOfDone: DonePlace['axis'] | undefined, isProved: boolean): StepCoverage {
-  const [first] = rows.filter((row) => row.first !== undefined)
-  const axis = axisOfDone ?? (first && (isNumbers(first.unit) ? 'numbers' : 'time'))
-  if (axis) return { axis, line: overlaid(done, stretchesOf(rows, isProved)), units: {} }
-  const units: Record<string, number> = {}
-  for (const { state } of rows) units[state] = (units[state] ?? 0) + 1
-  return { axis: null, line: done, units }
-}
+const keyOf = (definitions: Definitions): string => JSON.stringify([...definitions])
 
 function brokenUnit({ step, unit, state, attempts, error, updatedAt }: LedgerRow): Broken[] {
   if (state !== 'failed' && state !== 'quarantined') return []

@@ -112,6 +112,7 @@ const stepCoverage = Type.Object({
   from: Type.Number({ description: 'the first place that the ledger speaks of or the last run wanted' }),
   to: Type.Number({ description: 'the last one; before the first: there is none' }),
   units: counts,
+  reasons: Type.Array(Type.String(), { description: 'why what is `stale` (it was read once) is to be read again: changed: calls' }),
   stretches: nullable(Type.Array(Type.Object({ ...stretch, state: coverageState }))),
   buckets: nullable(Type.Array(Type.Object({ ...stretch, places: counts }))),
 })
@@ -289,7 +290,11 @@ export const operations: readonly Operation[] = [
       buckets: { schema: Type.Integer({ minimum: 1, maximum: 4_000, default: 1_000 }), description: 'at most so many parts a step' },
     },
     status: 200,
-    answer: Type.Object({ ...asOf, steps: Type.Array(stepCoverage) }),
+    answer: Type.Object({
+      ...asOf,
+      params: Type.Record(Type.String(), Type.String(), { description: 'whose definitions count as done: those of the last run' }),
+      steps: Type.Array(stepCoverage),
+    }),
   },
   {
     method: 'get',

@@ -19,6 +19,7 @@ import { noticesOf } from './notices.js'
 import { Runs } from './runs.js'
 import { keepSchedules } from './schedules.js'
 import { createShown } from './shown.js'
+import { stampOf } from './stamp.js'
 import { Wishes } from './wishes.js'
 
 /** Whoever reaches the address could start runs. Nothing was opened. */
@@ -133,6 +134,7 @@ export function createServing(options: ServeOptions, surroundings: Surroundings,
     alone,
     clock,
     open,
+    stamp: (pipeline) => stampOf(pipeline, cwd),
   })
   const runs: Runs = new Runs({
     launch,

@@ -1,6 +1,6 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { Holder, Json } from '../sdk/index.js'
-import type { StateStore } from '../state/store.js'
+import type { RunRecord, StateStore } from '../state/store.js'
 
 /** What the last run was asked for. */
 export interface LastRun {
@@ -16,11 +16,16 @@ export interface LastRun {
   readonly rests: ReadonlyMap<string, bigint>
 }
 
-const RUNS_LOOKED_AT = 20
+/** So many runs are looked through for one that knew its moment. */
+export const RUNS_LOOKED_AT = 20
 
 /** Looks the last run into a warehouse up. A run that ended before it knew its moment says nothing of it. */
 export async function lastRun(state: StateStore, pipeline: Pipeline, warehouse: string): Promise<LastRun> {
-  const runs = await state.runs(pipeline.name, { warehouse, limit: RUNS_LOOKED_AT })
+  return lastOf(await state.runs(pipeline.name, { warehouse, limit: RUNS_LOOKED_AT }), pipeline)
+}
+
+/** The same of runs that somebody looked up, the newest first. */
+export function lastOf(runs: readonly RunRecord[], pipeline: Pipeline): LastRun {
   const [latest] = runs
   const found = runs.find(({ resolved }) => resolved !== undefined && resolved !== null)?.resolved
   const texts = (value: Json | undefined): [string, string][] =>

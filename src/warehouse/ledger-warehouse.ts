@@ -45,7 +45,7 @@ import {
   VERSIONS,
 } from './ledger.js'
 import { LedgerChanges } from './ledger-changes.js'
-import { DONE_PLACE, donePlace, newestLinked, ofStep, pageIn, pageOfUnits, placesOfDone, someUnits } from './ledger-where.js'
+import { donePlaces, newestLinked, ofStep, pageIn, pageOfUnits, placesOfDone, someUnits } from './ledger-where.js'
 import { Notices } from './notices.js'
 import { countsIn, ofCounted, presentRows, recounted } from './tally.js'
 import type { QueryOptions } from './transactional-engine.js'
@@ -94,7 +94,13 @@ export abstract class LedgerWarehouse implements Warehouse {
   /** Makes these tables and those of the ledger where they are missing, and brings an older ledger to this version. */
   protected abstract makeTables(tables: readonly Table[]): Promise<void>
   /** Rows of a ledger table, in pages; none while there is no such table. */
-  protected abstract ledger(table: Table, columns: string, where: Statement): AsyncIterable<readonly Row[]>
+  protected abstract ledger(
+    table: Table,
+    columns: string,
+    where: Statement,
+    /** A query over these rows, which is run instead. */
+    within?: (rows: Statement) => Statement,
+  ): AsyncIterable<readonly Row[]>
   /** Takes units over. Resolves to their rows. */
   protected abstract openUnits(changes: LedgerChanges): Promise<readonly Row[]>
   protected abstract commitWrites(writes: readonly UnitWrite[], worker: WorkerRow | undefined): Promise<readonly WriteOutcome[]>
@@ -166,9 +172,15 @@ export abstract class LedgerWarehouse implements Warehouse {
     return read(this.ledger(UNITS, UNIT_COLUMNS, pageOfUnits(pipeline, step, page)), make)
   }
 
-  async *donePlaces(pipeline: string, step: string): AsyncGenerator<readonly DonePlace[]> {
+  async *donePlaces(step: LedgerStep): AsyncGenerator<readonly DonePlace[]> {
     if (this.#version < LEDGER_VERSION) return
-    for await (const page of this.ledger(UNITS, DONE_PLACE, placesOfDone(pipeline, step))) yield page.map(donePlace)
+    const { of, within } = placesOfDone(step, this.kind)
+    yield* donePlaces(this.ledger(UNITS, '*', of, within))
+  }
+
+  async definitions(pipeline: string, step: string): Promise<readonly string[]> {
+    const where = sql`${ofStep(pipeline, step)} GROUP BY fingerprint ORDER BY fingerprint`
+    return read(this.ledger(UNITS, 'fingerprint', where), ({ fingerprint }) => String(fingerprint))
   }
 
   async linked(pipeline: string, step: string, most: number): Promise<readonly LedgerRow[]> {

@@ -9,6 +9,7 @@ import {
   sqlText,
   type Statement,
   type UnitPage,
+  type WarehouseReader,
   type WhichUnits,
 } from '../sdk/index.js'
 import { UNIT_COLUMNS } from './ledger.js'
@@ -20,27 +21,60 @@ export function ofStep(pipeline: string, step: string | undefined): Statement {
 }
 
 const COVERAGE = 'CAST(coverage AS VARCHAR)'
-/** Units that are done, whole and as one: all that is to be known of them is where they lie. */
-const PLAIN = sqlText(`state = 'done' AND fingerprint <> 'reset' AND "first" IS NOT NULL AND "last" IS NOT NULL
+/** Units that are done, whole and as one, or were before `pipe reset`: all that is to be known of them is where they lie. */
+const PLAIN = sqlText(`state = 'done' AND "first" IS NOT NULL AND "last" IS NOT NULL
     AND (coverage IS NULL OR (${COVERAGE} NOT LIKE '%"tentative"%' AND ${COVERAGE} NOT LIKE '%"units"%'))`)
 
 const ROWS = `REPLACE(CAST("rows" AS VARCHAR), ' ', '')`
 const NO_ROW = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((digit) => `${ROWS} NOT LIKE '%:${digit}%'`).join(' AND ')
+const IS_EMPTY = `evidence IS NOT NULL AND CAST(evidence AS VARCHAR) <> 'null' AND ${ROWS} <> '{}' AND ${NO_ROW}`
 /** The name of a day or an hour has its dashes where no stretch of numbers has. */
 const IS_TIME = `unit LIKE '____-__-__%'`
 
-/** The columns that `donePlace` wants. */
-export const DONE_PLACE = `"first", "last", CASE WHEN ${IS_TIME} THEN 1 ELSE 0 END AS is_time,
-    CASE WHEN evidence IS NOT NULL AND CAST(evidence AS VARCHAR) <> 'null' AND ${ROWS} <> '{}' AND ${NO_ROW} THEN 1 ELSE 0 END AS is_empty`
+/** The kind of a place as one number, by which neighbours are compared: 1 for time, 2 for empty, 4 for another definition. */
+const [TIME, EMPTY, OTHER, END] = [1, 2, 4, 8]
+const kindOf = (fingerprint: Param): Statement =>
+  sql`CAST(CASE WHEN ${sqlText(IS_TIME)} THEN ${sqlText(String(TIME))} ELSE 0 END + CASE WHEN ${sqlText(IS_EMPTY)} THEN ${sqlText(String(EMPTY))} ELSE 0 END
+    + CASE WHEN fingerprint = ${fingerprint} THEN 0 ELSE ${sqlText(String(OTHER))} END AS BIGINT)`
 
-export const placesOfDone = (pipeline: string, step: string): Statement => sql`${ofStep(pipeline, step)} AND ${PLAIN} ORDER BY "first"`
+/** A place beyond all others: where it begins, the last stretch ends. */
+const BEYOND = `CAST('9223372036854775807' AS BIGINT)`
 
-export const donePlace = ({ first, last, is_time: isTime, is_empty: isEmpty }: Row): DonePlace => ({
-  // The columns are of these types, and the condition leaves out what is null.
-  first: first as bigint,
-  last: last as bigint,
-  axis: Number(isTime) === 1 ? 'time' : 'numbers',
-  isEmpty: Number(isEmpty) === 1,
+/** Where stretches of done units begin that touch and are of one kind, each with where the stretch before it ended. */
+export function placesOfDone({ pipeline, step, fingerprint }: LedgerStep, kind: WarehouseReader['kind']) {
+  // ClickHouse 25.8 has no `lag`.
+  const lag = sqlText(kind === 'clickhouse' ? 'lagInFrame' : 'lag')
+  return {
+    of: sql`${ofStep(pipeline, step)} AND ${PLAIN}`,
+    within: (units: Statement) => sql`SELECT place, ended, kind FROM (
+      SELECT place, kind, ${lag}(until) OVER w AS ended, ${lag}(kind) OVER w AS before FROM (
+        SELECT "first" AS place, "last" AS until, ${kindOf(text(fingerprint))} AS kind FROM (${units}) AS u
+        UNION ALL SELECT ${sqlText(`${BEYOND}, ${BEYOND}, CAST(${END} AS BIGINT)`)}
+      ) AS k WINDOW w AS (ORDER BY place)
+    ) AS p WHERE ended IS NULL OR ended <> place - 1 OR before <> kind ORDER BY place`,
+  }
+}
+
+/** Stretches, by where each begins and the one before it ended. */
+export async function* donePlaces(pages: AsyncIterable<readonly Row[]>): AsyncGenerator<readonly DonePlace[]> {
+  let open: { readonly first: bigint; readonly kind: number } | undefined
+  for await (const page of pages) {
+    const places: DonePlace[] = []
+    for (const { place, ended, kind } of page) {
+      // The columns are of these types, and the condition leaves out what is null.
+      if (open) places.push(donePlace(open.first, ended as bigint, open.kind))
+      open = { first: place as bigint, kind: Number(kind) }
+    }
+    yield places
+  }
+}
+
+const donePlace = (first: bigint, last: bigint, kind: number): DonePlace => ({
+  first,
+  last,
+  axis: (kind & TIME) > 0 ? 'time' : 'numbers',
+  isEmpty: (kind & EMPTY) > 0,
+  isCurrent: (kind & OTHER) === 0,
 })
 
 export function someUnits(pipeline: string, step: string | undefined, { at, besidesDonePlaces = false }: WhichUnits): Statement {

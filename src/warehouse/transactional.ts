@@ -183,11 +183,16 @@ export class TransactionalWarehouse<Loader = unknown> extends LedgerWarehouse {
     return this.#engine.close()
   }
 
-  protected async *ledger(table: Table, columns: string, where: Statement): AsyncGenerator<readonly Row[]> {
+  protected async *ledger(
+    table: Table,
+    columns: string,
+    where: Statement,
+    within = (rows: Statement) => rows,
+  ): AsyncGenerator<readonly Row[]> {
     const name = this.#ledgerNames.get(table.name) ?? (await this.#engine.ledgerTable(table))
     if (name === undefined) return
     this.#ledgerNames.set(table.name, name)
-    yield* this.query(sql`SELECT ${sqlText(columns)} FROM ${sqlText(name)} WHERE ${where}`)
+    yield* this.query(within(sql`SELECT ${sqlText(columns)} FROM ${sqlText(name)} WHERE ${where}`))
   }
 
   /** A transaction of the pipeline that is held: whoever takes it over waits until this ends, or this finds out and writes nothing. */

@@ -40,6 +40,7 @@ export function discard(): Warehouse & { readonly rows: number } {
     linked: none,
     unitPage: none,
     donePlaces: async function* () {},
+    definitions: () => Promise.resolve([]),
     watch: () => undefined,
     count: () => undefined,
     counts: () => Promise.resolve(undefined),

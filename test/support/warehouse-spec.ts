@@ -183,11 +183,12 @@ export function warehouseSpec(engine: Engine): void {
       ])
     })
 
-    test('says where whole units lie that are done, in their order, and gives all others whole; and those of one place', async () => {
+    test('says where whole units lie that are done, joined where they are alike, and under which definition; gives all others whole, and those of one place', async () => {
       const warehouse = await opened()
       const done = (unit: string, first: bigint, given: Partial<UnitWrite['ledger']> = {}) =>
         write([], { unit, ledger: { state: 'done', first, last: first + 9n, ...given } })
       const units = ['20-29', '10-19', '0-9', '30-39', '40-49', '50-59', 'once']
+      await warehouse.open({ ...step, fingerprint: 'older' }, ['60-69', '70-79'], 1n)
       await warehouse.open(step, units, 1n)
       const opening = new Map((await warehouse.units('p')).map(({ unit, epoch }) => [unit, epoch]))
       const writes = [
@@ -197,15 +198,17 @@ export function warehouseSpec(engine: Engine): void {
         done('30-39', 30n, { coverage: { covered: [['30', '39']], tentative: 'no node is asked twice' } }),
         done('40-49', 40n, { state: 'quarantined', error: 'torn' }),
         write([], { unit: 'once', ledger: { state: 'done' } }),
+        ...[done('60-69', 60n), done('70-79', 70n)].map((each) => ({ ...each, step: { ...step, fingerprint: 'older' } })),
       ]
       await warehouse.commit(writes.map((each) => ({ ...each, epoch: opening.get(each.unit) ?? 0n })))
       const places: DonePlace[] = []
-      for await (const page of warehouse.donePlaces('p', 's')) places.push(...page)
+      for await (const page of warehouse.donePlaces(step)) places.push(...page)
       expect(places).toEqual([
-        { first: 0n, last: 9n, axis: 'numbers', isEmpty: false },
-        { first: 10n, last: 19n, axis: 'numbers', isEmpty: false },
-        { first: 20n, last: 29n, axis: 'numbers', isEmpty: true },
+        { first: 0n, last: 19n, axis: 'numbers', isEmpty: false, isCurrent: true },
+        { first: 20n, last: 29n, axis: 'numbers', isEmpty: true, isCurrent: true },
+        { first: 60n, last: 79n, axis: 'numbers', isEmpty: false, isCurrent: false },
       ])
+      expect(await warehouse.definitions('p', 's')).toEqual(['f', 'older'])
       const names = async (which: WhichUnits) => (await warehouse.units('p', 's', which)).map(({ unit }) => unit).sort()
       expect(await names({ besidesDonePlaces: true })).toEqual(['30-39', '40-49', '50-59', 'once', 'u'])
       expect(await names({ at: 25n })).toEqual(['20-29'])

@@ -273,14 +273,19 @@ export class ClickhouseWarehouse extends LedgerWarehouse {
     return Number(count?.n ?? 0n)
   }
 
-  protected async *ledger(table: Table, columns: string, where: Statement): AsyncGenerator<readonly Row[]> {
+  protected async *ledger(
+    table: Table,
+    columns: string,
+    where: Statement,
+    within = (rows: Statement) => rows,
+  ): AsyncGenerator<readonly Row[]> {
     if (!this.#prepared) {
       const [there] = await this.#sql.select(
         sql`SELECT count(*) AS n FROM system.tables WHERE database = currentDatabase() AND name = ${text(table.name)}`,
       )
       if (there?.n === 0n) return
     }
-    yield await this.#sql.select(sql`SELECT ${sqlText(columns)} FROM ${identifier(table.name)} WHERE ${where}`)
+    yield await this.#sql.select(within(sql`SELECT ${sqlText(columns)} FROM ${identifier(table.name)} WHERE ${where}`))
   }
 
   async #existing(): Promise<ReadonlyMap<string, Existing>> {
