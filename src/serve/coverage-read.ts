@@ -56,7 +56,9 @@ export async function readCoverage(
 
 /** What was done of these units is stale. */
 function again(known: Line, units: readonly string[]): Line {
-  const places = tidied(units.flatMap((unit): Stretch[] => [placeOf(unit)].flatMap((place) => (place ? [{ ...place, state: 'stale' }] : []))))
+  const places = tidied(
+    units.flatMap((unit): Stretch[] => [placeOf(unit)].flatMap((place) => (place ? [{ ...place, state: 'stale' }] : []))),
+  )
   if (places.length === 0) return known
   // Where nothing was known, what was touched is missing still.
   const there = tidied([...places].flatMap((place) => [...within(known, place)]))

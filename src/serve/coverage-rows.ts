@@ -26,9 +26,15 @@ function onAxis(axis: Axis, rows: readonly LedgerRow[], { fingerprint, isProved,
   const left = (row: LedgerRow) => allOf(row).flatMap((all) => subtract([all], coveredBy(row, all)))
   return [
     ...inState('missing', whole(rows)),
-    ...inState('stale', stale.map(({ interval }) => interval)),
+    ...inState(
+      'stale',
+      stale.map(({ interval }) => interval),
+    ),
     ...inState('running', isRunning ? current.filter(({ state }) => state === 'running').flatMap(left) : []),
-    ...inState('quarantined', quarantined.map(({ interval }) => interval)),
+    ...inState(
+      'quarantined',
+      quarantined.map(({ interval }) => interval),
+    ),
     ...inState(isProved ? 'proved' : 'done', done),
     ...inState('empty', whole(current.filter(isEmpty))),
   ]

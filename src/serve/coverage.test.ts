@@ -107,6 +107,18 @@ test('a million units that all differ from their neighbours are a map of a thous
   expect([found.length, found[999]?.places]).toEqual([1_000, { done: 5_000, empty: 5_000 }])
 })
 
+test('places that are taken out of a line are gone from it, and no others', () => {
+  const known = tidied([
+    { from: 1, to: 20, state: 'done' },
+    { from: 31, to: 40, state: 'empty' },
+  ])
+  const taken = tidied([
+    { from: 5, to: 6, state: 'stale' },
+    { from: 18, to: 33, state: 'stale' },
+  ])
+  expect(lines(without(known, taken))).toEqual(['1-4 done', '7-17 done', '34-40 empty'])
+})
+
 test('the name of a unit says where it lies', () => {
   expect(placeOf('18000000-18000999')).toEqual({ from: 18_000_000, to: 18_000_999 })
   expect(placeOf('1970-01-02')).toEqual({ from: 86_400_000_000, to: 172_799_999_999 })

@@ -12,6 +12,7 @@ import { loadClickhouse } from './load-clickhouse.js'
 import { loadDuckdb } from './load-duckdb.js'
 import { loadPostgres } from './load-postgres.js'
 import { alone, type Contender, median, pairs, timed } from './measure.js'
+import { page } from './page.js'
 import { pages } from './pages.js'
 import { peers } from './peers.js'
 import { proving } from './proof.js'
@@ -58,6 +59,7 @@ export const GOALS: Readonly<Record<string, (options: GoalOptions) => AsyncItera
   SERVE: serving,
   SHIPPED: shipped,
   PAGES: () => pages(),
+  PAGE: page,
 }
 
 const balances = (server: string, latency: number, calls: number, batch: number, parallel: number): Load => ({

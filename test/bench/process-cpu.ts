@@ -9,6 +9,11 @@ const TICKS = 100
  * @throws when there is no /proc
  */
 export async function cpuMsOf(pid: number): Promise<number> {
+  return (await processesOf(pid)).reduce((sum, { ownMs }) => sum + ownMs, 0)
+}
+
+/** A process and all that it started and that still runs, each with its own processor time. Linux only. */
+export async function processesOf(pid: number): Promise<readonly { readonly self: number; readonly ownMs: number }[]> {
   const all = await Promise.all((await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(statOf))
   const wanted = new Set([pid])
   let found = 0
@@ -16,8 +21,7 @@ export async function cpuMsOf(pid: number): Promise<number> {
     found = wanted.size
     for (const { self, parent } of all) if (wanted.has(parent)) wanted.add(self)
   } while (wanted.size > found)
-  const ticks = all.reduce((sum, { self, used }) => (wanted.has(self) ? sum + used : sum), 0)
-  return (ticks * 1000) / TICKS
+  return all.filter(({ self }) => wanted.has(self)).map(({ self, used }) => ({ self, ownMs: (used * 1000) / TICKS }))
 }
 
 /** `pid (name) state parent …`, of which the 14th and 15th are the ticks; the name may hold anything. */

@@ -1,6 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
+import { readPipeline } from '../../src/pipeline/read.js'
+import { definitionsOf } from '../../src/serve/definitions.js'
 import { openWarehouse } from '../../src/warehouse/open.js'
 import { linesWorld } from './lines-world.js'
 
@@ -9,7 +11,8 @@ export const MILLION = 1_000_000
 
 /**
  * The pipeline of `linesWorld`, and two whose ledger is long: `days` has 1,048 days from 2021-01-01, of which one is missing, one in
- * quarantine and every tenth empty; `million` has a million units of ten lines, every thousandth missing, one in 9,973 in quarantine.
+ * quarantine, ten of an older definition and every tenth empty; `million` has a million units of ten lines, every thousandth missing,
+ * one in 9,973 in quarantine.
  */
 export async function pageWorld(): Promise<string> {
   const cwd = linesWorld()
@@ -22,12 +25,12 @@ export async function pageWorld(): Promise<string> {
     cwd,
     'days',
     `SELECT strftime(DATE '2021-01-01' + CAST(n AS INTEGER), '%Y-%m-%d') AS unit, ${start} + n * ${day} AS f, ${start} + (n + 1) * ${day} - 1 AS l,
-       n = 700 AS broken, n % 10 = 3 AS empty FROM range(${DAYS}) t(n) WHERE n <> 500`,
+       n = 700 AS broken, n % 10 = 3 AS empty, n BETWEEN 800 AND 809 AS older FROM range(${DAYS}) t(n) WHERE n <> 500`,
   )
   await fill(
     cwd,
     'million',
-    `SELECT n * 10 || '-' || n * 10 + 9 AS unit, n * 10 AS f, n * 10 + 9 AS l, n % 9973 = 7 AS broken, FALSE AS empty
+    `SELECT n * 10 || '-' || n * 10 + 9 AS unit, n * 10 AS f, n * 10 + 9 AS l, n % 9973 = 7 AS broken, FALSE AS empty, FALSE AS older
        FROM range(${MILLION}) t(n) WHERE n % 1000 <> 5`,
   )
   return cwd
@@ -38,11 +41,15 @@ async function fill(cwd: string, pipeline: string, units: string): Promise<void>
   const warehouse = await openWarehouse(`duckdb:${path}`, { mode: 'write' })
   await warehouse.prepare([])
   await warehouse.close()
+  const { pipeline: read } = await readPipeline(`${pipeline}.yaml`, { cwd, env: {}, environment: 'warn' })
+  const definitions = read && (await definitionsOf(read, { params: {}, heads: {}, now: undefined }))
+  const fingerprint = definitions?.get('lines')?.fingerprint ?? ''
   const instance = await DuckDBInstance.create(path)
   const connection = await instance.connect()
   await connection.run(`INSERT INTO _pipe_units
     (pipeline, step, unit, state, fingerprint, epoch, "first", "last", "rows", attempts, evidence, error, started_at, updated_at)
-    SELECT '${pipeline}', 'lines', unit, CASE WHEN broken THEN 'quarantined' ELSE 'done' END, 'f', 1, f, l,
+    SELECT '${pipeline}', 'lines', unit, CASE WHEN broken THEN 'quarantined' ELSE 'done' END,
+      CASE WHEN older THEN 'older' ELSE '${fingerprint}' END, 1, f, l,
       CASE WHEN empty THEN '{"lines":0}' ELSE '{"lines":10}' END, 0, CASE WHEN empty THEN json('["bloom"]') END,
       CASE WHEN broken THEN 'the node lacks it' END, TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-01'
     FROM (${units})`)
