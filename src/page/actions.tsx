@@ -11,23 +11,30 @@ interface ActionsProps {
   readonly onDone: () => void
 }
 
-const AT_WORK = new Set(['starting', 'running', 'stopping'])
+/** A run lives. */
+export const AT_WORK: ReadonlySet<string> = new Set(['starting', 'running', 'pausing', 'paused', 'stopping'])
 
-/** Start, stop, and let what is in quarantine be tried again. */
+type Act = 'stop' | 'pause' | 'resume' | 'retry'
+
+const SAID: Readonly<Record<Act, string>> = {
+  stop: 'Stopping: what is under way is committed, the rest is left to the next run.',
+  pause: 'Pausing: units under way are finished, then nothing is asked until it is resumed.',
+  resume: 'It goes on.',
+  retry: '',
+}
+
+/** Start, stop, pause, and let what is in quarantine be tried again. */
 export function Actions({ detail, state, quarantined, onDone }: ActionsProps) {
   const [isOpen, setOpen] = useState(false)
   const [isBusy, setBusy] = useState(false)
   const [said, setSaid] = useState<readonly string[]>([])
   const [error, setError] = useState<ApiError>()
   const isAtWork = AT_WORK.has(state)
-  const act = async (what: 'stop' | 'retry') => {
+  const act = async (what: Act) => {
     setBusy(true)
     setError(undefined)
     try {
-      const { lines = ['Stopping: what is under way is committed, the rest is left to the next run.'] } = await send<{ lines?: string[] }>(
-        pipelinePath(detail.name, `/${what}`),
-        {},
-      )
+      const { lines = [SAID[what]] } = await send<{ lines?: string[] }>(pipelinePath(detail.name, `/${what}`), {})
       setSaid(lines)
       onDone()
     } catch (problem) {
@@ -55,6 +62,16 @@ export function Actions({ detail, state, quarantined, onDone }: ActionsProps) {
             {goesOn ? 'Go on…' : 'Start…'}
           </button>
         )}
+        {state === 'running' ? (
+          <button disabled={isBusy} onClick={() => void act('pause')}>
+            Pause
+          </button>
+        ) : null}
+        {state === 'pausing' || state === 'paused' ? (
+          <button class="first" disabled={isBusy} onClick={() => void act('resume')}>
+            Resume
+          </button>
+        ) : null}
         {quarantined > 0 && !isAtWork ? (
           <button disabled={isBusy} onClick={() => void act('retry')}>
             Retry quarantine

@@ -5,7 +5,7 @@ import type { Bucket, CoverageState, Stretch } from '../serve/coverage.js'
 import type { Broken } from '../serve/ledger.js'
 
 export type { Broken, Bucket, CoverageState, PipelineAnswer, PipelineDetail, PlanReport, RunAnswer, RunDetail, StatusCheck, Stretch }
-export type { ParamAnswer, PipelineState, StepAnswer } from '../serve/answers.js'
+export type { ParamAnswer, PipelineState, ScheduleAnswer, StepAnswer } from '../serve/answers.js'
 export type { CheckView, EndpointView, FailureView, RunView, StepView } from '../report/view.js'
 
 /** The server said no, or there was no answer (`status` 0). */

@@ -8,19 +8,25 @@ import { PipelinePage } from './pipeline.js'
 import { PipelineList } from './pipelines.js'
 import { go, pathOf, type Route, useRoute } from './route.js'
 
-/** How often the list of pipelines is asked for. */
+/** How often the list of pipelines is asked for, while somebody sees it, and where it is beside the page of one. */
 const LOOK_MS = 2_000
+const BESIDE_MS = 10_000
 
 export function App() {
   const route = useRoute()
   const [tick, setTick] = useState(0)
   const list = useAnswer<{ pipelines: PipelineAnswer[] }>('/api/pipelines', tick)
   useEffect(() => {
-    const timer = setInterval(() => {
+    const look = () => {
       if (!document.hidden) setTick((ticks) => ticks + 1)
-    }, LOOK_MS)
-    return () => clearInterval(timer)
-  }, [])
+    }
+    const timer = setInterval(look, route === null ? LOOK_MS : BESIDE_MS)
+    document.addEventListener('visibilitychange', look)
+    return () => {
+      clearInterval(timer)
+      document.removeEventListener('visibilitychange', look)
+    }
+  }, [route])
   useEffect(() => {
     document.title = route === null ? 'pipe' : `${route} · pipe`
   }, [route])

@@ -32,14 +32,17 @@ export function drawn(steps: readonly { readonly id: string; readonly needs: rea
   for (const { id, needs } of steps) for (const need of needs) if (known.has(need)) graph.setEdge(need, id)
   layout(graph)
   const { width = 0, height = 0 } = graph.graph()
+  const edges = graph.edges().map((edge) => ({ ...edge, points: graph.edge(edge).points ?? [] }))
+  // A line that goes around boxes may go beyond them.
+  const beyond = edges.flatMap(({ points }) => points)
   return {
-    width,
-    height,
+    width: Math.max(width, ...beyond.map(({ x }) => x + 4)),
+    height: Math.max(height, ...beyond.map(({ y }) => y + 4)),
     boxes: graph.nodes().map((id) => {
       const { x = 0, y = 0 } = graph.node(id)
       return { id, x: x - BOX.width / 2, y: y - BOX.height / 2 }
     }),
-    edges: graph.edges().map((edge) => ({ from: edge.v, to: edge.w, path: curve(graph.edge(edge).points ?? []) })),
+    edges: edges.map(({ v, w, points }) => ({ from: v, to: w, path: curve(points) })),
   }
 }
 

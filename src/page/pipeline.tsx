@@ -15,6 +15,7 @@ import { Log } from './log.js'
 import { CoverageMap } from './map/map.js'
 import { Mark, toneOf } from './mark.js'
 import { Runs } from './runs.js'
+import { Schedule } from './schedule.js'
 import { joined, requestSpeeds } from './speed.js'
 import { Steps } from './steps.js'
 import { Throughput } from './throughput.js'
@@ -35,17 +36,18 @@ export function PipelinePage({ name }: { name: string }) {
   const since = useRef<Course>(NO_COURSE)
   if (view) since.current = goneOn(since.current, view)
   const course = joined(before, since.current)
+  const onDone = () => setAsked((times) => times + 1)
   if (!detail) return error ? <Trouble error={error} /> : <p class="dim">Reading…</p>
   return (
     <>
-      <Head detail={detail} live={live} now={now} onDone={() => setAsked((times) => times + 1)} />
+      <Head detail={detail} live={live} now={now} onDone={onDone} />
       <Errors pipeline={name} view={view} turn={turn} now={now} />
       <section class="card" aria-labelledby="steps">
         <h2 id="steps">Steps</h2>
         <Graph steps={detail.graph} views={views} />
-        <Steps steps={detail.graph} views={views} now={now} />
+        <Steps pipeline={name} steps={detail.graph} views={views} now={now} isRunning={isRunning} />
       </section>
-      <CoverageMap pipeline={name} steps={detail.graph} isRunning={isRunning} turn={turn} />
+      <CoverageMap pipeline={name} steps={detail.graph} {...{ views, isRunning, turn, onDone }} />
       <div class="two">
         <Throughput course={course} />
         {view ? <Endpoints view={view} speeds={isRunning ? requestSpeeds(course) : new Map()} now={now} /> : null}
@@ -78,6 +80,7 @@ function Head({ detail, live: { view, link }, now, onDone }: HeadProps) {
       </div>
       {detail.description === null ? null : <p class="dim">{detail.description}</p>}
       {view ? <Summary view={view} state={state} now={now} /> : <p>It has not run yet.</p>}
+      {detail.schedule === null ? null : <Schedule schedule={detail.schedule} now={now} />}
       {detail.run?.error == null || view?.state !== 'ended' ? null : <p class="bad">{detail.run.error}</p>}
       <Actions detail={detail} state={state} quarantined={quarantined} onDone={onDone} />
     </section>
@@ -127,7 +130,7 @@ function Summary({ view, state, now }: { view: RunView; state: string; now: numb
           </div>
         ))}
       </dl>
-      {view.waiting === null || view.state === 'ended' ? null : (
+      {view.waiting === null || view.state === 'ended' || state === 'paused' ? null : (
         <p class="warn">
           Nothing has moved for {duration(view.waiting.ms)}: it waits for {view.waiting.for}
         </p>

@@ -2,6 +2,7 @@ import type { PipelineAnswer } from './api.js'
 import { Link } from './app.js'
 import { Bar } from './bar.js'
 import { Mark, toneOf } from './mark.js'
+import { Schedule } from './schedule.js'
 import { ago, count, duration, percent } from './words.js'
 
 /** All pipelines, each at a glance. */
@@ -9,7 +10,10 @@ export function PipelineList({ pipelines }: { pipelines: readonly PipelineAnswer
   if (!pipelines) return <p class="dim">Reading…</p>
   return (
     <section aria-labelledby="pipelines">
-      <h1 id="pipelines">Pipelines</h1>
+      <div class="row wrap">
+        <h1 id="pipelines">Pipelines</h1>
+        <span class="dim">{statesInWords(pipelines)}</span>
+      </div>
       <ul class="cards">
         {pipelines.map((pipeline) => (
           <Card key={pipeline.name} {...pipeline} />
@@ -19,7 +23,7 @@ export function PipelineList({ pipelines }: { pipelines: readonly PipelineAnswer
   )
 }
 
-function Card({ name, description, file, state, run, steps, progress: { done, total, quarantined } }: PipelineAnswer) {
+function Card({ name, description, file, state, run, steps, progress: { done, total, quarantined }, schedule }: PipelineAnswer) {
   return (
     <li class={`card edge ${toneOf(state)}`}>
       <div class="row">
@@ -48,8 +52,16 @@ function Card({ name, description, file, state, run, steps, progress: { done, to
           </p>
         </>
       )}
+      {schedule === null ? null : <Schedule schedule={schedule} now={Date.now()} />}
     </li>
   )
+}
+
+/** `1 running, 3 done`. */
+function statesInWords(pipelines: readonly PipelineAnswer[]): string {
+  const numbers = new Map<string, number>()
+  for (const { state } of pipelines) numbers.set(state, (numbers.get(state) ?? 0) + 1)
+  return [...numbers].map(([state, number]) => `${number} ${state === 'never' ? 'never run' : state}`).join(', ')
 }
 
 function stepsInWords(steps: Readonly<Record<string, number>>): string {

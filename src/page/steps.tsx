@@ -3,16 +3,19 @@ import type { StepAnswer, StepView } from './api.js'
 import { Bar } from './bar.js'
 import { rowId } from './graph.js'
 import { Mark, toneOf } from './mark.js'
+import { Parallel, type ParallelView } from './parallel.js'
 import { count, duration, percent, rate } from './words.js'
 
 interface StepsProps {
+  readonly pipeline: string
+  readonly isRunning: boolean
   readonly steps: readonly StepAnswer[]
   readonly views: ReadonlyMap<string, StepView>
   readonly now: number
 }
 
 /** How far each step is, how fast, and how long it will take. */
-export function Steps({ steps, views, now }: StepsProps) {
+export function Steps({ pipeline, steps, views, now, isRunning }: StepsProps) {
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label="Table of the steps">
       <table class="steps">
@@ -42,7 +45,7 @@ export function Steps({ steps, views, now }: StepsProps) {
         </thead>
         <tbody>
           {steps.map((step) => (
-            <Row key={step.id} step={step} view={views.get(step.id)} now={now} />
+            <Row key={step.id} {...{ pipeline, step, now, isRunning }} view={views.get(step.id)} />
           ))}
         </tbody>
       </table>
@@ -50,7 +53,15 @@ export function Steps({ steps, views, now }: StepsProps) {
   )
 }
 
-function Row({ step, view, now }: { step: StepAnswer; view: StepView | undefined; now: number }) {
+interface RowProps {
+  readonly pipeline: string
+  readonly step: StepAnswer
+  readonly view: (StepView & { readonly parallel?: ParallelView | null }) | undefined
+  readonly now: number
+  readonly isRunning: boolean
+}
+
+function Row({ pipeline, step, view, now, isRunning }: RowProps) {
   const state = view?.state ?? 'waiting'
   const speed = view && rateOf(view, now)
   const eta = view && etaOf(view, now)
@@ -62,6 +73,7 @@ function Row({ step, view, now }: { step: StepAnswer; view: StepView | undefined
       <th scope="row">
         {step.id}
         <span class="small dim block">{about(step)}</span>
+        {isRunning && view?.parallel ? <Parallel pipeline={pipeline} step={step.id} parallel={view.parallel} /> : null}
       </th>
       <td>
         <Mark state={state} />

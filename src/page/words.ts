@@ -30,6 +30,11 @@ export function ago(ms: number): string {
   return seconds < 129_600 ? `${Math.round(seconds / 3_600)} h ago` : `${Math.round(seconds / 86_400)} d ago`
 }
 
+/** `in 40 s`, `in 3 h`. */
+export function soon(ms: number): string {
+  return ms <= 0 ? 'now' : `in ${ago(ms).replace(/ ago$/, '')}`
+}
+
 /** `2026-11-22 06:28:01`, in UTC as everything here. */
 export function moment(at: string | number): string {
   const text = typeof at === 'number' ? new Date(at).toISOString() : at

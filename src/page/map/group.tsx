@@ -1,8 +1,9 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { pipelinePath } from '../api.js'
+import { pipelinePath, type StepView } from '../api.js'
 import { useAnswer } from '../answer.js'
 import { percent } from '../words.js'
 import { LedgerLine } from './ledger-line.js'
+import { type Picked, ReadAgain } from './read-again.js'
 import {
   amount,
   type Axis,
@@ -26,19 +27,25 @@ interface GroupProps {
   readonly axis: Axis
   readonly answers: readonly StepAnswer[]
   readonly all: Span
+  readonly views: ReadonlyMap<string, StepView>
+  readonly isRunning: boolean
   readonly version: string
+  /** Changes when a run began or ended, or something was done by hand. */
+  readonly turn: string
+  readonly onDone: () => void
 }
 
 const SETTLE_MS = 90
 
 /** Strips that are zoomed together. */
-export function Group({ pipeline, axis, answers, all, version }: GroupProps) {
+export function Group({ pipeline, axis, answers, all, views, isRunning, version, turn, onDone }: GroupProps) {
   const [zoom, setZoom] = useState<Span>()
   // What is not zoomed shows all there is, also when that grows.
   const window = zoom ?? all
   const [cursor, setCursor] = useState(all.from)
   const [stop, setStop] = useState(answers[0]?.step ?? '')
   const [open, setOpen] = useState<{ readonly step: string; readonly place: number }>()
+  const [picked, setPicked] = useState<Picked>()
   const settled = useSettled(window)
   const isWhole = settled.from === all.from && settled.to === all.to
   const query = [
@@ -64,15 +71,23 @@ export function Group({ pipeline, axis, answers, all, version }: GroupProps) {
     strips.current?.querySelector<HTMLElement>(`[data-step="${CSS.escape(next)}"]`)?.focus()
   }
   const zoomTo = (span: Span) => setZoom(span.from === all.from && span.to === all.to ? undefined : span)
+  const pick = (step: string, span: Span) => {
+    setOpen(undefined)
+    setPicked({ step, from: span.from, to: span.to })
+  }
   const close = () => {
     setOpen(undefined)
+    setPicked(undefined)
     strips.current?.querySelector<HTMLElement>(`[data-step="${CSS.escape(stop)}"]`)?.focus()
   }
   const middle = (window.from + window.to) / 2
-  const under = layers
-    .get(stop)
-    ?.flatMap((cells) => cells.filter(({ from, to }) => from <= cursor && cursor <= to))
-    .at(-1)
+  const cellAt = (step: string, place: number) =>
+    layers
+      .get(step)
+      ?.flatMap((cells) => cells.filter(({ from, to }) => from <= place && place <= to))
+      .at(-1)
+  const under = cellAt(stop, cursor)
+  const opened = open && cellAt(open.step, open.place)
   return (
     <div class="group">
       <div class="row wrap tools">
@@ -95,6 +110,7 @@ export function Group({ pipeline, axis, answers, all, version }: GroupProps) {
         <button onClick={() => setZoom(undefined)} disabled={!zoom}>
           All
         </button>
+        <button onClick={() => pick(stop, overlap(window, answers.find(({ step }) => step === stop) ?? all))}>Read again…</button>
       </div>
       <div class="strips" ref={strips}>
         {answers.map((answer) => (
@@ -115,10 +131,15 @@ export function Group({ pipeline, axis, answers, all, version }: GroupProps) {
                 setStop(answer.step)
               }}
               onZoom={zoomTo}
-              onOpen={(place) => setOpen({ step: answer.step, place })}
+              picked={picked?.step === answer.step ? picked : undefined}
+              onOpen={(place) => {
+                setPicked(undefined)
+                setOpen({ step: answer.step, place })
+              }}
+              onPick={(span) => pick(answer.step, span)}
               onLeave={leave}
               onFocus={() => setStop(answer.step)}
-              onEscape={() => (open ? setOpen(undefined) : setZoom(undefined))}
+              onEscape={() => (open || picked ? close() : setZoom(undefined))}
             />
           </div>
         ))}
@@ -133,7 +154,37 @@ export function Group({ pipeline, axis, answers, all, version }: GroupProps) {
           <>{placeInWords(cursor, axis, sizeOf(window))}: nothing is wanted there</>
         )}
       </p>
-      {open ? <LedgerLine pipeline={pipeline} axis={axis} {...open} onClose={close} /> : null}
+      {answers.map(({ step, reasons }) =>
+        reasons.length === 0 ? null : (
+          <p class="small warn under" key={step}>
+            {step} is to be read again in part: {reasons.join('; ')}
+          </p>
+        ),
+      )}
+      {open ? (
+        <LedgerLine
+          pipeline={pipeline}
+          axis={axis}
+          {...open}
+          known={opened ? `${spanInWords(opened, axis)}: ${cellInWords(opened, axis)}` : 'Nothing is wanted there'}
+          failures={views.get(open.step)?.failures ?? []}
+          turn={turn}
+          onClose={close}
+          onAgain={(span) => pick(open.step, span)}
+        />
+      ) : null}
+      {picked ? (
+        <ReadAgain
+          key={`${picked.step} ${picked.from} ${picked.to}`}
+          pipeline={pipeline}
+          axis={axis}
+          picked={picked}
+          cells={layers.get(picked.step)?.at(-1) ?? []}
+          isRunning={isRunning}
+          onClose={close}
+          onDone={onDone}
+        />
+      ) : null}
     </div>
   )
 }
@@ -142,6 +193,12 @@ export function Group({ pipeline, axis, answers, all, version }: GroupProps) {
 function covered(answer: StepAnswer): string {
   const { done = 0, proved = 0, empty = 0 } = totals(cellsOf(answer))
   return `${percent(done + proved + empty, sizeOf(answer))} % of ${amount(sizeOf(answer), answer.axis ?? 'numbers')}`
+}
+
+/** What is shown of a step. */
+function overlap(window: Span, all: Span): Span {
+  const [from, to] = [Math.max(window.from, all.from), Math.min(window.to, all.to)]
+  return from <= to ? { from, to } : { from: all.from, to: all.to }
 }
 
 function Scale({ window, axis }: { window: Span; axis: Axis }) {

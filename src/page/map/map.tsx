@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState } from 'preact/hooks'
-import { pipelinePath, type StepAnswer as Step } from '../api.js'
+import { pipelinePath, type StepAnswer as Step, type StepView } from '../api.js'
 import { useAnswer } from '../answer.js'
 import { Trouble } from '../app.js'
 import { moment } from '../words.js'
@@ -10,21 +10,26 @@ import { PARTS, type StepAnswer } from './scale.js'
 interface Coverage {
   readonly asOf: string | null
   readonly current: boolean
+  readonly params: Readonly<Record<string, string>>
   readonly steps: readonly StepAnswer[]
 }
 
 interface MapProps {
   readonly pipeline: string
   readonly steps: readonly Step[]
+  readonly views: ReadonlyMap<string, StepView>
   readonly isRunning: boolean
   /** Changes when a run began or ended, or something was missed. */
   readonly turn: string
+  /** Something was done by hand. */
+  readonly onDone: () => void
 }
 
 /** While a run is at work, what is there is asked for as often. */
 const LOOK_MS = 2_000
+
 /** Which blocks, days or times of each step are there, proved, empty, missing, in quarantine or under way. */
-export function CoverageMap({ pipeline, steps, isRunning, turn }: MapProps) {
+export function CoverageMap({ pipeline, steps, views, isRunning, turn, onDone }: MapProps) {
   const [tick, setTick] = useState(0)
   useEffect(() => {
     if (!isRunning) return
@@ -42,11 +47,11 @@ export function CoverageMap({ pipeline, steps, isRunning, turn }: MapProps) {
       <div class="row wrap">
         <h2 id="coverage">Coverage</h2>
         <span class="grow" />
-        <span class="small dim">{value ? asOf(value) : ''}</span>
+        <span class="small dim">{value ? `${asOf(value)}${byParams(value)}` : ''}</span>
       </div>
       {error ? <Trouble error={error} /> : null}
       {groups.map(({ key, ...group }) => (
-        <Group key={key} pipeline={pipeline} {...group} version={version} />
+        <Group key={key} pipeline={pipeline} {...group} {...{ views, isRunning, version, turn, onDone }} />
       ))}
       {groups.length === 0 ? (
         <p class="dim">{value ? 'Nothing is known yet: the first run or plan will say what is wanted.' : 'Reading…'}</p>
@@ -73,6 +78,12 @@ export function CoverageMap({ pipeline, steps, isRunning, turn }: MapProps) {
 function asOf({ asOf: at, current }: Coverage): string {
   if (current) return 'as the ledger says now'
   return at === null ? 'of this run only, which has the database' : `ledger of ${moment(at)}, and what this run has done since`
+}
+
+/** What is done is done under a definition, which params are a part of. */
+function byParams({ params }: Coverage): string {
+  const given = Object.entries(params).map(([name, value]) => `${name}=${value}`)
+  return given.length === 0 ? '' : `, for ${given.join(' ')}`
 }
 
 /** Steps whose places mean the same lie below each other, over one window. */

@@ -1,5 +1,5 @@
 import type { CoverageState } from '../api.js'
-import { type Cell, type Span, sizeOf, STATES } from './scale.js'
+import { type Cell, isTrouble, type Span, sizeOf, STATES } from './scale.js'
 
 /** How a state is filled, in the colours of the scheme that holds now: each by a pattern of its own, for who sees no colour. */
 export type Palette = Readonly<Record<CoverageState, CanvasPattern | string>>
@@ -37,6 +37,11 @@ export function paletteOf(element: Element, context: CanvasRenderingContext2D): 
       }
       inner.stroke()
     }
+  const bars = (colour: string) => (inner: CanvasRenderingContext2D) => {
+    inner.fillStyle = colour
+    inner.fillRect(0, 1, 8, 2)
+    inner.fillRect(0, 5, 8, 2)
+  }
   const dots = (colour: string, size: number) => (inner: CanvasRenderingContext2D) => {
     inner.fillStyle = colour
     inner.fillRect(2, 2, size, size)
@@ -47,6 +52,7 @@ export function paletteOf(element: Element, context: CanvasRenderingContext2D): 
     proved: tile(of('proved'), dots(of('proved-mark'), 2)),
     empty: tile(of('empty'), lines(of('empty-mark'), 1.2)),
     running: tile(of('running'), lines(of('running-mark'), 2.6)),
+    stale: tile(of('stale'), bars(of('stale-mark'))),
     quarantined: tile(of('quarantined'), lines(of('quarantined-mark'), 1.4, true)),
     missing: tile(of('missing'), dots(of('missing-mark'), 1)),
   }
@@ -71,7 +77,7 @@ export function paint(context: CanvasRenderingContext2D, cells: readonly Cell[],
   }
 }
 
-const isWhole = ({ places }: Cell) => (places.missing ?? 0) + (places.quarantined ?? 0) + (places.running ?? 0) === 0
+const isWhole = (cell: Cell) => !isTrouble(cell) && (cell.places.running ?? 0) === 0
 
 function fill(context: CanvasRenderingContext2D, { places }: Cell, left: number, width: number, height: number, palette: Palette): void {
   const found = STATES.filter((state) => (places[state] ?? 0) > 0)

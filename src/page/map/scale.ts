@@ -20,17 +20,20 @@ export interface StepAnswer extends Span {
   readonly step: string
   readonly axis: Axis | null
   readonly units: Readonly<Record<string, number>>
+  /** Why what is stale is to be read again. */
+  readonly reasons: readonly string[]
   readonly stretches: readonly Stretch[] | null
   readonly buckets: readonly Bucket[] | null
 }
 
-export const STATES: readonly CoverageState[] = ['proved', 'done', 'empty', 'running', 'quarantined', 'missing']
+export const STATES: readonly CoverageState[] = ['proved', 'done', 'empty', 'running', 'stale', 'quarantined', 'missing']
 
 export const WORDS: Readonly<Record<CoverageState, string>> = {
   proved: 'proved',
   done: 'done',
   empty: 'empty, with evidence',
   running: 'running',
+  stale: 'stale, to be read again',
   quarantined: 'in quarantine',
   missing: 'missing',
 }
@@ -100,6 +103,34 @@ export function amount(places: number, axis: Axis): string {
   return `${value % 1 === 0 || value >= 100 ? count(value) : value.toFixed(1)} ${value === 1 ? word.slice(0, -1) : word}`
 }
 
+/** A stretch as `POST …/reset` takes it. */
+export function rangeOf({ from, to }: Span, axis: Axis): readonly [from: string, to: string] {
+  if (axis === 'numbers') return [String(from), String(to)]
+  const isDays = from % DAY === 0 && (to + 1) % DAY === 0
+  return isDays ? [instant(from).slice(0, 10), instant(to).slice(0, 10)] : [instant(from), instant(to)]
+}
+
+/** Microseconds UTC to the last digit. */
+function instant(us: number): string {
+  const seconds = Math.floor(us / SECOND)
+  const rest = String(us - seconds * SECOND).padStart(6, '0')
+  return `${new Date(seconds * 1_000).toISOString().slice(0, 19)}${rest === '000000' ? '' : `.${rest}`}Z`
+}
+
+/** What the cells say of a part of the line, as if each were alike all through. */
+export function partOf(cells: readonly Cell[], { from, to }: Span): Cell {
+  const places: Partial<Record<CoverageState, number>> = {}
+  for (const cell of cells) {
+    const both = Math.min(to, cell.to) - Math.max(from, cell.from) + 1
+    if (both <= 0) continue
+    for (const state of STATES) {
+      const share = Math.round(((cell.places[state] ?? 0) * both) / sizeOf(cell))
+      if (share > 0) places[state] = (places[state] ?? 0) + share
+    }
+  }
+  return { from, to, places }
+}
+
 /** What is known of a cell: `done`, or `2,480 done, 20 missing`. */
 export function cellInWords({ places }: Cell, axis: Axis): string {
   const found = STATES.filter((state) => (places[state] ?? 0) > 0)
@@ -159,9 +190,11 @@ function dates({ from, to }: Span, most: number): readonly Tick[] {
   }
 }
 
+/** Whether something of a cell is not there as a run would leave it. */
+export const isTrouble = ({ places }: Cell): boolean => (places.missing ?? 0) + (places.quarantined ?? 0) + (places.stale ?? 0) > 0
+
 /** The next cell beyond a place with something that is not there: in the window, else in all there is, else the first. */
 export function nextTrouble(layers: readonly (readonly Cell[])[], place: number): Cell | undefined {
-  const isTrouble = ({ places }: Cell) => (places.missing ?? 0) + (places.quarantined ?? 0) > 0
   const beyond = layers.map((cells) => cells.find((cell) => cell.from > place && isTrouble(cell)))
   return beyond.findLast((cell) => cell !== undefined) ?? layers[0]?.find(isTrouble)
 }

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { Cells } from './canvas.js'
 import { amount, type Axis, type Cell, cellInWords, nextTrouble, panned, sizeOf, type Span, spanInWords, zoomed } from './scale.js'
 
@@ -16,7 +16,10 @@ export interface StripProps {
   readonly isStop: boolean
   readonly onMove: (cursor: number) => void
   readonly onZoom: (window: Span) => void
+  /** A part that is chosen. */
+  readonly picked: Span | undefined
   readonly onOpen: (place: number) => void
+  readonly onPick: (span: Span) => void
   readonly onLeave: (by: -1 | 1) => void
   readonly onFocus: () => void
   readonly onEscape: () => void
@@ -25,11 +28,23 @@ export interface StripProps {
 /** Pixels that a pointer may move and still click. */
 const STILL = 4
 
+interface Drag {
+  readonly x: number
+  readonly window: Span
+  /** Pixels between two fingers when the second one came; undefined: there is one. */
+  readonly apart: number | undefined
+  /** Where a choice begins; undefined: the line is moved. */
+  readonly choice: number | undefined
+  isMoved: boolean
+}
+
 /** The coverage of one step: a slider whose value is a place, and whose text says what is known of it. */
 export function Strip(props: StripProps) {
-  const { step, axis, all, window, layers, cursor, isStop, onMove, onZoom, onOpen, onFocus } = props
+  const { step, axis, all, window, layers, cursor, isStop, onMove, onZoom, onOpen, onPick, onFocus } = props
   const strip = useRef<HTMLDivElement>(null)
-  const drag = useRef<{ readonly x: number; readonly window: Span; isMoved: boolean } | undefined>(undefined)
+  const drag = useRef<Drag | undefined>(undefined)
+  const [choice, setChoice] = useState<Span>()
+  const fingers = useRef(new Map<number, number>())
   const newest = useRef(props)
   newest.current = props
   const placeAt = (x: number): number => {
@@ -56,13 +71,49 @@ export function Strip(props: StripProps) {
   const cell = layers.flatMap((cells) => cells.filter(({ from, to }) => from <= cursor && cursor <= to)).at(-1)
   const share = (cursor - window.from + 0.5) / sizeOf(window)
   const move = (event: PointerEvent) => {
+    if (fingers.current.has(event.pointerId)) fingers.current.set(event.pointerId, event.clientX)
     const from = drag.current
     if (!from) return onMove(placeAt(event.clientX))
+    const width = strip.current?.clientWidth ?? 1
+    if (from.apart !== undefined) {
+      const { apart, middle } = between(fingers.current)
+      const { left = 0 } = strip.current?.getBoundingClientRect() ?? {}
+      const at = from.window.from + ((middle - left) / width) * sizeOf(from.window)
+      return onZoom(zoomed(from.window, from.apart / Math.max(1, apart), at, all, axis))
+    }
     const by = event.clientX - from.x
     if (Math.abs(by) > STILL) from.isMoved = true
-    const width = strip.current?.clientWidth ?? 1
-    if (from.isMoved) onZoom(panned(from.window, (-by / width) * sizeOf(from.window), all))
+    if (!from.isMoved) return
+    if (from.choice === undefined) onZoom(panned(from.window, (-by / width) * sizeOf(from.window), all))
+    else setChoice(spanOf(from.choice, placeAt(event.clientX)))
   }
+  const press = (event: PointerEvent) => {
+    if (event.button !== 0) return
+    strip.current?.setPointerCapture(event.pointerId)
+    fingers.current.set(event.pointerId, event.clientX)
+    const isPair = fingers.current.size > 1
+    drag.current = {
+      x: event.clientX,
+      window,
+      apart: isPair ? between(fingers.current).apart : undefined,
+      choice: event.shiftKey ? placeAt(event.clientX) : undefined,
+      isMoved: isPair,
+    }
+  }
+  const release = (event: PointerEvent) => {
+    fingers.current.delete(event.pointerId)
+    const from = drag.current
+    // The finger that stays goes on from where it is, and is no click.
+    const [left] = fingers.current.values()
+    drag.current = left === undefined ? undefined : { x: left, window, apart: undefined, choice: undefined, isMoved: true }
+    setChoice(undefined)
+    if (from?.choice !== undefined && from.isMoved) onPick(spanOf(from.choice, placeAt(event.clientX)))
+    if (!from || from.isMoved) return
+    onMove(placeAt(event.clientX))
+    onOpen(placeAt(event.clientX))
+  }
+  const picked = choice ?? props.picked
+  const shareOf = (place: number) => `${((place - window.from) / sizeOf(window)) * 100}%`
   return (
     <div
       ref={strip}
@@ -79,24 +130,26 @@ export function Strip(props: StripProps) {
       onFocus={onFocus}
       onKeyDown={(event) => pressed(event, props)}
       onPointerMove={move}
-      onPointerDown={(event) => {
-        if (event.button !== 0) return
-        strip.current?.setPointerCapture(event.pointerId)
-        drag.current = { x: event.clientX, window, isMoved: false }
-      }}
-      onPointerUp={(event) => {
-        const from = drag.current
+      onPointerDown={press}
+      onPointerUp={release}
+      onPointerCancel={() => {
         drag.current = undefined
-        if (!from || from.isMoved) return
-        onMove(placeAt(event.clientX))
-        onOpen(placeAt(event.clientX))
+        setChoice(undefined)
+        fingers.current.clear()
       }}
-      onPointerCancel={() => (drag.current = undefined)}
     >
       <Cells layers={layers} window={window} />
+      {picked ? <span class="picked" style={{ left: shareOf(picked.from), right: `calc(100% - ${shareOf(picked.to + 1)})` }} /> : null}
       {share >= 0 && share <= 1 ? <span class="cursor" style={{ left: `${share * 100}%` }} /> : null}
     </div>
   )
+}
+
+const spanOf = (a: number, b: number): Span => ({ from: Math.min(a, b), to: Math.max(a, b) })
+
+function between(fingers: ReadonlyMap<number, number>): { readonly apart: number; readonly middle: number } {
+  const [a = 0, b = a] = fingers.values()
+  return { apart: Math.abs(a - b), middle: (a + b) / 2 }
 }
 
 /** Parts of the window by which an arrow moves. */
