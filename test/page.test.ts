@@ -1,9 +1,9 @@
 import type { Browser, Page } from 'playwright-core'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { openBrowser, seriousProblems } from './support/browser.js'
+import { openBrowser, pinch, seriousProblems } from './support/browser.js'
 import { chromiumPath } from './support/chromium.js'
 import { atEnd } from './support/cleanup.js'
-import { pageWorld } from './support/page-world.js'
+import { MARKUP, pageWorld } from './support/page-world.js'
 import { type PipeProcess, spawnPipe } from './support/spawn-pipe.js'
 
 if (!chromiumPath)
@@ -26,29 +26,36 @@ describe.skipIf(!chromiumPath)('the page in a browser (skipped where there is no
     server.kill('SIGKILL')
     await server.exit
   }
-  /** Whatever the page says went wrong fails the test that opened it. */
-  const open = async (path: string, given: { width?: number; dark?: boolean } = {}) => {
-    const context = await browser.newContext({
-      viewport: { width: given.width ?? 1440, height: 900 },
-      colorScheme: given.dark === true ? 'dark' : 'light',
-    })
+  /** Whatever the page says went wrong, and whatever its policy kept from running, fails the test that opened it. */
+  const open = async (path: string) => {
+    const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, hasTouch: true, reducedMotion: 'reduce' })
     const page = await context.newPage()
     page.setDefaultTimeout(10_000)
     const wrong: string[] = []
     page.on('pageerror', ({ message }) => wrong.push(message))
+    page.on('console', (message) => {
+      if (/Content Security Policy|hacked/.test(message.text())) wrong.push(message.text())
+    })
+    const asked: string[] = []
+    page.on('request', (request) => asked.push(request.url()))
     await page.goto(url + path)
-    return { page, wrong, close: () => context.close() }
+    return { page, wrong, asked, close: () => context.close() }
   }
   const state = (page: Page, word: string) => page.locator('.head [role=status] .mark', { hasText: new RegExp(`^${word}$`) }).waitFor()
-  const start = async (page: Page, params: Record<string, string>) => {
+  const fields = async (page: Page, params: Record<string, string>) => {
     await page.getByRole('button', { name: /^(Start|Go on)…$/ }).click()
     for (const [name, value] of Object.entries(params)) {
       const field = page.locator(`[name="param ${name}"]`)
       if (name === 'fail') await field.selectOption(value)
       else await field.fill(value)
     }
+  }
+  const start = async (page: Page, params: Record<string, string>) => {
+    await fields(page, params)
     await page.getByRole('button', { name: 'Start the run' }).click()
   }
+  const strip = (page: Page) => page.getByRole('slider', { name: 'Coverage of lines' })
+  const says = (page: Page, text: string) => expect.poll(() => strip(page).getAttribute('aria-valuetext')).toBe(text)
 
   beforeAll(async () => {
     ;[cwd, browser] = await Promise.all([pageWorld(), openBrowser()])
@@ -56,34 +63,38 @@ describe.skipIf(!chromiumPath)('the page in a browser (skipped where there is no
     atEnd(() => server.kill('SIGKILL'))
   })
 
-  test('a step that fails says why and where, as text, and goes on after a retry', async () => {
+  test('a step that fails says why and where; titles, errors and values of strangers are text; a retry lets it go on', async () => {
     const { page, wrong, close } = await open('/pipelines/enrichment')
     await state(page, 'never')
     await start(page, { count: '40', fail: 'true' })
     await state(page, 'incomplete')
     const errors = page.getByRole('region', { name: 'Errors by cause' })
-    await errors.getByText('line 13 of book.txt <img src=x> is torn').waitFor()
-    expect(await page.locator('img').count()).toBe(0)
+    await errors.getByText(`line 13 of book.txt <img src=x> is torn ${MARKUP}`).waitFor()
     await errors.locator('summary').click()
     await errors.getByText(/at .*run .*counted\.mjs:\d+/).waitFor()
-    await page.getByRole('slider', { name: 'Coverage of lines' }).focus()
+    await strip(page).focus()
     await page.keyboard.press('Home')
     await page.keyboard.press('n')
-    await page.getByRole('slider', { name: 'Coverage of lines' }).and(page.locator('[aria-valuetext="10 to 19: in quarantine"]')).waitFor()
+    await says(page, '10 to 19: in quarantine')
     await page.getByRole('button', { name: 'Retry quarantine' }).click()
     await page.getByText(/1 will be tried again/).waitFor()
-    await start(page, { count: '40' })
+    await start(page, { fail: 'false' })
     await state(page, 'done')
+    // It was asked for what the run before was asked for.
+    await page.getByText('for count=40 fail=false').waitFor()
+    await page.locator('#step-lines').getByText(MARKUP).waitFor()
+    const gate = page.getByRole('region', { name: 'Gates' }).getByRole('listitem').first()
+    const said = `gave "${MARKUP}" of type VARCHAR, which is no number`
+    await expect.poll(() => gate.innerText()).toBe(`warning\n${MARKUP}\nof complete\n\ngave no value, wanted 0 ${said}`)
+    expect(await page.locator('img, svg script, [onerror]').count()).toBe(0)
     expect(wrong).toEqual([])
     await close()
   })
 
-  test('a person plans a run, starts it, sees it get on, stops it, and finds it in the history', async () => {
+  test('a person plans a run, sees it get on, also when the server is killed and started again, stops it, finds it in the history, and goes on', async () => {
     const { page, wrong, close } = await open('/admin/enrichment')
     await state(page, 'done')
-    await page.getByRole('button', { name: 'Start…' }).click()
-    await page.locator('[name="param count"]').fill('2000')
-    await page.locator('[name="param pause"]').fill('30')
+    await fields(page, { count: '2000', pause: '30' })
     await page.getByRole('button', { name: 'Plan and cost' }).click()
     await page.getByLabel('Plan', { exact: true }).getByText('2,000 lines').first().waitFor()
     await page.getByRole('button', { name: 'Start the run' }).click()
@@ -94,18 +105,12 @@ describe.skipIf(!chromiumPath)('the page in a browser (skipped where there is no
     const before = await done()
     await expect.poll(done).toBeGreaterThan(before)
     await page.locator('#step-lines').getByText(/\/s$/).waitFor()
-    await page.getByRole('button', { name: 'Stop', exact: true }).click()
-    await state(page, 'stopped')
-    await page.getByRole('button', { name: /^stopped / }).click()
-    await page.getByLabel('Plan against actual').getByText('2,000 lines').waitFor()
-    expect(wrong).toEqual([])
-    await close()
-  })
-
-  test('a page whose server is killed says so, and goes on by itself when there is one again', async () => {
-    const { page, wrong, close } = await open('/pipelines/enrichment')
-    await start(page, { count: '4000', pause: '20' })
-    await state(page, 'running')
+    // The run has the file of the database to itself.
+    await strip(page).focus()
+    await page.keyboard.press('Home')
+    await page.keyboard.press('Enter')
+    const line = page.getByLabel('Ledger of lines')
+    await line.getByText(/^1 to .*: done, as far as the map knows\.$/).waitFor()
     await killed()
     await page.getByText('connection lost').waitFor()
     await serve(new URL(url).port)
@@ -114,32 +119,61 @@ describe.skipIf(!chromiumPath)('the page in a browser (skipped where there is no
     await state(page, 'running')
     await page.getByRole('button', { name: 'Stop', exact: true }).click()
     await state(page, 'stopped')
+    await line.getByText('Definition').first().waitFor()
+    await page.getByRole('button', { name: /^stopped / }).click()
+    await page.getByLabel('Plan against actual').getByText('2,000 lines').waitFor()
+    await page.getByRole('button', { name: 'Go on…' }).click()
+    expect(await page.locator('[name="param count"]').inputValue()).toBe('2000')
     expect(wrong).toEqual([])
     await close()
   })
 
-  test('1,048 days are a strip that goes to one day by keys and wheel, with the line of the ledger', async () => {
+  test('1,048 days are a strip that goes to one day by keys, wheel and fingers, with its ledger, and a stretch can be read again', async () => {
     const { page, wrong, close } = await open('/pipelines/days')
-    const strip = page.getByRole('slider', { name: 'Coverage of lines' })
-    await page.getByText('99 % of 1,048 days').waitFor()
-    const says = (text: string) => expect.poll(() => strip.getAttribute('aria-valuetext')).toBe(text)
-    await strip.focus()
+    await page.getByText('98 % of 1,048 days').waitFor()
+    await page.getByText('lines is to be read again in part: changed').waitFor()
+    await page.getByText(/^Runs at 30 4 29 2 \* UTC, next in \d+ d/).waitFor()
+    await strip(page).focus()
     await page.keyboard.press('n')
     await page.keyboard.press('n')
     for (let i = 0; i < 12; i++) await page.keyboard.press('+')
-    await says('2022-12-02: in quarantine')
+    await says(page, '2022-12-02: in quarantine')
     await page.keyboard.press('Enter')
     const line = page.getByLabel('Ledger of lines')
     await line.getByText('the node lacks it').waitFor()
     await page.keyboard.press('Escape')
     await line.waitFor({ state: 'detached' })
     await page.keyboard.press('0')
+    const shown = () => page.locator('.tools').innerText()
+    await expect.poll(shown).toContain('1,048 days')
     await page.keyboard.press('Home')
-    await strip.hover()
+    await strip(page).hover()
     await page.keyboard.down('Control')
     await page.mouse.wheel(0, -600)
     await page.keyboard.up('Control')
-    await expect.poll(() => page.locator('.tools').innerText()).not.toContain('1,048 days')
+    await expect.poll(shown).not.toContain('1,048 days')
+    await page.keyboard.press('0')
+    await expect.poll(shown).toContain('1,048 days')
+    await pinch(page, strip(page))
+    await expect.poll(shown).not.toContain('1,048 days')
+    await page.keyboard.press('0')
+    const { x, y, width } = (await strip(page).boundingBox())!
+    await page.keyboard.down('Shift')
+    await page.mouse.move(x + 4, y + 9)
+    await page.mouse.down()
+    await page.mouse.move(x + width / 4, y + 9)
+    await page.mouse.up()
+    await page.keyboard.up('Shift')
+    const again = page.getByRole('form', { name: 'Read lines again' })
+    await again.getByLabel('From').fill('2021-01-02')
+    await again.getByLabel('to, included').fill('2021-01-03')
+    await again.getByRole('button', { name: 'Mark it as not done' }).click()
+    await again.getByText(/2 units in .* will be replaced by/).waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByText('lines is to be read again in part: changed; reset').waitFor()
+    await page.keyboard.press('Home')
+    await page.keyboard.press('n')
+    await says(page, '2021-01-02 to 2021-01-03: stale, to be read again')
     expect(wrong).toEqual([])
     await close()
   })
@@ -147,25 +181,23 @@ describe.skipIf(!chromiumPath)('the page in a browser (skipped where there is no
   test('a million units are one small answer within a second once their ledger is read, and the gap of one unit is found and seen', async () => {
     const { page, wrong, close } = await open('/')
     await page.getByRole('main').getByRole('link', { name: 'million' }).click()
-    const strip = page.getByRole('slider', { name: 'Coverage of lines' })
     // The server reads the ledger once, and keeps where its units lie.
-    await strip.waitFor()
+    await strip(page).waitFor()
     await page.reload()
-    await strip.waitFor()
+    await strip(page).waitFor()
     const answers = await page.evaluate(() =>
       performance
         .getEntriesByType('resource')
         .filter(({ name }) => name.includes('/coverage'))
         .map((entry) => ({ ms: entry.duration, bytes: (entry as unknown as { decodedBodySize: number }).decodedBodySize })),
     )
-    await strip.focus()
-    const says = (text: string) => expect.poll(() => strip.getAttribute('aria-valuetext')).toBe(text)
+    await strip(page).focus()
     for (let i = 0; i < 10; i++) await page.keyboard.press('+')
-    await says('0 to 49: done')
+    await says(page, '0 to 49: done')
     await page.keyboard.press('n')
-    await says('50 to 59: missing')
+    await says(page, '50 to 59: missing')
     await page.keyboard.press('n')
-    await says('70 to 79: in quarantine')
+    await says(page, '70 to 79: in quarantine')
     // One may have been broken off, when the page heard that there is something newer.
     const bytes = answers.reduce((sum, answer) => sum + answer.bytes, 0)
     expect(bytes).toBeGreaterThan(1_000)
@@ -175,19 +207,25 @@ describe.skipIf(!chromiumPath)('the page in a browser (skipped where there is no
     await close()
   })
 
-  test.each([
-    { width: 390, dark: true },
-    { width: 900, dark: false },
-    { width: 1440, dark: true },
-  ])('at $width pixels nothing is cut off, and axe finds nothing serious', async (given) => {
+  test('at 390, 900 and 1440 pixels, dark and light, nothing is cut off, and axe finds nothing serious', async () => {
     for (const path of ['/', '/pipelines/enrichment']) {
-      const { page, close } = await open(path, given)
+      const { page, close } = await open(path)
       await page.locator('h1').waitFor()
-      if (path !== '/') await page.getByRole('slider').first().waitFor()
-      const start = page.getByRole('button', { name: /^(Start|Go on)…$/ })
-      if (path !== '/') await start.click()
-      expect([path, await page.evaluate('document.documentElement.scrollWidth')]).toEqual([path, given.width])
-      expect(await seriousProblems(page)).toEqual([])
+      if (path !== '/') {
+        await page.getByRole('slider').first().waitFor()
+        await page.getByRole('button', { name: /^(Start|Go on)…$/ }).click()
+        await page.getByRole('button', { name: 'Read again…' }).first().click()
+      }
+      for (const [width, colorScheme] of [
+        [1440, 'dark'],
+        [900, 'light'],
+        [390, 'dark'],
+      ] as const) {
+        await page.setViewportSize({ width, height: 900 })
+        await page.emulateMedia({ colorScheme })
+        expect([path, await page.evaluate('document.documentElement.scrollWidth')]).toEqual([path, width])
+        expect([path, width, await seriousProblems(page)]).toEqual([path, width, []])
+      }
       await close()
     }
   })
@@ -195,13 +233,15 @@ describe.skipIf(!chromiumPath)('the page in a browser (skipped where there is no
   test('where there is a token the page asks for it, and lets nobody in without', async () => {
     await killed()
     await serve('0', { PIPE_TOKEN: 'a-token-of-thirty-two-characters' })
-    const { page, wrong, close } = await open('/')
+    const { page, wrong, asked, close } = await open('/pipelines/enrichment')
     await page.getByLabel('Token').fill('wrong')
     await page.getByRole('button', { name: 'Enter' }).click()
     await page.getByText('this is not the token of this server').waitFor()
+    // Whoever has no token asks for nothing more.
+    const api = asked.map((each) => new URL(each).pathname).filter((path) => path.startsWith('/api/'))
+    expect([...new Set(api)]).toEqual(['/api/pipelines', '/api/session'])
     await page.getByLabel('Token').fill('a-token-of-thirty-two-characters')
     await page.getByRole('button', { name: 'Enter' }).click()
-    await page.getByRole('main').getByRole('link', { name: 'enrichment' }).click()
     await page.locator('.link.live').waitFor()
     expect(wrong).toEqual([])
     await close()

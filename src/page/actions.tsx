@@ -1,10 +1,11 @@
 import { useState } from 'preact/hooks'
-import { ApiError, type PipelineDetail, pipelinePath, send } from './api.js'
+import { ApiError, type PipelineDetail, pipelinePath, type RunView, send } from './api.js'
 import { Trouble } from './app.js'
 import { Start } from './start.js'
 
 interface ActionsProps {
   readonly detail: PipelineDetail
+  readonly view: RunView | null | undefined
   readonly state: string
   readonly quarantined: number
   /** Something was done: what is shown besides the stream is to be read again. */
@@ -23,11 +24,16 @@ const SAID: Readonly<Record<Act, string>> = {
   retry: '',
 }
 
+/** While a run is at work, and while none is. */
+const phaseOf = (state: string): string => (AT_WORK.has(state) ? 'at work' : 'idle')
+
 /** Start, stop, pause, and let what is in quarantine be tried again. */
-export function Actions({ detail, state, quarantined, onDone }: ActionsProps) {
+export function Actions({ detail, view, state, quarantined, onDone }: ActionsProps) {
   const [isOpen, setOpen] = useState(false)
   const [isBusy, setBusy] = useState(false)
   const [said, setSaid] = useState<readonly string[]>([])
+  // What was said of a state is over with it.
+  const [saidOf, setSaidOf] = useState('')
   const [error, setError] = useState<ApiError>()
   const isAtWork = AT_WORK.has(state)
   const act = async (what: Act) => {
@@ -36,6 +42,7 @@ export function Actions({ detail, state, quarantined, onDone }: ActionsProps) {
     try {
       const { lines = [SAID[what]] } = await send<{ lines?: string[] }>(pipelinePath(detail.name, `/${what}`), {})
       setSaid(lines)
+      setSaidOf(phaseOf(state))
       onDone()
     } catch (problem) {
       if (!(problem instanceof ApiError)) throw problem
@@ -79,12 +86,12 @@ export function Actions({ detail, state, quarantined, onDone }: ActionsProps) {
         ) : null}
       </div>
       {error ? <Trouble error={error} /> : null}
-      {said.length > 0 ? (
+      {said.length > 0 && saidOf === phaseOf(state) ? (
         <p role="status" class="small said">
           {said.join('\n')}
         </p>
       ) : null}
-      {isOpen && !isAtWork ? <Start detail={detail} onStarted={started} /> : null}
+      {isOpen && !isAtWork ? <Start detail={detail} last={view ?? null} goesOn={goesOn} onStarted={started} /> : null}
     </div>
   )
 }

@@ -16,21 +16,24 @@ export function App() {
   const route = useRoute()
   const [tick, setTick] = useState(0)
   const list = useAnswer<{ pipelines: PipelineAnswer[] }>('/api/pipelines', tick)
+  const isShut = list.error?.status === 401 || list.error?.status === 429
   useEffect(() => {
     const look = () => {
       if (!document.hidden) setTick((ticks) => ticks + 1)
     }
+    // Who has no token asks no more until he gives one: the server counts.
+    if (isShut) return
     const timer = setInterval(look, route === null ? LOOK_MS : BESIDE_MS)
     document.addEventListener('visibilitychange', look)
     return () => {
       clearInterval(timer)
       document.removeEventListener('visibilitychange', look)
     }
-  }, [route])
+  }, [route, isShut])
   useEffect(() => {
     document.title = route === null ? 'pipe' : `${route} · pipe`
   }, [route])
-  if (list.error?.status === 401) return <Login onIn={list.again} />
+  if (isShut) return <Login problem={list.error?.status === 429 ? list.error : undefined} onIn={list.again} />
   const pipelines = list.value?.pipelines
   return (
     <div class="shell">
@@ -53,11 +56,16 @@ export function App() {
         {route !== null && pipelines && pipelines.length > 1 ? <Side pipelines={pipelines} route={route} /> : null}
         <main id="main" tabIndex={-1}>
           {list.error ? <Trouble error={list.error} /> : null}
-          {route === null ? <PipelineList pipelines={pipelines} /> : <PipelinePage key={route} name={route} />}
+          {route === null ? <PipelineList pipelines={pipelines} /> : <One name={route} isKnown={pipelines !== undefined} />}
         </main>
       </div>
     </div>
   )
+}
+
+/** The page of a pipeline asks for much: not before it is known that the server answers. */
+function One({ name, isKnown }: { name: string; isKnown: boolean }) {
+  return isKnown ? <PipelinePage key={name} name={name} /> : null
 }
 
 function Side({ pipelines, route }: { pipelines: readonly PipelineAnswer[]; route: Route }) {

@@ -3,13 +3,15 @@ import { percent } from './words.js'
 interface BarProps {
   readonly done: number
   readonly total: number | null
+  /** Something is missing that is no part of it: it is never full. */
+  readonly isShort?: boolean
   readonly tone?: string
   readonly label: string
 }
 
 /** How much is done of what is planned. */
-export function Bar({ done, total, tone = 'busy', label }: BarProps) {
-  const value = total === null ? undefined : percent(done, total)
+export function Bar({ done, total, isShort = false, tone = 'busy', label }: BarProps) {
+  const value = total === null ? undefined : percent(done, total, isShort)
   return (
     <span
       class={`bar ${tone}`}

@@ -11,10 +11,14 @@ interface GatesProps {
 
 /** The checks of gates with what they gave, now and before; nothing where there is no gate. */
 export function Gates({ pipeline, view, turn }: GatesProps) {
-  const checks = view?.checks ?? []
-  const newest = Math.max(0, ...checks.map(({ at }) => at))
+  const told = view?.checks ?? []
+  const newest = Math.max(0, ...told.map(({ at }) => at))
   const { value } = useAnswer<{ gates: StatusCheck[] }>(pipelinePath(pipeline, '/gates'), `${turn} ${newest}`)
   const past = new Map((value?.gates ?? []).map((gate) => [`${gate.step} ${gate.name}`, gate.history]))
+  // A run that ended before its gates says nothing of them: what they gave last does.
+  const of = (check: Pick<CheckView, 'step' | 'name'>) => `${check.step} ${check.name}`
+  const newer = new Set(told.map(of))
+  const checks = [...told, ...(value?.gates ?? []).filter((gate) => !newer.has(of(gate)))]
   if (checks.length === 0) return null
   return (
     <section class="card" aria-labelledby="gates">
@@ -28,7 +32,7 @@ export function Gates({ pipeline, view, turn }: GatesProps) {
   )
 }
 
-function Check({ check, past }: { check: CheckView; past: StatusCheck['history'] }) {
+function Check({ check, past }: { check: Omit<CheckView, 'at'>; past: StatusCheck['history'] }) {
   const { step, name, passed, severity, value, expect, problem, final } = check
   const broken = severity === 'warn' ? 'warning' : 'closed'
   return (

@@ -3,7 +3,7 @@ import type { StepAnswer, StepView } from './api.js'
 import { Bar } from './bar.js'
 import { BOX, drawn } from './layout.js'
 import { Mark, toneOf } from './mark.js'
-import { count } from './words.js'
+import { count, isShort } from './words.js'
 
 interface GraphProps {
   readonly steps: readonly StepAnswer[]
@@ -21,8 +21,18 @@ export function Graph({ steps, views }: GraphProps) {
     <div class="scroll graph" tabIndex={0} role="group" aria-label="Graph of the steps">
       <div class="canvas" style={{ width: `${drawing.width}px`, height: `${drawing.height}px` }}>
         <svg width={drawing.width} height={drawing.height} aria-hidden="true">
+          <defs>
+            <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" markerHeight="6" orient="auto-start-reverse">
+              <path d="M0,0.5L7,4L0,7.5z" />
+            </marker>
+          </defs>
           {drawing.edges.map(({ from, to, path }) => (
-            <path key={`${from} ${to}`} d={path} class={views.get(to)?.state === 'running' ? 'flows' : undefined} />
+            <path
+              key={`${from} ${to}`}
+              d={path}
+              marker-end="url(#arrow)"
+              class={views.get(to)?.state === 'running' ? 'flows' : undefined}
+            />
           ))}
         </svg>
         <ul>
@@ -50,12 +60,18 @@ function Node({ step, view }: { step: StepAnswer; view: StepView | undefined }) 
     row?.focus({ preventScroll: true })
   }
   return (
-    <a class={`node edge ${toneOf(state)}`} href={`#${rowId(step.id)}`} onClick={jump} title={`${step.title} (${step.type})`}>
+    <a class={`node edge ${toneOf(state)}`} href={`#${rowId(step.id)}`} onClick={jump} title={`${step.title} (${step.id}, ${step.type})`}>
       <span class="row">
         <Mark state={state} isQuiet />
-        <strong class="cut">{step.id}</strong>
+        <strong class="cut">{step.title}</strong>
       </span>
-      <Bar done={view?.done ?? 0} total={view?.total ?? null} tone={toneOf(state)} label={`Progress of ${step.id}`} />
+      <Bar
+        done={view?.done ?? 0}
+        total={view?.total ?? null}
+        isShort={isShort(state, view?.quarantined ?? 0)}
+        tone={toneOf(state)}
+        label={`Progress of ${step.id}`}
+      />
       <span class="small dim cut">{view?.total == null ? step.type : `${count(view.done)}/${count(view.total)} ${view.word ?? ''}`}</span>
     </a>
   )

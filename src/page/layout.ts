@@ -20,12 +20,12 @@ export interface Drawing {
   readonly edges: readonly Edge[]
 }
 
-export const BOX = { width: 188, height: 62 }
+export const BOX = { width: 200, height: 66 }
 
 /** Where the steps of a graph stand: left to right, or down a narrow screen. */
 export function drawn(steps: readonly { readonly id: string; readonly needs: readonly string[] }[], isNarrow: boolean): Drawing {
   const graph = new graphlib.Graph()
-  graph.setGraph({ rankdir: isNarrow ? 'TB' : 'LR', nodesep: 14, ranksep: isNarrow ? 26 : 44, marginx: 4, marginy: 4 })
+  graph.setGraph({ rankdir: isNarrow ? 'TB' : 'LR', nodesep: 16, edgesep: 16, ranksep: isNarrow ? 30 : 48, marginx: 4, marginy: 4 })
   graph.setDefaultEdgeLabel(() => ({}))
   for (const { id } of steps) graph.setNode(id, { ...BOX })
   const known = new Set(steps.map(({ id }) => id))
@@ -42,12 +42,24 @@ export function drawn(steps: readonly { readonly id: string; readonly needs: rea
       const { x = 0, y = 0 } = graph.node(id)
       return { id, x: x - BOX.width / 2, y: y - BOX.height / 2 }
     }),
-    edges: edges.map(({ v, w, points }) => ({ from: v, to: w, path: curve(points) })),
+    edges: edges.map(({ v, w, points }) => ({ from: v, to: w, path: curve(fromSides(graph.node(v), points, graph.node(w), isNarrow)) })),
   }
 }
 
+interface Point {
+  readonly x: number
+  readonly y: number
+}
+
+/** A line leaves a box in the middle of one side and comes in the middle of the other, so that none seems to come from a box beside it. */
+function fromSides(from: Partial<Point>, points: readonly Point[], to: Partial<Point>, isNarrow: boolean): readonly Point[] {
+  const side = ({ x = 0, y = 0 }: Partial<Point>, by: 1 | -1): Point =>
+    isNarrow ? { x, y: y + (by * BOX.height) / 2 } : { x: x + (by * BOX.width) / 2, y }
+  return [side(from, 1), ...points.slice(1, -1), side(to, -1)]
+}
+
 /** A line through points, bent at those between its ends. */
-function curve(points: readonly { readonly x: number; readonly y: number }[]): string {
+function curve(points: readonly Point[]): string {
   const [first, ...rest] = points
   if (!first) return ''
   const parts = rest.map((point, i) => {

@@ -3,8 +3,8 @@ import { ApiError, send } from './api.js'
 import { Trouble } from './app.js'
 
 /** Asks for the token, which the server answers with a cookie that no script can read. */
-export function Login({ onIn }: { onIn: () => void }) {
-  const [error, setError] = useState<ApiError>()
+export function Login({ problem: given, onIn }: { problem?: ApiError | undefined; onIn: () => void }) {
+  const [error, setError] = useState(given)
   const enter = async (event: SubmitEvent) => {
     event.preventDefault()
     const token = new FormData(event.target as HTMLFormElement).get('token')

@@ -19,7 +19,7 @@ import { Schedule } from './schedule.js'
 import { joined, requestSpeeds } from './speed.js'
 import { Steps } from './steps.js'
 import { Throughput } from './throughput.js'
-import { count, duration, percent } from './words.js'
+import { count, duration, isShort, percent, progressInWords } from './words.js'
 
 /** One pipeline: how it stands, what it does, what is there, and what can be done with it. */
 export function PipelinePage({ name }: { name: string }) {
@@ -82,7 +82,7 @@ function Head({ detail, live: { view, link }, now, onDone }: HeadProps) {
       {view ? <Summary view={view} state={state} now={now} /> : <p>It has not run yet.</p>}
       {detail.schedule === null ? null : <Schedule schedule={detail.schedule} now={now} />}
       {detail.run?.error == null || view?.state !== 'ended' ? null : <p class="bad">{detail.run.error}</p>}
-      <Actions detail={detail} state={state} quarantined={quarantined} onDone={onDone} />
+      <Actions detail={detail} view={view} state={state} quarantined={quarantined} onDone={onDone} />
     </section>
   )
 }
@@ -90,7 +90,8 @@ function Head({ detail, live: { view, link }, now, onDone }: HeadProps) {
 /** A gate is as far as its checks are evaluated. */
 function withChecks(step: StepView, checks: readonly CheckView[]): StepView {
   if (step.word !== 'checks') return step
-  return { ...step, done: checks.filter((check) => check.step === step.id && check.final).length }
+  const own = checks.filter((check) => check.step === step.id)
+  return { ...step, done: own.filter(({ final }) => final).length, total: step.total === null ? null : Math.max(step.total, own.length) }
 }
 
 /** The stream knows first; what a view can't say (that a process is gone without a word) the answer does. */
@@ -106,10 +107,14 @@ function Summary({ view, state, now }: { view: RunView; state: string; now: numb
   const done = of((step) => step.done)
   const isPlanned = counted.some(({ total }) => total !== null)
   const total = isPlanned ? of((step) => step.total ?? 0) : null
+  const short = isShort(
+    state,
+    of((step) => step.quarantined),
+  )
   const etas = view.steps.flatMap((step) => etaOf(step, now) ?? [])
   const elapsed = elapsedOf(view, now)
   const figures: [string, string][] = [
-    ['Done', total === null ? 'not planned yet' : `${count(done)} of ${count(total)}`],
+    ['Done', doneInWords(done, total, short)],
     ['Rows', count(of((step) => sum(step.rows)))],
     ['Elapsed', elapsed === null ? '' : duration(elapsed)],
     ['ETA', etas.length === 0 ? '–' : duration(Math.max(...etas))],
@@ -119,8 +124,8 @@ function Summary({ view, state, now }: { view: RunView; state: string; now: numb
   return (
     <>
       <div class="row">
-        <Bar done={done} total={total} tone={toneOf(state)} label="Progress of the run" />
-        <strong class="number">{total === null ? '' : `${percent(done, total)} %`}</strong>
+        <Bar done={done} total={total} isShort={short} tone={toneOf(state)} label="Progress of the run" />
+        <strong class="number">{total === null ? '' : `${percent(done, total, short)} %`}</strong>
       </div>
       <dl class="figures">
         {figures.map(([term, value]) => (
@@ -137,6 +142,11 @@ function Summary({ view, state, now }: { view: RunView; state: string; now: numb
       )}
     </>
   )
+}
+
+function doneInWords(done: number, total: number | null, short: boolean): string {
+  if (total === null) return 'not planned yet'
+  return total === 0 ? progressInWords(0, 0, short) : `${count(done)} of ${count(total)}`
 }
 
 const LINKS: Readonly<Record<Live['link'], string>> = {

@@ -3,7 +3,7 @@ import { Link } from './app.js'
 import { Bar } from './bar.js'
 import { Mark, toneOf } from './mark.js'
 import { Schedule } from './schedule.js'
-import { ago, count, duration, percent } from './words.js'
+import { ago, count, duration, isShort, progressInWords } from './words.js'
 
 /** All pipelines, each at a glance. */
 export function PipelineList({ pipelines }: { pipelines: readonly PipelineAnswer[] | undefined }) {
@@ -24,6 +24,7 @@ export function PipelineList({ pipelines }: { pipelines: readonly PipelineAnswer
 }
 
 function Card({ name, description, file, state, run, steps, progress: { done, total, quarantined }, schedule }: PipelineAnswer) {
+  const short = isShort(state, quarantined)
   return (
     <li class={`card edge ${toneOf(state)}`}>
       <div class="row">
@@ -36,9 +37,9 @@ function Card({ name, description, file, state, run, steps, progress: { done, to
       <p class="dim">{description ?? file}</p>
       {run === null ? null : (
         <>
-          <Bar done={done} total={total} tone={toneOf(state)} label={`Progress of ${name}`} />
+          <Bar done={done} total={total} isShort={short} tone={toneOf(state)} label={`Progress of ${name}`} />
           <p class="row figures">
-            <span>{total === null ? 'not planned yet' : `${count(done)} of ${count(total)}, ${percent(done, total)} %`}</span>
+            <span>{total === null ? 'not planned yet' : progressInWords(done, total, short)}</span>
             <span class="grow" />
             <span class="dim">
               {run.endedAt === null

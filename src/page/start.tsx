@@ -1,10 +1,19 @@
 import { useState } from 'preact/hooks'
-import { ApiError, type ParamAnswer, pipelinePath, type PipelineDetail, type PlanReport, send } from './api.js'
+import { ApiError, type ParamAnswer, pipelinePath, type PipelineDetail, type PlanReport, type RunView, send } from './api.js'
 import { Trouble } from './app.js'
 import { Plan } from './plan.js'
 
-/** What a run can be asked for; sees what it would do and cost before it is. */
-export function Start({ detail, onStarted }: { detail: PipelineDetail; onStarted: () => void }) {
+interface StartProps {
+  readonly detail: PipelineDetail
+  /** The last run. */
+  readonly last: RunView | null
+  /** Whether it ended before it was done: then the rest of what it was asked for is offered, its steps and limit included. */
+  readonly goesOn: boolean
+  readonly onStarted: () => void
+}
+
+/** What a run can be asked for, as the last one was; sees what it would do and cost before it is. */
+export function Start({ detail, last, goesOn, onStarted }: StartProps) {
   const [busy, setBusy] = useState<'plan' | 'start'>()
   const [plan, setPlan] = useState<PlanReport>()
   const [error, setError] = useState<ApiError>()
@@ -30,12 +39,13 @@ export function Start({ detail, onStarted }: { detail: PipelineDetail; onStarted
     const what = (event.submitter as HTMLButtonElement | null)?.value === 'plan' ? 'plan' : 'start'
     void ask(what, event.target as HTMLFormElement)
   }
+  const select = goesOn ? (last?.select ?? null) : null
   return (
     <form class="start" onSubmit={enter} onChange={() => setPlan(undefined)} aria-label={`Start ${detail.name}`}>
       {detail.params.length === 0 ? null : (
         <div class="inputs">
           {detail.params.map((param) => (
-            <Param key={param.name} {...param} />
+            <Param key={param.name} {...param} last={last?.params[param.name]} />
           ))}
         </div>
       )}
@@ -43,7 +53,7 @@ export function Start({ detail, onStarted }: { detail: PipelineDetail; onStarted
         <legend>Steps</legend>
         {detail.graph.map(({ id }) => (
           <label key={id} class="check">
-            <input type="checkbox" name="step" value={id} defaultChecked /> {id}
+            <input type="checkbox" name="step" value={id} defaultChecked={select === null || isSelected(select, id)} /> {id}
           </label>
         ))}
       </fieldset>
@@ -56,6 +66,7 @@ export function Start({ detail, onStarted }: { detail: PipelineDetail; onStarted
             min="1"
             step="1"
             placeholder="all"
+            defaultValue={goesOn ? (last?.limit ?? '') : ''}
             aria-label="At most so many rows, blocks, days or pages a step"
           />{' '}
           a step
@@ -78,13 +89,19 @@ export function Start({ detail, onStarted }: { detail: PipelineDetail; onStarted
           {busy === 'start' ? 'Starting…' : 'Start the run'}
         </button>
       </div>
+      {Object.keys(last?.params ?? {}).length === 0 ? null : (
+        <p class="small dim">Filled in as the last run had it; an empty field takes the default.</p>
+      )}
       {error ? <Trouble error={error} /> : null}
       {plan ? <Plan plan={plan} /> : null}
     </form>
   )
 }
 
-function Param({ name, type, default: value, description }: ParamAnswer) {
+/** A step of a matrix is selected by its own id or by that of all. */
+const isSelected = (select: readonly string[], id: string): boolean => select.includes(id) || select.includes(id.replace(/\[.*\]$/, ''))
+
+function Param({ name, type, default: value, description, last = '' }: ParamAnswer & { readonly last: string | undefined }) {
   const initial = value === null ? '' : String(value)
   return (
     <label>
@@ -94,11 +111,18 @@ function Param({ name, type, default: value, description }: ParamAnswer) {
       {type === 'bool' ? (
         <select name={`param ${name}`}>
           <option value="">{initial === '' ? 'choose' : `${initial} (default)`}</option>
-          <option>true</option>
-          <option>false</option>
+          <option selected={last === 'true'}>true</option>
+          <option selected={last === 'false'}>false</option>
         </select>
       ) : (
-        <input name={`param ${name}`} placeholder={initial} required={value === null} autocomplete="off" spellcheck={false} />
+        <input
+          name={`param ${name}`}
+          placeholder={initial}
+          defaultValue={last}
+          required={value === null}
+          autocomplete="off"
+          spellcheck={false}
+        />
       )}
       {description === null ? null : <span class="dim small">{description}</span>}
     </label>

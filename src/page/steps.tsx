@@ -4,7 +4,7 @@ import { Bar } from './bar.js'
 import { rowId } from './graph.js'
 import { Mark, toneOf } from './mark.js'
 import { Parallel, type ParallelView } from './parallel.js'
-import { count, duration, percent, rate } from './words.js'
+import { count, duration, isShort, progressInWords, rate } from './words.js'
 
 interface StepsProps {
   readonly pipeline: string
@@ -71,7 +71,7 @@ function Row({ pipeline, step, view, now, isRunning }: RowProps) {
   return (
     <tr id={rowId(step.id)} tabIndex={-1}>
       <th scope="row">
-        {step.id}
+        {step.title}
         <span class="small dim block">{about(step)}</span>
         {isRunning && view?.parallel ? <Parallel pipeline={pipeline} step={step.id} parallel={view.parallel} /> : null}
       </th>
@@ -80,7 +80,13 @@ function Row({ pipeline, step, view, now, isRunning }: RowProps) {
         {view?.reason == null ? null : <span class="small dim block reason">{view.reason}</span>}
       </td>
       <td class="wide">
-        <Bar done={view?.done ?? 0} total={view?.total ?? null} tone={toneOf(state)} label={`Progress of ${step.id}`} />
+        <Bar
+          done={view?.done ?? 0}
+          total={view?.total ?? null}
+          isShort={isShort(state, view?.quarantined ?? 0)}
+          tone={toneOf(state)}
+          label={`Progress of ${step.id}`}
+        />
         <span class="small dim block">
           {view?.total == null ? 'not planned' : `${progress(view, view.total)}${broken}`}
           <span class="narrow">
@@ -98,13 +104,18 @@ function Row({ pipeline, step, view, now, isRunning }: RowProps) {
   )
 }
 
-function about({ type, chain, source, tables }: StepAnswer): string {
+function about({ id, title, type, chain, source, tables }: StepAnswer): string {
   const from = chain ?? source
-  return [type, ...(from === null ? [] : [`of ${from}`]), ...(tables.length === 0 ? [] : [`into ${tables.join(', ')}`])].join(' ')
+  return [
+    ...(title === id ? [] : [`${id}:`]),
+    type,
+    ...(from === null ? [] : [`of ${from}`]),
+    ...(tables.length === 0 ? [] : [`into ${tables.join(', ')}`]),
+  ].join(' ')
 }
 
-function progress({ done, before, word, quarantined }: StepView, total: number): string {
-  const parts = [`${count(done)} of ${count(total)} ${word ?? ''}, ${percent(done, total)} %`]
+function progress({ state, done, before, word, quarantined }: StepView, total: number): string {
+  const parts = [progressInWords(done, total, isShort(state, quarantined), word ?? '')]
   if (before > 0) parts.push(`${count(before)} before`)
   if (quarantined > 0) parts.push(`${count(quarantined)} in quarantine`)
   return parts.join(', ')

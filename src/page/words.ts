@@ -48,8 +48,23 @@ export function bytes(value: number): string {
   return `${(value / 1_000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
 }
 
-/** Whole percent; 100 only when all of it is there. */
-export function percent(done: number, total: number): number {
-  if (total <= 0) return 100
-  return done >= total ? 100 : Math.min(99, Math.floor((done / total) * 100))
+/** Whole percent; 100 only when all of it is there. `isShort`: something is missing that was not a part of it. */
+export function percent(done: number, total: number, isShort = false): number {
+  if (total <= 0) return isShort ? 0 : 100
+  return done >= total && !isShort ? 100 : Math.min(99, Math.floor((done / total) * 100))
 }
+
+/** `12 of 40 blocks, 30 %`; where a run had nothing to do, that is what it says. */
+export function progressInWords(done: number, total: number, isShort: boolean, word = ''): string {
+  if (total === 0) return isShort ? 'nothing was left to try' : 'nothing to do'
+  return `${pieces(done)} of ${pieces(total)}${word === '' ? '' : ` ${word}`}, ${percent(done, total, isShort)} %`
+}
+
+/** A part of a day is not none. */
+const pieces = (value: number): string => (Number.isInteger(value) || value >= 100 ? count(value) : value.toFixed(1))
+
+/** Ends at which something is missing, whatever was done. */
+const SHORT: ReadonlySet<string> = new Set(['incomplete', 'failed', 'blocked', 'closed', 'error', 'interrupted'])
+
+/** Whether something is missing of what stands so. */
+export const isShort = (state: string, quarantined: number): boolean => quarantined > 0 || SHORT.has(state)

@@ -146,6 +146,15 @@ export function missingCells(wanted: RowsWanted, into: Table, filter: RowsFilter
     ORDER BY 1`
 }
 
+/** The same cells, each with the first and the last key that is missing in it. */
+export function missingEnds(wanted: RowsWanted, into: Table): Statement {
+  const key = sql`CAST(q.${identifier(wanted.key[0] ?? '')} AS BIGINT)`
+  const chunk = sqlText(String(wanted.chunk))
+  return sql`SELECT min(${key}) AS "first", max(${key}) AS "last" ${missingRows(wanted, into, {})}
+    GROUP BY ${key} - ((${key} % ${chunk}) + ${chunk}) % ${chunk}
+    ORDER BY 1`
+}
+
 /** The key of each `chunk`th missing row in the wanted order: where units of a key that is no integer begin. */
 export function missingStarts(wanted: RowsWanted, into: Table, filter: RowsFilter): Statement {
   const keys = joinSql(

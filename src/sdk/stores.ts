@@ -439,6 +439,8 @@ export interface DonePlace {
   readonly isEmpty: boolean
   /** Done under the definition that was asked for; otherwise it is to be done again. */
   readonly isCurrent: boolean
+  /** Whether its evidence says that it is proved; undefined: it does not say what it is believed by. */
+  readonly isProved: boolean | undefined
 }
 
 /** What a planner may ask of a warehouse and its ledger. Nothing of it changes the database. */

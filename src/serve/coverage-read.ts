@@ -1,10 +1,13 @@
 import { redoReason } from '../ledger/fingerprints.js'
+import { tentativeRound } from '../ledger/standing.js'
 import type { Pipeline, Step } from '../pipeline/pipeline.js'
 import { TOUCHED } from '../plan/touched-units.js'
 import type { DonePlace, LedgerReader, LedgerRow } from '../sdk/index.js'
+import type { LastRun } from '../session/last-run.js'
 import { isNumbers, overlaid, placeOf, type Stretch, tidied, without } from './coverage.js'
 import { type RowsRule, stretchesOf } from './coverage-rows.js'
-import type { Definition } from './definitions.js'
+import { ofKeys } from './coverage-keys.js'
+import { type Definition, momentOf } from './definitions.js'
 import { Line } from './line.js'
 
 /** What the ledger says of a step. */
@@ -18,6 +21,16 @@ export interface StepCoverage {
   readonly reasons: readonly string[]
 }
 
+export interface ReadOptions {
+  /** Knows all tables of the pipeline. */
+  readonly warehouse: LedgerReader
+  readonly pipeline: Pipeline
+  readonly step: Step
+  readonly definition: Definition
+  readonly isRunning: boolean
+  readonly last: Pick<LastRun, 'params' | 'heads' | 'now'>
+}
+
 interface Read {
   readonly coverage: StepCoverage
   /** Units that are not done, and those that lie on no axis. */
@@ -25,14 +38,9 @@ interface Read {
 }
 
 /** Reads what the ledger says of a step, as a plan would take it. */
-export async function readCoverage(
-  warehouse: LedgerReader,
-  pipeline: Pipeline,
-  step: Step,
-  { fingerprint, problem }: Definition,
-  isRunning: boolean,
-): Promise<Read> {
+export async function readCoverage({ warehouse, pipeline, step, definition, isRunning, last }: ReadOptions): Promise<Read> {
   const { id, with: config } = step
+  const { fingerprint, problem } = definition
   const isProved = typeof config === 'object' && config !== null && 'verify' in config && config.verify === 'proof'
   const rule: RowsRule = { fingerprint, isProved, isRunning }
   const lines = { current: new Line(), stale: new Line() }
@@ -46,11 +54,14 @@ export async function readCoverage(
   const others = (await warehouse.definitions(pipeline.name, id)).filter((other) => other !== fingerprint)
   const reasons = others.map((other) => problem ?? redoReason(other, fingerprint))
   if (touched.length > 0) reasons.push(TOUCHED)
+  if (rows.some((row) => tentativeRound(row) !== undefined)) reasons.push('read again until its source is complete')
   const [lying] = rows.filter((row) => row.first !== undefined)
   const lies = axis ?? (lying && (isNumbers(lying.unit) ? 'numbers' : 'time'))
   if (!lies) return { coverage: { axis: null, line: lines.current, units: counts(rows, fingerprint, touched), reasons }, rows }
   const known = overlaid(overlaid(lines.current, lines.stale), stretchesOf(rows, rule))
-  const line = again(known, touched)
+  const counted = again(known, touched)
+  const keys = { pipeline, step, given: last.params, moment: momentOf(last), warehouse, isRunning }
+  const line = lies === 'numbers' && problem === undefined ? await ofKeys(counted, keys) : counted
   return { coverage: { axis: lies, line, units: {}, reasons: hasStale(line) ? [...new Set(reasons)] : [] }, rows }
 }
 
@@ -99,10 +110,10 @@ function counts(rows: readonly LedgerRow[], fingerprint: string, touched: readon
 
 /** Places that come sorted. Overlapping ones, which no unit of ours makes, would be joined where they are of one state. */
 function addTo({ current, stale }: { current: Line; stale: Line }, places: readonly DonePlace[], isProved: boolean): void {
-  const read = isProved ? 'proved' : 'done'
-  for (const { first, last, isEmpty, isCurrent } of places) {
+  for (const { first, last, isEmpty, isCurrent, isProved: said } of places) {
     const [from, to] = [Number(first), Number(last)]
     if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to)) continue
+    const read = (said ?? isProved) ? 'proved' : 'done'
     if (isCurrent) current.add({ from, to, state: isEmpty ? 'empty' : read })
     else stale.add({ from, to, state: 'stale' })
   }

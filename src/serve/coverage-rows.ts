@@ -1,4 +1,4 @@
-import { coveredBy, standing } from '../ledger/standing.js'
+import { coveredBy, standing, tentativeRound } from '../ledger/standing.js'
 import { rowStretch } from '../ledger/axis.js'
 import { subtract } from '../ledger/intervals.js'
 import { type Axis, type Interval, type LedgerRow, numberAxis, timeAxis } from '../sdk/index.js'
@@ -7,6 +7,7 @@ import type { CoverageState, Stretch } from './coverage.js'
 export interface RowsRule {
   /** Under which definition what is done counts as done. */
   readonly fingerprint: string
+  /** Whether what does not say what it is believed by is proved. */
   readonly isProved: boolean
   /** Whether a run is at work: what one that is gone had under way is missing. */
   readonly isRunning: boolean
@@ -26,16 +27,17 @@ function onAxis(axis: Axis, rows: readonly LedgerRow[], { fingerprint, isProved,
   const left = (row: LedgerRow) => allOf(row).flatMap((all) => subtract([all], coveredBy(row, all)))
   return [
     ...inState('missing', whole(rows)),
-    ...inState(
-      'stale',
-      stale.map(({ interval }) => interval),
-    ),
+    ...inState('stale', [...stale.map(({ interval }) => interval), ...whole(current.filter((row) => tentativeRound(row) !== undefined))]),
     ...inState('running', isRunning ? current.filter(({ state }) => state === 'running').flatMap(left) : []),
     ...inState(
       'quarantined',
       quarantined.map(({ interval }) => interval),
     ),
-    ...inState(isProved ? 'proved' : 'done', done),
+    ...inState('done', done),
+    ...inState(
+      'proved',
+      current.filter((row) => isProvedBy(row, isProved)).flatMap((row) => subtract(allOf(row), left(row))),
+    ),
     ...inState('empty', whole(current.filter(isEmpty))),
   ]
 }
@@ -44,6 +46,12 @@ function inState(state: CoverageState, places: readonly Interval[]): Stretch[] {
   return places
     .map(([first, last]) => ({ from: Number(first), to: Number(last), state }))
     .filter(({ from, to }) => Number.isSafeInteger(from) && Number.isSafeInteger(to))
+}
+
+/** What its evidence says, or else the file. */
+function isProvedBy({ evidence }: LedgerRow, otherwise: boolean): boolean {
+  const said = JSON.stringify(evidence ?? null).match(/"verified":("[^"]*")?/g)
+  return said ? said.every((each) => each === '"verified":"proof"') : otherwise
 }
 
 /** Nothing was there, and the source said so in a way that is kept. */

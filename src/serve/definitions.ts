@@ -1,5 +1,6 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { stepFingerprint } from '../plan/plan-step.js'
+import type { Moment } from '../plan/scope.js'
 import { isPipeError } from '../sdk/index.js'
 import type { LastRun } from '../session/last-run.js'
 
@@ -14,7 +15,7 @@ export async function definitionsOf(
   pipeline: Pipeline,
   { params, heads, now }: Pick<LastRun, 'params' | 'heads' | 'now'>,
 ): Promise<ReadonlyMap<string, Definition>> {
-  const moment = { now: BigInt(now ?? 0), head: (chain: string) => Promise.resolve(BigInt(heads[chain] ?? 0)) }
+  const moment = momentOf({ heads, now })
   const found = pipeline.steps.map(async (step): Promise<[string, Definition]> => {
     try {
       return [step.id, { fingerprint: await stepFingerprint({ pipeline, step, given: params, moment }), problem: undefined }]
@@ -24,4 +25,9 @@ export async function definitionsOf(
     }
   })
   return new Map(await Promise.all(found))
+}
+
+/** When the last run looked, with the heads that it saw. */
+export function momentOf({ heads, now }: Pick<LastRun, 'heads' | 'now'>): Moment {
+  return { now: BigInt(now ?? 0), head: (chain) => Promise.resolve(BigInt(heads[chain] ?? 0)) }
 }

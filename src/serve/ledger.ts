@@ -1,6 +1,6 @@
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { type Clock, isPipeError, type LedgerRow, localPlace, type QuarantineRow, type RunEvent } from '../sdk/index.js'
-import { lastOf, RUNS_LOOKED_AT } from '../session/last-run.js'
+import { type LastRun, lastOf, RUNS_LOOKED_AT } from '../session/last-run.js'
 import type { Look } from '../session/look.js'
 import type { Alone } from './alone.js'
 import { isNumbers, overlaid, placeOf, type Stretch, tidied } from './coverage.js'
@@ -60,7 +60,7 @@ interface Kept {
 /** How it is with a pipeline when its ledger is asked for. */
 interface Asked {
   readonly isRunning: boolean
-  readonly params: Readonly<Record<string, string>>
+  readonly last: LastRun
   readonly definitions: Definitions
 }
 
@@ -108,7 +108,7 @@ export class Ledgers {
     return alone.do(`ledger ${name}`, async () => {
       const runs = await history.runs(name, RUNS_LOOKED_AT)
       const last = lastOf(runs, pipeline)
-      const asked = { isRunning: runs[0]?.outcome === 'running', params: last.params, definitions: await definitionsOf(pipeline, last) }
+      const asked = { isRunning: runs[0]?.outcome === 'running', last, definitions: await definitionsOf(pipeline, last) }
       const isLocal = localPlace(pipeline.warehouse) !== undefined
       const kept = this.#kept.get(name)
       if (isLocal && asked.isRunning) return this.#now(name, kept, asked)
@@ -144,28 +144,29 @@ export class Ledgers {
     })
   }
 
-  async #readAnew(pipeline: Pipeline, { isRunning, params, definitions }: Asked): Promise<LedgerCopy> {
+  async #readAnew(pipeline: Pipeline, { isRunning, last, definitions }: Asked): Promise<LedgerCopy> {
     const look = await this.#parts.open(pipeline)
     try {
-      await look.warehouse.assume([])
+      const { warehouse } = look
+      await warehouse.assume([...pipeline.tables.values()])
       const steps = new Map<string, StepCoverage>()
       const broken: Broken[] = []
       for (const step of pipeline.steps) {
         const definition = definitions.get(step.id)
         if (!definition) throw new Error(`step ${step.id} has no definition`)
-        const { coverage, rows } = await readCoverage(look.warehouse, pipeline, step, definition, isRunning)
+        const { coverage, rows } = await readCoverage({ warehouse, pipeline, step, definition, isRunning, last })
         steps.set(step.id, coverage)
         broken.push(...rows.flatMap(brokenUnit))
       }
-      broken.push(...(await look.warehouse.quarantined(pipeline.name)).map(brokenKey))
-      return { asOf: new Date(this.#parts.clock.now()).toISOString(), current: true, params, steps, broken }
+      broken.push(...(await warehouse.quarantined(pipeline.name)).map(brokenKey))
+      return { asOf: new Date(this.#parts.clock.now()).toISOString(), current: true, params: last.params, steps, broken }
     } finally {
       await look.close()
     }
   }
 
   /** What was read, as it is to be taken now, with what was heard since. */
-  #now(name: string, kept: Kept | undefined, { isRunning, params, definitions }: Asked): LedgerCopy {
+  #now(name: string, kept: Kept | undefined, { isRunning, last, definitions }: Asked): LedgerCopy {
     const steps = new Map<string, StepCoverage>()
     for (const [step, known] of kept?.copy.steps ?? []) {
       const isSame = kept?.definitions.get(step)?.fingerprint === definitions.get(step)?.fingerprint
@@ -182,7 +183,7 @@ export class Ledgers {
       steps.set(step, { ...known, axis, line: overlaid(known.line, heard) })
     }
     const { asOf = null, broken = [] } = kept?.copy ?? {}
-    return { asOf, current: asOf !== null && !isRunning && !since, params, steps, broken }
+    return { asOf, current: asOf !== null && !isRunning && !since, params: last.params, steps, broken }
   }
 
   #done(since: Since, step: string, stretch: Stretch): void {

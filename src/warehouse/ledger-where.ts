@@ -31,10 +31,17 @@ const IS_EMPTY = `evidence IS NOT NULL AND CAST(evidence AS VARCHAR) <> 'null' A
 /** The name of a day or an hour has its dashes where no stretch of numbers has. */
 const IS_TIME = `unit LIKE '____-__-__%'`
 
-/** The kind of a place as one number, by which neighbours are compared: 1 for time, 2 for empty, 4 for another definition. */
-const [TIME, EMPTY, OTHER, END] = [1, 2, 4, 8]
+/** What units are believed by, where their evidence says it, without spaces, which databases put in as they like. */
+const SAID = `REPLACE(CAST(evidence AS VARCHAR), ' ', '')`
+const PROOF = '"verified":"proof"'
+const SAYS = `evidence IS NOT NULL AND ${SAID} LIKE '%"verified"%'`
+const IS_PROVED = `evidence IS NOT NULL AND ${SAID} LIKE '%${PROOF}%' AND REPLACE(${SAID}, '${PROOF}', '') NOT LIKE '%"verified"%'`
+
+/** The kind of a place as one number, by which neighbours are compared. */
+const [TIME, EMPTY, OTHER, SAYING, PROVED, END] = [1, 2, 4, 8, 16, 32]
+const bit = (condition: string, value: number): Statement => sqlText(`CASE WHEN ${condition} THEN ${value} ELSE 0 END`)
 const kindOf = (fingerprint: Param): Statement =>
-  sql`CAST(CASE WHEN ${sqlText(IS_TIME)} THEN ${sqlText(String(TIME))} ELSE 0 END + CASE WHEN ${sqlText(IS_EMPTY)} THEN ${sqlText(String(EMPTY))} ELSE 0 END
+  sql`CAST(${bit(IS_TIME, TIME)} + ${bit(IS_EMPTY, EMPTY)} + ${bit(SAYS, SAYING)} + ${bit(IS_PROVED, PROVED)}
     + CASE WHEN fingerprint = ${fingerprint} THEN 0 ELSE ${sqlText(String(OTHER))} END AS BIGINT)`
 
 /** A place beyond all others: where it begins, the last stretch ends. */
@@ -75,6 +82,7 @@ const donePlace = (first: bigint, last: bigint, kind: number): DonePlace => ({
   axis: (kind & TIME) > 0 ? 'time' : 'numbers',
   isEmpty: (kind & EMPTY) > 0,
   isCurrent: (kind & OTHER) === 0,
+  isProved: (kind & SAYING) === 0 ? undefined : (kind & PROVED) > 0,
 })
 
 export function someUnits(pipeline: string, step: string | undefined, { at, besidesDonePlaces = false }: WhichUnits): Statement {

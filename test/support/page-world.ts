@@ -6,19 +6,28 @@ import { definitionsOf } from '../../src/serve/definitions.js'
 import { openWarehouse } from '../../src/warehouse/open.js'
 import { linesWorld } from './lines-world.js'
 
+/** What would run if it were taken for markup. */
+export const MARKUP = '<img src=x onerror=hacked()>'
 export const DAYS = 1_048
 export const MILLION = 1_000_000
 
 /**
  * The pipeline of `linesWorld`, and two whose ledger is long: `days` has 1,048 days from 2021-01-01, of which one is missing, one in
  * quarantine, ten of an older definition and every tenth empty; `million` has a million units of ten lines, every thousandth missing,
- * one in 9,973 in quarantine.
+ * one in 9,973 in quarantine. Whatever a stranger may name is markup: a title, an error, a value from a chain.
  */
 export async function pageWorld(): Promise<string> {
   const cwd = linesWorld()
-  const text = readFileSync(join(cwd, 'p.yaml'), 'utf8')
+  const text = readFileSync(join(cwd, 'p.yaml'), 'utf8').replace('id: lines,', `id: lines, title: '${MARKUP}',`)
+  const check = `{ name: '${MARKUP}', severity: warn, sql: "SELECT '${MARKUP}' FROM lines LIMIT 1", expect: 0 }`
+  writeFileSync(join(cwd, 'p.yaml'), text.replace('with: { checks: [', `with: { checks: [${check}, `))
+  const step = readFileSync(join(cwd, 'counted.mjs'), 'utf8')
+  writeFileSync(join(cwd, 'counted.mjs'), step.replace('is torn', `is torn ${MARKUP} \\u001b[31mred\\u001b[0m\\u202e`))
   for (const name of ['days', 'million'])
-    writeFileSync(join(cwd, `${name}.yaml`), text.replace('name: enrichment', `name: ${name}`).replace('p.duckdb', `${name}.duckdb`))
+    writeFileSync(
+      join(cwd, `${name}.yaml`),
+      yearly(text.replace('name: enrichment', `name: ${name}`).replace('p.duckdb', `${name}.duckdb`)),
+    )
   const day = 86_400_000_000n
   const start = BigInt(Date.UTC(2021, 0, 1)) * 1_000n
   await fill(
@@ -35,6 +44,9 @@ export async function pageWorld(): Promise<string> {
   )
   return cwd
 }
+
+/** With a time of its own that does not come while a test runs. */
+const yearly = (text: string) => `schedule: "30 4 29 2 *"\n${text}`
 
 async function fill(cwd: string, pipeline: string, units: string): Promise<void> {
   const path = join(cwd, `data/${pipeline}.duckdb`)

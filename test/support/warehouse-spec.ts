@@ -198,15 +198,17 @@ export function warehouseSpec(engine: Engine): void {
         done('30-39', 30n, { coverage: { covered: [['30', '39']], tentative: 'no node is asked twice' } }),
         done('40-49', 40n, { state: 'quarantined', error: 'torn' }),
         write([], { unit: 'once', ledger: { state: 'done' } }),
-        ...[done('60-69', 60n), done('70-79', 70n)].map((each) => ({ ...each, step: { ...step, fingerprint: 'older' } })),
+        ...[60n, 70n]
+          .map((first) => done(`${first}-${first + 9n}`, first, { evidence: [{ logs: 1, verified: 'proof' }] }))
+          .map((each) => ({ ...each, step: { ...step, fingerprint: 'older' } })),
       ]
       await warehouse.commit(writes.map((each) => ({ ...each, epoch: opening.get(each.unit) ?? 0n })))
       const places: DonePlace[] = []
       for await (const page of warehouse.donePlaces(step)) places.push(...page)
       expect(places).toEqual([
-        { first: 0n, last: 19n, axis: 'numbers', isEmpty: false, isCurrent: true },
-        { first: 20n, last: 29n, axis: 'numbers', isEmpty: true, isCurrent: true },
-        { first: 60n, last: 79n, axis: 'numbers', isEmpty: false, isCurrent: false },
+        { first: 0n, last: 19n, axis: 'numbers', isEmpty: false, isCurrent: true, isProved: undefined },
+        { first: 20n, last: 29n, axis: 'numbers', isEmpty: true, isCurrent: true, isProved: undefined },
+        { first: 60n, last: 79n, axis: 'numbers', isEmpty: false, isCurrent: false, isProved: true },
       ])
       expect(await warehouse.definitions('p', 's')).toEqual(['f', 'older'])
       const names = async (which: WhichUnits) => (await warehouse.units('p', 's', which)).map(({ unit }) => unit).sort()

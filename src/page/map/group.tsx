@@ -116,7 +116,7 @@ export function Group({ pipeline, axis, answers, all, views, isRunning, version,
         {answers.map((answer) => (
           <div class="lane" key={answer.step}>
             <span class="small name">
-              <strong class="cut">{answer.step}</strong> <span class="dim">{covered(answer)}</span>
+              <strong class="cut">{answer.step}</strong> <span class="dim">{covered(answer, views.get(answer.step)?.word === 'rows')}</span>
             </span>
             <Strip
               step={answer.step}
@@ -189,10 +189,10 @@ export function Group({ pipeline, axis, answers, all, views, isRunning, version,
   )
 }
 
-/** `99 % of 1,048 days`. */
-function covered(answer: StepAnswer): string {
+/** `99 % of 1,048 days`. Rows are told by their keys, of which not each must be there. */
+function covered(answer: StepAnswer, isOfKeys: boolean): string {
   const { done = 0, proved = 0, empty = 0 } = totals(cellsOf(answer))
-  return `${percent(done + proved + empty, sizeOf(answer))} % of ${amount(sizeOf(answer), answer.axis ?? 'numbers')}`
+  return `${percent(done + proved + empty, sizeOf(answer))} % of ${amount(sizeOf(answer), answer.axis ?? 'numbers')}${isOfKeys ? ' keys' : ''}`
 }
 
 /** What is shown of a step. */

@@ -53,14 +53,12 @@ export function CoverageMap({ pipeline, steps, views, isRunning, turn, onDone }:
       {groups.map(({ key, ...group }) => (
         <Group key={key} pipeline={pipeline} {...group} {...{ views, isRunning, version, turn, onDone }} />
       ))}
-      {groups.length === 0 ? (
-        <p class="dim">{value ? 'Nothing is known yet: the first run or plan will say what is wanted.' : 'Reading…'}</p>
-      ) : (
-        <Legend />
-      )}
+      {groups.length > 0 ? <Legend /> : null}
+      {!value && !error ? <p class="dim">Reading…</p> : null}
+      {value && groups.length + named.length === 0 ? <p class="dim">Nothing is known yet: the first run will say what is wanted.</p> : null}
       {named.length === 0 ? null : (
         <p class="small dim">
-          Known by name only:{' '}
+          Units that lie on no line, by their state:{' '}
           {named
             .map(
               ({ step, units }) =>

@@ -30,6 +30,7 @@ export function ReadAgain({ pipeline, axis, picked, cells, isRunning, onClose, o
   const { step, from, to } = picked
   useEffect(() => close.current?.focus(), [step, from, to])
   const mark = async (form: HTMLFormElement) => {
+    if (isBusy) return
     const text = (name: string) => String(new FormData(form).get(name) ?? '').trim()
     setBusy(true)
     setError(undefined)
@@ -83,7 +84,7 @@ export function ReadAgain({ pipeline, axis, picked, cells, isRunning, onClose, o
         ones, then computes again what is made of them.
       </p>
       <div class="row wrap">
-        <button class="bad" disabled={isBusy || isRunning}>
+        <button class="bad" disabled={isRunning} aria-busy={isBusy}>
           {isBusy ? 'Marking…' : 'Mark it as not done'}
         </button>
         {isRunning ? <span class="small warn">A run is at work: stop it, or wait until it ends.</span> : null}
