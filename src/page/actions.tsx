@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { ApiError, type PipelineDetail, pipelinePath, type RunView, send } from './api.js'
 import { Trouble } from './app.js'
 import { Start } from './start.js'
@@ -36,7 +36,15 @@ export function Actions({ detail, view, state, quarantined, onDone }: ActionsPro
   const [saidOf, setSaidOf] = useState('')
   const [error, setError] = useState<ApiError>()
   const isAtWork = AT_WORK.has(state)
+  const row = useRef<HTMLDivElement>(null)
+  const pressed = useRef(false)
+  // The button that was pressed may be gone with its state: the one in its place is next for the keys.
+  useEffect(() => {
+    if (!pressed.current || document.activeElement !== document.body) return
+    row.current?.querySelector<HTMLElement>('button:not(:disabled)')?.focus()
+  })
   const act = async (what: Act) => {
+    pressed.current = true
     setBusy(true)
     setError(undefined)
     try {
@@ -52,6 +60,7 @@ export function Actions({ detail, view, state, quarantined, onDone }: ActionsPro
     }
   }
   const started = () => {
+    pressed.current = true
     setOpen(false)
     setSaid([])
     onDone()
@@ -59,7 +68,7 @@ export function Actions({ detail, view, state, quarantined, onDone }: ActionsPro
   const goesOn = state === 'interrupted' || state === 'stopped' || state === 'incomplete'
   return (
     <div class="actions">
-      <div class="row wrap">
+      <div class="row wrap" ref={row}>
         {isAtWork ? (
           <button class="bad" disabled={isBusy || state === 'stopping'} onClick={() => void act('stop')}>
             {state === 'stopping' ? 'Stopping…' : 'Stop'}

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { RunEvent } from '../sdk/events.js'
 import { pipelinePath, type RunView } from './api.js'
+import { inSlot } from './slots.js'
 import { eventsOf, type Told } from './stream.js'
 
 /** What is known of a pipeline by its stream of events. */
@@ -23,6 +24,9 @@ const MOST_FACTS = 200
 const FROM_ALL = 'none'
 const LEAST_WAIT_MS = 400
 const MOST_WAIT_MS = 5_000
+/** Who has no slot listens so long, and then not for so long. */
+const LOOK_MS = 700
+const BETWEEN_LOOKS_MS = 1_500
 
 /** People see no more changes than these, and a phone is not kept busy by them. */
 const LEAST_APART_MS = 150
@@ -83,21 +87,32 @@ interface Following {
 
 /** Listens until it is told to stop; when the connection breaks it goes on with the first event that was not heard. */
 async function follow(name: string, { signal, heard, changed, lastId }: Following): Promise<void> {
-  for (let wait = LEAST_WAIT_MS; !signal.aborted; wait = Math.min(MOST_WAIT_MS, wait * 2)) {
+  let wait = LEAST_WAIT_MS
+  while (!signal.aborted) {
+    let end = 'lost' as 'looked' | 'token' | 'lost'
     try {
-      const headers = { 'last-event-id': lastId() ?? FROM_ALL }
-      const response = await fetch(pipelinePath(name, '/events'), { headers, signal })
-      if (response.status === 401) return changed({ link: 'token' })
-      if (!response.ok || !response.body) throw new Error(`status ${response.status}`)
-      changed({ link: 'live', ahead: aheadBy(response) })
-      wait = LEAST_WAIT_MS
-      for await (const told of eventsOf(response.body)) heard(told)
+      await inSlot(async (isShort) => {
+        const only = isShort ? AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]) : signal
+        const headers = { 'last-event-id': lastId() ?? FROM_ALL }
+        const response = await fetch(pipelinePath(name, '/events'), { headers, signal: only })
+        if (response.status === 401) end = 'token'
+        if (!response.ok || !response.body) throw new Error(`status ${response.status}`)
+        changed({ link: 'live', ahead: aheadBy(response) })
+        wait = LEAST_WAIT_MS
+        if (isShort) end = 'looked'
+        for await (const told of eventsOf(response.body)) heard(told)
+      })
     } catch {
       // Whatever broke it: the page says that it is lost, and tries again.
     }
     if (signal.aborted) return
-    changed({ link: 'lost' })
-    await new Promise((resolve) => setTimeout(resolve, wait * (0.75 + Math.random() / 2)))
+    if (end === 'token') return changed({ link: 'token' })
+    if (end === 'looked') await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOOKS_MS))
+    else {
+      changed({ link: 'lost' })
+      await new Promise((resolve) => setTimeout(resolve, wait * (0.75 + Math.random() / 2)))
+      wait = Math.min(MOST_WAIT_MS, wait * 2)
+    }
   }
 }
 

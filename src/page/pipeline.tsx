@@ -30,7 +30,11 @@ export function PipelinePage({ name }: { name: string }) {
   const turn = `${view?.run} ${view?.state} ${view?.outcome} ${epoch} ${link === 'lost'} ${asked}`
   const { value: detail, error } = useAnswer<PipelineDetail>(pipelinePath(name), turn)
   const isRunning = view != null && view.state !== 'ended'
-  const now = useNow(isRunning, ahead)
+  const moving = useNow(isRunning, ahead)
+  // What is not heard of any more stands as it was heard last.
+  const heard = useRef(moving)
+  if (link !== 'lost') heard.current = moving
+  const now = heard.current
   const views = useMemo(() => new Map((view?.steps ?? []).map((step) => [step.id, withChecks(step, view?.checks ?? [])])), [view])
   const { value: before } = useAnswer<Course>(pipelinePath(name, '/throughput'), `${view?.run} ${link === 'lost'}`)
   const since = useRef<Course>(NO_COURSE)

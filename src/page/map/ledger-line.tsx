@@ -7,7 +7,7 @@ import { count, moment } from '../words.js'
 import { type Axis, placeInWords, type Span } from './scale.js'
 
 /** A row of the ledger as the API gives it: integers as text. */
-interface LedgerLine {
+export interface LedgerLine {
   readonly unit: string
   readonly first?: string
   readonly last?: string
@@ -97,6 +97,12 @@ function Held({ known, failures }: { known: string; failures: readonly FailureVi
   )
 }
 
+/** What a program said, which its evidence keeps. */
+function saidIn(evidence: unknown): readonly string[] {
+  const all = Array.isArray(evidence) ? (evidence as { readonly said?: readonly string[] }[]) : []
+  return all.flatMap((each) => each.said ?? [])
+}
+
 /** Whether the name of a unit says that a place lies in it. */
 function covers(unit: string, place: number, axis: Axis): boolean {
   const [, first, last] = /^(-?\d+)-(-?\d+)$/.exec(unit) ?? []
@@ -104,7 +110,8 @@ function covers(unit: string, place: number, axis: Axis): boolean {
   return axis === 'time' && new Date(Math.floor(place / 1_000)).toISOString().startsWith(unit)
 }
 
-function Row({ line, onAgain }: { line: LedgerLine; onAgain: (span: Span) => void }) {
+/** A unit as the ledger has it. */
+export function Row({ line, onAgain }: { line: LedgerLine; onAgain?: (span: Span) => void }) {
   const { unit, first, last, state, attempts, rows, endpoint, parentHash, lastHash, evidence, error, fingerprint, updatedAt } = line
   const tables = Object.entries(rows).map(([table, number]) => `${count(number)} into ${table}`)
   const fields: [string, string | undefined][] = [
@@ -115,11 +122,12 @@ function Row({ line, onAgain }: { line: LedgerLine; onAgain: (span: Span) => voi
     ['Endpoint', endpoint],
     ['Hash before it', parentHash],
     ['Hash at its end', lastHash],
-    ['Evidence', evidence == null ? undefined : JSON.stringify(evidence)],
+    ['Evidence', evidence == null ? undefined : JSON.stringify(evidence, (key, value: unknown) => (key === 'said' ? undefined : value))],
     ['Definition', fingerprint],
     ['Committed', moment(Number(updatedAt) / 1_000)],
     ['Error', error],
   ]
+  const said = saidIn(evidence)
   const again = first !== undefined && last !== undefined ? { from: Number(first), to: Number(last) } : undefined
   return (
     <>
@@ -128,7 +136,8 @@ function Row({ line, onAgain }: { line: LedgerLine; onAgain: (span: Span) => voi
           value === undefined || value === null ? [] : [<dt key={term}>{term}</dt>, <dd key={`${term} is`}>{value}</dd>],
         )}
       </dl>
-      {again ? <button onClick={() => onAgain(again)}>Read this unit again…</button> : null}
+      {said.length === 0 ? null : <pre aria-label={`What ${unit} said`}>{said.join('\n')}</pre>}
+      {again && onAgain ? <button onClick={() => onAgain(again)}>Read this unit again…</button> : null}
     </>
   )
 }

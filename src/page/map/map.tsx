@@ -5,6 +5,7 @@ import { Trouble } from '../app.js'
 import { moment } from '../words.js'
 import { Group } from './group.js'
 import { Legend } from './legend.js'
+import { Named } from './named.js'
 import { PARTS, type StepAnswer } from './scale.js'
 
 interface Coverage {
@@ -56,19 +57,7 @@ export function CoverageMap({ pipeline, steps, views, isRunning, turn, onDone }:
       {groups.length > 0 ? <Legend /> : null}
       {!value && !error ? <p class="dim">Reading…</p> : null}
       {value && groups.length + named.length === 0 ? <p class="dim">Nothing is known yet: the first run will say what is wanted.</p> : null}
-      {named.length === 0 ? null : (
-        <p class="small dim">
-          Units that lie on no line, by their state:{' '}
-          {named
-            .map(
-              ({ step, units }) =>
-                `${step} (${Object.entries(units)
-                  .map(([state, number]) => `${number} ${state}`)
-                  .join(', ')})`,
-            )
-            .join(', ')}
-        </p>
-      )}
+      <Named pipeline={pipeline} steps={named} turn={turn} />
     </section>
   )
 }
