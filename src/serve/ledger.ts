@@ -78,6 +78,7 @@ export class Ledgers {
   readonly #parts: LedgersParts
   readonly #kept = new Map<string, Kept>()
   readonly #since = new Map<string, Since>()
+  readonly #defined = new Map<string, { readonly key: string; readonly definitions: Definitions }>()
 
   constructor(parts: LedgersParts) {
     this.#parts = parts
@@ -108,12 +109,14 @@ export class Ledgers {
     return alone.do(`ledger ${name}`, async () => {
       const runs = await history.runs(name, RUNS_LOOKED_AT)
       const last = lastOf(runs, pipeline)
-      const asked = { isRunning: runs[0]?.outcome === 'running', last, definitions: await definitionsOf(pipeline, last) }
+      const asked = { isRunning: runs[0]?.outcome === 'running', last, definitions: await this.#definitions(pipeline, last) }
       const isLocal = localPlace(pipeline.warehouse) !== undefined
       const kept = this.#kept.get(name)
       if (isLocal && asked.isRunning) return this.#now(name, kept, asked)
       const stamp = await this.#parts.stamp(pipeline)
       const isSame = stamp === undefined ? clock.monotonic() - (kept?.at ?? -Infinity) < FRESH_MS : stamp === kept?.stamp
+      // What was heard of a run that wrote nothing is nothing.
+      if (isSame && stamp !== undefined && !asked.isRunning) this.#since.delete(name)
       if (kept && isSame && keyOf(kept.definitions) === keyOf(asked.definitions)) return this.#now(name, kept, asked)
       try {
         const copy = await alone.do(name, () => this.#readAnew(pipeline, asked))
@@ -142,6 +145,16 @@ export class Ledgers {
         await look.close()
       }
     })
+  }
+
+  /** They are the same as long as the last run is. */
+  async #definitions(pipeline: Pipeline, last: LastRun): Promise<Definitions> {
+    const key = JSON.stringify([last.params, last.heads, last.now])
+    const known = this.#defined.get(pipeline.name)
+    if (known?.key === key) return known.definitions
+    const definitions = await definitionsOf(pipeline, last)
+    this.#defined.set(pipeline.name, { key, definitions })
+    return definitions
   }
 
   async #readAnew(pipeline: Pipeline, { isRunning, last, definitions }: Asked): Promise<LedgerCopy> {
