@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import type { StepAnswer, StepView } from './api.js'
 import { Bar } from './bar.js'
-import { BOX, drawn } from './layout.js'
+import { drawn } from './layout.js'
 import { Mark, toneOf } from './mark.js'
 import { count, isShort } from './words.js'
 
@@ -14,7 +14,7 @@ interface GraphProps {
 export function Graph({ steps, views }: GraphProps) {
   const isNarrow = useNarrow()
   // Where they stand changes with the file only.
-  const shape = JSON.stringify(steps.map(({ id, needs }) => ({ id, needs })))
+  const shape = JSON.stringify(steps.map(({ id, title, needs }) => ({ id, title, needs })))
   const drawing = useMemo(() => drawn(JSON.parse(shape) as StepAnswer[], isNarrow), [shape, isNarrow])
   const of = new Map(steps.map((step) => [step.id, step]))
   return (
@@ -38,7 +38,7 @@ export function Graph({ steps, views }: GraphProps) {
         <ul>
           {drawing.boxes.map(({ id, x, y }) => {
             const step = of.get(id)
-            const place = { transform: `translate(${x}px, ${y}px)`, width: `${BOX.width}px`, height: `${BOX.height}px` }
+            const place = { transform: `translate(${x}px, ${y}px)`, width: `${drawing.size.width}px`, height: `${drawing.size.height}px` }
             return step ? (
               <li key={id} style={place}>
                 <Node step={step} view={views.get(id)} />
@@ -63,7 +63,7 @@ function Node({ step, view }: { step: StepAnswer; view: StepView | undefined }) 
     <a class={`node edge ${toneOf(state)}`} href={`#${rowId(step.id)}`} onClick={jump} title={`${step.title} (${step.id}, ${step.type})`}>
       <span class="row">
         <Mark state={state} isQuiet />
-        <strong class="cut">{step.title}</strong>
+        <strong class="name">{broken(step.title)}</strong>
       </span>
       <Bar
         done={view?.done ?? 0}
@@ -76,6 +76,9 @@ function Node({ step, view }: { step: StepAnswer; view: StepView | undefined }) 
     </a>
   )
 }
+
+/** A name that goes on in the next line behind a part of it. */
+const broken = (name: string) => name.split(/(?<=[_[.-])/).flatMap((part, i) => (i === 0 ? [part] : [<wbr key={i} />, part]))
 
 /** The id of the row that tells more of a step. */
 export const rowId = (step: string): string => `step-${step.replace(/[^\w-]/g, '_')}`
