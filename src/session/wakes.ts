@@ -59,7 +59,12 @@ export class Wakes {
       const left = Math.min(Math.max(ms - (now - from), rest), ...[...this.#told.values()].map(({ dueMs }) => dueMs))
       if (left <= 0) return
       this.#wake = new AbortController()
-      await clock.sleep(left, AbortSignal.any([signal, this.#wake.signal])).catch(() => undefined)
+      // No AbortSignal.any: the run's signal would keep a trace of each wait for as long as it follows.
+      const end = () => this.#wake.abort(signal.reason)
+      signal.addEventListener('abort', end, { once: true })
+      if (signal.aborted) end()
+      await clock.sleep(left, this.#wake.signal).catch(() => undefined)
+      signal.removeEventListener('abort', end)
       now = clock.monotonic()
     } while (this.#wake.signal.aborted && !signal.aborted)
   }
