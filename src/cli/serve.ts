@@ -6,9 +6,10 @@ import { fileURLToPath } from 'node:url'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { readPipeline } from '../pipeline/read.js'
 import { formatProblem } from '../pipeline/yaml/format.js'
-import { errorLines, escapeText } from '../report/escape.js'
+import { escapeText } from '../report/escape.js'
 import { counted } from '../sdk/index.js'
 import { startServer } from '../serve/serve.js'
+import { troubles } from '../serve/troubles.js'
 import { defaultFiles } from './default-files.js'
 import { demoDisplay, inDemo } from './demo-warehouse.js'
 import { Exit, type Io } from './io.js'
@@ -37,7 +38,7 @@ export async function serveCommand(files: readonly string[], options: ServeComma
       folders: [homedir(), ownFolder()],
       usage,
       say: (line) => io.stderr.write(`${escapeText(line)}\n`),
-      report: (error) => io.stderr.write(`internal error: ${errorLines(error)}\n`),
+      report: troubles((text) => io.stderr.write(text), io.clock),
     },
     io,
   )
