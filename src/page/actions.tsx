@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { ApiError, type PipelineDetail, pipelinePath, type RunView, send } from './api.js'
-import { Trouble } from './app.js'
+import { Trouble } from './trouble.js'
 import { Start } from './start.js'
 
 interface ActionsProps {

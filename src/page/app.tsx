@@ -1,12 +1,13 @@
 import { useEffect, useState } from 'preact/hooks'
-import type { ComponentChildren } from 'preact'
-import { type ApiError, type PipelineAnswer } from './api.js'
+import type { PipelineAnswer } from './api.js'
 import { useAnswer } from './answer.js'
+import { Link } from './link.js'
 import { Login } from './login.js'
 import { Mark } from './mark.js'
 import { PipelinePage } from './pipeline.js'
 import { PipelineList } from './pipelines.js'
-import { go, pathOf, type Route, useRoute } from './route.js'
+import { type Route, useRoute } from './route.js'
+import { Trouble } from './trouble.js'
 
 /** How often the list of pipelines is asked for, while somebody sees it, and where it is beside the page of one. */
 const LOOK_MS = 2_000
@@ -81,29 +82,5 @@ function Side({ pipelines, route }: { pipelines: readonly PipelineAnswer[]; rout
         ))}
       </ul>
     </nav>
-  )
-}
-
-/** A link to a page of this one, which it opens without asking the server. */
-export function Link({ to, isCurrent = false, children }: { to: Route; isCurrent?: boolean; children: ComponentChildren }) {
-  const follow = (event: MouseEvent) => {
-    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return
-    event.preventDefault()
-    go(to)
-  }
-  return (
-    <a href={pathOf(to)} onClick={follow} aria-current={isCurrent ? 'page' : undefined}>
-      {children}
-    </a>
-  )
-}
-
-/** What went wrong, and what to do. */
-export function Trouble({ error }: { error: ApiError }) {
-  return (
-    <p class="trouble" role="alert">
-      <strong>{error.message}</strong>
-      {error.hint === undefined ? null : <span> {error.hint}</span>}
-    </p>
   )
 }

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import { ApiError, send } from './api.js'
-import { Trouble } from './app.js'
+import { Trouble } from './trouble.js'
 
 /** Asks for the token, which the server answers with a cookie that no script can read. */
 export function Login({ problem: given, onIn }: { problem?: ApiError | undefined; onIn: () => void }) {

@@ -1,5 +1,5 @@
 import type { PipelineAnswer } from './api.js'
-import { Link } from './app.js'
+import { Link } from './link.js'
 import { Bar } from './bar.js'
 import { Mark, toneOf } from './mark.js'
 import { Schedule } from './schedule.js'

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks'
 import { sum } from '../report/rates.js'
 import { type RunAnswer, type RunDetail } from './api.js'
 import { useAnswer } from './answer.js'
-import { Trouble } from './app.js'
+import { Trouble } from './trouble.js'
 import { Mark } from './mark.js'
 import { count, duration, moment } from './words.js'
 

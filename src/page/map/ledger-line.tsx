@@ -1,7 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks'
 import { pipelinePath } from '../api.js'
 import { useAnswer } from '../answer.js'
-import { Trouble } from '../app.js'
+import { Trouble } from '../trouble.js'
 import type { FailureView } from '../api.js'
 import { count, moment } from '../words.js'
 import { type Axis, placeInWords, type Span } from './scale.js'

@@ -17,7 +17,7 @@ export function Legend() {
       </ul>
       <p class="dim fingers">Two fingers zoom, one moves, a tap shows the ledger.</p>
       <p class="dim keys">
-        Ctrl + wheel or <kbd>+</kbd> <kbd>−</kbd> zoom, drag or <kbd>PgUp</kbd> <kbd>PgDn</kbd> move, <kbd>n</kbd> goes to the next gap,{' '}
+        Wheel or <kbd>+</kbd> <kbd>−</kbd> zoom, drag or <kbd>PgUp</kbd> <kbd>PgDn</kbd> move, <kbd>n</kbd> goes to the next gap,{' '}
         <kbd>Enter</kbd> or a click shows the ledger, Shift + drag chooses what to read again, <kbd>Esc</kbd> closes.
       </p>
     </div>

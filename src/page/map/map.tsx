@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import { pipelinePath, type StepAnswer as Step, type StepView } from '../api.js'
 import { useAnswer } from '../answer.js'
-import { Trouble } from '../app.js'
+import { Trouble } from '../trouble.js'
 import { moment } from '../words.js'
 import { Group } from './group.js'
 import { Legend } from './legend.js'

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import { pipelinePath } from '../api.js'
 import { useAnswer } from '../answer.js'
-import { Trouble } from '../app.js'
+import { Trouble } from '../trouble.js'
 import { count } from '../words.js'
 import { type LedgerLine, Row } from './ledger-line.js'
 import type { StepAnswer } from './scale.js'

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { ApiError, pipelinePath, send } from '../api.js'
-import { Trouble } from '../app.js'
+import { Trouble } from '../trouble.js'
 import { amount, type Axis, type Cell, cellInWords, partOf, rangeOf, sizeOf, type Span } from './scale.js'
 
 /** A part of the line of a step that somebody has chosen. */

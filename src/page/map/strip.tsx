@@ -45,6 +45,8 @@ export function Strip(props: StripProps) {
   const drag = useRef<Drag | undefined>(undefined)
   const [choice, setChoice] = useState<Span>()
   const fingers = useRef(new Map<number, number>())
+  // A pointer that was moved here means the strip; one under which the page was scrolled means the page.
+  const isMeant = useRef(false)
   const newest = useRef(props)
   newest.current = props
   const placeAt = (x: number): number => {
@@ -57,20 +59,25 @@ export function Strip(props: StripProps) {
     // Preact listens passively, and then the page would scroll as well.
     const wheel = (event: WheelEvent) => {
       const { window: shown, all: whole, axis: of, onZoom: zoom } = newest.current
-      const isMeant = event.ctrlKey || event.metaKey || document.activeElement === element
-      if (!isMeant) return
+      if (!isMeant.current && !event.ctrlKey && !event.metaKey && document.activeElement !== element) return
       event.preventDefault()
       const { left = 0, width = 1 } = element?.getBoundingClientRect() ?? {}
       const at = shown.from + ((event.clientX - left) / width) * sizeOf(shown)
       if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) zoom(panned(shown, (event.deltaX / width) * sizeOf(shown), whole))
       else zoom(zoomed(shown, 1.0025 ** event.deltaY, at, whole, of))
     }
+    const scrolled = () => (isMeant.current = false)
     element?.addEventListener('wheel', wheel, { passive: false })
-    return () => element?.removeEventListener('wheel', wheel)
+    addEventListener('scroll', scrolled, { passive: true })
+    return () => {
+      element?.removeEventListener('wheel', wheel)
+      removeEventListener('scroll', scrolled)
+    }
   }, [])
   const cell = layers.flatMap((cells) => cells.filter(({ from, to }) => from <= cursor && cursor <= to)).at(-1)
   const share = (cursor - window.from + 0.5) / sizeOf(window)
   const move = (event: PointerEvent) => {
+    if (event.movementX !== 0 || event.movementY !== 0) isMeant.current = true
     if (fingers.current.has(event.pointerId)) fingers.current.set(event.pointerId, event.clientX)
     const from = drag.current
     if (!from) return onMove(placeAt(event.clientX))
@@ -130,6 +137,7 @@ export function Strip(props: StripProps) {
       onFocus={onFocus}
       onKeyDown={(event) => pressed(event, props)}
       onPointerMove={move}
+      onPointerLeave={() => (isMeant.current = false)}
       onPointerDown={press}
       onPointerUp={release}
       onPointerCancel={() => {
