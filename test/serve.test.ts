@@ -110,6 +110,9 @@ describe('a pipeline that is served', () => {
     const metrics = (await ask('/metrics')).text
     for (const line of ['pipe_run_running{pipeline="enrichment"} 0', 'pipe_step_pieces_done_total{pipeline="enrichment",step="lines"} 30'])
       expect(metrics).toContain(`${line}\n`)
+    // A run that does not come to its gate takes nothing of what it gave before.
+    await over((await ask(`${one}/start`, { select: ['lines'] })).json.run)
+    expect((await ask(`${one}/gates`)).json.gates.map(({ name, passed }: Answer) => [name, passed])).toEqual([['all doubled', true]])
   })
 
   test('runs once at a time: of many that start it one does, the others are told which; stop ends it, and the next run goes on', async () => {

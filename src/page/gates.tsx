@@ -25,14 +25,21 @@ export function Gates({ pipeline, view, turn }: GatesProps) {
       <h2 id="gates">Gates</h2>
       <ul class="causes">
         {checks.map((check) => (
-          <Check key={`${check.step} ${check.name}`} check={check} past={past.get(`${check.step} ${check.name}`) ?? []} />
+          <Check key={of(check)} check={check} past={past.get(of(check)) ?? []} isEarlier={!newer.has(of(check))} />
         ))}
       </ul>
     </section>
   )
 }
 
-function Check({ check, past }: { check: Omit<CheckView, 'at'>; past: StatusCheck['history'] }) {
+interface CheckProps {
+  readonly check: Omit<CheckView, 'at'>
+  readonly past: StatusCheck['history']
+  /** The run that is shown has not come to it: this is what an earlier one found. */
+  readonly isEarlier: boolean
+}
+
+function Check({ check, past, isEarlier }: CheckProps) {
   const { step, name, passed, severity, value, expect, problem, final } = check
   const broken = severity === 'warn' ? 'warning' : 'closed'
   return (
@@ -45,6 +52,7 @@ function Check({ check, past }: { check: Omit<CheckView, 'at'>; past: StatusChec
       </div>
       <p class="small">
         gave <strong>{value ?? 'no value'}</strong>, wanted {expect}
+        {isEarlier ? ', in an earlier run' : ''}
         {final ? '' : ', evaluated while its needs run'}
         {problem === undefined || problem === null ? null : <span class="bad"> {problem}</span>}
       </p>

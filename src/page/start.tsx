@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import { ApiError, type ParamAnswer, pipelinePath, type PipelineDetail, type PlanReport, type RunView, send } from './api.js'
-import { Trouble } from './app.js'
+import { Trouble } from './trouble.js'
 import { Plan } from './plan.js'
 
 interface StartProps {
@@ -101,18 +101,22 @@ export function Start({ detail, last, goesOn, onStarted }: StartProps) {
 /** A step of a matrix is selected by its own id or by that of all. */
 const isSelected = (select: readonly string[], id: string): boolean => select.includes(id) || select.includes(id.replace(/\[.*\]$/, ''))
 
-function Param({ name, type, default: value, description, last = '' }: ParamAnswer & { readonly last: string | undefined }) {
+function Param({ name, type, default: value, oneOf, description, last = '' }: ParamAnswer & { readonly last: string | undefined }) {
   const initial = value === null ? '' : String(value)
+  const options = type === 'bool' ? ['true', 'false'] : oneOf?.map(String)
   return (
     <label>
       <span>
         {name} <span class="dim small">{type}</span>
       </span>
-      {type === 'bool' ? (
-        <select name={`param ${name}`}>
+      {options ? (
+        <select name={`param ${name}`} required={value === null}>
           <option value="">{initial === '' ? 'choose' : `${initial} (default)`}</option>
-          <option selected={last === 'true'}>true</option>
-          <option selected={last === 'false'}>false</option>
+          {options.map((option) => (
+            <option key={option} selected={last === option}>
+              {option}
+            </option>
+          ))}
         </select>
       ) : (
         <input

@@ -113,7 +113,7 @@ export function statusReport({ pipeline, file, runs, checks, now }: StatusInput)
     file,
     run: last ? runOf(last, now) : null,
     steps: view.steps.map((step) => stepOf(step, at)),
-    checks: checksOfRun(last?.id, checks),
+    checks: checksWithHistory(checks).filter(({ history }) => history[0]?.run === last?.id),
     quarantined: view.quarantined,
     endpoints: view.endpoints,
     lag: view.follow ? lagsOf(view, at) : [],
@@ -125,16 +125,17 @@ export function statusReport({ pipeline, file, runs, checks, now }: StatusInput)
 const HISTORY = 20
 
 /** The newest result of each check of a run with those before it. */
-function checksOfRun(run: string | undefined, all: readonly CheckRecord[]): StatusCheck[] {
+/** The newest result of each check with those before it. `all`: of all runs, the newest first. */
+export function checksWithHistory(all: readonly CheckRecord[]): StatusCheck[] {
   const byName = new Map<string, [CheckRecord, ...CheckRecord[]]>()
   // In the order in which they were first evaluated.
   for (const check of [...all].reverse()) {
     const name = JSON.stringify([check.step, check.result.name])
     byName.set(name, [check, ...(byName.get(name) ?? [])])
   }
-  return [...byName.values()].flatMap((history) => {
-    const [{ step, result, final, at, run: of }] = history
-    return of === run ? [{ ...result, step, final, at: iso(at), history: history.slice(0, HISTORY).map(pastCheck) }] : []
+  return [...byName.values()].map((history) => {
+    const [{ step, result, final, at }] = history
+    return { ...result, step, final, at: iso(at), history: history.slice(0, HISTORY).map(pastCheck) }
   })
 }
 

@@ -69,6 +69,8 @@ export interface ParamAnswer {
   readonly name: string
   readonly type: string
   readonly default: Json
+  /** The values that it may have; null: any of its type. */
+  readonly oneOf: readonly Json[] | null
   readonly description: string | null
 }
 
@@ -122,7 +124,9 @@ export function pipelineAnswer(
   const view = run && viewOf(run)
   for (const { state } of view?.steps ?? []) steps[state] = (steps[state] ?? 0) + 1
   const counted = (view?.steps ?? []).filter(({ word }) => word !== 'checks')
-  const of = (pick: (step: RunView['steps'][number]) => number) => counted.reduce((sum, step) => sum + pick(step), 0)
+  const of = (pick: (step: RunView['steps'][number]) => number) =>
+    // Parts of days add up with a rest of floats.
+    Number(counted.reduce((sum, step) => sum + pick(step), 0).toFixed(6))
   const isPlanned = counted.some(({ total }) => total !== null)
   return {
     name,
@@ -146,10 +150,12 @@ function scheduleAnswer(schedule: Schedule, { now, schedules: enabled }: Now): S
 }
 
 export function pipelineDetail(pipeline: Pipeline, run: RunRecord | undefined, now: Now): PipelineDetail {
-  const params = [...pipeline.params.values()].map(({ name, type, default: value, description }): ParamAnswer => ({
+  const params = [...pipeline.params.values()].map(({ name, type, default: value, oneOf, list, description }): ParamAnswer => ({
     name,
     type,
     default: value ?? null,
+    // Of a list each item is one of them.
+    oneOf: list ? null : (oneOf ?? null),
     description: description ?? null,
   }))
   return { ...pipelineAnswer(pipeline, run, now), params, graph: pipeline.steps.map(stepAnswer) }

@@ -5,7 +5,7 @@ import { streamSSE } from 'hono/streaming'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { escapeJson, jsonLine } from '../report/escape.js'
 import { lagsOf } from '../report/lag.js'
-import { statusReport, viewOf } from '../report/status.js'
+import { checksWithHistory, statusReport, viewOf } from '../report/status.js'
 import type { Clock } from '../sdk/index.js'
 import type { RunRecord } from '../state/store.js'
 import { pipelineAnswer, pipelineDetail, runAnswer, runDetail } from './answers.js'
@@ -171,10 +171,9 @@ export function createApp(parts: AppParts): Hono {
     return json(c, { workers: workersOf(await history.last(name), runs.live(name) !== undefined) })
   })
   app.get('/api/pipelines/:name/gates', async (c) => {
-    const pipeline = named(c)
-    const last = await history.last(pipeline.name)
-    const checks = await history.checks(pipeline.name)
-    return json(c, { gates: statusReport({ ...about(pipeline), runs: last ? [last] : [], checks, now: now() }).checks })
+    const { name, steps } = named(c)
+    const ids = new Set(steps.map(({ id }) => id))
+    return json(c, { gates: checksWithHistory(await history.checks(name)).filter(({ step }) => ids.has(step)) })
   })
   app.get('/api/pipelines/:name/quarantine', async (c) => {
     const { asOf, current, broken } = await ledgers.read(named(c))

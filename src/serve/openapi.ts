@@ -72,6 +72,7 @@ const param = Type.Object({
   name: Type.String(),
   type: Type.String(),
   default: Type.Unknown({ description: 'null: it has none' }),
+  oneOf: nullable(Type.Array(Type.Unknown(), { description: 'the values that it may have' })),
   description: nullable(Type.String()),
 })
 
