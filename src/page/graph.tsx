@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useState } from 'preact/hooks'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { StepAnswer, StepView } from './api.js'
 import { Bar } from './bar.js'
 import { drawn } from './layout.js'
@@ -17,8 +17,14 @@ export function Graph({ steps, views }: GraphProps) {
   const shape = JSON.stringify(steps.map(({ id, title, needs }) => ({ id, title, needs })))
   const drawing = useMemo(() => drawn(JSON.parse(shape) as StepAnswer[], isNarrow), [shape, isNarrow])
   const of = new Map(steps.map((step) => [step.id, step]))
+  const group = useRef<HTMLDivElement>(null)
+  // What is wider than a phone begins where the first step stands.
+  useEffect(() => {
+    const [first] = drawing.boxes.filter(({ id }) => of.get(id)?.needs.length === 0)
+    if (isNarrow) group.current?.scrollTo({ left: (first?.x ?? 0) - 16 })
+  }, [drawing, isNarrow])
   return (
-    <div class="scroll graph" tabIndex={0} role="group" aria-label="Graph of the steps">
+    <div ref={group} class="scroll graph" tabIndex={0} role="group" aria-label="Graph of the steps">
       <div class="canvas" style={{ width: `${drawing.width}px`, height: `${drawing.height}px` }}>
         <svg width={drawing.width} height={drawing.height} aria-hidden="true">
           <defs>

@@ -68,6 +68,8 @@ interface Asked {
 interface Since {
   readonly done: Map<string, Stretch[]>
   readonly running: Map<string, Map<string, Stretch>>
+  /** What the units of a step lie on, by their names. */
+  readonly axes: Map<string, 'numbers' | 'time'>
 }
 
 /**
@@ -86,12 +88,15 @@ export class Ledgers {
 
   /** Takes note of what a run of this server says of its units. */
   hear(pipeline: string, event: RunEvent): void {
-    if (event.type === 'run:started') this.#since.set(pipeline, { done: new Map(), running: new Map() })
+    if (event.type === 'run:started') this.#since.set(pipeline, { done: new Map(), running: new Map(), axes: new Map() })
     const since = this.#since.get(pipeline)
     if (!since) return
     if (event.type === 'unit:started') {
       const place = placeOf(event.unit)
-      if (place) mapOf(since.running, event.step).set(event.unit, { ...place, state: 'running' })
+      if (place) {
+        mapOf(since.running, event.step).set(event.unit, { ...place, state: 'running' })
+        since.axes.set(event.step, isNumbers(event.unit) ? 'numbers' : 'time')
+      }
     }
     if (event.type === 'unit:done' || event.type === 'unit:left' || event.type === 'unit:failed') {
       const place = mapOf(since.running, event.step).get(event.unit)
@@ -189,10 +194,9 @@ export class Ledgers {
     for (const step of new Set([...(since?.done.keys() ?? []), ...(since?.running.keys() ?? [])])) {
       const running = since?.running.get(step) ?? new Map<string, Stretch>()
       const heard = [...(since?.done.get(step) ?? []), ...running.values()]
-      const [unit] = running.keys()
       const known = steps.get(step) ?? { axis: null, line: new Line(), units: {}, reasons: [] }
       if (heard.length === 0) continue
-      const axis = known.axis ?? (unit === undefined || isNumbers(unit) ? 'numbers' : 'time')
+      const axis = known.axis ?? since?.axes.get(step) ?? null
       steps.set(step, { ...known, axis, line: overlaid(known.line, heard) })
     }
     const { asOf = null, broken = [] } = kept?.copy ?? {}
