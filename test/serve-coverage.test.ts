@@ -5,11 +5,8 @@ import { createServing } from '../src/serve/serve.js'
 import { openState } from '../src/session/open-state.js'
 import { atEnd } from './support/cleanup.js'
 import { linesWorld } from './support/lines-world.js'
+import type { Answer } from './support/real-server.js'
 import { serveOptions } from './support/serve-options.js'
-
-// Answers are looked at as a stranger gets them.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-type Answer = Record<string, any>
 
 test('the map says what a plan would take for done: after another definition, a quarantine, a reset and a redo by hand', async () => {
   const cwd = linesWorld()

@@ -2,10 +2,8 @@ import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { linesWorld } from './support/lines-world.js'
+import type { Answer } from './support/real-server.js'
 import { type PipeProcess, spawnPipe } from './support/spawn-pipe.js'
-
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-type Answer = Record<string, any>
 
 test('a server that is killed leaves its run alone: the next one shows it, stops it and resumes it; a killed run leaves no pause behind', async () => {
   const cwd = linesWorld()

@@ -9,6 +9,7 @@ import { openState } from '../src/session/open-state.js'
 import { atEnd } from './support/cleanup.js'
 import { projectFolder } from './support/folder.js'
 import { linesWorld } from './support/lines-world.js'
+import type { Answer } from './support/real-server.js'
 import { serveOptions } from './support/serve-options.js'
 
 const SECRET = 'postgres://pipe:very-secret-word@localhost/x'
@@ -45,10 +46,6 @@ async function serving(cwd = linesWorld()) {
   const over = (id: unknown) => until(`/api/runs/${String(id)}`, ({ endedAt }) => endedAt !== null)
   return { app, ask, until, over, launch, cwd, io, options, reported, runs }
 }
-
-// Answers are looked at as a stranger gets them.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-type Answer = Record<string, any>
 
 const one = '/api/pipelines/enrichment'
 /** The admin API of old. That it starts and stops is shown by the curl lines of README. */
